@@ -1,0 +1,1 @@
+"""A subscription-box storefront: one engine for shoppers, customers, staff and the clock."""
