@@ -1,0 +1,302 @@
+"""The settings of the process: where it runs, what it reaches, what it must keep secret.
+
+One frozen object, read once from ``STOREFRONT_*`` variables over an optional TOML file. What a
+merchant edits (names, zone, policies, texts) lives in the shop settings table instead; no value
+lives in both. Every secret may also come from a file named by ``<VARIABLE>_FILE``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+Environment = Literal["demo", "development", "test", "production"]
+
+PREFIX = "STOREFRONT_"
+#: Good enough to start a demo with; production refuses it.
+DEFAULT_SECRET = "not-a-secret-change-me"  # noqa: S105
+_SECRET_LENGTH = 32
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+_MAIL_SCHEMES = {"file", "null", "smtp", "smtps"}
+_DATABASE_SCHEMES = ("sqlite", "postgresql")
+#: Variables of ours that are not fields: read elsewhere, or they name where settings come from.
+_OTHER_NAMES = {"STOREFRONT_CONFIG", "STOREFRONT_FAILPOINTS"}
+_GATEWAY_PREFIX = "STOREFRONT_GATEWAY_"
+#: File systems on which SQLite's locks are not to be trusted.
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs"}
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; ``problems`` names every one of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs. Build it with :func:`load_settings`, or directly in a test."""
+
+    environment: Environment = "development"
+    #: Signs cookies and links. At least 32 characters in production.
+    secret_key: str = DEFAULT_SECRET
+    #: Everything the process writes: database, mailbox of the demo, exports, clock of the demo.
+    data_dir: Path = Path("instance")
+    #: ``sqlite:///…`` or ``postgresql://…``; empty means ``storefront.db`` in ``data_dir``.
+    database_url: str = ""
+    #: Where shoppers reach the shop; links in mails are built from it, never from a Host header.
+    base_url: str = "http://127.0.0.1:5000"
+    #: Host names that are answered; empty answers every host (refused in production).
+    trusted_hosts: tuple[str, ...] = ()
+    #: Reverse proxies in front of us whose ``X-Forwarded-*`` headers are believed.
+    proxy_hops: int = 0
+    #: Path we are mounted under, such as ``/boxes``; empty when we are the whole site.
+    url_prefix: str = ""
+    #: Name of our session cookie; a host shop on the same domain must have another.
+    cookie_name: str = "storefront_session"
+    #: ``file`` (a mailbox folder in ``data_dir``), ``null``, or ``smtp://user:password@host:587``
+    #: (STARTTLS) or ``smtps://…:465``.
+    mail_url: str = "file:"
+    #: Folders searched for plugins, beside those installed as packages.
+    plugin_dirs: tuple[Path, ...] = (Path("plugins"),)
+    #: Names of plugins that are not loaded.
+    plugins_off: tuple[str, ...] = ()
+    #: Gateway name -> its settings (keys, secrets, address), as the gateway's plugin names them.
+    gateways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: Show errors with their source in the browser; development only.
+    debug: bool = False
+    #: Seconds a worker holds a claimed subscription before another may take it over.
+    lease_seconds: int = 300
+    #: Rows written by one transaction of a renewal run.
+    batch_size: int = 100
+    #: Charges that are asked at a gateway at the same time.
+    in_flight: int = 50
+    #: Most charges asked per second, over all gateways of this process.
+    charges_per_second: int = 25
+
+    @property
+    def is_demo(self) -> bool:
+        """True for the demo shop: movable clock, demo logins, file mailbox page."""
+        return self.environment == "demo"
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def database_address(self) -> str:
+        """The database URL, with the default filled in as an absolute path."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'storefront.db'}"
+
+    @property
+    def cookie_path(self) -> str:
+        """Our cookies are sent below our own path only."""
+        return f"{self.url_prefix}/" if self.url_prefix else "/"
+
+    @property
+    def is_https(self) -> bool:
+        return urlsplit(self.base_url).scheme == "https"
+
+
+def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
+    """Read settings from ``environ``, over the TOML file at ``toml_path``, over the defaults.
+
+    Without ``toml_path`` the file named by ``STOREFRONT_CONFIG`` is read, if any. Raises
+    :class:`SettingsError` naming every value that cannot be read, at once.
+    """
+    errors: list[str] = []
+    named = environ.get("STOREFRONT_CONFIG")
+    path = toml_path or (Path(named) if named else None)
+    values = _from_toml(path, errors) if path else {}
+    gateways = {name: dict(keys) for name, keys in values.pop("gateways", {}).items()}
+    for setting in fields(Settings):
+        if setting.name != "gateways":
+            raw = _from_environment(environ, PREFIX + setting.name.upper(), errors)
+            if raw is not None:
+                values[setting.name] = raw
+    for gateway, key, value in _gateway_variables(environ, errors):
+        gateways.setdefault(gateway, {})[key] = value
+    known = {name: _convert(name, raw, errors) for name, raw in values.items()}
+    if errors:
+        raise SettingsError(errors)
+    return replace(Settings(), **known, gateways=gateways)
+
+
+def problems(settings: Settings) -> list[str]:
+    """Return everything that must be mended before the process may start, in plain words."""
+    found = _shape_problems(settings) + _number_problems(settings) + _disk_problems(settings)
+    if settings.is_production:
+        found += _production_problems(settings)
+    elif settings.debug and settings.environment != "development":
+        found.append("debug: only for the development environment")
+    return found
+
+
+def unknown_names(environ: Mapping[str, str]) -> list[str]:
+    """Return ``STOREFRONT_*`` variables that nothing reads: usually a slip of the pen."""
+    known = {PREFIX + setting.name.upper() for setting in fields(Settings)} | _OTHER_NAMES
+    known |= {f"{name}_FILE" for name in known}
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_GATEWAY_PREFIX)
+    )
+
+
+def _from_toml(path: Path, errors: list[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        errors.append(f"{path}: {error}")
+        return {}
+    known = {setting.name for setting in fields(Settings)}
+    errors.extend(f"{path}: unknown setting {name!r}" for name in sorted(set(values) - known))
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _from_environment(environ: Mapping[str, str], name: str, errors: list[str]) -> str | None:
+    if name in environ:
+        return environ[name]
+    file = environ.get(f"{name}_FILE")
+    if file is None:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        errors.append(f"{name}_FILE: {error}")
+        return None
+
+
+def _gateway_variables(environ: Mapping[str, str], errors: list[str]) -> list[tuple[str, str, str]]:
+    """Read ``STOREFRONT_GATEWAY_<NAME>__<KEY>`` (two underscores), also with ``_FILE``."""
+    found = []
+    for name in sorted(environ):
+        if not name.startswith(_GATEWAY_PREFIX):
+            continue
+        name = name.removesuffix("_FILE")  # noqa: PLW2901
+        gateway, separator, key = name.removeprefix(_GATEWAY_PREFIX).partition("__")
+        value = _from_environment(environ, name, errors)
+        if not (gateway and separator and key):
+            errors.append(f"{name}: write {_GATEWAY_PREFIX}<NAME>__<KEY>")
+        elif value is not None:
+            found.append((gateway.lower(), key.lower(), value))
+    return found
+
+
+def _convert(name: str, raw: Any, errors: list[str]) -> Any:
+    """Return ``raw`` (text, or a TOML value) as the type of the field ``name``."""
+    default = getattr(Settings(), name)
+    try:
+        if isinstance(default, bool):
+            return _boolean(raw)
+        if isinstance(default, int):
+            return int(raw)
+        if isinstance(default, Path):
+            return Path(raw)
+        if isinstance(default, tuple):
+            return _several(name, raw)
+    except (TypeError, ValueError):
+        errors.append(f"{name}: cannot read {raw!r} as {type(default).__name__}")
+        return default
+    if name == "environment" and raw not in get_args(Environment):
+        errors.append(f"environment: {raw!r} is none of {', '.join(get_args(Environment))}")
+    return str(raw).rstrip("/") if name in {"base_url", "url_prefix"} else str(raw)
+
+
+def _boolean(raw: Any) -> bool:
+    text = str(raw).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(raw)
+    return text in _TRUE
+
+
+def _several(name: str, raw: Any) -> tuple[Any, ...]:
+    separator = os.pathsep if name == "plugin_dirs" else ","
+    parts = raw.split(separator) if isinstance(raw, str) else list(raw)
+    kept = [str(part).strip() for part in parts if str(part).strip()]
+    return tuple(Path(part) for part in kept) if name == "plugin_dirs" else tuple(kept)
+
+
+def _shape_problems(settings: Settings) -> list[str]:
+    found = []
+    base = urlsplit(settings.base_url)
+    if base.scheme not in {"http", "https"} or not base.netloc:
+        found.append("base_url: must be an http or https address such as https://shop.example")
+    if settings.url_prefix and not settings.url_prefix.startswith("/"):
+        found.append("url_prefix: must start with a slash, such as /boxes")
+    if not settings.database_address.startswith(_DATABASE_SCHEMES):
+        found.append("database_url: must start with sqlite or postgresql")
+    if urlsplit(settings.mail_url).scheme not in _MAIL_SCHEMES:
+        found.append("mail_url: must start with file:, null:, smtp:// or smtps://")
+    if not settings.secret_key:
+        found.append("secret_key: must not be empty")
+    return found
+
+
+def _number_problems(settings: Settings) -> list[str]:
+    lowest = dict.fromkeys(("lease_seconds", "batch_size", "in_flight"), 1)
+    lowest |= {"charges_per_second": 1, "proxy_hops": 0}
+    return [
+        f"{name}: must be at least {least}"
+        for name, least in lowest.items()
+        if getattr(settings, name) < least
+    ]
+
+
+def _disk_problems(settings: Settings) -> list[str]:
+    folder = _nearest_existing(settings.data_dir.resolve())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [f"data_dir: {settings.data_dir} cannot be written"]
+    return []
+
+
+def _production_problems(settings: Settings) -> list[str]:
+    found = []
+    if settings.secret_key == DEFAULT_SECRET:
+        found.append("secret_key: the default is public; set STOREFRONT_SECRET_KEY")
+    elif len(settings.secret_key) < _SECRET_LENGTH:
+        found.append(f"secret_key: must have at least {_SECRET_LENGTH} characters")
+    if settings.debug:
+        found.append("debug: must be off in production")
+    if not settings.is_https:
+        found.append("base_url: must be https in production")
+    if not settings.trusted_hosts:
+        found.append("trusted_hosts: name the hosts that are answered")
+    if urlsplit(settings.mail_url).scheme in {"file", "null"}:
+        found.append("mail_url: production needs a mail server, smtp:// or smtps://")
+    if "demo" not in settings.plugins_off and "demo" in settings.gateways:
+        found.append("gateways: the demo gateway must not be configured in production")
+    return found + _sqlite_problems(settings)
+
+
+def _sqlite_problems(settings: Settings) -> list[str]:
+    address = settings.database_address
+    if not address.startswith("sqlite"):
+        return []
+    path = address.partition("///")[2].partition("?")[0]
+    if path in {"", ":memory:"}:
+        return ["database_url: a database in memory forgets everything; name a file"]
+    kind = _file_system(Path(path).resolve())
+    if kind in _NETWORK_FILE_SYSTEMS:
+        return [f"database_url: SQLite is not safe on a network share ({kind}); use PostgreSQL"]
+    return []
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _file_system(path: Path) -> str:
+    """Return the type of the file system that holds ``path``; empty where nobody can tell."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return ""
+    entries = [line.split()[1:3] for line in mounts.read_text(encoding="utf-8").splitlines()]
+    holding = [(len(point), kind) for point, kind in entries if path.is_relative_to(point)]
+    return max(holding, default=(0, ""))[1]
