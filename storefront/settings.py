@@ -26,7 +26,6 @@ _MAIL_SCHEMES = {"file", "null", "smtp", "smtps"}
 _DATABASE_SCHEMES = ("sqlite", "postgresql")
 #: Variables of ours that are not fields: read elsewhere, or they name where settings come from.
 _OTHER_NAMES = {"STOREFRONT_CONFIG", "STOREFRONT_FAILPOINTS"}
-_GATEWAY_PREFIX = "STOREFRONT_GATEWAY_"
 #: File systems on which SQLite's locks are not to be trusted.
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs"}
 
@@ -45,7 +44,7 @@ class Settings:
 
     environment: Environment = "development"
     #: Signs cookies and links. At least 32 characters in production.
-    secret_key: str = DEFAULT_SECRET
+    secret_key: str = field(default=DEFAULT_SECRET, repr=False)
     #: Everything the process writes: database, mailbox of the demo, exports, clock of the demo.
     data_dir: Path = Path("instance")
     #: ``sqlite:///…`` or ``postgresql://…``; empty means ``storefront.db`` in ``data_dir``.
@@ -67,8 +66,9 @@ class Settings:
     plugin_dirs: tuple[Path, ...] = (Path("plugins"),)
     #: Names of plugins that are not loaded.
     plugins_off: tuple[str, ...] = ()
-    #: Gateway name -> its settings (keys, secrets, address), as the gateway's plugin names them.
-    gateways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: Settings of plugins: ``gift_note_port`` is the field ``port`` of the plugin ``gift-note``,
+    #: from ``STOREFRONT_GIFT_NOTE_PORT`` or the table ``[plugins]`` of the file.
+    plugin_values: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Show errors with their source in the browser; development only.
     debug: bool = False
     #: Seconds a worker holds a claimed subscription before another may take it over.
@@ -104,6 +104,10 @@ class Settings:
         return urlsplit(self.base_url).scheme == "https"
 
 
+#: What may be set; ``plugin_values`` is made from what is left over.
+_FIELDS = {setting.name for setting in fields(Settings)} - {"plugin_values"}
+
+
 def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
     """Read settings from ``environ``, over the TOML file at ``toml_path``, over the defaults.
 
@@ -114,18 +118,15 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
     named = environ.get("STOREFRONT_CONFIG")
     path = toml_path or (Path(named) if named else None)
     values = _from_toml(path, errors) if path else {}
-    gateways = {name: dict(keys) for name, keys in values.pop("gateways", {}).items()}
-    for setting in fields(Settings):
-        if setting.name != "gateways":
-            raw = _from_environment(environ, PREFIX + setting.name.upper(), errors)
-            if raw is not None:
-                values[setting.name] = raw
-    for gateway, key, value in _gateway_variables(environ, errors):
-        gateways.setdefault(gateway, {})[key] = value
+    plugin_values = {name: str(value) for name, value in values.pop("plugins", {}).items()}
+    for name in _names(environ):
+        raw = _from_environment(environ, PREFIX + name.upper(), errors)
+        if raw is not None:
+            (values if name in _FIELDS else plugin_values)[name] = raw
     known = {name: _convert(name, raw, errors) for name, raw in values.items()}
     if errors:
         raise SettingsError(errors)
-    return replace(Settings(), **known, gateways=gateways)
+    return replace(Settings(), **known, plugin_values=plugin_values)
 
 
 def problems(settings: Settings) -> list[str]:
@@ -138,15 +139,10 @@ def problems(settings: Settings) -> list[str]:
     return found
 
 
-def unknown_names(environ: Mapping[str, str]) -> list[str]:
-    """Return ``STOREFRONT_*`` variables that nothing reads: usually a slip of the pen."""
-    known = {PREFIX + setting.name.upper() for setting in fields(Settings)} | _OTHER_NAMES
-    known |= {f"{name}_FILE" for name in known}
-    return sorted(
-        name
-        for name in environ
-        if name.startswith(PREFIX) and name not in known and not name.startswith(_GATEWAY_PREFIX)
-    )
+def _names(environ: Mapping[str, str]) -> set[str]:
+    """Return the names of all our variables, in lower case without prefix and ``_FILE``."""
+    ours = {name for name in environ if name.startswith(PREFIX)} - _OTHER_NAMES
+    return {name.removeprefix(PREFIX).removesuffix("_FILE").lower() for name in ours}
 
 
 def _from_toml(path: Path, errors: list[str]) -> dict[str, Any]:
@@ -155,7 +151,7 @@ def _from_toml(path: Path, errors: list[str]) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         errors.append(f"{path}: {error}")
         return {}
-    known = {setting.name for setting in fields(Settings)}
+    known = _FIELDS | {"plugins"}
     errors.extend(f"{path}: unknown setting {name!r}" for name in sorted(set(values) - known))
     return {name: value for name, value in values.items() if name in known}
 
@@ -171,22 +167,6 @@ def _from_environment(environ: Mapping[str, str], name: str, errors: list[str]) 
     except OSError as error:
         errors.append(f"{name}_FILE: {error}")
         return None
-
-
-def _gateway_variables(environ: Mapping[str, str], errors: list[str]) -> list[tuple[str, str, str]]:
-    """Read ``STOREFRONT_GATEWAY_<NAME>__<KEY>`` (two underscores), also with ``_FILE``."""
-    found = []
-    for name in sorted(environ):
-        if not name.startswith(_GATEWAY_PREFIX):
-            continue
-        name = name.removesuffix("_FILE")  # noqa: PLW2901
-        gateway, separator, key = name.removeprefix(_GATEWAY_PREFIX).partition("__")
-        value = _from_environment(environ, name, errors)
-        if not (gateway and separator and key):
-            errors.append(f"{name}: write {_GATEWAY_PREFIX}<NAME>__<KEY>")
-        elif value is not None:
-            found.append((gateway.lower(), key.lower(), value))
-    return found
 
 
 def _convert(name: str, raw: Any, errors: list[str]) -> Any:
@@ -270,8 +250,6 @@ def _production_problems(settings: Settings) -> list[str]:
         found.append("trusted_hosts: name the hosts that are answered")
     if urlsplit(settings.mail_url).scheme in {"file", "null"}:
         found.append("mail_url: production needs a mail server, smtp:// or smtps://")
-    if "demo" not in settings.plugins_off and "demo" in settings.gateways:
-        found.append("gateways: the demo gateway must not be configured in production")
     return found + _sqlite_problems(settings)
 
 

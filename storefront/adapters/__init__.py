@@ -1,0 +1,1 @@
+"""The outside world, one small port each: clock, mail, files, passwords, HTTP."""

@@ -1,0 +1,121 @@
+"""Files that others pick up: written whole or not at all, with their hash and row count."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: A spreadsheet takes a cell that starts like this for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file that is there, complete and on disk."""
+
+    path: Path
+    sha256: str
+    size: int
+    #: Data rows without the heading; 0 for files that have none.
+    rows: int = 0
+
+
+class FileStore:
+    """Publishes files below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def publish(self, name: str, chunks: Iterable[bytes]) -> Published:
+        """Write ``chunks`` to ``name``; a reader sees the old file or the whole new one.
+
+        ``name`` is a relative path below the folder; another raises ``ValueError``. An error,
+        also one of ``chunks`` itself, leaves no trace. The same name again replaces the file.
+        """
+        target = self.path_of(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("xb") as out:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size += out.write(chunk)
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return Published(target, digest.hexdigest(), size)
+
+    def publish_csv(
+        self, name: str, heading: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> Published:
+        """Publish ``rows`` as CSV (UTF-8, comma, CRLF), in memory that stays flat."""
+        counter = _Counter(rows)
+        done = self.publish(name, _csv_chunks(heading, counter))
+        return Published(done.path, done.sha256, done.size, counter.count)
+
+    def path_of(self, name: str) -> Path:
+        """Return where ``name`` is or would be. Raises ``ValueError`` if it leads outside."""
+        root = self.folder.resolve()
+        path = (root / name).resolve()
+        if path == root or not path.is_relative_to(root):
+            raise ValueError(f"{name!r} leads out of the folder")
+        return path
+
+
+class _Counter:
+    """Counts the rows that pass."""
+
+    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[object]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _csv_chunks(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(heading)
+    for row in rows:
+        writer.writerow([_safe_cell(cell) for cell in row])
+        if buffer.tell() > 1 << 16:
+            yield _take(buffer)
+    yield _take(buffer)
+
+
+def _safe_cell(cell: object) -> object:
+    """Keep a customer's name from being run as a formula in the merchant's spreadsheet."""
+    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
+
+
+def _take(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.encode("utf-8")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the system knows how."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

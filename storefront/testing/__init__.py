@@ -1,0 +1,1 @@
+"""For tests of the storefront and of its plugins: clock, factories, gateways, contracts."""
