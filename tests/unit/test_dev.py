@@ -1,0 +1,144 @@
+"""dev.py and its tools: what they promise to someone who has just cloned the project."""
+
+import hashlib
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools import assets, environment, machine
+from tools.environment import LOCK_SOURCES, LOCKS, ROOT
+from tools.processes import Service, Supervisor
+
+
+def _pins(lock: str) -> dict[str, str]:
+    text = (LOCKS / f"{lock}.lock").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+
+def test_every_command_is_listed_by_help():
+    said = subprocess.run(
+        [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for command in ("run", "test", "lint", "types", "lock", "reset", "browser", "bench", "shots"):
+        assert re.search(rf"^\s+{command}\s", said, re.MULTILINE), command
+
+
+def test_a_misspelt_option_is_refused_and_not_passed_on():
+    run = subprocess.run(
+        [sys.executable, "dev.py", "reset", "--yess"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert run.returncode == 2
+
+
+def test_an_unknown_benchmark_names_those_there_are():
+    run = subprocess.run(
+        [sys.executable, "dev.py", "bench", "nonsense"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert run.returncode == 1
+    assert b"nonsense" in run.stdout
+
+
+def test_dev_py_needs_nothing_but_the_standard_library():
+    # -S -I: no site-packages, no environment; what is imported must come with Python.
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import dev"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("lock", sorted(LOCK_SOURCES))
+def test_a_lock_pins_every_package_by_hash_and_names_no_registry(lock: str):
+    text = (LOCKS / f"{lock}.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    packages = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    hashed = re.findall(r"^[^\s#].*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert packages
+    assert len(hashed) == len(packages)
+
+
+def test_the_larger_locks_keep_the_pins_of_what_is_shipped():
+    shipped = _pins("run")
+    for lock in ("test", "e2e"):
+        pins = _pins(lock)
+        assert {name: pins.get(name) for name in shipped} == shipped
+
+
+def test_the_locks_pin_every_dependency_that_the_package_declares():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in project["dependencies"]}
+    assert declared <= {name.lower() for name in _pins("run")}
+
+
+def test_the_stamp_of_a_lock_changes_with_the_lock(tmp_path: Path):
+    lock = tmp_path / "x.lock"
+    lock.write_text("a==1\n", encoding="utf-8")
+    before = environment._fingerprint(lock)
+    lock.write_text("a==2\n", encoding="utf-8")
+    assert environment._fingerprint(lock) != before
+
+
+def test_the_htmx_script_in_place_is_the_reviewed_one():
+    assert hashlib.sha256(assets.HTMX.read_bytes()).hexdigest() == assets.HTMX_SHA256
+
+
+def test_an_altered_htmx_script_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "vendor" / "htmx.min.js"
+    target.parent.mkdir()
+    target.write_bytes(b"alert('not htmx')")
+    monkeypatch.setattr(assets, "_script_from_wheel", assets.HTMX.read_bytes)
+    assets.ensure_htmx(target)
+    assert target.read_bytes() == assets.HTMX.read_bytes()
+
+
+def test_a_package_with_another_script_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(assets, "_script_from_wheel", lambda: b"alert('not htmx')")
+    with pytest.raises(SystemExit):
+        assets.ensure_htmx(tmp_path / "htmx.min.js")
+    assert not (tmp_path / "htmx.min.js").exists()
+    assert "not the one that was reviewed" in capsys.readouterr().out
+
+
+def test_a_taken_port_gives_the_next_free_one():
+    with socket.socket() as taken:
+        taken.bind((machine.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert machine.pick_port(port) != port
+
+
+def test_without_a_browser_the_way_to_get_one_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("TEST_BROWSER", raising=False)
+    assert machine.browser(install=False) == 1
+    assert "apt-get install chromium" in capsys.readouterr().out
+
+
+def _sleeper(name: str) -> Service:
+    return Service(name, [sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_ending_the_supervisor_ends_every_service(tmp_path: Path):
+    supervisor = Supervisor(tmp_path)
+    assert supervisor.start(_sleeper("one"))
+    assert supervisor.start(_sleeper("two"))
+    processes = [process for _, process in supervisor._running]
+    supervisor.stop()
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_a_service_that_ends_by_itself_is_reported_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("tools.processes.ROOT", tmp_path)
+    supervisor = Supervisor(tmp_path)
+    supervisor.start(Service("web", [sys.executable, "-c", "raise SystemExit('no database')"]))
+    assert supervisor.wait() == 1
+    supervisor.stop()
+    assert "no database" in capsys.readouterr().out
