@@ -1,0 +1,101 @@
+"""The declarative base, our own column types, and public ids.
+
+Traps met once and kept here: Flask-SQLAlchemy refuses a ``type_annotation_map`` on the base
+class, so the base gets a registry; an enum stores its values, not its member names; SQLite
+hands back naive datetimes, so instants go through ``UtcDateTime``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, registry
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+#: Lower-case letters and digits without the ones people mix up (0/o, 1/l/i).
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An instant. Refuses naive values and always hands back aware UTC datetimes."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}: instants carry their zone")
+        value = value.astimezone(UTC)
+        # SQLite keeps text: store without offset so that text order is time order.
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def values_enum(kind: type[Enum], length: int = 24) -> sa.Enum:
+    """Return a column type that stores the *values* of ``kind`` as text with a CHECK."""
+    return sa.Enum(
+        kind,
+        values_callable=lambda members: [member.value for member in members],
+        native_enum=False,
+        create_constraint=True,
+        length=length,
+        name=_snake(kind.__name__),
+    )
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+class Base(DeclarativeBase):
+    """Base of all mapped classes. Every relationship is ``lazy="raise"``."""
+
+    registry = registry(
+        metadata=sa.MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            datetime: UtcDateTime(),
+            date: sa.Date(),
+            int: sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            str: sa.String(255),
+            dict[str, Any]: sa.JSON(),
+            list[Any]: sa.JSON(),
+        },
+    )
+
+
+def public_id(prefix: str) -> str:
+    """Return an unguessable id such as ``sub_7f3k…``: 26 letters, about 128 bits."""
+    return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(26))}"
+
+
+def public_ids(prefix: str, count: int) -> list[str]:
+    """Return ``count`` public ids from one draw of randomness; for bulk inserts."""
+    size = len(_ALPHABET)
+    out = []
+    # 17 random bytes carry more than 26 letters' worth (136 bits against 128.9).
+    pool = secrets.token_bytes(17 * count)
+    for start in range(0, 17 * count, 17):
+        number = int.from_bytes(pool[start : start + 17], "big")
+        letters = []
+        for _ in range(26):
+            number, index = divmod(number, size)
+            letters.append(_ALPHABET[index])
+        out.append(f"{prefix}_{''.join(letters)}")
+    return out

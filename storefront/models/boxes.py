@@ -1,0 +1,187 @@
+"""Cycles, recipes and boxes. A box is a row only once it is paid for, gifted or replaced."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.models.base import Base, values_enum
+
+
+class CycleGroup(Base):
+    """Plans that are packed together, and the rhythm their cycles are made from."""
+
+    __tablename__ = "cycle_group"
+    __table_args__ = (
+        sa.CheckConstraint("charge_day IS NULL OR charge_day BETWEEN 1 AND 31", name="charge_day"),
+        sa.CheckConstraint(
+            "packing_weekday IS NULL OR packing_weekday BETWEEN 0 AND 6", name="packing_weekday"
+        ),
+        sa.CheckConstraint(
+            "(charge_day IS NULL) <> (packing_weekday IS NULL)", name="calendar_or_rolling"
+        ),
+        sa.CheckConstraint(
+            "cutoff_days >= 0 AND lock_days >= 0 AND ship_days >= lock_days"
+            " AND ship_window_days >= 0",
+            name="dates_in_order",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    code: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    unit: Mapped[str] = mapped_column(sa.String(5))
+    count: Mapped[int] = mapped_column(default=1)
+    #: Day of month everyone is charged on (calendar plans); NULL: rolling, own anchors.
+    charge_day: Mapped[int | None]
+    #: Rolling groups: one cycle per packing day, Monday = 0.
+    packing_weekday: Mapped[int | None]
+    #: First day from which cycles are made.
+    anchor_on: Mapped[date]
+    #: Calendar: the cut-off is this many days before the charge day.
+    #: Rolling: before the packing day.
+    cutoff_days: Mapped[int] = mapped_column(default=1)
+    #: Calendar: days after the charge day. Rolling: 0, contents freeze on the packing day.
+    lock_days: Mapped[int] = mapped_column(default=3)
+    ship_days: Mapped[int] = mapped_column(default=6)
+    ship_window_days: Mapped[int] = mapped_column(default=2)
+
+
+class BoxCycle(Base):
+    """One round of boxes for a group of plans with its dates."""
+
+    __tablename__ = "box_cycle"
+    __table_args__ = (
+        sa.UniqueConstraint("group_id", "key"),
+        sa.CheckConstraint(
+            "cutoff_on <= lock_on AND lock_on <= ship_from AND ship_from <= ship_to",
+            name="dates_in_order",
+        ),
+        sa.CheckConstraint("charge_on IS NULL OR charge_on <= lock_on", name="charge_before_lock"),
+        sa.Index("ix_box_cycle_state", "state", "lock_on"),
+        sa.Index("ix_box_cycle_ship", "group_id", "ship_from"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    group_id: Mapped[int] = mapped_column(sa.ForeignKey("cycle_group.id"))
+    key: Mapped[str] = mapped_column(sa.String(16))
+    charge_on: Mapped[date | None]
+    #: Last day on which a subscriber may change or skip the box.
+    cutoff_on: Mapped[date]
+    #: Contents and addresses freeze at the start of this day.
+    lock_on: Mapped[date]
+    ship_from: Mapped[date]
+    ship_to: Mapped[date]
+    state: Mapped[CycleState] = mapped_column(values_enum(CycleState))
+    locked_at: Mapped[datetime | None]
+
+
+class Recipe(Base):
+    """What goes into the boxes of a plan: for one cycle, or standing (cycle NULL)."""
+
+    __tablename__ = "recipe"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
+    cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"), index=True)
+    #: ``group=option`` it is for; empty: every box of the plan.
+    option_key: Mapped[str] = mapped_column(sa.String(80), default="")
+
+
+class RecipeItem(Base):
+    """A variant and how many of it go into one box."""
+
+    __tablename__ = "recipe_item"
+    __table_args__ = (
+        sa.UniqueConstraint("recipe_id", "variant_id"),
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recipe_id: Mapped[int] = mapped_column(sa.ForeignKey("recipe.id"))
+    variant_id: Mapped[int] = mapped_column(sa.ForeignKey("product_variant.id"), index=True)
+    quantity: Mapped[int] = mapped_column(default=1)
+    position: Mapped[int] = mapped_column(default=0)
+
+
+class Box(Base):
+    """One parcel's worth for one paid period."""
+
+    __tablename__ = "box"
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+        sa.CheckConstraint("ordinal > 0", name="ordinal_positive"),
+        sa.Index("ix_box_cycle", "cycle_id", "state"),
+        sa.Index("ix_box_subscription", "subscription_id", "id"),
+        sa.Index("ix_box_batch", "batch_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    period_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription_period.id"), index=True)
+    #: Plan, options and quantity as sold.
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    quantity: Mapped[int] = mapped_column(default=1)
+    kind: Mapped[BoxKind] = mapped_column(values_enum(BoxKind))
+    #: 1 … the period's number of boxes.
+    ordinal: Mapped[int]
+    replaces_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"))
+    #: NULL until that cycle is generated.
+    cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    #: The line that paid for it, and the box's share of it.
+    invoice_line_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice_line.id"))
+    net_minor: Mapped[int]
+    tax_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    state: Mapped[BoxState] = mapped_column(values_enum(BoxState))
+    #: Why a box is held back, empty otherwise: no_address, no_recipe, short_stock, held.
+    problem: Mapped[str] = mapped_column(sa.String(24), default="")
+    #: Address of this box alone; NULL: the subscription's at the lock.
+    address_id: Mapped[int | None] = mapped_column(sa.ForeignKey("address.id"))
+    #: Address as frozen at the lock.
+    ship_to: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("fulfilment_batch.id"))
+    shipment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("shipment.id"), index=True)
+    created_at: Mapped[datetime]
+    locked_at: Mapped[datetime | None]
+
+
+class BoxItem(Base):
+    """What a locked box contains."""
+
+    __tablename__ = "box_item"
+    __table_args__ = (
+        sa.UniqueConstraint("box_id", "variant_id"),
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+        sa.CheckConstraint("origin IN ('recipe','choice','addon','substitute')", name="origin"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    box_id: Mapped[int] = mapped_column(sa.ForeignKey("box.id"))
+    variant_id: Mapped[int] = mapped_column(sa.ForeignKey("product_variant.id"), index=True)
+    quantity: Mapped[int]
+    origin: Mapped[str] = mapped_column(sa.String(12), default="recipe")
+
+
+class BoxSkip(Base):
+    """A cycle a subscriber does not want; names the paid box that moved, if one did."""
+
+    __tablename__ = "box_skip"
+    __table_args__ = (sa.UniqueConstraint("subscription_id", "cycle_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    cycle_id: Mapped[int] = mapped_column(sa.ForeignKey("box_cycle.id"), index=True)
+    #: The paid box that left this cycle, and the cycle it went to.
+    moved_box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"))
+    moved_to_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    created_at: Mapped[datetime]

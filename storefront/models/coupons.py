@@ -1,0 +1,102 @@
+"""Coupons (the rule), promotion codes (what is typed), and what they took off."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.models.base import Base
+
+
+class Coupon(Base):
+    """A discount rule. ``used`` is raised by a guarded update; the CHECK is the last word."""
+
+    __tablename__ = "coupon"
+    __table_args__ = (
+        sa.CheckConstraint("kind IN ('percent','fixed')", name="kind"),
+        sa.CheckConstraint("duration IN ('once','cycles','forever')", name="duration"),
+        sa.CheckConstraint("percent_bp BETWEEN 0 AND 10000", name="percent_range"),
+        sa.CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
+        sa.CheckConstraint("max_uses IS NULL OR used <= max_uses", name="within_limit"),
+        sa.CheckConstraint("used >= 0", name="used_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    kind: Mapped[str] = mapped_column(sa.String(8))
+    #: Hundredths of a percent: 1000 = 10 %; 0 for a fixed amount.
+    percent_bp: Mapped[int] = mapped_column(default=0)
+    amount_minor: Mapped[int] = mapped_column(default=0)
+    #: Of a fixed amount; empty for percent.
+    currency: Mapped[str] = mapped_column(sa.String(3), default="")
+    duration: Mapped[str] = mapped_column(sa.String(8))
+    #: For ``cycles``: number of billed periods it lowers.
+    duration_cycles: Mapped[int] = mapped_column(default=1)
+    #: Limits: ``{"plans": [codes], "intervals": ["1 month"], "countries": ["DE"]}``.
+    limits: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    first_time_only: Mapped[bool] = mapped_column(default=False)
+    starts_on: Mapped[date | None]
+    #: Last day it is accepted.
+    ends_on: Mapped[date | None]
+    max_uses: Mapped[int | None]
+    max_per_customer: Mapped[int | None]
+    used: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+
+class PromotionCode(Base):
+    """The string a shopper types; stored normalised."""
+
+    __tablename__ = "promotion_code"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
+    code: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+
+class SubscriptionDiscount(Base):
+    """A coupon at work on a subscription."""
+
+    __tablename__ = "subscription_discount"
+    __table_args__ = (
+        sa.UniqueConstraint("subscription_id", "coupon_id"),
+        sa.CheckConstraint("cycles_left IS NULL OR cycles_left >= 0", name="cycles_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
+    #: What the customer typed, for the line on the invoice.
+    code: Mapped[str] = mapped_column(sa.String(40))
+    #: Order of application, lowest first.
+    position: Mapped[int] = mapped_column(default=0)
+    #: Billed periods it still lowers; NULL = for ever.
+    cycles_left: Mapped[int | None]
+
+
+class Redemption(Base):
+    """One use: a discount that lowered an amount above zero on one invoice."""
+
+    __tablename__ = "redemption"
+    __table_args__ = (
+        sa.UniqueConstraint("subscription_discount_id", "invoice_id"),
+        sa.CheckConstraint("amount_minor > 0", name="lowers_something"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_discount_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription_discount.id"))
+    coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
+    amount_minor: Mapped[int]
+    #: True for the use that raised ``coupon.used`` (the first of a subscription).
+    counts: Mapped[bool] = mapped_column(default=False)
+    given_back_at: Mapped[datetime | None]
+    at: Mapped[datetime]

@@ -1,0 +1,125 @@
+"""Customers, how they sign in, where their boxes go, and what they agreed to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.models.base import Base
+
+
+class Customer(Base):
+    """A person or firm that pays. Never deleted; erasure replaces the personal columns."""
+
+    __tablename__ = "customer"
+    __table_args__ = (sa.Index("ix_customer_created", "created_at", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    #: Normalised by ``domain.privacy.normalise_email``.
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    password_hash: Mapped[str | None]
+    #: Language tag for mails and documents; empty means the shop's default.
+    locale: Mapped[str] = mapped_column(sa.String(12), default="")
+    #: When the person proved to read this mailbox (link, code or a verified host identity).
+    email_verified_at: Mapped[datetime | None]
+    #: Where the customer came from first (utm source or referrer), empty when unknown.
+    source: Mapped[str] = mapped_column(sa.String(80), default="")
+    created_at: Mapped[datetime]
+
+
+class HostIdentity(Base):
+    """Who a customer is in the shop that the storefront is mounted into."""
+
+    __tablename__ = "host_identity"
+    __table_args__ = (sa.UniqueConstraint("host", "host_ref"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    host: Mapped[str] = mapped_column(sa.String(80))
+    host_ref: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class LoginSession(Base):
+    """One signed-in browser of a customer; can be listed and revoked."""
+
+    __tablename__ = "login_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    #: SHA-256 of the secret in the cookie; the secret itself is stored nowhere.
+    token_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    #: How it began: password, link, code, host, checkout, demo.
+    method: Mapped[str] = mapped_column(sa.String(16))
+    ip: Mapped[str] = mapped_column(sa.String(45), default="")
+    user_agent: Mapped[str] = mapped_column(default="")
+
+
+class LoginLink(Base):
+    """A one-time link with a six-digit code, mailed to sign in or to act once."""
+
+    __tablename__ = "login_link"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    purpose: Mapped[str] = mapped_column(sa.String(24))
+    token_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    code_hash: Mapped[str] = mapped_column(sa.String(64), default="")
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    #: Wrong codes entered so far; the link dies at the limit.
+    tries: Mapped[int] = mapped_column(default=0)
+
+
+class Address(Base):
+    """An address as typed. A change makes a new row, so old documents keep theirs."""
+
+    __tablename__ = "address"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    company: Mapped[str] = mapped_column(sa.String(80), default="")
+    street: Mapped[str] = mapped_column(sa.String(120))
+    extra: Mapped[str] = mapped_column(sa.String(120), default="")
+    postcode: Mapped[str] = mapped_column(sa.String(16))
+    city: Mapped[str] = mapped_column(sa.String(80))
+    region: Mapped[str] = mapped_column(sa.String(80), default="")
+    #: ISO 3166-1 alpha-2.
+    country: Mapped[str] = mapped_column(sa.String(2))
+    phone: Mapped[str] = mapped_column(sa.String(32), default="")
+    created_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """Evidence of what a person agreed to; append-only (trigger)."""
+
+    __tablename__ = "consent"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    subscription_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("subscription.id"), index=True
+    )
+    #: renewal, terms, marketing …
+    kind: Mapped[str] = mapped_column(sa.String(24))
+    text: Mapped[str] = mapped_column(sa.Text)
+    text_hash: Mapped[str] = mapped_column(sa.String(64))
+    text_version: Mapped[str] = mapped_column(sa.String(24))
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    #: Interval in words of the code, such as ``1 month``.
+    interval: Mapped[str] = mapped_column(sa.String(16))
+    given_at: Mapped[datetime]
+    ip: Mapped[str] = mapped_column(sa.String(45))
+    user_agent: Mapped[str]

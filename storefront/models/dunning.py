@@ -1,0 +1,35 @@
+"""The chase after a decline: one case per invoice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.models.base import Base
+
+
+class DunningCase(Base):
+    """Step, next time and the policy as it was when the case was opened."""
+
+    __tablename__ = "dunning_case"
+    __table_args__ = (
+        sa.CheckConstraint("kind IN ('decline','authentication')", name="kind"),
+        sa.CheckConstraint("state IN ('open','recovered','lost','closed')", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), unique=True)
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    state: Mapped[str] = mapped_column(sa.String(12), default="open")
+    #: Retries done so far.
+    step: Mapped[int] = mapped_column(default=0)
+    #: When the clock acts next; NULL when only the customer can.
+    next_at: Mapped[datetime | None]
+    #: ``retry`` or ``last_action``: what happens at ``next_at``.
+    next_action: Mapped[str] = mapped_column(sa.String(12), default="retry")
+    policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]

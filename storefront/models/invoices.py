@@ -1,0 +1,204 @@
+"""What is owed: invoices with their lines, credit notes, customer credit, number series."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.domain.invoices import CreditReason, InvoiceState, LineKind
+from storefront.models.base import Base, values_enum
+
+
+class Invoice(Base):
+    """Document columns are frozen by trigger from ``offered`` on; state and counters move."""
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "due_minor = total_minor - credited_minor - applied_minor - paid_minor",
+            name="due_is_the_rest",
+        ),
+        sa.CheckConstraint(
+            "total_minor >= 0 AND credited_minor >= 0 AND applied_minor >= 0"
+            " AND paid_minor >= 0 AND due_minor >= 0",
+            name="counters_not_negative",
+        ),
+        sa.CheckConstraint(
+            "(state IN ('draft','offered','discarded')) = (number IS NULL)",
+            name="numbered_once_finalised",
+        ),
+        sa.Index("ix_invoice_payer", "payer_id", "id"),
+        sa.Index("ix_invoice_state", "state", "due_on"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    #: Who owes it; stored here, never read through the subscription.
+    payer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
+    checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"), index=True)
+    state: Mapped[InvoiceState] = mapped_column(values_enum(InvoiceState))
+    series: Mapped[str] = mapped_column(sa.String(16))
+    #: Gapless within the series; NULL until finalised.
+    number: Mapped[int | None]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    tax_inclusive: Mapped[bool]
+    total_minor: Mapped[int]
+    tax_minor: Mapped[int]
+    credited_minor: Mapped[int] = mapped_column(default=0)
+    applied_minor: Mapped[int] = mapped_column(default=0)
+    paid_minor: Mapped[int] = mapped_column(default=0)
+    due_minor: Mapped[int]
+    #: The day the tax rate follows; equals the first day of the billed period.
+    tax_point_on: Mapped[date]
+    due_on: Mapped[date]
+    #: Seller, buyer and delivery address as they were.
+    snapshot: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    content_hash: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime]
+    #: When it was finalised (drew its number).
+    finalised_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+
+
+class InvoiceLine(Base):
+    """One line. Frozen; only ``credited_minor`` and ``is_void`` move."""
+
+    __tablename__ = "invoice_line"
+    __table_args__ = (
+        sa.UniqueConstraint("invoice_id", "position"),
+        sa.CheckConstraint(
+            "credited_minor >= 0 AND (credited_minor = 0 OR credited_minor <= gross_minor)",
+            name="credited_within_amount",
+        ),
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"))
+    position: Mapped[int]
+    kind: Mapped[LineKind] = mapped_column(values_enum(LineKind))
+    text: Mapped[str]
+    subscription_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("subscription.id"), index=True
+    )
+    period_id: Mapped[int | None] = mapped_column(sa.ForeignKey("subscription_period.id"))
+    service_from: Mapped[date | None]
+    #: First day not covered.
+    service_to: Mapped[date | None]
+    quantity: Mapped[int]
+    unit_minor: Mapped[int]
+    #: As shown: with tax inside when the invoice is inclusive; negative for a discount.
+    amount_minor: Mapped[int]
+    #: Hundredths of a percent: 1900 = 19 %.
+    tax_rate_bp: Mapped[int]
+    tax_minor: Mapped[int]
+    #: What the line adds to the total, tax in it.
+    gross_minor: Mapped[int]
+    credited_minor: Mapped[int] = mapped_column(default=0)
+    corrects_line_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice_line.id"))
+    #: Set with the invoice's void, so that the period can be invoiced anew.
+    is_void: Mapped[bool] = mapped_column(default=False)
+
+
+class NumberSeries(Base):
+    """Gapless numbers: the counter row is drawn last before the commit of a batch."""
+
+    __tablename__ = "number_series"
+
+    code: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    #: Text before the number on documents, such as ``2027-``.
+    prefix: Mapped[str] = mapped_column(sa.String(16), default="")
+    next_number: Mapped[int] = mapped_column(default=1)
+
+
+class CreditNote(Base):
+    """A negative document that reduces or repays an invoice."""
+
+    __tablename__ = "credit_note"
+    __table_args__ = (
+        sa.UniqueConstraint("series", "number"),
+        sa.CheckConstraint("total_minor > 0", name="total_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
+    series: Mapped[str] = mapped_column(sa.String(16))
+    number: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    total_minor: Mapped[int]
+    tax_minor: Mapped[int]
+    reason: Mapped[CreditReason] = mapped_column(values_enum(CreditReason))
+    content_hash: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime]
+
+
+class CreditNoteLine(Base):
+    """How much of an invoice line a credit note takes back, with its tax share."""
+
+    __tablename__ = "credit_note_line"
+    __table_args__ = (
+        sa.UniqueConstraint("credit_note_id", "invoice_line_id"),
+        sa.CheckConstraint("gross_minor <> 0", name="credits_something"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    credit_note_id: Mapped[int] = mapped_column(sa.ForeignKey("credit_note.id"))
+    invoice_line_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice_line.id"), index=True)
+    gross_minor: Mapped[int]
+    tax_minor: Mapped[int]
+
+
+class CustomerCredit(Base):
+    """Money we owe the customer; used by the next invoices. Moved by guarded updates."""
+
+    __tablename__ = "customer_credit"
+    __table_args__ = (
+        sa.UniqueConstraint("customer_id", "currency"),
+        sa.CheckConstraint("balance_minor >= 0", name="balance_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    balance_minor: Mapped[int] = mapped_column(default=0)
+
+
+class CreditMove(Base):
+    """Append-only record of credit given (trigger on the amount); ``rest_minor`` falls."""
+
+    __tablename__ = "credit_move"
+    __table_args__ = (
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        sa.CheckConstraint("rest_minor BETWEEN 0 AND amount_minor", name="rest_within_amount"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_credit_id: Mapped[int] = mapped_column(sa.ForeignKey("customer_credit.id"), index=True)
+    amount_minor: Mapped[int]
+    rest_minor: Mapped[int]
+    #: change, refund, goodwill, referral …
+    origin: Mapped[str] = mapped_column(sa.String(24))
+    reason: Mapped[str] = mapped_column(default="")
+    credit_note_id: Mapped[int | None] = mapped_column(sa.ForeignKey("credit_note.id"))
+    at: Mapped[datetime]
+
+
+class CreditApplication(Base):
+    """Credit that settled a part of an invoice; given back once when that is voided."""
+
+    __tablename__ = "credit_application"
+    __table_args__ = (
+        sa.UniqueConstraint("invoice_id", "credit_move_id"),
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    credit_move_id: Mapped[int] = mapped_column(sa.ForeignKey("credit_move.id"), index=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"))
+    amount_minor: Mapped[int]
+    at: Mapped[datetime]
+    given_back_at: Mapped[datetime | None]

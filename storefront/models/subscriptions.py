@@ -1,0 +1,153 @@
+"""A standing order, the periods that tile its time, and everything that happened to it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.domain.lifecycle import (
+    EndReason,
+    HoldReason,
+    PeriodKind,
+    PeriodState,
+    SubscriptionState,
+)
+from storefront.models.base import Base, values_enum
+
+
+class Subscription(Base):
+    """A customer's standing order for a plan at a pinned price version."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+        sa.CheckConstraint("anchor_day BETWEEN 1 AND 31", name="anchor_day_in_month"),
+        sa.Index("ix_subscription_created", "created_at", "id"),
+        sa.Index("ix_subscription_state", "state", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    #: Who receives and steers it; NULL only for a gift nobody has claimed yet.
+    customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    #: Who pays when somebody else does; NULL: the customer.
+    payer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
+    #: The pinned price version; a catalogue edit never changes it.
+    price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"), index=True)
+    quantity: Mapped[int] = mapped_column(default=1)
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    address_id: Mapped[int | None] = mapped_column(sa.ForeignKey("address.id"))
+    #: NULL: the customer's default method.
+    payment_method_id: Mapped[int | None] = mapped_column(sa.ForeignKey("payment_method.id"))
+    checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"))
+    state: Mapped[SubscriptionState] = mapped_column(values_enum(SubscriptionState))
+    #: Day the periods hang on; period ``anchor_number`` starts there.
+    anchor_on: Mapped[date]
+    anchor_number: Mapped[int] = mapped_column(default=0)
+    #: Day of month wished for, 1-31; survives re-anchoring and short months.
+    anchor_day: Mapped[int]
+    #: First day not covered by a period row yet; where the next period starts.
+    next_on: Mapped[date]
+    #: Number of the next period to open.
+    next_number: Mapped[int]
+    #: Billed and gift periods opened so far.
+    billed_count: Mapped[int] = mapped_column(default=0)
+    #: When the renewal run may pick it up; NULL when nothing will be billed by the clock.
+    renews_at: Mapped[datetime | None]
+    #: Ends on this day (first day not served); undo clears it.
+    cancel_on: Mapped[date | None]
+    #: When the cancellation was confirmed by a click; billing stops at this instant.
+    canceled_at: Mapped[datetime | None]
+    end_reason: Mapped[EndReason | None] = mapped_column(values_enum(EndReason))
+    ended_on: Mapped[date | None]
+    held_at: Mapped[datetime | None]
+    hold_reason: Mapped[HoldReason | None] = mapped_column(values_enum(HoldReason))
+    #: A row that failed in a run waits here for a person; see ``parked_work``.
+    parked_at: Mapped[datetime | None]
+    #: Where the customer came from, for analytics.
+    source: Mapped[str] = mapped_column(sa.String(80), default="")
+    #: Monthly value booked as movements so far; the sum of its movements.
+    mrr_minor: Mapped[int] = mapped_column(default=0)
+    #: Month of the first non-trial payment, ``2027-03``; empty before it.
+    cohort: Mapped[str] = mapped_column(sa.String(7), default="")
+    created_at: Mapped[datetime]
+    #: Lease of the worker that claimed it, and a number that rises with each claim.
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class SubscriptionPeriod(Base):
+    """The backbone: inserted by the run that opens the period and by nothing else."""
+
+    __tablename__ = "subscription_period"
+    __table_args__ = (
+        sa.UniqueConstraint("subscription_id", "number"),
+        sa.UniqueConstraint("subscription_id", "start_on"),
+        sa.CheckConstraint("end_on > start_on", name="not_empty"),
+        sa.CheckConstraint("box_count >= 0", name="box_count_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    number: Mapped[int]
+    kind: Mapped[PeriodKind] = mapped_column(values_enum(PeriodKind))
+    state: Mapped[PeriodState] = mapped_column(values_enum(PeriodState))
+    #: Half-open range of shop-local days.
+    start_on: Mapped[date]
+    end_on: Mapped[date]
+    #: Counts billed and gift periods only, from 1; 0 for the others.
+    billed_number: Mapped[int] = mapped_column(default=0)
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"))
+    #: Boxes this period yields once paid: billing interval / shipping interval.
+    box_count: Mapped[int] = mapped_column(default=0)
+    #: Why a period was skipped, empty otherwise: skip, moved_box, missed, pause.
+    reason: Mapped[str] = mapped_column(sa.String(24), default="")
+    opened_at: Mapped[datetime]
+    paid_at: Mapped[datetime | None]
+
+
+class SubscriptionEvent(Base):
+    """Append-only timeline (trigger): who changed what, before and after, when."""
+
+    __tablename__ = "subscription_event"
+    __table_args__ = (sa.Index("ix_subscription_event_of", "subscription_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    at: Mapped[datetime]
+    #: Stable code of ``domain.events``, such as ``subscription.canceled``.
+    kind: Mapped[str] = mapped_column(sa.String(40))
+    #: customer, staff, shopper or worker.
+    actor: Mapped[str] = mapped_column(sa.String(12))
+    #: Public id of the person, empty for the worker.
+    actor_ref: Mapped[str] = mapped_column(sa.String(40), default="")
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ScheduledChange(Base):
+    """A change that waits for its day; applied by the renewal that reaches it."""
+
+    __tablename__ = "scheduled_change"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "kind IN ('plan','quantity','option','price','pause','resume')", name="kind"
+        ),
+        sa.CheckConstraint("state IN ('waiting','applied','withdrawn')", name="state"),
+        sa.Index("ix_scheduled_change_due", "subscription_id", "state", "effective_on"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    kind: Mapped[str] = mapped_column(sa.String(12))
+    effective_on: Mapped[date]
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(sa.String(12), default="waiting")
+    created_at: Mapped[datetime]

@@ -1,0 +1,221 @@
+"""The triggers and partial indexes of the schema, all in one place.
+
+Alembic's batch rebuild on SQLite drops triggers and expression indexes silently, so every
+migration ends with ``create_missing`` of its own copy, and a test compares the migrated schema
+with these lists on both databases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Partial unique and partial indexes: name -> (table, "(columns) WHERE …", unique).
+PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
+    "ix_subscription_due": (
+        "subscription",
+        "(renews_at, id) WHERE renews_at IS NOT NULL AND parked_at IS NULL AND held_at IS NULL",
+        False,
+    ),
+    "ix_subscription_ending": ("subscription", "(cancel_on) WHERE cancel_on IS NOT NULL", False),
+    "uq_subscription_checkout": (
+        "subscription",
+        "(checkout_id) WHERE checkout_id IS NOT NULL",
+        True,
+    ),
+    "uq_invoice_number": ("invoice", "(series, number) WHERE number IS NOT NULL", True),
+    "uq_invoice_line_period": (
+        "invoice_line",
+        "(period_id) WHERE kind = 'plan' AND NOT is_void AND period_id IS NOT NULL",
+        True,
+    ),
+    "uq_charge_attempt_open": (
+        "charge_attempt",
+        "(invoice_id) WHERE state IN ('planned','sent','action_required','pending','unknown')",
+        True,
+    ),
+    "uq_charge_attempt_settles": ("charge_attempt", "(invoice_id) WHERE settles", True),
+    "ix_charge_attempt_check": (
+        "charge_attempt",
+        "(check_at, id) WHERE check_at IS NOT NULL",
+        False,
+    ),
+    "ix_charge_attempt_planned": ("charge_attempt", "(id) WHERE state = 'planned'", False),
+    "ix_refund_open": (
+        "refund",
+        "(id) WHERE state IN ('planned','sent','pending','unknown')",
+        False,
+    ),
+    "uq_payment_method_default": (
+        "payment_method",
+        "(customer_id) WHERE is_default AND detached_at IS NULL",
+        True,
+    ),
+    "ix_dunning_case_due": ("dunning_case", "(next_at, id) WHERE state = 'open'", False),
+    "uq_box_period": (
+        "box",
+        "(period_id, ordinal) WHERE kind = 'regular' AND state <> 'canceled'",
+        True,
+    ),
+    "uq_box_cycle": (
+        "box",
+        "(subscription_id, cycle_id)"
+        " WHERE kind = 'regular' AND state <> 'canceled' AND cycle_id IS NOT NULL",
+        True,
+    ),
+    "ix_box_unassigned": ("box", "(id) WHERE cycle_id IS NULL", False),
+    "uq_recipe_cycle": (
+        "recipe",
+        "(cycle_id, plan_id, option_key) WHERE cycle_id IS NOT NULL",
+        True,
+    ),
+    "uq_recipe_standing": ("recipe", "(plan_id, option_key) WHERE cycle_id IS NULL", True),
+    "uq_stock_move_item": (
+        "stock_move",
+        "(box_item_id, kind) WHERE box_item_id IS NOT NULL",
+        True,
+    ),
+    "ix_outbox_message_due": ("outbox_message", "(due_at, id) WHERE state = 'waiting'", False),
+}
+
+#: Tables whose rows are never changed nor deleted.
+APPEND_ONLY = (
+    "ledger_journal",
+    "ledger_transfer",
+    "subscription_event",
+    "movement",
+    "stock_move",
+    "audit_entry",
+    "consent",
+    "credit_note",
+    "credit_note_line",
+)
+
+#: Document columns that never change once the freeze holds; the others (state, counters) move.
+#: JSON is compared as text.
+FROZEN: dict[str, tuple[str, ...]] = {
+    "invoice": (
+        "public_id",
+        "payer_id",
+        "checkout_id",
+        "series",
+        "currency",
+        "tax_inclusive",
+        "total_minor",
+        "tax_minor",
+        "tax_point_on",
+        "due_on",
+        "snapshot",
+        "content_hash",
+        "created_at",
+    ),
+    "invoice_line": (
+        "invoice_id",
+        "position",
+        "kind",
+        "text",
+        "subscription_id",
+        "period_id",
+        "service_from",
+        "service_to",
+        "quantity",
+        "unit_minor",
+        "amount_minor",
+        "tax_rate_bp",
+        "tax_minor",
+        "gross_minor",
+        "corrects_line_id",
+    ),
+    "price": (
+        "public_id",
+        "plan_id",
+        "currency",
+        "country",
+        "unit",
+        "count",
+        "version",
+        "amount_minor",
+        "tax_inclusive",
+        "sign_up_fee_minor",
+        "created_at",
+    ),
+}
+
+#: When the freeze of a table holds, over ``OLD``; an invoice's from ``offered`` on.
+FREEZE_WHEN = {
+    "invoice": "OLD.state <> 'draft'",
+    "invoice_line": "(SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> 'draft'",
+    "price": "EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger's name, table, and statements to make it on each database."""
+
+    name: str
+    table: str
+    sqlite: str
+    postgresql: tuple[str, ...]
+
+
+def _refuse(name: str, table: str, event: str, when: str, message: str) -> Trigger:
+    condition = f" WHEN {when}" if when else ""
+    sqlite = (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW{condition} "
+        f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
+    # PostgreSQL allows no subquery in WHEN, so the condition moves into the function.
+    body = (
+        f"IF {when} THEN RAISE EXCEPTION '{message}'; END IF;"
+        if when
+        else (f"RAISE EXCEPTION '{message}';")
+    )
+    result = "OLD" if event == "DELETE" else "NEW"
+    function = (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        f"BEGIN {body} RETURN {result}; END $$"
+    )
+    trigger = (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    )
+    return Trigger(name, table, sqlite, (function, trigger))
+
+
+def _differs(column: str, *, postgresql: bool) -> str:
+    quoted = f'"{column}"'
+    if postgresql:
+        cast = "::text" if column == "snapshot" else ""
+        return f"OLD.{quoted}{cast} IS DISTINCT FROM NEW.{quoted}{cast}"
+    return f"OLD.{quoted} IS NOT NEW.{quoted}"
+
+
+def _freeze(table: str) -> Trigger:
+    name, message = f"tr_{table}_frozen", f"{table} is frozen"
+
+    def when(postgresql: bool) -> str:
+        changed = " OR ".join(_differs(c, postgresql=postgresql) for c in FROZEN[table])
+        return f"({FREEZE_WHEN[table]}) AND ({changed})"
+
+    lite = _refuse(name, table, "UPDATE", when(False), message)
+    post = _refuse(name, table, "UPDATE", when(True), message)
+    return Trigger(name, table, lite.sqlite, post.postgresql)
+
+
+def all_triggers() -> list[Trigger]:
+    """Return every trigger of the schema."""
+    made = [_freeze(table) for table in FROZEN]
+    for table in APPEND_ONLY:
+        for event in ("UPDATE", "DELETE"):
+            name = f"tr_{table}_no_{event.lower()}"
+            made.append(_refuse(name, table, event, "", f"{table} is append-only"))
+    for table in ("invoice", "invoice_line"):
+        name = f"tr_{table}_no_delete"
+        made.append(_refuse(name, table, "DELETE", "", f"{table} is kept for ever"))
+    return made
+
+
+def index_statement(name: str) -> str:
+    """Return the statement that makes the partial index ``name`` if it is missing."""
+    table, rest, unique = PARTIAL_INDEXES[name]
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    return f"CREATE {kind} IF NOT EXISTS {name} ON {table} {rest}"
