@@ -1,0 +1,102 @@
+"""Value added tax rates of the EU, Great Britain and Switzerland, each with its first day.
+
+Source: European Commission, Taxes in Europe Database, standard and reduced rates as of
+2026-09-29; Great Britain (HMRC) and Switzerland (ESTV) from their published rates of the
+same day. Which of a state's reduced rates covers ordinary food is our own reading of its
+law: see docs/decisions/0015-tax-rates-as-dated-data.md. A shop has its adviser confirm
+the class of each product.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from storefront.domain.errors import DomainError
+
+TaxClass = Literal["standard", "reduced", "zero"]
+
+#: The table answers for no day before this one.
+FIRST_DAY = date(2025, 1, 1)
+#: The day on which the figures were compared with their sources.
+CHECKED_ON = date(2026, 9, 29)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Percentages in force from ``since`` on; ``reduced`` is the one for ordinary food.
+
+    Where food has no rate of its own ``reduced`` is the standard rate.
+    """
+
+    since: date
+    standard: Decimal
+    reduced: Decimal
+
+
+class NoRate(DomainError):
+    """No tax rate is known for a country on a day."""
+
+    code = "no_tax_rate"
+
+
+_ALWAYS = """
+    AT 20 10 | BE 21 6 | BG 20 20 | CH 8.1 2.6 | CY 19 5 | CZ 21 12 | DE 19 7 | DK 25 25
+    ES 21 10 | FR 20 5.5 | GB 20 0 | GR 24 13 | HR 25 5 | HU 27 18 | IE 23 0 | IT 22 10
+    LT 21 21 | LU 17 3 | LV 21 21 | MT 18 0 | NL 21 9 | PL 23 5 | PT 23 6 | SI 22 9.5
+    SK 23 19
+"""
+#: Countries whose rates changed, or will by law, since the first day of the table.
+_CHANGED: dict[str, tuple[tuple[date, str, str], ...]] = {
+    "EE": ((FIRST_DAY, "22", "22"), (date(2025, 7, 1), "24", "24")),
+    "FI": ((FIRST_DAY, "25.5", "14"), (date(2026, 1, 1), "25.5", "13.5")),
+    "RO": ((FIRST_DAY, "19", "9"), (date(2025, 8, 1), "21", "11")),
+    "SE": (
+        (FIRST_DAY, "25", "12"),
+        (date(2026, 4, 1), "25", "6"),
+        (date(2028, 1, 1), "25", "12"),
+    ),
+}
+
+
+def _table() -> dict[str, tuple[Rates, ...]]:
+    table = {
+        country: tuple(Rates(since, Decimal(full), Decimal(food)) for since, full, food in rows)
+        for country, rows in _CHANGED.items()
+    }
+    for entry in _ALWAYS.replace("\n", "|").split("|"):
+        if entry.strip():
+            country, full, food = entry.split()
+            table[country] = (Rates(FIRST_DAY, Decimal(full), Decimal(food)),)
+    return dict(sorted(table.items()))
+
+
+#: Country code (ISO 3166-1, Greece as GR) to its rates, oldest first.
+RATES: dict[str, tuple[Rates, ...]] = _table()
+
+
+def rate_for(country: str, tax_class: TaxClass, on: date) -> Decimal:
+    """Return the rate in percent for ``country`` on the tax point ``on``.
+
+    ``tax_class`` "standard", "reduced" (ordinary food) or "zero"; zero is zero anywhere.
+    Raises ``NoRate`` for a country outside the table or a day before it begins,
+    ``ValueError`` for another class.
+    Source: docs/decisions/0015-tax-rates-as-dated-data.md.
+
+    >>> rate_for("DE", "reduced", date(2027, 3, 1))
+    Decimal('7')
+    >>> [rate_for("FI", "reduced", date(year, 6, 1)) for year in (2025, 2026)]
+    [Decimal('14'), Decimal('13.5')]
+    """
+    if tax_class == "zero":
+        return Decimal(0)
+    rows = RATES.get(country, ())
+    index = bisect_right(rows, on, key=lambda row: row.since) - 1
+    if index < 0:
+        raise NoRate(country=country, on=on.isoformat())
+    if tax_class == "standard":
+        return rows[index].standard
+    if tax_class == "reduced":
+        return rows[index].reduced
+    raise ValueError(f"unknown tax class {tax_class!r}")

@@ -1,0 +1,132 @@
+"""Tax: once per rate on the document, then split onto its lines without losing a unit."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+
+from storefront.domain.money import CurrencyMismatch, Money
+
+Rounding = Literal["line", "sum"]
+
+
+def tax_of(amount: Money, rate: Decimal, *, inclusive: bool) -> Money:
+    """Return the tax in (``inclusive``) or on ``amount``.
+
+    Units: ``rate`` in percent, ``Decimal("19")``. Rounding: half up to a minor unit; a
+    negative amount is taxed like its positive twin, so a correction undoes exactly what
+    it corrects. Raises ``ValueError`` for a negative rate.
+    Source: docs/decisions/0014-tax-once-per-rate.md.
+
+    >>> tax_of(Money(1190, "EUR"), Decimal("19"), inclusive=True)
+    Money(minor=190, currency='EUR')
+    >>> tax_of(Money(1000, "JPY"), Decimal("8"), inclusive=False)
+    Money(minor=80, currency='JPY')
+    """
+    above, below = tax_fraction(rate, inclusive)
+    return Money(_half_up(amount.minor * above, below), amount.currency)
+
+
+def tax_total(
+    lines: Sequence[tuple[Money, Decimal]], *, inclusive: bool, rounding: Rounding
+) -> Money:
+    """Return the tax of a document of ``(amount, rate)`` lines.
+
+    Rounding: ``"sum"`` rounds once per rate on the sum of its lines (the default of the
+    shop), ``"line"`` rounds each line. Raises ``ValueError`` without a line,
+    ``CurrencyMismatch`` for several currencies.
+    Source: docs/decisions/0014-tax-once-per-rate.md.
+
+    >>> lines = [(Money(33, "EUR"), Decimal(19))] * 3
+    >>> tax_total(lines, inclusive=False, rounding="sum").minor
+    19
+    >>> tax_total(lines, inclusive=False, rounding="line").minor
+    18
+    """
+    taxes = tax_per_line(lines, inclusive=inclusive, rounding=rounding)
+    if not taxes:
+        raise ValueError("a document without a line has no currency")
+    return Money(sum(tax.minor for tax in taxes), taxes[0].currency)
+
+
+def tax_per_line(
+    lines: Sequence[tuple[Money, Decimal]], *, inclusive: bool, rounding: Rounding
+) -> list[Money]:
+    """Return the tax of each line; together exactly ``tax_total``.
+
+    Rounding ``"sum"``: the tax of a rate is rounded once, and each line gets its own
+    exact share cut to whole units, the units left over going to the largest remainders.
+    No line is further than one unit from its exact share, and a line of zero has none.
+    Raises ``CurrencyMismatch`` for several currencies.
+
+    >>> lines = [(Money(33, "EUR"), Decimal(19))] * 3
+    >>> [tax.minor for tax in tax_per_line(lines, inclusive=False, rounding="sum")]
+    [7, 6, 6]
+    """
+    if not lines:
+        return []
+    currency = lines[0][0].currency
+    if any(amount.currency != currency for amount, _ in lines):
+        raise CurrencyMismatch("one document, one currency")
+    minors = minor_per_line(
+        [(amount.minor, rate) for amount, rate in lines], inclusive=inclusive, rounding=rounding
+    )
+    return [Money(minor, currency) for minor in minors]
+
+
+def minor_per_line(
+    lines: Sequence[tuple[int, Decimal]], *, inclusive: bool, rounding: Rounding
+) -> list[int]:
+    """Do the work of ``tax_per_line`` on bare minor units of one currency."""
+    if rounding == "line":
+        fractions = [tax_fraction(rate, inclusive) for _, rate in lines]
+        return [
+            _half_up(minor * above, below)
+            for (minor, _), (above, below) in zip(lines, fractions, strict=True)
+        ]
+    taxes = [0] * len(lines)
+    groups: dict[Decimal, list[int]] = {}
+    for i, (_, rate) in enumerate(lines):
+        groups.setdefault(rate, []).append(i)
+    for rate, members in groups.items():
+        shares = _split_group([lines[i][0] for i in members], *tax_fraction(rate, inclusive))
+        for i, share in zip(members, shares, strict=True):
+            taxes[i] = share
+    return taxes
+
+
+def _split_group(amounts: list[int], above: int, below: int) -> list[int]:
+    """Round the tax of one rate once and split it; amounts of both signs may meet here."""
+    whole = sum(amounts) * above
+    if whole < 0:
+        return [-share for share in _split_group([-amount for amount in amounts], above, below)]
+    shares = [amount * above // below for amount in amounts]
+    left = _half_up(whole, below) - sum(shares)
+    if left:
+        by_remainder = sorted(
+            range(len(amounts)), key=lambda i: amounts[i] * above % below, reverse=True
+        )
+        for i in by_remainder[:left]:
+            shares[i] += 1
+    return shares
+
+
+@lru_cache(maxsize=512)
+def tax_fraction(rate: Decimal, inclusive: bool) -> tuple[int, int]:
+    """Return tax divided by amount as a fraction of whole numbers; rate in percent.
+
+    Raises ``ValueError`` for a negative rate.
+
+    >>> tax_fraction(Decimal("19"), True)
+    (19, 119)
+    """
+    if rate < 0:
+        raise ValueError(f"a tax rate is not negative: {rate}")
+    above, below = rate.as_integer_ratio()
+    return above, below * 100 + (above if inclusive else 0)
+
+
+def _half_up(above: int, below: int) -> int:
+    if above < 0:
+        return -((-2 * above + below) // (2 * below))
+    return (2 * above + below) // (2 * below)
