@@ -1,0 +1,49 @@
+"""The fixed links of the page frames. A page that does not exist (yet) is never linked."""
+
+from flask import current_app, request, url_for
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+
+Links = tuple[tuple[LazyString, str], ...]
+
+#: (words, endpoint) in the order they are shown.
+SHOP: Links = (
+    (_("Plans"), "pricing.index"),
+    (_("Past boxes"), "pricing.past_boxes"),
+    (_("Gifts"), "pricing.gifts"),
+)
+LEGAL: Links = (
+    (_("Terms"), "pricing.terms"),
+    (_("Privacy"), "pricing.privacy"),
+    (_("Legal notice"), "pricing.imprint"),
+    (_("Cancel a contract here"), "account.cancel_without_login"),
+    (_("Withdraw from contract here"), "account.withdraw"),
+)
+ACCOUNT_MENU: Links = (
+    (_("Your data"), "account.privacy"),
+    (_("Help"), "pricing.help"),
+)
+STAFF_MENU: Links = (
+    (_("Your sign-in"), "admin.profile"),
+    (_("Design"), "admin.design"),
+    (_("See the shop"), "pricing.index"),
+)
+
+
+def page_url(endpoint: str, **values: object) -> str:
+    """Return the address of a page, or an empty string if this shop has no such page."""
+    if endpoint not in current_app.view_functions:
+        return ""
+    return url_for(endpoint, **values)  # type: ignore[arg-type]
+
+
+def here() -> str:
+    """Return the path of this page with its query, under the prefix it is mounted at."""
+    query = request.query_string.decode("utf-8", "replace")
+    path = request.script_root + request.path
+    return f"{path}?{query}" if query else path
+
+
+def here_is(endpoint: str) -> bool:
+    """Return whether this request was answered by ``endpoint``."""
+    return request.endpoint == endpoint

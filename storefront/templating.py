@@ -1,0 +1,193 @@
+"""What every template can call: filters that know the reader, and a few functions."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from flask import Flask, current_app, request
+from flask_babel import get_locale
+
+from markupsafe import Markup
+
+from storefront import formats, navigation, pictures
+from storefront.assets import static_url
+from storefront.pills import pill_of
+
+#: Languages the product is written in, under the names their readers know.
+LANGUAGES = (("en", "English"), ("de", "Deutsch"), ("fr", "Français"))
+THEMES = ("light", "dark")
+
+
+def init_app(app: Flask) -> None:
+    """Give ``app``'s templates our filters and functions."""
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals.update(GLOBALS)
+
+
+def writing_locale() -> Locale:
+    """Return the locale of this request's reader."""
+    return formats.writing_locale(str(get_locale() or "en"))
+
+
+def locale_code() -> str:
+    """Return the language tag of this page, for ``lang``."""
+    return str(get_locale() or "en").replace("_", "-")
+
+
+def theme_choice() -> str | None:
+    """Return the visitor's own choice of light or dark, None for the system's."""
+    theme = request.cookies.get("theme") if request else None
+    return theme if theme in THEMES else None
+
+
+def shop_zone() -> ZoneInfo:
+    """Return the shop's time zone, in which every date on a page is written."""
+    zone = current_app.extensions["storefront"].shop.zone
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo(zone)
+
+
+def shop_today() -> date:
+    """Return the shop's today, against which years are left out."""
+    return current_app.extensions["storefront"].today()
+
+
+def iso(value: date | datetime) -> str:
+    """Return the machine's form of a date or a moment, for ``<time datetime>``."""
+    return value.isoformat()
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as an id: lower case letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "x"
+
+
+def control_attributes(given: Mapping[str, Any], described: str, errors: Sequence[str]) -> dict:
+    """Return the attributes of a form control: those given, and the links to hint and error."""
+    attributes = {key: value for key, value in given.items() if value is not None}
+    if described:
+        attributes["aria-describedby"] = described
+    if errors:
+        attributes["aria-invalid"] = "true"
+    return attributes
+
+
+def attributes(given: Mapping[str, Any]) -> Markup:
+    """Return keyword arguments of a macro as attributes: ``hx_post="/x"`` is ``hx-post``.
+
+    None and False leave the attribute out, True writes its bare name.
+    """
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in given.items()}
+    written = {k: k if v is True else v for k, v in named.items() if v is not False}
+    return Markup("").join(
+        Markup(' {}="{}"').format(name, value)
+        for name, value in written.items()
+        if value is not None
+    )
+
+
+def errors_of(form: Any) -> list[tuple[str, str]]:
+    """Return (id of the control, message) of all errors of a form, in the form's order."""
+    found = [("", str(error)) for error in getattr(form, "form_errors", ())]
+    for field in form:
+        found.extend(_field_errors(field))
+    return found
+
+
+def _field_errors(field: Any) -> Iterator[tuple[str, str]]:
+    if hasattr(field, "form"):
+        yield from errors_of(field.form)
+    elif hasattr(field, "entries"):
+        for entry in field.entries:
+            yield from _field_errors(entry)
+        yield from ((field.id, str(error)) for error in field.errors if isinstance(error, str))
+    else:
+        yield from ((first_control(field), str(error)) for error in field.errors)
+
+
+def first_control(field: Any) -> str:
+    """Return the id the focus goes to: of a group of choices the first one's."""
+    in_group = field.type in {"RadioField", "SelectMultipleField"}
+    is_list = field.widget.__class__.__name__ == "ListWidget"
+    return f"{field.id}-0" if in_group and is_list else str(field.id)
+
+
+def _in_locale(write: Callable[..., str]) -> Callable[..., str]:
+    return lambda value: write(value, writing_locale())
+
+
+def _in_year(write: Callable[..., str]) -> Callable[..., str]:
+    return lambda value: write(value, writing_locale(), shop_today())
+
+
+def _moment(value: datetime) -> str:
+    return formats.moment(value, writing_locale(), shop_zone(), shop_today())
+
+
+def _clock_time(value: datetime) -> str:
+    local = value.astimezone(shop_zone()) if isinstance(value, datetime) else value
+    return formats.clock_time(local, writing_locale())
+
+
+def _day_range(first: date, last: date) -> str:
+    return formats.day_range(first, last, writing_locale(), shop_today())
+
+
+def _date_filter(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Let a date filter also take a moment, read in the shop's zone."""
+
+    def written(value: date | datetime) -> str:
+        if isinstance(value, datetime):
+            value = value.astimezone(shop_zone()).date()
+        return write(value)
+
+    return written
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "money": _in_locale(formats.money),
+    "money_short": _in_locale(formats.money_short),
+    "number": _in_locale(formats.number),
+    "percent": _in_locale(formats.percent),
+    "day": _date_filter(_in_year(formats.day)),
+    "short_day": _date_filter(_in_year(formats.short_day)),
+    "table_day": _date_filter(_in_locale(formats.table_day)),
+    "month": _date_filter(_in_year(formats.month)),
+    "clock_time": _clock_time,
+    "moment": _moment,
+    "day_range": _day_range,
+    "listing": _in_locale(formats.listing),
+    "zone_name": formats.zone_name,
+    "interval_per": formats.interval_per,
+    "interval_each": formats.interval_each,
+    "interval_name": formats.interval_name,
+    "iso": iso,
+    "slug": slug,
+    "first_control": first_control,
+    "attributes": attributes,
+}
+
+GLOBALS: dict[str, Any] = {
+    "asset": static_url,
+    "page_url": navigation.page_url,
+    "here": navigation.here,
+    "here_is": navigation.here_is,
+    "shop_pages": lambda: navigation.SHOP,
+    "legal_pages": lambda: navigation.LEGAL,
+    "account_menu": lambda: navigation.ACCOUNT_MENU,
+    "staff_menu": lambda: navigation.STAFF_MENU,
+    "languages": lambda: LANGUAGES,
+    "locale_code": locale_code,
+    "theme_choice": theme_choice,
+    "pill_of": pill_of,
+    "controls": control_attributes,
+    "errors_of": errors_of,
+    "draw_product": pictures.product_svg,
+    "draw_box": pictures.box_svg,
+}
