@@ -704,9 +704,7 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('mail','event','refund')", name=op.f("ck_outbox_message_kind")
-        ),
+        sa.CheckConstraint("kind IN ('mail','event')", name=op.f("ck_outbox_message_kind")),
         sa.CheckConstraint(
             "state IN ('waiting','delivered','dead','stopped')",
             name=op.f("ck_outbox_message_state"),
@@ -1299,7 +1297,6 @@ def upgrade() -> None:
         ),
         sa.Column("cohort", sa.String(length=7), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.CheckConstraint(
@@ -1710,6 +1707,9 @@ def upgrade() -> None:
         sa.Column("price_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "box_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "mrr_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("reason", sa.String(length=24), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),

@@ -80,6 +80,14 @@ class Base(DeclarativeBase):
     )
 
 
+def table_of(model: type[Base]) -> sa.Table:
+    """Return the table of ``model``, for statements on many rows."""
+    table = model.__table__
+    if not isinstance(table, sa.Table):
+        raise TypeError(f"{model.__name__} is not mapped to a table")
+    return table
+
+
 def public_id(prefix: str) -> str:
     """Return an unguessable id such as ``sub_7f3k…``: 26 letters, about 128 bits."""
     return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(26))}"

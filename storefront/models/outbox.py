@@ -17,7 +17,7 @@ class OutboxMessage(Base):
     __tablename__ = "outbox_message"
     __table_args__ = (
         sa.CheckConstraint("state IN ('waiting','delivered','dead','stopped')", name="state"),
-        sa.CheckConstraint("kind IN ('mail','event','refund')", name="kind"),
+        sa.CheckConstraint("kind IN ('mail','event')", name="kind"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

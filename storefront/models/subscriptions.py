@@ -75,8 +75,7 @@ class Subscription(Base):
     #: Month of the first non-trial payment, ``2027-03``; empty before it.
     cohort: Mapped[str] = mapped_column(sa.String(7), default="")
     created_at: Mapped[datetime]
-    #: Lease of the worker that claimed it, and a number that rises with each claim.
-    lease_until: Mapped[datetime | None]
+    #: Rises with each claim of a worker; a claim also moves ``renews_at`` behind its lease.
     fence: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
 
@@ -108,6 +107,8 @@ class SubscriptionPeriod(Base):
     price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"))
     #: Boxes this period yields once paid: billing interval / shipping interval.
     box_count: Mapped[int] = mapped_column(default=0)
+    #: Monthly value of the subscription while this period runs (docs/measures.md).
+    mrr_minor: Mapped[int] = mapped_column(default=0)
     #: Why a period was skipped, empty otherwise: skip, moved_box, missed, pause.
     reason: Mapped[str] = mapped_column(sa.String(24), default="")
     opened_at: Mapped[datetime]
