@@ -1,0 +1,116 @@
+"""Who is behind a session secret: customers and staff, each from their own table."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, scoped_session
+
+from storefront.models.customers import Customer, HostIdentity, LoginSession
+from storefront.models.staff import Role, Staff, StaffSession
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLogin:
+    """A signed-in customer, as plain values."""
+
+    id: int
+    public_id: str
+    email: str
+    name: str
+    #: Language tag; empty means the visitor's or the shop's.
+    locale: str
+    #: Row of ``login_session``; None when the shop around us says who this is.
+    session_id: int | None = None
+
+    @property
+    def first_name(self) -> str:
+        return self.name.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffLogin:
+    """A signed-in staff user and what the role allows."""
+
+    id: int
+    public_id: str
+    email: str
+    name: str
+    role: str
+    permissions: frozenset[str]
+    session_id: int
+
+    def may(self, permission: str) -> bool:
+        """True if the role has ``permission``; an empty one is everybody's on the staff."""
+        return not permission or permission in self.permissions
+
+
+def hash_secret(secret: str) -> str:
+    """Return what is stored of a session secret: its SHA-256 in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def customer_of_session(
+    session: scoped_session[Session], secret: str, now: datetime
+) -> CustomerLogin | None:
+    """Return the customer of an unexpired, unrevoked session, else None."""
+    row = session.execute(
+        sa.select(*_CUSTOMER_COLUMNS, LoginSession.id.label("session_id"))
+        .join(LoginSession, LoginSession.customer_id == Customer.id)
+        .where(
+            LoginSession.token_hash == hash_secret(secret),
+            LoginSession.revoked_at.is_(None),
+            LoginSession.expires_at > now,
+        )
+    ).one_or_none()
+    return CustomerLogin(**row._mapping) if row else None
+
+
+def customer_of_host(session: scoped_session[Session], host: str, ref: str) -> CustomerLogin | None:
+    """Return the customer linked to the person ``ref`` of the shop around us, else None."""
+    row = session.execute(
+        sa.select(*_CUSTOMER_COLUMNS)
+        .join(HostIdentity, HostIdentity.customer_id == Customer.id)
+        .where(HostIdentity.host == host, HostIdentity.host_ref == ref)
+    ).one_or_none()
+    return CustomerLogin(**row._mapping) if row else None
+
+
+def staff_of_session(
+    session: scoped_session[Session], secret: str, now: datetime
+) -> StaffLogin | None:
+    """Return the staff user of an unexpired, unrevoked session who is not disabled, else None."""
+    row = session.execute(
+        sa.select(
+            Staff.id,
+            Staff.public_id,
+            Staff.email,
+            Staff.name,
+            Role.code.label("role"),
+            Role.permissions,
+            StaffSession.id.label("session_id"),
+        )
+        .join(StaffSession, StaffSession.staff_id == Staff.id)
+        .join(Role, Role.id == Staff.role_id)
+        .where(
+            StaffSession.token_hash == hash_secret(secret),
+            StaffSession.revoked_at.is_(None),
+            StaffSession.expires_at > now,
+            Staff.disabled_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return StaffLogin(**{**row._mapping, "permissions": frozenset(row.permissions)})
+
+
+_CUSTOMER_COLUMNS = (
+    Customer.id,
+    Customer.public_id,
+    Customer.email,
+    Customer.name,
+    Customer.locale,
+)

@@ -1,0 +1,125 @@
+"""What a use-case is given: session, clock, shop, gateways, mailer, files, hooks.
+
+One object per application, the same for web, worker and commands. It knows no web framework;
+its session is whatever the caller's scope is (one request, one tick, one command).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, scoped_session
+
+from storefront.adapters.clock import Clock
+from storefront.adapters.files import FileStore
+from storefront.adapters.mail import Mailer
+from storefront.adapters.passwords import Passwords
+from storefront.database import reading
+from storefront.domain.gateways import Gateway
+from storefront.models.settings import ShopSettings
+from storefront.plugins import Hooks
+from storefront.settings import Settings
+
+_KEPT = "storefront_shop"
+
+
+class ShopNotSetUp(LookupError):
+    """The shop settings table is empty: nobody has set this shop up yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What the merchant has set, as read at the start of a request or tick."""
+
+    name: str
+    #: One sentence under the name; may be empty.
+    line: str
+    support_email: str
+    seller_name: str
+    seller_address: str
+    seller_tax_id: str
+    seller_country: str
+    #: IANA name of the zone in which charge days and cut-offs are days.
+    zone: str
+    currency: str
+    #: Language of mails and documents of customers who chose none.
+    locale: str
+    #: ISO codes of the countries delivered to.
+    countries: tuple[str, ...]
+    brand_hue: int
+    #: Thousandths.
+    brand_chroma: int
+    accent_hue: int
+    #: Thousandths.
+    accent_chroma: int
+    #: Set while the merchant holds all charging.
+    charging_held_at: datetime | None
+    #: Raised with each change of plans, prices or settings; keys page caches.
+    catalogue_version: int
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The world of a use-case."""
+
+    session: scoped_session[Session]
+    settings: Settings
+    clock: Clock
+    mailer: Mailer
+    files: FileStore
+    passwords: Passwords
+    hooks: Hooks
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        return self.clock.now()
+
+    def today(self) -> date:
+        """Return the shop's calendar day."""
+        return self.day_of(self.now())
+
+    def day_of(self, instant: datetime) -> date:
+        """Return the shop's calendar day at ``instant``."""
+        return instant.astimezone(self.shop.zone_info).date()
+
+    @property
+    def gateways(self) -> Mapping[str, Gateway]:
+        """Every gateway on offer by its name; each knows the ``account`` it charges for."""
+        return self.hooks.gateways
+
+    @property
+    def shop(self) -> Shop:
+        """The merchant's settings, read once per session. Raises :class:`ShopNotSetUp`.
+
+        Outside a transaction it leaves none open: a gateway may be asked right after.
+        """
+        kept: Shop | None = self.session.info.get(_KEPT)
+        if kept is None:
+            kept = self.session.info[_KEPT] = _read_shop(self.session)
+        return kept
+
+    def forget_shop(self) -> None:
+        """Have the settings read again; call it after changing them."""
+        self.session.info.pop(_KEPT, None)
+
+
+def _read_shop(session: scoped_session[Session]) -> Shop:
+    table = ShopSettings.__table__
+    columns = [table.c[name] for name in Shop.__dataclass_fields__]
+    inside = session().in_transaction()
+    with reading():
+        row = session.execute(sa.select(*columns)).one_or_none()
+    if not inside:
+        session.rollback()
+    if row is None:
+        raise ShopNotSetUp("this shop has not been set up yet")
+    values = dict(row._mapping)
+    return Shop(**{**values, "countries": tuple(values["countries"])})
