@@ -128,6 +128,8 @@ class PluginContext:
     folder: Path
     #: ``demo``, ``development``, ``test`` or ``production``.
     environment: str
+    #: Where the plugin's own pages are, for links made outside a request; no slash at the end.
+    pages_url: str
     #: Offer a gateway. The same name a second time replaces the first: registering is idempotent.
     add_gateway: Callable[[Gateway], None]
 

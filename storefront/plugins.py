@@ -286,6 +286,7 @@ def load_plugins(
             now=clock.now,
             folder=folder,
             environment=settings.environment,
+            pages_url=f"{settings.base_url.rstrip('/')}{settings.url_prefix}/x/{name}",
             add_gateway=lambda gateway: hooks.add_gateway(name, gateway),
         )
 

@@ -102,6 +102,9 @@ class ChargeOrder:
     #: Where the bank's page sends the customer back to; empty when off session.
     return_url: str = ""
     description: str = ""
+    #: Public id of the invoice: stored with the charge at the gateway, so that a count made
+    #: there can tell two charges for one invoice without asking our tables.
+    invoice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
