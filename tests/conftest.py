@@ -1,0 +1,164 @@
+"""The fixtures of all tests: a migrated database, an application, a clock that stands still."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    # At run time these are imported by the fixtures: tests of pure rules start without them.
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from playwright.sync_api import Browser
+
+    from storefront.runtime import Runtime
+    from storefront.settings import Settings
+    from storefront.testing.clock import FrozenClock
+    from tests.support.databases import Database, Databases
+
+#: The environment variable by which test processes find the folder they share.
+_SHARED = "TEST_SHARED_FOLDER"
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("ci" if IN_CI else "default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all processes of this run share; theirs is inherited."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_SHARED] = tempfile.mkdtemp(prefix="storefront-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the database server, after the last process is through."""
+    if not hasattr(config, "workerinput"):
+        from tests.support.databases import clean_up
+
+        clean_up(Path(os.environ.pop(_SHARED)))
+
+
+def unavailable(reason: str) -> None:
+    """Skip the test for want of ``reason``; in CI, where it must be there, fail it."""
+    if IN_CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Take the place of pytest-flask's fixture, which keeps one context open for a whole test.
+
+    In that context Flask-Login remembers the customer, so that a second, anonymous client is
+    let in: it hides the worst bugs a shop can have.
+    """
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator["Databases"]:
+    """What makes the databases of this process."""
+    from tests.support.databases import Databases
+
+    made = Databases(Path(os.environ[_SHARED]), os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """A running browser; each test opens a context of its own in it."""
+    from playwright.sync_api import sync_playwright
+
+    from tools.machine import explain_browser, find_browser
+
+    path = find_browser()
+    if path is None:
+        unavailable(explain_browser())
+    # Chromium refuses its own sandbox to root; the pages it sees here are ours.
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"] if is_root else []
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, databases: "Databases", tmp_path: Path) -> "Database":
+    """An empty migrated database; every test that uses it runs on both kinds."""
+    from tests.support.postgres import PostgresUnavailableError
+
+    if request.param == "sqlite":
+        return databases.sqlite(tmp_path)
+    try:
+        return databases.postgresql()
+    except PostgresUnavailableError as error:
+        unavailable(str(error))
+        raise
+
+
+@pytest.fixture
+def settings(database: "Database", tmp_path: Path) -> "Settings":
+    """The settings of ``app``; a test that wants others overrides this fixture."""
+    from storefront.settings import Settings
+
+    return Settings(
+        environment="test",
+        secret_key="a secret of the tests, long enough for all",
+        database_url=database.url,
+        data_dir=tmp_path / "instance",
+        base_url="http://localhost",
+    )
+
+
+@pytest.fixture
+def clock() -> "FrozenClock":
+    """Tuesday 2 March 2027, 09:00 UTC, until the test moves it."""
+    from storefront.testing.clock import FrozenClock
+
+    return FrozenClock(datetime(2027, 3, 2, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def demo_gateway(tmp_path: Path) -> object:
+    """The demo gateway in process, with a memory of its own."""
+    from storefront_demo_gateway import DemoGateway
+
+    return DemoGateway(tmp_path / "gateway.db")
+
+
+@pytest.fixture
+def app(settings: "Settings", clock: "FrozenClock", demo_gateway: object) -> Iterator["Flask"]:
+    """The application on ``database``."""
+    from storefront.app import create_app
+
+    from storefront.extensions import db
+
+    app = create_app(settings, clock=clock, gateways={"demo": demo_gateway})
+    # pytest-flask would put localhost.localdomain there, which resolves nowhere.
+    app.config.update(TESTING=True, SERVER_NAME="localhost")
+    yield app
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def rt(app: "Flask") -> Iterator["Runtime"]:
+    """The runtime, inside an application context that lasts as long as the test."""
+    with app.app_context():
+        yield app.extensions["storefront"]
+
+
+@pytest.fixture
+def client(app: "Flask") -> "FlaskClient":
+    """A browser of somebody who is not signed in."""
+    return app.test_client()

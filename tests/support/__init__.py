@@ -1,0 +1,1 @@
+"""What tests stand on: database servers, copies of the migrated schema, a browser."""

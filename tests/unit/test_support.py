@@ -1,0 +1,121 @@
+"""The ground that the other tests stand on: fresh databases, in every process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Browser
+
+from storefront import database as engines
+from storefront.models import Base
+from tests.support.databases import Database, Databases
+from tests.support.postgres import GivenServer, PostgresUnavailableError
+
+_ROW = (
+    "INSERT INTO throttle (bucket, key, window_start_at, count) VALUES ('b', 'k', '2027-03-02', 1)"
+)
+
+
+def _run(url: str, statement: str) -> None:
+    engine = engines.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def _count_rows(url: str) -> int:
+    engine = engines.create_engine(url)
+    with engine.connect() as connection:
+        count = connection.scalar(sa.text("SELECT count(*) FROM throttle"))
+    engine.dispose()
+    return int(count or 0)
+
+
+def test_the_migrated_database_has_every_table_of_the_models(database: Database):
+    engine = engines.create_engine(database.url)
+    assert set(Base.metadata.tables) <= set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_the_next_test_finds_no_row_of_this_one(
+    database: Database, databases: Databases, tmp_path: Path
+):
+    _run(database.url, _ROW)
+    assert _count_rows(database.url) == 1
+    is_sqlite = database.kind == "sqlite"
+    following = databases.sqlite(tmp_path) if is_sqlite else databases.postgresql()
+    assert _count_rows(following.url) == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_second_database_is_another_one(database: Database, databases: Databases):
+    other = databases.new_postgresql()
+    _run(other.url, _ROW)
+    assert _count_rows(database.url) == 0
+
+
+def test_append_only_triggers_are_awake_for_tests(database: Database):
+    engine = engines.create_engine(database.url)
+    with engine.connect() as connection:
+        found = (
+            connection.scalar(sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"))
+            if database.kind == "sqlite"
+            else connection.scalar(sa.text("SELECT count(*) FROM pg_trigger WHERE tgenabled = 'O'"))
+        )
+        if database.kind == "postgresql":
+            assert connection.scalar(sa.text("SHOW session_replication_role")) == "origin"
+    engine.dispose()
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("postgresql://u:p@db:5432/x", "postgresql://u:p@db:5432/y"),
+        ("postgresql://u:p@db:5432", "postgresql://u:p@db:5432/y"),
+        ("postgresql://u@/x?host=/tmp/a", "postgresql://u@/y?host=/tmp/a"),
+    ],
+)
+def test_a_given_server_is_asked_for_another_database(address: str, expected: str):
+    assert GivenServer(address).url("y") == expected
+
+
+def test_without_a_server_it_is_said_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
+    monkeypatch.delenv("TEST_POSTGRES", raising=False)
+    monkeypatch.setattr("tests.support.postgres.find_programs", lambda: None)
+    with pytest.raises(PostgresUnavailableError, match="apt-get install postgresql"):
+        Databases(tmp_path, "main").postgresql()
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", "1 error"), ("", "1 skipped")])
+def test_a_missing_server_fails_in_ci_and_skips_elsewhere(ci: str, outcome: str, tmp_path: Path):
+    (tmp_path / "conftest.py").write_text(
+        "from tests.support import postgres\n"
+        "from tests.conftest import *\n"
+        "postgres.find_programs = lambda: None\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "test_it.py").write_text("def test_it(database):\n    pass\n", encoding="utf-8")
+    environ = {**os.environ, "CI": ci, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    for name in ("TEST_DATABASE_URL", "TEST_POSTGRES", "PYTEST_XDIST_WORKER"):
+        environ.pop(name, None)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "postgresql"]
+    run = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
+        env=environ, cwd=tmp_path, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert outcome in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.browser
+def test_the_browser_shows_a_page(chromium: Browser):
+    page = chromium.new_page()
+    page.set_content("<h1>Nine Kettles</h1>")
+    assert page.get_by_role("heading").inner_text() == "Nine Kettles"
+    page.close()
