@@ -113,6 +113,7 @@ class Bank:
         used for something else or the shop never wrote its intent down.
         """
         self._answer_or_fail("down")
+        self._check_intent(reference)
         with self._store.writing() as db:
             known = _maybe(db, BankCharge, "reference", reference)
             if known is not None:
@@ -120,20 +121,20 @@ class Bank:
                     raise ValueError("key_reused")
                 return known
             behaviour = self._behaviour(db, details["token"], details["on_session"])
-            if behaviour == DOWN:
-                raise AnswerLost("scripted")
-            has_intent = self._intent_check is None or self._intent_check(reference)
-            if not has_intent:
-                _insert(db, "violation", reference=reference, what="no intent on disk")
-            else:
+            if behaviour != DOWN:
                 self._execute(db, reference, details, behaviour)
-        if not has_intent:
-            raise ValueError("intent_missing")
         if behaviour.delay:
             self._sleep(behaviour.delay)
-        if behaviour.is_lost or self._is_on("lost"):
+        if behaviour.is_lost or behaviour == DOWN or self._is_on("lost"):
             raise AnswerLost(reference)
         return self._get(BankCharge, "reference", reference)
+
+    def _check_intent(self, reference: str) -> None:
+        if self._intent_check is None or self._intent_check(reference):
+            return
+        with self._store.writing() as db:
+            _insert(db, "violation", reference=reference, what="no intent on disk")
+        raise ValueError("intent_missing")
 
     def _execute(
         self, db: sqlite3.Connection, reference: str, details: dict[str, Any], behaviour: Behaviour

@@ -37,8 +37,8 @@ class _Pages:
 
     def choose(self, key: str) -> str | tuple[str, int] | Response:
         setup = self._bank.setup_of_page(key) or abort(404)
-        if setup.token:
-            setup = self._bank.confirm_setup(key, request.form.get("answer") == "confirm")
+        if "answer" in request.form:
+            setup = self._bank.confirm_setup(key, request.form["answer"] == "confirm")
         elif request.form.get("card") in CARDS:
             setup = self._bank.choose(key, request.form["card"])
         else:
@@ -54,7 +54,7 @@ class _Pages:
 
     def answer(self, key: str) -> Response:
         charge = self._bank.charge_of_page(key) or abort(404)
-        is_confirmed = request.form.get("answer") == "confirm"
+        is_confirmed = request.form.get("answer", "") == "confirm"
         return _back_to(
             self._bank.confirm_charge(charge.gateway_reference, is_confirmed).return_url
         )

@@ -1,0 +1,445 @@
+"""The contract suite every payment gateway must pass, and the demo gateway for tests.
+
+A plugin author subclasses ``GatewayContract`` in a test module and gives a fixture ``rig`` that
+returns a ``GatewayRig``: the gateway, and a way to play the customer and the bank behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Literal
+
+import pytest
+
+from storefront.hooks import (
+    AnswerStatus,
+    CancelAnswer,
+    ChargeAnswer,
+    ChargeOrder,
+    ChargeRecord,
+    DeclineKind,
+    Gateway,
+    Money,
+    RefundOrder,
+    SetupOrder,
+    SetupStart,
+    WebhookError,
+)
+from storefront_demo_gateway.bank import Bank, system_now
+from storefront_demo_gateway.cards import DOWN, LOST
+from storefront_demo_gateway.gateway import DemoGateway
+from storefront_demo_gateway.records import AnyBank
+
+Kind = Literal["good", "soft", "hard", "confirm"]
+_numbers = count(1)
+_S = AnswerStatus
+
+
+def demo_gateway(
+    bank: AnyBank | None = None, *, now: Callable[[], datetime] = system_now, account: str = "demo"
+) -> DemoGateway:
+    """Return a demo gateway whose bank lives in memory, or over ``bank``."""
+    return DemoGateway(bank or Bank(now=now), now=now, account=account)
+
+
+class GatewayRig(ABC):
+    """A gateway with a hand on the other side of it. One rig per test."""
+
+    gateway: Gateway
+
+    @abstractmethod
+    def token(self, kind: Kind) -> str:
+        """Return a stored method that approves, declines softly or for ever, or has to be
+        confirmed by the customer.
+        """
+
+    @abstractmethod
+    def choose(self, start: SetupStart, kind: Kind) -> None:
+        """Play the customer who takes a card at a set-up."""
+
+    @abstractmethod
+    def confirm(self, answer: ChargeAnswer, is_confirmed: bool) -> None:
+        """Play the customer who answers their bank."""
+
+    @abstractmethod
+    def lose_next_answer(self, token: str) -> None:
+        """Have the next charge of ``token`` executed and its answer lost."""
+
+    @abstractmethod
+    def ignore_next_charge(self, token: str) -> None:
+        """Have the next charge of ``token`` neither executed nor answered."""
+
+    @abstractmethod
+    def set_down(self, is_down: bool) -> None:
+        """Switch the whole gateway off or on."""
+
+    @abstractmethod
+    def executed(self, reference: str) -> int:
+        """Return how often money really moved for ``reference``."""
+
+
+class DemoRig(GatewayRig):
+    """The demo gateway, in this process or over a socket."""
+
+    def __init__(self, gateway: DemoGateway, bank: Bank) -> None:
+        """``bank`` is the one behind ``gateway``, reached directly."""
+        self.gateway, self._bank = gateway, bank
+
+    def token(self, kind: Kind) -> str:
+        return self._bank.token_for(_LAST4[kind])
+
+    def choose(self, start: SetupStart, kind: Kind) -> None:
+        assert start.redirect_url is not None
+        self._bank.choose(start.redirect_url.rpartition("/")[2], _LAST4[kind])
+
+    def confirm(self, answer: ChargeAnswer, is_confirmed: bool) -> None:
+        self._bank.confirm_charge(answer.gateway_reference, is_confirmed)
+
+    def lose_next_answer(self, token: str) -> None:
+        self._bank.script(token, [LOST])
+
+    def ignore_next_charge(self, token: str) -> None:
+        self._bank.script(token, [DOWN])
+
+    def set_down(self, is_down: bool) -> None:
+        self._bank.set_fault("down", is_down)
+
+    def executed(self, reference: str) -> int:
+        return self._bank.executed_count(reference)
+
+
+_LAST4: dict[Kind, str] = {"good": "4242", "soft": "9995", "hard": "0069", "confirm": "3220"}
+
+
+def order(token: str, minor: int = 2340, currency: str = "EUR", **over: object) -> ChargeOrder:
+    """Return a renewal's charge order with a reference of its own."""
+    number = next(_numbers)
+    plain = ChargeOrder(
+        reference=f"att_contract{number}",
+        amount=Money(minor, currency),
+        token=token,
+        on_session=False,
+        description="Nine Kettles",
+        invoice=f"inv_contract{number}",
+    )
+    return replace(plain, **over)  # type: ignore[arg-type]
+
+
+def present(token: str) -> ChargeOrder:
+    """Return a charge order of a customer who is there."""
+    return order(token, on_session=True, return_url="http://shop.test/back")
+
+
+def setup_order(amount: Money | None = None) -> SetupOrder:
+    return SetupOrder(
+        reference=f"set_contract{next(_numbers)}",
+        return_url="http://shop.test/back",
+        cancel_url="http://shop.test/cancel",
+        amount=amount,
+        merchant="Nine Kettles",
+        description="chk_7F3K",
+    )
+
+
+def refund_of(charged: ChargeOrder, answer: ChargeAnswer, minor: int) -> RefundOrder:
+    return RefundOrder(
+        reference=f"ref_contract{next(_numbers)}",
+        charge_reference=charged.reference,
+        gateway_reference=answer.gateway_reference,
+        amount=Money(minor, charged.amount.currency),
+    )
+
+
+class GatewayContract:
+    """Subclass it as ``Test…`` and give a fixture ``rig``."""
+
+    # --------------------------------------------------------------------- what it says of itself
+
+    def test_it_is_a_gateway(self, rig: GatewayRig) -> None:
+        assert isinstance(rig.gateway, Gateway)
+        assert rig.gateway.name
+        assert rig.gateway.account
+
+    def test_its_capabilities_are_usable(self, rig: GatewayRig) -> None:
+        can = rig.gateway.capabilities
+        assert can.max_in_flight >= 1
+        assert can.per_second is None or can.per_second > 0
+        windows = (can.key_window_seconds, can.lookup_settle_seconds, can.duplicate_window_seconds)
+        assert min(*windows, can.minimum_notice_seconds) >= 0
+        assert all(minor > 0 for minor in can.minimums.values())
+        assert can.has_lookup, "without look-up no automatic renewals"
+
+    def test_its_sources_are_directives(self, rig: GatewayRig) -> None:
+        for directive, sources in rig.gateway.csp_sources().items():
+            assert directive.endswith("-src")
+            assert not isinstance(sources, str)
+            assert all("'" not in source and ";" not in source for source in sources)
+
+    # -------------------------------------------------------------------------------- set-up
+
+    def test_a_set_up_says_where_to_go_on(self, rig: GatewayRig) -> None:
+        start = rig.gateway.begin_setup(setup_order())
+        if rig.gateway.capabilities.mode == "redirect":
+            assert start.redirect_url
+        else:
+            assert start.fields
+
+    def test_a_set_up_that_is_not_finished_waits(self, rig: GatewayRig) -> None:
+        asked = setup_order()
+        rig.gateway.begin_setup(asked)
+        answer = rig.gateway.finish_setup(asked.reference, {})
+        assert (answer.status, answer.method) == (_S.ACTION_REQUIRED, None)
+
+    def test_a_finished_set_up_gives_a_method_that_can_be_charged(self, rig: GatewayRig) -> None:
+        asked = setup_order()
+        rig.choose(rig.gateway.begin_setup(asked), "good")
+        answer = rig.gateway.finish_setup(asked.reference, {})
+        assert answer.status is _S.SUCCEEDED
+        assert answer.method is not None
+        assert len(answer.method.last4) == 4
+        assert answer.method.fingerprint
+        assert rig.gateway.charge(order(answer.method.token)).status is _S.SUCCEEDED
+
+    def test_a_finished_set_up_answers_the_same_again(self, rig: GatewayRig) -> None:
+        asked = setup_order()
+        rig.choose(rig.gateway.begin_setup(asked), "good")
+        first = rig.gateway.finish_setup(asked.reference, {})
+        assert rig.gateway.finish_setup(asked.reference, {}) == first
+
+    def test_the_same_set_up_twice_is_one(self, rig: GatewayRig) -> None:
+        asked = setup_order()
+        first, second = rig.gateway.begin_setup(asked), rig.gateway.begin_setup(asked)
+        assert second == first
+
+    def test_a_declined_set_up_stores_nothing(self, rig: GatewayRig) -> None:
+        asked = setup_order()
+        rig.choose(rig.gateway.begin_setup(asked), "hard")
+        answer = rig.gateway.finish_setup(asked.reference, {})
+        assert (answer.status, answer.method) == (_S.DECLINED, None)
+        assert answer.decline is not None
+        assert answer.reason
+
+    def test_what_the_customer_writes_into_the_address_finishes_nothing(
+        self, rig: GatewayRig
+    ) -> None:
+        asked = setup_order()
+        rig.gateway.begin_setup(asked)
+        forged = {"status": "succeeded", "redirect_status": "succeeded", "token": "demo_4242_x"}
+        assert rig.gateway.finish_setup(asked.reference, forged).status is not _S.SUCCEEDED
+
+    def test_a_set_up_nobody_began_is_unknown(self, rig: GatewayRig) -> None:
+        assert rig.gateway.finish_setup("set_nobody", {}).status is _S.UNKNOWN
+
+    # ------------------------------------------------------------------------------- charges
+
+    @pytest.mark.parametrize("amount", [(2340, "EUR"), (1200, "JPY"), (12345, "KWD")])
+    def test_a_charge_takes_exactly_what_was_asked(
+        self, rig: GatewayRig, amount: tuple[int, str]
+    ) -> None:
+        asked = order(rig.token("good"), *amount)
+        answer = rig.gateway.charge(asked)
+        assert (answer.status, answer.amount) == (_S.SUCCEEDED, Money(*amount))
+        assert answer.gateway_reference
+        assert answer.decline is None
+        assert rig.executed(asked.reference) == 1
+
+    def test_the_same_reference_again_is_the_same_charge(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        assert rig.gateway.charge(asked) == rig.gateway.charge(asked)
+        assert rig.executed(asked.reference) == 1
+
+    def test_the_same_reference_from_eight_threads_is_one_charge(self, rig: GatewayRig) -> None:
+        asked, ready = order(rig.token("good")), threading.Barrier(8)
+
+        def charge(_: int) -> AnswerStatus:
+            ready.wait()
+            return rig.gateway.charge(asked).status
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = set(pool.map(charge, range(8)))
+        assert answers <= {_S.SUCCEEDED, _S.UNKNOWN}
+        assert rig.executed(asked.reference) == 1
+
+    def test_the_same_reference_for_another_amount_takes_nothing(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        rig.gateway.charge(asked)
+        other = replace(asked, amount=Money(9900, "EUR"))
+        assert rig.gateway.charge(other).status is _S.UNKNOWN
+        assert rig.executed(asked.reference) == 1
+
+    @pytest.mark.parametrize(("kind", "expected"), [("soft", "soft"), ("hard", "hard")])
+    def test_a_decline_is_an_answer_with_kind_and_reason(
+        self, rig: GatewayRig, kind: Kind, expected: str
+    ) -> None:
+        asked = order(rig.token(kind))
+        answer = rig.gateway.charge(asked)
+        assert (answer.status, answer.decline) == (_S.DECLINED, DeclineKind(expected))
+        assert answer.reason
+        assert answer.amount is None
+        assert rig.executed(asked.reference) == 0
+
+    def test_a_decline_repeated_is_the_same_decline(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("soft"))
+        assert rig.gateway.charge(asked) == rig.gateway.charge(asked)
+
+    def test_a_charge_that_needs_the_customer_takes_nothing_yet(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("confirm"))
+        answer = rig.gateway.charge(asked)
+        assert (answer.status, answer.action_url) == (_S.ACTION_REQUIRED, None)
+        assert rig.executed(asked.reference) == 0
+
+    def test_a_confirmed_charge_succeeds_once(self, rig: GatewayRig) -> None:
+        asked = present(rig.token("confirm"))
+        answer = rig.gateway.charge(asked)
+        assert answer.status is _S.ACTION_REQUIRED
+        assert answer.action_url
+        rig.confirm(answer, True)
+        rig.confirm(answer, True)
+        assert _status(rig, asked) is _S.SUCCEEDED
+        assert rig.executed(asked.reference) == 1
+
+    def test_a_refused_confirmation_is_a_decline(self, rig: GatewayRig) -> None:
+        asked = present(rig.token("confirm"))
+        rig.confirm(rig.gateway.charge(asked), False)
+        assert _status(rig, asked) is _S.DECLINED
+        assert rig.executed(asked.reference) == 0
+
+    def test_a_method_nobody_stored_is_declined_for_ever(self, rig: GatewayRig) -> None:
+        answer = rig.gateway.charge(order("nobodys_token"))
+        assert (answer.status, answer.decline) == (_S.DECLINED, DeclineKind.HARD)
+
+    # ---------------------------------------------------------------- lost answers and look-up
+
+    def test_a_lost_answer_is_unknown_and_look_up_finds_the_charge(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        rig.lose_next_answer(asked.token)
+        assert rig.gateway.charge(asked).status is _S.UNKNOWN
+        found = rig.gateway.lookup(asked.reference)
+        assert found is not None
+        assert (found.status, found.amount) == (_S.SUCCEEDED, asked.amount)
+        assert rig.executed(asked.reference) == 1
+
+    def test_a_lost_answer_asked_again_is_one_charge(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        rig.lose_next_answer(asked.token)
+        rig.gateway.charge(asked)
+        assert rig.gateway.charge(asked).status is _S.SUCCEEDED
+        assert rig.executed(asked.reference) == 1
+
+    def test_a_charge_that_never_arrived_is_unknown_then_not_there(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        rig.ignore_next_charge(asked.token)
+        assert rig.gateway.charge(asked).status is _S.UNKNOWN
+        assert rig.gateway.lookup(asked.reference) is None
+        assert rig.gateway.charge(asked).status is _S.SUCCEEDED
+        assert rig.executed(asked.reference) == 1
+
+    def test_a_gateway_that_is_down_answers_unknown_to_everything(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        answer = rig.gateway.charge(asked)
+        rig.set_down(True)
+        assert rig.gateway.charge(order(asked.token)).status is _S.UNKNOWN
+        looked_up = rig.gateway.lookup(asked.reference)
+        assert looked_up is not None, "a failed look-up is not 'nothing there'"
+        assert looked_up.status is _S.UNKNOWN
+        assert rig.gateway.cancel(asked.reference) is CancelAnswer.UNKNOWN
+        assert rig.gateway.refund(refund_of(asked, answer, 100)).status is _S.UNKNOWN
+        rig.set_down(False)
+        assert _status(rig, asked) is _S.SUCCEEDED
+
+    def test_look_up_of_nothing_is_none(self, rig: GatewayRig) -> None:
+        assert rig.gateway.lookup("att_nobody") is None
+        assert rig.gateway.lookup_refund("ref_nobody") is None
+
+    # ------------------------------------------------------------------------------ cancelling
+
+    def test_a_cancelled_charge_can_never_succeed(self, rig: GatewayRig) -> None:
+        asked = present(rig.token("confirm"))
+        answer = rig.gateway.charge(asked)
+        assert rig.gateway.cancel(asked.reference) is CancelAnswer.CANCELLED
+        rig.confirm(answer, True)
+        assert rig.gateway.cancel(asked.reference) is CancelAnswer.CANCELLED
+        assert rig.executed(asked.reference) == 0
+
+    def test_cancelling_too_late_says_that_money_was_taken(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"))
+        rig.gateway.charge(asked)
+        assert rig.gateway.cancel(asked.reference) is CancelAnswer.SUCCEEDED
+        assert _status(rig, asked) is _S.SUCCEEDED
+
+    def test_cancelling_what_is_not_there_is_unknown(self, rig: GatewayRig) -> None:
+        assert rig.gateway.cancel("att_nobody") is CancelAnswer.UNKNOWN
+
+    # -------------------------------------------------------------------------------- refunds
+
+    def test_refunds_never_exceed_the_charge(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"), 1000)
+        answer = rig.gateway.charge(asked)
+        assert rig.gateway.refund(refund_of(asked, answer, 400)).status is _S.SUCCEEDED
+        too_much = refund_of(asked, answer, 601)
+        assert rig.gateway.refund(too_much).status is _S.DECLINED
+        assert rig.gateway.refund(refund_of(asked, answer, 600)).status is _S.SUCCEEDED
+        assert _record(rig, asked).refunded == Money(1000, "EUR")
+
+    def test_the_same_refund_twice_is_one(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("good"), 1000)
+        back = refund_of(asked, rig.gateway.charge(asked), 400)
+        assert rig.gateway.refund(back) == rig.gateway.refund(back)
+        assert rig.gateway.lookup_refund(back.reference) == rig.gateway.refund(back)
+        assert _record(rig, asked).refunded == Money(400, "EUR")
+
+    def test_a_declined_charge_cannot_be_refunded(self, rig: GatewayRig) -> None:
+        asked = order(rig.token("soft"))
+        answer = rig.gateway.charge(asked)
+        assert rig.gateway.refund(refund_of(asked, answer, 100)).status is _S.DECLINED
+
+    # ---------------------------------------------------------- methods, lists, messages coming in
+
+    def test_a_forgotten_method_cannot_be_charged(self, rig: GatewayRig) -> None:
+        token = rig.token("good")
+        assert rig.gateway.detach(token)
+        assert rig.gateway.detach(token), "forgotten before is forgotten too"
+        answer = rig.gateway.charge(order(token))
+        assert (answer.status, answer.decline) == (_S.DECLINED, DeclineKind.HARD)
+
+    def test_the_list_has_what_took_money_and_nothing_else(self, rig: GatewayRig) -> None:
+        since = datetime.now(UTC) - timedelta(minutes=5)
+        paid, declined = order(rig.token("good")), order(rig.token("soft"))
+        rig.gateway.charge(paid)
+        rig.gateway.charge(declined)
+        listed = {record.reference: record for record in rig.gateway.list_charges(since)}
+        assert listed[paid.reference].amount == paid.amount
+        assert listed[paid.reference].status is _S.SUCCEEDED
+        assert declined.reference not in listed
+
+    def test_the_list_begins_where_it_is_told(self, rig: GatewayRig) -> None:
+        rig.gateway.charge(order(rig.token("good")))
+        later = datetime.now(UTC) + timedelta(hours=1)
+        assert list(rig.gateway.list_charges(later)) == []
+
+    @pytest.mark.parametrize(
+        ("headers", "raw"),
+        [({}, b"{}"), ({"demo-signature": "t=1,v1=00"}, b"{}"), ({"x": "y"}, b"\xff\x00 no json")],
+    )
+    def test_a_forged_message_is_refused(
+        self, rig: GatewayRig, headers: dict[str, str], raw: bytes
+    ) -> None:
+        with pytest.raises(WebhookError):
+            rig.gateway.parse_webhook(headers, raw)
+
+
+def _status(rig: GatewayRig, asked: ChargeOrder) -> AnswerStatus:
+    answer = rig.gateway.lookup(asked.reference)
+    assert answer is not None
+    return answer.status
+
+
+def _record(rig: GatewayRig, asked: ChargeOrder) -> ChargeRecord:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    return {each.reference: each for each in rig.gateway.list_charges(since)}[asked.reference]
