@@ -1,11 +1,14 @@
-"""When boxes go out: the rhythm of a group of plans and the dates of each of its rounds."""
+"""When boxes go out: the rhythm of a group of plans, the dates of its rounds, who joins which."""
 
 from calendar import monthrange
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
+from itertools import count as naturals
 
-from storefront.domain.periods import Interval, add_interval
+from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
 _SUNDAY = 6
 
@@ -69,6 +72,22 @@ class CycleDates:
             raise ValueError(f"the days of cycle {self.key} are out of order")
 
 
+@dataclass(frozen=True, slots=True)
+class CycleSlot:
+    """A cycle as seen by one subscription; ``charge_on`` is None where plans are rolling."""
+
+    id: int
+    charge_on: date | None
+    cutoff_on: date
+    lock_on: date
+    ship_from: date
+
+    @property
+    def feed_on(self) -> date:
+        """The last start of a period that feeds this cycle: its charge day, else its lock."""
+        return self.lock_on if self.charge_on is None else self.charge_on
+
+
 def plan_cycles(
     rhythm: CycleRhythm, start: date, until: date, holidays: AbstractSet[date] = frozenset()
 ) -> list[CycleDates]:
@@ -95,6 +114,85 @@ def plan_cycles(
             cycles.append(_dates(rhythm, day, holidays))
         n += 1
     return cycles
+
+
+def in_order(cycles: Iterable[CycleSlot]) -> list[CycleSlot]:
+    """Return ``cycles`` in the order in which their boxes leave."""
+    return sorted(cycles, key=lambda cycle: (cycle.ship_from, cycle.lock_on, cycle.id))
+
+
+def first_cycle(cycles: Iterable[CycleSlot], today: date) -> CycleSlot | None:
+    """Return the cycle an order of ``today`` joins: the first whose cut-off has not passed.
+
+    The cut-off is the last second of its day, so an order on that day is in time.
+    None when no such cycle is generated yet.
+    """
+    return next((cycle for cycle in in_order(cycles) if cycle.cutoff_on >= today), None)
+
+
+def slot_for(cycles: Iterable[CycleSlot], start: date) -> CycleSlot | None:
+    """Return the cycle that a period starting at ``start`` feeds first.
+
+    Calendar: the first cycle charged on ``start`` or later. Rolling: the first cycle
+    locked on ``start`` or later, because the money comes on ``start`` and a box paid
+    before the lock is in time; its cut-off only ends what the customer may change.
+    None when that cycle is not generated yet.
+    Source: docs/decisions/0018-boxes-join-cycles-by-order.md.
+    """
+    return next((cycle for cycle in in_order(cycles) if cycle.feed_on >= start), None)
+
+
+def first_renewal_on(
+    cycles: Iterable[CycleSlot],
+    first: CycleSlot,
+    count: int,
+    period: BillingPeriod,
+    interval: Interval,
+    *,
+    charge_day: int | None = None,
+) -> date:
+    """Return the day of the second payment of an order whose first box goes into ``first``.
+
+    ``period`` is the order's day plus one billing ``interval``, which holds ``count``
+    boxes. Calendar: the charge day of the ``count``-th cycle after ``first``, or of the
+    first later one that comes after the order and not before the first box's ship day;
+    beyond the generated cycles it is reckoned from ``first`` with ``charge_day`` (default
+    that of ``first``). Rolling: the end of the period, or the first box's ship day if
+    that is later. ``opening_periods`` says which days are paid and which are given.
+    Source: docs/decisions/0019-first-renewal.md (the two examples there are tests).
+    """
+    if first.charge_on is None:
+        return max(period.end, first.ship_from)
+    ordered = in_order(cycles)
+    place = next((i for i, cycle in enumerate(ordered) if cycle.id == first.id), len(ordered))
+    known = (cycle.charge_on for cycle in ordered[place + count :])
+    step = _part_of(interval, count)
+    reckoned = (add_interval(first.charge_on, step, n, day=charge_day) for n in naturals(count))
+    earliest = max(first.ship_from, period.start + timedelta(days=1))
+    return next(day for day in chain(known, reckoned) if day is not None and day >= earliest)
+
+
+def _part_of(interval: Interval, count: int) -> Interval:
+    """Return the shipping interval of which ``interval`` holds ``count``."""
+    if interval.months is not None:
+        return Interval("month", max(1, interval.months // count))
+    return Interval("day", max(1, (interval.days or 1) // count))
+
+
+def opening_periods(
+    start: date, interval: Interval, renewal_on: date
+) -> tuple[BillingPeriod, BillingPeriod | None]:
+    """Return the first paid period and the free one up to ``renewal_on``, if any.
+
+    The paid period is one ``interval`` from ``start``, cut at ``renewal_on``; days between
+    its end and ``renewal_on`` are given.
+
+    >>> opening_periods(date(2027, 3, 5), Interval("month"), date(2027, 4, 12))[1]
+    BillingPeriod(start=datetime.date(2027, 4, 5), end=datetime.date(2027, 4, 12))
+    """
+    end = min(add_interval(start, interval, 1), renewal_on)
+    free = BillingPeriod(end, renewal_on) if end < renewal_on else None
+    return BillingPeriod(start, end), free
 
 
 def next_working_day(day: date, holidays: AbstractSet[date]) -> date:
