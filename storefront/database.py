@@ -58,11 +58,11 @@ def reading() -> Iterator[None]:
 
 
 def start_reading() -> None:
-    """Like :func:`reading`, until :func:`start_writing`; for a request, which has no block."""
+    """Like :func:`reading`, until :func:`stop_reading`; for a request, which has no block."""
     _reading.set(True)
 
 
-def start_writing() -> None:
+def stop_reading() -> None:
     """Back to the default: transactions that begin from here on may write."""
     _reading.set(False)
 

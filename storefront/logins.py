@@ -31,7 +31,11 @@ _STAFF_KEY = "staff"
 T = TypeVar("T")
 
 
-class CustomerUser(UserMixin):  # type: ignore[misc]
+# The login row knows address and browser; a changed address alone ends nobody's session.
+login_manager.session_protection = None
+
+
+class CustomerUser(UserMixin):
     """What Flask-Login keeps: the session's secret as id, so that a revoked row ends it."""
 
     def __init__(self, login: CustomerLogin, secret: str) -> None:

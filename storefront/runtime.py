@@ -7,7 +7,7 @@ its session is whatever the caller's scope is (one request, one tick, one comman
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -77,6 +77,8 @@ class Runtime:
     files: FileStore
     passwords: Passwords
     hooks: Hooks
+    #: Go before the gateways of plugins with the same name.
+    given_gateways: Mapping[str, Gateway] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""
@@ -93,7 +95,7 @@ class Runtime:
     @property
     def gateways(self) -> Mapping[str, Gateway]:
         """Every gateway on offer by its name; each knows the ``account`` it charges for."""
-        return self.hooks.gateways
+        return {**self.hooks.gateways, **self.given_gateways}
 
     @property
     def shop(self) -> Shop:

@@ -1,0 +1,229 @@
+"""Put the application together: settings, extensions, runtime, plugins, blueprints."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, has_request_context, request
+from flask_wtf.csrf import generate_csrf
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from storefront import failures, headers, security, templating
+from storefront.adapters import failpoints
+from storefront.adapters.clock import Clock, DemoClock, SystemClock
+from storefront.adapters.files import FileStore
+from storefront.adapters.mail import Mailer, mailer_for
+from storefront.adapters.passwords import Passwords
+from storefront.assets import Brand, brand_url
+from storefront.blueprints import BLUEPRINTS
+from storefront.blueprints.context import menu_links, runtime
+from storefront.database import engine_options, prepare_engine, start_reading, stop_reading
+from storefront.domain.gateways import Gateway
+from storefront.extensions import babel, db, login_manager, migrate
+from storefront.htmx import compose_request_class
+from storefront.logins import current_customer, current_staff
+from storefront.migrate import require_current_schema
+from storefront.plugins import Hooks, load_plugins
+from storefront.runtime import Runtime, Shop, ShopNotSetUp
+from storefront.security import PUBLIC, check_policy, register_policy
+from storefront.settings import Settings, SettingsError, load_settings, problems
+from storefront.templating import LANGUAGES
+
+log = logging.getLogger(__name__)
+
+_MEGABYTE = 1 << 20
+#: Most that a request may carry; product exports are the biggest thing anybody uploads.
+_MAX_BODY = 32 * _MEGABYTE
+_SESSION_DAYS = 90
+#: Cookie in which a visitor's own choice of language is kept.
+LANGUAGE_COOKIE = "language"
+_READS = {"GET", "HEAD", "OPTIONS"}
+
+register_policy({"assets.file": PUBLIC, "assets.brand": PUBLIC})
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    mailer: Mailer | None = None,
+    hooks: Hooks | None = None,
+    gateways: Mapping[str, Gateway] | None = None,
+) -> Flask:
+    """Return the application for ``settings``, which default to the environment's.
+
+    Clock, mailer and plugins may be given instead of those that ``settings`` ask for;
+    ``gateways`` go before those of plugins with the same name. Raises :class:`SettingsError`
+    naming everything wrong with the settings.
+    """
+    settings = settings or load_settings(os.environ)
+    wrong = problems(settings)
+    if wrong:
+        raise SettingsError(wrong)
+    _arm_failpoints(settings)
+    app = Flask("storefront", static_folder=None, instance_path=str(settings.data_dir.resolve()))
+    app.config.update(_flask_config(settings))
+    compose_request_class(app)
+    if settings.proxy_hops:
+        hops = settings.proxy_hops
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        )
+    _bind_extensions(app)
+    clock = clock or _clock(settings)
+    rt = Runtime(
+        session=db.session,
+        settings=settings,
+        clock=clock,
+        mailer=mailer or mailer_for(settings.mail_url, settings.data_dir / "mail"),
+        files=FileStore(settings.data_dir / "files"),
+        passwords=Passwords(low_cost=settings.environment in {"demo", "test"}),
+        hooks=load_plugins(settings, clock) if hooks is None else hooks,
+        given_gateways=gateways or {},
+    )
+    app.extensions["storefront"] = rt
+    failures.init_app(app)
+    security.init_app(app)
+    headers.init_app(app)
+    templating.init_app(app)
+    app.context_processor(_page_values)
+    _register_blueprints(app, rt.hooks)
+    check_policy(app)
+    return app
+
+
+def serving_app(settings: Settings | None = None) -> Flask:
+    """Return an application that may serve: raises ``SchemaError`` on another schema than ours."""
+    app = create_app(settings)
+    with app.app_context():
+        require_current_schema(db.engine)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "DEBUG": settings.debug,
+        "TESTING": settings.environment == "test",
+        "MAX_CONTENT_LENGTH": _MAX_BODY,
+        "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
+        # For addresses written outside a request, such as in mails.
+        "SERVER_NAME": urlsplit(settings.base_url).netloc,
+        "APPLICATION_ROOT": settings.url_prefix or "/",
+        "PREFERRED_URL_SCHEME": "https" if settings.is_https else "http",
+        "SESSION_COOKIE_NAME": settings.cookie_name,
+        "SESSION_COOKIE_PATH": settings.cookie_path,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.is_https,
+        # The login row decides how long a sign-in lasts; the cookie only has to outlive it.
+        "PERMANENT_SESSION_LIFETIME": _SESSION_DAYS * 24 * 3600,
+        "SESSION_REFRESH_EACH_REQUEST": False,
+        "SQLALCHEMY_DATABASE_URI": settings.database_address,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_address),
+        # An hour is shorter than a shopper's tab stays open; the token dies with the session.
+        "WTF_CSRF_TIME_LIMIT": None,
+        # Ours is stricter and does not need a Referer.
+        "WTF_CSRF_SSL_STRICT": False,
+        "BABEL_DEFAULT_LOCALE": "en",
+    }
+
+
+def _bind_extensions(app: Flask) -> None:
+    # A second extension-made engine would miss our events, so they are attached right here.
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    migrate.init_app(app, db)
+    babel.init_app(app, locale_selector=_locale, timezone_selector=lambda: runtime().shop.zone)
+    # Not ``init_app``: it reads the session after every request, for a "remember me" cookie that
+    # we do not use, and so marks every file and public page as different per cookie.
+    app.login_manager = login_manager  # type: ignore[attr-defined]
+    app.before_request(_choose_transactions)
+    app.teardown_request(lambda _error: stop_reading())
+
+
+def _choose_transactions() -> None:
+    """A GET only reads: a write in it fails loudly, on both databases."""
+    if request.method in _READS:
+        start_reading()
+    else:
+        stop_reading()
+
+
+def _locale() -> str:
+    """Choose the language: address, own choice, account, browser, shop."""
+    codes = [code for code, _name in LANGUAGES]
+    if has_request_context():
+        customer = current_customer() if request.endpoint else None
+        wishes = (
+            request.args.get("lang"),
+            request.cookies.get(LANGUAGE_COOKIE),
+            customer.locale if customer else None,
+            request.accept_languages.best_match(codes),
+        )
+        for wish in wishes:
+            if wish and wish.partition("-")[0] in codes:
+                return wish.partition("-")[0]
+    try:
+        locale = runtime().shop.locale.partition("-")[0]
+    except ShopNotSetUp:
+        return codes[0]
+    return locale if locale in codes else codes[0]
+
+
+def _page_values() -> dict[str, Any]:
+    """Give every page what its frame shows."""
+    rt = runtime()
+    return {
+        "shop": rt.shop,
+        "brand_url": brand_url(_brand(rt.shop)),
+        "csp_nonce": headers.Nonce(),
+        "csrf_token": generate_csrf,
+        "customer": current_customer(),
+        "staff": current_staff(),
+        "nav": menu_links(),
+        "demo": rt.settings.is_demo,
+        "now": rt.now(),
+        "today": rt.today(),
+    }
+
+
+def _brand(shop: Shop) -> Brand:
+    return Brand(
+        shop.brand_hue,
+        shop.brand_chroma / 1000,
+        shop.accent_hue,
+        shop.accent_chroma / 1000,
+    )
+
+
+def _register_blueprints(app: Flask, hooks: Hooks) -> None:
+    for path in BLUEPRINTS:
+        module, _, name = path.partition(":")
+        app.register_blueprint(getattr(import_module(module), name))
+    for plugin, blueprint in hooks.blueprints():
+        before = set(app.view_functions)
+        try:
+            app.register_blueprint(blueprint, url_prefix=f"/x/{plugin}")
+        except ValueError as error:
+            log.exception("plugin %s: its blueprint cannot be registered", plugin)
+            hooks.fail(plugin, error)
+        register_policy(dict.fromkeys(set(app.view_functions) - before, PUBLIC))
+
+
+def _clock(settings: Settings) -> Clock:
+    return DemoClock(settings.data_dir / "clock") if settings.is_demo else SystemClock()
+
+
+def _arm_failpoints(settings: Settings) -> None:
+    spec = os.environ.get("STOREFRONT_FAILPOINTS", "")
+    if spec and settings.is_production:
+        log.warning("STOREFRONT_FAILPOINTS is ignored in production")
+        spec = ""
+    failpoints.arm(spec)

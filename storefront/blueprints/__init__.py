@@ -1,0 +1,7 @@
+"""HTTP: load, allow, act, render. Adding a blueprint is one line here."""
+
+#: ``module:attribute`` of every blueprint, in the order they are registered.
+BLUEPRINTS = (
+    "storefront.assets:bp",
+    "storefront.blueprints.health:bp",
+)

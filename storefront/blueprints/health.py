@@ -1,0 +1,55 @@
+"""Two questions a supervisor asks: is the process alive, and can it serve?
+
+Neither answer holds personal data, a version or an address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, jsonify
+
+from storefront.blueprints.context import runtime
+from storefront.database import journal_mode
+from storefront.migrate import schema_state
+from storefront.models.outbox import JobRun
+from storefront.runtime import Runtime
+from storefront.security import PUBLIC, register_policy
+
+bp = Blueprint("health", __name__)
+register_policy({"health.alive": PUBLIC, "health.ready": PUBLIC})
+
+
+@bp.get("/healthz")
+def alive() -> Response:
+    """The process answers; nothing else is asked."""
+    return jsonify(status="ok")
+
+
+@bp.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Database, schema, worker and plugins; 503 when pages cannot be served."""
+    rt = runtime()
+    checks: dict[str, Any] = {"plugins_failed": len(rt.hooks.failed)}
+    try:
+        checks |= _database(rt)
+        is_ready = bool(checks["schema"] == "current")
+    except sa.exc.SQLAlchemyError as error:
+        checks["database"] = type(error).__name__
+        is_ready = False
+    status = "ready" if is_ready else "not ready"
+    return jsonify(status=status, **checks), 200 if is_ready else 503
+
+
+def _database(rt: Runtime) -> dict[str, Any]:
+    engine = rt.session.get_bind()
+    state = schema_state(engine if isinstance(engine, sa.Engine) else engine.engine)
+    if not state.is_current:
+        return {"database": "ok", "schema": state.describe()}
+    found: dict[str, Any] = {"database": "ok", "schema": "current"}
+    if engine.dialect.name == "sqlite":
+        found["journal_mode"] = journal_mode()
+    last = rt.session.scalar(sa.select(sa.func.max(JobRun.finished_at)))
+    found["worker_seconds_ago"] = round((rt.now() - last).total_seconds()) if last else None
+    return found

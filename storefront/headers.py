@@ -1,0 +1,103 @@
+"""Security headers, per surface: what a page may load, who may frame it, what is kept."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from flask import Flask, Response, current_app, g, request
+
+from storefront.runtime import Runtime
+from storefront.security import PUBLIC, SIGNED, access_of_request
+
+#: Everything from ourselves, nothing inline, no frames, no plugins, no other form target.
+_BASE: Mapping[str, tuple[str, ...]] = {
+    "default-src": ("'none'",),
+    "script-src": ("'self'",),
+    "style-src": ("'self'",),
+    "img-src": ("'self'", "data:"),
+    "font-src": ("'self'",),
+    "connect-src": ("'self'",),
+    "form-action": ("'self'",),
+    "manifest-src": ("'self'",),
+    "frame-ancestors": ("'none'",),
+    "base-uri": ("'none'",),
+}
+#: Blueprints whose pages speak with a gateway.
+_PAYING = {"checkout", "account"}
+#: Blueprints whose pages hold personal data although anybody may open them.
+_PRIVATE = {"checkout", "account", "admin", "auth"}
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    # An origin is enough for the gateway's and our own checks; a path may hold a secret link.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(self), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_ONE_YEAR = 31_536_000
+
+
+class Nonce:
+    """The nonce of this answer, drawn when a template first writes it, and then allowed."""
+
+    def __str__(self) -> str:
+        if "csp_nonce" not in g:
+            g.csp_nonce = secrets.token_urlsafe(16)
+        return cast("str", g.csp_nonce)
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def init_app(app: Flask) -> None:
+    """Put the headers on every answer of ``app``."""
+    app.after_request(_add_headers)
+
+
+def content_security_policy(blueprint: str) -> str:
+    """Return the policy for a page of ``blueprint``."""
+    directives = {name: list(sources) for name, sources in _BASE.items()}
+    if "csp_nonce" in g:
+        directives["script-src"].append(f"'nonce-{g.csp_nonce}'")
+    if blueprint in _PAYING:
+        for name, sources in _gateway_sources().items():
+            directives.setdefault(name, []).extend(sources)
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
+
+
+def _gateway_sources() -> dict[str, list[str]]:
+    rt = cast("Runtime", current_app.extensions["storefront"])
+    found: dict[str, list[str]] = {}
+    for gateway in rt.gateways.values():
+        for name, sources in _as_lists(gateway.csp_sources()).items():
+            found.setdefault(name, []).extend(sources)
+    return found
+
+
+def _as_lists(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Keep what can stand in a header; a source with a separator in it would add directives."""
+    return {
+        name: [source for source in sources if not set(source) & set("; ,\r\n")]
+        for name, sources in given.items()
+        if name in _BASE or name == "frame-src"
+    }
+
+
+def _add_headers(response: Response) -> Response:
+    blueprint = (request.blueprint or "").partition(".")[0]
+    headers = response.headers
+    for name, value in _ALWAYS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Content-Security-Policy", content_security_policy(blueprint))
+    access = access_of_request()
+    if blueprint in _PRIVATE or access not in {PUBLIC, SIGNED, None}:
+        headers["Cache-Control"] = "no-store"
+        headers["X-Robots-Tag"] = "noindex"
+    rt = cast("Runtime", current_app.extensions["storefront"])
+    # Inside another shop's site the host decides about its whole domain.
+    if rt.settings.is_https and not rt.settings.url_prefix:
+        headers.setdefault("Strict-Transport-Security", f"max-age={_ONE_YEAR}")
+    return response

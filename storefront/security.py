@@ -1,0 +1,171 @@
+"""Who may open what, and that a change was meant: policy table, CSRF, return targets.
+
+Every endpoint is in one table. A handler therefore never asks *whether* somebody is signed in;
+it asks *whose* a thing is, and answers 404 when it is somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, g, request, url_for
+from werkzeug.exceptions import BadRequest
+
+from storefront.extensions import csrf
+from storefront.htmx import go
+from storefront.logins import current_customer, current_staff
+from storefront.services.throttle import forget_tries, throttle
+
+__all__ = [
+    "CUSTOMER",
+    "POLICY",
+    "PUBLIC",
+    "SIGNED",
+    "Access",
+    "CrossSiteRequest",
+    "access_of_request",
+    "check_policy",
+    "forget_tries",
+    "init_app",
+    "register_policy",
+    "return_target",
+    "safe_target",
+    "staff",
+    "throttle",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call an endpoint."""
+
+    kind: Literal["public", "customer", "staff", "signed"]
+    #: For staff: what the role must contain; empty means any staff user.
+    permission: str = ""
+
+
+#: Anybody.
+PUBLIC = Access("public")
+#: A signed-in customer.
+CUSTOMER = Access("customer")
+#: Another machine that signs its requests; the handler checks the signature on the raw body.
+SIGNED = Access("signed")
+
+#: Endpoint -> who may call it. Filled beside each blueprint, checked at start.
+POLICY: dict[str, Access] = {"static": PUBLIC}
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+class CrossSiteRequest(BadRequest):
+    """A change asked for by a page that is not ours."""
+
+
+class PolicyError(RuntimeError):
+    """An endpoint is missing from the policy table, or listed with two meanings."""
+
+
+def staff(permission: str = "") -> Access:
+    """A signed-in staff user whose role has ``permission``."""
+    return Access("staff", permission)
+
+
+def register_policy(entries: Mapping[str, Access]) -> None:
+    """Add endpoints to the table. Raises :class:`PolicyError` if one is listed differently."""
+    for endpoint, access in entries.items():
+        if POLICY.setdefault(endpoint, access) != access:
+            raise PolicyError(f"{endpoint} is listed as {POLICY[endpoint]} and as {access}")
+
+
+def check_policy(app: Flask) -> None:
+    """Raise :class:`PolicyError` naming every endpoint of ``app`` that nobody listed."""
+    unlisted = sorted({rule.endpoint for rule in app.url_map.iter_rules()} - POLICY.keys())
+    if unlisted:
+        raise PolicyError(f"not in the policy table: {', '.join(unlisted)}")
+
+
+def access_of_request() -> Access | None:
+    """Return who may call this request's endpoint; None when the address matches none."""
+    return POLICY[request.endpoint] if request.endpoint else None
+
+
+def init_app(app: Flask) -> None:
+    """Check every request of ``app`` before its handler runs."""
+    # Checked here, because a signed message of another machine carries no token.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    csrf.init_app(app)
+    app.before_request(_check_origin_and_token)
+    app.before_request(_check_access)
+
+
+def safe_target(target: str | None) -> str | None:
+    """Return ``target`` if it is a path of this site, else None: no open redirect.
+
+    >>> safe_target("/account?page=2"), safe_target("//evil.example"), safe_target("http://a/b")
+    ('/account?page=2', None, None)
+    """
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return None
+    if any(ord(char) < 32 or char == "\\" for char in target):  # noqa: PLR2004
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc else target
+
+
+def return_target(default: str) -> str:
+    """Return where the visitor wanted to go (``next`` of form or query), else ``default``."""
+    return safe_target(request.values.get("next")) or default
+
+
+def _check_origin_and_token() -> None:
+    access = access_of_request()
+    if access is None or access is SIGNED or request.method in _SAFE_METHODS:
+        return
+    if not _comes_from_us():
+        raise CrossSiteRequest("This request did not come from our own page.")
+    if current_app.config["WTF_CSRF_ENABLED"]:
+        csrf.protect()
+
+
+def _comes_from_us() -> bool:
+    """Judge by Fetch-Metadata, else by Origin; browsers that send neither have the token only."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _check_access() -> Response | None:
+    access = access_of_request()
+    if access is None or access in {PUBLIC, SIGNED}:
+        return None
+    if access is CUSTOMER:
+        return None if current_customer() else _ask_to_sign_in("auth.sign_in")
+    who = current_staff()
+    if who is None:
+        return _ask_to_sign_in("admin.sign_in")
+    if not who.may(access.permission):
+        g.missing_permission = access.permission
+        abort(403)
+    return None
+
+
+def _ask_to_sign_in(endpoint: str) -> Response:
+    if endpoint not in current_app.view_functions:
+        abort(401)
+    return go(url_for(endpoint, next=_page_wanted()), status=401)
+
+
+def _page_wanted() -> str | None:
+    """Return the page to show after signing in: this one, or the page a form was sent from."""
+    wanted: str | None = request.script_root + request.full_path.rstrip("?")
+    if request.method not in _SAFE_METHODS or request.headers.get("HX-Request-Type") == "partial":
+        sent_from = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+        ours = sent_from.netloc == request.host
+        query = f"?{sent_from.query}" if sent_from.query else ""
+        wanted = f"{sent_from.path}{query}" if ours else None
+    return safe_target(wanted)
