@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import hypothesis
 import pytest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storefront.runtime import Runtime
     from storefront.settings import Settings
     from storefront.testing.clock import FrozenClock
+    from storefront_demo_gateway.gateway import DemoGateway
     from tests.support.databases import Database, Databases
 
 #: The environment variable by which test processes find the folder they share.
@@ -127,21 +128,13 @@ def clock() -> "FrozenClock":
 
 
 @pytest.fixture
-def demo_gateway(tmp_path: Path) -> object:
-    """The demo gateway in process, with a memory of its own."""
-    from storefront_demo_gateway import DemoGateway
-
-    return DemoGateway(tmp_path / "gateway.db")
-
-
-@pytest.fixture
-def app(settings: "Settings", clock: "FrozenClock", demo_gateway: object) -> Iterator["Flask"]:
+def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     """The application on ``database``."""
     from storefront.app import create_app
 
     from storefront.extensions import db
 
-    app = create_app(settings, clock=clock, gateways={"demo": demo_gateway})
+    app = create_app(settings, clock=clock)
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.
     app.config.update(TESTING=True, SERVER_NAME="localhost")
     yield app
@@ -156,6 +149,44 @@ def rt(app: "Flask") -> Iterator["Runtime"]:
     """The runtime, inside an application context that lasts as long as the test."""
     with app.app_context():
         yield app.extensions["storefront"]
+
+
+@pytest.fixture
+def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
+    """The application on ``database``, with a shop that is set up and otherwise empty."""
+    from storefront.app import create_app
+    from storefront.extensions import db
+    from tests.support.shop import set_up_shop
+
+    app = create_app(settings, clock=clock)
+    # pytest-flask would put localhost.localdomain there, which resolves nowhere.
+    app.config["SERVER_NAME"] = "localhost"
+    with app.app_context():
+        set_up_shop(db.engine)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def demo_gateway(app: "Flask") -> "DemoGateway":
+    """The demo gateway of ``app``; its bank is in memory and counts what it executed."""
+    return cast("DemoGateway", app.extensions["storefront"].gateways["demo"])
+
+
+@pytest.fixture
+def rt(app: "Flask") -> Iterator["Runtime"]:
+    """The runtime, inside an application context that lasts as long as the test."""
+    with app.app_context():
+        yield app.extensions["storefront"]
+
+
+@pytest.fixture
+def demo_gateway(app: "Flask") -> "DemoGateway":
+    """The application's demo gateway; in tests its bank lives in memory (``.bank``)."""
+    gateway: DemoGateway = app.extensions["storefront"].gateways["demo"]
+    return gateway
 
 
 @pytest.fixture
