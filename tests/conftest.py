@@ -131,7 +131,6 @@ def clock() -> "FrozenClock":
 def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     """The application on ``database``."""
     from storefront.app import create_app
-
     from storefront.extensions import db
 
     app = create_app(settings, clock=clock)
@@ -154,6 +153,8 @@ def rt(app: "Flask") -> Iterator["Runtime"]:
 @pytest.fixture
 def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     """The application on ``database``, with a shop that is set up and otherwise empty."""
+    from jinja2 import FileSystemBytecodeCache
+
     from storefront.app import create_app
     from storefront.extensions import db
     from tests.support.shop import set_up_shop
@@ -161,12 +162,16 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     app = create_app(settings, clock=clock)
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.
     app.config["SERVER_NAME"] = "localhost"
+    # Each application compiles its templates anew otherwise: most of the time of a page test.
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(os.environ[_SHARED])
     with app.app_context():
         set_up_shop(db.engine)
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+    for gateway in app.extensions["storefront"].gateways.values():
+        gateway.bank.close()
 
 
 @pytest.fixture

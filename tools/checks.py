@@ -21,7 +21,7 @@ _TEMPLATES = [name for name in ("storefront", "plugins", "examples") if (ROOT / 
 LINT = (
     Check("ruff check", (tool("ruff"), "check", "--quiet", ".")),
     Check("ruff format", (tool("ruff"), "format", "--check", "--quiet", ".")),
-    Check("import contracts", (tool("lint-imports"), "--no-cache")),
+    Check("import contracts", (tool("lint-imports"), "--no-cache", "--no-logo")),
     Check("templates", (tool("djlint"), "--lint", "--quiet", *_TEMPLATES)),
 )
 TYPES = (Check("types", (PYTHON, "-m", "mypy")),)

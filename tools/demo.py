@@ -62,24 +62,16 @@ def _secret(path: Path) -> str:
 
 
 def _services(settings: dict[str, str], port: int) -> list[Service]:
+    serve = [PYTHON, "-m", "storefront", "serve", "--port", str(port)]
     services = [
-        Service("shop", _server("wsgi:app", port), port, settings),
+        Service("shop", serve, port, settings),
         Service("worker", [PYTHON, "-m", "storefront", "worker"], None, settings),
     ]
     if _EXAMPLE.is_dir():
         host_port = pick_port(port + 1)
-        host = {**settings, "STOREFRONT_BASE_URL": f"http://{HOST}:{host_port}"}
-        services.append(
-            Service("example", _server("examples.flask_shop.app:app", host_port), host_port, host)
-        )
+        example = [PYTHON, "-m", "examples.flask_shop", "--port", str(host_port)]
+        services.append(Service("example", example, host_port, settings))
     return services
-
-
-def _server(application: str, port: int) -> list[str]:
-    """Return the command that serves ``application`` with several threads in one process."""
-    command: list[str] = [PYTHON, "-m", "gunicorn", "--bind", f"{HOST}:{port}"]
-    command += ["--workers", "1", "--threads", "8", "--access-logfile", "-", application]
-    return command
 
 
 def _command(settings: dict[str, str], *arguments: str) -> None:
