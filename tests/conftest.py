@@ -129,29 +129,6 @@ def clock() -> "FrozenClock":
 
 @pytest.fixture
 def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
-    """The application on ``database``."""
-    from storefront.app import create_app
-    from storefront.extensions import db
-
-    app = create_app(settings, clock=clock)
-    # pytest-flask would put localhost.localdomain there, which resolves nowhere.
-    app.config.update(TESTING=True, SERVER_NAME="localhost")
-    yield app
-    with app.app_context():
-        db.session.remove()
-        for engine in db.engines.values():
-            engine.dispose()
-
-
-@pytest.fixture
-def rt(app: "Flask") -> Iterator["Runtime"]:
-    """The runtime, inside an application context that lasts as long as the test."""
-    with app.app_context():
-        yield app.extensions["storefront"]
-
-
-@pytest.fixture
-def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     """The application on ``database``, with a shop that is set up and otherwise empty."""
     from jinja2 import FileSystemBytecodeCache
 
@@ -185,13 +162,6 @@ def rt(app: "Flask") -> Iterator["Runtime"]:
     """The runtime, inside an application context that lasts as long as the test."""
     with app.app_context():
         yield app.extensions["storefront"]
-
-
-@pytest.fixture
-def demo_gateway(app: "Flask") -> "DemoGateway":
-    """The application's demo gateway; in tests its bank lives in memory (``.bank``)."""
-    gateway: DemoGateway = app.extensions["storefront"].gateways["demo"]
-    return gateway
 
 
 @pytest.fixture
