@@ -314,9 +314,6 @@ def upgrade() -> None:
         sa.Column(
             "charge_day", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
-        sa.Column(
-            "packing_weekday", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
         sa.Column("anchor_on", sa.Date(), nullable=False),
         sa.Column(
             "cutoff_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -331,20 +328,12 @@ def upgrade() -> None:
             "ship_window_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.CheckConstraint(
-            "(charge_day IS NULL) <> (packing_weekday IS NULL)",
-            name=op.f("ck_cycle_group_calendar_or_rolling"),
-        ),
-        sa.CheckConstraint(
             "charge_day IS NULL OR charge_day BETWEEN 1 AND 31",
             name=op.f("ck_cycle_group_charge_day"),
         ),
         sa.CheckConstraint(
             "cutoff_days >= 0 AND lock_days >= 0 AND ship_days >= lock_days AND ship_window_days >= 0",
             name=op.f("ck_cycle_group_dates_in_order"),
-        ),
-        sa.CheckConstraint(
-            "packing_weekday IS NULL OR packing_weekday BETWEEN 0 AND 6",
-            name=op.f("ck_cycle_group_packing_weekday"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cycle_group")),
         sa.UniqueConstraint("code", name=op.f("uq_cycle_group_code")),

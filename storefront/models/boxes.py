@@ -19,12 +19,6 @@ class CycleGroup(Base):
     __table_args__ = (
         sa.CheckConstraint("charge_day IS NULL OR charge_day BETWEEN 1 AND 31", name="charge_day"),
         sa.CheckConstraint(
-            "packing_weekday IS NULL OR packing_weekday BETWEEN 0 AND 6", name="packing_weekday"
-        ),
-        sa.CheckConstraint(
-            "(charge_day IS NULL) <> (packing_weekday IS NULL)", name="calendar_or_rolling"
-        ),
-        sa.CheckConstraint(
             "cutoff_days >= 0 AND lock_days >= 0 AND ship_days >= lock_days"
             " AND ship_window_days >= 0",
             name="dates_in_order",
@@ -37,16 +31,13 @@ class CycleGroup(Base):
     name: Mapped[str] = mapped_column(sa.String(80))
     unit: Mapped[str] = mapped_column(sa.String(5))
     count: Mapped[int] = mapped_column(default=1)
-    #: Day of month everyone is charged on (calendar plans); NULL: rolling, own anchors.
+    #: Day of month (or ISO weekday) everyone is charged on; NULL: rolling, own anchors.
     charge_day: Mapped[int | None]
-    #: Rolling groups: one cycle per packing day, Monday = 0.
-    packing_weekday: Mapped[int | None]
-    #: First day from which cycles are made.
+    #: First day from which cycles are made; of a rolling group a packing day.
     anchor_on: Mapped[date]
-    #: Calendar: the cut-off is this many days before the charge day.
-    #: Rolling: before the packing day.
+    #: These four count days from the base day: the charge day, rolling the packing day.
+    #: See ``domain.cycles.CycleRhythm``.
     cutoff_days: Mapped[int] = mapped_column(default=1)
-    #: Calendar: days after the charge day. Rolling: 0, contents freeze on the packing day.
     lock_days: Mapped[int] = mapped_column(default=3)
     ship_days: Mapped[int] = mapped_column(default=6)
     ship_window_days: Mapped[int] = mapped_column(default=2)
@@ -74,7 +65,7 @@ class BoxCycle(Base):
     charge_on: Mapped[date | None]
     #: Last day on which a subscriber may change or skip the box.
     cutoff_on: Mapped[date]
-    #: Contents and addresses freeze at the start of this day.
+    #: Contents and addresses freeze with the last second of this day.
     lock_on: Mapped[date]
     ship_from: Mapped[date]
     ship_to: Mapped[date]

@@ -1,0 +1,1 @@
+"""Building blocks for use-cases: they take a session, flush, never commit, never call out."""

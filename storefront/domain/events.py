@@ -1,0 +1,46 @@
+"""Stable codes of what happens; timelines, plugins and webhooks use the same words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """``subject.what_happened``; a code never changes its meaning."""
+
+    SUBSCRIPTION_STARTED = "subscription.started"
+    SUBSCRIPTION_RENEWED = "subscription.renewed"
+    SUBSCRIPTION_SKIPPED = "subscription.period_skipped"
+    SUBSCRIPTION_PAST_DUE = "subscription.past_due"
+    SUBSCRIPTION_RECOVERED = "subscription.recovered"
+    SUBSCRIPTION_CANCEL_PLANNED = "subscription.cancel_planned"
+    SUBSCRIPTION_CANCEL_UNDONE = "subscription.cancel_undone"
+    SUBSCRIPTION_ENDED = "subscription.ended"
+    SUBSCRIPTION_EXPIRED = "subscription.expired"
+    SUBSCRIPTION_HELD = "subscription.held"
+    SUBSCRIPTION_RELEASED = "subscription.released"
+    SUBSCRIPTION_CHANGED = "subscription.changed"
+    PAYMENT_SUCCEEDED = "payment.succeeded"
+    PAYMENT_DECLINED = "payment.declined"
+    PAYMENT_ACTION_REQUIRED = "payment.action_required"
+    PAYMENT_UNKNOWN = "payment.unknown"
+    PAYMENT_SURPLUS = "payment.surplus"
+    REFUND_DONE = "refund.done"
+    BOX_MADE = "box.made"
+    BOX_MOVED = "box.moved"
+    BOX_SKIPPED = "box.skipped"
+    BOX_UNSKIPPED = "box.unskipped"
+    BOX_LOCKED = "box.locked"
+    BOX_EXPORTED = "box.exported"
+    BOX_SHIPPED = "box.shipped"
+    ADDRESS_CHANGED = "address.changed"
+    METHOD_CHANGED = "payment_method.changed"
+
+
+class Actor(StrEnum):
+    """Who did it."""
+
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    SHOPPER = "shopper"
+    WORKER = "worker"

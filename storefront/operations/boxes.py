@@ -1,0 +1,172 @@
+"""Make the boxes of paid periods and say which cycles a subscription already uses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
+from storefront.domain.money import split_minor
+from storefront.models import Box, BoxCycle, BoxSkip
+from storefront.models.base import public_ids, table_of
+from storefront.operations.keys import AnySession, reserve
+from storefront.operations.moment import Moment
+
+#: Cycles that may still take a box.
+JOINABLE = (CycleState.PLANNED, CycleState.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidPeriod:
+    """A period whose boxes are now owed; amounts are what its lines cost together."""
+
+    subscription_id: int
+    period_id: int
+    plan_id: int
+    group_id: int
+    box_count: int
+    quantity: int
+    options: Mapping[str, Any]
+    line_id: int | None
+    net_minor: int
+    tax_minor: int
+    currency: str
+    #: First day of the period; its first box joins no cycle whose cut-off was before it
+    #: when the period began with the order itself.
+    start_on: date
+    is_first: bool
+
+
+@dataclass(slots=True)
+class CycleUse:
+    """Cycles per subscription that hold a regular box, and that were skipped."""
+
+    taken: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    skipped: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def slots_of(
+    session: AnySession, group_ids: Iterable[int], from_lock: date
+) -> dict[int, list[CycleSlot]]:
+    """Return the joinable cycles per group that lock on ``from_lock`` or later, in order."""
+    table = table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.group_id,
+            table.c.charge_on,
+            table.c.cutoff_on,
+            table.c.lock_on,
+            table.c.ship_from,
+        )
+        .where(
+            table.c.group_id.in_(set(group_ids)),
+            table.c.lock_on >= from_lock,
+            table.c.state.in_(JOINABLE),
+        )
+        .order_by(table.c.ship_from, table.c.id)
+    )
+    slots: dict[int, list[CycleSlot]] = defaultdict(list)
+    for row in rows:
+        slots[row.group_id].append(
+            CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+        )
+    return slots
+
+
+def cycle_use(session: AnySession, subscription_ids: Sequence[int]) -> CycleUse:
+    """Return which cycles the subscriptions use or skip; two statements whatever the count."""
+    use = CycleUse()
+    box, skip = table_of(Box), table_of(BoxSkip)
+    for row in session.execute(
+        sa.select(box.c.subscription_id, box.c.cycle_id).where(
+            box.c.subscription_id.in_(subscription_ids),
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state != BoxState.CANCELED,
+            box.c.cycle_id.is_not(None),
+        )
+    ):
+        use.taken[row.subscription_id].add(row.cycle_id)
+    for row in session.execute(
+        sa.select(skip.c.subscription_id, skip.c.cycle_id).where(
+            skip.c.subscription_id.in_(subscription_ids)
+        )
+    ):
+        use.skipped[row.subscription_id].add(row.cycle_id)
+    return use
+
+
+def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) -> int:
+    """Insert exactly ``box_count`` boxes for each paid period; returns how many.
+
+    A box joins, by order, the first free cycle that is not locked; one for which no cycle
+    was generated yet waits without a cycle. Amounts are split by largest remainder, so the
+    boxes of a period sum to its lines.
+    """
+    paid = [one for one in paid if one.box_count]
+    if not paid:
+        return 0
+    slots = slots_of(session, {one.group_id for one in paid}, moment.today + timedelta(days=1))
+    use = cycle_use(session, [one.subscription_id for one in paid])
+    total = sum(one.box_count for one in paid)
+    publics = iter(public_ids("box", total))
+    rows: list[dict[str, Any]] = []
+    for key, (one, ordinal, slot, net, tax) in zip(
+        reserve(session, Box, total), _shares(paid, slots, use, moment), strict=True
+    ):
+        rows.append(
+            {
+                "id": key,
+                "public_id": next(publics),
+                "subscription_id": one.subscription_id,
+                "period_id": one.period_id,
+                "plan_id": one.plan_id,
+                "options": dict(one.options),
+                "quantity": one.quantity,
+                "kind": BoxKind.REGULAR,
+                "ordinal": ordinal,
+                "cycle_id": slot.id if slot else None,
+                "invoice_line_id": one.line_id,
+                "net_minor": net,
+                "tax_minor": tax,
+                "currency": one.currency,
+                "state": BoxState.PLANNED,
+                "problem": "",
+                "created_at": moment.now,
+            }
+        )
+    session.execute(sa.insert(table_of(Box)), rows)
+    return total
+
+
+def _shares(
+    paid: Sequence[PaidPeriod],
+    slots: Mapping[int, list[CycleSlot]],
+    use: CycleUse,
+    moment: Moment,
+) -> list[tuple[PaidPeriod, int, CycleSlot | None, int, int]]:
+    out = []
+    for one in paid:
+        open_slots = slots.get(one.group_id, [])
+        if one.is_first:
+            open_slots = [slot for slot in open_slots if slot.cutoff_on >= one.start_on]
+        joined = assign_cycles(
+            open_slots,
+            use.taken[one.subscription_id],
+            use.skipped[one.subscription_id],
+            one.box_count,
+            moment.today,
+        )
+        use.taken[one.subscription_id].update(slot.id for slot in joined if slot)
+        nets = split_minor(one.net_minor, [1] * one.box_count)
+        taxes = split_minor(one.tax_minor, [1] * one.box_count)
+        out += [
+            (one, ordinal, slot, net, tax)
+            for ordinal, (slot, net, tax) in enumerate(zip(joined, nets, taxes, strict=True), 1)
+        ]
+    return out

@@ -1,0 +1,227 @@
+"""Plan questions to a gateway, mark them sent, and write down when to ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.charging import AttemptState, Refusal
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.models import (
+    ChargeAttempt,
+    Consent,
+    Invoice,
+    InvoiceLine,
+    PaymentMethod,
+    Subscription,
+)
+from storefront.models.base import public_ids, table_of
+from storefront.operations.keys import AnySession, reserve
+from storefront.operations.moment import Moment
+
+#: When an open attempt is looked up again: 5 min, 1 h, then daily for five days, then a person.
+CHECK_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
+#: While the customer waits on the page the first looks come sooner.
+CHECK_AFTER_ON_SESSION = (timedelta(seconds=10), timedelta(seconds=30), *CHECK_AFTER)
+#: A customer who is asked to authenticate has this long before we look.
+ACTION_CHECK_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDraft:
+    """A charge to plan; the amount must be the invoice's ``due_minor``."""
+
+    invoice_id: int
+    number: int
+    gateway: str
+    account: str
+    payment_method_id: int
+    fingerprint: str
+    amount_minor: int
+    currency: str
+    on_session: bool = False
+
+
+def plan_attempts(
+    session: AnySession,
+    drafts: Sequence[AttemptDraft],
+    moment: Moment,
+    state: AttemptState = AttemptState.PLANNED,
+) -> list[tuple[int, str]]:
+    """Write attempts and return (key, public id) of each.
+
+    ``state`` is planned, or sent when the caller commits and asks the gateway itself.
+    Raises ``IntegrityError`` while another attempt on the invoice is open.
+    """
+    if not drafts:
+        return []
+    keys = reserve(session, ChargeAttempt, len(drafts))
+    publics = public_ids("pay", len(drafts))
+    sent = state is AttemptState.SENT
+    session.execute(
+        sa.insert(table_of(ChargeAttempt)),
+        [
+            {
+                "id": key,
+                "public_id": public,
+                "invoice_id": draft.invoice_id,
+                "number": draft.number,
+                "gateway": draft.gateway,
+                "account": draft.account,
+                "payment_method_id": draft.payment_method_id,
+                "fingerprint": draft.fingerprint,
+                "amount_minor": draft.amount_minor,
+                "currency": draft.currency,
+                "on_session": draft.on_session,
+                "state": state,
+                "decline_kind": None,
+                "reason": "",
+                "gateway_reference": "",
+                "action_url": "",
+                "settles": False,
+                "refunded_minor": 0,
+                "created_at": moment.now,
+                "sent_at": moment.now if sent else None,
+                "check_at": next_check(moment.now, 0, draft.on_session) if sent else None,
+                "checks": 0,
+                "fence": 0,
+            }
+            for key, public, draft in zip(keys, publics, drafts, strict=True)
+        ],
+    )
+    return list(zip(keys, publics, strict=True))
+
+
+def next_check(now: datetime, checks: int, on_session: bool) -> datetime | None:
+    """Return when an attempt is looked up after ``checks`` looks; None: a person decides."""
+    table = CHECK_AFTER_ON_SESSION if on_session else CHECK_AFTER
+    return now + table[checks] if checks < len(table) else None
+
+
+#: How long a planned on-session attempt is left to the page that planned it.
+ON_SESSION_GRACE = timedelta(minutes=2)
+
+
+def take_planned(session: AnySession, moment: Moment, limit: int) -> list[sa.Row[Any]]:
+    """Mark up to ``limit`` planned attempts sent and return what the gateway needs.
+
+    One guarded update asks the whole guard again, set-wise: the invoice still owes exactly
+    this amount, and no subscription on it is ended, canceled, paused, held or without
+    consent. Two workers never get the same attempt. What the guard refuses stays planned
+    for ``refuse_planned``.
+    """
+    attempt = table_of(ChargeAttempt)
+    candidates = (
+        sa.select(attempt.c.id)
+        .where(_waiting(attempt, moment), _allowed(attempt))
+        .order_by(attempt.c.id)
+        .limit(limit)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        candidates = candidates.with_for_update(skip_locked=True, of=attempt)
+    ids = list(session.execute(candidates).scalars())
+    if not ids:
+        return []
+    sent = session.execute(
+        sa.update(attempt)
+        .where(attempt.c.id.in_(ids), attempt.c.state == AttemptState.PLANNED)
+        .values(state=AttemptState.SENT, sent_at=moment.now, check_at=moment.now + CHECK_AFTER[0])
+        .returning(attempt.c.id)
+    )
+    return orders(session, sorted(sent.scalars()))
+
+
+def orders(session: AnySession, ids: Sequence[int]) -> list[sa.Row[Any]]:
+    """Return what the gateway is asked for the attempts ``ids``, in key order."""
+    attempt, method, invoice = (
+        table_of(ChargeAttempt),
+        table_of(PaymentMethod),
+        table_of(Invoice),
+    )
+    return list(
+        session.execute(
+            sa.select(
+                attempt.c.id,
+                attempt.c.public_id,
+                attempt.c.gateway,
+                attempt.c.account,
+                attempt.c.amount_minor,
+                attempt.c.currency,
+                attempt.c.on_session,
+                attempt.c.sent_at,
+                method.c.token,
+                invoice.c.public_id.label("invoice_ref"),
+                invoice.c.due_minor,
+            )
+            .join(method, method.c.id == attempt.c.payment_method_id)
+            .join(invoice, invoice.c.id == attempt.c.invoice_id)
+            .where(attempt.c.id.in_(ids))
+            .order_by(attempt.c.id)
+        )
+    )
+
+
+def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> int:
+    """Abandon planned attempts that the guard does not allow; returns how many.
+
+    They were never sent, so nothing at the gateway waits for them.
+    """
+    attempt = table_of(ChargeAttempt)
+    refused = (
+        sa.select(attempt.c.id)
+        .where(_waiting(attempt, moment), sa.not_(_allowed(attempt)))
+        .order_by(attempt.c.id)
+        .limit(limit)
+    )
+    done = session.execute(
+        sa.update(attempt)
+        .where(attempt.c.id.in_(refused), attempt.c.state == AttemptState.PLANNED)
+        .values(
+            state=AttemptState.ABANDONED,
+            reason=Refusal.NOT_BILLABLE.value,
+            answered_at=moment.now,
+            check_at=None,
+        )
+        .returning(attempt.c.id)
+    )
+    return len(done.all())
+
+
+def _waiting(attempt: sa.Table, moment: Moment) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        attempt.c.state == AttemptState.PLANNED,
+        sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < moment.now - ON_SESSION_GRACE),
+    )
+
+
+def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """The guard over one attempt, as a condition the database decides."""
+    invoice, method = table_of(Invoice), table_of(PaymentMethod)
+    line, subscription = table_of(InvoiceLine), table_of(Subscription)
+    consent = table_of(Consent)
+    owed = sa.exists().where(
+        invoice.c.id == attempt.c.invoice_id,
+        invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
+        invoice.c.due_minor == attempt.c.amount_minor,
+    )
+    usable = sa.exists().where(
+        method.c.id == attempt.c.payment_method_id,
+        method.c.detached_at.is_(None),
+        method.c.refused_at.is_(None),
+    )
+    no_consent = sa.not_(sa.exists().where(consent.c.subscription_id == subscription.c.id))
+    refused = sa.exists().where(
+        line.c.invoice_id == attempt.c.invoice_id,
+        subscription.c.id == line.c.subscription_id,
+        sa.or_(
+            subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
+            subscription.c.held_at.is_not(None),
+            no_consent,
+        ),
+    )
+    return sa.and_(owed, usable, sa.not_(refused))

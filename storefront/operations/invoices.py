@@ -1,0 +1,263 @@
+"""Make invoices from quotes: offered (owed only if paid) or finalised with a number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
+from storefront.domain.ledger import (
+    DEFERRED_REVENUE,
+    RECEIVABLE,
+    REVENUE,
+    TAX_PAYABLE,
+    JournalKind,
+)
+from storefront.domain.pricing import Quote
+from storefront.models import Invoice, InvoiceLine, NumberSeries
+from storefront.models.base import public_ids, table_of
+from storefront.operations.keys import AnySession, reserve
+from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.moment import Moment
+
+#: The series of ordinary invoices; credit notes have their own.
+INVOICES = "INV"
+CREDIT_NOTES = "CN"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDraft:
+    """A quote about to become an invoice for one period of one subscription."""
+
+    payer_id: int
+    quote: Quote
+    subscription_id: int
+    period_id: int
+    service_from: date
+    service_to: date
+    due_on: date
+    snapshot: Mapping[str, Any]
+    checkout_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedInvoice:
+    """What the caller needs to know of an invoice it made."""
+
+    id: int
+    public_id: str
+    total_minor: int
+    currency: str
+
+
+def draw_numbers(session: AnySession, series: str, count: int) -> int:
+    """Draw ``count`` numbers of ``series`` and return the first.
+
+    Called last before the rows that carry them, inside their transaction: a rollback gives
+    the whole block back, so there are no gaps. Raises ``LookupError`` for an unknown series.
+    """
+    table = table_of(NumberSeries)
+    after = session.execute(
+        sa.update(table)
+        .where(table.c.code == series)
+        .values(next_number=table.c.next_number + count)
+        .returning(table.c.next_number)
+    ).scalar_one_or_none()
+    if after is None:
+        raise LookupError(f"no number series {series!r}")
+    return int(after) - count
+
+
+def finalise_invoices(
+    session: AnySession, drafts: Sequence[InvoiceDraft], moment: Moment
+) -> list[IssuedInvoice]:
+    """Write ``drafts`` as open invoices with gapless numbers and book them."""
+    if not drafts:
+        return []
+    first = draw_numbers(session, INVOICES, len(drafts))
+    issued = _insert(session, drafts, InvoiceState.OPEN, moment, first)
+    book(
+        session,
+        [
+            _finalised(one, draft.payer_id, draft.period_id, *_split(draft.quote))
+            for one, draft in zip(issued, drafts, strict=True)
+        ],
+        moment.now,
+    )
+    return issued
+
+
+def offer_invoices(
+    session: AnySession, drafts: Sequence[InvoiceDraft], moment: Moment
+) -> list[IssuedInvoice]:
+    """Write ``drafts`` frozen and hashed, without number and without booking."""
+    return _insert(session, drafts, InvoiceState.OFFERED, moment, None)
+
+
+def finalise_offered(
+    session: AnySession,
+    invoices: Sequence[sa.Row[Any]],
+    lines: Sequence[sa.Row[Any]],
+    moment: Moment,
+) -> None:
+    """Give offered ``invoices`` their numbers and book them; their success has come.
+
+    ``lines`` are all their lines. The state goes to open; the caller settles it.
+    """
+    if not invoices:
+        return
+    table = table_of(Invoice)
+    first = draw_numbers(session, INVOICES, len(invoices))
+    session.execute(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("key"), table.c.state == InvoiceState.OFFERED)
+        .values(number=sa.bindparam("drawn"), state=InvoiceState.OPEN, finalised_at=moment.now),
+        [{"key": row.id, "drawn": first + i} for i, row in enumerate(invoices)],
+    )
+    journals = []
+    for row in invoices:
+        own = [line for line in lines if line.invoice_id == row.id]
+        issued = IssuedInvoice(row.id, row.public_id, row.total_minor, row.currency)
+        period = next((line.period_id for line in own if line.period_id), None)
+        journals.append(_finalised(issued, row.payer_id, period, *_split_lines(own)))
+    book(session, journals, moment.now)
+
+
+def rate_bp(rate: Decimal) -> int:
+    """Return a tax rate in percent as hundredths of a percent. Raises ``ValueError``."""
+    scaled = rate * 100
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"tax rate {rate} is finer than a hundredth of a percent")
+    return int(scaled)
+
+
+def content_hash(parts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a document says, over canonical JSON."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()
+
+
+def _insert(
+    session: AnySession,
+    drafts: Sequence[InvoiceDraft],
+    state: InvoiceState,
+    moment: Moment,
+    first_number: int | None,
+) -> list[IssuedInvoice]:
+    if not drafts:
+        return []
+    keys = reserve(session, Invoice, len(drafts))
+    publics = public_ids("inv", len(drafts))
+    rows, lines, issued = [], [], []
+    for i, (key, public, draft) in enumerate(zip(keys, publics, drafts, strict=True)):
+        priced = draft.quote
+        total = priced.total.minor
+        snapshot = dict(draft.snapshot)
+        rows.append(
+            {
+                "id": key,
+                "public_id": public,
+                "payer_id": draft.payer_id,
+                "checkout_id": draft.checkout_id,
+                "state": state,
+                "series": INVOICES,
+                "number": None if first_number is None else first_number + i,
+                "currency": priced.currency,
+                "tax_inclusive": priced.inclusive,
+                "total_minor": total,
+                "tax_minor": priced.tax.minor,
+                "credited_minor": 0,
+                "applied_minor": 0,
+                "paid_minor": 0,
+                "due_minor": total,
+                "tax_point_on": draft.service_from,
+                "due_on": draft.due_on,
+                "snapshot": snapshot,
+                "content_hash": content_hash(
+                    {
+                        "quote": priced.content_hash,
+                        "snapshot": snapshot,
+                        "from": draft.service_from.isoformat(),
+                        "to": draft.service_to.isoformat(),
+                        "due": draft.due_on.isoformat(),
+                    }
+                ),
+                "created_at": moment.now,
+                "finalised_at": None if first_number is None else moment.now,
+                "paid_at": None,
+            }
+        )
+        lines += _line_rows(key, draft)
+        issued.append(IssuedInvoice(key, public, total, priced.currency))
+    session.execute(sa.insert(table_of(Invoice)), rows)
+    session.execute(sa.insert(table_of(InvoiceLine)), lines)
+    return issued
+
+
+def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
+    inclusive = draft.quote.inclusive
+    return [
+        {
+            "invoice_id": invoice_id,
+            "position": position,
+            "kind": line.kind,
+            "text": line.text,
+            "subscription_id": draft.subscription_id,
+            "period_id": draft.period_id,
+            "service_from": draft.service_from,
+            "service_to": draft.service_to,
+            "quantity": line.quantity,
+            "unit_minor": line.unit.minor,
+            "amount_minor": line.amount.minor,
+            "tax_rate_bp": rate_bp(line.tax_rate),
+            "tax_minor": line.tax.minor,
+            "gross_minor": line.amount.minor if inclusive else line.amount.minor + line.tax.minor,
+            "credited_minor": 0,
+            "corrects_line_id": None,
+            "is_void": False,
+        }
+        for position, line in enumerate(draft.quote.lines, start=1)
+    ]
+
+
+def _split(priced: Quote) -> tuple[int, int, int]:
+    """Return (deferred, revenue at once, tax) of a quote, each zero or more."""
+    deferred = sum(
+        line.amount.minor - (line.tax.minor if priced.inclusive else 0)
+        for line in priced.lines
+        if line.kind in DEFERRED_KINDS
+    )
+    deferred = max(deferred, 0)
+    return deferred, priced.net.minor - deferred, priced.tax.minor
+
+
+def _split_lines(lines: Sequence[sa.Row[Any]]) -> tuple[int, int, int]:
+    net = {line.id: line.gross_minor - line.tax_minor for line in lines}
+    deferred = max(sum(net[line.id] for line in lines if LineKind(line.kind) in DEFERRED_KINDS), 0)
+    tax = sum(line.tax_minor for line in lines)
+    return deferred, sum(net.values()) - deferred, tax
+
+
+def _finalised(
+    issued: IssuedInvoice,
+    payer_id: int,
+    period_id: int | None,
+    deferred: int,
+    revenue: int,
+    tax: int,
+) -> Journal:
+    def to(account: str, minor: int) -> Transfer:
+        return Transfer(RECEIVABLE, account, minor, issued.currency, payer_id, issued.id, period_id)
+
+    return Journal(
+        JournalKind.INVOICE_FINALISED,
+        issued.public_id,
+        (to(DEFERRED_REVENUE, deferred), to(REVENUE, revenue), to(TAX_PAYABLE, tax)),
+    )

@@ -1,0 +1,53 @@
+"""Messages that leave after the commit, written in the transaction of their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storefront.models import OutboxMessage
+from storefront.models.base import public_ids, table_of
+from storefront.operations.keys import AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A mail or an event. Two messages with one ``key`` are one message."""
+
+    kind: Literal["mail", "event"]
+    topic: str
+    key: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    customer_id: int | None = None
+    due_at: datetime | None = None
+
+
+def enqueue(session: AnySession, messages: Sequence[Message], now: datetime) -> None:
+    """Put ``messages`` into the outbox; one whose key is there already is left alone."""
+    if not messages:
+        return
+    table = table_of(OutboxMessage)
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    rows = [
+        {
+            "public_id": public,
+            "kind": message.kind,
+            "topic": message.topic,
+            "key": message.key,
+            "payload": dict(message.payload),
+            "customer_id": message.customer_id,
+            "state": "waiting",
+            "due_at": message.due_at or now,
+            "tries": 0,
+            "error": "",
+            "created_at": now,
+            "fence": 0,
+        }
+        for public, message in zip(public_ids("msg", len(messages)), messages, strict=True)
+    ]
+    insert: Any = dialect.insert(table)
+    session.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)

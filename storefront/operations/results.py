@@ -1,0 +1,327 @@
+"""Write down what a gateway said, many answers at once, the same answer twice being one.
+
+Shared by renewals, checkout, dunning, webhooks and reconciliation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState, DeclineKind
+from storefront.domain.gateways import ChargeAnswer
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
+from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod, Refund
+from storefront.models.base import public_ids, table_of
+from storefront.operations.charging import ACTION_CHECK_AFTER, next_check
+from storefront.operations.dunning import chase_authentication, chase_declined
+from storefront.operations.keys import AnySession
+from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.moment import Moment
+from storefront.operations.settling import Settlement, settle_invoices
+
+#: A pending bank debit is asked about this often.
+PENDING_CHECK_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer to the attempt whose public id is ``reference``."""
+
+    reference: str
+    answer: ChargeAnswer
+
+
+@dataclass(slots=True)
+class Recorded:
+    """How many answers ended how; what changed nothing is counted as ``repeated``."""
+
+    settled: int = 0
+    surplus: int = 0
+    declined: int = 0
+    action_required: int = 0
+    pending: int = 0
+    unknown: int = 0
+    repeated: int = 0
+    parked: int = 0
+
+
+@dataclass(slots=True)
+class _Sorted:
+    settles: list[sa.Row[Any]] = field(default_factory=list)
+    surplus: list[tuple[sa.Row[Any], int]] = field(default_factory=list)
+    declined: list[sa.Row[Any]] = field(default_factory=list)
+    action: list[sa.Row[Any]] = field(default_factory=list)
+    waiting: list[sa.Row[Any]] = field(default_factory=list)
+    odd: list[sa.Row[Any]] = field(default_factory=list)
+
+
+def record_results(session: AnySession, results: Sequence[Result], moment: Moment) -> Recorded:
+    """Apply gateway answers to attempts, invoices, subscriptions, boxes, books and mails.
+
+    A success is final and nothing overwrites it. One that finds its invoice settled, void or
+    discarded is recorded as it is, booked as surplus, and its refund planned here. A success
+    over another amount than was asked is not recorded as paid but parked for a person.
+    """
+    answers = {result.reference: result.answer for result in results}
+    recorded = Recorded()
+    rows = _attempts(session, list(answers))
+    known = [row for row in rows if AttemptState(row.state) in ANSWERABLE]
+    recorded.repeated = len(results) - len(known)
+    if not known:
+        return recorded
+    found = _sort(known, answers)
+    _write_attempts(session, known, answers, found, moment)
+    settle_invoices(
+        session,
+        [Settlement(r.invoice_id, r.due_minor, r.gateway, r.public_id) for r in found.settles],
+        moment,
+    )
+    _plan_surplus_refunds(session, found.surplus, moment)
+    _refuse_methods(session, found.declined, answers, moment)
+    _reopen_checkouts(session, found.declined)
+    chase_declined(session, _owing(found.declined), answers, moment)
+    chase_authentication(session, _owing(found.action), moment)
+    _park(session, found.odd, moment)
+    recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
+    recorded.declined, recorded.action_required = len(found.declined), len(found.action)
+    recorded.parked = len(found.odd)
+    for row in found.waiting:
+        if answers[row.public_id].status is AnswerStatus.PENDING:
+            recorded.pending += 1
+        else:
+            recorded.unknown += 1
+    return recorded
+
+
+def _attempts(session: AnySession, references: Sequence[str]) -> list[sa.Row[Any]]:
+    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
+    statement = (
+        sa.select(
+            attempt.c.id,
+            attempt.c.public_id,
+            attempt.c.invoice_id,
+            attempt.c.gateway,
+            attempt.c.payment_method_id,
+            attempt.c.amount_minor,
+            attempt.c.currency,
+            attempt.c.on_session,
+            attempt.c.state,
+            attempt.c.checks,
+            attempt.c.sent_at,
+            invoice.c.public_id.label("invoice_ref"),
+            invoice.c.state.label("invoice_state"),
+            invoice.c.due_minor,
+            invoice.c.payer_id,
+            invoice.c.checkout_id,
+        )
+        .join(invoice, invoice.c.id == attempt.c.invoice_id)
+        .where(attempt.c.public_id.in_(references))
+        .order_by(attempt.c.id)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    return list(session.execute(statement))
+
+
+def _sort(rows: Sequence[sa.Row[Any]], answers: dict[str, ChargeAnswer]) -> _Sorted:
+    found = _Sorted()
+    settled: set[int] = set()
+    for row in rows:
+        answer = answers[row.public_id]
+        if answer.status is AnswerStatus.SUCCEEDED:
+            if answer.amount is not None and (
+                answer.amount.minor != row.amount_minor or answer.amount.currency != row.currency
+            ):
+                found.odd.append(row)
+                continue
+            owed = InvoiceState(row.invoice_state) in (InvoiceState.OPEN, InvoiceState.OFFERED)
+            due = row.due_minor if owed and row.invoice_id not in settled else 0
+            if 0 < due <= row.amount_minor:
+                found.settles.append(row)
+                settled.add(row.invoice_id)
+            if row.amount_minor > due:
+                found.surplus.append((row, row.amount_minor - due))
+        elif answer.status is AnswerStatus.DECLINED:
+            found.declined.append(row)
+        elif answer.status is AnswerStatus.ACTION_REQUIRED:
+            found.action.append(row)
+        else:
+            found.waiting.append(row)
+    return found
+
+
+_STATES = {
+    AnswerStatus.SUCCEEDED: AttemptState.SUCCEEDED,
+    AnswerStatus.DECLINED: AttemptState.DECLINED,
+    AnswerStatus.ACTION_REQUIRED: AttemptState.ACTION_REQUIRED,
+    AnswerStatus.PENDING: AttemptState.PENDING,
+    AnswerStatus.UNKNOWN: AttemptState.UNKNOWN,
+}
+
+
+def _write_attempts(
+    session: AnySession,
+    rows: Sequence[sa.Row[Any]],
+    answers: dict[str, ChargeAnswer],
+    found: _Sorted,
+    moment: Moment,
+) -> None:
+    settles = {row.id for row in found.settles}
+    surplus = {row.id: minor for row, minor in found.surplus}
+    odd = {row.id for row in found.odd}
+    table = table_of(ChargeAttempt)
+    values = []
+    for row in rows:
+        answer = answers[row.public_id]
+        status = AnswerStatus.UNKNOWN if row.id in odd else answer.status
+        values.append(
+            {
+                "key": row.id,
+                "seen": AttemptState(row.state),
+                "new_state": _STATES[status],
+                "new_kind": answer.decline if status is AnswerStatus.DECLINED else None,
+                "new_reason": "amount_mismatch" if row.id in odd else answer.reason[:80],
+                "new_reference": answer.gateway_reference,
+                "new_url": answer.action_url or "",
+                "new_settles": row.id in settles,
+                "new_refunded": surplus.get(row.id, 0),
+                "new_check": None if row.id in odd else _check_at(row, status, moment),
+                "new_answered": moment.now,
+            }
+        )
+    bind = sa.bindparam
+    result = session.connection().execute(
+        sa.update(table)
+        .where(table.c.id == bind("key"), table.c.state == bind("seen"))
+        .values(
+            state=bind("new_state", type_=table.c.state.type),
+            decline_kind=bind("new_kind", type_=table.c.decline_kind.type),
+            reason=bind("new_reason"),
+            gateway_reference=bind("new_reference"),
+            action_url=bind("new_url"),
+            settles=bind("new_settles"),
+            refunded_minor=bind("new_refunded"),
+            check_at=bind("new_check", type_=table.c.check_at.type),
+            answered_at=bind("new_answered", type_=table.c.answered_at.type),
+        ),
+        values,
+    )
+    if result.rowcount != len(values):
+        raise RuntimeError("an attempt changed while its answer was written")
+
+
+def _check_at(row: sa.Row[Any], status: AnswerStatus, moment: Moment) -> Any:
+    if status is AnswerStatus.UNKNOWN:
+        return next_check(moment.now, row.checks, row.on_session)
+    if status is AnswerStatus.PENDING:
+        return moment.now + PENDING_CHECK_AFTER
+    if status is AnswerStatus.ACTION_REQUIRED:
+        return moment.now + ACTION_CHECK_AFTER
+    return None
+
+
+def _plan_surplus_refunds(
+    session: AnySession, surplus: Sequence[tuple[sa.Row[Any], int]], moment: Moment
+) -> None:
+    """Book money nobody owes and plan its way back, in the transaction that recorded it."""
+    if not surplus:
+        return
+    book(
+        session,
+        [
+            Journal(
+                JournalKind.SURPLUS,
+                row.public_id,
+                (
+                    Transfer(
+                        clearing(row.gateway),
+                        REFUNDS_DUE,
+                        minor,
+                        row.currency,
+                        row.payer_id,
+                        row.invoice_id,
+                    ),
+                ),
+            )
+            for row, minor in surplus
+        ],
+        moment.now,
+    )
+    session.execute(
+        sa.insert(table_of(Refund)),
+        [
+            {
+                "public_id": public,
+                "attempt_id": row.id,
+                "amount_minor": minor,
+                "currency": row.currency,
+                "reason": "surplus",
+                "state": AttemptState.PLANNED,
+                "gateway_reference": "",
+                "created_at": moment.now,
+            }
+            for public, (row, minor) in zip(public_ids("ref", len(surplus)), surplus, strict=True)
+        ],
+    )
+
+
+def _refuse_methods(
+    session: AnySession,
+    declined: Sequence[sa.Row[Any]],
+    answers: dict[str, ChargeAnswer],
+    moment: Moment,
+) -> None:
+    hard = [
+        row.payment_method_id
+        for row in declined
+        if answers[row.public_id].decline is DeclineKind.HARD and row.payment_method_id
+    ]
+    if hard:
+        table = table_of(PaymentMethod)
+        session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(hard), table.c.refused_at.is_(None))
+            .values(refused_at=moment.now)
+        )
+
+
+def _reopen_checkouts(session: AnySession, declined: Sequence[sa.Row[Any]]) -> None:
+    """Let the shopper try another card: the order is as it was."""
+    ids = [row.checkout_id for row in declined if row.checkout_id]
+    if ids:
+        table = table_of(Checkout)
+        session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(ids), table.c.state == "paying")
+            .values(state="open", version=table.c.version + 1)
+        )
+
+
+def _owing(rows: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """Only what is really owed is chased; an offered invoice just waits or goes away."""
+    return [row for row in rows if row.invoice_state == InvoiceState.OPEN]
+
+
+def _park(session: AnySession, odd: Sequence[sa.Row[Any]], moment: Moment) -> None:
+    if not odd:
+        return
+    session.execute(
+        sa.insert(table_of(ParkedWork)),
+        [
+            {
+                "kind": "charge",
+                "subject": row.public_id,
+                "reason": "amount_mismatch",
+                "detail": "The gateway reports another amount than was asked for.",
+                "parked_at": moment.now,
+                "resolved_by": "",
+            }
+            for row in odd
+        ],
+    )

@@ -1,0 +1,341 @@
+"""What being paid does: to the invoice, its periods, subscriptions, boxes, mails and books.
+
+The one way an invoice becomes paid, whoever brought the money: a renewal, a checkout, a
+retry, a webhook, a look-up, or nothing at all where the total is zero.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
+from storefront.domain.ledger import RECEIVABLE, JournalKind, clearing
+from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState, check_move
+from storefront.domain.metrics import MovementKind
+from storefront.models import (
+    Checkout,
+    DunningCase,
+    Invoice,
+    InvoiceLine,
+    Plan,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.models.base import table_of
+from storefront.operations.boxes import PaidPeriod, make_boxes
+from storefront.operations.invoices import finalise_offered
+from storefront.operations.keys import AnySession
+from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.timeline import Entry, MrrChange, move, record
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Money that arrived for an invoice; ``amount_minor`` 0 settles a zero total."""
+
+    invoice_id: int
+    amount_minor: int
+    gateway: str = ""
+    #: Public id of the attempt, the event that is booked; empty for a zero total.
+    event_ref: str = ""
+
+
+def settle_invoices(session: AnySession, settlements: Sequence[Settlement], moment: Moment) -> None:
+    """Mark invoices paid with everything that follows, in the caller's transaction.
+
+    Each invoice must be offered or open and owe exactly its settlement's amount. Statements:
+    a constant number for any count of invoices.
+    """
+    if not settlements:
+        return
+    ids = [one.invoice_id for one in settlements]
+    invoices = _invoices(session, ids)
+    lines = _lines(session, ids)
+    offered = [row for row in invoices.values() if row.state == InvoiceState.OFFERED]
+    finalise_offered(session, offered, lines, moment)
+    _mark_paid(session, settlements, moment)
+    _book_paid(session, settlements, invoices, moment)
+    _close_around(session, ids, invoices, moment)
+    periods = _periods(session, lines)
+    _enter_periods(session, periods, lines, invoices, moment)
+
+
+def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
+    table = table_of(Invoice)
+    rows = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.public_id,
+            table.c.payer_id,
+            table.c.checkout_id,
+            table.c.state,
+            table.c.currency,
+            table.c.total_minor,
+        ).where(table.c.id.in_(ids))
+    )
+    return {row.id: row for row in rows}
+
+
+def _lines(session: AnySession, ids: Sequence[int]) -> list[sa.Row[Any]]:
+    table = table_of(InvoiceLine)
+    return list(
+        session.execute(
+            sa.select(
+                table.c.id,
+                table.c.invoice_id,
+                table.c.kind,
+                table.c.period_id,
+                table.c.gross_minor,
+                table.c.tax_minor,
+            )
+            .where(table.c.invoice_id.in_(ids))
+            .order_by(table.c.invoice_id, table.c.position)
+        )
+    )
+
+
+def _mark_paid(session: AnySession, settlements: Sequence[Settlement], moment: Moment) -> None:
+    table = table_of(Invoice)
+    result = session.connection().execute(
+        sa.update(table)
+        .where(
+            table.c.id == sa.bindparam("key"),
+            table.c.state == InvoiceState.OPEN,
+            table.c.due_minor == sa.bindparam("amount"),
+        )
+        .values(
+            paid_minor=table.c.paid_minor + sa.bindparam("amount"),
+            due_minor=0,
+            state=InvoiceState.PAID,
+            paid_at=moment.now,
+        ),
+        [{"key": one.invoice_id, "amount": one.amount_minor} for one in settlements],
+    )
+    if result.rowcount != len(settlements):
+        raise RuntimeError("an invoice to settle is not open or owes another amount")
+
+
+def _book_paid(
+    session: AnySession,
+    settlements: Sequence[Settlement],
+    invoices: dict[int, sa.Row[Any]],
+    moment: Moment,
+) -> None:
+    journals = []
+    for one in settlements:
+        if not one.amount_minor:
+            continue
+        invoice = invoices[one.invoice_id]
+        transfer = Transfer(
+            clearing(one.gateway),
+            RECEIVABLE,
+            one.amount_minor,
+            invoice.currency,
+            invoice.payer_id,
+            invoice.id,
+        )
+        journals.append(Journal(JournalKind.INVOICE_PAID, one.event_ref, (transfer,)))
+    book(session, journals, moment.now)
+
+
+def _close_around(
+    session: AnySession, ids: Sequence[int], invoices: dict[int, sa.Row[Any]], moment: Moment
+) -> None:
+    """Close the chase and finish the checkout of each paid invoice."""
+    case = table_of(DunningCase)
+    session.execute(
+        sa.update(case)
+        .where(case.c.invoice_id.in_(ids), case.c.state == "open")
+        .values(state="recovered", closed_at=moment.now, next_at=None)
+    )
+    checkouts = [row.checkout_id for row in invoices.values() if row.checkout_id]
+    if checkouts:
+        checkout = table_of(Checkout)
+        session.execute(
+            sa.update(checkout)
+            .where(checkout.c.id.in_(checkouts))
+            .values(state="done", version=checkout.c.version + 1)
+        )
+
+
+def _periods(session: AnySession, lines: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    ids = {line.period_id for line in lines if line.period_id}
+    if not ids:
+        return []
+    period, subscription, plan = (
+        table_of(SubscriptionPeriod),
+        table_of(Subscription),
+        table_of(Plan),
+    )
+    return list(
+        session.execute(
+            sa.select(
+                period.c.id,
+                period.c.subscription_id,
+                period.c.number,
+                period.c.start_on,
+                period.c.box_count,
+                period.c.mrr_minor,
+                period.c.plan_id,
+                subscription.c.public_id,
+                subscription.c.customer_id,
+                subscription.c.state,
+                subscription.c.version,
+                subscription.c.next_on,
+                subscription.c.cancel_on,
+                subscription.c.quantity,
+                subscription.c.options,
+                subscription.c.mrr_minor.label("old_mrr"),
+                subscription.c.cohort,
+                subscription.c.source,
+                plan.c.cycle_group_id,
+            )
+            .join(subscription, subscription.c.id == period.c.subscription_id)
+            .join(plan, plan.c.id == period.c.plan_id)
+            .where(period.c.id.in_(ids))
+            .order_by(period.c.id)
+        )
+    )
+
+
+def _enter_periods(
+    session: AnySession,
+    periods: Sequence[sa.Row[Any]],
+    lines: Sequence[sa.Row[Any]],
+    invoices: dict[int, sa.Row[Any]],
+    moment: Moment,
+) -> None:
+    if not periods:
+        return
+    table = table_of(SubscriptionPeriod)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id.in_([row.id for row in periods]))
+        .values(state=PeriodState.PAID, paid_at=moment.now)
+    )
+    per_period: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    for line in lines:
+        if line.period_id:
+            per_period[line.period_id].append(line)
+    running = [row for row in periods if SubscriptionState(row.state) not in ENDED]
+    change_subscriptions(session, [_entered(row, moment) for row in running])
+    paid = []
+    for row in running:
+        own = per_period[row.id]
+        paid.append(_paid_period(row, own, invoices[own[0].invoice_id].currency))
+    make_boxes(session, paid, moment)
+    _tell(session, running, per_period, invoices, moment)
+
+
+def _entered(row: sa.Row[Any], moment: Moment) -> SubscriptionChange:
+    state = SubscriptionState(row.state)
+    if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
+        check_move(state, SubscriptionState.ACTIVE)
+        state = SubscriptionState.ACTIVE
+    stop = row.cancel_on if row.cancel_on and row.cancel_on < row.next_on else row.next_on
+    return SubscriptionChange(
+        row.subscription_id,
+        row.version,
+        {
+            "state": state,
+            "renews_at": max(moment.start_of(stop), moment.now),
+            "mrr_minor": row.mrr_minor,
+            "cohort": row.cohort or moment.today.strftime("%Y-%m"),
+        },
+    )
+
+
+def _paid_period(row: sa.Row[Any], lines: Sequence[sa.Row[Any]], currency: str) -> PaidPeriod:
+    goods = [line for line in lines if LineKind(line.kind) in DEFERRED_KINDS]
+    gross = sum(line.gross_minor for line in goods)
+    tax = sum(line.tax_minor for line in goods)
+    plan_line = next((line.id for line in lines if line.kind == LineKind.PLAN), None)
+    return PaidPeriod(
+        row.subscription_id,
+        row.id,
+        row.plan_id,
+        row.cycle_group_id or 0,
+        row.box_count,
+        row.quantity,
+        row.options,
+        plan_line,
+        gross - tax,
+        tax,
+        currency,
+        row.start_on,
+        row.number == 0,
+    )
+
+
+def _tell(
+    session: AnySession,
+    periods: Sequence[sa.Row[Any]],
+    per_period: dict[int, list[sa.Row[Any]]],
+    invoices: dict[int, sa.Row[Any]],
+    moment: Moment,
+) -> None:
+    """Write the timeline, the movements and the mails of paid periods."""
+    entries, movements, mails = [], [], []
+    for row in periods:
+        invoice = invoices[per_period[row.id][0].invoice_id]
+        started = row.state == SubscriptionState.INCOMPLETE
+        recovered = row.state == SubscriptionState.PAST_DUE
+        kind = (
+            EventKind.SUBSCRIPTION_STARTED
+            if started
+            else EventKind.SUBSCRIPTION_RECOVERED
+            if recovered
+            else EventKind.SUBSCRIPTION_RENEWED
+        )
+        data = {"invoice": invoice.public_id, "amount_minor": invoice.total_minor}
+        actor = Actor.SHOPPER if started else Actor.WORKER
+        entries.append(
+            Entry(row.subscription_id, row.public_id, kind, actor, data=data, ref=invoice.public_id)
+        )
+        change = _movement(row, invoice.currency, moment)
+        if change:
+            movements.append(change)
+        topic = "order_confirmed" if started else "receipt"
+        mails.append(
+            Message(
+                "mail",
+                topic,
+                f"mail:{topic}:{invoice.public_id}",
+                {"invoice": invoice.public_id, "subscription": row.public_id},
+                invoice.payer_id,
+            )
+        )
+    record(session, entries, moment)
+    move(session, movements)
+    enqueue(session, mails, moment.now)
+
+
+def _movement(row: sa.Row[Any], currency: str, moment: Moment) -> MrrChange | None:
+    delta = row.mrr_minor - row.old_mrr
+    if not row.cohort:
+        kind, reason = MovementKind.NEW, "sign_up"
+    elif delta == 0:
+        return None
+    else:
+        kind = MovementKind.EXPANSION if delta > 0 else MovementKind.CONTRACTION
+        reason = "renewal"
+    return MrrChange(
+        row.subscription_id,
+        kind,
+        delta,
+        currency,
+        row.plan_id,
+        row.source,
+        row.cohort or moment.today.strftime("%Y-%m"),
+        reason,
+        moment.today,
+    )
