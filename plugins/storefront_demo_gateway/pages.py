@@ -53,11 +53,12 @@ class _Pages:
         return _confirm_page(charge.merchant, amount, charge.return_url)
 
     def answer(self, key: str) -> Response:
-        charge = self._bank.charge_of_page(key) or abort(404)
-        is_confirmed = request.form.get("answer", "") == "confirm"
-        return _back_to(
-            self._bank.confirm_charge(charge.gateway_reference, is_confirmed).return_url
-        )
+        if self._bank.charge_of_page(key) is None:
+            abort(404)
+        word = request.form.get("answer")
+        if word not in {"confirm", "refuse"}:
+            return _back_to(request.url)
+        return _back_to(self._bank.confirm_charge(key, word == "confirm").return_url)
 
 
 def _back_to(url: str) -> Response:
