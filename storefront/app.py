@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, has_request_context, request
 from flask_wtf.csrf import generate_csrf
+from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from storefront import failures, headers, security, templating
@@ -23,7 +23,6 @@ from storefront.assets import Brand, brand_url
 from storefront.blueprints import BLUEPRINTS
 from storefront.blueprints.context import menu_links, runtime
 from storefront.database import engine_options, prepare_engine, start_reading, stop_reading
-from storefront.domain.gateways import Gateway
 from storefront.extensions import babel, db, login_manager, migrate
 from storefront.htmx import compose_request_class
 from storefront.logins import current_customer, current_staff
@@ -53,13 +52,11 @@ def create_app(
     clock: Clock | None = None,
     mailer: Mailer | None = None,
     hooks: Hooks | None = None,
-    gateways: Mapping[str, Gateway] | None = None,
 ) -> Flask:
     """Return the application for ``settings``, which default to the environment's.
 
-    Clock, mailer and plugins may be given instead of those that ``settings`` ask for;
-    ``gateways`` go before those of plugins with the same name. Raises :class:`SettingsError`
-    naming everything wrong with the settings.
+    Clock, mailer and plugins may be given instead of those that ``settings`` ask for. Raises
+    :class:`SettingsError` naming everything wrong with the settings.
     """
     settings = settings or load_settings(os.environ)
     wrong = problems(settings)
@@ -77,14 +74,13 @@ def create_app(
     _bind_extensions(app)
     clock = clock or _clock(settings)
     rt = Runtime(
-        session=db.session,
+        session=cast("scoped_session[Session]", db.session),
         settings=settings,
         clock=clock,
         mailer=mailer or mailer_for(settings.mail_url, settings.data_dir / "mail"),
         files=FileStore(settings.data_dir / "files"),
         passwords=Passwords(low_cost=settings.environment in {"demo", "test"}),
         hooks=load_plugins(settings, clock) if hooks is None else hooks,
-        given_gateways=gateways or {},
     )
     app.extensions["storefront"] = rt
     failures.init_app(app)

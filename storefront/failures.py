@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Flask, Response, g, make_response, request
+from flask import Flask, Response, g, make_response
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape

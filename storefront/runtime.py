@@ -7,7 +7,7 @@ its session is whatever the caller's scope is (one request, one tick, one comman
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from storefront.adapters.passwords import Passwords
 from storefront.database import reading
 from storefront.domain.gateways import Gateway
 from storefront.models.settings import ShopSettings
+from storefront.operations.moment import Moment
 from storefront.plugins import Hooks
 from storefront.settings import Settings
 
@@ -77,8 +78,6 @@ class Runtime:
     files: FileStore
     passwords: Passwords
     hooks: Hooks
-    #: Go before the gateways of plugins with the same name.
-    given_gateways: Mapping[str, Gateway] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""
@@ -92,10 +91,14 @@ class Runtime:
         """Return the shop's calendar day at ``instant``."""
         return instant.astimezone(self.shop.zone_info).date()
 
+    def moment(self) -> Moment:
+        """Return the present as operations need it: instant, zone, whether plugins observe."""
+        return Moment(self.now(), self.shop.zone_info, bool(self.hooks.observers()))
+
     @property
     def gateways(self) -> Mapping[str, Gateway]:
         """Every gateway on offer by its name; each knows the ``account`` it charges for."""
-        return {**self.hooks.gateways, **self.given_gateways}
+        return self.hooks.gateways
 
     @property
     def shop(self) -> Shop:

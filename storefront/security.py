@@ -109,7 +109,7 @@ def safe_target(target: str | None) -> str | None:
     """
     if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
         return None
-    if any(ord(char) < 32 or char == "\\" for char in target):  # noqa: PLR2004
+    if any(ord(char) < 32 or char == "\\" for char in target):
         return None
     parts = urlsplit(target)
     return None if parts.scheme or parts.netloc else target

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, scoped_session
 
+from storefront.database import AnySession
 from storefront.models.customers import Customer, HostIdentity, LoginSession
 from storefront.models.staff import Role, Staff, StaffSession
 
@@ -53,9 +53,7 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def customer_of_session(
-    session: scoped_session[Session], secret: str, now: datetime
-) -> CustomerLogin | None:
+def customer_of_session(session: AnySession, secret: str, now: datetime) -> CustomerLogin | None:
     """Return the customer of an unexpired, unrevoked session, else None."""
     row = session.execute(
         sa.select(*_CUSTOMER_COLUMNS, LoginSession.id.label("session_id"))
@@ -69,7 +67,7 @@ def customer_of_session(
     return CustomerLogin(**row._mapping) if row else None
 
 
-def customer_of_host(session: scoped_session[Session], host: str, ref: str) -> CustomerLogin | None:
+def customer_of_host(session: AnySession, host: str, ref: str) -> CustomerLogin | None:
     """Return the customer linked to the person ``ref`` of the shop around us, else None."""
     row = session.execute(
         sa.select(*_CUSTOMER_COLUMNS)
@@ -79,9 +77,7 @@ def customer_of_host(session: scoped_session[Session], host: str, ref: str) -> C
     return CustomerLogin(**row._mapping) if row else None
 
 
-def staff_of_session(
-    session: scoped_session[Session], secret: str, now: datetime
-) -> StaffLogin | None:
+def staff_of_session(session: AnySession, secret: str, now: datetime) -> StaffLogin | None:
     """Return the staff user of an unexpired, unrevoked session who is not disabled, else None."""
     row = session.execute(
         sa.select(

@@ -1,0 +1,286 @@
+"""The ports to the outside world."""
+
+import hashlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from storefront.adapters import failpoints
+from storefront.adapters.clock import DemoClock, SystemClock
+from storefront.adapters.failpoints import FailpointReached, failpoint
+from storefront.adapters.files import FileStore
+from storefront.adapters.http import HttpClient, HttpError
+from storefront.adapters.mail import (
+    FileMailbox,
+    Mail,
+    MailError,
+    NullMailer,
+    SmtpMailer,
+    mailer_for,
+)
+from storefront.adapters.passwords import Passwords
+
+NOW = datetime(2027, 3, 2, 9, tzinfo=UTC)
+
+
+def mail(**changes: object) -> Mail:
+    given: dict[str, object] = {
+        "key": "msg_1",
+        "sender": "Nine Kettles <tea@shop.example>",
+        "to": "ada@customer.example",
+        "subject": "Your box \N{EN DASH} März",
+        "text": "Guten Tag",
+        "sent_at": NOW,
+    }
+    return Mail(**{**given, **changes})
+
+
+# ----------------------------------------------------------------------------------- clock
+
+
+def test_the_system_clock_tells_aware_utc():
+    assert SystemClock().now().utcoffset() == timedelta()
+
+
+def test_all_processes_of_the_demo_share_its_offset(tmp_path: Path):
+    web, worker = DemoClock(tmp_path / "clock"), DemoClock(tmp_path / "clock")
+    web.move_to(NOW)
+    assert abs(worker.now() - NOW) < timedelta(seconds=5)
+    web.advance(timedelta(days=30))
+    assert abs(worker.now() - NOW - timedelta(days=30)) < timedelta(seconds=5)
+
+
+def test_the_demo_clock_never_goes_back(tmp_path: Path):
+    clock = DemoClock(tmp_path / "clock")
+    clock.move_to(NOW)
+    with pytest.raises(ValueError, match="forward"):
+        clock.move_to(NOW - timedelta(days=1))
+    with pytest.raises(ValueError, match="forward"):
+        clock.advance(timedelta(seconds=-1))
+
+
+# ----------------------------------------------------------------------------------- files
+
+
+def test_a_published_file_comes_with_its_hash_and_row_count(tmp_path: Path):
+    done = FileStore(tmp_path).publish_csv("boxes.csv", ["name"], [["Ada"], ["Grace"]])
+    assert done.rows == 2
+    assert done.path.read_bytes() == b"name\r\nAda\r\nGrace\r\n"
+    assert done.sha256 == hashlib.sha256(done.path.read_bytes()).hexdigest()
+
+
+def test_a_failure_in_the_middle_leaves_the_old_file_and_no_trace(tmp_path: Path):
+    store = FileStore(tmp_path)
+    store.publish("boxes.csv", [b"old"])
+
+    def broken() -> Iterator[bytes]:
+        yield b"new"
+        raise RuntimeError("the database went away")
+
+    with pytest.raises(RuntimeError):
+        store.publish("boxes.csv", broken())
+    assert [path.name for path in tmp_path.iterdir()] == ["boxes.csv"]
+    assert (tmp_path / "boxes.csv").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["../out.csv", "/etc/passwd", "a/../../b", ""])
+def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path, name: str):
+    with pytest.raises(ValueError, match="leads out"):
+        FileStore(tmp_path / "files").publish(name, [b"x"])
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_a_name_is_never_run_as_a_formula(tmp_path: Path, start: str):
+    done = FileStore(tmp_path).publish_csv("x.csv", ["name"], [[f"{start}1+1"]])
+    assert done.path.read_text().splitlines()[1].strip('"').startswith("'")
+
+
+# ------------------------------------------------------------------------------------ mail
+
+
+def test_the_same_mail_twice_is_one_file(tmp_path: Path):
+    mailbox = FileMailbox(tmp_path)
+    mailbox.send(mail(html="<p>Guten Tag</p>"))
+    mailbox.send(mail(html="<p>Guten Tag</p>"))
+    (message,) = mailbox.read()
+    assert message["Subject"] == "Your box \N{EN DASH} März"
+    assert message["Message-ID"] == "<msg_1@shop.example>"
+    body = message.get_body(("html",))
+    assert body is not None
+    assert "Guten Tag" in body.get_content()
+
+
+def test_a_line_break_cannot_add_a_header(tmp_path: Path):
+    with pytest.raises(ValueError, match="linefeed|newline"):
+        FileMailbox(tmp_path).send(mail(subject="Hello\r\nBcc: all@customer.example"))
+
+
+def test_a_silent_copy_sends_nothing(tmp_path: Path):
+    assert isinstance(mailer_for("null:", tmp_path), NullMailer)
+    mailer_for("null:", tmp_path).send(mail())
+    assert list(tmp_path.iterdir()) == []
+
+
+class Inbox:
+    """Takes every mail but those to ``full@``, which wait, and ``gone@``, which never will."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list
+    ) -> str:
+        if address.startswith("full@"):
+            return "452 mailbox full"
+        if address.startswith("gone@"):
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        assert isinstance(envelope.content, bytes)
+        self.taken.append(envelope.content)
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, str]]:
+    handler = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield handler, f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+def test_smtp_hands_the_whole_mail_over(inbox: tuple[Inbox, str]):
+    handler, url = inbox
+    SmtpMailer(url).send(mail(headers={"List-Unsubscribe": "<https://shop.example/u/1>"}))
+    message = message_from_bytes(handler.taken[0], policy=default)
+    assert message["To"] == "ada@customer.example"
+    assert message["List-Unsubscribe"] == "<https://shop.example/u/1>"
+
+
+@pytest.mark.parametrize(("to", "permanent"), [("full@x.example", False), ("gone@x.example", True)])
+def test_a_refusal_says_whether_waiting_helps(inbox: tuple[Inbox, str], to: str, permanent: bool):
+    with pytest.raises(MailError) as caught:
+        SmtpMailer(inbox[1]).send(mail(to=to))
+    assert caught.value.permanent is permanent
+
+
+def test_a_password_is_never_sent_in_the_clear(inbox: tuple[Inbox, str]):
+    url = inbox[1].replace("smtp://", "smtp://user:secret@")
+    with pytest.raises(MailError, match="encryption"):
+        SmtpMailer(url).send(mail())
+
+
+def test_a_server_that_is_down_is_worth_another_try():
+    with pytest.raises(MailError) as caught:
+        SmtpMailer("smtp://127.0.0.1:1").send(mail())
+    assert not caught.value.permanent
+
+
+# -------------------------------------------------------------------------------- failpoints
+
+
+@pytest.fixture
+def disarmed() -> Iterator[None]:
+    yield
+    failpoints.arm("")
+
+
+@pytest.mark.usefixtures("disarmed")
+def test_a_point_strikes_at_the_visit_it_was_armed_for():
+    failpoints.arm("renewal.after_sent:raise@2")
+    failpoint("renewal.after_sent")
+    failpoint("renewal.after_claim")
+    with pytest.raises(FailpointReached):
+        failpoint("renewal.after_sent")
+    failpoint("renewal.after_sent")
+
+
+@pytest.mark.parametrize("spec", ["renewal.nowhere:kill", "renewal.after_sent:explode"])
+@pytest.mark.usefixtures("disarmed")
+def test_a_misspelt_point_or_action_is_refused(spec: str):
+    with pytest.raises(ValueError, match="failpoint"):
+        failpoints.arm(spec)
+
+
+def test_kill_ends_the_process_at_once():
+    code = (
+        "from storefront.adapters import failpoints as f; f.arm('renewal.after_sent:kill');"
+        "f.failpoint('renewal.after_sent'); print('survived')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (-9, b"")
+
+
+# --------------------------------------------------------------------------------- passwords
+
+
+def test_only_the_right_password_is_taken():
+    passwords = Passwords(low_cost=True)
+    stored = passwords.hash("correct horse")
+    assert passwords.verify(stored, "correct horse")
+    assert not passwords.verify(stored, "battery staple")
+    assert not passwords.verify(None, "correct horse")
+    assert not passwords.verify("not a hash", "correct horse")
+
+
+def test_a_demo_login_opens_nothing_in_production():
+    demo = Passwords(low_cost=True).hash("demo")
+    assert not Passwords().verify(demo, "demo")
+
+
+def test_a_hash_from_before_is_renewed_at_sign_in():
+    demo = Passwords(low_cost=True).hash("demo")
+    assert Passwords().is_outdated(demo)
+    assert not Passwords(low_cost=True).is_outdated(demo)
+
+
+# -------------------------------------------------------------------------------------- http
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    @Request.application
+    def answer(request: Request) -> Response:
+        if request.path == "/away":
+            return Response(status=302, headers={"Location": "/elsewhere"})
+        if request.path == "/slow":
+            threading.Event().wait(1)
+        return Response(request.get_data(), 201)
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_answer_is_returned_whatever_its_status(service: str):
+    client = HttpClient()
+    assert client.request("POST", f"{service}/", json={"a": 1}).json() == {"a": 1}
+    assert client.request("GET", f"{service}/away").status_code == 302
+
+
+def test_no_answer_in_time_is_an_error_that_says_so(service: str):
+    with pytest.raises(HttpError):
+        HttpClient(read_seconds=0.2).request("GET", f"{service}/slow")
