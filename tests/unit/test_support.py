@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask, has_app_context
 from playwright.sync_api import Browser
 
 from storefront import database as engines
@@ -111,6 +112,11 @@ def test_a_missing_server_fails_in_ci_and_skips_elsewhere(ci: str, outcome: str,
         env=environ, cwd=tmp_path, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert outcome in run.stdout, run.stdout + run.stderr
+
+
+def test_no_context_stays_open_around_a_test(app: Flask):
+    assert app.extensions["storefront"]
+    assert not has_app_context()
 
 
 @pytest.mark.browser
