@@ -1,7 +1,7 @@
 """The accounts of the double-entry ledger and the kinds of journal.
 
 Every transfer moves one amount from a debit to a credit account, so each journal and the
-whole ledger balance by construction. Source: the booking table in ``docs/decisions/0004-ledger.md``.
+whole ledger balance by construction. Source: docs/decisions/0004-ledger.md.
 """
 
 from __future__ import annotations

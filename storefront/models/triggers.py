@@ -58,8 +58,10 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
     ),
     "uq_box_cycle": (
         "box",
-        "(subscription_id, cycle_id)"
-        " WHERE kind = 'regular' AND state <> 'canceled' AND cycle_id IS NOT NULL",
+        (
+            "(subscription_id, cycle_id)"
+            " WHERE kind = 'regular' AND state <> 'canceled' AND cycle_id IS NOT NULL"
+        ),
         True,
     ),
     "ix_box_unassigned": ("box", "(id) WHERE cycle_id IS NULL", False),

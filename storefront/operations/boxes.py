@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
+from storefront.domain.boxes import (
+    BoxKind,
+    BoxState,
+    CycleSlot,
+    CycleState,
+    assign_cycles,
+    feed_period,
+)
 from storefront.domain.money import split_minor
+from storefront.domain.periods import Interval
 from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
 from storefront.operations.keys import AnySession, reserve
@@ -36,6 +44,7 @@ class PaidPeriod:
     net_minor: int
     tax_minor: int
     currency: str
+    shipping: Interval
     #: First day of the period; its first box joins no cycle whose cut-off was before it
     #: when the period began with the order itself.
     start_on: date
@@ -111,7 +120,7 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
     paid = [one for one in paid if one.box_count]
     if not paid:
         return 0
-    slots = slots_of(session, {one.group_id for one in paid}, moment.today + timedelta(days=1))
+    slots = slots_of(session, {one.group_id for one in paid}, moment.today)
     use = cycle_use(session, [one.subscription_id for one in paid])
     total = sum(one.box_count for one in paid)
     publics = iter(public_ids("box", total))
@@ -152,16 +161,7 @@ def _shares(
 ) -> list[tuple[PaidPeriod, int, CycleSlot | None, int, int]]:
     out = []
     for one in paid:
-        open_slots = slots.get(one.group_id, [])
-        if one.is_first:
-            open_slots = [slot for slot in open_slots if slot.cutoff_on >= one.start_on]
-        joined = assign_cycles(
-            open_slots,
-            use.taken[one.subscription_id],
-            use.skipped[one.subscription_id],
-            one.box_count,
-            moment.today,
-        )
+        joined = _join(one, slots.get(one.group_id, []), use, moment.today)
         use.taken[one.subscription_id].update(slot.id for slot in joined if slot)
         nets = split_minor(one.net_minor, [1] * one.box_count)
         taxes = split_minor(one.tax_minor, [1] * one.box_count)
@@ -170,3 +170,18 @@ def _shares(
             for ordinal, (slot, net, tax) in enumerate(zip(joined, nets, taxes, strict=True), 1)
         ]
     return out
+
+
+def _join(
+    one: PaidPeriod, slots: Sequence[CycleSlot], use: CycleUse, today: date
+) -> list[CycleSlot | None]:
+    taken, skipped = use.taken[one.subscription_id], use.skipped[one.subscription_id]
+    if not one.is_first:
+        return feed_period(
+            slots, taken, skipped, one.box_count, one.start_on, today, shipping=one.shipping
+        )
+    # The order was in time for every cycle whose cut-off had not passed on its day.
+    in_time = [slot for slot in slots if slot.cutoff_on >= one.start_on]
+    return assign_cycles(
+        in_time, taken, skipped, one.box_count, today, start=one.start_on, shipping=one.shipping
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +13,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.models import (
     ChargeAttempt,
+    Checkout,
     Consent,
     Invoice,
     InvoiceLine,
@@ -21,7 +21,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_ids, table_of
-from storefront.operations.keys import AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily for five days, then a person.
@@ -107,7 +107,7 @@ def next_check(now: datetime, checks: int, on_session: bool) -> datetime | None:
 ON_SESSION_GRACE = timedelta(minutes=2)
 
 
-def take_planned(session: AnySession, moment: Moment, limit: int) -> list[sa.Row[Any]]:
+def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """Mark up to ``limit`` planned attempts sent and return what the gateway needs.
 
     One guarded update asks the whole guard again, set-wise: the invoice still owes exactly
@@ -136,13 +136,10 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[sa.Row
     return orders(session, sorted(sent.scalars()))
 
 
-def orders(session: AnySession, ids: Sequence[int]) -> list[sa.Row[Any]]:
+def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     """Return what the gateway is asked for the attempts ``ids``, in key order."""
-    attempt, method, invoice = (
-        table_of(ChargeAttempt),
-        table_of(PaymentMethod),
-        table_of(Invoice),
-    )
+    attempt, method = table_of(ChargeAttempt), table_of(PaymentMethod)
+    invoice, checkout = table_of(Invoice), table_of(Checkout)
     return list(
         session.execute(
             sa.select(
@@ -153,13 +150,16 @@ def orders(session: AnySession, ids: Sequence[int]) -> list[sa.Row[Any]]:
                 attempt.c.amount_minor,
                 attempt.c.currency,
                 attempt.c.on_session,
+                attempt.c.state,
                 attempt.c.sent_at,
                 method.c.token,
                 invoice.c.public_id.label("invoice_ref"),
-                invoice.c.due_minor,
+                checkout.c.public_id.label("checkout_ref"),
+                _allowed(attempt).label("is_owed"),
             )
             .join(method, method.c.id == attempt.c.payment_method_id)
             .join(invoice, invoice.c.id == attempt.c.invoice_id)
+            .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
             .where(attempt.c.id.in_(ids))
             .order_by(attempt.c.id)
         )

@@ -23,7 +23,7 @@ from storefront.domain.ledger import (
 from storefront.domain.pricing import Quote
 from storefront.models import Invoice, InvoiceLine, NumberSeries
 from storefront.models.base import public_ids, table_of
-from storefront.operations.keys import AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 
@@ -103,8 +103,8 @@ def offer_invoices(
 
 def finalise_offered(
     session: AnySession,
-    invoices: Sequence[sa.Row[Any]],
-    lines: Sequence[sa.Row[Any]],
+    invoices: Sequence[AnyRow],
+    lines: Sequence[AnyRow],
     moment: Moment,
 ) -> None:
     """Give offered ``invoices`` their numbers and book them; their success has come.
@@ -238,7 +238,7 @@ def _split(priced: Quote) -> tuple[int, int, int]:
     return deferred, priced.net.minor - deferred, priced.tax.minor
 
 
-def _split_lines(lines: Sequence[sa.Row[Any]]) -> tuple[int, int, int]:
+def _split_lines(lines: Sequence[AnyRow]) -> tuple[int, int, int]:
     net = {line.id: line.gross_minor - line.tax_minor for line in lines}
     deferred = max(sum(net[line.id] for line in lines if LineKind(line.kind) in DEFERRED_KINDS), 0)
     tax = sum(line.tax_minor for line in lines)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, scoped_session
 
 from storefront.models.base import Base, table_of
 
 AnySession = Session | scoped_session[Session]
+#: A row of a statement over table columns; its columns are read by name.
+AnyRow = sa.Row[*tuple[Any, ...]]
 
 
 def reserve(session: AnySession, model: type[Base], count: int) -> list[int]:

@@ -20,7 +20,7 @@ from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, Paym
 from storefront.models.base import public_ids, table_of
 from storefront.operations.charging import ACTION_CHECK_AFTER, next_check
 from storefront.operations.dunning import chase_authentication, chase_declined
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
@@ -53,12 +53,12 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Sorted:
-    settles: list[sa.Row[Any]] = field(default_factory=list)
-    surplus: list[tuple[sa.Row[Any], int]] = field(default_factory=list)
-    declined: list[sa.Row[Any]] = field(default_factory=list)
-    action: list[sa.Row[Any]] = field(default_factory=list)
-    waiting: list[sa.Row[Any]] = field(default_factory=list)
-    odd: list[sa.Row[Any]] = field(default_factory=list)
+    settles: list[AnyRow] = field(default_factory=list)
+    surplus: list[tuple[AnyRow, int]] = field(default_factory=list)
+    declined: list[AnyRow] = field(default_factory=list)
+    action: list[AnyRow] = field(default_factory=list)
+    waiting: list[AnyRow] = field(default_factory=list)
+    odd: list[AnyRow] = field(default_factory=list)
 
 
 def record_results(session: AnySession, results: Sequence[Result], moment: Moment) -> Recorded:
@@ -99,7 +99,7 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     return recorded
 
 
-def _attempts(session: AnySession, references: Sequence[str]) -> list[sa.Row[Any]]:
+def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
     attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
     statement = (
         sa.select(
@@ -129,7 +129,7 @@ def _attempts(session: AnySession, references: Sequence[str]) -> list[sa.Row[Any
     return list(session.execute(statement))
 
 
-def _sort(rows: Sequence[sa.Row[Any]], answers: dict[str, ChargeAnswer]) -> _Sorted:
+def _sort(rows: Sequence[AnyRow], answers: dict[str, ChargeAnswer]) -> _Sorted:
     found = _Sorted()
     settled: set[int] = set()
     for row in rows:
@@ -167,7 +167,7 @@ _STATES = {
 
 def _write_attempts(
     session: AnySession,
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[AnyRow],
     answers: dict[str, ChargeAnswer],
     found: _Sorted,
     moment: Moment,
@@ -216,7 +216,7 @@ def _write_attempts(
         raise RuntimeError("an attempt changed while its answer was written")
 
 
-def _check_at(row: sa.Row[Any], status: AnswerStatus, moment: Moment) -> Any:
+def _check_at(row: AnyRow, status: AnswerStatus, moment: Moment) -> Any:
     if status is AnswerStatus.UNKNOWN:
         return next_check(moment.now, row.checks, row.on_session)
     if status is AnswerStatus.PENDING:
@@ -227,7 +227,7 @@ def _check_at(row: sa.Row[Any], status: AnswerStatus, moment: Moment) -> Any:
 
 
 def _plan_surplus_refunds(
-    session: AnySession, surplus: Sequence[tuple[sa.Row[Any], int]], moment: Moment
+    session: AnySession, surplus: Sequence[tuple[AnyRow, int]], moment: Moment
 ) -> None:
     """Book money nobody owes and plan its way back, in the transaction that recorded it."""
     if not surplus:
@@ -273,7 +273,7 @@ def _plan_surplus_refunds(
 
 def _refuse_methods(
     session: AnySession,
-    declined: Sequence[sa.Row[Any]],
+    declined: Sequence[AnyRow],
     answers: dict[str, ChargeAnswer],
     moment: Moment,
 ) -> None:
@@ -291,7 +291,7 @@ def _refuse_methods(
         )
 
 
-def _reopen_checkouts(session: AnySession, declined: Sequence[sa.Row[Any]]) -> None:
+def _reopen_checkouts(session: AnySession, declined: Sequence[AnyRow]) -> None:
     """Let the shopper try another card: the order is as it was."""
     ids = [row.checkout_id for row in declined if row.checkout_id]
     if ids:
@@ -303,12 +303,12 @@ def _reopen_checkouts(session: AnySession, declined: Sequence[sa.Row[Any]]) -> N
         )
 
 
-def _owing(rows: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+def _owing(rows: Sequence[AnyRow]) -> list[AnyRow]:
     """Only what is really owed is chased; an offered invoice just waits or goes away."""
     return [row for row in rows if row.invoice_state == InvoiceState.OPEN]
 
 
-def _park(session: AnySession, odd: Sequence[sa.Row[Any]], moment: Moment) -> None:
+def _park(session: AnySession, odd: Sequence[AnyRow], moment: Moment) -> None:
     if not odd:
         return
     session.execute(

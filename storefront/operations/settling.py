@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,6 +17,7 @@ from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.ledger import RECEIVABLE, JournalKind, clearing
 from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState, check_move
 from storefront.domain.metrics import MovementKind
+from storefront.domain.periods import Interval
 from storefront.models import (
     Checkout,
     DunningCase,
@@ -30,7 +30,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.boxes import PaidPeriod, make_boxes
 from storefront.operations.invoices import finalise_offered
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -69,7 +69,7 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
     _enter_periods(session, periods, lines, invoices, moment)
 
 
-def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
+def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
     table = table_of(Invoice)
     rows = session.execute(
         sa.select(
@@ -85,7 +85,7 @@ def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, sa.Row[Any]]
     return {row.id: row for row in rows}
 
 
-def _lines(session: AnySession, ids: Sequence[int]) -> list[sa.Row[Any]]:
+def _lines(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     table = table_of(InvoiceLine)
     return list(
         session.execute(
@@ -127,7 +127,7 @@ def _mark_paid(session: AnySession, settlements: Sequence[Settlement], moment: M
 def _book_paid(
     session: AnySession,
     settlements: Sequence[Settlement],
-    invoices: dict[int, sa.Row[Any]],
+    invoices: dict[int, AnyRow],
     moment: Moment,
 ) -> None:
     journals = []
@@ -148,7 +148,7 @@ def _book_paid(
 
 
 def _close_around(
-    session: AnySession, ids: Sequence[int], invoices: dict[int, sa.Row[Any]], moment: Moment
+    session: AnySession, ids: Sequence[int], invoices: dict[int, AnyRow], moment: Moment
 ) -> None:
     """Close the chase and finish the checkout of each paid invoice."""
     case = table_of(DunningCase)
@@ -167,7 +167,7 @@ def _close_around(
         )
 
 
-def _periods(session: AnySession, lines: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+def _periods(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
     ids = {line.period_id for line in lines if line.period_id}
     if not ids:
         return []
@@ -198,6 +198,8 @@ def _periods(session: AnySession, lines: Sequence[sa.Row[Any]]) -> list[sa.Row[A
                 subscription.c.cohort,
                 subscription.c.source,
                 plan.c.cycle_group_id,
+                plan.c.shipping_unit,
+                plan.c.shipping_count,
             )
             .join(subscription, subscription.c.id == period.c.subscription_id)
             .join(plan, plan.c.id == period.c.plan_id)
@@ -209,9 +211,9 @@ def _periods(session: AnySession, lines: Sequence[sa.Row[Any]]) -> list[sa.Row[A
 
 def _enter_periods(
     session: AnySession,
-    periods: Sequence[sa.Row[Any]],
-    lines: Sequence[sa.Row[Any]],
-    invoices: dict[int, sa.Row[Any]],
+    periods: Sequence[AnyRow],
+    lines: Sequence[AnyRow],
+    invoices: dict[int, AnyRow],
     moment: Moment,
 ) -> None:
     if not periods:
@@ -222,7 +224,7 @@ def _enter_periods(
         .where(table.c.id.in_([row.id for row in periods]))
         .values(state=PeriodState.PAID, paid_at=moment.now)
     )
-    per_period: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    per_period: dict[int, list[AnyRow]] = defaultdict(list)
     for line in lines:
         if line.period_id:
             per_period[line.period_id].append(line)
@@ -236,7 +238,7 @@ def _enter_periods(
     _tell(session, running, per_period, invoices, moment)
 
 
-def _entered(row: sa.Row[Any], moment: Moment) -> SubscriptionChange:
+def _entered(row: AnyRow, moment: Moment) -> SubscriptionChange:
     state = SubscriptionState(row.state)
     if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         check_move(state, SubscriptionState.ACTIVE)
@@ -254,7 +256,7 @@ def _entered(row: sa.Row[Any], moment: Moment) -> SubscriptionChange:
     )
 
 
-def _paid_period(row: sa.Row[Any], lines: Sequence[sa.Row[Any]], currency: str) -> PaidPeriod:
+def _paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeriod:
     goods = [line for line in lines if LineKind(line.kind) in DEFERRED_KINDS]
     gross = sum(line.gross_minor for line in goods)
     tax = sum(line.tax_minor for line in goods)
@@ -271,6 +273,7 @@ def _paid_period(row: sa.Row[Any], lines: Sequence[sa.Row[Any]], currency: str) 
         gross - tax,
         tax,
         currency,
+        Interval(row.shipping_unit, row.shipping_count),
         row.start_on,
         row.number == 0,
     )
@@ -278,9 +281,9 @@ def _paid_period(row: sa.Row[Any], lines: Sequence[sa.Row[Any]], currency: str) 
 
 def _tell(
     session: AnySession,
-    periods: Sequence[sa.Row[Any]],
-    per_period: dict[int, list[sa.Row[Any]]],
-    invoices: dict[int, sa.Row[Any]],
+    periods: Sequence[AnyRow],
+    per_period: dict[int, list[AnyRow]],
+    invoices: dict[int, AnyRow],
     moment: Moment,
 ) -> None:
     """Write the timeline, the movements and the mails of paid periods."""
@@ -319,7 +322,7 @@ def _tell(
     enqueue(session, mails, moment.now)
 
 
-def _movement(row: sa.Row[Any], currency: str, moment: Moment) -> MrrChange | None:
+def _movement(row: AnyRow, currency: str, moment: Moment) -> MrrChange | None:
     delta = row.mrr_minor - row.old_mrr
     if not row.cohort:
         kind, reason = MovementKind.NEW, "sign_up"

@@ -1,0 +1,320 @@
+"""The only way to a gateway's charge call: ask for attempts that are marked sent, record answers.
+
+Nothing here decides whether to charge; that is the guard in ``operations.charging``, which
+marked the attempt sent and committed. No transaction is open while a gateway thinks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import failpoint
+from storefront.database import reading, retrying
+from storefront.domain.charging import AnswerStatus, DeclineKind
+from storefront.domain.gateways import ChargeAnswer, ChargeOrder, Gateway
+from storefront.domain.money import Money
+from storefront.models import ChargeAttempt, Installation
+from storefront.models.base import table_of
+from storefront.operations.charging import next_check, orders, refuse_planned, take_planned
+from storefront.operations.keys import AnyRow
+from storefront.operations.results import Recorded, Result, record_results
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Answers are written down in one transaction per this many, or after a second.
+RECORD_EVERY = 100
+RECORD_SECONDS = 1.0
+
+
+class _Pace:
+    """A token bucket per gateway account: never more than ``per_second`` calls start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[str, float] = {}
+
+    def wait(self, account: str, per_second: float | None) -> None:
+        if not per_second:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(self._next.get(account, now), now)
+            self._next[account] = start + 1 / per_second
+        time.sleep(max(0.0, start - time.monotonic()))
+
+
+_pace = _Pace()
+
+
+def may_charge(rt: Runtime) -> bool:
+    """True unless the merchant holds all charging or the live-lock does not match.
+
+    The live-lock compares site and gateway accounts with what an owner confirmed last, and
+    only where a gateway charges real money: a copied database must not.
+    """
+    if rt.shop.charging_held_at is not None:
+        return False
+    live = {name: gateway.account for name, gateway in rt.gateways.items() if name != "demo"}
+    if not live:
+        return True
+    table = table_of(Installation)
+    with reading():
+        row = rt.session.execute(sa.select(table.c.site_url, table.c.accounts)).one_or_none()
+        rt.session.rollback()
+    return row is not None and row.site_url == rt.settings.base_url and row.accounts == live
+
+
+def send_planned(
+    rt: Runtime,
+    *,
+    limit: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    keep_lease: Callable[[], None] | None = None,
+) -> Recorded:
+    """Send planned attempts slice by slice until none is left, and record every answer.
+
+    A slice is what may be in flight at once, so only that is ever ``sent`` without answer.
+    Any number of workers may run this side by side.
+    """
+    total = Recorded()
+    if not may_charge(rt):
+        return total
+    done = 0
+    while limit is None or done < limit:
+        taken = retrying(rt.session, lambda: _take(rt))
+        if not taken:
+            retrying(rt.session, lambda: _refuse(rt))
+            return total
+        failpoint("renewal.after_sent")
+        _add(total, charge_orders(rt, taken))
+        done += len(taken)
+        if keep_lease is not None:
+            keep_lease()
+        if on_progress is not None:
+            on_progress(len(taken))
+    return total
+
+
+def charge_now(rt: Runtime, attempt_ids: Sequence[int]) -> Recorded:
+    """Ask the gateway for attempts the caller has marked sent and committed, and record.
+
+    Opens no transaction while it asks. Used where a person waits.
+    """
+    with reading():
+        rows = orders(rt.session, attempt_ids)
+        rt.session.rollback()
+    return charge_orders(rt, rows)
+
+
+def charge_orders(rt: Runtime, rows: Sequence[AnyRow]) -> Recorded:
+    """Ask for each row of ``operations.charging.orders`` and record what comes back."""
+    total = Recorded()
+    waiting: list[Result] = []
+    last = time.monotonic()
+    for row, answer in _answers(rt, rows):
+        failpoint("renewal.after_answer")
+        waiting.append(Result(row.public_id, answer))
+        if len(waiting) >= RECORD_EVERY or time.monotonic() - last >= RECORD_SECONDS:
+            _add(total, record(rt, waiting))
+            waiting, last = [], time.monotonic()
+    _add(total, record(rt, waiting))
+    return total
+
+
+def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
+    """Write ``results`` down in one transaction; halves them when one row will not go in.
+
+    A row that fails alone keeps its attempt open, so its look-up comes again; it is logged
+    and no other answer is lost with it.
+    """
+    if not results:
+        return Recorded()
+
+    def work() -> Recorded:
+        recorded = record_results(rt.session, results, rt.moment())
+        failpoint("renewal.before_record_commit")
+        rt.session.commit()
+        failpoint("renewal.after_record")
+        return recorded
+
+    try:
+        return retrying(rt.session, work)
+    except (sa.exc.SQLAlchemyError, RuntimeError):
+        rt.session.rollback()
+        if len(results) == 1:
+            log.exception("the answer to %s could not be recorded", results[0].reference)
+            return Recorded(parked=1)
+        middle = len(results) // 2
+        total = record(rt, results[:middle])
+        _add(total, record(rt, results[middle:]))
+        return total
+
+
+def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
+    """Ask gateways about attempts whose answer is missing and whose check is due.
+
+    Inside the key window a charge the gateway knows nothing of is asked again with the same
+    key, if it is still owed; after the settle time "nothing" is evidence, the attempt ends
+    as declined and the invoice is free for a new one.
+    """
+    total = Recorded()
+    rows = retrying(rt.session, lambda: _take_checks(rt, limit))
+    results = []
+    for row in rows:
+        answer = _look_up(rt, row)
+        failpoint("settle.after_lookup")
+        if answer is not None:
+            results.append(Result(row.public_id, answer))
+    for start in range(0, len(results), RECORD_EVERY):
+        _add(total, record(rt, results[start : start + RECORD_EVERY]))
+    return total
+
+
+def look_up(rt: Runtime, attempt_id: int) -> Recorded:
+    """Ask the gateway about one open attempt now, and record; a person waits for it."""
+    with reading():
+        rows = _check_rows(rt, [attempt_id])
+        rt.session.rollback()
+    answers = [(row, _look_up(rt, row)) for row in rows]
+    return record(rt, [Result(row.public_id, answer) for row, answer in answers if answer])
+
+
+def _take(rt: Runtime) -> list[AnyRow]:
+    taken = take_planned(rt.session, rt.moment(), _in_flight(rt))
+    failpoint("renewal.before_sent_commit")
+    rt.session.commit()
+    return taken
+
+
+def _refuse(rt: Runtime) -> int:
+    refused = refuse_planned(rt.session, rt.moment())
+    rt.session.commit()
+    return refused
+
+
+def _in_flight(rt: Runtime) -> int:
+    bounds = [gateway.capabilities.max_in_flight for gateway in rt.gateways.values()]
+    return max(1, min([rt.settings.in_flight, max(bounds, default=1)]))
+
+
+def _answers(rt: Runtime, rows: Sequence[AnyRow]) -> Iterable[tuple[AnyRow, ChargeAnswer]]:
+    """Yield answers as they come; in threads where the gateway takes several at once."""
+    bound = _in_flight(rt)
+    if len(rows) < 2 or bound == 1:  # noqa: PLR2004 - one question needs no thread
+        for row in rows:
+            yield row, ask(rt, row)
+        return
+    gateways = dict(rt.gateways)
+    with ThreadPoolExecutor(max_workers=min(bound, len(rows))) as pool:
+        pending = [(row, pool.submit(_ask, gateways, rt, row)) for row in rows]
+        for row, future in pending:
+            yield row, future.result()
+
+
+def ask(rt: Runtime, row: AnyRow) -> ChargeAnswer:
+    """Ask one charge. Whatever goes wrong on the way is *unknown*, never *no*."""
+    return _ask(rt.gateways, rt, row)
+
+
+def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAnswer:
+    gateway = _gateway(gateways, row)
+    if gateway is None:
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
+    configured = rt.settings.charges_per_second or None
+    own = gateway.capabilities.per_second
+    _pace.wait(f"{gateway.name}:{gateway.account}", min(filter(None, (configured, own)), default=0))
+    order = ChargeOrder(
+        reference=row.public_id,
+        amount=Money(row.amount_minor, row.currency),
+        token=row.token,
+        on_session=row.on_session,
+        return_url=_return_url(rt, row),
+        description=row.invoice_ref,
+        invoice=row.invoice_ref,
+    )
+    try:
+        return gateway.charge(order)
+    except Exception as error:
+        log.exception("gateway %s did not answer for %s", row.gateway, row.public_id)
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _return_url(rt: Runtime, row: AnyRow) -> str:
+    if not row.on_session or not row.checkout_ref:
+        return ""
+    return f"{rt.settings.base_url}{rt.settings.url_prefix}/checkout/{row.checkout_ref}/finish"
+
+
+def _gateway(gateways: Mapping[str, Gateway], row: AnyRow) -> Gateway | None:
+    """Return the gateway of ``row`` if it still charges for the same account."""
+    gateway = gateways.get(row.gateway)
+    return gateway if gateway is not None and gateway.account == row.account else None
+
+
+def _take_checks(rt: Runtime, limit: int) -> list[AnyRow]:
+    """Move the next check of due open attempts behind this look, so one worker looks."""
+    moment, table = rt.moment(), table_of(ChargeAttempt)
+    due = (
+        sa.select(table.c.id, table.c.checks, table.c.on_session)
+        .where(table.c.check_at.is_not(None), table.c.check_at <= moment.now)
+        .order_by(table.c.check_at, table.c.id)
+        .limit(limit)
+    )
+    if rt.session.get_bind().dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    rows = rt.session.execute(due).all()
+    if rows:
+        rt.session.connection().execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("key"))
+            .values(
+                checks=table.c.checks + 1,
+                check_at=sa.bindparam("again", type_=table.c.check_at.type),
+            ),
+            [
+                {"key": row.id, "again": next_check(moment.now, row.checks + 1, row.on_session)}
+                for row in rows
+            ],
+        )
+    found = _check_rows(rt, [row.id for row in rows])
+    rt.session.commit()
+    return found
+
+
+def _check_rows(rt: Runtime, ids: Sequence[int]) -> list[AnyRow]:
+    return orders(rt.session, ids) if ids else []
+
+
+def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
+    """Return what to record, or None to look again later."""
+    gateway = _gateway(rt.gateways, row)
+    if gateway is None:
+        return None
+    try:
+        answer = gateway.lookup(row.public_id)
+    except Exception:
+        log.exception("gateway %s could not look up %s", row.gateway, row.public_id)
+        return None
+    if answer is not None:
+        same = answer.status.value == row.state
+        return None if same and answer.status is not AnswerStatus.UNKNOWN else answer
+    age = rt.now() - row.sent_at
+    can = gateway.capabilities
+    if age < timedelta(seconds=can.key_window_seconds) and row.is_owed:
+        return ask(rt, row)
+    if age < timedelta(seconds=can.lookup_settle_seconds):
+        return None
+    return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason="never_arrived")
+
+
+def _add(total: Recorded, more: Recorded) -> None:
+    for name in Recorded.__dataclass_fields__:
+        setattr(total, name, getattr(total, name) + getattr(more, name))

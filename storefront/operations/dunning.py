@@ -1,0 +1,216 @@
+"""Open and step the chase of invoices that a gateway did not pay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.charging import DeclineKind
+from storefront.domain.dunning import RetryPolicy, StepKind, next_step
+from storefront.domain.events import EventKind
+from storefront.domain.gateways import ChargeAnswer
+from storefront.domain.lifecycle import BILLABLE, SubscriptionState
+from storefront.models import DunningCase, InvoiceLine, Plan, Subscription
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.timeline import Entry, record
+
+#: Time of day, shop-local, at which a retry is made: banks refill accounts overnight.
+RETRY_HOUR = 9
+#: How long a customer has to authenticate before the last action.
+AUTHENTICATION_DAYS = 7
+
+
+def chase_declined(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    answers: Mapping[str, ChargeAnswer],
+    moment: Moment,
+) -> None:
+    """Open a case for each declined attempt on an open invoice, or take its next step.
+
+    ``rows`` carry ``public_id`` and ``invoice_id`` of attempts. Subscriptions on them go
+    past due; the customer is told once per decline.
+    """
+    if not rows:
+        return
+    facts = _facts(session, [row.invoice_id for row in rows])
+    cases = _cases(session, [row.invoice_id for row in rows])
+    opened, stepped, mails = [], [], []
+    for row in rows:
+        fact = facts.get(row.invoice_id)
+        if fact is None:
+            continue
+        case = cases.get(row.invoice_id)
+        policy = _policy(case.policy if case else fact)
+        decline = answers[row.public_id].decline or DeclineKind.SOFT
+        done = case.step if case else 0
+        step = next_step(policy, done, moment.today, decline)
+        values = {
+            "step": done + 1,
+            "kind": "decline",
+            "state": "open",
+            "next_at": moment.start_of(step.on) + timedelta(hours=RETRY_HOUR),
+            "next_action": "retry" if step.kind is StepKind.RETRY else "last_action",
+        }
+        if case:
+            stepped.append({"key": case.id, **{f"new_{k}": v for k, v in values.items()}})
+        else:
+            opened.append(
+                values
+                | {
+                    "invoice_id": row.invoice_id,
+                    "policy": {
+                        "retry_days": list(policy.retry_after_days),
+                        "last_action": policy.last_action,
+                    },
+                    "opened_at": moment.now,
+                }
+            )
+        mails.append(_mail("payment_failed", row, fact, {"reason": answers[row.public_id].reason}))
+    _write(session, opened, stepped)
+    _past_due(session, list(facts.values()), answers, rows, moment)
+    enqueue(session, mails, moment.now)
+
+
+def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
+    """Ask customers to confirm with their bank; nothing is tried by the clock meanwhile."""
+    if not rows:
+        return
+    facts = _facts(session, [row.invoice_id for row in rows])
+    cases = _cases(session, [row.invoice_id for row in rows])
+    deadline = moment.start_of(moment.today + timedelta(days=AUTHENTICATION_DAYS))
+    opened = [
+        {
+            "invoice_id": row.invoice_id,
+            "kind": "authentication",
+            "state": "open",
+            "step": 0,
+            "next_at": deadline,
+            "next_action": "last_action",
+            "policy": {
+                "retry_days": facts[row.invoice_id].retry_days,
+                "last_action": facts[row.invoice_id].last_action,
+            },
+            "opened_at": moment.now,
+        }
+        for row in rows
+        if row.invoice_id in facts and row.invoice_id not in cases
+    ]
+    _write(session, opened, [])
+    _past_due(session, list(facts.values()), {}, rows, moment)
+    mails = [
+        _mail("payment_confirm", row, facts[row.invoice_id], {})
+        for row in rows
+        if row.invoice_id in facts
+    ]
+    enqueue(session, mails, moment.now)
+
+
+def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
+    """Return the subscription and policy behind each invoice (its first plan line)."""
+    line, subscription, plan = table_of(InvoiceLine), table_of(Subscription), table_of(Plan)
+    rows = session.execute(
+        sa.select(
+            line.c.invoice_id,
+            subscription.c.id,
+            subscription.c.public_id,
+            subscription.c.customer_id,
+            subscription.c.payer_id,
+            subscription.c.state,
+            subscription.c.version,
+            plan.c.retry_days,
+            plan.c.last_action,
+        )
+        .join(subscription, subscription.c.id == line.c.subscription_id)
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .where(line.c.invoice_id.in_(invoice_ids), line.c.kind == "plan")
+        .order_by(line.c.invoice_id, line.c.position.desc())
+    )
+    return {row.invoice_id: row for row in rows}
+
+
+def _cases(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
+    table = table_of(DunningCase)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.invoice_id, table.c.step, table.c.policy).where(
+            table.c.invoice_id.in_(invoice_ids)
+        )
+    )
+    return {row.invoice_id: row for row in rows}
+
+
+def _policy(source: Any) -> RetryPolicy:
+    if isinstance(source, dict):
+        return RetryPolicy(tuple(source["retry_days"]), source["last_action"])
+    return RetryPolicy(tuple(source.retry_days), source.last_action)
+
+
+def _write(
+    session: AnySession, opened: list[dict[str, Any]], stepped: list[dict[str, Any]]
+) -> None:
+    table = table_of(DunningCase)
+    if opened:
+        session.execute(sa.insert(table), opened)
+    if stepped:
+        bind = sa.bindparam
+        session.connection().execute(
+            sa.update(table)
+            .where(table.c.id == bind("key"))
+            .values(
+                step=bind("new_step"),
+                kind=bind("new_kind"),
+                state=bind("new_state"),
+                next_at=bind("new_next_at", type_=table.c.next_at.type),
+                next_action=bind("new_next_action"),
+            ),
+            stepped,
+        )
+
+
+def _past_due(
+    session: AnySession,
+    facts: Sequence[AnyRow],
+    answers: Mapping[str, ChargeAnswer],
+    rows: Sequence[AnyRow],
+    moment: Moment,
+) -> None:
+    billable = [fact for fact in facts if SubscriptionState(fact.state) in BILLABLE]
+    change_subscriptions(
+        session,
+        [
+            SubscriptionChange(
+                fact.id, fact.version, {"state": SubscriptionState.PAST_DUE, "renews_at": None}
+            )
+            for fact in billable
+        ],
+    )
+    attempts = {row.invoice_id: row.public_id for row in rows}
+    declined = EventKind.PAYMENT_DECLINED if answers else EventKind.PAYMENT_ACTION_REQUIRED
+    entries = []
+    for fact in facts:
+        attempt = attempts[fact.invoice_id]
+        reason = answers[attempt].reason if attempt in answers else ""
+        data = {"attempt": attempt, "reason": reason}
+        entries.append(Entry(fact.id, fact.public_id, declined, data=data, ref=attempt))
+        if fact in billable:
+            entries.append(
+                Entry(fact.id, fact.public_id, EventKind.SUBSCRIPTION_PAST_DUE, ref=attempt)
+            )
+    record(session, entries, moment)
+
+
+def _mail(topic: str, attempt: AnyRow, fact: AnyRow, more: dict[str, Any]) -> Message:
+    return Message(
+        "mail",
+        topic,
+        f"mail:{topic}:{attempt.public_id}",
+        {"attempt": attempt.public_id, "subscription": fact.public_id} | more,
+        fact.payer_id or fact.customer_id,
+    )
