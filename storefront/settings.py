@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -38,6 +38,12 @@ class SettingsError(ValueError):
         self.problems = problems
 
 
+def _bundled_plugins() -> tuple[Path, ...]:
+    """In a checkout the bundled plugins lie beside the package; a wheel has them installed."""
+    root = Path(__file__).resolve().parent.parent
+    return (root / "plugins",) if (root / "wsgi.py").exists() else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How this process runs. Build it with :func:`load_settings`, or directly in a test."""
@@ -63,12 +69,12 @@ class Settings:
     #: (STARTTLS) or ``smtps://…:465``.
     mail_url: str = "file:"
     #: Folders searched for plugins, beside those installed as packages.
-    plugin_dirs: tuple[Path, ...] = (Path("plugins"),)
+    plugin_dirs: tuple[Path, ...] = field(default_factory=_bundled_plugins)
     #: Names of plugins that are not loaded.
     plugins_off: tuple[str, ...] = ()
-    #: Settings of plugins: ``gift_note_port`` is the field ``port`` of the plugin ``gift-note``,
-    #: from ``STOREFRONT_GIFT_NOTE_PORT`` or the table ``[plugins]`` of the file.
-    plugin_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Plugin name -> its settings, from the tables ``[plugins.<name>]`` of the file; a plugin's
+    #: variables ``STOREFRONT_<NAME>_<FIELD>`` go before them.
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     #: Show errors with their source in the browser; development only.
     debug: bool = False
     #: Seconds a worker holds a claimed subscription before another may take it over.
@@ -104,8 +110,8 @@ class Settings:
         return urlsplit(self.base_url).scheme == "https"
 
 
-#: What may be set; ``plugin_values`` is made from what is left over.
-_FIELDS = {setting.name for setting in fields(Settings)} - {"plugin_values"}
+#: What has a variable of its own.
+_FIELDS = {setting.name for setting in fields(Settings)} - {"plugins"}
 
 
 def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
@@ -118,15 +124,15 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
     named = environ.get("STOREFRONT_CONFIG")
     path = toml_path or (Path(named) if named else None)
     values = _from_toml(path, errors) if path else {}
-    plugin_values = {name: str(value) for name, value in values.pop("plugins", {}).items()}
-    for name in _names(environ):
+    plugins = _plugin_tables(values.pop("plugins", {}), errors)
+    for name in _FIELDS:
         raw = _from_environment(environ, PREFIX + name.upper(), errors)
         if raw is not None:
-            (values if name in _FIELDS else plugin_values)[name] = raw
+            values[name] = raw
     known = {name: _convert(name, raw, errors) for name, raw in values.items()}
     if errors:
         raise SettingsError(errors)
-    return replace(Settings(), **known, plugin_values=plugin_values)
+    return replace(Settings(), **known, plugins=plugins)
 
 
 def problems(settings: Settings) -> list[str]:
@@ -139,10 +145,26 @@ def problems(settings: Settings) -> list[str]:
     return found
 
 
-def _names(environ: Mapping[str, str]) -> set[str]:
-    """Return the names of all our variables, in lower case without prefix and ``_FILE``."""
-    ours = {name for name in environ if name.startswith(PREFIX)} - _OTHER_NAMES
-    return {name.removeprefix(PREFIX).removesuffix("_FILE").lower() for name in ours}
+def unknown_names(environ: Mapping[str, str], plugins: Iterable[str]) -> list[str]:
+    """Return ``STOREFRONT_*`` variables that nothing reads: usually a slip of the pen.
+
+    ``plugins`` are the names of all plugins found; their variables begin with their name.
+    """
+    known = {PREFIX + name.upper() for name in _FIELDS}
+    known |= {f"{name}_FILE" for name in known} | _OTHER_NAMES
+    theirs = tuple(f"{PREFIX}{plugin.replace('-', '_').upper()}_" for plugin in plugins)
+    ours = sorted(name for name in environ if name.startswith(PREFIX))
+    return [name for name in ours if name not in known and not name.startswith(theirs)]
+
+
+def _plugin_tables(raw: Any, errors: list[str]) -> dict[str, dict[str, str]]:
+    tables = raw if isinstance(raw, dict) else {"": raw}
+    if not all(isinstance(table, dict) for table in tables.values()):
+        errors.append("plugins: write one table per plugin, such as [plugins.gift-note]")
+        return {}
+    return {
+        name: {key: str(value) for key, value in table.items()} for name, table in tables.items()
+    }
 
 
 def _from_toml(path: Path, errors: list[str]) -> dict[str, Any]:

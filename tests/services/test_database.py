@@ -223,7 +223,7 @@ def test_two_processes_that_migrate_at_once_do_it_once(tmp_path: Path):
         engine = create_engine(url)
         try:
             upgrade(engine)
-        except Exception as error:
+        except sa.exc.DBAPIError as error:
             errors.append(error)
         finally:
             engine.dispose()

@@ -123,7 +123,7 @@ def test_the_same_mail_twice_is_one_file(tmp_path: Path):
 
 
 def test_a_line_break_cannot_add_a_header(tmp_path: Path):
-    with pytest.raises(ValueError, match="linefeed|newline"):
+    with pytest.raises(ValueError, match=r"linefeed|newline"):
         FileMailbox(tmp_path).send(mail(subject="Hello\r\nBcc: all@customer.example"))
 
 
