@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pluggy
 from markupsafe import Markup
-from werkzeug.http import parse_cookie
 
 from storefront.domain.errors import DomainError
 from storefront.hooks import (
@@ -235,10 +234,19 @@ def request_info(environ: Mapping[str, Any]) -> RequestInfo:
         method=environ.get("REQUEST_METHOD", "GET"),
         path=environ.get("PATH_INFO", "/") or "/",
         headers=headers,
-        cookies=parse_cookie(headers.get("cookie", "")).to_dict(),
+        cookies=_cookies(headers.get("cookie", "")),
         environ=environ.get(HOST_ENVIRON, environ),
         host_app=environ.get(HOST_APP),
     )
+
+
+def _cookies(header: str) -> dict[str, str]:
+    """Read a Cookie header as browsers write it; of two with one name the first counts.
+
+    Not the standard library's parser: that gives up on all cookies when one is odd.
+    """
+    pairs = (part.partition("=") for part in reversed(header.split(";")))
+    return {name.strip(): value.strip().strip('"') for name, equals, value in pairs if equals}
 
 
 def resolve_identity(rt: _HasHooks, info: RequestInfo) -> Identity | None:
