@@ -126,7 +126,7 @@ def finalise_offered(
         own = [line for line in lines if line.invoice_id == row.id]
         issued = IssuedInvoice(row.id, row.public_id, row.total_minor, row.currency)
         period = next((line.period_id for line in own if line.period_id), None)
-        journals.append(_finalised(issued, row.payer_id, period, *_split_lines(own)))
+        journals.append(_finalised(issued, row.payer_id, period, *split_lines(own)))
     book(session, journals, moment.now)
 
 
@@ -238,7 +238,8 @@ def _split(priced: Quote) -> tuple[int, int, int]:
     return deferred, priced.net.minor - deferred, priced.tax.minor
 
 
-def _split_lines(lines: Sequence[AnyRow]) -> tuple[int, int, int]:
+def split_lines(lines: Sequence[Any]) -> tuple[int, int, int]:
+    """Return (deferred, revenue at once, tax) of invoice lines, each zero or more."""
     net = {line.id: line.gross_minor - line.tax_minor for line in lines}
     deferred = max(sum(net[line.id] for line in lines if LineKind(line.kind) in DEFERRED_KINDS), 0)
     tax = sum(line.tax_minor for line in lines)
