@@ -2007,6 +2007,7 @@ def upgrade() -> None:
             "address_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.Column("ship_to", sa.JSON(), nullable=True),
+        sa.Column("packing", sa.JSON(), nullable=True),
         sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column(
             "shipment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True

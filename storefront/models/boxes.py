@@ -140,6 +140,9 @@ class Box(Base):
     address_id: Mapped[int | None] = mapped_column(sa.ForeignKey("address.id"))
     #: Address as frozen at the lock.
     ship_to: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    #: What else a packer is told, as frozen at the lock: plan, contents, weight, e-mail. An
+    #: export is made of these two, so that it can be made again byte for byte.
+    packing: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("fulfilment_batch.id"))
     shipment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("shipment.id"), index=True)
     created_at: Mapped[datetime]
