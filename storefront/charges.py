@@ -24,7 +24,7 @@ from storefront.models import ChargeAttempt, Installation
 from storefront.models.base import table_of
 from storefront.operations.charging import next_check, orders, refuse_planned, take_planned
 from storefront.operations.keys import AnyRow
-from storefront.operations.results import Recorded, Result, record_results
+from storefront.operations.results import NEVER_ARRIVED, Recorded, Result, record_results
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def send_planned(
             retrying(rt.session, lambda: _refuse(rt))
             return total
         failpoint("renewal.after_sent")
-        _add(total, charge_orders(rt, taken))
+        add(total, charge_orders(rt, taken))
         done += len(taken)
         if keep_lease is not None:
             keep_lease()
@@ -123,9 +123,9 @@ def charge_orders(rt: Runtime, rows: Sequence[AnyRow]) -> Recorded:
         failpoint("renewal.after_answer")
         waiting.append(Result(row.public_id, answer))
         if len(waiting) >= RECORD_EVERY or time.monotonic() - last >= RECORD_SECONDS:
-            _add(total, record(rt, waiting))
+            add(total, record(rt, waiting))
             waiting, last = [], time.monotonic()
-    _add(total, record(rt, waiting))
+    add(total, record(rt, waiting))
     return total
 
 
@@ -154,7 +154,7 @@ def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
             return Recorded(parked=1)
         middle = len(results) // 2
         total = record(rt, results[:middle])
-        _add(total, record(rt, results[middle:]))
+        add(total, record(rt, results[middle:]))
         return total
 
 
@@ -174,7 +174,7 @@ def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
         if answer is not None:
             results.append(Result(row.public_id, answer))
     for start in range(0, len(results), RECORD_EVERY):
-        _add(total, record(rt, results[start : start + RECORD_EVERY]))
+        add(total, record(rt, results[start : start + RECORD_EVERY]))
     return total
 
 
@@ -208,7 +208,7 @@ def _in_flight(rt: Runtime) -> int:
 def _answers(rt: Runtime, rows: Sequence[AnyRow]) -> Iterable[tuple[AnyRow, ChargeAnswer]]:
     """Yield answers as they come; in threads where the gateway takes several at once."""
     bound = _in_flight(rt)
-    if len(rows) < 2 or bound == 1:  # noqa: PLR2004 - one question needs no thread
+    if len(rows) < 2 or bound == 1:
         for row in rows:
             yield row, ask(rt, row)
         return
@@ -312,9 +312,10 @@ def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
         return ask(rt, row)
     if age < timedelta(seconds=can.lookup_settle_seconds):
         return None
-    return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason="never_arrived")
+    return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason=NEVER_ARRIVED)
 
 
-def _add(total: Recorded, more: Recorded) -> None:
+def add(total: Recorded, more: Recorded) -> None:
+    """Add the counts of ``more`` to ``total``."""
     for name in Recorded.__dataclass_fields__:
         setattr(total, name, getattr(total, name) + getattr(more, name))

@@ -18,13 +18,20 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod, Refund
 from storefront.models.base import public_ids, table_of
-from storefront.operations.charging import ACTION_CHECK_AFTER, next_check
+from storefront.operations.charging import (
+    ACTION_CHECK_AFTER,
+    AttemptDraft,
+    next_check,
+    plan_attempts,
+)
 from storefront.operations.dunning import chase_authentication, chase_declined
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 
+#: Reason of an attempt that the gateway, asked after its settle time, knows nothing of.
+NEVER_ARRIVED = "never_arrived"
 #: A pending bank debit is asked about this often.
 PENDING_CHECK_AFTER = timedelta(hours=1)
 
@@ -56,6 +63,8 @@ class _Sorted:
     settles: list[AnyRow] = field(default_factory=list)
     surplus: list[tuple[AnyRow, int]] = field(default_factory=list)
     declined: list[AnyRow] = field(default_factory=list)
+    #: Never reached the gateway, as its own books show: no decline, asked anew.
+    lost: list[AnyRow] = field(default_factory=list)
     action: list[AnyRow] = field(default_factory=list)
     waiting: list[AnyRow] = field(default_factory=list)
     odd: list[AnyRow] = field(default_factory=list)
@@ -84,7 +93,8 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     )
     _plan_surplus_refunds(session, found.surplus, moment)
     _refuse_methods(session, found.declined, answers, moment)
-    _reopen_checkouts(session, found.declined)
+    _reopen_checkouts(session, found.declined + found.lost)
+    _plan_again(session, _owing(found.lost), moment)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
     _park(session, found.odd, moment)
@@ -106,7 +116,10 @@ def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
             attempt.c.id,
             attempt.c.public_id,
             attempt.c.invoice_id,
+            attempt.c.number,
             attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.fingerprint,
             attempt.c.payment_method_id,
             attempt.c.amount_minor,
             attempt.c.currency,
@@ -148,7 +161,8 @@ def _sort(rows: Sequence[AnyRow], answers: dict[str, ChargeAnswer]) -> _Sorted:
             if row.amount_minor > due:
                 found.surplus.append((row, row.amount_minor - due))
         elif answer.status is AnswerStatus.DECLINED:
-            found.declined.append(row)
+            lost = answer.reason == NEVER_ARRIVED
+            (found.lost if lost else found.declined).append(row)
         elif answer.status is AnswerStatus.ACTION_REQUIRED:
             found.action.append(row)
         else:
@@ -301,6 +315,28 @@ def _reopen_checkouts(session: AnySession, declined: Sequence[AnyRow]) -> None:
             .where(table.c.id.in_(ids), table.c.state == "paying")
             .values(state="open", version=table.c.version + 1)
         )
+
+
+def _plan_again(session: AnySession, lost: Sequence[AnyRow], moment: Moment) -> None:
+    """Plan a new attempt for charges that never arrived; the guard asks again before sending."""
+    plan_attempts(
+        session,
+        [
+            AttemptDraft(
+                invoice_id=row.invoice_id,
+                number=row.number + 1,
+                gateway=row.gateway,
+                account=row.account,
+                payment_method_id=row.payment_method_id,
+                fingerprint=row.fingerprint,
+                amount_minor=row.due_minor,
+                currency=row.currency,
+            )
+            for row in lost
+            if row.due_minor
+        ],
+        moment,
+    )
 
 
 def _owing(rows: Sequence[AnyRow]) -> list[AnyRow]:

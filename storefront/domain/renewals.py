@@ -1,0 +1,120 @@
+"""What becomes of a subscription at the boundary of its periods."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from storefront.domain.boxes import CycleSlot, PeriodFate, next_boundary, next_period_kind
+from storefront.domain.lifecycle import HoldReason
+from storefront.domain.periods import Interval
+
+#: Longer than this after it fell due, a renewal is held for the owner instead of charged.
+OUTAGE_AFTER = timedelta(hours=48)
+#: At most one renewal is charged per subscription in this time, however many were missed.
+ONE_CHARGE_PER = timedelta(hours=24)
+
+
+class Fate(StrEnum):
+    """What the run does at a boundary."""
+
+    WAIT = "wait"
+    END = "end"
+    FREE = "free"
+    SKIP = "skip"
+    BILL = "bill"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """All that decides it. Days are shop-local, instants UTC.
+
+    ``start`` is the first day no period covers. ``slot`` is the cycle a period from there
+    feeds first, whatever its state; None for a plan that ships nothing, or when it is not
+    generated yet. ``due_at`` is when the renewal fell due, ``last_billed_at`` when the last
+    billed period was opened, ``last_paid_on`` the day the last period was paid.
+    """
+
+    start: date
+    anchor_on: date
+    anchor_day: int
+    billing: Interval
+    shipping: Interval
+    today: date
+    now: datetime
+    due_at: datetime
+    slot: CycleSlot | None = None
+    taken: AbstractSet[int] = frozenset()
+    skipped: AbstractSet[int] = frozenset()
+    cancel_on: date | None = None
+    last_billed_at: datetime | None = None
+    last_paid_on: date | None = None
+    has_consent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``end_on`` closes the period that opens; ``reason`` says why one is skipped or held."""
+
+    fate: Fate
+    end_on: date | None = None
+    reason: str = ""
+    #: For WAIT: when to look again; None: at the start of the boundary's day.
+    wait_until: datetime | None = None
+
+
+def decide(boundary: Boundary) -> Decision:
+    """Return what becomes of the period that starts at ``boundary.start``.
+
+    In this order: not due yet, ended by the customer, days given until a fixed billing day,
+    a period nobody can be served any more (the boundary passed while the last one was unpaid,
+    or its box can no longer ship), skipped by the customer or by a box that moved there, held
+    without consent or after a long outage, one charge per 24 h, and otherwise billed.
+    Source: docs/decisions/0007-what-happens-at-a-boundary.md.
+    """
+    start = boundary.start
+    if start > boundary.today:
+        return Decision(Fate.WAIT)
+    if boundary.cancel_on is not None and boundary.cancel_on <= start:
+        return Decision(Fate.END, boundary.cancel_on)
+    if start < boundary.anchor_on:
+        return Decision(Fate.FREE, boundary.anchor_on)
+    skipped = _why_skipped(boundary)
+    if skipped:
+        end = next_boundary(start, boundary.shipping, boundary.anchor_day)
+        return Decision(Fate.SKIP, end, skipped)
+    if not boundary.has_consent:
+        return Decision(Fate.HOLD, reason=HoldReason.NO_CONSENT)
+    if boundary.now - boundary.due_at > OUTAGE_AFTER:
+        return Decision(Fate.HOLD, reason=HoldReason.OUTAGE)
+    last = boundary.last_billed_at
+    if last is not None and boundary.now - last < ONE_CHARGE_PER:
+        return Decision(Fate.WAIT, wait_until=last + ONE_CHARGE_PER)
+    return Decision(Fate.BILL, next_boundary(start, boundary.billing, boundary.anchor_day))
+
+
+def _why_skipped(boundary: Boundary) -> str:
+    slot = boundary.slot
+    if boundary.last_paid_on is not None and boundary.last_paid_on > boundary.start:
+        return "paid_late"
+    if slot is not None and _is_missed(boundary, slot):
+        return "missed"
+    fate = next_period_kind(slot, boundary.taken, boundary.skipped)
+    if fate is PeriodFate.BILLED or slot is None:
+        return ""
+    return "skip" if slot.id in boundary.skipped else "moved_box"
+
+
+def _is_missed(boundary: Boundary, slot: CycleSlot) -> bool:
+    """Return whether the period's box can no longer ship within the period's own turn.
+
+    On a calendar that is once its cycle is locked; on rolling cycles, where any packing day
+    will do, once the turn of the next box has begun.
+    """
+    if slot.charge_on is not None:
+        return slot.lock_on < boundary.today
+    following = next_boundary(boundary.start, boundary.shipping, boundary.anchor_day)
+    return following <= boundary.today

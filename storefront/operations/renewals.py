@@ -1,0 +1,292 @@
+"""Claim due subscriptions and open their next periods, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import CycleSlot, slot_for
+from storefront.domain.lifecycle import PeriodKind
+from storefront.models import (
+    Address,
+    BoxCycle,
+    Consent,
+    Coupon,
+    Customer,
+    Option,
+    OptionGroup,
+    PaymentMethod,
+    Plan,
+    Price,
+    Subscription,
+    SubscriptionDiscount,
+    SubscriptionPeriod,
+)
+from storefront.models.base import table_of
+from storefront.operations.boxes import CycleUse, cycle_use
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A subscription this worker holds; ``due_at`` is when it fell due."""
+
+    id: int
+    fence: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """Everything the decisions and prices of a batch need."""
+
+    subscriptions: Sequence[AnyRow]
+    slots: Mapping[int, Sequence[CycleSlot]]
+    use: CycleUse
+    discounts: Mapping[int, Sequence[AnyRow]]
+    #: (plan id, group code, option code) -> (text for the line, minor units by currency).
+    options: Mapping[tuple[int, str, str], tuple[str, Mapping[str, int]]]
+
+
+def count_due(session: AnySession, now: datetime) -> int:
+    """Return how many subscriptions are due at ``now``; for a progress bar."""
+    table = table_of(Subscription)
+    statement = sa.select(sa.func.count()).where(_due(table, now))
+    return int(session.execute(statement).scalar_one())
+
+
+def claim_due(session: AnySession, moment: Moment, limit: int, lease: timedelta) -> list[Claim]:
+    """Claim up to ``limit`` due subscriptions, the longest due first.
+
+    A claim raises the fencing number and moves ``renews_at`` behind the lease, so claimed
+    rows leave the due index and come back by themselves if this worker dies.
+    """
+    table = table_of(Subscription)
+    statement = (
+        sa.select(table.c.id, table.c.fence, table.c.renews_at)
+        .where(_due(table, moment.now))
+        .order_by(table.c.renews_at, table.c.id)
+        .limit(limit)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(skip_locked=True)
+    rows = session.execute(statement).all()
+    if rows:
+        session.execute(
+            sa.update(table)
+            .where(table.c.id.in_([row.id for row in rows]))
+            .values(renews_at=moment.now + lease, fence=table.c.fence + 1)
+        )
+    return [Claim(row.id, row.fence + 1, row.renews_at) for row in rows]
+
+
+def give_back(session: AnySession, claims: Sequence[Claim], until: datetime, at: datetime) -> None:
+    """Make rows due again at ``at`` that this worker claimed and could not finish."""
+    table = table_of(Subscription)
+    session.connection().execute(
+        sa.update(table)
+        .where(
+            table.c.id == sa.bindparam("key"),
+            table.c.fence == sa.bindparam("held"),
+            table.c.renews_at == sa.bindparam("lease", type_=table.c.renews_at.type),
+        )
+        .values(renews_at=sa.bindparam("again", type_=table.c.renews_at.type)),
+        [{"key": c.id, "held": c.fence, "lease": until, "again": at} for c in claims],
+    )
+
+
+def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
+    """Read what the batch needs; the same number of statements for 1 and for 1,000 claims."""
+    rows = _subscriptions(session, [claim.id for claim in claims])
+    groups = {row.cycle_group_id for row in rows if row.ships}
+    first = min((row.next_on for row in rows), default=None)
+    slots = _slots(session, groups, first) if groups and first else {}
+    ids = [row.id for row in rows]
+    with_options = {row.plan_id for row in rows if row.options}
+    return BatchFacts(
+        rows,
+        slots,
+        cycle_use(session, ids),
+        _discounts(session, ids),
+        _options(session, with_options),
+    )
+
+
+def slot_at(facts: BatchFacts, row: AnyRow) -> CycleSlot | None:
+    """Return the cycle that a period from ``row.next_on`` feeds first, if the plan ships."""
+    return slot_for(facts.slots.get(row.cycle_group_id, ()), row.next_on) if row.ships else None
+
+
+def _due(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        table.c.renews_at.is_not(None),
+        table.c.renews_at <= now,
+        table.c.parked_at.is_(None),
+        table.c.held_at.is_(None),
+    )
+
+
+def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+    subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
+    address, customer = table_of(Address), table_of(Customer)
+    method, last = table_of(PaymentMethod), table_of(SubscriptionPeriod)
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    consent = table_of(Consent)
+    chosen = sa.or_(
+        method.c.id == subscription.c.payment_method_id,
+        sa.and_(
+            subscription.c.payment_method_id.is_(None),
+            method.c.customer_id == payer,
+            method.c.is_default,
+            method.c.detached_at.is_(None),
+        ),
+    )
+    return list(
+        session.execute(
+            sa.select(
+                subscription.c.id,
+                subscription.c.public_id,
+                subscription.c.customer_id,
+                payer.label("payer"),
+                subscription.c.plan_id,
+                subscription.c.price_id,
+                subscription.c.quantity,
+                subscription.c.options,
+                subscription.c.state,
+                subscription.c.version,
+                subscription.c.fence,
+                subscription.c.anchor_on,
+                subscription.c.anchor_day,
+                subscription.c.next_on,
+                subscription.c.next_number,
+                subscription.c.billed_count,
+                subscription.c.cancel_on,
+                price.c.currency,
+                price.c.amount_minor,
+                price.c.tax_inclusive,
+                price.c.unit,
+                price.c.count.label("unit_count"),
+                plan.c.name.label("plan_name"),
+                plan.c.code.label("plan_code"),
+                plan.c.ships,
+                plan.c.shipping_unit,
+                plan.c.shipping_count,
+                plan.c.cycle_group_id,
+                plan.c.tax_class,
+                address.c.name.label("ship_name"),
+                address.c.company,
+                address.c.street,
+                address.c.extra,
+                address.c.postcode,
+                address.c.city,
+                address.c.country,
+                customer.c.name.label("payer_name"),
+                customer.c.email.label("payer_email"),
+                method.c.id.label("method_id"),
+                method.c.gateway,
+                method.c.account,
+                method.c.fingerprint,
+                method.c.refused_at,
+                last.c.kind.label("last_kind"),
+                last.c.opened_at.label("last_opened_at"),
+                last.c.paid_at.label("last_paid_at"),
+                sa.exists()
+                .where(consent.c.subscription_id == subscription.c.id)
+                .label("has_consent"),
+            )
+            .join(price, price.c.id == subscription.c.price_id)
+            .join(plan, plan.c.id == subscription.c.plan_id)
+            .join(customer, customer.c.id == payer)
+            .outerjoin(address, address.c.id == subscription.c.address_id)
+            .outerjoin(method, chosen)
+            .outerjoin(
+                last,
+                sa.and_(
+                    last.c.subscription_id == subscription.c.id,
+                    last.c.number == subscription.c.next_number - 1,
+                    last.c.kind.in_([PeriodKind.BILLED, PeriodKind.TRIAL, PeriodKind.GIFT]),
+                ),
+            )
+            .where(subscription.c.id.in_(ids))
+            .order_by(subscription.c.id)
+        )
+    )
+
+
+def _slots(session: AnySession, groups: set[int], first: date) -> dict[int, list[CycleSlot]]:
+    """Return cycles of every state that a period from ``first`` on could feed."""
+    table = table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.group_id,
+            table.c.charge_on,
+            table.c.cutoff_on,
+            table.c.lock_on,
+            table.c.ship_from,
+        )
+        .where(table.c.group_id.in_(groups), table.c.lock_on >= first)
+        .order_by(table.c.ship_from, table.c.id)
+    )
+    found: dict[int, list[CycleSlot]] = {}
+    for row in rows:
+        slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+        found.setdefault(row.group_id, []).append(slot)
+    return found
+
+
+def _discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    table, coupon = table_of(SubscriptionDiscount), table_of(Coupon)
+    rows = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.subscription_id,
+            table.c.coupon_id,
+            table.c.code,
+            table.c.cycles_left,
+            coupon.c.kind,
+            coupon.c.percent_bp,
+            coupon.c.amount_minor,
+            coupon.c.currency,
+            coupon.c.duration,
+        )
+        .join(coupon, coupon.c.id == table.c.coupon_id)
+        .where(
+            table.c.subscription_id.in_(ids),
+            sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
+        )
+        .order_by(table.c.subscription_id, table.c.position, table.c.id)
+    )
+    found: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.subscription_id, []).append(row)
+    return found
+
+
+def _options(
+    session: AnySession, plan_ids: set[int]
+) -> dict[tuple[int, str, str], tuple[str, Mapping[str, int]]]:
+    if not plan_ids:
+        return {}
+    group, option = table_of(OptionGroup), table_of(Option)
+    rows: sa.Result[Any] = session.execute(
+        sa.select(
+            group.c.plan_id,
+            group.c.code,
+            group.c.name,
+            option.c.code.label("option_code"),
+            option.c.name.label("option_name"),
+            option.c.surcharges,
+        )
+        .join(option, option.c.group_id == group.c.id)
+        .where(group.c.plan_id.in_(plan_ids))
+    )
+    return {
+        (row.plan_id, row.code, row.option_code): (f"{row.name}: {row.option_name}", row.surcharges)
+        for row in rows
+    }

@@ -1,0 +1,57 @@
+"""Secrets that open something: random ones of sessions, derived ones of mails.
+
+Only hashes are stored. The secret of a mailed link is derived from the shop's own key and a
+nonce, so that neither the outbox nor a copy of the database can sign anybody in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+#: Characters of a stored hash that name a session on a page.
+REFERENCE = 24
+#: Numbers a mailed code is drawn from: six digits.
+_CODES = 1_000_000
+
+
+def new_secret() -> str:
+    """Return a random secret of 256 bits, for a cookie."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """Return what is stored of a session or link secret: its SHA-256 in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_nonce() -> str:
+    """Return the public half of a one-time link: unique, and worth nothing alone."""
+    return secrets.token_urlsafe(16)
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """What a sign-in mail carries: the secret of its link and a code to type."""
+
+    token: str
+    code: str
+
+
+def one_time(key: str, nonce: str) -> OneTime:
+    """Return the link secret (192 bits) and six-digit code that belong to ``nonce``."""
+    link = _keyed(key, f"sign-in link:{nonce}")
+    digits = int.from_bytes(_keyed(key, f"sign-in code:{nonce}")[:8], "big") % _CODES
+    return OneTime(base64.urlsafe_b64encode(link[:24]).decode(), f"{digits:06d}")
+
+
+def hash_code(key: str, code: str) -> str:
+    """Return what is stored of a six-digit code; keyed, or it could be found by trying all."""
+    return _keyed(key, f"sign-in code hash:{code}").hex()
+
+
+def _keyed(key: str, text: str) -> bytes:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()
