@@ -61,6 +61,17 @@ def _push_request_context() -> None:
     """
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Fail a test that leaves a thread or a process behind."""
+    from tests.support.leftovers import Watch
+
+    watch = Watch()
+    yield
+    left = watch.left()
+    assert not left, f"the test left running: {', '.join(left)}"
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator["Databases"]:
     """What makes the databases of this process."""
@@ -134,9 +145,11 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
 
     from storefront.app import create_app
     from storefront.extensions import db
+    from storefront.testing.client import Browser
     from tests.support.shop import set_up_shop
 
     app = create_app(settings, clock=clock)
+    app.test_client_class = Browser
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.
     app.config["SERVER_NAME"] = "localhost"
     # Each application compiles its templates anew otherwise: most of the time of a page test.

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser
 from storefront import database as engines
 from storefront.models import Base
 from tests.support.databases import Database, Databases
+from tests.support.leftovers import Watch
 from tests.support.postgres import GivenServer, PostgresUnavailableError
 
 _ROW = (
@@ -117,6 +119,20 @@ def test_a_missing_server_fails_in_ci_and_skips_elsewhere(ci: str, outcome: str,
 def test_no_context_stays_open_around_a_test(app: Flask):
     assert app.extensions["storefront"]
     assert not has_app_context()
+
+
+def test_a_process_and_a_thread_left_running_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tests.support.leftovers._PATIENCE_SECONDS", 0.2)
+    watch, done = Watch(), threading.Event()
+    thread = threading.Thread(target=done.wait, name="forgotten")
+    thread.start()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    left = watch.left()
+    done.set()
+    thread.join()
+    child.communicate(b"\n")
+    assert [name.split()[0] for name in left] == ["thread", "process"]
+    assert watch.left() == []
 
 
 @pytest.mark.browser
