@@ -161,7 +161,8 @@ def _locale() -> str:
             request.args.get("lang"),
             request.cookies.get(LANGUAGE_COOKIE),
             customer.locale if customer else None,
-            request.accept_languages.best_match(codes),
+            # Not ``best_match``: it takes "de" before "fr-CH", because that is no whole match.
+            *request.accept_languages.values(),
         )
         for wish in wishes:
             if wish and wish.partition("-")[0] in codes:

@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Flask, Response, g, make_response
+from flask import Flask, Response, current_app, g, make_response
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape
@@ -73,12 +73,9 @@ def _refused(error: HTTPException) -> Any:
     if error.response is not None:  # a handler made its own answer, or a redirect of the router
         return error.get_response()
     status = error.code or _SERVER_ERROR
-    text = None
-    if isinstance(error, CSRFError | CrossSiteRequest):
-        text = _("The form was open for too long, or came from another page. Reload and try again.")
     if status >= _SERVER_ERROR:
         log.error("answered %d, request %s", status, request_id())
-    response = _answer(status, text)
+    response = _answer(status, forged=isinstance(error, CSRFError | CrossSiteRequest))
     for name, value in error.get_headers():
         if name.lower() in {"allow", "retry-after"}:
             response.headers[name] = value
@@ -90,7 +87,7 @@ def _refused(error: HTTPException) -> Any:
 
 def _not_set_up(error: ShopNotSetUp) -> Response:
     log.error("%s, request %s", error, request_id())
-    return _bare(503, "This shop is not open yet", "It has not been set up.")
+    return _not_open()
 
 
 def _database_failed(error: sa.exc.DBAPIError) -> Response:
@@ -107,20 +104,27 @@ def _failed(error: Exception) -> Response:
     return _answer(_SERVER_ERROR)
 
 
-def _answer(status: int, text: str | None = None) -> Response:
+def _answer(status: int, *, forged: bool = False) -> Response:
     """Answer with a page; with a bare one if even the page cannot be made."""
-    access = access_of_request()
-    title, standard = _words(status)
-    if access is SIGNED:
+    if access_of_request() is SIGNED:
         return make_response(f"{status} {request_id()}\n", status, {"Content-Type": "text/plain"})
-    reference = request_id() if status >= _SERVER_ERROR else None
     try:
-        return refuse(status, title, text or standard, reference=reference)
+        # Whatever the handler had begun is off: the page must not wait in its transaction.
+        current_app.extensions["storefront"].session.rollback()
+        title, text = _words(status)
+        if forged:
+            text = _("The form was open for too long, or came from another page. Reload it.")
+        reference = request_id() if status >= _SERVER_ERROR else None
+        return refuse(status, title, text, reference=reference)
     except ShopNotSetUp:
-        return _bare(status, title, text or standard)
+        return _not_open(status)
     except Exception:
         log.exception("the error page itself failed, request %s", request_id())
-        return _bare(status, title, text or standard)
+        return _bare(status, "Something broke on our side", "It is written down.")
+
+
+def _not_open(status: int = 503) -> Response:
+    return _bare(status, "This shop is not open yet", "It has not been set up.")
 
 
 def _bare(status: int, title: str, text: str) -> Response:
