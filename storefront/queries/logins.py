@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.models.customers import Customer, HostIdentity, LoginSession
 from storefront.models.staff import Role, Staff, StaffSession
+from storefront.operations.secrets import hash_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,6 @@ class StaffLogin:
     def may(self, permission: str) -> bool:
         """True if the role has ``permission``; an empty one is everybody's on the staff."""
         return not permission or permission in self.permissions
-
-
-def hash_secret(secret: str) -> str:
-    """Return what is stored of a session secret: its SHA-256 in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def customer_of_session(session: AnySession, secret: str, now: datetime) -> CustomerLogin | None:

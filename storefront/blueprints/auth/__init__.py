@@ -1,0 +1,7 @@
+"""Sign customers in and out: a mailed code or link, a password, or the shop around us."""
+
+from __future__ import annotations
+
+from storefront.blueprints.auth.routes import bp
+
+__all__ = ["bp"]
