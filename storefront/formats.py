@@ -6,7 +6,7 @@ Source: the table of formats in docs/frontend.md.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TypeVar
@@ -22,10 +22,12 @@ from flask_babel import ngettext
 from storefront.domain.money import Money, exponent
 from storefront.domain.periods import Interval
 
-Patterns = TypeVar("Patterns")
+T = TypeVar("T")
 
 MINUS = "\N{MINUS SIGN}"
 EN_DASH = "\N{EN DASH}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 #: Patterns per language: long, short, table. English is British unless the locale says US.
 _DAYS = {
@@ -78,7 +80,9 @@ def number(value: int | Decimal, locale: Locale) -> str:
 def percent(value: int | Decimal, locale: Locale) -> str:
     """Return ``value`` percent: 5 is ``5%`` in English, ``5 %`` in German and French."""
     share = Decimal(value) / 100
-    return format_percent(share, locale=locale, decimal_quantization=False).replace("-", MINUS)
+    text = format_percent(share, locale=locale, decimal_quantization=False).replace("-", MINUS)
+    # French puts the narrow space here as it does in numbers; the locale data has the wide one.
+    return text.replace(NO_BREAK, NARROW) if locale.language == "fr" else text
 
 
 def day(value: date, locale: Locale, today: date | None = None) -> str:
@@ -191,9 +195,12 @@ def interval_name(interval: Interval) -> str:
     }[interval.unit]
 
 
-def _of(table: dict[str, Patterns], locale: Locale) -> Patterns:
+def _of(table: Mapping[str, T], locale: Locale) -> T:
     """Return the entry of the locale, else of its language, else the English one."""
-    return table.get(str(locale)) or table.get(locale.language) or table["en"]
+    for key in (str(locale), locale.language):
+        if key in table:
+            return table[key]
+    return table["en"]
 
 
 def _dated(value: date, which: int, locale: Locale, today: date | None) -> str:

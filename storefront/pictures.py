@@ -222,8 +222,7 @@ def box_svg(
     number = _hash(seed)
     things = [_thing(item) for item in items][:7]
     while len(things) < 3:
-        code = f"{seed}/{len(things)}"
-        things.append((_hash(code), silhouette_of(_hash(code), None)))
+        things.append(_thing(f"{seed}/{len(things)}"))
     placed = _place(_order(things), overlap=0.12 + number % 7 / 100)
     accident, owner = _accident(number, [name for _, name in _order(things)])
     parts = [_shelf(28, BOX_WIDTH - 56, SHELF)]
@@ -306,10 +305,11 @@ def _extras(accident: str, shape: Silhouette, mark: str, label: str) -> tuple[st
         return _ink(f"M{x - 8} {y + 20}L{x + 20} {y - 38}", 4) + bowl, ""
     if accident == "tag":
         x, y = shape.left + 14, shape.top + 38
+        writing = f"M{x - 3} {y + 13}l7 1M{x - 4} {y + 20}l8 1"
         return "", (
             f"{_ink(f'M{middle} {y - 14}Q{x + 8} {y - 16} {x} {y}')}"
             f'<path d="M{x} {y - 4}l13 8-4 30-24-3 3-28z" fill="{PAPER}"/>'
-            f'<path d="M{x - 3} {y + 13}l7 1M{x - 4} {y + 20}l8 1" stroke="{mark}" stroke-width="2"/>'
+            f'<path d="{writing}" stroke="{mark}" stroke-width="2"/>'
         )
     if accident == "crumb":
         x = shape.right
@@ -367,7 +367,7 @@ def _svg(
     sheet = f'<path class="pic-paper" d="M0 0h{width}v{height}H0z" fill="#f1e9d8"/>'
     text = (
         f'<svg class="{name}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" focusable="false" {label}>'
-        f"{sheet if paper else ''}{drawn}</svg>"
+        f'width="{width}" height="{height}" preserveAspectRatio="xMidYMax" focusable="false" '
+        f"{label}>{sheet if paper else ''}{drawn}</svg>"
     )
     return Markup(text)  # noqa: S704 - every part is ours; the alternative text is escaped above

@@ -8,9 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from flask import Flask, current_app, request
+from flask import Flask, current_app, has_request_context, request
 from flask_babel import get_locale
-
 from markupsafe import Markup
 
 from storefront import formats, navigation, pictures
@@ -42,7 +41,7 @@ def locale_code() -> str:
 
 def theme_choice() -> str | None:
     """Return the visitor's own choice of light or dark, None for the system's."""
-    theme = request.cookies.get("theme") if request else None
+    theme = request.cookies.get("theme") if has_request_context() else None
     return theme if theme in THEMES else None
 
 
