@@ -201,7 +201,8 @@ def _waiting(attempt: sa.Table, moment: Moment) -> sa.ColumnElement[bool]:
 
 def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
     """The guard over one attempt, as a condition the database decides."""
-    invoice, method = table_of(Invoice), table_of(PaymentMethod)
+    # Aliases, so that the guard also stands inside a statement that joins these tables.
+    invoice, method = table_of(Invoice).alias(), table_of(PaymentMethod).alias()
     line, subscription = table_of(InvoiceLine), table_of(Subscription)
     consent = table_of(Consent)
     owed = sa.exists().where(
