@@ -22,6 +22,7 @@ from storefront.adapters.passwords import Passwords
 from storefront.assets import Brand, brand_url
 from storefront.blueprints import BLUEPRINTS
 from storefront.blueprints.context import menu_links, runtime
+from storefront.blueprints.preferences import LANGUAGE_COOKIE
 from storefront.database import engine_options, prepare_engine, start_reading, stop_reading
 from storefront.extensions import babel, db, login_manager, migrate
 from storefront.htmx import compose_request_class
@@ -39,8 +40,6 @@ _MEGABYTE = 1 << 20
 #: Most that a request may carry; product exports are the biggest thing anybody uploads.
 _MAX_BODY = 32 * _MEGABYTE
 _SESSION_DAYS = 90
-#: Cookie in which a visitor's own choice of language is kept.
-LANGUAGE_COOKIE = "language"
 _READS = {"GET", "HEAD", "OPTIONS"}
 
 register_policy({"assets.file": PUBLIC, "assets.brand": PUBLIC})

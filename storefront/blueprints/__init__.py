@@ -4,4 +4,5 @@
 BLUEPRINTS = (
     "storefront.assets:bp",
     "storefront.blueprints.health:bp",
+    "storefront.blueprints.preferences:bp",
 )

@@ -85,7 +85,8 @@ def serve(host: str, port: int | None) -> None:
 @click.command()
 def worker() -> None:
     """Run the clock's work: renewals, cycles, exports, mail. Any number may run at once."""
-    import_module("storefront.jobs.worker").run(application())
+    app = application()
+    import_module("storefront.jobs.worker").run(app)
 
 
 def _problems_inside() -> list[str]:
