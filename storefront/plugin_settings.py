@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -25,6 +26,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
     float: float,
     bool: _flag,
     Path: Path,
+    date | None: lambda raw: date.fromisoformat(raw) if raw.strip() else None,
     tuple[str, ...]: _names,
 }
 

@@ -56,6 +56,12 @@ def shop_today() -> date:
     return current_app.extensions["storefront"].today()
 
 
+def slot(name: str, **ctx: Any) -> Markup:
+    """Return what plugins have for the named place of a page."""
+    pieces: Markup = current_app.extensions["storefront"].hooks.slot(name, ctx)
+    return pieces
+
+
 def iso(value: date | datetime) -> str:
     """Return the machine's form of a date or a moment, for ``<time datetime>``."""
     return value.isoformat()
@@ -187,6 +193,7 @@ GLOBALS: dict[str, Any] = {
     "pill_of": pill_of,
     "controls": control_attributes,
     "errors_of": errors_of,
+    "slot": slot,
     "draw_product": pictures.product_svg,
     "draw_box": pictures.box_svg,
 }
