@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,21 +14,18 @@ from storefront.models import (
     Address,
     BoxCycle,
     Consent,
-    Coupon,
     Customer,
-    Option,
-    OptionGroup,
     PaymentMethod,
     Plan,
     Price,
     Subscription,
-    SubscriptionDiscount,
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import CycleUse, cycle_use
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.terms import OptionTexts, option_texts, running_discounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class BatchFacts:
     use: CycleUse
     discounts: Mapping[int, Sequence[AnyRow]]
     #: (plan id, group code, option code) -> (text for the line, minor units by currency).
-    options: Mapping[tuple[int, str, str], tuple[str, Mapping[str, int]]]
+    options: OptionTexts
 
 
 def count_due(session: AnySession, now: datetime) -> int:
@@ -112,8 +108,8 @@ def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
         rows,
         slots,
         cycle_use(session, ids),
-        _discounts(session, ids),
-        _options(session, with_options),
+        running_discounts(session, ids),
+        option_texts(session, with_options),
     )
 
 
@@ -238,55 +234,3 @@ def _slots(session: AnySession, groups: set[int], first: date) -> dict[int, list
         slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
         found.setdefault(row.group_id, []).append(slot)
     return found
-
-
-def _discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    table, coupon = table_of(SubscriptionDiscount), table_of(Coupon)
-    rows = session.execute(
-        sa.select(
-            table.c.id,
-            table.c.subscription_id,
-            table.c.coupon_id,
-            table.c.code,
-            table.c.cycles_left,
-            coupon.c.kind,
-            coupon.c.percent_bp,
-            coupon.c.amount_minor,
-            coupon.c.currency,
-            coupon.c.duration,
-        )
-        .join(coupon, coupon.c.id == table.c.coupon_id)
-        .where(
-            table.c.subscription_id.in_(ids),
-            sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
-        )
-        .order_by(table.c.subscription_id, table.c.position, table.c.id)
-    )
-    found: dict[int, list[AnyRow]] = {}
-    for row in rows:
-        found.setdefault(row.subscription_id, []).append(row)
-    return found
-
-
-def _options(
-    session: AnySession, plan_ids: set[int]
-) -> dict[tuple[int, str, str], tuple[str, Mapping[str, int]]]:
-    if not plan_ids:
-        return {}
-    group, option = table_of(OptionGroup), table_of(Option)
-    rows: sa.Result[Any] = session.execute(
-        sa.select(
-            group.c.plan_id,
-            group.c.code,
-            group.c.name,
-            option.c.code.label("option_code"),
-            option.c.name.label("option_name"),
-            option.c.surcharges,
-        )
-        .join(option, option.c.group_id == group.c.id)
-        .where(group.c.plan_id.in_(plan_ids))
-    )
-    return {
-        (row.plan_id, row.code, row.option_code): (f"{row.name}: {row.option_name}", row.surcharges)
-        for row in rows
-    }

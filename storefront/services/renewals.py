@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -22,18 +21,10 @@ from storefront import charges
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.boxes import boxes_per_period
-from storefront.domain.coupons import Discount
 from storefront.domain.events import EventKind
 from storefront.domain.lifecycle import EndReason, HoldReason, PeriodKind, PeriodState
-from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.rates import rate_for
-from storefront.domain.recurring import (
-    PeriodTerms,
-    PricedPeriod,
-    RunningDiscount,
-    price_period,
-)
+from storefront.domain.recurring import PricedPeriod, price_period
 from storefront.domain.renewals import Boundary, Decision, Fate, decide
 from storefront.models import (
     ParkedWork,
@@ -64,6 +55,7 @@ from storefront.operations.subscriptions import (
     SubscriptionChange,
     change_subscriptions,
 )
+from storefront.operations.terms import terms_of
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime, Shop
 
@@ -195,46 +187,10 @@ def _decide(claim: Claim, row: AnyRow, facts: BatchFacts, moment: Moment, shop: 
         return _Work(claim, row, decision)
     boxes = boxes_per_period(billing, shipping) if row.ships else 0
     discounts = tuple(facts.discounts.get(row.id, ()))
-    priced = price_period(_terms(row, billing, boxes, discounts, facts, shop))
+    priced = price_period(terms_of(row, boxes, discounts, facts.options, shop.seller_country))
     if not priced.quote.total.is_zero and row.method_id is None:
         return _Work(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))
     return _Work(claim, row, decision, priced, boxes, discounts)
-
-
-def _terms(
-    row: AnyRow,
-    billing: Interval,
-    boxes: int,
-    discounts: Sequence[AnyRow],
-    facts: BatchFacts,
-    shop: Shop,
-) -> PeriodTerms:
-    surcharges = []
-    for group, option in sorted((row.options or {}).items()):
-        text, minor = facts.options.get((row.plan_id, group, option), ("", {}))
-        if minor.get(row.currency):
-            money = Money(minor[row.currency], row.currency)
-            surcharges.append((text, f"{group}={option}", money))
-    return PeriodTerms(
-        plan_name=row.plan_name,
-        plan_ref=row.plan_code,
-        amount=Money(row.amount_minor, row.currency),
-        interval=billing,
-        boxes=boxes,
-        quantity=row.quantity,
-        tax_rate=rate_for(row.country or shop.seller_country, row.tax_class, row.next_on),
-        inclusive=row.tax_inclusive,
-        surcharges=tuple(surcharges),
-        discounts=tuple(_running(discount) for discount in discounts),
-    )
-
-
-def _running(row: AnyRow) -> RunningDiscount:
-    if row.kind == "percent":
-        discount = Discount("percent", Decimal(row.percent_bp) / 100)
-    else:
-        discount = Discount("fixed", amount=Money(row.amount_minor, row.currency))
-    return RunningDiscount(str(row.id), row.code, discount, row.duration != "once")
 
 
 def _write(

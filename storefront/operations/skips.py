@@ -1,0 +1,372 @@
+"""Read what decides a subscription's coming boxes, and move paid boxes out of skipped cycles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import (
+    BoxKind,
+    BoxState,
+    CycleSlot,
+    PaidBox,
+    Standing,
+    place_boxes,
+)
+from storefront.domain.lifecycle import BILLABLE, SubscriptionState
+from storefront.domain.periods import Interval
+from storefront.models import (
+    Address,
+    Box,
+    BoxCycle,
+    BoxSkip,
+    PaymentMethod,
+    Plan,
+    Price,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+
+#: Paid boxes that have not left the house.
+UNSENT = frozenset({BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED})
+#: Those whose contents and cycle may still change.
+MOVABLE = frozenset({BoxState.PLANNED, BoxState.HELD})
+#: Cycles are read from this long ago on; older boxes are history.
+_BACK = timedelta(days=75)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A subscription with everything that decides its coming boxes."""
+
+    #: Columns of the subscription, its plan, price, address and payment method.
+    row: AnyRow
+    standing: Standing
+    #: Its regular boxes that were not taken back, oldest first.
+    boxes: Sequence[AnyRow]
+    #: Its skips by cycle.
+    skips: Mapping[int, AnyRow]
+    #: Cycles by key, with the dates that ``CycleSlot`` does not have.
+    cycles: Mapping[int, AnyRow]
+
+    @property
+    def slots(self) -> dict[int, CycleSlot]:
+        return {cycle.id: cycle for cycle in self.standing.cycles}
+
+
+def read_coming(
+    session: AnySession,
+    which: sa.ColumnElement[bool],
+    today: date,
+    *,
+    for_update: bool = False,
+) -> list[Coming]:
+    """Return the subscriptions for which ``which`` holds, in the order of their keys.
+
+    Three statements whatever their number. ``for_update`` locks the rows of the
+    subscriptions (SQLite locks everything anyway).
+    """
+    rows = _subscriptions(session, which, for_update)
+    ids = [row.id for row in rows]
+    boxes = _boxes(session, ids) if ids else {}
+    cycles, skips = _cycles(session, rows, boxes, today - _BACK) if ids else ({}, {})
+    found = []
+    for row in rows:
+        own = [cycle for cycle in cycles.values() if cycle.group_id == row.cycle_group_id]
+        slots = {cycle.id: _slot(cycle) for cycle in own}
+        found.append(
+            Coming(
+                row,
+                _standing(row, slots, boxes.get(row.id, []), skips.get(row.id, {})),
+                boxes.get(row.id, []),
+                skips.get(row.id, {}),
+                {cycle.id: cycle for cycle in own},
+            )
+        )
+    return found
+
+
+def _slot(cycle: AnyRow) -> CycleSlot:
+    return CycleSlot(cycle.id, cycle.charge_on, cycle.cutoff_on, cycle.lock_on, cycle.ship_from)
+
+
+def _subscriptions(
+    session: AnySession, which: sa.ColumnElement[bool], for_update: bool
+) -> list[AnyRow]:
+    subscription, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
+    address, method = table_of(Address), table_of(PaymentMethod)
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    chosen = sa.or_(
+        method.c.id == subscription.c.payment_method_id,
+        sa.and_(
+            subscription.c.payment_method_id.is_(None),
+            method.c.customer_id == payer,
+            method.c.is_default,
+            method.c.detached_at.is_(None),
+        ),
+    )
+    statement = (
+        sa.select(
+            subscription,
+            payer.label("payer"),
+            plan.c.name.label("plan_name"),
+            plan.c.code.label("plan_code"),
+            plan.c.public_id.label("plan_ref"),
+            plan.c.ships,
+            plan.c.shipping_unit,
+            plan.c.shipping_count,
+            plan.c.cycle_group_id,
+            plan.c.tax_class,
+            price.c.currency,
+            price.c.amount_minor,
+            price.c.tax_inclusive,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            address.c.public_id.label("address_ref"),
+            address.c.name.label("ship_name"),
+            address.c.street,
+            address.c.postcode,
+            address.c.city,
+            address.c.country,
+            method.c.public_id.label("method_ref"),
+            method.c.brand,
+            method.c.last4,
+        )
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .join(price, price.c.id == subscription.c.price_id)
+        .outerjoin(address, address.c.id == subscription.c.address_id)
+        .outerjoin(method, chosen)
+        .where(which)
+        .order_by(subscription.c.id)
+    )
+    if for_update and session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=subscription)
+    return list(session.execute(statement))
+
+
+def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    box, period = table_of(Box), table_of(SubscriptionPeriod)
+    rows = session.execute(
+        sa.select(
+            box.c.id,
+            box.c.public_id,
+            box.c.subscription_id,
+            box.c.period_id,
+            box.c.plan_id,
+            box.c.cycle_id,
+            box.c.ordinal,
+            box.c.quantity,
+            box.c.state,
+            box.c.problem,
+            period.c.end_on,
+        )
+        .join(period, period.c.id == box.c.period_id)
+        .where(
+            box.c.subscription_id.in_(ids),
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state != BoxState.CANCELED,
+        )
+        .order_by(box.c.id)
+    )
+    found: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in rows:
+        found[row.subscription_id].append(row)
+    return found
+
+
+def _cycles(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    boxes: Mapping[int, Sequence[AnyRow]],
+    since: date,
+) -> tuple[dict[int, AnyRow], dict[int, dict[int, AnyRow]]]:
+    """Return the cycles that matter, by key, and the skips by subscription and cycle."""
+    cycle, skip = table_of(BoxCycle), table_of(BoxSkip)
+    joined = {row.cycle_id for own in boxes.values() for row in own if row.cycle_id}
+    found: dict[int, AnyRow] = {}
+    skips: dict[int, dict[int, AnyRow]] = defaultdict(dict)
+    for row in session.execute(
+        sa.select(
+            cycle,
+            skip.c.subscription_id,
+            skip.c.id.label("skip_id"),
+            skip.c.moved_box_id,
+            skip.c.moved_to_id,
+        )
+        .outerjoin(
+            skip,
+            sa.and_(
+                skip.c.cycle_id == cycle.c.id,
+                skip.c.subscription_id.in_([row.id for row in rows]),
+            ),
+        )
+        .where(
+            cycle.c.group_id.in_({row.cycle_group_id for row in rows if row.ships}),
+            sa.or_(cycle.c.ship_from >= since, skip.c.id.is_not(None), cycle.c.id.in_(joined)),
+        )
+        .order_by(cycle.c.ship_from, cycle.c.id)
+    ):
+        found[row.id] = row
+        if row.subscription_id is not None:
+            skips[row.subscription_id][row.id] = row
+    return found, skips
+
+
+def _standing(
+    row: AnyRow,
+    slots: Mapping[int, CycleSlot],
+    boxes: Sequence[AnyRow],
+    skips: Mapping[int, AnyRow],
+) -> Standing:
+    billing = Interval(row.unit, row.unit_count)
+    bills = SubscriptionState(row.state) in BILLABLE and row.held_at is None and row.ships
+    return Standing(
+        cycles=tuple(slots.values()),
+        billing=billing,
+        shipping=Interval(row.shipping_unit, row.shipping_count) if row.ships else billing,
+        renews_on=max(row.next_on, row.anchor_on) if bills else None,
+        anchor_day=row.anchor_day,
+        paid=tuple(
+            PaidBox(box.id, slots.get(box.cycle_id)) for box in boxes if box.state in UNSENT
+        ),
+        taken=frozenset(box.cycle_id for box in boxes if box.cycle_id),
+        skipped=frozenset(skips),
+        cancel_on=row.cancel_on,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A paid box that goes to another cycle; None: one still to be generated."""
+
+    box: AnyRow
+    cycle_id: int | None
+
+
+def skip_cycle(session: AnySession, coming: Coming, cycle_id: int, now: datetime) -> list[Move]:
+    """Write the skip of ``cycle_id`` and move the paid boxes of its term accordingly.
+
+    The caller has checked that it may be skipped and is not skipped yet. Raises
+    ``StaleSubscription`` when the subscription changed since it was read.
+    """
+    session.execute(
+        sa.insert(table_of(BoxSkip)).values(
+            subscription_id=coming.row.id,
+            cycle_id=cycle_id,
+            moved_box_id=None,
+            moved_to_id=None,
+            created_at=now,
+        )
+    )
+    return _arrange(session, coming, frozenset(coming.skips) | {cycle_id})
+
+
+def unskip_cycle(session: AnySession, coming: Coming, cycle_id: int) -> list[Move]:
+    """Delete the skip of ``cycle_id`` and put the paid boxes of its term back.
+
+    Raises ``StaleSubscription`` when the subscription changed since it was read.
+    """
+    skip = table_of(BoxSkip)
+    session.execute(
+        sa.delete(skip).where(skip.c.subscription_id == coming.row.id, skip.c.cycle_id == cycle_id)
+    )
+    return _arrange(session, coming, frozenset(coming.skips) - {cycle_id})
+
+
+def _arrange(session: AnySession, coming: Coming, skipped: frozenset[int]) -> list[Move]:
+    """Put every unsent box where ``skipped`` wants it, whatever the order of the clicks."""
+    homes = _homes(coming)
+    term = [box for box in coming.boxes if box.id in homes]
+    moves, places = [], {}
+    for box, place in zip(term, _placed(coming, term, homes, skipped), strict=True):
+        # What is being packed stays where it is, whatever the rule says.
+        places[box.id] = place if box.state in MOVABLE else box.cycle_id
+        if places[box.id] != box.cycle_id:
+            moves.append(Move(box, place))
+    _move(session, moves)
+    _name_moves(session, coming, homes, places, skipped)
+    change = SubscriptionChange(coming.row.id, coming.row.version, {})
+    change_subscriptions(session, [change])
+    return moves
+
+
+def _homes(coming: Coming) -> dict[int, int | None]:
+    """Return the cycle each box of an unfinished term joined when it was paid."""
+    open_periods = {box.period_id for box in coming.boxes if box.state in UNSENT}
+    left = {skip.moved_box_id: cycle for cycle, skip in coming.skips.items() if skip.moved_box_id}
+    return {
+        box.id: left.get(box.id, box.cycle_id)
+        for box in coming.boxes
+        if box.period_id in open_periods
+    }
+
+
+def _placed(
+    coming: Coming,
+    term: Sequence[AnyRow],
+    homes: Mapping[int, int | None],
+    skipped: frozenset[int],
+) -> list[int | None]:
+    slots = coming.slots
+    elsewhere = {box.cycle_id for box in coming.boxes if box.id not in homes and box.cycle_id}
+    ends = [box.end_on for box in term]
+    placed = place_boxes(
+        slots.values(),
+        [slots.get(homes[box.id] or 0) for box in term],
+        skipped | (elsewhere - set(homes.values())),
+        boundary=max([*ends, coming.row.anchor_on]) if ends else None,
+        shipping=coming.standing.shipping,
+        anchor_day=coming.standing.anchor_day,
+    )
+    return [place.id if place else None for place in placed]
+
+
+def _move(session: AnySession, moves: Sequence[Move]) -> None:
+    """Move boxes in two steps: two of them may change places in a cycle that holds one."""
+    if not moves:
+        return
+    table = table_of(Box)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id.in_([move.box.id for move in moves]))
+        .values(cycle_id=None)
+    )
+    session.connection().execute(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("key"))
+        .values(cycle_id=sa.bindparam("place")),
+        [{"key": move.box.id, "place": move.cycle_id} for move in moves],
+    )
+
+
+def _name_moves(
+    session: AnySession,
+    coming: Coming,
+    homes: Mapping[int, int | None],
+    places: Mapping[int, int | None],
+    skipped: frozenset[int],
+) -> None:
+    """Write into the skips which paid box left their cycle and where it went."""
+    left = {home: box_id for box_id, home in homes.items() if home in skipped}
+    # Skips of terms that are through keep their names.
+    named = {cycle for cycle, skip in coming.skips.items() if skip.moved_box_id in homes}
+    of_term = (named | set(left)) & skipped
+    if not of_term:
+        return
+    skip = table_of(BoxSkip)
+    session.connection().execute(
+        sa.update(skip)
+        .where(skip.c.subscription_id == coming.row.id, skip.c.cycle_id == sa.bindparam("at"))
+        .values(moved_box_id=sa.bindparam("box"), moved_to_id=sa.bindparam("place")),
+        [
+            {"at": cycle_id, "box": left.get(cycle_id), "place": places.get(left.get(cycle_id, 0))}
+            for cycle_id in of_term
+        ],
+    )
