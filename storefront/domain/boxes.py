@@ -40,6 +40,7 @@ __all__ = [
     "first_cycle",
     "first_renewal_on",
     "in_order",
+    "may_undo",
     "move_target",
     "next_boundary",
     "next_period_kind",
@@ -219,11 +220,12 @@ def place_boxes(
 ) -> list[CycleSlot | None]:
     """Return where the paid boxes of a term stand, given which cycles are skipped.
 
-    ``homes`` are the cycles the boxes joined when they were paid. A box stays at home
-    unless that cycle is skipped; the others go, in the order of their homes, to the first
-    cycles behind the last home that are not skipped. The answer depends on the set of
-    skips only, never on the order in which they were made and undone, and changing one
-    skip before its cut-off moves no box whose own cut-off has passed.
+    ``homes`` are the cycles the boxes would have joined when they were paid, had nothing
+    been skipped (``feed_period`` without skips). A box stays at home unless that cycle is
+    skipped; the others go, in the order of their homes, to the first cycles behind the
+    last home that are not skipped. The answer depends on the set of skips only, never on
+    the order in which they were made and undone, and changing one skip before its cut-off
+    moves no box whose own cut-off has passed.
     Rolling cycles need ``boundary``, the start of the next period not yet opened when no
     skip moved it, and ``shipping``: a moved box takes the place a later period would feed.
     Raises ``ValueError`` when these are missing; None stands for a cycle to come.
@@ -239,6 +241,21 @@ def place_boxes(
         if cycle_id in skipped
     }
     return [home if home is None else moved.get(home.id, home) for home in homes]
+
+
+def may_undo(
+    cycle: CycleSlot, placed: Iterable[CycleSlot | None], next_start: date, today: date
+) -> bool:
+    """Return whether the skip of ``cycle`` can still be taken back.
+
+    Its cut-off has not passed, and it gets a box: either a paid one returns to it, which
+    ``placed`` shows (``place_boxes`` without this skip), or its period is still to be
+    billed. ``next_start`` is the start of the first period that is not opened, or opened
+    and not paid. A period that became skipped stays skipped: there is no box to give back.
+    """
+    if today > cycle.cutoff_on:
+        return False
+    return cycle.feed_on >= next_start or any(at and at.id == cycle.id for at in placed)
 
 
 def move_target(
