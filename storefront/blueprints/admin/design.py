@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from flask import render_template, request
+from flask import Blueprint, render_template, request
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -20,6 +20,9 @@ from wtforms import (
 from storefront.charts import Point, Series, bar_chart, line_chart, sparkline
 from storefront.domain.money import Money
 from storefront.pills import PILLS
+from storefront.security import register_policy, staff
+
+register_policy({"admin.design": staff()})
 
 FRAMES = ("admin", "account", "shop", "checkout")
 
@@ -70,6 +73,11 @@ class SampleForm(FlaskForm):
         option_widget=widgets.CheckboxInput(),
     )
     same = BooleanField("Bill to the same address", default=True)
+
+
+def add_design(bp: Blueprint) -> None:
+    """Add the page to the admin's blueprint."""
+    bp.add_url_rule("/design", "design", design)
 
 
 def design() -> str:
