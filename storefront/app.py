@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, has_request_context, request
 from flask_wtf.csrf import generate_csrf
@@ -65,11 +67,7 @@ def create_app(
     app = Flask("storefront", static_folder=None, instance_path=str(settings.data_dir.resolve()))
     app.config.update(_flask_config(settings))
     compose_request_class(app)
-    if settings.proxy_hops:
-        hops = settings.proxy_hops
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
-        )
+    app.wsgi_app = cast("Any", _behind(settings, app.wsgi_app))  # type: ignore[method-assign]
     _bind_extensions(app)
     clock = clock or _clock(settings)
     rt = Runtime(
@@ -127,6 +125,30 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_SSL_STRICT": False,
         "BABEL_DEFAULT_LOCALE": "en",
     }
+
+
+def _behind(settings: Settings, wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Let the application know what stands in front of it: a path, and reverse proxies."""
+    if settings.url_prefix:
+        wsgi_app = _below(settings.url_prefix, wsgi_app)
+    hops = settings.proxy_hops
+    if not hops:
+        return wsgi_app
+    return ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+
+
+def _below(prefix: str, wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Serve under ``prefix`` also where neither a mount nor a proxy has taken it off the path."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ.get("SCRIPT_NAME"):
+            path = environ.get("PATH_INFO", "")
+            if path == prefix or path.startswith(f"{prefix}/"):
+                environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+            environ["SCRIPT_NAME"] = prefix
+        return wsgi_app(environ, start_response)
+
+    return serve
 
 
 def _bind_extensions(app: Flask) -> None:

@@ -55,7 +55,8 @@ class Settings:
     data_dir: Path = Path("instance")
     #: ``sqlite:///…`` or ``postgresql://…``; empty means ``storefront.db`` in ``data_dir``.
     database_url: str = ""
-    #: Where shoppers reach the shop; links in mails are built from it, never from a Host header.
+    #: Scheme and host where shoppers reach us, without a path (that is ``url_prefix``); links in
+    #: mails are built from both, never from a Host header.
     base_url: str = "http://127.0.0.1:5000"
     #: Host names that are answered; empty answers every host (refused in production).
     trusted_hosts: tuple[str, ...] = ()
@@ -230,6 +231,8 @@ def _shape_problems(settings: Settings) -> list[str]:
     base = urlsplit(settings.base_url)
     if base.scheme not in {"http", "https"} or not base.netloc:
         found.append("base_url: must be an http or https address such as https://shop.example")
+    elif base.path or base.query:
+        found.append("base_url: must end with the host; a path belongs into url_prefix")
     if settings.url_prefix and not settings.url_prefix.startswith("/"):
         found.append("url_prefix: must start with a slash, such as /boxes")
     if not settings.database_address.startswith(_DATABASE_SCHEMES):

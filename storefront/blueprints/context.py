@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from flask import abort, current_app, request
+from flask import abort, current_app, request, url_for
 
 from storefront.logins import current_customer, current_staff
 from storefront.navigation import page_url
@@ -35,6 +35,14 @@ def staff_user() -> StaffLogin:
     if found is None:
         abort(401)
     return found
+
+
+def external_url(endpoint: str, **values: Any) -> str:
+    """Return a whole address for use outside the page, such as in a mail or at a gateway.
+
+    It is built from the configured ``base_url``: the Host header is the visitor's to write.
+    """
+    return runtime().settings.base_url + url_for(endpoint, **values)
 
 
 def register_menu(blueprint: str, entries: Sequence[tuple[Any, str, str]]) -> None:

@@ -98,6 +98,7 @@ def test_production_refuses(tmp_path: Path, changes: dict[str, object], named: s
     ("changes", "named"),
     [
         ({"base_url": "shop.example"}, "base_url"),
+        ({"base_url": "https://shop.example/boxes"}, "base_url"),
         ({"url_prefix": "boxes"}, "url_prefix"),
         ({"database_url": "mysql://x"}, "database_url"),
         ({"mail_url": "pigeon:"}, "mail_url"),
