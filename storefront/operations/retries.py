@@ -1,0 +1,161 @@
+"""Read and step dunning cases that are due, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState
+from storefront.domain.invoices import InvoiceState
+from storefront.models import (
+    ChargeAttempt,
+    DunningCase,
+    Invoice,
+    InvoiceLine,
+    PaymentMethod,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+
+
+def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
+    """Return open cases whose time has come, with invoice, subscription and method.
+
+    On PostgreSQL the rows are locked, other workers pass them over.
+    """
+    case, invoice, line = table_of(DunningCase), table_of(Invoice), table_of(InvoiceLine)
+    subscription, method = table_of(Subscription), table_of(PaymentMethod)
+    attempt = table_of(ChargeAttempt)
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    usable = sa.and_(method.c.detached_at.is_(None), method.c.refused_at.is_(None))
+    chosen = sa.or_(
+        method.c.id == subscription.c.payment_method_id,
+        sa.and_(
+            subscription.c.payment_method_id.is_(None),
+            method.c.customer_id == payer,
+            method.c.is_default,
+        ),
+    )
+    last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == invoice.c.id)
+    on_its_way = sa.exists().where(
+        attempt.c.invoice_id == invoice.c.id, attempt.c.state.in_(OPEN_ATTEMPTS)
+    )
+    statement = (
+        sa.select(
+            case.c.id,
+            case.c.next_action,
+            case.c.policy,
+            invoice.c.id.label("invoice_id"),
+            invoice.c.state.label("invoice_state"),
+            invoice.c.due_minor,
+            invoice.c.currency,
+            subscription.c.id.label("subscription_id"),
+            subscription.c.public_id,
+            subscription.c.version,
+            subscription.c.state,
+            method.c.id.label("method_id"),
+            method.c.gateway,
+            method.c.account,
+            method.c.fingerprint,
+            last.scalar_subquery().label("last_number"),
+            on_its_way.label("is_open"),
+        )
+        .join(invoice, invoice.c.id == case.c.invoice_id)
+        .join(line, sa.and_(line.c.invoice_id == invoice.c.id, line.c.kind == "plan"))
+        .join(subscription, subscription.c.id == line.c.subscription_id)
+        .outerjoin(method, sa.and_(chosen, usable))
+        .where(case.c.state == "open", case.c.next_at <= moment.now)
+        .order_by(case.c.next_at, case.c.id)
+        .limit(limit)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=case, skip_locked=True)
+    return list(session.execute(statement))
+
+
+def retry(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> list[tuple[int, str]]:
+    """Plan the next attempt of each case; the answer decides the next step."""
+    _set(session, [row.id for row in rows], next_at=None)
+    return plan_attempts(
+        session,
+        [
+            AttemptDraft(
+                invoice_id=row.invoice_id,
+                number=(row.last_number or 0) + 1,
+                gateway=row.gateway,
+                account=row.account,
+                payment_method_id=row.method_id,
+                fingerprint=row.fingerprint,
+                amount_minor=row.due_minor,
+                currency=row.currency,
+            )
+            for row in rows
+        ],
+        moment,
+    )
+
+
+def close_cases(session: AnySession, ids: Sequence[int], state: str, moment: Moment) -> None:
+    """End cases as ``lost`` or ``closed``."""
+    _set(session, ids, state=state, closed_at=moment.now, next_at=None)
+
+
+def postpone(
+    session: AnySession, ids: Sequence[int], at: datetime, action: str | None = None
+) -> None:
+    """Look at the cases again at ``at``; for ``action``, or for what they waited for."""
+    if action is None:
+        _set(session, ids, next_at=at)
+    else:
+        _set(session, ids, next_at=at, next_action=action)
+
+
+def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
+    """Return attempts that still wait for their customer although the case's time is up."""
+    case, attempt = table_of(DunningCase), table_of(ChargeAttempt)
+    return list(
+        session.execute(
+            sa.select(attempt.c.id, attempt.c.public_id, attempt.c.gateway, attempt.c.account)
+            .join(case, case.c.invoice_id == attempt.c.invoice_id)
+            .where(
+                case.c.state == "open",
+                case.c.next_at <= moment.now,
+                case.c.next_action == "last_action",
+                attempt.c.state == AttemptState.ACTION_REQUIRED,
+            )
+            .order_by(attempt.c.id)
+            .limit(limit)
+        )
+    )
+
+
+def abandon_actions(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
+    """End attempts whose gateway confirmed that they can never succeed any more."""
+    if ids:
+        table = table_of(ChargeAttempt)
+        session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(ids), table.c.state == AttemptState.ACTION_REQUIRED)
+            .values(
+                state=AttemptState.ABANDONED,
+                reason="not_confirmed",
+                answered_at=moment.now,
+                check_at=None,
+            )
+        )
+
+
+def is_owed(row: AnyRow) -> bool:
+    """True while the invoice of a case is open and owes something."""
+    return bool(row.invoice_state == InvoiceState.OPEN and row.due_minor > 0)
+
+
+def _set(session: AnySession, ids: Sequence[int], **values: object) -> None:
+    if ids:
+        table = table_of(DunningCase)
+        session.execute(sa.update(table).where(table.c.id.in_(ids)).values(**values))

@@ -1,0 +1,146 @@
+"""Take the next step of every chase that is due: try again, or the last action."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from storefront import charges
+from storefront.database import reading, retrying
+from storefront.domain.gateways import CancelAnswer
+from storefront.domain.invoices import CreditReason
+from storefront.domain.lifecycle import ENDED, EndReason, SubscriptionState
+from storefront.operations.credits import credit_invoices
+from storefront.operations.endings import Ending, end_subscriptions
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.results import Recorded
+from storefront.operations.retries import (
+    abandon_actions,
+    close_cases,
+    due_cases,
+    is_owed,
+    overdue_actions,
+    postpone,
+    retry,
+)
+from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Cases stepped in one transaction.
+BATCH = 100
+#: While a charge is on its way, a case waits this long before it looks again.
+LOOK_AGAIN = timedelta(hours=1)
+#: A case without a usable card asks its customer this long before the last action.
+ASK_DAYS = 7
+
+
+@dataclass(slots=True)
+class DunningReport:
+    """Cases that were tried again, ended, or only waited."""
+
+    retried: int = 0
+    ended: int = 0
+    waiting: int = 0
+    charges: Recorded = field(default_factory=Recorded)
+
+
+def chase_due(rt: Runtime) -> DunningReport:
+    """Step every due case, then send the attempts that were planned.
+
+    A retry plans an attempt; the guard decides again before it is sent. The last action
+    credits the unpaid invoice and ends the subscription in one transaction.
+    """
+    report = DunningReport()
+    if not charges.may_charge(rt):
+        return report
+    _give_up_actions(rt)
+    while retrying(rt.session, lambda: _step(rt, report)):
+        pass
+    charges.add(report.charges, charges.send_planned(rt))
+    return report
+
+
+def _give_up_actions(rt: Runtime) -> None:
+    """Have gateways stop charges that their customers never confirmed.
+
+    Only what a gateway says can never succeed any more is ended; one that succeeded at the
+    last moment is recorded by its look-up.
+    """
+    with reading():
+        rows = overdue_actions(rt.session, rt.moment(), BATCH)
+        rt.session.rollback()
+    stopped = [row.id for row in rows if _is_cancelled(rt, row)]
+    if stopped:
+        abandon_actions(rt.session, stopped, rt.moment())
+        rt.session.commit()
+
+
+def _is_cancelled(rt: Runtime, row: AnyRow) -> bool:
+    gateway = rt.gateways.get(row.gateway)
+    if gateway is None or gateway.account != row.account:
+        return False
+    try:
+        answer = gateway.cancel(row.public_id)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
+        return False
+    if answer is CancelAnswer.SUCCEEDED:
+        charges.look_up(rt, row.id)
+    return answer is CancelAnswer.CANCELLED
+
+
+def _step(rt: Runtime, report: DunningReport) -> int:
+    moment = rt.moment()
+    rows = due_cases(rt.session, moment, BATCH)
+    waiting = [row for row in rows if row.is_open]
+    rest = [row for row in rows if not row.is_open]
+    over = [row for row in rest if not is_owed(row)]
+    owed = [row for row in rest if is_owed(row)]
+    tries = [row for row in owed if row.next_action == "retry" and row.method_id]
+    cardless = [row for row in owed if row.next_action == "retry" and not row.method_id]
+    last = [row for row in owed if row.next_action == "last_action"]
+    close_cases(rt.session, [row.id for row in over], "closed", moment)
+    postpone(rt.session, [row.id for row in waiting], moment.now + LOOK_AGAIN)
+    asked_until = moment.start_of(moment.today + timedelta(days=ASK_DAYS))
+    postpone(rt.session, [row.id for row in cardless], asked_until, "last_action")
+    retry(rt.session, tries, moment)
+    _last_action(rt, last, moment)
+    rt.session.commit()
+    report.retried += len(tries)
+    report.ended += len(last)
+    report.waiting += len(waiting) + len(cardless)
+    return len(rows)
+
+
+def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> None:
+    """Cancel, pause, or leave the invoice open, as the plan's policy was when it began."""
+    close_cases(rt.session, [row.id for row in rows], "lost", moment)
+    running = [row for row in rows if SubscriptionState(row.state) not in ENDED]
+    stop = [row for row in running if row.policy["last_action"] != "leave"]
+    credit_invoices(rt.session, [row.invoice_id for row in stop], CreditReason.CANCELLATION, moment)
+    end_subscriptions(
+        rt.session,
+        [
+            Ending(row.subscription_id, row.version, EndReason.UNPAID)
+            for row in stop
+            if row.policy["last_action"] == "cancel"
+        ],
+        moment,
+    )
+    change_subscriptions(
+        rt.session,
+        [
+            SubscriptionChange(
+                row.subscription_id,
+                row.version,
+                {"state": SubscriptionState.PAUSED, "renews_at": None},
+            )
+            for row in stop
+            if row.policy["last_action"] == "pause"
+        ],
+    )

@@ -1,0 +1,178 @@
+"""Send planned refunds and record what became of them, each exactly once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.adapters.failpoints import failpoint
+from storefront.database import retrying
+from storefront.domain.charging import AnswerStatus, AttemptState
+from storefront.domain.gateways import Gateway, RefundAnswer, RefundOrder
+from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
+from storefront.domain.money import Money
+from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.ledger import Journal, Transfer, book
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: A refund without an answer is looked up after this; the same key is safe to ask again.
+CHECK_AFTER = timedelta(minutes=5)
+_STATES = {
+    AnswerStatus.SUCCEEDED: AttemptState.SUCCEEDED,
+    AnswerStatus.DECLINED: AttemptState.DECLINED,
+    AnswerStatus.PENDING: AttemptState.PENDING,
+    AnswerStatus.ACTION_REQUIRED: AttemptState.PENDING,
+    AnswerStatus.UNKNOWN: AttemptState.UNKNOWN,
+}
+
+
+@dataclass(slots=True)
+class RefundReport:
+    """Refunds by how they ended."""
+
+    done: int = 0
+    refused: int = 0
+    waiting: int = 0
+
+
+def send_refunds(rt: Runtime, limit: int = 200) -> RefundReport:
+    """Send what is planned and look up what has no answer yet.
+
+    Marked sent and committed before the gateway is asked; refunded at most once per key.
+    """
+    report = RefundReport()
+    if not charges.may_charge(rt):
+        return report
+    for row in retrying(rt.session, lambda: _take(rt, limit)):
+        gateway = rt.gateways.get(row.gateway)
+        if gateway is None or gateway.account != row.account:
+            report.waiting += 1
+            continue
+        answer = _ask(gateway, row)
+        failpoint("refund.after_answer")
+        retrying(rt.session, partial(_record, rt, row, answer))
+        if answer.status is AnswerStatus.SUCCEEDED:
+            report.done += 1
+        elif answer.status is AnswerStatus.DECLINED:
+            report.refused += 1
+        else:
+            report.waiting += 1
+    return report
+
+
+def _take(rt: Runtime, limit: int) -> list[AnyRow]:
+    refund, attempt, invoice = table_of(Refund), table_of(ChargeAttempt), table_of(Invoice)
+    now = rt.now()
+    open_states = [AttemptState.SENT, AttemptState.PENDING, AttemptState.UNKNOWN]
+    due = sa.or_(
+        refund.c.state == AttemptState.PLANNED,
+        sa.and_(refund.c.state.in_(open_states), refund.c.check_at <= now),
+    )
+    statement = (
+        sa.select(
+            refund.c.id,
+            refund.c.public_id,
+            refund.c.state,
+            refund.c.amount_minor,
+            refund.c.currency,
+            refund.c.reason,
+            attempt.c.public_id.label("charge_ref"),
+            attempt.c.gateway_reference.label("charge_at_gateway"),
+            attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.invoice_id,
+            invoice.c.payer_id,
+        )
+        .join(attempt, attempt.c.id == refund.c.attempt_id)
+        .join(invoice, invoice.c.id == attempt.c.invoice_id)
+        .where(due)
+        .order_by(refund.c.id)
+        .limit(limit)
+    )
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=refund, skip_locked=True)
+    rows = list(rt.session.execute(statement))
+    _mark_sent(rt, [row.id for row in rows], now)
+    rt.session.commit()
+    if rows:
+        failpoint("refund.after_sent")
+    return rows
+
+
+def _mark_sent(rt: Runtime, ids: list[int], now: datetime) -> None:
+    if ids:
+        table = table_of(Refund)
+        rt.session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(ids))
+            .values(state=AttemptState.SENT, check_at=now + CHECK_AFTER)
+        )
+
+
+def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
+    order = RefundOrder(
+        reference=row.public_id,
+        charge_reference=row.charge_ref,
+        gateway_reference=row.charge_at_gateway,
+        amount=Money(row.amount_minor, row.currency),
+        reason=row.reason,
+    )
+    try:
+        if row.state != AttemptState.PLANNED:
+            known = gateway.lookup_refund(row.public_id)
+            if known is not None:
+                return known
+        return gateway.refund(order)
+    except Exception as error:
+        log.exception("gateway %s did not answer for refund %s", row.gateway, row.public_id)
+        return RefundAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
+    """Write the answer once; a refund that is final already stays as it is."""
+    table, now = table_of(Refund), rt.now()
+    final = answer.status in (AnswerStatus.SUCCEEDED, AnswerStatus.DECLINED)
+    changed = rt.session.execute(
+        sa.update(table)
+        .where(
+            table.c.id == row.id,
+            table.c.state.not_in([AttemptState.SUCCEEDED, AttemptState.DECLINED]),
+        )
+        .values(
+            state=_STATES[answer.status],
+            gateway_reference=answer.gateway_reference,
+            answered_at=now,
+            check_at=None if final else now + CHECK_AFTER,
+        )
+        .returning(table.c.id)
+    ).all()
+    if changed and answer.status is AnswerStatus.SUCCEEDED:
+        transfer = Transfer(
+            REFUNDS_DUE,
+            clearing(row.gateway),
+            row.amount_minor,
+            row.currency,
+            row.payer_id,
+            row.invoice_id,
+        )
+        book(rt.session, [Journal(JournalKind.REFUND_DONE, row.public_id, (transfer,))], now)
+    if changed and answer.status is AnswerStatus.DECLINED:
+        rt.session.execute(
+            sa.insert(table_of(ParkedWork)).values(
+                kind="refund",
+                subject=row.public_id,
+                reason=answer.reason[:80] or "refused",
+                detail="The gateway refused to give the money back; decide by hand.",
+                parked_at=now,
+            )
+        )
+    rt.session.commit()
