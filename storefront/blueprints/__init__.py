@@ -5,4 +5,5 @@ BLUEPRINTS = (
     "storefront.assets:bp",
     "storefront.blueprints.health:bp",
     "storefront.blueprints.preferences:bp",
+    "storefront.blueprints.auth:bp",
 )

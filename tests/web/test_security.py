@@ -10,7 +10,7 @@ from flask import Flask, redirect, url_for
 from flask.testing import FlaskClient
 
 from storefront.blueprints.context import customer, runtime, staff_user
-from storefront.headers import Nonce
+from storefront.headers import Nonce, content_security_policy
 from storefront.logins import (
     forget_customer,
     forget_staff,
@@ -75,6 +75,11 @@ def app(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     # What matters here is what a visitor gets, not the traceback a test would see.
     app.config["PROPAGATE_EXCEPTIONS"] = False
     return app
+
+
+def runtime_of(app: Flask) -> Runtime:
+    found: Runtime = app.extensions["storefront"]
+    return found
 
 
 def _enter(kind: str, secret: str) -> str:
@@ -235,6 +240,31 @@ def test_a_disabled_staff_user_is_out_at_once(client: FlaskClient, rt: Runtime, 
     assert client.get("/t/desk").status_code in {303, 401}
 
 
+def test_the_wanted_page_comes_after_the_sign_in(client: FlaskClient):
+    answer = client.get("/t/own?page=2")
+    assert answer.status_code == 303
+    assert answer.location == "/sign-in?next=/t/own?page%3D2"
+
+
+def test_htmx_is_told_to_leave_for_the_sign_in_and_to_come_back_to_the_page(client: FlaskClient):
+    headers = {
+        "HX-Request": "true",
+        "HX-Request-Type": "partial",
+        "HX-Current-URL": "http://localhost/account/boxes",
+    }
+    answer = client.get("/t/own", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=/account/boxes"
+
+
+def test_a_form_sent_after_the_session_ended_comes_back_to_its_page(client: FlaskClient):
+    data = {"csrf_token": token_of(client)}
+    referred = client.post("/t/own", data=data, headers={"Referer": "http://localhost/a?b=c"})
+    assert referred.location == "/sign-in?next=/a?b%3Dc"
+    foreign = client.post("/t/own", data=data, headers={"Referer": "http://evil.example/a"})
+    assert foreign.location == "/sign-in"
+
+
 # ------------------------------------------------------------------------------------- csrf
 
 
@@ -334,6 +364,16 @@ def test_a_nonce_is_allowed_once_and_is_another_each_time(client: FlaskClient):
     first, second = client.get("/t/nonce"), client.get("/t/nonce")
     assert first.text != second.text
     assert f"'nonce-{first.text}'" in directives(dict(first.headers))["script-src"]
+
+
+def test_only_pages_that_pay_may_speak_with_a_gateway(app: Flask, monkeypatch):
+    gateway = runtime_of(app).gateways["demo"]
+    sources = {"form-action": ["https://pay.example"], "script-src": ["https://js.example; x"]}
+    monkeypatch.setattr(type(gateway), "csp_sources", lambda _self: sources)
+    with app.test_request_context():
+        assert "form-action 'self' https://pay.example" in content_security_policy("checkout")
+        assert "js.example" not in content_security_policy("checkout")
+        assert "pay.example" not in content_security_policy("pricing")
 
 
 def test_a_private_page_is_never_kept(client: FlaskClient, ada: str):
