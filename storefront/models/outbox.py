@@ -35,7 +35,7 @@ class OutboxMessage(Base):
     error: Mapped[str] = mapped_column(sa.String(500), default="")
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
-    lease_until: Mapped[datetime | None]
+    #: Rises with each claim; a claim also moves ``due_at`` behind its lease.
     fence: Mapped[int] = mapped_column(default=0)
 
 
