@@ -37,6 +37,7 @@
   const busy = new Map();
   const begin = (form, button) => {
     const target = button || form.querySelector("[type=submit]");
+    for (const toast of all(".status .toast")) if (!toast.contains(form)) toast.remove();
     if (target) {
       target.setAttribute("aria-busy", "true");
       target.setAttribute("aria-disabled", "true");
