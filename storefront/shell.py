@@ -31,6 +31,9 @@ _ONCE = re.compile(
 )
 _CLASS = re.compile(r'\bclass="([^"]*)"')
 _MAIN = re.compile(r"<(/?)main\b")
+#: Height, ground, and whether it is dark, are the host's to say: light text on its light ground
+#: would be unreadable.
+_AS_THE_HOST = "min-block-size: 0; background: none; color-scheme: inherit;"
 
 bp = Blueprint("shell", __name__, url_prefix="/shell")
 register_policy({"shell.styles": PUBLIC})
@@ -114,11 +117,11 @@ def _scoped_url() -> str:
 def scoped(css: str) -> str:
     """Return ``css`` so that it reaches elements inside ``.storefront`` only.
 
-    >>> print(scoped("@layer a, b; @layer a { body { margin: 0 } tbody a { color: red } }"))
+    >>> print(scoped("@layer a, b; @layer a { body { margin: 0 } main a, tbody a { top: 0 } }"))
     @layer a, b;
     @scope (.storefront) {
-     @layer a { :scope { margin: 0 } tbody a { color: red } }
-    :scope { min-block-size: 0; }
+     @layer a { :scope { margin: 0 } #main a, tbody a { top: 0 } }
+    :scope { min-block-size: 0; background: none; color-scheme: inherit; }
     }
     """
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
@@ -128,7 +131,9 @@ def scoped(css: str) -> str:
     rest, moves = _without_keyframes(rest)
     # Not after a letter, dot, hash or hyphen: those are other names that end alike.
     rest = re.sub(r"(?<![\w.#-])(?:html|body)(?![\w-])|:root\b", ":scope", rest)
-    inside = f"@scope (.storefront) {{\n{rest}\n:scope {{ min-block-size: 0; }}\n}}"
+    # ``pour`` makes a plain block of our main element.
+    rest = re.sub(r"(?<![\w.#-])main(?![\w-])", "#main", rest)
+    inside = f"@scope (.storefront) {{\n{rest}\n:scope {{ {_AS_THE_HOST} }}\n}}"
     return "\n".join(part for part in (top, *moves, inside) if part)
 
 
