@@ -1,5 +1,6 @@
 """Settings of the process: where they come from, and what is refused."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,15 @@ def test_a_folder_that_cannot_be_made_is_refused():
 def test_secrets_do_not_show_in_a_printed_settings_object():
     settings = Settings(secret_key="canary-secret", plugins={"a": {"key": "canary-key"}})
     assert "canary" not in repr(settings)
+
+
+def test_every_setting_is_read_somewhere():
+    source = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in Path("storefront").rglob("*.py")
+        if path.name != "settings.py"
+    )
+    # Three are read through a property of the settings object itself.
+    through = {"environment", "database_url", "data_dir"}
+    names = {setting.name for setting in fields(Settings)} - through
+    assert sorted(name for name in names if f"settings.{name}" not in source) == []
