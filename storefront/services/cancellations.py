@@ -1,0 +1,277 @@
+"""Cancel a subscription for the end of its paid time, and take that back.
+
+The click counts, not the mail: from the commit on nothing new is charged. What is paid still
+ships. What is owed for boxes that were not sent is credited at once, and then nothing is left
+to wait for, so the subscription ends the same day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.invoices import CreditReason, InvoiceState
+from storefront.domain.lifecycle import BILLABLE, ENDED, EndReason, SubscriptionState
+from storefront.domain.money import Money
+from storefront.domain.privacy import mask_card_numbers
+from storefront.models import ChargeAttempt, Invoice, InvoiceLine, Subscription
+from storefront.models.base import table_of
+from storefront.operations.credits import credit_invoices
+from storefront.operations.endings import Ending, end_subscriptions
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.skips import UNSENT, Coming, read_coming
+from storefront.operations.subscriptions import (
+    StaleSubscription,
+    SubscriptionChange,
+    change_subscriptions,
+)
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+_TRIES = 4
+T = TypeVar("T")
+
+
+class NotFound(DomainError):
+    """No such subscription of this customer."""
+
+    code = "not_found"
+
+
+class NotStarted(DomainError):
+    """The sign-up was never paid for; there is nothing to cancel."""
+
+    code = "not_started"
+
+
+class CancelTooLate(DomainError):
+    """The subscription has ended, on ``ended_on``; a cancellation cannot be taken back."""
+
+    code = "cancel_too_late"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What cancelling means, before (``quote_cancellation``) or after it."""
+
+    subscription: str
+    #: First day not served.
+    ends_on: date
+    #: True: it ends with the click, because nothing paid is left to wait for.
+    at_once: bool
+    #: Ship days of paid boxes that still leave; None where the day is not known yet.
+    boxes: tuple[date | None, ...]
+    #: What was owed for boxes not sent and is dropped; None when nothing was.
+    dropped: Money | None = None
+    #: A charge is on its way to the bank; if it succeeds it is sent back.
+    in_flight: bool = False
+    #: When the click came; None in a quote.
+    received_at: datetime | None = None
+    #: False when it was cancelled already.
+    changed: bool = True
+
+
+def quote_cancellation(rt: Runtime, customer_id: int, subscription: str) -> Cancellation:
+    """Say what ``cancel`` would do now, without doing it. Raises ``NotFound``, ``NotStarted``."""
+    coming = _load(rt, customer_id, subscription)
+    found = _cancellation(coming, _owed(rt, coming.row.id), rt.moment())
+    rt.session.rollback()
+    return found
+
+
+def cancel(
+    rt: Runtime,
+    customer_id: int,
+    subscription: str,
+    *,
+    why: str = "",
+    note: str = "",
+    actor: Actor = Actor.CUSTOMER,
+) -> Cancellation:
+    """Cancel; a second click gives the same answer. Raises ``NotFound``, ``NotStarted``.
+
+    ``why`` is a short code and ``note`` free words of somebody leaving; both may be empty.
+    """
+
+    def change() -> Cancellation:
+        coming = _load(rt, customer_id, subscription, for_update=True)
+        row, moment = coming.row, rt.moment()
+        if SubscriptionState(row.state) in ENDED or row.cancel_on is not None:
+            found = _cancellation(coming, [], moment)
+            rt.session.rollback()
+            return found
+        owed = _owed(rt, row.id)
+        outcome = _cancellation(coming, owed, moment)
+        values: dict[str, Any] = {"canceled_at": moment.now}
+        if not outcome.at_once:
+            values |= {
+                "cancel_on": outcome.ends_on,
+                "renews_at": moment.start_of(outcome.ends_on),
+            }
+        change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+        data = {"ends_on": outcome.ends_on.isoformat()}
+        if why or note:
+            data |= {"why": why[:24], "note": mask_card_numbers(note)[:500]}
+        record(
+            rt.session, [_entry(row, EventKind.SUBSCRIPTION_CANCEL_PLANNED, actor, data)], moment
+        )
+        if outcome.at_once:
+            _end_now(rt, row, owed, actor, moment)
+        _confirm(rt, row, outcome, moment)
+        rt.session.commit()
+        return outcome
+
+    return _again(rt, change)
+
+
+def undo_cancel(
+    rt: Runtime, customer_id: int, subscription: str, actor: Actor = Actor.CUSTOMER
+) -> bool:
+    """Take a cancellation back while the subscription still runs; False if there was none.
+
+    Raises ``NotFound`` or ``CancelTooLate``.
+    """
+
+    def change() -> bool:
+        coming = _load(rt, customer_id, subscription, for_update=True)
+        row, moment = coming.row, rt.moment()
+        if SubscriptionState(row.state) in ENDED:
+            raise CancelTooLate(ended_on=row.ended_on)
+        if row.cancel_on is None:
+            rt.session.rollback()
+            return False
+        if row.cancel_on <= moment.today:
+            raise CancelTooLate(ended_on=row.cancel_on)
+        bills = SubscriptionState(row.state) in BILLABLE
+        values = {
+            "cancel_on": None,
+            "canceled_at": None,
+            "renews_at": moment.start_of(row.next_on) if bills else None,
+        }
+        change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+        record(rt.session, [_entry(row, EventKind.SUBSCRIPTION_CANCEL_UNDONE, actor, {})], moment)
+        rt.session.commit()
+        return True
+
+    return _again(rt, change)
+
+
+def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
+    table = table_of(Subscription)
+    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    found = read_coming(rt.session, which, rt.today(), for_update=for_update)
+    if not found:
+        raise NotFound(subscription=subscription)
+    if found[0].row.state in (SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED):
+        raise NotStarted(subscription=subscription)
+    return found[0]
+
+
+def _owed(rt: Runtime, subscription_id: int) -> list[AnyRow]:
+    """Return open invoices of the subscription, and whether a charge for each is on its way."""
+    invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
+    on_its_way = sa.exists().where(
+        attempt.c.invoice_id == invoice.c.id,
+        attempt.c.state.in_(OPEN_ATTEMPTS - {AttemptState.PLANNED}),
+    )
+    mine = sa.exists().where(
+        line.c.invoice_id == invoice.c.id, line.c.subscription_id == subscription_id
+    )
+    return list(
+        rt.session.execute(
+            sa.select(
+                invoice.c.id,
+                invoice.c.due_minor,
+                invoice.c.currency,
+                on_its_way.label("in_flight"),
+            )
+            .where(invoice.c.state == InvoiceState.OPEN, mine)
+            .order_by(invoice.c.id)
+        )
+    )
+
+
+def _cancellation(coming: Coming, owed: list[AnyRow], moment: Moment) -> Cancellation:
+    row, slots = coming.row, coming.slots
+    ended = SubscriptionState(row.state) in ENDED
+    over = ended or bool(owed) or row.next_on <= moment.today
+    day = row.ended_on if ended else row.cancel_on or (moment.today if over else row.next_on)
+    waiting = [box for box in coming.boxes if box.state in UNSENT]
+    places = [slots.get(box.cycle_id) for box in waiting]
+    return Cancellation(
+        row.public_id,
+        day or moment.today,
+        over,
+        tuple(sorted((p.ship_from if p else None for p in places), key=lambda d: d or date.max)),
+        Money(sum(one.due_minor for one in owed), row.currency) if owed else None,
+        any(one.in_flight for one in owed),
+        row.canceled_at or moment.now,
+        not ended and row.cancel_on is None,
+    )
+
+
+def _end_now(rt: Runtime, row: AnyRow, owed: list[AnyRow], actor: Actor, moment: Moment) -> None:
+    """Credit what is owed and end the subscription, in this transaction.
+
+    A charge that is on its way stays open until the gateway has answered; its invoice is
+    void by then, so a success is surplus and goes back.
+    """
+    credit_invoices(
+        rt.session,
+        [one.id for one in owed],
+        CreditReason.CANCELLATION,
+        moment,
+        despite_open_attempts=True,
+    )
+    ending = Ending(
+        row.id,
+        row.version + 1,
+        EndReason.VOLUNTARY,
+        moment.today,
+        actor,
+        tells_customer=False,
+    )
+    end_subscriptions(rt.session, [ending], moment)
+
+
+def _entry(row: AnyRow, kind: EventKind, actor: Actor, data: dict[str, str]) -> Entry:
+    return Entry(row.id, row.public_id, kind, actor, data=data)
+
+
+def _confirm(rt: Runtime, row: AnyRow, outcome: Cancellation, moment: Moment) -> None:
+    payload = {
+        "subscription": row.public_id,
+        "ends_on": outcome.ends_on.isoformat(),
+        "received_at": moment.now.isoformat(),
+        "boxes": [day.isoformat() for day in outcome.boxes if day],
+        "dropped_minor": outcome.dropped.minor if outcome.dropped else 0,
+        "currency": row.currency,
+        "in_flight": outcome.in_flight,
+    }
+    key = f"mail:cancel_confirmed:{row.public_id}:{moment.now:%Y%m%dT%H%M%S}"
+    enqueue(
+        rt.session,
+        [Message("mail", "cancel_confirmed", key, payload, row.customer_id)],
+        moment.now,
+    )
+
+
+def _again(rt: Runtime, change: Callable[[], T]) -> T:
+    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, change)
+        except StaleSubscription:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
