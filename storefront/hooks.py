@@ -8,8 +8,7 @@ Four kinds of hook, four failure rules:
 
 ========  ==========================================  =======================================
 resolver  the first answer that is not None wins      the next plugin is asked, logged
-filter    a chain, value in, value out                that plugin is skipped, logged; price
-                                                      filters fail closed
+filter    every plugin in turn                        that plugin is skipped, logged
 observer  after the commit, from the outbox, at       isolated per plugin, retried
           least once
 provider  picked by name from a registry              answers are values; an exception is
@@ -25,7 +24,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
@@ -88,8 +87,6 @@ API = 1
 PROJECT = "storefront"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-
-Quote = TypeVar("Quote")
 
 
 # --------------------------------------------------------------------------- the plugin itself
@@ -229,16 +226,6 @@ class HookSpecs:
         Use ``event.id`` to ignore repeats. An exception asks for another try, for this plugin
         only. Unknown types must be ignored: new ones are added without a new API number.
         """
-
-    @hookspec
-    def adjust_quote(self, quote: Quote) -> Quote:
-        """Filter. Return the quote with changed or added lines (``dataclasses.replace``).
-
-        Called for the preview and again for the booking, so it must answer the same for the
-        same quote. Fails closed: an exception, or a value of another type, stops the checkout
-        instead of charging a price nobody vouched for.
-        """
-        raise NotImplementedError
 
     @hookspec
     def storefront_blueprint(self) -> Blueprint:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pluggy
 from markupsafe import Markup
 
-from storefront.domain.errors import DomainError
 from storefront.hooks import (
     API,
     PROJECT,
@@ -49,12 +48,6 @@ T = TypeVar("T")
 
 class PluginError(Exception):
     """A plugin cannot be used; the text names it and says why."""
-
-
-class PriceFilterFailed(DomainError):
-    """A plugin's price rule broke; the checkout stops instead of guessing a price."""
-
-    code = "price_filter_failed"
 
 
 class _Clock(Protocol):
@@ -151,19 +144,6 @@ class Hooks:
             except Exception:
                 log.exception("plugin %s failed in %s, asking the next", name, hook)
         return None
-
-    def adjust_quote(self, quote: T) -> T:
-        """Run the price filters. Raises ``PriceFilterFailed``, naming the plugin that broke."""
-        for name, call in self._calls("adjust_quote"):
-            try:
-                changed = call({"quote": quote})
-                if not isinstance(changed, type(quote)):
-                    raise TypeError(f"adjust_quote answered {type(changed).__name__}")
-            except Exception as error:
-                log.exception("price filter of plugin %s failed", name)
-                raise PriceFilterFailed(plugin=name) from error
-            quote = changed
-        return quote
 
     def slot(self, slot: str, ctx: Mapping[str, Any] | None = None) -> Markup:
         """Join what the plugins have for a place in a page; one that fails is left out."""

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from storefront.hooks import (
 )
 from storefront.plugins import (
     Hooks,
-    PriceFilterFailed,
     load_plugins,
     request_info,
     resolve_identity,
@@ -35,11 +34,6 @@ from storefront.testing.gateway import demo_gateway
 NOW = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
 VISIT = request_info({"REQUEST_METHOD": "GET", "PATH_INFO": "/account", "HTTP_COOKIE": "sid=7"})
 ADA = Identity(ref="7", email="ada@example.org", email_verified=True)
-
-
-@dataclass(frozen=True)
-class Priced:
-    minor: int
 
 
 class _Host:
@@ -66,20 +60,7 @@ class Knows:
         return self.answer
 
 
-class Adds:
-    def __init__(self, minor: int) -> None:
-        self.minor = minor
-
-    @hookimpl
-    def adjust_quote(self, quote: Priced) -> Priced:
-        return replace(quote, minor=quote.minor + self.minor)
-
-
 class Breaks:
-    @hookimpl
-    def adjust_quote(self, quote: Priced) -> Priced:
-        raise RuntimeError("no price today")
-
     @hookimpl
     def slot(self, name: str) -> str:
         raise RuntimeError("no markup today")
@@ -129,26 +110,6 @@ def test_a_visit_is_described_by_plain_values() -> None:
 # ------------------------------------------------------------------------ filters and observers
 
 
-def test_price_filters_are_a_chain() -> None:
-    assert _Host(Adds(150), Adds(50)).hooks.adjust_quote(Priced(2000)) == Priced(2200)
-
-
-def test_a_broken_price_filter_stops_the_checkout_and_is_named() -> None:
-    with pytest.raises(PriceFilterFailed) as caught:
-        _Host(Adds(150), Breaks()).hooks.adjust_quote(Priced(2000))
-    assert caught.value.params == {"plugin": "p0"}
-
-
-def test_a_price_filter_that_forgets_to_answer_stops_the_checkout() -> None:
-    class Forgets:
-        @hookimpl
-        def adjust_quote(self, quote: Priced) -> None:
-            return None
-
-    with pytest.raises(PriceFilterFailed):
-        _Host(Forgets()).hooks.adjust_quote(Priced(2000))
-
-
 def test_slots_of_all_plugins_are_joined_without_the_broken_one() -> None:
     class Speaks:
         @hookimpl
@@ -182,11 +143,16 @@ def test_an_observer_that_fails_does_not_keep_the_others_from_hearing() -> None:
 
 
 def test_registering_twice_is_once() -> None:
-    hooks, plugin = Hooks(), Adds(150)
-    assert hooks.register(plugin, name="adds")
-    assert hooks.register(plugin, name="adds")
-    assert hooks.register(Adds(150), name="adds")
-    assert hooks.adjust_quote(Priced(0)) == Priced(150)
+    class Greets:
+        @hookimpl
+        def slot(self) -> str:
+            return "<p>Hello</p>"
+
+    hooks, plugin = Hooks(), Greets()
+    assert hooks.register(plugin, name="greets")
+    assert hooks.register(plugin, name="greets")
+    assert hooks.register(Greets(), name="greets")
+    assert hooks.slot("page.top") == "<p>Hello</p>"
 
 
 class Misspelt(StorefrontPlugin):
