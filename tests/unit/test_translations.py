@@ -1,0 +1,82 @@
+"""German and French say the same as English: same values in the sentence, fixed words for states."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from storefront.templating import LANGUAGES
+
+FOLDER = Path(__file__).parents[2] / "storefront" / "translations"
+CODES = [code for code, _name in LANGUAGES if code != "en"]
+
+
+def catalogue(code):
+    with (FOLDER / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return read_po(file, locale=code)
+
+
+def values_of(text):
+    return sorted(re.findall(r"%\((\w+)\)[sd]", text))
+
+
+def pairs(code):
+    """(English, translated) of every sentence that is translated, plural forms one by one."""
+    for message in catalogue(code):
+        if not message.id:
+            continue
+        if isinstance(message.id, tuple):
+            for form in message.string:
+                yield message.id[1], form
+        else:
+            yield message.id, message.string
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_translation_names_the_same_values(code):
+    wrong = [
+        (english, other)
+        for english, other in pairs(code)
+        if other and not set(values_of(other)) <= set(values_of(english))
+    ]
+    lost = [
+        (english, other)
+        for english, other in pairs(code)
+        if other and set(values_of(english)) - set(values_of(other)) - {"num"}
+    ]
+    assert (wrong, lost) == ([], [])
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_translation_keeps_percent_signs_that_are_not_values(code):
+    for english, other in pairs(code):
+        if "%(" in english and other:
+            assert re.sub(r"%\(\w+\)[sd]|%%", "", other).count("%") == 0, other
+
+
+@pytest.mark.parametrize(
+    ("english", "german", "french"),
+    [
+        ("Past due", "Zahlung offen", "Paiement en retard"),
+        ("Paused", "Pausiert", "En pause"),
+        ("Needs your confirmation", "Bestätigung nötig", "Confirmation requise"),
+        ("Being packed", "Wird gepackt", "En préparation"),
+        ("Delivered", "Zugestellt", "Livrée"),
+        ("Checking", "Wird geprüft", "Vérification"),
+        ("Cancel a contract here", "Verträge hier kündigen", "Résilier votre contrat"),
+        ("Withdraw from contract here", "Vertrag widerrufen", "Se rétracter ici"),
+        ("Undo", "Rückgängig", "Annuler cette action"),
+    ],
+)
+def test_states_and_legal_links_have_their_fixed_words(english, german, french):
+    assert catalogue("de")[english].string == german
+    assert catalogue("fr")[english].string == french
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("de", ("im Monat", "alle %(num)s Monate")), ("fr", ("par mois", "tous les %(num)s mois"))],
+)
+def test_intervals_have_singular_and_plural(code, words):
+    assert catalogue(code)["a month"].string == words
