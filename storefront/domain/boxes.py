@@ -126,14 +126,31 @@ def assign_cycles(
     Raises ``ValueError`` for several boxes on rolling cycles without ``shipping``.
     Source: docs/decisions/0018-boxes-join-cycles-by-order.md.
     """
-    ordered = [cycle for cycle in in_order(cycles) if cycle.lock_on >= not_before_lock]
-    places: Iterable[CycleSlot] = ordered
+    return _assign(
+        in_order(cycles),
+        taken | skipped,
+        count,
+        not_before_lock,
+        start or not_before_lock,
+        shipping,
+    )
+
+
+def _assign(
+    ordered: Sequence[CycleSlot],
+    blocked: AbstractSet[int],
+    count: int,
+    not_before_lock: date,
+    start: date,
+    shipping: Interval | None,
+) -> list[CycleSlot | None]:
+    """Do the work of ``assign_cycles`` on cycles that are in order already."""
+    places: Iterable[CycleSlot] = (slot for slot in ordered if slot.lock_on >= not_before_lock)
     if ordered and ordered[0].charge_on is None:
         if shipping is not None:
-            places = _places(ordered, start or not_before_lock, shipping)
+            places = _places(list(places), start, shipping)
         elif count > 1:
             raise ValueError("several boxes on rolling cycles need the shipping interval")
-    blocked = taken | skipped
     free = (place for place in places if place.id not in blocked)
     found: list[CycleSlot | None] = list(islice(free, count))
     return found + [None] * (count - len(found))
@@ -169,18 +186,11 @@ def feed_period(
     They begin with the cycle the period feeds; paid after its lock, with the next one.
     """
     ordered = in_order(cycles)
-    slot = slot_for(ordered, start)
+    slot = next((cycle for cycle in ordered if cycle.feed_on >= start), None)
     if slot is None:
         return [None] * count
-    return assign_cycles(
-        ordered,
-        taken,
-        skipped,
-        count,
-        max(paid_on, slot.lock_on),
-        start=start,
-        shipping=shipping,
-    )
+    earliest = max(paid_on, slot.lock_on)
+    return _assign(ordered, taken | skipped, count, earliest, start, shipping)
 
 
 def next_period_kind(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 from itertools import count as naturals
+from operator import attrgetter
 
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
@@ -116,9 +117,12 @@ def plan_cycles(
     return cycles
 
 
+_LEAVING = attrgetter("ship_from", "lock_on", "id")
+
+
 def in_order(cycles: Iterable[CycleSlot]) -> list[CycleSlot]:
     """Return ``cycles`` in the order in which their boxes leave."""
-    return sorted(cycles, key=lambda cycle: (cycle.ship_from, cycle.lock_on, cycle.id))
+    return sorted(cycles, key=_LEAVING)
 
 
 def first_cycle(cycles: Iterable[CycleSlot], today: date) -> CycleSlot | None:

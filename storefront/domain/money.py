@@ -130,7 +130,7 @@ def split_minor(total: int, weights: Sequence[int]) -> list[int]:
     """Do the work of ``allocate`` on bare minor units; same rules and errors."""
     if total < 0:
         return [-part for part in split_minor(-total, weights)]
-    if any(weight < 0 for weight in weights):
+    if weights and min(weights) < 0:
         raise ValueError(f"negative weight in {list(weights)}")
     whole = sum(weights)
     if total == 0:
@@ -139,9 +139,10 @@ def split_minor(total: int, weights: Sequence[int]) -> list[int]:
         raise ValueError("no weight above zero to split by")
     parts = [total * weight // whole for weight in weights]
     left = total - sum(parts)
-    by_remainder = sorted(
-        range(len(weights)), key=lambda i: total * weights[i] % whole, reverse=True
-    )
-    for i in by_remainder[:left]:
-        parts[i] += 1
+    if left:
+        by_remainder = sorted(
+            range(len(weights)), key=lambda i: total * weights[i] % whole, reverse=True
+        )
+        for i in by_remainder[:left]:
+            parts[i] += 1
     return parts

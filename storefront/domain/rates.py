@@ -1,10 +1,10 @@
 """Value added tax rates of the EU, Great Britain and Switzerland, each with its first day.
 
-Source: European Commission, Taxes in Europe Database, standard and reduced rates as of
-2026-09-29; Great Britain (HMRC) and Switzerland (ESTV) from their published rates of the
-same day. Which of a state's reduced rates covers ordinary food is our own reading of its
-law: see docs/decisions/0015-tax-rates-as-dated-data.md. A shop has its adviser confirm
-the class of each product.
+Source of the EU states' rates: European Commission, Taxes in Europe Database, as of
+2026-09-29. Which of a state's reduced rates covers ordinary food, the days of past changes,
+Great Britain and Switzerland were entered by hand from the states' own laws; see
+docs/decisions/0015-tax-rates-as-dated-data.md. A shop has its adviser confirm the class of
+each product.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ TaxClass = Literal["standard", "reduced", "zero"]
 
 #: The table answers for no day before this one.
 FIRST_DAY = date(2025, 1, 1)
-#: The day on which the figures were compared with their sources.
+#: The day of the database the EU states' present rates were taken from.
 CHECKED_ON = date(2026, 9, 29)
 
 
