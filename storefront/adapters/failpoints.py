@@ -30,8 +30,13 @@ KNOWN = {
     "refund.after_sent": "the refund is sent on disk, the gateway knows nothing",
     "refund.after_answer": "the refund is answered, not recorded",
     "outbox.after_send": "the message is handed over, not noted",
+    "close.before_commit": "a slice of boxes is decided, not committed",
+    "close.after_slice": "a slice of boxes is locked or held, others are not decided",
+    "export.after_claim": "some boxes are in the batch, others not yet",
     "export.before_publish": "boxes are batched, no file is there",
     "export.after_publish": "the file is there, the batch is not closed",
+    "export.after_close": "the batch is closed, its boxes do not say so yet",
+    "ship.after_slice": "some boxes of a batch are shipped, others not yet",
     "settle.after_lookup": "the look-up of an unknown charge is answered, not recorded",
 }
 

@@ -1,0 +1,87 @@
+"""Which recipe a box is packed by, what it then holds, and what keeps a box from leaving."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Problem(StrEnum):
+    """Why a box did not get through the lock."""
+
+    HELD = "held"
+    NO_ADDRESS = "no_address"
+    NO_RECIPE = "no_recipe"
+    SHORT_STOCK = "short_stock"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFacts:
+    """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces)."""
+
+    id: int
+    is_standing: bool
+    option_key: str
+    items: tuple[tuple[int, int], ...]
+
+
+def option_keys(options: Mapping[str, Any]) -> list[str]:
+    """Return the option keys a box answers to, in a fixed order.
+
+    >>> option_keys({"taste": "mild", "size": "large"})
+    ['size=large', 'taste=mild']
+    """
+    return sorted(f"{group}={choice}" for group, choice in options.items())
+
+
+def choose_recipe(recipes: Iterable[RecipeFacts], options: Mapping[str, Any]) -> RecipeFacts | None:
+    """Return the most specific of a plan's ``recipes`` that has items, or None.
+
+    A recipe of the cycle comes before the standing one, and within each the recipe of an
+    option before the one for every box; of several options the first by name.
+    Source: docs/decisions/0032-which-recipe.md.
+    """
+    keys = option_keys(options)
+    ranked = {(one.is_standing, one.option_key): one for one in recipes if one.items}
+    for is_standing in (False, True):
+        for key in (*keys, ""):
+            found = ranked.get((is_standing, key))
+            if found is not None:
+                return found
+    return None
+
+
+def contents_of(recipe: RecipeFacts, quantity: int) -> list[tuple[int, int]]:
+    """Return (variant, pieces) of a box sold ``quantity`` times, in the recipe's order."""
+    return [(variant, pieces * quantity) for variant, pieces in recipe.items]
+
+
+def is_deliverable(address: Mapping[str, Any] | None, countries: Sequence[str]) -> bool:
+    """Return whether a parcel can be addressed: all of it there, in a country delivered to."""
+    if address is None:
+        return False
+    complete = all(str(address.get(part) or "").strip() for part in ("name", "street", "city"))
+    return complete and (not countries or address.get("country") in countries)
+
+
+class StockBook:
+    """What is left while boxes are decided one after the other, first paid first served.
+
+    ``on_hand`` holds the counted variants that may not be oversold; others never run out.
+    """
+
+    def __init__(self, on_hand: Mapping[int, int]) -> None:
+        self._left = dict(on_hand)
+
+    def take(self, contents: Sequence[tuple[int, int]]) -> bool:
+        """Take all of ``contents``, or nothing and return False."""
+        wanted: Counter[int] = Counter()
+        for variant, pieces in contents:
+            wanted[variant] += pieces
+        if any(self._left.get(variant, pieces) < pieces for variant, pieces in wanted.items()):
+            return False
+        for variant, pieces in wanted.items():
+            if variant in self._left:
+                self._left[variant] -= pieces
+        return True

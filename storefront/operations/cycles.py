@@ -1,0 +1,219 @@
+"""Generate cycles, open them, and seat the boxes that waited for one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
+from storefront.domain.cycles import CycleDates, CycleRhythm
+from storefront.domain.periods import Interval, add_interval
+from storefront.models import Box, BoxCycle, CycleGroup, Plan, SubscriptionPeriod
+from storefront.models.base import public_ids, table_of
+from storefront.operations.boxes import CycleUse, cycle_use, slots_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+
+#: Cycles that the lock has not reached.
+UNLOCKED = (CycleState.PLANNED, CycleState.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of plans and its rhythm."""
+
+    id: int
+    rhythm: CycleRhythm
+
+
+def groups(session: AnySession) -> list[Group]:
+    """Return every group of plans with the rhythm its cycles are made from."""
+    table = table_of(CycleGroup)
+    rows = session.execute(sa.select(table).order_by(table.c.id))
+    return [Group(row.id, _rhythm(row)) for row in rows]
+
+
+def _rhythm(row: AnyRow) -> CycleRhythm:
+    return CycleRhythm(
+        interval=Interval(cast(Any, row.unit), row._mapping["count"]),
+        charge_day=row.charge_day,
+        anchor=row.anchor_on,
+        cutoff_days_before_charge=row.cutoff_days,
+        lock_days_after_charge=row.lock_days,
+        ship_days_after_charge=row.ship_days,
+        ship_window_days=row.ship_window_days,
+    )
+
+
+def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDates]) -> int:
+    """Insert those ``cycles`` that the group does not have yet; returns how many they are."""
+    if not cycles:
+        return 0
+    table = table_of(BoxCycle)
+    known = set(session.scalars(sa.select(table.c.key).where(table.c.group_id == group_id)))
+    fresh = [cycle for cycle in cycles if cycle.key not in known]
+    rows = [
+        {
+            "public_id": public,
+            "group_id": group_id,
+            "key": cycle.key,
+            "charge_on": cycle.charge_on,
+            "cutoff_on": cycle.cutoff_on,
+            "lock_on": cycle.lock_on,
+            "ship_from": cycle.ship_from,
+            "ship_to": cycle.ship_to,
+            "state": CycleState.PLANNED,
+        }
+        for public, cycle in zip(public_ids("cyc", len(fresh)), fresh, strict=True)
+    ]
+    if rows:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        insert: Any = dialect.insert(table)
+        # Another worker may insert the same ones in this moment.
+        session.execute(insert.on_conflict_do_nothing(index_elements=["group_id", "key"]), rows)
+    return len(rows)
+
+
+def open_cycles(session: AnySession, today: date) -> int:
+    """Open, in every group, the next cycle whose cut-off has not passed and those before it."""
+    table = table_of(BoxCycle)
+    coming = table.alias("coming")
+    next_cutoff = (
+        sa.select(sa.func.min(coming.c.cutoff_on))
+        .where(coming.c.group_id == table.c.group_id, coming.c.cutoff_on >= today)
+        .scalar_subquery()
+    )
+    done: Any = session.execute(
+        sa.update(table)
+        .where(table.c.state == CycleState.PLANNED, table.c.cutoff_on <= next_cutoff)
+        .values(state=CycleState.OPEN)
+        .execution_options(synchronize_session=False)
+    )
+    return int(done.rowcount)
+
+
+def waiting_boxes(session: AnySession, after_id: int, limit: int) -> list[AnyRow]:
+    """Return up to ``limit`` boxes without a cycle behind ``after_id``, in the order paid."""
+    box, period, plan = table_of(Box), table_of(SubscriptionPeriod), table_of(Plan)
+    return list(
+        session.execute(
+            sa.select(
+                box.c.id,
+                box.c.subscription_id,
+                box.c.ordinal,
+                period.c.start_on,
+                plan.c.cycle_group_id,
+                plan.c.shipping_unit,
+                plan.c.shipping_count,
+            )
+            .join(period, period.c.id == box.c.period_id)
+            .join(plan, plan.c.id == box.c.plan_id)
+            .where(
+                box.c.cycle_id.is_(None),
+                box.c.id > after_id,
+                box.c.kind == BoxKind.REGULAR,
+                box.c.state.in_((BoxState.PLANNED, BoxState.HELD)),
+                plan.c.cycle_group_id.is_not(None),
+            )
+            .order_by(box.c.id)
+            .limit(limit)
+            .with_for_update(of=box)
+        )
+    )
+
+
+def seat_boxes(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> int:
+    """Give the boxes of ``waiting_boxes`` their cycles; returns how many found one.
+
+    By order: a box joins behind the cycles that its subscription's boxes already have.
+    Source: docs/decisions/0018-boxes-join-cycles-by-order.md.
+    """
+    if not rows:
+        return 0
+    slots = slots_of(session, {row.cycle_group_id for row in rows}, moment.today)
+    use = cycle_use(session, list({row.subscription_id for row in rows}))
+    last: dict[int, date] = defaultdict(lambda: moment.today)
+    seats = []
+    for row in rows:
+        own = slots.get(row.cycle_group_id, [])
+        seat = _seat(row, own, use, last)
+        if seat is not None:
+            use.taken[row.subscription_id].add(seat.id)
+            seats.append({"key": row.id, "new_cycle": seat.id})
+    table = table_of(Box)
+    if seats:
+        session.connection().execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("key"), table.c.cycle_id.is_(None))
+            .values(cycle_id=sa.bindparam("new_cycle")),
+            seats,
+        )
+    return len(seats)
+
+
+def _seat(
+    row: AnyRow, slots: Sequence[CycleSlot], use: CycleUse, last: dict[int, date]
+) -> CycleSlot | None:
+    taken = use.taken[row.subscription_id]
+    behind = [slot.lock_on + timedelta(days=1) for slot in slots if slot.id in taken]
+    shipping = Interval(cast(Any, row.shipping_unit), row.shipping_count)
+    place = add_interval(row.start_on, shipping, row.ordinal - 1)
+    earliest = max([last[row.subscription_id], *behind])
+    found = assign_cycles(
+        slots,
+        taken,
+        use.skipped[row.subscription_id],
+        1,
+        earliest,
+        start=place,
+        shipping=shipping,
+    )[0]
+    if found is None:
+        # The boxes behind this one wait too, so that they keep their order.
+        last[row.subscription_id] = date.max
+    return found
+
+
+def due_cycles(session: AnySession, today: date) -> list[AnyRow]:
+    """Return the cycles whose lock day is over and that are not locked, the oldest first."""
+    table = table_of(BoxCycle)
+    return list(
+        session.execute(
+            sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
+            .where(table.c.state.in_(UNLOCKED), table.c.lock_on < today)
+            .order_by(table.c.lock_on, table.c.id)
+        )
+    )
+
+
+def mark_locked(session: AnySession, cycle_id: int, moment: Moment) -> bool:
+    """Lock the cycle if all its boxes are decided; says whether it is locked now."""
+    table, box = table_of(BoxCycle), table_of(Box)
+    undecided = sa.exists().where(box.c.cycle_id == cycle_id, box.c.state == BoxState.PLANNED)
+    done: Any = session.execute(
+        sa.update(table)
+        .where(table.c.id == cycle_id, table.c.state.in_(UNLOCKED), ~undecided)
+        .values(state=CycleState.LOCKED, locked_at=moment.now)
+    )
+    return bool(done.rowcount)
+
+
+def mark_shipped(session: AnySession, cycle_id: int) -> bool:
+    """Note that the last box of a locked cycle has left, if it has."""
+    table, box = table_of(BoxCycle), table_of(Box)
+    here = sa.exists().where(
+        box.c.cycle_id == cycle_id,
+        box.c.state.in_((BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED)),
+    )
+    done: Any = session.execute(
+        sa.update(table)
+        .where(table.c.id == cycle_id, table.c.state == CycleState.LOCKED, ~here)
+        .values(state=CycleState.SHIPPED)
+    )
+    return bool(done.rowcount)

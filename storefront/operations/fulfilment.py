@@ -1,0 +1,353 @@
+"""Batches and parcels: claim boxes for a batch, read what goes into its file, note what left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.exports import FORMAT, box_row, file_name
+from storefront.domain.ledger import DEFERRED_REVENUE, REVENUE, JournalKind
+from storefront.models import (
+    Box,
+    BoxCycle,
+    CycleGroup,
+    FulfilmentBatch,
+    Plan,
+    Shipment,
+    Subscription,
+)
+from storefront.models.base import public_id, public_ids, table_of
+from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.stock import ship as ship_stock
+from storefront.operations.timeline import Entry, record
+
+#: A batch whose file is not published has no hash yet.
+UNPUBLISHED = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """A batch as its file needs it."""
+
+    id: int
+    public_id: str
+    cycle_id: int
+    cycle_key: str
+    number: int
+    row_count: int
+    sha256: str
+    file_name: str
+
+
+def batch_facts(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[BatchFacts]:
+    """Return the batches that meet ``conditions`` (on ``fulfilment_batch``), oldest first."""
+    batch, cycle = table_of(FulfilmentBatch), table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(
+            batch.c.id,
+            batch.c.public_id,
+            batch.c.cycle_id,
+            cycle.c.key.label("cycle_key"),
+            batch.c.number,
+            batch.c.row_count,
+            batch.c.sha256,
+            batch.c.file_name,
+        )
+        .join(cycle, cycle.c.id == batch.c.cycle_id)
+        .where(*conditions)
+        .order_by(batch.c.id)
+    )
+    return [BatchFacts(**row._mapping) for row in rows]
+
+
+def unbatched(session: AnySession, cycle_id: int) -> int:
+    """Return how many locked boxes of the cycle are in no batch."""
+    return session.execute(sa.select(sa.func.count()).where(*_claimable(cycle_id))).scalar_one()
+
+
+def open_batch(session: AnySession, cycle_id: int, moment: Moment, actor: str) -> BatchFacts | None:
+    """Return the cycle's unpublished batch, a new one if there is none, None without boxes.
+
+    Two workers at once: one of them gets ``IntegrityError`` for the number and starts again.
+    """
+    batch = table_of(FulfilmentBatch)
+    mine = (batch.c.cycle_id == cycle_id, batch.c.sha256 == UNPUBLISHED)
+    found = batch_facts(session, *mine)
+    count = unbatched(session, cycle_id)
+    if found or not count:
+        return found[0] if found else None
+    cycle, group = table_of(BoxCycle), table_of(CycleGroup)
+    names = session.execute(
+        sa.select(cycle.c.key, group.c.code)
+        .join(group, group.c.id == cycle.c.group_id)
+        .where(cycle.c.id == cycle_id)
+    ).one()
+    last = session.scalar(
+        sa.select(sa.func.max(batch.c.number)).where(batch.c.cycle_id == cycle_id)
+    )
+    number = (last or 0) + 1
+    session.execute(
+        sa.insert(batch).values(
+            public_id=public_id("bat"),
+            cycle_id=cycle_id,
+            number=number,
+            format=FORMAT,
+            row_count=count,
+            sha256=UNPUBLISHED,
+            file_name=file_name(names.code, names.key, number),
+            created_at=moment.now,
+            actor=actor,
+        )
+    )
+    return batch_facts(session, *mine)[0]
+
+
+def claim(session: AnySession, batch: BatchFacts, limit: int) -> int:
+    """Put up to ``limit`` locked boxes of no batch into ``batch``; returns how many.
+
+    Takes none once the batch is published. A box that another batch got meanwhile is left out.
+    """
+    if not _hold_open(session, batch):
+        return 0
+    box = table_of(Box)
+    wanted = list(
+        session.scalars(
+            sa.select(box.c.id)
+            .where(*_claimable(batch.cycle_id))
+            .order_by(box.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    if not wanted:
+        return 0
+    done: Any = session.execute(
+        sa.update(box)
+        .where(box.c.id.in_(wanted), *_claimable(batch.cycle_id))
+        .values(batch_id=batch.id)
+    )
+    if done.rowcount != len(wanted):
+        raise RuntimeError(f"claimed {done.rowcount} of {len(wanted)} boxes for {batch.public_id}")
+    return len(wanted)
+
+
+def publish_hash(session: AnySession, batch: BatchFacts, rows: int, sha256: str) -> bool:
+    """Close ``batch`` over its file; False when boxes joined since, so it must be made again.
+
+    Raises ``RuntimeError`` if somebody closed it over another file.
+    """
+    if not _hold_open(session, batch):
+        closed = batch_facts(session, table_of(FulfilmentBatch).c.id == batch.id)[0]
+        if closed.sha256 != sha256:
+            raise RuntimeError(f"{batch.public_id} was published with other contents")
+        return True
+    box, table = table_of(Box), table_of(FulfilmentBatch)
+    inside = session.scalar(sa.select(sa.func.count()).where(box.c.batch_id == batch.id))
+    if inside != rows:
+        return False
+    session.execute(
+        sa.update(table).where(table.c.id == batch.id).values(sha256=sha256, row_count=rows)
+    )
+    return True
+
+
+def mark_exported(session: AnySession, batch_id: int, limit: int) -> int:
+    """Note on up to ``limit`` boxes of a published batch that they are exported."""
+    box = table_of(Box)
+    wanted = list(
+        session.scalars(
+            sa.select(box.c.id)
+            .where(box.c.batch_id == batch_id, box.c.state == BoxState.LOCKED)
+            .order_by(box.c.id)
+            .limit(limit)
+        )
+    )
+    if wanted:
+        session.execute(
+            sa.update(box)
+            .where(box.c.id.in_(wanted), box.c.state == BoxState.LOCKED)
+            .values(state=BoxState.EXPORTED)
+        )
+    return len(wanted)
+
+
+def export_rows(
+    session: AnySession, batch: BatchFacts, after_id: int, limit: int
+) -> tuple[list[list[str]], int]:
+    """Return up to ``limit`` rows of the file behind the box ``after_id``, and the last box."""
+    box = table_of(Box)
+    found = session.execute(
+        sa.select(
+            box.c.id, box.c.public_id, box.c.kind, box.c.quantity, box.c.ship_to, box.c.packing
+        )
+        .where(box.c.batch_id == batch.id, box.c.id > after_id)
+        .order_by(box.c.id)
+        .limit(limit)
+    ).all()
+    rows = [
+        box_row(
+            batch=batch.public_id,
+            box=one.public_id,
+            cycle=batch.cycle_key,
+            kind=one.kind.value,
+            quantity=one.quantity,
+            ship_to=one.ship_to,
+            packing=one.packing,
+        )
+        for one in found
+    ]
+    return rows, found[-1].id if found else after_id
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """How a batch leaves: with which carrier, and the tracking numbers known by box."""
+
+    carrier: str
+    tracking: Mapping[str, str]
+    actor: Actor
+    actor_ref: str
+
+
+def boxes_to_ship(session: AnySession, batch_id: int, limit: int) -> list[AnyRow]:
+    """Return up to ``limit`` exported boxes of the batch that have not left, locked for us."""
+    box, subscription, plan = table_of(Box), table_of(Subscription), table_of(Plan)
+    return list(
+        session.execute(
+            sa.select(
+                box.c.id,
+                box.c.public_id,
+                box.c.subscription_id,
+                box.c.period_id,
+                box.c.cycle_id,
+                box.c.net_minor,
+                box.c.currency,
+                subscription.c.public_id.label("subscription"),
+                subscription.c.customer_id,
+                subscription.c.payer_id,
+                plan.c.name.label("plan"),
+            )
+            .join(subscription, subscription.c.id == box.c.subscription_id)
+            .join(plan, plan.c.id == box.c.plan_id)
+            .where(box.c.batch_id == batch_id, box.c.state == BoxState.EXPORTED)
+            .order_by(box.c.id)
+            .limit(limit)
+            .with_for_update(of=box, skip_locked=True)
+        )
+    )
+
+
+def ship_boxes(
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, parcel: Parcel, moment: Moment
+) -> None:
+    """Let the boxes of ``boxes_to_ship`` leave: parcel, stock, revenue, mail and timeline.
+
+    A box is worth its revenue when it leaves: its net share moves from deferred revenue.
+    """
+    if not rows:
+        return
+    keys = reserve(session, Shipment, len(rows))
+    session.execute(
+        sa.insert(table_of(Shipment)),
+        [
+            {
+                "id": key,
+                "public_id": public,
+                "carrier": parcel.carrier,
+                "tracking_number": parcel.tracking.get(row.public_id, ""),
+                "shipped_at": moment.now,
+            }
+            for key, public, row in zip(keys, public_ids("shp", len(rows)), rows, strict=True)
+        ],
+    )
+    box = table_of(Box)
+    done = session.connection().execute(
+        sa.update(box)
+        .where(box.c.id == sa.bindparam("key"), box.c.state == BoxState.EXPORTED)
+        .values(state=BoxState.SHIPPED, shipment_id=sa.bindparam("new_shipment")),
+        [{"key": row.id, "new_shipment": key} for key, row in zip(keys, rows, strict=True)],
+    )
+    if done.rowcount != len(rows):
+        raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were shipped")
+    ship_stock(session, [row.id for row in rows], moment.now, parcel.actor_ref or "worker")
+    book(session, [_earned(row) for row in rows], moment.now)
+    _announce(session, rows, cycle_key, parcel, moment)
+
+
+def _earned(row: AnyRow) -> Journal:
+    transfer = Transfer(
+        DEFERRED_REVENUE,
+        REVENUE,
+        row.net_minor,
+        row.currency,
+        row.payer_id or row.customer_id,
+        None,
+        row.period_id,
+        row.id,
+    )
+    return Journal(JournalKind.BOX_EARNED, row.public_id, (transfer,))
+
+
+def _announce(
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, parcel: Parcel, moment: Moment
+) -> None:
+    data = {
+        row.id: {
+            "box": row.public_id,
+            "plan": row.plan,
+            "cycle": cycle_key,
+            "carrier": parcel.carrier,
+            "tracking_number": parcel.tracking.get(row.public_id, ""),
+        }
+        for row in rows
+    }
+    messages = [
+        Message(
+            "mail",
+            "box_shipped",
+            f"mail:box_shipped:{row.public_id}",
+            {"subscription": row.subscription, **data[row.id]},
+            row.customer_id,
+        )
+        for row in rows
+        if row.customer_id is not None
+    ]
+    enqueue(session, messages, moment.now)
+    entries = [
+        Entry(
+            row.subscription_id,
+            row.subscription,
+            EventKind.BOX_SHIPPED,
+            parcel.actor,
+            parcel.actor_ref,
+            data[row.id],
+            ref=row.public_id,
+        )
+        for row in rows
+    ]
+    record(session, entries, moment)
+
+
+def _claimable(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    box = table_of(Box)
+    return (box.c.cycle_id == cycle_id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
+
+
+def _hold_open(session: AnySession, batch: BatchFacts) -> bool:
+    """Lock the batch's row and return whether it is still unpublished."""
+    table = table_of(FulfilmentBatch)
+    return bool(
+        session.scalar(
+            sa.select(table.c.id)
+            .where(table.c.id == batch.id, table.c.sha256 == UNPUBLISHED)
+            .with_for_update()
+        )
+    )

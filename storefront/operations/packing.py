@@ -1,0 +1,314 @@
+"""Decide boxes at the lock: freeze address and contents, take the stock, or hold them back.
+
+``boxes_to_decide`` reads and locks up to a slice of boxes, ``decide_boxes`` writes them; both in
+one transaction of the caller, so a crash decides a slice as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.packing import (
+    Problem,
+    RecipeFacts,
+    StockBook,
+    choose_recipe,
+    contents_of,
+    is_deliverable,
+)
+from storefront.models import (
+    Address,
+    Box,
+    BoxItem,
+    Customer,
+    Plan,
+    Recipe,
+    RecipeItem,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.moment import Moment
+from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
+
+ADDRESS_PARTS = (
+    "name",
+    "company",
+    "street",
+    "extra",
+    "postcode",
+    "city",
+    "region",
+    "country",
+    "phone",
+)
+
+
+@dataclass(slots=True)
+class Decided:
+    """How many boxes were locked, and how many were held back for which problem."""
+
+    locked: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        return self.locked + self.held.total()
+
+    def add(self, other: Decided) -> None:
+        """Count ``other`` in."""
+        self.locked += other.locked
+        self.held.update(other.held)
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What deciding a slice needs to know, read with one statement per table."""
+
+    addresses: dict[int, dict[str, Any]]
+    recipes: dict[int, list[RecipeFacts]]
+    stock: dict[int, VariantStock]
+    countries: Sequence[str]
+
+
+def boxes_to_decide(
+    session: AnySession,
+    cycle_id: int,
+    state: BoxState,
+    limit: int,
+    *,
+    ids: Sequence[int] | None = None,
+) -> list[AnyRow]:
+    """Return up to ``limit`` boxes of the cycle in ``state``, first paid first, locked for us.
+
+    Rows that another worker is deciding are passed over. ``ids`` narrows to these boxes.
+    """
+    box, subscription = table_of(Box), table_of(Subscription)
+    plan, customer = table_of(Plan), table_of(Customer)
+    statement = (
+        sa.select(
+            box.c.id,
+            box.c.plan_id,
+            box.c.options,
+            box.c.quantity,
+            box.c.state,
+            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
+            subscription.c.held_at,
+            plan.c.name.label("plan"),
+            customer.c.email,
+        )
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        .where(box.c.cycle_id == cycle_id, box.c.state == state)
+        .order_by(box.c.id)
+        .limit(limit)
+        .with_for_update(of=box, skip_locked=True)
+    )
+    if ids is not None:
+        statement = statement.where(box.c.id.in_(ids))
+    return list(session.execute(statement))
+
+
+def decide_boxes(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    cycle_id: int,
+    countries: Sequence[str],
+    moment: Moment,
+) -> Decided:
+    """Lock the boxes of ``boxes_to_decide``, or hold them back with their problem.
+
+    Contents are the recipe times the box's quantity; the stock of a box is taken whole or not
+    at all. A box that was held before is decided anew.
+    """
+    facts = _facts(session, rows, cycle_id, countries)
+    book = StockBook(
+        {
+            one.id: one.on_hand
+            for one in facts.stock.values()
+            if one.is_counted and not one.may_oversell
+        }
+    )
+    done = Decided()
+    locked: list[tuple[AnyRow, list[tuple[int, int]]]] = []
+    held: list[tuple[AnyRow, Problem]] = []
+    for row in rows:
+        contents = _contents(row, facts)
+        problem = _problem(row, facts, contents, book)
+        if problem is None:
+            locked.append((row, contents))
+            done.locked += 1
+        else:
+            held.append((row, problem))
+            done.held[problem] += 1
+    _write_locked(session, locked, facts, moment)
+    _write_held(session, held)
+    return done
+
+
+def recipes_of(
+    session: AnySession, plan_ids: Iterable[int], cycle_id: int | None
+) -> dict[int, list[RecipeFacts]]:
+    """Return the recipes of the plans that are standing or of the cycle, with their items."""
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    rows = session.execute(
+        sa.select(
+            recipe.c.id,
+            recipe.c.plan_id,
+            recipe.c.cycle_id,
+            recipe.c.option_key,
+            item.c.variant_id,
+            item.c.quantity,
+        )
+        .join(item, item.c.recipe_id == recipe.c.id)
+        .where(
+            recipe.c.plan_id.in_(set(plan_ids)),
+            sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id == cycle_id),
+        )
+        .order_by(recipe.c.id, item.c.position, item.c.id)
+    )
+    found: dict[int, dict[int, RecipeFacts]] = defaultdict(dict)
+    for row in rows:
+        before = found[row.plan_id].get(row.id)
+        items = (*(before.items if before else ()), (row.variant_id, row.quantity))
+        found[row.plan_id][row.id] = RecipeFacts(
+            row.id, row.cycle_id is None, row.option_key, items
+        )
+    return {plan: list(recipes.values()) for plan, recipes in found.items()}
+
+
+def _facts(
+    session: AnySession, rows: Sequence[AnyRow], cycle_id: int, countries: Sequence[str]
+) -> _Facts:
+    address = table_of(Address)
+    wanted = {row.address_id for row in rows if row.address_id is not None}
+    addresses = {
+        one.id: {part: getattr(one, part) for part in ADDRESS_PARTS}
+        for one in session.execute(sa.select(address).where(address.c.id.in_(wanted)))
+    }
+    recipes = recipes_of(session, {row.plan_id for row in rows}, cycle_id)
+    variants = {
+        variant for each in recipes.values() for one in each for variant, _pieces in one.items
+    }
+    return _Facts(addresses, recipes, stock_of(session, variants), countries)
+
+
+def _contents(row: AnyRow, facts: _Facts) -> list[tuple[int, int]]:
+    recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
+    return contents_of(recipe, row.quantity) if recipe else []
+
+
+def _problem(
+    row: AnyRow, facts: _Facts, contents: Sequence[tuple[int, int]], book: StockBook
+) -> Problem | None:
+    if row.held_at is not None:
+        return Problem.HELD
+    if not is_deliverable(facts.addresses.get(row.address_id), facts.countries):
+        return Problem.NO_ADDRESS
+    if not contents:
+        return Problem.NO_RECIPE
+    return None if book.take(contents) else Problem.SHORT_STOCK
+
+
+def _write_locked(
+    session: AnySession,
+    locked: Sequence[tuple[AnyRow, list[tuple[int, int]]]],
+    facts: _Facts,
+    moment: Moment,
+) -> None:
+    if not locked:
+        return
+    items, allocations = _items(session, locked, facts.stock)
+    session.execute(sa.insert(table_of(BoxItem)), items)
+    allocate(session, allocations, moment.now, "worker")
+    rows = [
+        {
+            "key": row.id,
+            "seen": row.state,
+            "new_ship_to": facts.addresses[row.address_id],
+            "new_packing": _packing(row, contents, facts.stock),
+        }
+        for row, contents in locked
+    ]
+    table = table_of(Box)
+    _update_boxes(
+        session,
+        {
+            "state": BoxState.LOCKED,
+            "problem": "",
+            "locked_at": moment.now,
+            "ship_to": sa.bindparam("new_ship_to", type_=table.c.ship_to.type),
+            "packing": sa.bindparam("new_packing", type_=table.c.packing.type),
+        },
+        rows,
+    )
+
+
+def _items(
+    session: AnySession,
+    locked: Sequence[tuple[AnyRow, list[tuple[int, int]]]],
+    stock: Mapping[int, VariantStock],
+) -> tuple[list[dict[str, Any]], list[Allocation]]:
+    keys = iter(reserve(session, BoxItem, sum(len(contents) for _row, contents in locked)))
+    items: list[dict[str, Any]] = []
+    allocations: list[Allocation] = []
+    for row, contents in locked:
+        for variant, pieces in contents:
+            key = next(keys)
+            items.append(
+                {
+                    "id": key,
+                    "box_id": row.id,
+                    "variant_id": variant,
+                    "quantity": pieces,
+                    "origin": "recipe",
+                }
+            )
+            if stock[variant].is_counted:
+                allocations.append(Allocation(key, variant, pieces))
+    return items, allocations
+
+
+def _packing(
+    row: AnyRow, contents: Sequence[tuple[int, int]], stock: Mapping[int, VariantStock]
+) -> dict[str, Any]:
+    return {
+        "plan": row.plan,
+        "email": row.email or "",
+        "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
+        "weight_grams": sum(stock[variant].weight_grams * n for variant, n in contents),
+    }
+
+
+def _write_held(session: AnySession, held: Sequence[tuple[AnyRow, Problem]]) -> None:
+    rows = [
+        {"key": row.id, "seen": row.state, "new_problem": problem.value} for row, problem in held
+    ]
+    values = {"state": BoxState.HELD, "problem": sa.bindparam("new_problem")}
+    _update_boxes(session, values, rows)
+
+
+def _update_boxes(
+    session: AnySession, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    if not rows:
+        return
+    table = table_of(Box)
+    done = session.connection().execute(
+        sa.update(table)
+        .where(
+            table.c.id == sa.bindparam("key"),
+            table.c.state == sa.bindparam("seen", type_=table.c.state.type),
+        )
+        .values(**values),
+        list(rows),
+    )
+    if done.rowcount != len(rows):
+        raise RuntimeError(f"{len(rows) - done.rowcount} of {len(rows)} boxes changed meanwhile")

@@ -1,0 +1,164 @@
+"""Plan the rounds ahead, and lock those whose day is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import failpoint
+from storefront.database import reading, retrying
+from storefront.domain.boxes import BoxState
+from storefront.domain.cycles import plan_cycles
+from storefront.domain.errors import DomainError
+from storefront.models import Box, BoxCycle
+from storefront.models.base import table_of
+from storefront.operations import cycles as rounds
+from storefront.operations.keys import AnyRow
+from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.runtime import Runtime
+
+#: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
+SLICE = 200
+#: How far back a group's first cycles are looked for: longer than any cycle's days reach.
+_LOOK_BACK = timedelta(days=62)
+
+Report = Callable[[int, int], None]
+
+
+class CycleNotFound(DomainError):
+    """There is no such cycle."""
+
+    code = "cycle_not_found"
+
+
+class LockNotDue(DomainError):
+    """The cycle's lock day is not over."""
+
+    code = "lock_not_due"
+
+
+@dataclass(slots=True)
+class PlanReport:
+    """What planning ahead did."""
+
+    made: int = 0
+    opened: int = 0
+    seated: int = 0
+
+
+@dataclass(slots=True)
+class CloseReport:
+    """What closing did: cycles locked now, boxes decided."""
+
+    cycles: list[str] = field(default_factory=list)
+    boxes: Decided = field(default_factory=Decided)
+
+
+def plan_ahead(rt: Runtime, days: int = 400) -> PlanReport:
+    """Generate every group's cycles for the next ``days``, open the next ones, seat boxes.
+
+    Running it again changes nothing. Cycles whose lock day is over are not made.
+    """
+    report = PlanReport()
+    moment = rt.moment()
+    start, until = moment.today - _LOOK_BACK, moment.today + timedelta(days=days)
+    with reading():
+        found = rounds.groups(rt.session)
+        rt.session.rollback()
+    for group in found:
+        wanted = [
+            cycle
+            for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until)
+            if cycle.lock_on >= moment.today
+        ]
+        report.made += rounds.insert_cycles(rt.session, group.id, wanted)
+        rt.session.commit()
+    report.opened = rounds.open_cycles(rt.session, moment.today)
+    rt.session.commit()
+    report.seated = _seat_waiting(rt)
+    return report
+
+
+def _seat_waiting(rt: Runtime) -> int:
+    seated, after = 0, 0
+    while True:
+        rows = rounds.waiting_boxes(rt.session, after, SLICE)
+        seated += rounds.seat_boxes(rt.session, rows, rt.moment())
+        rt.session.commit()
+        if len(rows) < SLICE:
+            return seated
+        after = rows[-1].id
+
+
+def close_cycles(rt: Runtime, report: Report | None = None) -> CloseReport:
+    """Lock every cycle whose lock day is over: the last second of that day in shop time.
+
+    In slices of 200 boxes, each decided in one transaction; after a crash at any point the
+    next run goes on where it stopped. Running it again changes nothing.
+    """
+    done = CloseReport()
+    with reading():
+        due = rounds.due_cycles(rt.session, rt.today())
+        rt.session.rollback()
+    for cycle in due:
+        _close(rt, cycle, done, report)
+    return done
+
+
+def close_cycle(rt: Runtime, cycle_ref: str) -> CloseReport:
+    """Lock one cycle by hand. Raises ``CycleNotFound``, and ``LockNotDue`` before its time."""
+    with reading():
+        table = table_of(BoxCycle)
+        known = rt.session.execute(
+            sa.select(table.c.id).where(table.c.public_id == cycle_ref)
+        ).one_or_none()
+        due = [c for c in rounds.due_cycles(rt.session, rt.today()) if c.public_id == cycle_ref]
+        rt.session.rollback()
+    if known is None:
+        raise CycleNotFound(cycle=cycle_ref)
+    if not due:
+        raise LockNotDue(cycle=cycle_ref)
+    done = CloseReport()
+    _close(rt, due[0], done, None)
+    return done
+
+
+def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None) -> None:
+    total = _undecided(rt, cycle.id)
+    countries = rt.shop.countries
+    before = done.boxes.total
+    while True:
+        decided = retrying(rt.session, lambda: _decide_slice(rt, cycle.id, countries))
+        if not decided.total:
+            break
+        failpoint("close.after_slice")
+        done.boxes.add(decided)
+        if report is not None:
+            report(min(done.boxes.total - before, total), total)
+    locked = rounds.mark_locked(rt.session, cycle.id, rt.moment())
+    rt.session.commit()
+    if locked:
+        done.cycles.append(cycle.public_id)
+
+
+def _decide_slice(rt: Runtime, cycle_id: int, countries: tuple[str, ...]) -> Decided:
+    rows = boxes_to_decide(rt.session, cycle_id, BoxState.PLANNED, SLICE)
+    decided = decide_boxes(rt.session, rows, cycle_id, countries, rt.moment())
+    failpoint("close.before_commit")
+    rt.session.commit()
+    return decided
+
+
+def _undecided(rt: Runtime, cycle_id: int) -> int:
+    table = table_of(Box)
+    with reading():
+        count = rt.session.scalar(
+            sa.select(sa.func.count()).where(
+                table.c.cycle_id == cycle_id, table.c.state == BoxState.PLANNED
+            )
+        )
+        rt.session.rollback()
+    return count or 0

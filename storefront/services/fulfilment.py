@@ -1,0 +1,308 @@
+"""From locked boxes to parcels: export a batch whole or not at all, and let it leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import failpoint
+from storefront.adapters.files import Published
+from storefront.database import reading, retrying
+from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor
+from storefront.domain.exports import COLUMNS
+from storefront.models import Box, BoxCycle, FulfilmentBatch
+from storefront.models.base import table_of
+from storefront.operations import fulfilment as work
+from storefront.operations.cycles import mark_shipped
+from storefront.operations.fulfilment import BatchFacts, Parcel
+from storefront.operations.keys import AnyRow
+from storefront.runtime import Runtime
+
+#: Boxes per transaction that only marks them, and per transaction that ships them.
+CLAIM_SLICE = 1000
+SHIP_SLICE = 200
+#: Rows read at a time while the file is written.
+_PAGE = 500
+_EXPORTABLE = (CycleState.LOCKED, CycleState.SHIPPED, CycleState.CLOSED)
+
+Report = Callable[[int, int], None]
+
+
+class CycleNotFound(DomainError):
+    """There is no such cycle."""
+
+    code = "cycle_not_found"
+
+
+class CycleNotLocked(DomainError):
+    """Boxes of the cycle can still change, so they cannot be exported."""
+
+    code = "cycle_not_locked"
+
+
+class BatchNotFound(DomainError):
+    """There is no such batch."""
+
+    code = "batch_not_found"
+
+
+class BatchNotPublished(DomainError):
+    """The batch has no file yet; exporting again finishes it."""
+
+    code = "batch_not_published"
+
+
+class UnknownBoxes(DomainError):
+    """Tracking numbers name boxes (``boxes``) that are not in the batch."""
+
+    code = "unknown_boxes"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBatch:
+    """A published batch."""
+
+    public_id: str
+    number: int
+    rows: int
+    file_name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """What making a batch's file again gave; ``is_same`` compares the hashes."""
+
+    is_same: bool
+    file_is_there: bool
+    rows: int
+
+
+def export_boxes(
+    rt: Runtime, cycle_ref: str, *, actor: str = "worker", report: Report | None = None
+) -> ExportedBatch | None:
+    """Export all locked boxes of the cycle that are in no batch; None when there are none.
+
+    First the boxes join the batch, then the file is published, then the batch is closed over
+    its hash. After a crash anywhere the next call finishes the same batch with the same
+    bytes; a box is never in two batches. Raises ``CycleNotFound`` and ``CycleNotLocked``.
+    """
+    cycle = _cycle(rt, cycle_ref)
+    if cycle.state not in _EXPORTABLE:
+        raise CycleNotLocked(cycle=cycle_ref)
+    _finish_marking(rt, cycle.id)
+    batch = retrying(rt.session, lambda: _open(rt, cycle.id, actor))
+    if batch is None:
+        return None
+    return _fill_and_publish(rt, batch, report)
+
+
+def exportable_cycles(rt: Runtime) -> list[str]:
+    """Return the cycles the worker exports now, oldest first.
+
+    Those without a batch of today that have boxes in none, so that boxes decided late leave
+    together the next day; and those that a crash left unfinished.
+    """
+    cycle, box, batch = table_of(BoxCycle), table_of(Box), table_of(FulfilmentBatch)
+    moment = rt.moment()
+    waits = sa.exists().where(
+        box.c.cycle_id == cycle.c.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None)
+    )
+    fresh = sa.exists().where(
+        batch.c.cycle_id == cycle.c.id, batch.c.created_at >= moment.start_of(moment.today)
+    )
+    broken = sa.exists().where(
+        batch.c.cycle_id == cycle.c.id,
+        sa.or_(
+            batch.c.sha256 == work.UNPUBLISHED,
+            sa.exists().where(box.c.batch_id == batch.c.id, box.c.state == BoxState.LOCKED),
+        ),
+    )
+    with reading():
+        found = rt.session.scalars(
+            sa.select(cycle.c.public_id)
+            .where(cycle.c.state.in_(_EXPORTABLE), sa.or_(waits & ~fresh, broken))
+            .order_by(cycle.c.lock_on, cycle.c.id)
+        ).all()
+        rt.session.rollback()
+    return list(found)
+
+
+def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
+    """Make the file of a published batch again and compare it with the stored hash.
+
+    A file that is gone is put back when the hash is right. Raises ``BatchNotFound`` and
+    ``BatchNotPublished``.
+    """
+    batch = _batch(rt, batch_ref)
+    if batch.sha256 == work.UNPUBLISHED:
+        raise BatchNotPublished(batch=batch_ref)
+    scratch = f"{batch.file_name}.check"
+    made = rt.files.publish_csv(scratch, COLUMNS, _rows(rt, batch, None))
+    target = rt.files.path_of(batch.file_name)
+    was_there = target.exists()
+    is_same = made.sha256 == batch.sha256
+    if is_same and not was_there:
+        made.path.replace(target)
+    else:
+        made.path.unlink()
+    return Recheck(is_same, was_there, made.rows)
+
+
+def ship_batch(
+    rt: Runtime,
+    batch_ref: str,
+    *,
+    carrier: str = "",
+    tracking: Mapping[str, str] | None = None,
+    actor_ref: str = "",
+    report: Report | None = None,
+) -> int:
+    """Mark the boxes of a published batch as shipped; returns how many left now.
+
+    Each box gets its parcel, its stock leaves, its revenue is booked and its customer is
+    told, 200 boxes in a transaction; calling it again ships what is left. ``tracking`` maps
+    boxes to numbers. Raises ``BatchNotFound``, ``BatchNotPublished``, ``UnknownBoxes``.
+    """
+    batch = _batch(rt, batch_ref)
+    if batch.sha256 == work.UNPUBLISHED:
+        raise BatchNotPublished(batch=batch_ref)
+    _check_boxes(rt, batch, tracking or {})
+    _mark_all(rt, batch.id)
+    actor = Actor.STAFF if actor_ref else Actor.WORKER
+    parcel = Parcel(carrier, tracking or {}, actor, actor_ref)
+    done = 0
+    while shipped := retrying(rt.session, lambda: _ship_slice(rt, batch, parcel)):
+        failpoint("ship.after_slice")
+        done += shipped
+        if report is not None:
+            report(done, batch.row_count)
+    mark_shipped(rt.session, batch.cycle_id)
+    rt.session.commit()
+    return done
+
+
+def _open(rt: Runtime, cycle_id: int, actor: str) -> BatchFacts | None:
+    try:
+        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor)
+        rt.session.commit()
+    except sa.exc.IntegrityError:
+        # Another worker opened the batch of this number; it is the one to fill.
+        rt.session.rollback()
+        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor)
+        rt.session.commit()
+    return batch
+
+
+def _fill_and_publish(rt: Runtime, batch: BatchFacts, report: Report | None) -> ExportedBatch:
+    while (done := _publish(rt, batch, report)) is None:
+        pass
+    failpoint("export.after_close")
+    _mark_all(rt, batch.id)
+    return ExportedBatch(batch.public_id, batch.number, done.rows, batch.file_name, done.sha256)
+
+
+def _publish(rt: Runtime, batch: BatchFacts, report: Report | None) -> Published | None:
+    """Claim, write and close; None when another worker added boxes meanwhile."""
+    while retrying(rt.session, lambda: _claim_slice(rt, batch)):
+        failpoint("export.after_claim")
+    failpoint("export.before_publish")
+    done = rt.files.publish_csv(batch.file_name, COLUMNS, _rows(rt, batch, report))
+    failpoint("export.after_publish")
+    return done if retrying(rt.session, lambda: _close(rt, batch, done)) else None
+
+
+def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:
+    claimed = work.claim(rt.session, batch, CLAIM_SLICE)
+    rt.session.commit()
+    return claimed
+
+
+def _close(rt: Runtime, batch: BatchFacts, done: Published) -> bool:
+    closed = work.publish_hash(rt.session, batch, done.rows, done.sha256)
+    rt.session.commit()
+    return closed
+
+
+def _rows(rt: Runtime, batch: BatchFacts, report: Report | None) -> Iterator[list[str]]:
+    """Yield the rows of the batch's file, a page at a time and each in a transaction of its own."""
+    after, done = 0, 0
+    while True:
+        with reading():
+            rows, after = work.export_rows(rt.session, batch, after, _PAGE)
+            rt.session.rollback()
+        yield from rows
+        done += len(rows)
+        if report is not None:
+            report(done, max(done, batch.row_count))
+        if len(rows) < _PAGE:
+            return
+
+
+def _finish_marking(rt: Runtime, cycle_id: int) -> None:
+    """Note "exported" on boxes of published batches where a crash kept us from it."""
+    table = table_of(FulfilmentBatch)
+    with reading():
+        published = work.batch_facts(
+            rt.session, table.c.cycle_id == cycle_id, table.c.sha256 != work.UNPUBLISHED
+        )
+        rt.session.rollback()
+    for batch in published:
+        _mark_all(rt, batch.id)
+
+
+def _mark_all(rt: Runtime, batch_id: int) -> None:
+    while retrying(rt.session, lambda: _mark_slice(rt, batch_id)):
+        pass
+
+
+def _mark_slice(rt: Runtime, batch_id: int) -> int:
+    marked = work.mark_exported(rt.session, batch_id, CLAIM_SLICE)
+    rt.session.commit()
+    return marked
+
+
+def _ship_slice(rt: Runtime, batch: BatchFacts, parcel: Parcel) -> int:
+    rows = work.boxes_to_ship(rt.session, batch.id, SHIP_SLICE)
+    work.ship_boxes(rt.session, rows, batch.cycle_key, parcel, rt.moment())
+    rt.session.commit()
+    return len(rows)
+
+
+def _check_boxes(rt: Runtime, batch: BatchFacts, tracking: Mapping[str, str]) -> None:
+    if not tracking:
+        return
+    box = table_of(Box)
+    with reading():
+        known = set(
+            rt.session.scalars(sa.select(box.c.public_id).where(box.c.batch_id == batch.id))
+        )
+        rt.session.rollback()
+    unknown = sorted(set(tracking) - known)
+    if unknown:
+        raise UnknownBoxes(boxes=unknown)
+
+
+def _cycle(rt: Runtime, cycle_ref: str) -> AnyRow:
+    table = table_of(BoxCycle)
+    with reading():
+        found = rt.session.execute(
+            sa.select(table.c.id, table.c.state).where(table.c.public_id == cycle_ref)
+        ).one_or_none()
+        rt.session.rollback()
+    if found is None:
+        raise CycleNotFound(cycle=cycle_ref)
+    return found
+
+
+def _batch(rt: Runtime, batch_ref: str) -> BatchFacts:
+    with reading():
+        found = work.batch_facts(rt.session, table_of(FulfilmentBatch).c.public_id == batch_ref)
+        rt.session.rollback()
+    if not found:
+        raise BatchNotFound(batch=batch_ref)
+    return found[0]

@@ -1,0 +1,238 @@
+"""Say what goes into boxes, and give boxes that were held back another chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.errors import DomainError
+from storefront.models import Box, BoxCycle, Plan, ProductVariant, Recipe, RecipeItem
+from storefront.models.base import public_id, table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.runtime import Runtime
+
+_SLICE = 200
+_AFTER_LOCK = (CycleState.LOCKED, CycleState.SHIPPED, CycleState.CLOSED)
+
+
+class UnknownInRecipe(DomainError):
+    """``what`` (plan, cycle or variant) does not exist."""
+
+    code = "unknown_in_recipe"
+
+
+class NothingToCopy(DomainError):
+    """No earlier cycle has a recipe for this plan."""
+
+    code = "nothing_to_copy"
+
+
+class CycleNotLocked(DomainError):
+    """Boxes are decided when their cycle locks, not before."""
+
+    code = "cycle_not_locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredient:
+    """A variant and how many of it go into one box."""
+
+    variant_ref: str
+    pieces: int
+
+
+def save_recipe(
+    rt: Runtime,
+    plan_ref: str,
+    cycle_ref: str | None,
+    option_key: str,
+    ingredients: Sequence[Ingredient],
+) -> None:
+    """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
+
+    Without ingredients there is no such recipe any more, and the next less specific one holds.
+    Boxes that are locked keep what they have. Raises ``UnknownInRecipe``.
+    """
+    try:
+        plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
+        variants = _variants(rt, [one.variant_ref for one in ingredients])
+    except DomainError:
+        rt.session.rollback()
+        raise
+    _write(
+        rt,
+        plan_id,
+        cycle_id,
+        option_key,
+        [(variants[one.variant_ref], one.pieces) for one in ingredients],
+    )
+    rt.session.commit()
+
+
+def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str) -> str:
+    """Give the cycle the recipes that the plan had in its last earlier cycle with any.
+
+    Where no earlier cycle has one, the standing recipes are copied. Recipes of the cycle that
+    exist already are replaced. Returns the key of the cycle copied from, empty for standing.
+    Raises ``UnknownInRecipe`` and ``NothingToCopy``.
+    """
+    try:
+        plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
+        source = _earlier(rt, plan_id, cycle_id or 0)
+        if source is None:
+            raise NothingToCopy(plan=plan_ref)
+    except DomainError:
+        rt.session.rollback()
+        raise
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    mine = recipe.c.cycle_id.is_(None) if source.id is None else recipe.c.cycle_id == source.id
+    recipes = rt.session.execute(
+        sa.select(recipe.c.id, recipe.c.option_key).where(recipe.c.plan_id == plan_id, mine)
+    ).all()
+    for one in recipes:
+        items = rt.session.execute(
+            sa.select(item.c.variant_id, item.c.quantity)
+            .where(item.c.recipe_id == one.id)
+            .order_by(item.c.position, item.c.id)
+        )
+        pairs = [(row.variant_id, row.quantity) for row in items]
+        _write(rt, plan_id, cycle_id, one.option_key, pairs)
+    rt.session.commit()
+    return str(source.key)
+
+
+def retry_boxes(rt: Runtime, cycle_ref: str, box_refs: Sequence[str] | None = None) -> Decided:
+    """Decide held boxes of a locked cycle again: all, or those of ``box_refs``.
+
+    What was missing has been added meanwhile (an address, a recipe, stock, the release of a
+    hold); a box for which it still is missing stays held. Raises ``UnknownInRecipe`` and
+    ``CycleNotLocked``.
+    """
+    cycle, box = table_of(BoxCycle), table_of(Box)
+    found = rt.session.execute(
+        sa.select(cycle.c.id, cycle.c.state).where(cycle.c.public_id == cycle_ref)
+    ).one_or_none()
+    held = sa.select(box.c.id).where(box.c.state == BoxState.HELD).order_by(box.c.id)
+    if found is not None:
+        held = held.where(box.c.cycle_id == found.id)
+    if box_refs is not None:
+        held = held.where(box.c.public_id.in_(box_refs))
+    ids = list(rt.session.scalars(held)) if found is not None else []
+    rt.session.rollback()
+    if found is None:
+        raise UnknownInRecipe(what="cycle")
+    if found.state not in _AFTER_LOCK:
+        raise CycleNotLocked(cycle=cycle_ref)
+    countries, done = rt.shop.countries, Decided()
+    for start in range(0, len(ids), _SLICE):
+        part = ids[start : start + _SLICE]
+        done.add(_retry_slice(rt, found.id, part, countries))
+    return done
+
+
+def _retry_slice(
+    rt: Runtime, cycle_id: int, ids: Sequence[int], countries: Sequence[str]
+) -> Decided:
+    def work() -> Decided:
+        rows = boxes_to_decide(rt.session, cycle_id, BoxState.HELD, _SLICE, ids=ids)
+        decided = decide_boxes(rt.session, rows, cycle_id, countries, rt.moment())
+        rt.session.commit()
+        return decided
+
+    return retrying(rt.session, work)
+
+
+def _ids(rt: Runtime, plan_ref: str, cycle_ref: str | None) -> tuple[int, int | None]:
+    plan, cycle = table_of(Plan), table_of(BoxCycle)
+    plan_row = rt.session.execute(
+        sa.select(plan.c.id, plan.c.cycle_group_id).where(plan.c.public_id == plan_ref)
+    ).one_or_none()
+    if plan_row is None:
+        raise UnknownInRecipe(what="plan")
+    if cycle_ref is None:
+        return plan_row.id, None
+    cycle_id = rt.session.scalar(
+        sa.select(cycle.c.id).where(
+            cycle.c.public_id == cycle_ref, cycle.c.group_id == plan_row.cycle_group_id
+        )
+    )
+    if cycle_id is None:
+        raise UnknownInRecipe(what="cycle")
+    return plan_row.id, cycle_id
+
+
+def _variants(rt: Runtime, refs: Sequence[str]) -> dict[str, int]:
+    table = table_of(ProductVariant)
+    rows = rt.session.execute(
+        sa.select(table.c.public_id, table.c.id).where(table.c.public_id.in_(refs))
+    )
+    found = {row.public_id: row.id for row in rows}
+    if set(refs) - set(found):
+        raise UnknownInRecipe(what="variant")
+    return found
+
+
+def _earlier(rt: Runtime, plan_id: int, cycle_id: int) -> AnyRow | None:
+    """Return (id, key) of the last cycle before this one with a recipe; id None: standing."""
+    recipe, cycle = table_of(Recipe), table_of(BoxCycle)
+    ship_from = sa.select(cycle.c.ship_from).where(cycle.c.id == cycle_id).scalar_subquery()
+    before = rt.session.execute(
+        sa.select(cycle.c.id, cycle.c.key)
+        .join(recipe, recipe.c.cycle_id == cycle.c.id)
+        .where(recipe.c.plan_id == plan_id, cycle.c.ship_from < ship_from)
+        .order_by(cycle.c.ship_from.desc(), cycle.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if before is not None:
+        return before
+    return rt.session.execute(
+        sa.select(sa.null().label("id"), sa.literal("").label("key"))
+        .select_from(recipe)
+        .where(recipe.c.plan_id == plan_id, recipe.c.cycle_id.is_(None))
+        .limit(1)
+    ).one_or_none()
+
+
+def _write(
+    rt: Runtime,
+    plan_id: int,
+    cycle_id: int | None,
+    option_key: str,
+    items: Sequence[tuple[int, int]],
+) -> None:
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    scope = recipe.c.cycle_id.is_(None) if cycle_id is None else recipe.c.cycle_id == cycle_id
+    known = rt.session.scalar(
+        sa.select(recipe.c.id).where(
+            recipe.c.plan_id == plan_id, scope, recipe.c.option_key == option_key
+        )
+    )
+    if known is not None:
+        rt.session.execute(sa.delete(item).where(item.c.recipe_id == known))
+        if not items:
+            rt.session.execute(sa.delete(recipe).where(recipe.c.id == known))
+    if not items:
+        return
+    if known is None:
+        made: Any = rt.session.execute(
+            sa.insert(recipe).values(
+                public_id=public_id("rec"),
+                plan_id=plan_id,
+                cycle_id=cycle_id,
+                option_key=option_key,
+            )
+        )
+        known = made.inserted_primary_key[0]
+    rt.session.execute(
+        sa.insert(item),
+        [
+            {"recipe_id": known, "variant_id": variant, "quantity": pieces, "position": position}
+            for position, (variant, pieces) in enumerate(items)
+        ],
+    )
