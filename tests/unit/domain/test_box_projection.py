@@ -206,7 +206,7 @@ def test_projecting_and_really_stepping_give_the_same_boxes(plan, skipped, count
     assert {box.cycle.id for box in shown if box.kind is ProjectedKind.SKIPPED} <= skipped
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(PLANS, st.data())
 def test_skips_undos_and_late_payments_never_make_two_boxes_or_none(plan, data):
     subscriber = Subscriber(*plan)
