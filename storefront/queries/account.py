@@ -1,0 +1,351 @@
+"""What a customer sees of their subscriptions: the next box, the ones after it, what is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.boxes import (
+    BoxState,
+    ProjectedBox,
+    ProjectedKind,
+    boxes_per_period,
+    project,
+)
+from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.domain.recurring import price_period
+from storefront.models import (
+    Subscription,
+    SubscriptionEvent,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.skips import MOVABLE, UNSENT, Coming, read_coming
+from storefront.operations.terms import OptionTexts, option_texts, running_discounts, terms_of
+from storefront.queries.contents import next_contents
+from storefront.queries.invoices import Owed, owed
+
+#: How many boxes ahead the account shows.
+AHEAD = 6
+_LAST_BOXES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """One coming box, or one that was skipped, as the account shows it."""
+
+    subscription: str
+    #: Public id of the cycle; empty while it is still to come.
+    cycle: str
+    #: Pill of the state: open, locked, held, skipped, planned.
+    state: str
+    #: First and last ship day; None while the cycle is still to come.
+    ship_from: date | None
+    ship_to: date | None
+    #: Last second in which the box may be changed.
+    cutoff_at: datetime | None
+    days_left: int
+    #: The day it is charged and what that payment is; None when it is paid or skipped.
+    charge_on: date | None
+    amount: Money | None
+    #: For a box that an earlier row's payment covers: nothing more is charged for it.
+    covered: bool
+    is_paid: bool
+    can_skip: bool
+    can_undo: bool
+    #: Of a skip: the day on which nothing is charged, and where a paid box went.
+    spared_on: date | None = None
+    moved: bool = False
+    moved_to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastBox:
+    """A box that left, or came to nothing."""
+
+    ship_from: date
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionView:
+    """One subscription with its coming boxes."""
+
+    public_id: str
+    plan: str
+    plan_code: str
+    state: str
+    price: Money
+    interval: Interval
+    quantity: int
+    is_ended: bool
+    is_held: bool
+    cancel_on: date | None
+    canceled_at: datetime | None
+    ended_on: date | None
+    next_on: date
+    next_charge_on: date | None
+    next_amount: Money | None
+    ships: bool
+    address: str
+    address_ref: str
+    brand: str
+    last4: str
+    method_ref: str
+    #: The box shown large, the ones after it, and the first that may still be changed.
+    next_box: BoxRow | None
+    later: tuple[BoxRow, ...]
+    changeable: BoxRow | None
+    contents: tuple[str, ...]
+    past: tuple[PastBox, ...]
+    discounts: tuple[tuple[str, int | None], ...]
+
+    @property
+    def boxes(self) -> tuple[BoxRow, ...]:
+        return ((self.next_box,) if self.next_box else ()) + self.later
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The account's first page: soonest box first; ended subscriptions last."""
+
+    subscriptions: tuple[SubscriptionView, ...]
+    owed: Owed | None
+
+
+def home(session: AnySession, customer_id: int, moment: Moment, seller_country: str) -> Home:
+    """Return everything the first page shows; six statements, seven with priced options."""
+    table = table_of(Subscription)
+    which = sa.and_(table.c.customer_id == customer_id, _is_shown(table))
+    views = _views(session, which, moment, seller_country)
+    return Home(tuple(sorted(views, key=_soonest)), owed(session, customer_id))
+
+
+def subscription(
+    session: AnySession, customer_id: int, public_id: str, moment: Moment, seller_country: str
+) -> SubscriptionView | None:
+    """Return one subscription of the customer, or None."""
+    table = table_of(Subscription)
+    which = sa.and_(
+        table.c.customer_id == customer_id, table.c.public_id == public_id, _is_shown(table)
+    )
+    return next(iter(_views(session, which, moment, seller_country)), None)
+
+
+def _is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Orders that were never paid for are no subscriptions to a customer."""
+    hidden = [SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
+    return table.c.state.not_in(hidden)
+
+
+def _soonest(view: SubscriptionView) -> tuple[bool, date, str]:
+    day = view.next_box.ship_from if view.next_box else None
+    return view.is_ended and not view.next_box, day or date.max, view.public_id
+
+
+def _views(
+    session: AnySession, which: sa.ColumnElement[bool], moment: Moment, seller_country: str
+) -> list[SubscriptionView]:
+    found = read_coming(session, which, moment.today)
+    if not found:
+        return []
+    running = [one.row.id for one in found if one.row.state not in ENDED]
+    discounts = running_discounts(session, running)
+    options = option_texts(session, {one.row.plan_id for one in found if one.row.options})
+    rows = {one.row.id: _box_rows(one, discounts, options, moment, seller_country) for one in found}
+    contents = next_contents(
+        session, found, {one.row.id: _next_cycle(one, rows[one.row.id]) for one in found}
+    )
+    return [_view(one, rows[one.row.id], contents.get(one.row.id, ()), discounts) for one in found]
+
+
+def _view(
+    coming: Coming,
+    boxes: Sequence[BoxRow],
+    contents: tuple[str, ...],
+    discounts: Mapping[int, Sequence[AnyRow]],
+) -> SubscriptionView:
+    row = coming.row
+    charged = next((box for box in boxes if box.charge_on), None)
+    first = _first_shown(boxes)
+    after = [box for box in boxes if box is not first]
+    return SubscriptionView(
+        public_id=row.public_id,
+        plan=row.plan_name,
+        plan_code=row.plan_code,
+        state=_state(row),
+        price=Money(row.amount_minor * row.quantity, row.currency),
+        interval=Interval(row.unit, row.unit_count),
+        quantity=row.quantity,
+        is_ended=row.state in ENDED,
+        is_held=row.held_at is not None,
+        cancel_on=row.cancel_on,
+        canceled_at=row.canceled_at,
+        ended_on=row.ended_on,
+        next_on=max(row.next_on, row.anchor_on),
+        next_charge_on=charged.charge_on if charged else None,
+        next_amount=charged.amount if charged else None,
+        ships=row.ships,
+        address=", ".join(part for part in (row.street, row.city) if part),
+        address_ref=row.address_ref or "",
+        brand=row.brand or "",
+        last4=row.last4 or "",
+        method_ref=row.method_ref or "",
+        next_box=first,
+        later=tuple(after),
+        changeable=next((b for b in boxes if b.can_skip or b.can_undo), None),
+        contents=contents,
+        past=_past(coming),
+        discounts=tuple(
+            (one.code, one.cycles_left) for one in discounts.get(row.id, ()) if one.code
+        ),
+    )
+
+
+def _state(row: AnyRow) -> str:
+    if row.state in ENDED:
+        return "canceled"
+    if row.held_at is not None:
+        return "held"
+    return "ending" if row.cancel_on else SubscriptionState(row.state).value
+
+
+def _first_shown(boxes: Sequence[BoxRow]) -> BoxRow | None:
+    """The first box; a skip stays there only as long as it can be taken back."""
+    return next((box for box in boxes if box.state != "skipped" or box.can_undo), None)
+
+
+def _past(coming: Coming) -> tuple[PastBox, ...]:
+    gone = [box for box in coming.boxes if box.state not in UNSENT and box.cycle_id]
+    rows = [
+        PastBox(coming.cycles[box.cycle_id].ship_from, BoxState(box.state).value)
+        for box in gone
+        if box.cycle_id in coming.cycles
+    ]
+    return tuple(sorted(rows, key=lambda one: one.ship_from, reverse=True)[:_LAST_BOXES])
+
+
+def _box_rows(
+    coming: Coming,
+    discounts: Mapping[int, Sequence[AnyRow]],
+    options: OptionTexts,
+    moment: Moment,
+    seller_country: str,
+) -> list[BoxRow]:
+    ahead = project(coming.standing, AHEAD, moment.today)
+    days = sorted({box.charge_on for box in ahead if box.charge_on})
+    own = discounts.get(coming.row.id, ())
+    prices = {
+        day: _price(coming, own, options, seller_country, day, n) for n, day in enumerate(days)
+    }
+    rows, seen = [], set[date]()
+    for box in ahead:
+        rows.append(_box_row(coming, box, prices, seen, moment))
+        if box.charge_on:
+            seen.add(box.charge_on)
+    return rows
+
+
+def _price(
+    coming: Coming,
+    discounts: Sequence[AnyRow],
+    options: OptionTexts,
+    seller_country: str,
+    day: date,
+    ahead: int,
+) -> Money:
+    """Return what the ``ahead``-th payment from now will be, by the renewal's own function."""
+    standing = coming.standing
+    boxes = boxes_per_period(standing.billing, standing.shipping) if coming.row.ships else 0
+    still = [one for one in discounts if one.cycles_left is None or one.cycles_left > ahead]
+    terms = terms_of(coming.row, boxes, still, options, seller_country, day)
+    return price_period(terms).quote.total
+
+
+def _box_row(
+    coming: Coming,
+    box: ProjectedBox,
+    prices: Mapping[date, Money],
+    seen: Iterable[date],
+    moment: Moment,
+) -> BoxRow:
+    cycle = coming.cycles.get(box.cycle.id) if box.cycle else None
+    skip = coming.skips.get(cycle.id) if cycle else None
+    is_skip = box.kind is ProjectedKind.SKIPPED
+    is_open = cycle is not None and cycle.cutoff_on >= moment.today
+    paid = next((one for one in coming.boxes if one.id == box.box_id), None)
+    movable = paid is None or paid.state in MOVABLE
+    moved_to = coming.cycles.get(skip.moved_to_id) if skip and skip.moved_to_id else None
+    moved = bool(skip and skip.moved_box_id)
+    begun = cycle is not None and not moved and box_feed(cycle) < coming.row.next_on
+    covered = box.charge_on is not None and box.charge_on in seen
+    return BoxRow(
+        subscription=coming.row.public_id,
+        cycle=cycle.public_id if cycle else "",
+        state="skipped" if is_skip else _box_state(paid),
+        ship_from=cycle.ship_from if cycle else None,
+        ship_to=cycle.ship_to if cycle else None,
+        cutoff_at=_last_second(cycle.cutoff_on, moment) if cycle else None,
+        days_left=(cycle.cutoff_on - moment.today).days if cycle else 0,
+        charge_on=box.charge_on,
+        amount=prices.get(box.charge_on) if box.charge_on else None,
+        covered=covered,
+        is_paid=box.kind is ProjectedKind.PAID,
+        can_skip=is_open and not is_skip and movable and coming.row.held_at is None,
+        can_undo=is_open and is_skip and not begun,
+        spared_on=cycle.charge_on if cycle and is_skip and not moved else None,
+        moved=moved and is_skip,
+        moved_to=moved_to.ship_from if moved_to and is_skip else None,
+    )
+
+
+def box_feed(cycle: AnyRow) -> date:
+    """Return the last start of a period that feeds ``cycle``; see ``CycleSlot.feed_on``."""
+    day: date = cycle.lock_on if cycle.charge_on is None else cycle.charge_on
+    return day
+
+
+def _box_state(paid: AnyRow | None) -> str:
+    return "open" if paid is None else BoxState(paid.state).value
+
+
+def _last_second(day: date, moment: Moment) -> datetime:
+    return moment.start_of(day + timedelta(days=1)) - timedelta(seconds=1)
+
+
+def _next_cycle(coming: Coming, rows: Sequence[BoxRow]) -> int | None:
+    first = _first_shown(rows)
+    if first is None:
+        return None
+    return next((row.id for row in coming.cycles.values() if row.public_id == first.cycle), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of a subscription's timeline; words are the page's."""
+
+    at: datetime
+    kind: str
+    actor: str
+    data: Mapping[str, Any]
+
+
+def timeline(session: AnySession, public_id: str, limit: int = 40) -> list[Happening]:
+    """Return what happened to a subscription, newest first. The caller knows whose it is."""
+    event, table = table_of(SubscriptionEvent), table_of(Subscription)
+    rows = session.execute(
+        sa.select(event.c.at, event.c.kind, event.c.actor, event.c.data)
+        .join(table, table.c.id == event.c.subscription_id)
+        .where(table.c.public_id == public_id)
+        .order_by(event.c.id.desc())
+        .limit(limit)
+    )
+    return [Happening(row.at, row.kind, row.actor, row.data) for row in rows]

@@ -1,0 +1,107 @@
+"""What is in a box: packed already, or what its recipe says today."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.models import BoxItem, Product, ProductVariant, Recipe, RecipeItem
+from storefront.models.base import table_of
+from storefront.operations.skips import MOVABLE, Coming
+
+
+def next_contents(
+    session: AnySession, found: Sequence[Coming], nexts: Mapping[int, int | None]
+) -> dict[int, tuple[str, ...]]:
+    """Return what the box of the cycle in ``nexts`` holds, in words, per subscription.
+
+    One statement for all of them.
+    Packed already: its own items. Otherwise the recipe it would be packed by today.
+    """
+    item, variant = table_of(BoxItem), table_of(ProductVariant)
+    product, recipe = table_of(Product), table_of(Recipe)
+    part = table_of(RecipeItem)
+    name = sa.func.trim(product.c.name + " " + variant.c.name).label("name")
+    packed = {
+        one.row.id: box.id
+        for one in found
+        for box in one.boxes
+        if box.cycle_id is not None
+        and box.cycle_id == nexts.get(one.row.id)
+        and box.state not in MOVABLE
+    }
+    plans = {one.row.plan_id for one in found if one.row.id not in packed}
+    cycles = {cycle for cycle in nexts.values() if cycle}
+    none = sa.literal(None, sa.Integer)
+    frozen = (
+        sa.select(
+            item.c.box_id,
+            none.label("recipe_id"),
+            none.label("plan_id"),
+            none.label("cycle_id"),
+            sa.literal("").label("option_key"),
+            item.c.variant_id,
+            item.c.quantity,
+            item.c.id.label("place"),
+            name,
+        )
+        .join(variant, variant.c.id == item.c.variant_id)
+        .join(product, product.c.id == variant.c.product_id)
+        .where(item.c.box_id.in_(packed.values()))
+    )
+    planned = (
+        sa.select(
+            none.label("box_id"),
+            recipe.c.id,
+            recipe.c.plan_id,
+            recipe.c.cycle_id,
+            recipe.c.option_key,
+            part.c.variant_id,
+            part.c.quantity,
+            part.c.position,
+            name,
+        )
+        .join(part, part.c.recipe_id == recipe.c.id)
+        .join(variant, variant.c.id == part.c.variant_id)
+        .join(product, product.c.id == variant.c.product_id)
+        .where(
+            recipe.c.plan_id.in_(plans),
+            sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id.in_(cycles)),
+        )
+    )
+    lines = list(session.execute(sa.union_all(frozen, planned).order_by("place")))
+    return {
+        one.row.id: _named(one, lines, nexts.get(one.row.id), packed.get(one.row.id))
+        for one in found
+    }
+
+
+def _named(
+    coming: Coming, lines: Sequence[Any], cycle: int | None, packed: int | None
+) -> tuple[str, ...]:
+    if packed is not None:
+        return tuple(_counted(line) for line in lines if line.box_id == packed)
+    recipes: dict[int, list[Any]] = defaultdict(list)
+    for line in lines:
+        if line.plan_id == coming.row.plan_id and line.cycle_id in (None, cycle):
+            recipes[line.recipe_id].append(line)
+    facts = [
+        RecipeFacts(
+            key,
+            own[0].cycle_id is None,
+            own[0].option_key,
+            tuple((line.variant_id, line.quantity) for line in own),
+        )
+        for key, own in recipes.items()
+    ]
+    chosen = choose_recipe(facts, coming.row.options or {})
+    return tuple(_counted(line) for line in recipes[chosen.id]) if chosen else ()
+
+
+def _counted(line: Any) -> str:
+    return f"{line.quantity} × {line.name}" if line.quantity > 1 else str(line.name)
