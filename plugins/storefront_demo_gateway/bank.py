@@ -112,9 +112,11 @@ class Bank:
         Raises ``AnswerLost`` when told to lose the answer, ``ValueError`` if the reference was
         used for something else or the shop never wrote its intent down.
         """
-        self._answer_or_fail("down")
         self._check_intent(reference)
         with self._store.writing() as db:
+            faults = _faults(db)
+            if "down" in faults:
+                raise AnswerLost("down")
             known = _maybe(db, BankCharge, "reference", reference)
             if known is not None:
                 if any(details[name] != getattr(known, name) for name in _SAME):
@@ -123,11 +125,12 @@ class Bank:
             behaviour = self._behaviour(db, details["token"], details["on_session"])
             if behaviour != DOWN:
                 self._execute(db, reference, details, behaviour)
+                known = _one(db, BankCharge, "reference", reference)
         if behaviour.delay:
             self._sleep(behaviour.delay)
-        if behaviour.is_lost or behaviour == DOWN or self._is_on("lost"):
+        if known is None or behaviour.is_lost or "lost" in faults:
             raise AnswerLost(reference)
-        return self._get(BankCharge, "reference", reference)
+        return known
 
     def _check_intent(self, reference: str) -> None:
         if self._intent_check is None or self._intent_check(reference):
@@ -240,8 +243,8 @@ class Bank:
                 _insert(db, "refund", reference=reference, **values)
             elif known.amount_minor != details["amount_minor"]:
                 raise ValueError("key_reused")
-            answer = _one(db, BankRefund, "reference", reference)
-        if self._is_on("lost"):
+            answer, is_lost = _one(db, BankRefund, "reference", reference), "lost" in _faults(db)
+        if is_lost:
             raise AnswerLost(reference)
         return answer
 
@@ -310,13 +313,11 @@ class Bank:
     def close(self) -> None:
         self._store.close()
 
-    def _is_on(self, fault: str) -> bool:
-        return bool(self._number("SELECT count(*) FROM fault WHERE name = ?", (fault,)))
-
     def _answer_or_fail(self, *faults: str) -> None:
-        for fault in faults:
-            if self._is_on(fault):
-                raise AnswerLost(fault)
+        with self._store.reading() as db:
+            on = _faults(db) & set(faults)
+        if on:
+            raise AnswerLost(", ".join(on))
 
     def _number(self, query: str, values: tuple[Any, ...]) -> int:
         with self._store.reading() as db:
@@ -326,14 +327,14 @@ class Bank:
         with self._store.reading() as db:
             return _maybe(db, kind, column, value)
 
-    def _get(self, kind: type[Row], column: str, value: str) -> Row:
-        with self._store.reading() as db:
-            return _one(db, kind, column, value)
-
 
 #: What must be equal for a repeat to be a repeat.
 _SAME = ("token", "amount_minor", "currency")
 _TABLES = {BankSetup: "setup", BankCharge: "charge", BankRefund: "refund"}
+
+
+def _faults(db: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in db.execute("SELECT name FROM fault")}
 
 
 def _select(kind: type[Any]) -> str:
