@@ -34,6 +34,4 @@ def safe_html(text: str) -> str:
 def plain_html(text: str) -> str:
     """Return plain ``text`` as HTML paragraphs."""
     paragraphs = (part.strip() for part in text.replace("\r\n", "\n").split("\n\n"))
-    return "".join(
-        f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in paragraphs if part
-    )
+    return "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in paragraphs if part)
