@@ -10,7 +10,7 @@ import argparse
 import os
 from dataclasses import replace
 
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 
 from examples.flask_shop.boxes import add_boxes
 from examples.flask_shop.shop import create_shop
@@ -38,7 +38,9 @@ def main() -> None:
     # The same for the shop's own session.
     shop.config["SESSION_COOKIE_NAME"] = "crockery_session"
     add_boxes(shop, settings)
-    run_simple(HOST, port, shop, threaded=True)
+    server = make_server(HOST, port, shop, threaded=True)
+    print(f"http://{HOST}:{port}/", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":
