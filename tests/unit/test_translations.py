@@ -1,4 +1,4 @@
-"""German and French say the same as English: same values in the sentence, fixed words for states."""
+"""German and French say what English says: the same values, fixed words for states."""
 
 import re
 from pathlib import Path
