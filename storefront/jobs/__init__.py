@@ -1,0 +1,1 @@
+"""What the worker ticks: choose work, call a service, report. No rule lives here."""

@@ -1,0 +1,123 @@
+"""The jobs, in the order in which a day needs them, and how each run is noted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storefront import charges
+from storefront.database import retrying
+from storefront.mails import compose
+from storefront.models import JobRun
+from storefront.models.base import table_of
+from storefront.runtime import Runtime
+from storefront.services.cycles import close_cycles, plan_ahead
+from storefront.services.dunning import chase_due
+from storefront.services.finishing import expire_checkouts
+from storefront.services.fulfilment import export_boxes, exportable_cycles
+from storefront.services.outbox import deliver_due
+from storefront.services.refunds import send_refunds
+from storefront.services.renewals import run_renewals
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A named piece of work; running it again right away does nothing new."""
+
+    name: str
+    run: Callable[[Runtime], Any]
+
+
+def _export(rt: Runtime) -> dict[str, int]:
+    batches = [export_boxes(rt, cycle) for cycle in exportable_cycles(rt)]
+    return {"batches": sum(1 for batch in batches if batch is not None)}
+
+
+def _expire(rt: Runtime) -> dict[str, int]:
+    return {"expired": expire_checkouts(rt)}
+
+
+def _deliver(rt: Runtime) -> Any:
+    return deliver_due(rt, partial(compose, rt))
+
+
+PLAN_CYCLES = Job("plan_cycles", plan_ahead)
+LOOK_UPS = Job("look_ups", charges.look_up_open)
+EXPIRE = Job("expire_checkouts", _expire)
+RENEWALS = Job("renewals", run_renewals)
+DUNNING = Job("dunning", chase_due)
+REFUNDS = Job("refunds", send_refunds)
+CLOSE_CYCLES = Job("close_cycles", close_cycles)
+EXPORT = Job("export", _export)
+OUTBOX = Job("outbox", _deliver)
+
+#: What is unknown is settled before anything new is charged; mail goes last.
+JOBS = (
+    PLAN_CYCLES,
+    LOOK_UPS,
+    EXPIRE,
+    RENEWALS,
+    DUNNING,
+    REFUNDS,
+    CLOSE_CYCLES,
+    EXPORT,
+    OUTBOX,
+)
+
+
+def run_job(rt: Runtime, job: Job) -> bool:
+    """Run ``job`` and note how it went; a failure is logged and noted, never raised.
+
+    Returns True when it went well. The other jobs of a tick go on either way.
+    """
+    rt.forget_shop()
+    started = rt.now()
+    error, report = "", None
+    try:
+        report = job.run(rt)
+    except Exception as failure:
+        log.exception("job %s failed", job.name)
+        error = f"{type(failure).__name__}: {failure}"
+    finally:
+        rt.session.rollback()
+    values = {
+        "started_at": started,
+        "finished_at": rt.now(),
+        "report": _plain(report),
+        "error": error[:2000],
+    }
+    retrying(rt.session, partial(_note, rt, job.name, values))
+    return not error
+
+
+def run_all(rt: Runtime) -> bool:
+    """Run every job once, in order; True when all went well."""
+    went_well = [run_job(rt, job) for job in JOBS]
+    return all(went_well)
+
+
+def _note(rt: Runtime, name: str, values: Mapping[str, Any]) -> None:
+    dialect: Any = postgresql if rt.session.get_bind().dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table_of(JobRun)).values(job=name, **values)
+    rt.session.execute(insert.on_conflict_do_update(index_elements=["job"], set_=dict(values)))
+    rt.session.commit()
+
+
+def _plain(report: Any) -> dict[str, Any]:
+    """Return the counts of a report; a job that counts nothing has none."""
+    if isinstance(report, dict):
+        return report
+    if is_dataclass(report) and not isinstance(report, type):
+        return {key: value for key, value in asdict(report).items() if _is_plain(value)}
+    return {}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (int, str, dict))

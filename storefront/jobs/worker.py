@@ -1,0 +1,93 @@
+"""The worker process: APScheduler wakes it, the database decides what is due.
+
+Only ticks live in the scheduler's memory. A tick that comes late does all that was due; one
+that comes while the last still runs is dropped; two workers never work the same row.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Sequence
+from types import FrameType
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.schedulers.blocking import BlockingScheduler
+from flask import Flask
+
+from storefront.adapters.clock import SystemClock
+from storefront.jobs.work import (
+    CLOSE_CYCLES,
+    DUNNING,
+    EXPIRE,
+    EXPORT,
+    LOOK_UPS,
+    OUTBOX,
+    PLAN_CYCLES,
+    REFUNDS,
+    RENEWALS,
+    Job,
+    run_job,
+)
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Tick name -> its jobs in order, and seconds between ticks.
+TICKS: dict[str, tuple[Sequence[Job], int]] = {
+    "charges": ((LOOK_UPS, EXPIRE, RENEWALS, DUNNING, REFUNDS), 30),
+    "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
+    "messages": ((OUTBOX,), 5),
+}
+
+
+def run(app: Flask) -> None:
+    """Tick until SIGTERM or Ctrl-C; the tick that runs is finished first."""
+    scheduler = BlockingScheduler(timezone="UTC")
+    add_ticks(scheduler, app)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.info("signal %s: finishing what runs", number)
+        scheduler.shutdown(wait=False)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        scheduler.start()
+    except KeyboardInterrupt:
+        log.info("interrupted")
+
+
+def run_in_thread(app: Flask) -> BackgroundScheduler:
+    """Tick in a thread of this process, for the one-process demo; the caller shuts it down."""
+    scheduler = BackgroundScheduler(timezone="UTC")
+    add_ticks(scheduler, app)
+    scheduler.start()
+    return scheduler
+
+
+def add_ticks(scheduler: BaseScheduler, app: Flask) -> None:
+    """Add the ticks with the only options under which none is lost or doubled.
+
+    ``misfire_grace_time=None``: a late tick still runs (the default drops it after 1 s).
+    """
+    for name, (jobs, seconds) in TICKS.items():
+        scheduler.add_job(
+            tick,
+            "interval",
+            args=(app, jobs),
+            id=name,
+            seconds=seconds,
+            next_run_time=SystemClock().now(),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+
+
+def tick(app: Flask, jobs: Sequence[Job]) -> None:
+    """Run ``jobs`` once, in a context and session of their own."""
+    with app.app_context():
+        rt: Runtime = app.extensions["storefront"]
+        for job in jobs:
+            run_job(rt, job)

@@ -1,0 +1,323 @@
+"""Word the mails: one function per topic, one frame for all, in the customer's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from babel import Locale
+from flask import current_app
+from flask_babel import force_locale
+from flask_babel import gettext as _
+
+from storefront import formats
+from storefront.adapters.mail import Mail
+from storefront.domain.money import Money
+from storefront.operations.secrets import one_time
+from storefront.queries.mails import Person, payment_facts, person, subscription_facts
+from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What one mail says; ready texts in the reader's language."""
+
+    subject: str
+    news: str
+    preheader: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    #: Label and address of the one button.
+    action: tuple[str, str] | None = None
+    more: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What a topic's function is given."""
+
+    rt: Runtime
+    delivery: Delivery
+    reader: Person
+    locale: Locale
+
+    def money(self, value: Money) -> str:
+        return formats.money(value, self.locale)
+
+    def day(self, value: date) -> str:
+        return formats.day(value, self.locale, self.rt.today())
+
+    def moment(self, value: datetime) -> str:
+        return formats.moment(value, self.locale, self.rt.shop.zone_info, self.rt.today())
+
+    def url(self, path: str) -> str:
+        settings = self.rt.settings
+        return f"{settings.base_url}{settings.url_prefix}{path}"
+
+
+def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
+    """Word ``delivery``; None when whom or what it is about is gone.
+
+    Raises ``KeyError`` for a topic nobody words, which is a fault to be seen.
+    """
+    write = TOPICS[delivery.topic]
+    reader = person(rt.session, delivery.customer_id)
+    if reader is None:
+        return None
+    code = reader.locale or rt.shop.locale
+    with force_locale(code):
+        words = write(Writer(rt, delivery, reader, formats.writing_locale(code)))
+        if words is None:
+            return None
+        context = {"words": words, "subject": words.subject, "locale": code, "shop": rt.shop}
+        # Straight from the environment: what pages are given (who is signed in …) is no
+        # business of a mail, and the worker has no request to ask.
+        templates = current_app.jinja_env
+        text = templates.get_template("storefront/email/message.txt").render(context)
+        html = templates.get_template("storefront/email/message.html").render(context)
+    return Mail(
+        key=delivery.public_id,
+        sender=f"{rt.shop.name} <{rt.shop.support_email}>",
+        to=reader.email,
+        subject=words.subject,
+        text=text,
+        sent_at=delivery.created_at,
+        html=html,
+        headers=words.headers,
+    )
+
+
+def _sign_in(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    secret = one_time(writer.rt.settings.secret_key, payload["nonce"])
+    return Words(
+        _("%(code)s is your code for %(shop)s", code=secret.code, shop=writer.rt.shop.name),
+        _("Your code is %(code)s", code=secret.code),
+        _("It works for 10 minutes and only once."),
+        action=(_("Sign in"), writer.url(f"/sign-in/link/{secret.token}")),
+        more=(
+            _("The code and the link work for 10 minutes and only once."),
+            _("You did not ask for it? Then do nothing: without the code nobody gets in."),
+        ),
+    )
+
+
+def _order_confirmed(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    paid = payment_facts(writer.rt.session, payload)
+    subscription = subscription_facts(writer.rt.session, payload["subscription"])
+    if paid is None or subscription is None:
+        return None
+    facts = [
+        (_("Your plan"), subscription.plan),
+        (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4)),
+    ]
+    if subscription.next_charge_on:
+        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    subject = _("Your order at %(shop)s", shop=writer.rt.shop.name)
+    news = _("Thank you, %(name)s. Your subscription has begun.", name=writer.reader.name)
+    if subscription.ships_on:
+        ships = writer.day(subscription.ships_on)
+        subject = _("Your first box leaves on %(day)s", day=ships)
+        news = _(
+            "Thank you, %(name)s. Your first box leaves on %(day)s.",
+            name=writer.reader.name,
+            day=ships,
+        )
+        facts.append((_("First box"), ships))
+    return Words(
+        subject,
+        news,
+        _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
+        tuple(facts),
+        (_("See your boxes"), writer.url("/account/")),
+        (_how_to_cancel(writer, subscription.public_id), _withdrawal()),
+    )
+
+
+def _receipt(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    paid = payment_facts(writer.rt.session, payload)
+    subscription = subscription_facts(writer.rt.session, payload["subscription"])
+    if paid is None or subscription is None:
+        return None
+    facts = [(_("Paid"), _card(writer, paid.amount, paid.brand, paid.last4))]
+    if paid.number is not None:
+        facts.append((_("Invoice"), str(paid.number)))
+    if subscription.ships_on:
+        facts.append((_("Your box leaves on"), writer.day(subscription.ships_on)))
+    if subscription.next_charge_on:
+        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    amount = writer.money(paid.amount)
+    return Words(
+        _("Receipt: %(amount)s for %(plan)s", amount=amount, plan=subscription.plan),
+        _("Paid. %(amount)s for %(plan)s.", amount=amount, plan=subscription.plan),
+        _("Thank you. Your invoice is in your account."),
+        tuple(facts),
+        (_("See invoice"), writer.url(f"/account/invoices/{paid.invoice_ref}")),
+        (_how_to_cancel(writer, subscription.public_id),),
+    )
+
+
+def _payment_failed(writer: Writer) -> Words | None:
+    tried = payment_facts(writer.rt.session, writer.delivery.payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    reason = _decline_reason(str(writer.delivery.payload.get("reason", "")))
+    more = [_("Nothing was charged. Your box waits until this is settled.")]
+    if tried.retry_at:
+        more.append(
+            _("We try again on %(when)s, or you can pay now.", when=writer.moment(tried.retry_at))
+        )
+    else:
+        more.append(_("We do not try this card again. Use another card to keep your box."))
+    return Words(
+        _("We could not charge %(amount)s", amount=amount),
+        _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
+        _("Nothing was charged. Your box waits."),
+        ((_("Card"), f"{tried.brand.title()} •••• {tried.last4}"), (_("Amount"), amount)),
+        (_("Fix payment"), writer.url("/account/payment")),
+        tuple(more),
+    )
+
+
+def _payment_confirm(writer: Writer) -> Words | None:
+    tried = payment_facts(writer.rt.session, writer.delivery.payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    return Words(
+        _("Your bank wants a confirmation"),
+        _("Your bank wants to know that %(amount)s is really from you.", amount=amount),
+        _("Confirm it and your box goes out."),
+        ((_("Amount"), amount),),
+        (_("Confirm payment"), writer.url("/account/payment")),
+        (_("Nothing was charged yet."),),
+    )
+
+
+def _cancel_confirmed(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    subscription = subscription_facts(writer.rt.session, payload["subscription"])
+    if subscription is None:
+        return None
+    ends = writer.day(date.fromisoformat(payload["ends_on"]))
+    facts = [
+        (_("Your plan"), subscription.plan),
+        (_("Ends on"), ends),
+        (_("Received"), writer.moment(datetime.fromisoformat(payload["received_at"]))),
+    ]
+    more = [_("You will not be charged again.")]
+    boxes = [writer.day(date.fromisoformat(day)) for day in payload["boxes"]]
+    if boxes:
+        days = formats.listing(boxes, writer.locale)
+        more.append(_("Boxes you have paid for still ship: %(days)s.", days=days))
+    if payload["dropped_minor"]:
+        dropped = writer.money(Money(payload["dropped_minor"], payload["currency"]))
+        more.append(
+            _("The unpaid %(amount)s is dropped, because the box was not sent.", amount=dropped)
+        )
+    if payload["in_flight"]:
+        more.append(_("A payment was on its way. If it still arrives, you get all of it back."))
+    more.append(_("You can come back any time with your old choices."))
+    return Words(
+        _("Cancelled: no more charges"),
+        _("Cancelled. You will not be charged again."),
+        _("Received %(when)s.", when=facts[2][1]),
+        tuple(facts),
+        (
+            _("See your subscription"),
+            writer.url(f"/account/subscriptions/{subscription.public_id}"),
+        ),
+        tuple(more),
+    )
+
+
+def _ended(writer: Writer) -> Words | None:
+    subscription = subscription_facts(writer.rt.session, writer.delivery.payload["subscription"])
+    if subscription is None:
+        return None
+    more = [_("You will not be charged again.")]
+    if subscription.ships_on:
+        more.append(_("Your last box leaves on %(day)s.", day=writer.day(subscription.ships_on)))
+    return Words(
+        _("Your subscription has ended"),
+        _("Your subscription %(plan)s has ended.", plan=subscription.plan),
+        _("You will not be charged again."),
+        action=(_("See the plans"), writer.url("/")),
+        more=tuple(more),
+    )
+
+
+def _box_shipped(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    facts = [(_("Your plan"), str(payload["plan"]))]
+    if payload.get("carrier"):
+        facts.append((_("Carrier"), str(payload["carrier"])))
+    if payload.get("tracking_number"):
+        facts.append((_("Tracking number"), str(payload["tracking_number"])))
+    return Words(
+        _("Your box is on its way"),
+        _("Your %(plan)s box is on its way.", plan=payload["plan"]),
+        _("It left us today."),
+        tuple(facts),
+        (_("See your boxes"), writer.url("/account/")),
+    )
+
+
+#: Topic of the outbox -> how it is worded.
+TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "sign_in": _sign_in,
+    "order_confirmed": _order_confirmed,
+    "receipt": _receipt,
+    "payment_failed": _payment_failed,
+    "payment_confirm": _payment_confirm,
+    "cancel_confirmed": _cancel_confirmed,
+    "ended": _ended,
+    "box_shipped": _box_shipped,
+}
+
+
+def _card(writer: Writer, amount: Money, brand: str, last4: str) -> str:
+    shown = writer.money(amount)
+    if not last4:
+        return shown
+    return _(
+        "%(amount)s from %(brand)s ending %(last4)s", amount=shown, brand=brand.title(), last4=last4
+    )
+
+
+def _next_charge(writer: Writer, subscription: Any) -> str:
+    return _(
+        "%(amount)s on %(day)s",
+        amount=writer.money(subscription.price),
+        day=writer.day(subscription.next_charge_on),
+    )
+
+
+def _how_to_cancel(writer: Writer, subscription: str) -> str:
+    return _(
+        "Skip or cancel online at any time: %(url)s",
+        url=writer.url(f"/account/subscriptions/{subscription}"),
+    )
+
+
+def _withdrawal() -> str:
+    return _(
+        "You can withdraw from this contract within 14 days of receiving your first box, without"
+        " giving a reason. Answer this mail and say so."
+    )
+
+
+def _decline_reason(reason: str) -> str:
+    """Return a decline in plain words; an unknown reason is the bank's own business."""
+    known = {
+        "insufficient_funds": _("the card does not have enough money"),
+        "expired_card": _("the card has expired"),
+        "authentication_failed": _("your bank could not confirm it was you"),
+    }
+    return known.get(reason, _("your bank declined"))

@@ -1,0 +1,166 @@
+"""What mails are written from, read when they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.models import (
+    Box,
+    BoxCycle,
+    ChargeAttempt,
+    Checkout,
+    Customer,
+    DunningCase,
+    Invoice,
+    PaymentMethod,
+    Plan,
+    Price,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a mail goes to."""
+
+    name: str
+    email: str
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFacts:
+    """A subscription as a mail speaks of it."""
+
+    public_id: str
+    plan: str
+    price: Money
+    interval: Interval
+    #: Day of the next charge; None when nothing is billed any more.
+    next_charge_on: date | None
+    cancel_on: date | None
+    #: First ship day of the next paid box; None when none waits.
+    ships_on: date | None
+    choose_until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """One payment, or the try at one."""
+
+    invoice_ref: str
+    number: int | None
+    amount: Money
+    brand: str
+    last4: str
+    paid_at: datetime | None
+    retry_at: datetime | None
+    checkout_ref: str
+
+
+def person(session: AnySession, customer_id: int | None) -> Person | None:
+    """Return who a customer is, or None when there is nobody to write to."""
+    row = session.execute(
+        sa.select(Customer.name, Customer.email, Customer.locale).where(Customer.id == customer_id)
+    ).one_or_none()
+    return Person(row.name, row.email, row.locale) if row else None
+
+
+def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts | None:
+    """Return what a mail says of a subscription."""
+    table, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
+    row = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.public_id,
+            table.c.next_on,
+            table.c.anchor_on,
+            table.c.cancel_on,
+            table.c.ended_on,
+            table.c.quantity,
+            plan.c.name,
+            price.c.amount_minor,
+            price.c.currency,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+        )
+        .join(plan, plan.c.id == table.c.plan_id)
+        .join(price, price.c.id == table.c.price_id)
+        .where(table.c.public_id == public_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    ends = row.cancel_on is not None or row.ended_on is not None
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    coming = session.execute(
+        sa.select(cycle.c.ship_from, cycle.c.cutoff_on)
+        .join(box, box.c.cycle_id == cycle.c.id)
+        .where(box.c.subscription_id == row.id, box.c.state == BoxState.PLANNED)
+        .order_by(cycle.c.ship_from)
+        .limit(1)
+    ).one_or_none()
+    return SubscriptionFacts(
+        row.public_id,
+        row.name,
+        Money(row.amount_minor * row.quantity, row.currency),
+        Interval(row.unit, row.unit_count),
+        None if ends else max(row.next_on, row.anchor_on),
+        row.cancel_on,
+        coming.ship_from if coming else None,
+        coming.cutoff_on if coming else None,
+    )
+
+
+def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFacts | None:
+    """Return the payment named by ``invoice`` (paid) or ``attempt`` (tried) of a payload."""
+    invoice, attempt = table_of(Invoice), table_of(ChargeAttempt)
+    method, case, checkout = table_of(PaymentMethod), table_of(DunningCase), table_of(Checkout)
+    if "attempt" in payload:
+        which: sa.ColumnElement[bool] = attempt.c.public_id == payload["attempt"]
+        tied: sa.ColumnElement[bool] = attempt.c.invoice_id == invoice.c.id
+    else:
+        which = invoice.c.public_id == payload["invoice"]
+        tied = sa.and_(attempt.c.invoice_id == invoice.c.id, attempt.c.settles)
+    row = session.execute(
+        sa.select(
+            invoice.c.public_id,
+            invoice.c.number,
+            sa.func.coalesce(attempt.c.amount_minor, invoice.c.total_minor).label("minor"),
+            invoice.c.currency,
+            invoice.c.paid_at,
+            method.c.brand,
+            method.c.last4,
+            case.c.next_at,
+            case.c.next_action,
+            checkout.c.public_id.label("checkout_ref"),
+        )
+        .select_from(invoice)
+        .outerjoin(attempt, tied)
+        .outerjoin(method, method.c.id == attempt.c.payment_method_id)
+        .outerjoin(case, case.c.invoice_id == invoice.c.id)
+        .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
+        .where(which)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return PaymentFacts(
+        row.public_id,
+        row.number,
+        Money(row.minor, row.currency),
+        row.brand or "",
+        row.last4 or "",
+        row.paid_at,
+        row.next_at if row.next_action == "retry" else None,
+        row.checkout_ref or "",
+    )

@@ -1,0 +1,50 @@
+"""The jobs of a day, run as the worker runs them."""
+
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.jobs.work import JOBS, Job, run_all, run_job
+from storefront.jobs.worker import TICKS
+from storefront.models import JobRun, OutboxMessage
+from storefront.testing import factories
+from storefront.testing.population import populate
+
+DUE = date(2027, 3, 12)
+
+
+def test_every_job_is_in_exactly_one_tick():
+    ticked = [job.name for jobs, _ in TICKS.values() for job in jobs]
+    assert sorted(ticked) == sorted(job.name for job in JOBS)
+
+
+def test_a_day_of_work_renews_and_mails_the_receipt(rt, clock):
+    plan = factories.make_plan(rt)
+    populate(rt, plan, factories.price_of(rt, plan), 2, DUE)
+    clock.advance(days=(DUE - rt.today()).days)
+
+    assert run_all(rt)
+
+    messages = rt.session.scalars(sa.select(OutboxMessage)).all()
+    assert [(m.topic, m.state) for m in messages] == [("receipt", "delivered")] * 2
+    mails = list((rt.settings.data_dir / "mail").glob("*.eml"))
+    assert len(mails) == 2
+    assert "Receipt" in mails[0].read_text()
+
+
+def test_a_job_that_fails_is_noted_and_the_others_go_on(rt):
+    def broken(_rt):
+        raise OSError("disk full")
+
+    assert run_job(rt, Job("broken", broken)) is False
+    assert run_all(rt)
+    note = rt.session.get_one(JobRun, "broken")
+    assert "disk full" in note.error
+
+
+def test_every_topic_of_the_outbox_has_its_words(rt):
+    from storefront.mails import TOPICS
+
+    used = {"sign_in", "order_confirmed", "receipt", "payment_failed", "payment_confirm"}
+    used |= {"cancel_confirmed", "ended", "box_shipped"}
+    assert used == set(TOPICS)
