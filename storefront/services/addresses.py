@@ -1,0 +1,163 @@
+"""Send the boxes of a subscription somewhere else from now on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.boxes import ProjectedKind, project
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor, EventKind
+from storefront.models import Address, Subscription
+from storefront.models.base import public_id, table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.skips import MOVABLE, Coming, read_coming
+from storefront.operations.subscriptions import (
+    StaleSubscription,
+    SubscriptionChange,
+    change_subscriptions,
+)
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+_TRIES = 4
+_AHEAD = 6
+
+
+class NotFound(DomainError):
+    """No such subscription of this customer."""
+
+    code = "not_found"
+
+
+class NotServed(DomainError):
+    """We do not deliver to ``country``."""
+
+    code = "country_not_served"
+
+
+@dataclass(frozen=True, slots=True)
+class PostalAddress:
+    """An address as typed, each part cut to the length of its column."""
+
+    name: str
+    street: str
+    postcode: str
+    city: str
+    country: str
+    company: str = ""
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChange:
+    """Which boxes go to the new address, by their ship days; None where none is in sight."""
+
+    first_box_on: date | None
+    #: A box that is being packed keeps the old address.
+    packed_box_on: date | None
+    changed: bool = True
+
+
+def first_box_after(rt: Runtime, customer_id: int, subscription: str) -> AddressChange:
+    """Say which box a change made now would be the first for. Raises ``NotFound``."""
+    found = _effect(_load(rt, customer_id, subscription), rt.today())
+    rt.session.rollback()
+    return found
+
+
+def change_address(
+    rt: Runtime,
+    customer_id: int,
+    subscription: str,
+    typed: PostalAddress,
+    actor: Actor = Actor.CUSTOMER,
+) -> AddressChange:
+    """Give the subscription a new address row; old documents keep theirs.
+
+    Boxes whose contents are not frozen yet follow. The same address again changes nothing.
+    Raises ``NotFound`` or ``NotServed``.
+    """
+    if typed.country not in rt.shop.countries:
+        raise NotServed(country=typed.country)
+
+    def change() -> AddressChange:
+        coming = _load(rt, customer_id, subscription, for_update=True)
+        effect = _effect(coming, rt.today())
+        row, moment = coming.row, rt.moment()
+        if _is_same(_present(rt, row.address_id), typed):
+            rt.session.rollback()
+            return AddressChange(effect.first_box_on, effect.packed_box_on, changed=False)
+        key, ref = _insert(rt, customer_id, typed)
+        change_subscriptions(
+            rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})]
+        )
+        first = effect.first_box_on.isoformat() if effect.first_box_on else ""
+        data = {"address": ref, "city": typed.city, "first_box_on": first}
+        entry = Entry(row.id, row.public_id, EventKind.ADDRESS_CHANGED, actor, data=data)
+        record(rt.session, [entry], moment)
+        rt.session.commit()
+        return effect
+
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, change)
+        except StaleSubscription:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
+    table = table_of(Subscription)
+    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    found = read_coming(rt.session, which, rt.today(), for_update=for_update)
+    if not found:
+        raise NotFound(subscription=subscription)
+    return found[0]
+
+
+def _effect(coming: Coming, today: date) -> AddressChange:
+    frozen = {box.id for box in coming.boxes if box.state not in MOVABLE}
+    ahead = [
+        box
+        for box in project(coming.standing, _AHEAD, today)
+        if box.kind is not ProjectedKind.SKIPPED
+    ]
+    first = next((box for box in ahead if box.box_id is None or box.box_id not in frozen), None)
+    packed = next((box for box in ahead if box.box_id in frozen), None)
+    return AddressChange(
+        first.cycle.ship_from if first and first.cycle else None,
+        packed.cycle.ship_from if packed and packed.cycle else None,
+    )
+
+
+def _present(rt: Runtime, address_id: int | None) -> AnyRow | None:
+    table = table_of(Address)
+    return rt.session.execute(sa.select(table).where(table.c.id == address_id)).one_or_none()
+
+
+def _is_same(present: AnyRow | None, typed: PostalAddress) -> bool:
+    return present is not None and all(
+        present._mapping[name] == value for name, value in asdict(typed).items()
+    )
+
+
+def _insert(rt: Runtime, customer_id: int, typed: PostalAddress) -> tuple[int, str]:
+    ref = public_id("adr")
+    key = rt.session.execute(
+        sa.insert(table_of(Address))
+        .values(
+            public_id=ref,
+            customer_id=customer_id,
+            region="",
+            phone="",
+            created_at=rt.now(),
+            **asdict(typed),
+        )
+        .returning(table_of(Address).c.id)
+    ).scalar_one()
+    return key, ref

@@ -1,0 +1,343 @@
+"""Cards of a customer: which one pays, a new one by the gateway's page, and paying now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.database import reading, retrying
+from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.gateways import SetupAnswer, SetupOrder, VaultedMethod
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.lifecycle import RUNNING
+from storefront.models import (
+    ChargeAttempt,
+    GatewaySetup,
+    Invoice,
+    InvoiceLine,
+    PaymentMethod,
+    Subscription,
+)
+from storefront.models.base import public_id, table_of
+from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.keys import AnyRow
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class NotFound(DomainError):
+    """No such card, set-up or invoice of this customer."""
+
+    code = "not_found"
+
+
+class MethodRefused(DomainError):
+    """The bank has refused this card for good, or it was taken away."""
+
+    code = "method_refused"
+
+
+class PaymentPartnerSilent(DomainError):
+    """The gateway did not answer; nothing was stored or charged."""
+
+    code = "payment_partner_silent"
+
+
+class NoMethod(DomainError):
+    """There is no card that could pay."""
+
+    code = "no_method"
+
+
+class NotNow(DomainError):
+    """Nothing is owed any more, or a charge is on its way already."""
+
+    code = "not_now"
+
+
+class Paid(StrEnum):
+    """What became of paying now."""
+
+    DONE = "done"
+    DECLINED = "declined"
+    ACTION = "action"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class CardAdded:
+    """What became of a set-up. ``answer`` is succeeded, declined or something still open."""
+
+    status: AnswerStatus
+    reason: str = ""
+    last4: str = ""
+
+
+def set_default(rt: Runtime, customer_id: int, method: str) -> bool:
+    """Let ``method`` pay from now on; False if it did already.
+
+    Raises ``NotFound`` or ``MethodRefused``.
+    """
+    table = table_of(PaymentMethod)
+
+    def change() -> bool:
+        row = rt.session.execute(
+            sa.select(table).where(
+                table.c.public_id == method,
+                table.c.customer_id == customer_id,
+                table.c.detached_at.is_(None),
+            )
+        ).one_or_none()
+        if row is None:
+            raise NotFound(method=method)
+        if row.refused_at is not None:
+            raise MethodRefused(last4=row.last4)
+        _make_default(rt, customer_id, row.id)
+        changed = not row.is_default
+        _repoint(rt, customer_id, row.last4)
+        rt.session.commit()
+        return bool(changed)
+
+    return retrying(rt.session, change)
+
+
+def _make_default(rt: Runtime, customer_id: int, method_id: int) -> None:
+    table = table_of(PaymentMethod)
+    mine = table.c.customer_id == customer_id
+    rt.session.execute(sa.update(table).where(mine, table.c.is_default).values(is_default=False))
+    rt.session.execute(sa.update(table).where(table.c.id == method_id).values(is_default=True))
+
+
+def _repoint(rt: Runtime, customer_id: int, last4: str) -> int:
+    """Let every running subscription follow the default card; returns how many are told so."""
+    table = table_of(Subscription)
+    payer = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
+    rows = rt.session.execute(
+        sa.update(table)
+        .where(payer == customer_id, table.c.state.in_(RUNNING))
+        .values(payment_method_id=None, version=table.c.version + 1)
+        .returning(table.c.id, table.c.public_id)
+    ).all()
+    entries = [
+        Entry(
+            row.id,
+            row.public_id,
+            EventKind.METHOD_CHANGED,
+            Actor.CUSTOMER,
+            data={"last4": last4},
+        )
+        for row in rows
+    ]
+    record(rt.session, entries, rt.moment())
+    return len(rows)
+
+
+def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") -> str:
+    """Open a set-up at the gateway and return the address of its page.
+
+    ``return_to`` is our address without the set-up's id, which is added at its end.
+    Raises ``PaymentPartnerSilent``.
+    """
+    gateway = next((one for one in rt.gateways.values()), None)
+    if gateway is None:
+        raise PaymentPartnerSilent
+    reference = public_id("set")
+    rt.session.execute(
+        sa.insert(table_of(GatewaySetup)).values(
+            public_id=reference,
+            customer_id=customer_id,
+            gateway=gateway.name,
+            account=gateway.account,
+            state=AttemptState.SENT,
+            redirect_url="",
+            reason="",
+            created_at=rt.now(),
+        )
+    )
+    rt.session.commit()
+    back = f"{return_to.rstrip('/')}/{reference}"
+    order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale)
+    try:
+        start = gateway.begin_setup(order)
+    except Exception as error:
+        log.exception("gateway %s could not begin %s", gateway.name, reference)
+        raise PaymentPartnerSilent from error
+    if not start.redirect_url:
+        raise PaymentPartnerSilent
+    return start.redirect_url
+
+
+def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, str]) -> CardAdded:
+    """Store the card of a finished set-up as the one that pays; the second call changes nothing.
+
+    Raises ``NotFound`` or ``PaymentPartnerSilent``.
+    """
+    table = table_of(GatewaySetup)
+    with reading():
+        row = rt.session.execute(
+            sa.select(table).where(table.c.public_id == setup, table.c.customer_id == customer_id)
+        ).one_or_none()
+        rt.session.rollback()
+    if row is None:
+        raise NotFound(setup=setup)
+    gateway = rt.gateways.get(row.gateway)
+    if gateway is None or gateway.account != row.account:
+        raise PaymentPartnerSilent
+    try:
+        answer = gateway.finish_setup(setup, params)
+    except Exception as error:
+        log.exception("gateway %s could not finish %s", row.gateway, setup)
+        raise PaymentPartnerSilent from error
+    retrying(rt.session, lambda: _store(rt, row, answer))
+    last4 = answer.method.last4 if answer.method else ""
+    return CardAdded(answer.status, answer.reason, last4)
+
+
+def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
+    table = table_of(GatewaySetup)
+    state = AttemptState(answer.status.value)
+    values: dict[str, object] = {"state": state, "reason": answer.reason[:80]}
+    changed = rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == setup.id, table.c.state.in_(ANSWERABLE))
+        .values(values)
+        .returning(table.c.id)
+    ).one_or_none()
+    if changed is not None and answer.method is not None:
+        method_id = _keep(rt, setup, answer.method)
+        _make_default(rt, setup.customer_id, method_id)
+        _repoint(rt, setup.customer_id, answer.method.last4)
+        rt.session.execute(
+            sa.update(table).where(table.c.id == setup.id).values(payment_method_id=method_id)
+        )
+    rt.session.commit()
+
+
+def _keep(rt: Runtime, setup: AnyRow, method: VaultedMethod) -> int:
+    """Return the key of the card's row; a token that is known already is used again."""
+    table = table_of(PaymentMethod)
+    known = rt.session.execute(
+        sa.select(table.c.id).where(
+            table.c.gateway == setup.gateway,
+            table.c.account == setup.account,
+            table.c.token == method.token,
+            table.c.customer_id == setup.customer_id,
+        )
+    ).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    return int(
+        rt.session.execute(
+            sa.insert(table)
+            .values(
+                public_id=public_id("pm"),
+                customer_id=setup.customer_id,
+                gateway=setup.gateway,
+                account=setup.account,
+                token=method.token,
+                brand=method.brand,
+                last4=method.last4,
+                exp_month=method.exp_month,
+                exp_year=method.exp_year,
+                fingerprint=method.fingerprint,
+                is_default=False,
+                created_at=rt.now(),
+            )
+            .returning(table.c.id)
+        ).scalar_one()
+    )
+
+
+def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
+    """Charge an open invoice now, while its customer waits; never twice at once.
+
+    Raises ``NotFound``, ``NoMethod`` or ``NotNow``.
+    """
+    if not charges.may_charge(rt):
+        raise NotNow(invoice=invoice)
+
+    try:
+        key = retrying(rt.session, lambda: _plan(rt, customer_id, invoice))
+    except sa.exc.IntegrityError:
+        # Another attempt is open: the partial index lets only one ask at a time.
+        raise NotNow(invoice=invoice) from None
+    recorded = charges.charge_now(rt, [key])
+    if recorded.settled:
+        return Paid.DONE
+    if recorded.declined:
+        return Paid.DECLINED
+    return Paid.ACTION if recorded.action_required else Paid.WAITING
+
+
+def _plan(rt: Runtime, customer_id: int, invoice: str) -> int:
+    """Write the attempt and commit, so that it is on disk before anybody asks."""
+    row = _owed(rt, customer_id, invoice)
+    if row is None:
+        raise NotFound(invoice=invoice)
+    if row.state != InvoiceState.OPEN or not row.due_minor:
+        raise NotNow(invoice=invoice)
+    if row.method_id is None:
+        raise NoMethod(invoice=invoice)
+    draft = AttemptDraft(
+        invoice_id=row.id,
+        number=(row.last_number or 0) + 1,
+        gateway=row.gateway,
+        account=row.account,
+        payment_method_id=row.method_id,
+        fingerprint=row.fingerprint,
+        amount_minor=row.due_minor,
+        currency=row.currency,
+        on_session=True,
+    )
+    [(key, _)] = plan_attempts(rt.session, [draft], rt.moment(), AttemptState.SENT)
+    rt.session.commit()
+    return key
+
+
+def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
+    """Return the invoice with the card that would pay it; nothing for an ended subscription."""
+    table, line = table_of(Invoice), table_of(InvoiceLine)
+    method, attempt = table_of(PaymentMethod), table_of(ChargeAttempt)
+    subscription = table_of(Subscription)
+    last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == table.c.id)
+    running = sa.exists().where(
+        line.c.invoice_id == table.c.id,
+        subscription.c.id == line.c.subscription_id,
+        subscription.c.state.in_(RUNNING),
+        subscription.c.held_at.is_(None),
+    )
+    statement = (
+        sa.select(
+            table.c.id,
+            table.c.state,
+            table.c.due_minor,
+            table.c.currency,
+            method.c.id.label("method_id"),
+            method.c.gateway,
+            method.c.account,
+            method.c.fingerprint,
+            last.scalar_subquery().label("last_number"),
+        )
+        .outerjoin(
+            method,
+            sa.and_(
+                method.c.customer_id == table.c.payer_id,
+                method.c.is_default,
+                method.c.detached_at.is_(None),
+                method.c.refused_at.is_(None),
+            ),
+        )
+        .where(table.c.public_id == invoice, table.c.payer_id == customer_id, running)
+    )
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=table)
+    return rt.session.execute(statement).one_or_none()
