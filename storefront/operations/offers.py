@@ -1,0 +1,227 @@
+"""What is on sale: plans, the versions of their prices, and the questions about their boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from storefront.domain.checkout import OrderTerms
+from storefront.domain.cycles import CycleSlot
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.domain.rates import TaxClass, rate_for
+from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
+from storefront.models.base import table_of
+from storefront.operations.boxes import slots_of
+from storefront.operations.coupons import TypedCode
+from storefront.operations.keys import AnyRow, AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlan:
+    """A plan as far as an order needs it; ``shipping`` is None where nothing is shipped."""
+
+    id: int
+    code: str
+    name: str
+    tagline: str
+    benefits: tuple[str, ...]
+    tax_class: TaxClass
+    shipping: Interval | None
+    group_id: int | None
+    charge_day: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPrice:
+    """One version of a price."""
+
+    id: int
+    public_id: str
+    interval: Interval
+    amount: Money
+    inclusive: bool
+    sign_up_fee: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer to a question about the box; ``surcharge`` is per box."""
+
+    code: str
+    name: str
+    hint: str
+    surcharge: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question asked when a plan is chosen."""
+
+    code: str
+    name: str
+    hint: str
+    choices: tuple[Choice, ...]
+
+
+def order_terms(
+    plan: OrderPlan,
+    price: OrderPrice,
+    country: str,
+    today: date,
+    slots: Sequence[CycleSlot],
+    *,
+    surcharges: tuple[tuple[str, str, Money], ...] = (),
+    code: TypedCode | None = None,
+    quantity: int = 1,
+) -> OrderTerms:
+    """Put together what ``quote_order`` needs. Raises ``NoRate`` for an unknown country."""
+    return OrderTerms(
+        plan_name=plan.name,
+        plan_ref=plan.code,
+        price_ref=price.public_id,
+        amount=price.amount,
+        interval=price.interval,
+        shipping=plan.shipping,
+        inclusive=price.inclusive,
+        tax_rate=rate_for(country, plan.tax_class, today),
+        country=country,
+        today=today,
+        quantity=quantity,
+        surcharges=surcharges,
+        sign_up_fee=price.sign_up_fee,
+        coupon=code.terms if code else None,
+        cycles=slots,
+        charge_day=plan.charge_day,
+    )
+
+
+def open_slots(session: AnySession, group_id: int | None, today: date) -> Sequence[CycleSlot]:
+    """Return the cycles of a group that a box paid today may still join."""
+    if group_id is None:
+        return ()
+    return slots_of(session, [group_id], today + timedelta(days=1)).get(group_id, [])
+
+
+def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
+    """The columns that ``plan_from`` reads, of ``plan`` joined with its cycle group."""
+    plan, group = table_of(Plan), table_of(CycleGroup)
+    return (
+        plan.c.id,
+        plan.c.code,
+        plan.c.name,
+        plan.c.tagline,
+        plan.c.benefits,
+        plan.c.tax_class,
+        plan.c.ships,
+        plan.c.shipping_unit,
+        plan.c.shipping_count,
+        plan.c.cycle_group_id,
+        group.c.unit.label("group_unit"),
+        group.c.charge_day,
+    )
+
+
+def plan_from(row: AnyRow) -> OrderPlan:
+    """Return the plan of a row with ``plan_columns``."""
+    shipping = Interval(cast(Any, row.shipping_unit), row.shipping_count) if row.ships else None
+    # Only months and years are charged on a day of the month; of a week it is the weekday.
+    monthly = row.group_unit in ("month", "year")
+    return OrderPlan(
+        row.id,
+        row.code,
+        row.name,
+        row.tagline,
+        tuple(str(benefit) for benefit in row.benefits),
+        row.tax_class,
+        shipping,
+        row.cycle_group_id if row.ships else None,
+        row.charge_day if row.ships and monthly else None,
+    )
+
+
+def read_plan(session: AnySession, plan_id: int) -> OrderPlan:
+    """Return the plan with this key."""
+    plan, group = table_of(Plan), table_of(CycleGroup)
+    statement = (
+        sa.select(*plan_columns())
+        .select_from(plan.outerjoin(group, group.c.id == plan.c.cycle_group_id))
+        .where(plan.c.id == plan_id)
+    )
+    return plan_from(session.execute(statement).one())
+
+
+def read_prices(
+    session: AnySession, plan_id: int, currency: str, country: str
+) -> tuple[OrderPrice, ...]:
+    """Return what is on sale now, one price per interval, the shortest interval first.
+
+    A price made for ``country`` goes before one for all.
+    """
+    table = table_of(Price)
+    rows = session.execute(
+        sa.select(table)
+        .where(
+            table.c.plan_id == plan_id,
+            table.c.currency == currency,
+            table.c.country.in_(["", country]),
+            table.c.retired_at.is_(None),
+        )
+        .order_by(table.c.country, table.c.version)
+    )
+    found = {price.interval: price for price in map(price_from, rows)}
+    return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
+
+
+def price_from(row: AnyRow) -> OrderPrice:
+    """Return the price of a row of ``price``."""
+    return OrderPrice(
+        row.id,
+        row.public_id,
+        Interval(cast(Any, row.unit), row._mapping["count"]),
+        Money(row.amount_minor, row.currency),
+        row.tax_inclusive,
+        Money(row.sign_up_fee_minor, row.currency),
+    )
+
+
+def length(interval: Interval) -> int:
+    """Return about how many days an interval has, for ordering only."""
+    return interval.days or (interval.months or 0) * 30
+
+
+def price_named(session: AnySession, price_id: int) -> OrderPrice:
+    table = table_of(Price)
+    return price_from(session.execute(sa.select(table).where(table.c.id == price_id)).one())
+
+
+def read_questions(session: AnySession, plan_id: int, currency: str) -> tuple[Question, ...]:
+    """Return what is asked about the box of a plan; a question without answers is not."""
+    group, option = table_of(OptionGroup), table_of(Option)
+    rows = session.execute(
+        sa.select(
+            group.c.code.label("group_code"),
+            group.c.name.label("group_name"),
+            group.c.hint.label("group_hint"),
+            option.c.code,
+            option.c.name,
+            option.c.hint,
+            option.c.surcharges,
+        )
+        .join(option, option.c.group_id == group.c.id)
+        .where(group.c.plan_id == plan_id, option.c.archived_at.is_(None))
+        .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
+    )
+    found: dict[str, tuple[AnyRow, list[Choice]]] = {}
+    for row in rows:
+        surcharge = Money(int(row.surcharges.get(currency, 0)), currency)
+        choice = Choice(row.code, row.name, row.hint, surcharge)
+        found.setdefault(row.group_code, (row, []))[1].append(choice)
+    return tuple(
+        Question(code, row.group_name, row.group_hint, tuple(choices))
+        for code, (row, choices) in found.items()
+    )

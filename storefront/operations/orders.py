@@ -1,0 +1,424 @@
+"""Turn a checkout into rows: customer, address, method, subscription, first period, invoice.
+
+A second try of the same checkout, with another card after a decline, finds what the first
+one wrote. Only what changed is written again: the offered invoice stays as long as its
+document would read the same, otherwise it is discarded and another one offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storefront.domain.charging import AttemptState
+from storefront.domain.checkout import OrderQuote
+from storefront.domain.gateways import VaultedMethod
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.lifecycle import (
+    RUNNING,
+    PeriodKind,
+    PeriodState,
+    SubscriptionState,
+)
+from storefront.models import (
+    Address,
+    ChargeAttempt,
+    Consent,
+    Customer,
+    Invoice,
+    InvoiceLine,
+    PaymentMethod,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.models.base import public_id, table_of
+from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.checkout import Order
+from storefront.operations.coupons import Use, give_back_redemptions, redeem
+from storefront.operations.invoices import InvoiceDraft, content_hash, offer_invoices
+from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.moment import Moment
+from storefront.operations.settling import Settlement, settle_invoices
+
+ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A stored method and the gateway account its token belongs to."""
+
+    gateway: str
+    account: str
+    method: VaultedMethod
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What was written. ``attempt_id`` is None when nothing is due and all is settled."""
+
+    customer_id: int
+    is_new_customer: bool
+    subscription_id: int
+    method_id: int
+    attempt_id: int | None
+    #: Hash of the invoice's document, to tell whether a later try reads the same.
+    document: str
+
+
+def book_order(
+    session: AnySession,
+    order: Order,
+    quote: OrderQuote,
+    card: Card,
+    seller: Mapping[str, str],
+    moment: Moment,
+) -> Booked:
+    """Write everything an order is, with its charge marked sent; the caller commits, then asks.
+
+    A total of zero is settled here, without a charge.
+    """
+    checkout = order.checkout
+    customer_id, is_new = _customer(session, order, moment)
+    method_id = _method(session, customer_id, card, moment)
+    address_id = _address(session, customer_id, order, moment)
+    known = _subscription_of(session, checkout.id)
+    values = _subscription_values(order, quote, customer_id, address_id, method_id)
+    subscription_id = _write_subscription(session, known, values, checkout.id, moment)
+    period_id = _write_period(session, subscription_id, order, quote, moment)
+    _write_consent(session, order, quote, customer_id, subscription_id, moment)
+    snapshot = {
+        "seller": dict(seller),
+        "buyer": {"name": checkout.address.get("name", ""), "email": checkout.email},
+        "ship_to": {name: checkout.address.get(name, "") for name in ADDRESS_COLUMNS},
+    }
+    document = content_hash({"quote": checkout.quote_hash, "snapshot": snapshot})
+    invoice_id, number = _reusable(session, order, document)
+    if invoice_id is None:
+        discard_offered(session, checkout.id, moment)
+        draft = InvoiceDraft(
+            payer_id=customer_id,
+            quote=quote.first.quote,
+            subscription_id=subscription_id,
+            period_id=period_id,
+            service_from=quote.period.start,
+            service_to=quote.period.end,
+            due_on=moment.today,
+            snapshot=snapshot,
+            checkout_id=checkout.id,
+        )
+        invoice_id = offer_invoices(session, [draft], moment)[0].id
+        redeem(
+            session,
+            order.code if order.refused is None else None,
+            dict(quote.first.taken),
+            Use(subscription_id, customer_id, invoice_id),
+            moment.now,
+        )
+    attempt_id = None
+    if quote.due_today.is_zero:
+        settle_invoices(session, [Settlement(invoice_id, 0)], moment)
+    else:
+        attempt = AttemptDraft(
+            invoice_id=invoice_id,
+            number=number,
+            gateway=card.gateway,
+            account=card.account,
+            payment_method_id=method_id,
+            fingerprint=card.method.fingerprint,
+            amount_minor=quote.due_today.minor,
+            currency=quote.due_today.currency,
+            on_session=True,
+        )
+        attempt_id = plan_attempts(session, [attempt], moment, AttemptState.SENT)[0][0]
+    return Booked(customer_id, is_new, subscription_id, method_id, attempt_id, document)
+
+
+def _customer(session: AnySession, order: Order, moment: Moment) -> tuple[int, bool]:
+    """Return the customer with the order's e-mail, made if there is none, locked until commit."""
+    table = table_of(Customer)
+    checkout = order.checkout
+    values = {
+        "public_id": public_id("cus"),
+        "email": checkout.email,
+        "name": checkout.address.get("name", ""),
+        "locale": checkout.locale,
+        "source": source_of(checkout),
+        "created_at": moment.now,
+    }
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    insert: Any = dialect.insert(table).values(**values)
+    made = session.execute(
+        insert.on_conflict_do_nothing(index_elements=["email"]).returning(table.c.id)
+    ).scalar_one_or_none()
+    if made is not None:
+        return int(made), True
+    statement = sa.select(table.c.id).where(table.c.email == checkout.email)
+    if session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    found = session.execute(statement).scalar_one()
+    return int(found), checkout.quote.get("new_customer") == found
+
+
+def source_of(checkout: AnyRow) -> str:
+    """Return where the shopper came from in one word: the campaign's source, else the site."""
+    return str(checkout.source.get("utm_source") or checkout.source.get("ref") or "")[:80]
+
+
+def _method(session: AnySession, customer_id: int, card: Card, moment: Moment) -> int:
+    """Store the card; it becomes the default unless something running relies on another."""
+    table = table_of(PaymentMethod)
+    known = session.execute(
+        sa.select(table.c.id).where(
+            table.c.gateway == card.gateway,
+            table.c.account == card.account,
+            table.c.token == card.method.token,
+        )
+    ).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    is_default = _may_be_default(session, customer_id)
+    if is_default:
+        session.execute(
+            sa.update(table)
+            .where(table.c.customer_id == customer_id, table.c.is_default)
+            .values(is_default=False)
+        )
+    key = reserve(session, PaymentMethod, 1)[0]
+    session.execute(
+        sa.insert(table).values(
+            id=key,
+            public_id=public_id("pm"),
+            customer_id=customer_id,
+            gateway=card.gateway,
+            account=card.account,
+            token=card.method.token,
+            brand=card.method.brand,
+            last4=card.method.last4,
+            exp_month=card.method.exp_month,
+            exp_year=card.method.exp_year,
+            fingerprint=card.method.fingerprint,
+            is_default=is_default,
+            created_at=moment.now,
+        )
+    )
+    return key
+
+
+def _may_be_default(session: AnySession, customer_id: int) -> bool:
+    method, subscription = table_of(PaymentMethod), table_of(Subscription)
+    has_default = sa.exists().where(
+        method.c.customer_id == customer_id,
+        method.c.is_default,
+        method.c.detached_at.is_(None),
+    )
+    has_running = sa.exists().where(
+        subscription.c.customer_id == customer_id, subscription.c.state.in_(RUNNING)
+    )
+    row = session.execute(sa.select(has_default, has_running)).one()
+    return not (row[0] and row[1])
+
+
+def _address(session: AnySession, customer_id: int, order: Order, moment: Moment) -> int:
+    """Return the customer's address that reads the same, else write a new one."""
+    table = table_of(Address)
+    typed = {name: str(order.checkout.address.get(name, "")) for name in ADDRESS_COLUMNS}
+    known = session.execute(
+        sa.select(table.c.id)
+        .where(
+            table.c.customer_id == customer_id,
+            *[table.c[name] == value for name, value in typed.items()],
+        )
+        .limit(1)
+    ).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    key = reserve(session, Address, 1)[0]
+    session.execute(
+        sa.insert(table).values(
+            id=key,
+            public_id=public_id("adr"),
+            customer_id=customer_id,
+            created_at=moment.now,
+            phone="",
+            **typed,
+        )
+    )
+    return key
+
+
+def _subscription_of(session: AnySession, checkout_id: int) -> AnyRow | None:
+    table = table_of(Subscription)
+    return session.execute(
+        sa.select(table.c.id, table.c.version).where(table.c.checkout_id == checkout_id)
+    ).one_or_none()
+
+
+def _subscription_values(
+    order: Order, quote: OrderQuote, customer_id: int, address_id: int, method_id: int
+) -> dict[str, Any]:
+    assert order.price is not None
+    return {
+        "customer_id": customer_id,
+        "plan_id": order.plan.id,
+        "price_id": order.price.id,
+        "quantity": order.checkout.quantity,
+        "options": dict(order.chosen),
+        "address_id": address_id,
+        "payment_method_id": method_id,
+        "anchor_on": quote.renewal_on,
+        # Free days up to a fixed billing day are a period of their own.
+        "anchor_number": 2 if quote.free else 1,
+        "anchor_day": quote.anchor_day,
+        "next_on": quote.period.end,
+        "source": source_of(order.checkout),
+    }
+
+
+def _write_subscription(
+    session: AnySession,
+    known: AnyRow | None,
+    values: Mapping[str, Any],
+    checkout_id: int,
+    moment: Moment,
+) -> int:
+    table = table_of(Subscription)
+    if known is not None:
+        session.execute(
+            sa.update(table)
+            .where(table.c.id == known.id, table.c.state == SubscriptionState.INCOMPLETE)
+            .values(**values, version=table.c.version + 1)
+        )
+        return int(known.id)
+    key = reserve(session, Subscription, 1)[0]
+    session.execute(
+        sa.insert(table).values(
+            id=key,
+            public_id=public_id("sub"),
+            checkout_id=checkout_id,
+            state=SubscriptionState.INCOMPLETE,
+            next_number=1,
+            billed_count=1,
+            renews_at=None,
+            mrr_minor=0,
+            cohort="",
+            created_at=moment.now,
+            fence=0,
+            version=1,
+            **values,
+        )
+    )
+    return key
+
+
+def _write_period(
+    session: AnySession, subscription_id: int, order: Order, quote: OrderQuote, moment: Moment
+) -> int:
+    """Write period 0, or re-price the row an earlier try has written."""
+    assert order.price is not None
+    table = table_of(SubscriptionPeriod)
+    values = {
+        "start_on": quote.period.start,
+        "end_on": quote.period.end,
+        "plan_id": order.plan.id,
+        "price_id": order.price.id,
+        "box_count": quote.boxes,
+        "mrr_minor": quote.first.mrr.minor,
+        "opened_at": moment.now,
+    }
+    known = session.execute(
+        sa.update(table)
+        .where(table.c.subscription_id == subscription_id, table.c.number == 0)
+        .values(**values)
+        .returning(table.c.id)
+    ).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    key = reserve(session, SubscriptionPeriod, 1)[0]
+    session.execute(
+        sa.insert(table).values(
+            id=key,
+            subscription_id=subscription_id,
+            number=0,
+            kind=PeriodKind.BILLED,
+            state=PeriodState.INVOICED,
+            billed_number=1,
+            reason="",
+            **values,
+        )
+    )
+    return key
+
+
+def _write_consent(
+    session: AnySession,
+    order: Order,
+    quote: OrderQuote,
+    customer_id: int,
+    subscription_id: int,
+    moment: Moment,
+) -> None:
+    assert order.price is not None
+    given = order.checkout.consent
+    session.execute(
+        sa.insert(table_of(Consent)).values(
+            public_id=public_id("con"),
+            customer_id=customer_id,
+            subscription_id=subscription_id,
+            kind="renewal",
+            text=given["text"],
+            text_hash=given["hash"],
+            text_version=given["version"],
+            amount_minor=quote.full.quote.total.minor,
+            currency=quote.full.quote.currency,
+            interval=str(order.price.interval),
+            given_at=moment.now,
+            ip=given["ip"],
+            user_agent=given["agent"],
+        )
+    )
+
+
+def _reusable(session: AnySession, order: Order, document: str) -> tuple[int | None, int]:
+    """Return the offered invoice that says exactly this, and the number of its next attempt."""
+    if order.checkout.quote.get("document") != document:
+        return None, 1
+    table, attempt = table_of(Invoice), table_of(ChargeAttempt)
+    invoice_id = session.execute(
+        sa.select(table.c.id).where(
+            table.c.checkout_id == order.checkout.id, table.c.state == InvoiceState.OFFERED
+        )
+    ).scalar_one_or_none()
+    if invoice_id is None:
+        return None, 1
+    highest = session.execute(
+        sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == invoice_id)
+    ).scalar_one()
+    return int(invoice_id), (highest or 0) + 1
+
+
+def discard_offered(session: AnySession, checkout_id: int, moment: Moment) -> None:
+    table = table_of(Invoice)
+    found = session.execute(
+        sa.select(table.c.id).where(
+            table.c.checkout_id == checkout_id, table.c.state == InvoiceState.OFFERED
+        )
+    )
+    discard_invoices(session, list(found.scalars()), moment)
+
+
+def discard_invoices(session: AnySession, invoice_ids: list[int], moment: Moment) -> None:
+    """Withdraw offered invoices; they never had a number, so nothing is owed a credit note."""
+    if not invoice_ids:
+        return
+    table, line = table_of(Invoice), table_of(InvoiceLine)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id.in_(invoice_ids), table.c.state == InvoiceState.OFFERED)
+        .values(state=InvoiceState.DISCARDED)
+    )
+    session.execute(sa.update(line).where(line.c.invoice_id.in_(invoice_ids)).values(is_void=True))
+    give_back_redemptions(session, invoice_ids, moment.now)

@@ -1,0 +1,348 @@
+"""From the chosen plan to the gateway's page: begin, fill in, agree. ``finishing`` does the rest.
+
+Everything typed is kept on the checkout row, so a second tab, the Back button or a lost
+connection loses nothing. Nothing here moves money.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.database import retrying
+from storefront.domain.charging import AttemptState
+from storefront.domain.checkout import OrderQuote
+from storefront.domain.gateways import Gateway, SetupOrder
+from storefront.domain.money import Money
+from storefront.models import Checkout, GatewaySetup
+from storefront.models.base import public_id, table_of
+from storefront.operations.checkout import (
+    Market,
+    Order,
+    change_checkout,
+    expires_at,
+    find_checkout,
+    read_order,
+)
+from storefront.operations.coupons import give_back_uses, take_use
+from storefront.operations.keys import AnyRow, reserve
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: A set-up in one of these states may still be used by the shopper.
+_USABLE = (AttemptState.SENT, AttemptState.ACTION_REQUIRED, AttemptState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known when a plan is chosen; ``source`` is where the shopper came from."""
+
+    plan_id: int
+    price_id: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    customer_id: int | None = None
+    email: str = ""
+    address: Mapping[str, str] = field(default_factory=dict)
+    locale: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The renewal consent as it was shown and ticked, and the quote it was shown with."""
+
+    quote_hash: str
+    text: str
+    version: str
+    ip: str
+    user_agent: str
+
+
+class Step(StrEnum):
+    """How an order went on."""
+
+    PAY = "pay"
+    #: Another total, date or code than the shopper agreed to; ask again.
+    CHANGED = "changed"
+    INCOMPLETE = "incomplete"
+    #: The order is being paid, is paid or has run out.
+    CLOSED = "closed"
+    UNREACHABLE = "unreachable"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """``url`` is the gateway's page when ``step`` is PAY."""
+
+    step: Step
+    url: str = ""
+
+
+def start_checkout(rt: Runtime, start: Start) -> str:
+    """Begin an order and return its public id, which is its address too."""
+    now, key = rt.now(), public_id("chk")
+
+    def write() -> str:
+        rt.session.execute(
+            sa.insert(table_of(Checkout)).values(
+                public_id=key,
+                state="open",
+                plan_id=start.plan_id,
+                price_id=start.price_id,
+                quantity=1,
+                options=dict(start.options),
+                email=start.email,
+                address=dict(start.address),
+                customer_id=start.customer_id,
+                locale=start.locale,
+                quote={},
+                quote_hash="",
+                consent={},
+                source=dict(start.source),
+                gateway="",
+                created_at=now,
+                expires_at=expires_at(now),
+                version=1,
+            )
+        )
+        rt.session.commit()
+        return key
+
+    return retrying(rt.session, write)
+
+
+def change_box(rt: Runtime, key: str, price_id: int, options: Mapping[str, str]) -> bool:
+    """Take another interval or other options; False when the order is no longer open.
+
+    Raises ``LookupError`` for an unknown order.
+    """
+    return _change(rt, key, {"price_id": price_id, "options": dict(options)})
+
+
+def change_delivery(rt: Runtime, key: str, email: str, address: Mapping[str, str]) -> bool:
+    """Take e-mail (normalised) and address; as ``change_box``."""
+    return _change(rt, key, {"email": email, "address": dict(address)})
+
+
+def _change(rt: Runtime, key: str, values: dict[str, Any]) -> bool:
+    def write() -> bool | None:
+        row = _found(rt, key)
+        if row.state != "open":
+            rt.session.rollback()
+            return False
+        changed = change_checkout(rt.session, row, {**values, "expires_at": expires_at(rt.now())})
+        rt.session.commit()
+        return True if changed else None
+
+    return _until_written(rt, write)
+
+
+def place_order(
+    rt: Runtime,
+    key: str,
+    agreement: Agreement,
+    *,
+    gateway: str,
+    return_url: str,
+    cancel_url: str,
+) -> Placed:
+    """Freeze quote and consent, reserve the coupon, and open the gateway's page.
+
+    The set-up is on disk before the gateway is asked, and no transaction is open while it
+    is. Repeating the same order leads to the same page. Raises ``LookupError`` for an
+    unknown order.
+    """
+    if not charges.may_charge(rt):
+        return Placed(Step.HELD)
+    offered = rt.gateways.get(gateway)
+    if offered is None:
+        return Placed(Step.UNREACHABLE)
+    frozen = _until_written(rt, lambda: _freeze(rt, key, agreement, offered))
+    if frozen.due is None:
+        return Placed(frozen.step)
+    order = SetupOrder(
+        reference=frozen.reference,
+        return_url=return_url,
+        cancel_url=cancel_url,
+        amount=frozen.due if frozen.due.minor else None,
+        merchant=rt.shop.name,
+        description=key[:12],
+        locale=frozen.locale,
+    )
+    return _open_page(rt, offered, order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """What was agreed and written; without ``due`` it was not, and ``step`` says why."""
+
+    step: Step
+    reference: str = ""
+    due: Money | None = None
+    locale: str = ""
+
+
+def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _Frozen | None:
+    """Write what was agreed; None when somebody else changed the row meanwhile."""
+    row = _found(rt, key)
+    order = read_order(rt.session, row, Market.of(rt.shop), rt.moment())
+    refused = _why_not(order, agreement)
+    if refused is not None or order.quote is None or order.price is None:
+        rt.session.rollback()
+        return _Frozen(refused or Step.CHANGED)
+    coupon_id = order.code.coupon_id if order.code and order.refused is None else None
+    if not _reserve_use(rt, row, coupon_id):
+        rt.session.rollback()
+        return _Frozen(Step.CHANGED)
+    reference = _usable_setup(rt, row, order.quote) or _new_setup(rt, row, gateway)
+    text = agreement.text
+    values = {
+        "price_id": order.price.id,
+        "quote": {
+            **_kept(row.quote),
+            **_summary(order, order.quote),
+            "coupon_id": coupon_id,
+            "setup": reference,
+        },
+        "quote_hash": order.quote.quote_hash,
+        "consent": {
+            "text": text,
+            "hash": sha256(text.encode()).hexdigest(),
+            "version": agreement.version,
+            "ip": agreement.ip[:45],
+            "agent": agreement.user_agent[:255],
+            "at": rt.now().isoformat(),
+        },
+        "gateway": gateway.name,
+        "expires_at": expires_at(rt.now()),
+    }
+    if not change_checkout(rt.session, row, values):
+        rt.session.rollback()
+        return None
+    rt.session.commit()
+    return _Frozen(Step.PAY, reference, order.quote.due_today, row.locale)
+
+
+def _why_not(order: Order, agreement: Agreement) -> Step | None:
+    if order.checkout.state != "open":
+        return Step.CLOSED
+    if not (order.has_box and order.has_delivery):
+        return Step.INCOMPLETE
+    if order.quote is None or order.quote.quote_hash != agreement.quote_hash:
+        return Step.CHANGED
+    return None
+
+
+def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier try of this order has left behind and a later one needs."""
+    return {
+        name: quote[name] for name in ("document", "redeemed_by", "new_customer") if name in quote
+    }
+
+
+def _summary(order: Order, quote: OrderQuote) -> dict[str, Any]:
+    """The quote in words that stay readable however the code changes."""
+    return {
+        "lines": [[line.text, line.amount.minor] for line in quote.first.quote.lines],
+        "currency": quote.due_today.currency,
+        "due_minor": quote.due_today.minor,
+        "tax_minor": quote.first.quote.tax.minor,
+        "full_minor": quote.full.quote.total.minor,
+        "charges": [[charge.on.isoformat(), charge.amount.minor] for charge in quote.charges],
+        "cutoff_on": quote.cycle.cutoff_on.isoformat() if quote.cycle else None,
+        "ships_on": quote.cycle.ship_from.isoformat() if quote.cycle else None,
+        "code": order.code.code if order.code and order.refused is None else None,
+    }
+
+
+def _reserve_use(rt: Runtime, row: AnyRow, coupon_id: int | None) -> bool:
+    """Hold one use of the coupon for this order; False when the last one is gone."""
+    held = row.quote.get("coupon_id")
+    if held == coupon_id:
+        return True
+    if coupon_id is not None and not take_use(rt.session, coupon_id):
+        return False
+    if held is not None:
+        give_back_uses(rt.session, [held])
+    return True
+
+
+def _usable_setup(rt: Runtime, row: AnyRow, quote: OrderQuote) -> str | None:
+    """Return the set-up of the same order that the shopper has not used yet."""
+    reference = row.quote.get("setup")
+    if reference is None or row.quote_hash != quote.quote_hash:
+        return None
+    table = table_of(GatewaySetup)
+    found: str | None = rt.session.execute(
+        sa.select(table.c.public_id).where(
+            table.c.public_id == reference, table.c.state.in_(_USABLE)
+        )
+    ).scalar_one_or_none()
+    return found
+
+
+def _new_setup(rt: Runtime, row: AnyRow, gateway: Gateway) -> str:
+    reference = public_id("set")
+    rt.session.execute(
+        sa.insert(table_of(GatewaySetup)).values(
+            id=reserve(rt.session, GatewaySetup, 1)[0],
+            public_id=reference,
+            checkout_id=row.id,
+            customer_id=row.customer_id,
+            gateway=gateway.name,
+            account=gateway.account,
+            state=AttemptState.SENT,
+            redirect_url="",
+            reason="",
+            created_at=rt.now(),
+        )
+    )
+    return reference
+
+
+def _open_page(rt: Runtime, gateway: Gateway, order: SetupOrder) -> Placed:
+    try:
+        url = gateway.begin_setup(order).redirect_url or ""
+    except Exception:
+        log.exception("gateway %s opened no page for %s", gateway.name, order.reference)
+        url = ""
+    table = table_of(GatewaySetup)
+    state = AttemptState.ACTION_REQUIRED if url else AttemptState.UNKNOWN
+
+    def write() -> None:
+        rt.session.execute(
+            sa.update(table)
+            .where(table.c.public_id == order.reference, table.c.state.in_(_USABLE))
+            .values(state=state, redirect_url=url)
+        )
+        rt.session.commit()
+
+    retrying(rt.session, write)
+    return Placed(Step.PAY, url) if url else Placed(Step.UNREACHABLE)
+
+
+def _found(rt: Runtime, key: str) -> AnyRow:
+    row = find_checkout(rt.session, key, lock=True)
+    if row is None:
+        rt.session.rollback()
+        raise LookupError(key)
+    return row
+
+
+def _until_written(rt: Runtime, work: Callable[[], T | None]) -> T:
+    """Run ``work`` again while it says None: somebody else changed the row under it."""
+    for _ in range(5):
+        result = retrying(rt.session, work)
+        if result is not None:
+            return result
+    raise RuntimeError("the order changed five times while it was written")

@@ -1,0 +1,337 @@
+"""Back from the gateway's page: store the card, write the order, charge once, say how it went.
+
+Whoever asks, and however often, from however many tabs: the row of the checkout lets one
+through, and the others are told where things stand.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.adapters.failpoints import failpoint
+from storefront.database import reading, retrying
+from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState
+from storefront.domain.events import EventKind
+from storefront.domain.gateways import CancelAnswer, SetupAnswer
+from storefront.domain.lifecycle import PeriodState, SubscriptionState, check_move
+from storefront.models import (
+    ChargeAttempt,
+    Checkout,
+    GatewaySetup,
+    Invoice,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.models.base import table_of
+from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
+from storefront.operations.coupons import give_back_uses
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.orders import Booked, Card, book_order, discard_offered
+from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: A charge that left this recently is being waited for elsewhere; nobody asks a second time.
+IN_FLIGHT = timedelta(seconds=30)
+#: Orders ended in one run of ``expire_checkouts``.
+EXPIRE_AT_ONCE = 500
+
+
+class Outcome(StrEnum):
+    """Where an order stands."""
+
+    DONE = "done"
+    #: The gateway has not said yet what happened; nothing must be paid again.
+    WAITING = "waiting"
+    #: The shopper's bank wants a confirmation at ``url``.
+    ACTION = "action"
+    DECLINED = "declined"
+    #: Price, date or code is not what was agreed to; nothing was charged.
+    CHANGED = "changed"
+    #: No card was chosen yet.
+    UNFINISHED = "unfinished"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """``reason`` is the gateway's code of a decline; ``new_customer_id`` whom this order made."""
+
+    outcome: Outcome
+    url: str = ""
+    reason: str = ""
+    new_customer_id: int | None = None
+
+
+def finish_checkout(rt: Runtime, key: str) -> Finished:
+    """Finish the order if the shopper has paid; exactly one charge however often it is called.
+
+    Raises ``LookupError`` for an unknown order.
+    """
+    row = _read(rt, key)
+    if row.state == "paying":
+        return _ask_again(rt, key, row)
+    if row.state != "open" or not row.quote.get("setup"):
+        return standing(rt, key)
+    setup = _setup_of(rt, row)
+    if setup is None or setup.state in (AttemptState.SUCCEEDED, AttemptState.DECLINED):
+        return standing(rt, key)
+    answer = _finish_setup(rt, setup)
+    failpoint("checkout.after_setup")
+    if answer.status is not AnswerStatus.SUCCEEDED or answer.method is None:
+        return _not_stored(rt, key, setup, answer)
+    card = Card(setup.gateway, setup.account, answer.method)
+    booked = retrying(rt.session, partial(_book, rt, key, setup, card))
+    if isinstance(booked, Outcome):
+        return Finished(booked)
+    if booked is None:
+        return standing(rt, key)
+    failpoint("checkout.after_sent")
+    if booked.attempt_id is not None:
+        charges.charge_now(rt, [booked.attempt_id])
+    return standing(rt, key)
+
+
+def standing(rt: Runtime, key: str) -> Finished:
+    """Say where the order stands; reads only. Raises ``LookupError`` for an unknown order."""
+    row = _read(rt, key)
+    if row.state == "done":
+        return Finished(Outcome.DONE, new_customer_id=row.quote.get("new_customer"))
+    if row.state == "expired":
+        return Finished(Outcome.EXPIRED)
+    attempt = _last_attempt(rt, row.id)
+    if row.state == "paying":
+        if attempt is not None and attempt.state == AttemptState.ACTION_REQUIRED:
+            return Finished(Outcome.ACTION, url=attempt.action_url)
+        reason = str(attempt.state) if attempt is not None else ""
+        return Finished(Outcome.WAITING, reason=reason)
+    setup = _setup_of(rt, row)
+    if setup is not None and setup.state == AttemptState.DECLINED:
+        return Finished(Outcome.DECLINED, reason=setup.reason)
+    used = setup is not None and setup.state == AttemptState.SUCCEEDED
+    if used and attempt is not None and attempt.state == AttemptState.DECLINED:
+        return Finished(Outcome.DECLINED, reason=attempt.reason)
+    return Finished(Outcome.UNFINISHED)
+
+
+def leave_bank(rt: Runtime, key: str) -> Finished:
+    """Give up the confirmation that the bank waits for, so that another card can be tried.
+
+    Only what the gateway confirms counts: it may say that the money was taken after all.
+    """
+    row = _read(rt, key)
+    attempt = _last_attempt(rt, row.id)
+    waits = attempt is not None and attempt.state == AttemptState.ACTION_REQUIRED
+    if row.state == "paying" and attempt is not None and waits:
+        gateway = rt.gateways.get(attempt.gateway)
+        if gateway is not None and gateway.account == attempt.account:
+            try:
+                answer = gateway.cancel(attempt.public_id)
+            except Exception:
+                log.exception("gateway %s cancelled nothing", attempt.gateway)
+                answer = CancelAnswer.UNKNOWN
+            if answer is not CancelAnswer.UNKNOWN:
+                charges.look_up(rt, attempt.id)
+    return standing(rt, key)
+
+
+def expire_checkouts(rt: Runtime) -> int:
+    """End open orders whose time is over and give back what they held; returns how many.
+
+    An order with a charge that may still succeed is left alone: it is not open.
+    """
+    table = table_of(Checkout)
+    with reading():
+        keys = list(
+            rt.session.execute(
+                sa.select(table.c.public_id)
+                .where(table.c.state == "open", table.c.expires_at <= rt.now())
+                .order_by(table.c.expires_at)
+                .limit(EXPIRE_AT_ONCE)
+            ).scalars()
+        )
+        rt.session.rollback()
+    return sum(retrying(rt.session, partial(_expire, rt, key)) for key in keys)
+
+
+def _read(rt: Runtime, key: str) -> AnyRow:
+    with reading():
+        row = find_checkout(rt.session, key)
+        rt.session.rollback()
+    if row is None:
+        raise LookupError(key)
+    return row
+
+
+def _setup_of(rt: Runtime, row: AnyRow) -> AnyRow | None:
+    table = table_of(GatewaySetup)
+    with reading():
+        found = rt.session.execute(
+            sa.select(table).where(table.c.public_id == row.quote.get("setup", ""))
+        ).one_or_none()
+        rt.session.rollback()
+    return found
+
+
+def _last_attempt(rt: Runtime, checkout_id: int) -> AnyRow | None:
+    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
+    with reading():
+        found = rt.session.execute(
+            sa.select(attempt)
+            .join(invoice, invoice.c.id == attempt.c.invoice_id)
+            .where(invoice.c.checkout_id == checkout_id)
+            .order_by(attempt.c.id.desc())
+            .limit(1)
+        ).one_or_none()
+        rt.session.rollback()
+    return found
+
+
+def _ask_again(rt: Runtime, key: str, row: AnyRow) -> Finished:
+    """Ask the gateway what became of the open charge, and write it down."""
+    attempt = _last_attempt(rt, row.id)
+    if attempt is not None and attempt.state in OPEN_ATTEMPTS:
+        recent = attempt.sent_at is not None and rt.now() - attempt.sent_at < IN_FLIGHT
+        if not (attempt.state == AttemptState.SENT and recent):
+            charges.look_up(rt, attempt.id)
+    return standing(rt, key)
+
+
+def _finish_setup(rt: Runtime, setup: AnyRow) -> SetupAnswer:
+    gateway = rt.gateways.get(setup.gateway)
+    if gateway is None or gateway.account != setup.account:
+        return SetupAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
+    try:
+        return gateway.finish_setup(setup.public_id, {})
+    except Exception as error:
+        log.exception("gateway %s did not say what became of %s", setup.gateway, setup.public_id)
+        return SetupAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _not_stored(rt: Runtime, key: str, setup: AnyRow, answer: SetupAnswer) -> Finished:
+    if answer.status is AnswerStatus.DECLINED:
+        table = table_of(GatewaySetup)
+
+        def write() -> None:
+            rt.session.execute(
+                sa.update(table)
+                .where(table.c.id == setup.id, table.c.state != AttemptState.SUCCEEDED)
+                .values(state=AttemptState.DECLINED, reason=answer.reason[:80])
+            )
+            rt.session.commit()
+
+        retrying(rt.session, write)
+        return standing(rt, key)
+    if answer.status is AnswerStatus.UNKNOWN:
+        return Finished(Outcome.UNREACHABLE, reason=answer.reason)
+    return Finished(Outcome.UNFINISHED, url=setup.redirect_url)
+
+
+def _book(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome | None:
+    """Write the order with its charge marked sent; None when another request was first."""
+    session, moment = rt.session, rt.moment()
+    row = find_checkout(session, key, lock=True)
+    if row is None or row.state != "open" or row.quote.get("setup") != setup.public_id:
+        session.rollback()
+        return None
+    order = read_order(session, row, Market.of(rt.shop), moment, pinned=True)
+    if order.quote is None or order.quote.quote_hash != row.quote_hash:
+        session.rollback()
+        return Outcome.CHANGED
+    if not change_checkout(session, row, {"state": "paying"}):
+        session.rollback()
+        return None
+    booked = book_order(session, order, order.quote, card, _seller(rt), moment)
+    _note(rt, row, setup, booked)
+    session.commit()
+    return booked
+
+
+def _note(rt: Runtime, row: AnyRow, setup: AnyRow, booked: Booked) -> None:
+    """Keep on checkout and set-up what a later try, the page and expiry need to know."""
+    quote: dict[str, Any] = {**row.quote, "document": booked.document}
+    if row.quote.get("coupon_id") is not None:
+        quote["redeemed_by"] = booked.customer_id
+    if booked.is_new_customer:
+        quote["new_customer"] = booked.customer_id
+    checkout, table = table_of(Checkout), table_of(GatewaySetup)
+    rt.session.execute(
+        sa.update(checkout)
+        .where(checkout.c.id == row.id)
+        .values(quote=quote, customer_id=booked.customer_id)
+    )
+    rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == setup.id)
+        .values(
+            state=AttemptState.SUCCEEDED,
+            payment_method_id=booked.method_id,
+            customer_id=booked.customer_id,
+        )
+    )
+
+
+def _seller(rt: Runtime) -> dict[str, str]:
+    shop = rt.shop
+    return {
+        "name": shop.seller_name,
+        "address": shop.seller_address,
+        "tax_id": shop.seller_tax_id,
+        "country": shop.seller_country,
+    }
+
+
+def _expire(rt: Runtime, key: str) -> bool:
+    session, moment = rt.session, rt.moment()
+    row = find_checkout(session, key, lock=True)
+    over = row is not None and row.state == "open" and row.expires_at <= moment.now
+    if row is None or not over:
+        session.rollback()
+        return False
+    held = row.quote.get("coupon_id")
+    values = {"state": "expired", "quote": {**row.quote, "coupon_id": None}}
+    if not change_checkout(session, row, values):
+        session.rollback()
+        return False
+    if held is not None:
+        give_back_uses(session, [held])
+    discard_offered(session, row.id, moment)
+    _expire_subscription(rt, row.id, moment)
+    session.commit()
+    return True
+
+
+def _expire_subscription(rt: Runtime, checkout_id: int, moment: Moment) -> None:
+    table, period = table_of(Subscription), table_of(SubscriptionPeriod)
+    found = rt.session.execute(
+        sa.select(table.c.id, table.c.public_id, table.c.version, table.c.state).where(
+            table.c.checkout_id == checkout_id
+        )
+    ).one_or_none()
+    if found is None:
+        return
+    check_move(SubscriptionState(found.state), SubscriptionState.EXPIRED)
+    change = SubscriptionChange(found.id, found.version, {"state": SubscriptionState.EXPIRED})
+    change_subscriptions(rt.session, [change])
+    rt.session.execute(
+        sa.update(period)
+        .where(period.c.subscription_id == found.id, period.c.state == PeriodState.INVOICED)
+        .values(state=PeriodState.VOID)
+    )
+    record(
+        rt.session,
+        [Entry(found.id, found.public_id, EventKind.SUBSCRIPTION_EXPIRED)],
+        moment,
+    )
