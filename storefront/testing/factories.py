@@ -7,7 +7,7 @@ running subscription has paid its first period at the demo gateway.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
+from storefront.database import reading
 from storefront.domain.boxes import CycleState
 from storefront.domain.coupons import normalise_code
 from storefront.domain.cycles import CycleRhythm, plan_cycles
@@ -23,6 +24,7 @@ from storefront.domain.periods import Interval
 from storefront.models import (
     Address,
     BoxCycle,
+    Checkout,
     Coupon,
     Customer,
     CycleGroup,
@@ -38,10 +40,21 @@ from storefront.models import (
     Recipe,
     RecipeItem,
     ShopSettings,
+    Subscription,
 )
-from storefront.models.base import Base, public_id
+from storefront.models.base import Base, public_id, table_of
+from storefront.operations.checkout import Market, read_order
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
+from storefront.services.checkout import (
+    Agreement,
+    Start,
+    change_delivery,
+    place_order,
+    start_checkout,
+)
+from storefront.services.coupons import use_code
+from storefront.services.finishing import Outcome, finish_checkout
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 
@@ -394,6 +407,57 @@ def make_code(
         PromotionCode(coupon_id=coupon.id, code=normalise_code(code), created_at=rt.now()),
     )
     return coupon
+
+
+def make_subscription(
+    rt: Runtime,
+    *,
+    plan: Plan | None = None,
+    customer: Customer | None = None,
+    card: str = "4242",
+    code: str = "",
+    options: Mapping[str, str] | None = None,
+    address: Mapping[str, str] | None = None,
+) -> Subscription:
+    """Return a running subscription: ordered and paid through the checkout's own services.
+
+    ``card`` is the demo card it goes on with ("0341" is declined at renewals); ``code`` a
+    promotion code there is. Raises ``RuntimeError`` when the order does not go through.
+    """
+    plan = plan or make_plan(rt)
+    customer = customer or make_customer(rt)
+    key = start_checkout(rt, Start(plan.id, price_of(rt, plan).id, options or {}))
+    ship_to = {
+        "name": customer.name,
+        "street": "Lindenweg 4",
+        "postcode": "07743",
+        "city": "Jena",
+        "country": "DE",
+    }
+    change_delivery(rt, key, customer.email, {**ship_to, **(address or {})})
+    if code:
+        use_code(rt, key, code)
+    with reading():
+        checkout = rt.session.execute(
+            sa.select(table_of(Checkout)).where(Checkout.public_id == key)
+        ).one()
+        order = read_order(rt.session, checkout, Market.of(rt.shop), rt.moment())
+        rt.session.rollback()
+    agreement = Agreement(
+        order.quote.quote_hash if order.quote else "", "I agree.", "renewal-1", "192.0.2.1", "test"
+    )
+    url = f"{rt.settings.base_url}/checkout/{key}/finish"
+    placed = place_order(rt, key, agreement, gateway="demo", return_url=url, cancel_url=url)
+    demo_gateway_of(rt).bank.choose(placed.url.rpartition("/")[2], card)
+    finished = finish_checkout(rt, key)
+    if finished.outcome is not Outcome.DONE:
+        raise RuntimeError(f"the order went {placed.step}, {finished}: {order.problem}")
+    subscription = rt.session.scalars(
+        sa.select(Subscription).where(Subscription.checkout_id == checkout.id)
+    ).one()
+    rt.session.expunge(subscription)
+    rt.session.rollback()
+    return subscription
 
 
 def demo_gateway_of(rt: Runtime) -> DemoGateway:
