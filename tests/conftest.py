@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, cast
 import hypothesis
 import pytest
 
+from tests.support.availability import in_ci, unavailable
+
 if TYPE_CHECKING:
     # At run time these are imported by the fixtures: tests of pure rules start without them.
     from flask import Flask
@@ -24,11 +26,10 @@ if TYPE_CHECKING:
 
 #: The environment variable by which test processes find the folder they share.
 _SHARED = "TEST_SHARED_FOLDER"
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.load_profile("ci" if IN_CI else "default")
+hypothesis.settings.load_profile("ci" if in_ci() else "default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,13 +44,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         from tests.support.databases import clean_up
 
         clean_up(Path(os.environ.pop(_SHARED)))
-
-
-def unavailable(reason: str) -> None:
-    """Skip the test for want of ``reason``; in CI, where it must be there, fail it."""
-    if IN_CI:
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +107,6 @@ def database(request: pytest.FixtureRequest, databases: "Databases", tmp_path: P
         return databases.postgresql()
     except PostgresUnavailableError as error:
         unavailable(str(error))
-        raise
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ class Check:
     command: tuple[str, ...]
 
 
-_TEMPLATES = [name for name in ("storefront", "plugins", "examples") if (ROOT / name).is_dir()]
 LINT = (
     Check("ruff check", (tool("ruff"), "check", "--quiet", ".")),
     Check("ruff format", (tool("ruff"), "format", "--check", "--quiet", ".")),
     Check("import contracts", (tool("lint-imports"), "--no-cache", "--no-logo")),
-    Check("templates", (tool("djlint"), "--lint", "--quiet", *_TEMPLATES)),
+    Check("templates", (tool("djlint"), "--lint", "--quiet", "storefront", "plugins")),
 )
 TYPES = (Check("types", (PYTHON, "-m", "mypy")),)
 
