@@ -16,6 +16,12 @@ COMMANDS = {
     "migrate": "storefront.cli.operate:migrate",
     "backup": "storefront.cli.operate:backup",
     "serve": "storefront.cli.operate:serve",
+    "plan-cycles": "storefront.cli.cycles:plan_cycles",
+    "close-cycles": "storefront.cli.cycles:close_cycles",
+    "export-boxes": "storefront.cli.fulfilment:export_boxes",
+    "import-products": "storefront.cli.imports:import_products",
+    "renew": "storefront.cli.renewals:renew",
+    "staff": "storefront.cli.staff:staff",
     "worker": "storefront.cli.operate:worker",
 }
 

@@ -1,0 +1,59 @@
+"""Cells that run nothing and lose nothing, and the columns of the generic export."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from storefront.domain.exports import COLUMNS, box_row, file_name, plain_cell, safe_cell
+
+DANGEROUS = "=+-@\t\r\n＝＋－＠"
+
+
+@given(st.text())
+@example("'=1")
+@example("''=1")
+@example("'tis")
+def test_a_cell_gives_back_what_was_put_in(text):
+    assert plain_cell(safe_cell(text)) == text
+
+
+@given(st.text())
+@example("=1+1")
+def test_no_cell_starts_like_a_formula(text):
+    assert not safe_cell(text).startswith(tuple(DANGEROUS))
+
+
+@pytest.mark.parametrize("sign", DANGEROUS)
+def test_each_dangerous_start_is_quoted(sign):
+    assert safe_cell(f"{sign}1") == f"'{sign}1"
+
+
+@pytest.mark.parametrize("text", ["", "Ada", "O'Neill", "1-2", "'tis", " =1", "Größe"])
+def test_harmless_cells_stay_as_they_are(text):
+    assert safe_cell(text) == text
+
+
+def test_a_row_has_a_cell_for_each_column():
+    row = box_row(
+        batch="bat_1",
+        box="box_1",
+        cycle="2027-03",
+        kind="replacement",
+        quantity=2,
+        ship_to={"name": "Ada", "phone": "+49 1", "company": None},
+        packing={
+            "plan": "Pot",
+            "contents": [["A", 2], ["B", 1]],
+            "email": "a@b.c",
+            "weight_grams": 5,
+        },
+    )
+
+    cells = dict(zip(COLUMNS, row, strict=True))
+    assert (cells["name"], cells["phone"], cells["company"]) == ("Ada", "'+49 1", "")
+    assert (cells["contents"], cells["weight_grams"]) == ("A x 2; B x 1", "5")
+    assert (cells["quantity"], cells["note"]) == ("2", "replacement")
+
+
+def test_a_file_name_has_nothing_but_plain_signs():
+    assert file_name("../Böxe", "2027-03-01", 2) == "exports/B-xe-2027-03-01-batch-2.csv"
