@@ -10,6 +10,7 @@ from wtforms import (
     BooleanField,
     EmailField,
     RadioField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -53,6 +54,10 @@ class Happening:
     count: int = 1
 
 
+def _choices(**words: str) -> list[SelectChoice]:
+    return [SelectChoice(value, label) for value, label in words.items()]
+
+
 class SampleForm(FlaskForm):
     """One field of each kind; it is never sent anywhere."""
 
@@ -60,14 +65,14 @@ class SampleForm(FlaskForm):
     street = StringField("Street and number")
     postcode = StringField("Postcode")
     town = StringField("Town")
-    country = SelectField("Country", choices=[("DE", "Germany"), ("AT", "Austria")])
+    country = SelectField("Country", choices=_choices(DE="Germany", AT="Austria"))
     note = TextAreaField("Note for the carrier")
     pause = RadioField(
-        "Pause for", choices=[("1", "1 box"), ("2", "2 boxes"), ("3", "3 boxes")], default="2"
+        "Pause for", choices=_choices(one="1 box", two="2 boxes", three="3 boxes"), default="two"
     )
     avoid = SelectMultipleField(
         "What should not be in your box?",
-        choices=[("none", "None of these"), ("nuts", "Nuts"), ("gluten", "Gluten")],
+        choices=_choices(none="None of these", nuts="Nuts", gluten="Gluten"),
         default=["nuts"],
         widget=widgets.ListWidget(prefix_label=False),
         option_widget=widgets.CheckboxInput(),

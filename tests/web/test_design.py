@@ -1,0 +1,58 @@
+"""The design page draws every part in every frame and language, for staff only."""
+
+import re
+
+import pytest
+
+from storefront.blueprints.admin.design import FRAMES, design
+from storefront.security import POLICY
+
+
+@pytest.fixture(params=["sqlite"])
+def database(databases, tmp_path):
+    """One kind is enough: the page reads nothing but the shop's name."""
+    return databases.sqlite(tmp_path)
+
+
+def drawn(app, query):
+    with app.test_request_context(f"/admin/design?{query}"):
+        return design()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_every_frame_holds_every_part_in_every_language(app, frame, language):
+    page = drawn(app, f"frame={frame}&lang={language}")
+    assert f'<html lang="{language}"' in page
+    assert page.count("<h1") == 1
+    assert page.count('class="pill ') > 40
+
+
+def test_an_id_is_used_once(app):
+    ids = re.findall(r'\sid="([^"]+)"', drawn(app, "frame=admin"))
+    assert sorted(ids) == sorted(set(ids))
+
+
+def test_an_error_is_linked_to_its_field_in_both_directions(app):
+    page = drawn(app, "frame=account&errors=1")
+    assert '<a href="#email">Enter an e-mail like name@example.com</a>' in page
+    email = re.search(r'<input[^>]*id="email"[^>]*>', page)[0]
+    assert 'aria-invalid="true"' in email
+    assert 'aria-describedby="email-hint email-error"' in email
+    assert 'value="ada@"' in email
+
+
+def test_an_error_of_a_group_leads_to_its_first_choice(app):
+    page = drawn(app, "frame=account&errors=1")
+    assert '<a href="#pause-0">' in page
+    assert 'id="pause-0"' in page
+
+
+def test_an_unknown_frame_is_the_admins(app):
+    assert 'class="admin dense"' in drawn(app, "frame=../../etc")
+
+
+def test_only_staff_may_see_it(app, client):
+    assert POLICY["admin.design"].kind == "staff"
+    if "admin.design" in app.view_functions:
+        assert client.get("/admin/design").status_code in {303, 401}
