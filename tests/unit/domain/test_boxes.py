@@ -124,6 +124,16 @@ def test_the_second_payment_never_precedes_the_first_box_and_no_day_is_lost(day,
         assert free is None or free.start == paid.end
 
 
+def test_the_second_payment_may_come_the_day_after_the_order_if_the_box_leaves_then():
+    cycles = slots(CycleRhythm(WEEK, 5, date(2027, 1, 1), -6, 6, 7))
+    day = date(2027, 3, 4)
+    first = first_cycle(cycles, day)
+    period = BillingPeriod(day, date(2027, 3, 11))
+
+    assert (first.charge_on, first.ship_from) == (date(2027, 2, 26), date(2027, 3, 5))
+    assert first_renewal_on(cycles, first, 1, period, WEEK) == date(2027, 3, 5)
+
+
 def test_the_days_up_to_the_charge_day_are_free():
     paid, free = opening_periods(date(2027, 3, 5), MONTH, date(2027, 4, 12))
 

@@ -56,6 +56,8 @@ def test_arithmetic_is_that_of_whole_numbers(a, b, times, currency):
     assert -first == Money.zero(currency) - first
     assert first * times == times * first == Money(a * times, currency)
     assert (first < second) == (a < b)
+    assert (first > second) == (a > b)
+    assert (first <= second) == (a <= b)
     assert (first >= second) == (a >= b)
     assert (first - first).is_zero
 
@@ -78,6 +80,11 @@ def test_a_negative_sum_is_split_like_its_positive_twin(minor, weights):
     back = allocate(Money(-minor, "EUR"), weights)
 
     assert [-part for part in there] == back
+
+
+def test_an_amount_is_at_least_and_at_most_itself():
+    assert Money(5, "EUR") <= Money(5, "EUR")
+    assert Money(5, "EUR") >= Money(5, "EUR")
 
 
 def test_the_earlier_part_wins_a_tie():
