@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import Self
 
 import sqlalchemy as sa
 
@@ -77,7 +79,6 @@ def send_planned(
     *,
     limit: int | None = None,
     on_progress: Callable[[int], None] | None = None,
-    keep_lease: Callable[[], None] | None = None,
 ) -> Recorded:
     """Send planned attempts slice by slice until none is left, and record every answer.
 
@@ -88,18 +89,19 @@ def send_planned(
     if not may_charge(rt):
         return total
     done = 0
-    while limit is None or done < limit:
-        taken = retrying(rt.session, lambda: _take(rt))
-        if not taken:
-            retrying(rt.session, lambda: _refuse(rt))
-            return total
-        failpoint("renewal.after_sent")
-        add(total, charge_orders(rt, taken))
-        done += len(taken)
-        if keep_lease is not None:
-            keep_lease()
-        if on_progress is not None:
-            on_progress(len(taken))
+    with _Answers(rt) as answers:
+        while limit is None or done < limit:
+            taken = retrying(rt.session, partial(_take, rt))
+            if not taken:
+                break
+            failpoint("renewal.after_sent")
+            answers.ask(taken)
+            done += len(taken)
+            if on_progress is not None:
+                on_progress(len(taken))
+    add(total, answers.recorded)
+    if limit is None:
+        retrying(rt.session, partial(_refuse, rt))
     return total
 
 
@@ -116,17 +118,58 @@ def charge_now(rt: Runtime, attempt_ids: Sequence[int]) -> Recorded:
 
 def charge_orders(rt: Runtime, rows: Sequence[AnyRow]) -> Recorded:
     """Ask for each row of ``operations.charging.orders`` and record what comes back."""
-    total = Recorded()
-    waiting: list[Result] = []
-    last = time.monotonic()
-    for row, answer in _answers(rt, rows):
-        failpoint("renewal.after_answer")
-        waiting.append(Result(row.public_id, answer))
-        if len(waiting) >= RECORD_EVERY or time.monotonic() - last >= RECORD_SECONDS:
-            add(total, record(rt, waiting))
-            waiting, last = [], time.monotonic()
-    add(total, record(rt, waiting))
-    return total
+    with _Answers(rt) as answers:
+        answers.ask(rows)
+    return answers.recorded
+
+
+class _Answers:
+    """Asks slices of charges, in threads where a gateway takes several, and records in bulk.
+
+    Answers are written down once there are ``RECORD_EVERY`` of them or a second has passed,
+    whichever is first, and the rest on leaving.
+    """
+
+    def __init__(self, rt: Runtime) -> None:
+        self.recorded = Recorded()
+        self._rt = rt
+        self._bound = _in_flight(rt)
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: list[Result] = []
+        self._since = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        if kind is None:
+            self._write()
+
+    def ask(self, rows: Sequence[AnyRow]) -> None:
+        for row, answer in self._answers(rows):
+            failpoint("renewal.after_answer")
+            self._waiting.append(Result(row.public_id, answer))
+            late = time.monotonic() - self._since >= RECORD_SECONDS
+            if late or len(self._waiting) >= RECORD_EVERY:
+                self._write()
+
+    def _write(self) -> None:
+        add(self.recorded, record(self._rt, self._waiting))
+        self._waiting, self._since = [], time.monotonic()
+
+    def _answers(self, rows: Sequence[AnyRow]) -> Iterable[tuple[AnyRow, ChargeAnswer]]:
+        rt, gateways = self._rt, self._rt.gateways
+        if len(rows) == 1 or self._bound == 1:
+            for row in rows:
+                yield row, _ask(gateways, rt, row)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max_workers=self._bound)
+        pending = [(row, self._pool.submit(_ask, gateways, rt, row)) for row in rows]
+        for row, future in pending:
+            yield row, future.result()
 
 
 def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
@@ -166,7 +209,7 @@ def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
     as declined and the invoice is free for a new one.
     """
     total = Recorded()
-    rows = retrying(rt.session, lambda: _take_checks(rt, limit))
+    rows = retrying(rt.session, partial(_take_checks, rt, limit))
     results = []
     for row in rows:
         answer = _look_up(rt, row)
@@ -203,20 +246,6 @@ def _refuse(rt: Runtime) -> int:
 def _in_flight(rt: Runtime) -> int:
     bounds = [gateway.capabilities.max_in_flight for gateway in rt.gateways.values()]
     return max(1, min([rt.settings.in_flight, max(bounds, default=1)]))
-
-
-def _answers(rt: Runtime, rows: Sequence[AnyRow]) -> Iterable[tuple[AnyRow, ChargeAnswer]]:
-    """Yield answers as they come; in threads where the gateway takes several at once."""
-    bound = _in_flight(rt)
-    if len(rows) < 2 or bound == 1:
-        for row in rows:
-            yield row, ask(rt, row)
-        return
-    gateways = dict(rt.gateways)
-    with ThreadPoolExecutor(max_workers=min(bound, len(rows))) as pool:
-        pending = [(row, pool.submit(_ask, gateways, rt, row)) for row in rows]
-        for row, future in pending:
-            yield row, future.result()
 
 
 def ask(rt: Runtime, row: AnyRow) -> ChargeAnswer:

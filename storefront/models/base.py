@@ -27,6 +27,11 @@ NAMING = {
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
+_FAIR = 256 - 256 % len(_ALPHABET)
+_LETTERS = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+_UNFAIR = bytes(range(_FAIR, 256))
+
+
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """An instant. Refuses naive values and always hands back aware UTC datetimes."""
 
@@ -95,15 +100,9 @@ def public_id(prefix: str) -> str:
 
 def public_ids(prefix: str, count: int) -> list[str]:
     """Return ``count`` public ids from one draw of randomness; for bulk inserts."""
-    size = len(_ALPHABET)
-    out = []
-    # 17 random bytes carry more than 26 letters' worth (136 bits against 128.9).
-    pool = secrets.token_bytes(17 * count)
-    for start in range(0, 17 * count, 17):
-        number = int.from_bytes(pool[start : start + 17], "big")
-        letters = []
-        for _ in range(26):
-            number, index = divmod(number, size)
-            letters.append(_ALPHABET[index])
-        out.append(f"{prefix}_{''.join(letters)}")
-    return out
+    letters: list[str] = []
+    while len(letters) < 26 * count:
+        # Bytes past the last whole multiple of the alphabet would favour its first letters.
+        letters += secrets.token_bytes(32 * count).translate(_LETTERS, _UNFAIR).decode()
+    text = "".join(letters)
+    return [f"{prefix}_{text[start : start + 26]}" for start in range(0, 26 * count, 26)]

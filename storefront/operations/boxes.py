@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,8 @@ from storefront.domain.money import split_minor
 from storefront.domain.periods import Interval
 from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
-from storefront.operations.keys import AnySession, reserve
+from storefront.operations.bulk import insert_many
+from storefront.operations.keys import AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 
 #: Cycles that may still take a box.
@@ -91,23 +93,27 @@ def slots_of(
 def cycle_use(session: AnySession, subscription_ids: Sequence[int]) -> CycleUse:
     """Return which cycles the subscriptions use or skip; two statements whatever the count."""
     use = CycleUse()
-    box, skip = table_of(Box), table_of(BoxSkip)
-    for row in session.execute(
-        sa.select(box.c.subscription_id, box.c.cycle_id).where(
-            box.c.subscription_id.in_(subscription_ids),
-            box.c.kind == BoxKind.REGULAR,
-            box.c.state != BoxState.CANCELED,
-            box.c.cycle_id.is_not(None),
-        )
-    ):
+    taken, skipped = _use_statements()
+    for row in session.execute(taken, {"ids": subscription_ids}):
         use.taken[row.subscription_id].add(row.cycle_id)
-    for row in session.execute(
-        sa.select(skip.c.subscription_id, skip.c.cycle_id).where(
-            skip.c.subscription_id.in_(subscription_ids)
-        )
-    ):
+    for row in session.execute(skipped, {"ids": subscription_ids}):
         use.skipped[row.subscription_id].add(row.cycle_id)
     return use
+
+
+@cache
+def _use_statements() -> tuple[AnySelect, AnySelect]:
+    box, skip = table_of(Box), table_of(BoxSkip)
+    taken = sa.select(box.c.subscription_id, box.c.cycle_id).where(
+        any_of(box.c.subscription_id),
+        box.c.kind == BoxKind.REGULAR,
+        box.c.state != BoxState.CANCELED,
+        box.c.cycle_id.is_not(None),
+    )
+    skipped = sa.select(skip.c.subscription_id, skip.c.cycle_id).where(
+        any_of(skip.c.subscription_id)
+    )
+    return taken, skipped
 
 
 def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) -> int:
@@ -149,7 +155,7 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
                 "created_at": moment.now,
             }
         )
-    session.execute(sa.insert(table_of(Box)), rows)
+    insert_many(session, Box, rows)
     return total
 
 

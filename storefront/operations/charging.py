@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -21,7 +22,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_ids, table_of
-from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.bulk import insert_many
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily for five days, then a person.
@@ -63,8 +65,9 @@ def plan_attempts(
     keys = reserve(session, ChargeAttempt, len(drafts))
     publics = public_ids("pay", len(drafts))
     sent = state is AttemptState.SENT
-    session.execute(
-        sa.insert(table_of(ChargeAttempt)),
+    insert_many(
+        session,
+        ChargeAttempt,
         [
             {
                 "id": key,
@@ -115,54 +118,71 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
     consent. Two workers never get the same attempt. What the guard refuses stays planned
     for ``refuse_planned``.
     """
+    locks = session.get_bind().dialect.name == "postgresql"
+    candidates, send = _take_statements(locks)
+    times = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit}
+    ids = list(session.execute(candidates, times).scalars())
+    if not ids:
+        return []
+    when = {"ids": ids, "at": moment.now, "check": moment.now + CHECK_AFTER[0]}
+    sent = session.execute(send, when)
+    return orders(session, sorted(sent.scalars()))
+
+
+@cache
+def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
         sa.select(attempt.c.id)
-        .where(_waiting(attempt, moment), _allowed(attempt))
+        .where(_waiting(attempt), _allowed(attempt))
         .order_by(attempt.c.id)
-        .limit(limit)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
     )
-    if session.get_bind().dialect.name == "postgresql":
+    if locks:
         candidates = candidates.with_for_update(skip_locked=True, of=attempt)
-    ids = list(session.execute(candidates).scalars())
-    if not ids:
-        return []
-    sent = session.execute(
+    send = (
         sa.update(attempt)
-        .where(attempt.c.id.in_(ids), attempt.c.state == AttemptState.PLANNED)
-        .values(state=AttemptState.SENT, sent_at=moment.now, check_at=moment.now + CHECK_AFTER[0])
+        .where(any_of(attempt.c.id), attempt.c.state == AttemptState.PLANNED)
+        .values(
+            state=AttemptState.SENT,
+            sent_at=sa.bindparam("at", type_=attempt.c.sent_at.type),
+            check_at=sa.bindparam("check", type_=attempt.c.check_at.type),
+        )
         .returning(attempt.c.id)
     )
-    return orders(session, sorted(sent.scalars()))
+    return candidates, send
 
 
 def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     """Return what the gateway is asked for the attempts ``ids``, in key order."""
+    return list(session.execute(_orders_statement(), {"ids": ids}))
+
+
+@cache
+def _orders_statement() -> AnySelect:
     attempt, method = table_of(ChargeAttempt), table_of(PaymentMethod)
     invoice, checkout = table_of(Invoice), table_of(Checkout)
-    return list(
-        session.execute(
-            sa.select(
-                attempt.c.id,
-                attempt.c.public_id,
-                attempt.c.gateway,
-                attempt.c.account,
-                attempt.c.amount_minor,
-                attempt.c.currency,
-                attempt.c.on_session,
-                attempt.c.state,
-                attempt.c.sent_at,
-                method.c.token,
-                invoice.c.public_id.label("invoice_ref"),
-                checkout.c.public_id.label("checkout_ref"),
-                _allowed(attempt).label("is_owed"),
-            )
-            .join(method, method.c.id == attempt.c.payment_method_id)
-            .join(invoice, invoice.c.id == attempt.c.invoice_id)
-            .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
-            .where(attempt.c.id.in_(ids))
-            .order_by(attempt.c.id)
+    return (
+        sa.select(
+            attempt.c.id,
+            attempt.c.public_id,
+            attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.amount_minor,
+            attempt.c.currency,
+            attempt.c.on_session,
+            attempt.c.state,
+            attempt.c.sent_at,
+            method.c.token,
+            invoice.c.public_id.label("invoice_ref"),
+            checkout.c.public_id.label("checkout_ref"),
+            _allowed(attempt).label("is_owed"),
         )
+        .join(method, method.c.id == attempt.c.payment_method_id)
+        .join(invoice, invoice.c.id == attempt.c.invoice_id)
+        .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
+        .where(any_of(attempt.c.id))
+        .order_by(attempt.c.id)
     )
 
 
@@ -174,7 +194,7 @@ def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> int
     attempt = table_of(ChargeAttempt)
     refused = (
         sa.select(attempt.c.id)
-        .where(_waiting(attempt, moment), sa.not_(_allowed(attempt)))
+        .where(_waiting(attempt), sa.not_(_allowed(attempt)))
         .order_by(attempt.c.id)
         .limit(limit)
     )
@@ -187,15 +207,17 @@ def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> int
             answered_at=moment.now,
             check_at=None,
         )
-        .returning(attempt.c.id)
+        .returning(attempt.c.id),
+        {"fresh": moment.now - ON_SESSION_GRACE},
     )
     return len(done.all())
 
 
-def _waiting(attempt: sa.Table, moment: Moment) -> sa.ColumnElement[bool]:
+def _waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    fresh = sa.bindparam("fresh", type_=attempt.c.created_at.type)
     return sa.and_(
         attempt.c.state == AttemptState.PLANNED,
-        sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < moment.now - ON_SESSION_GRACE),
+        sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < fresh),
     )
 
 

@@ -23,6 +23,7 @@ from storefront.domain.ledger import (
 from storefront.domain.pricing import Quote
 from storefront.models import Invoice, InvoiceLine, NumberSeries
 from storefront.models.base import public_ids, table_of
+from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
@@ -196,8 +197,8 @@ def _insert(
         )
         lines += _line_rows(key, draft)
         issued.append(IssuedInvoice(key, public, total, priced.currency))
-    session.execute(sa.insert(table_of(Invoice)), rows)
-    session.execute(sa.insert(table_of(InvoiceLine)), lines)
+    insert_many(session, Invoice, rows)
+    insert_many(session, InvoiceLine, lines)
     return issued
 
 

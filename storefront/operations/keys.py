@@ -12,6 +12,14 @@ from storefront.models.base import Base, table_of
 AnySession = Session | scoped_session[Session]
 #: A row of a statement over table columns; its columns are read by name.
 AnyRow = sa.Row[*tuple[Any, ...]]
+#: A statement kept for good: building one costs more than running it, so those of the hot
+#: paths are made once and take their keys as the parameter ``ids``.
+AnySelect = sa.Select[*tuple[Any, ...]]
+
+
+def any_of(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that ``column`` is one of the statement's ``ids``."""
+    return column.in_(sa.bindparam("ids", expanding=True))
 
 
 def reserve(session: AnySession, model: type[Base], count: int) -> list[int]:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from storefront.domain.ledger import JournalKind
 from storefront.models import LedgerJournal, LedgerTransfer
-from storefront.models.base import table_of
+from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession, reserve
 
 
@@ -46,15 +44,17 @@ def book(session: AnySession, journals: Sequence[Journal], at: datetime) -> None
     if not journals:
         return
     keys = reserve(session, LedgerJournal, len(journals))
-    session.execute(
-        sa.insert(table_of(LedgerJournal)),
+    insert_many(
+        session,
+        LedgerJournal,
         [
             {"id": key, "kind": j.kind, "event_ref": j.event_ref, "at": at}
             for key, j in zip(keys, journals, strict=True)
         ],
     )
-    session.execute(
-        sa.insert(table_of(LedgerTransfer)),
+    insert_many(
+        session,
+        LedgerTransfer,
         [
             {
                 "journal_id": key,

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy.dialects import postgresql, sqlite
-
 from storefront.models import OutboxMessage
-from storefront.models.base import public_ids, table_of
+from storefront.models.base import public_ids
+from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession
 
 
@@ -30,8 +29,6 @@ def enqueue(session: AnySession, messages: Sequence[Message], now: datetime) -> 
     """Put ``messages`` into the outbox; one whose key is there already is left alone."""
     if not messages:
         return
-    table = table_of(OutboxMessage)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     rows = [
         {
             "public_id": public,
@@ -49,5 +46,4 @@ def enqueue(session: AnySession, messages: Sequence[Message], now: datetime) -> 
         }
         for public, message in zip(public_ids("msg", len(messages)), messages, strict=True)
     ]
-    insert: Any = dialect.insert(table)
-    session.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+    insert_many(session, OutboxMessage, rows, once_per="key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -23,7 +24,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import CycleUse, cycle_use
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
 from storefront.operations.terms import OptionTexts, option_texts, running_discounts
 
@@ -128,6 +129,11 @@ def _due(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
 
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+    return list(session.execute(_subscriptions_statement(), {"ids": ids}))
+
+
+@cache
+def _subscriptions_statement() -> AnySelect:
     subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
     address, customer = table_of(Address), table_of(Customer)
     method, last = table_of(PaymentMethod), table_of(SubscriptionPeriod)
@@ -142,75 +148,71 @@ def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
             method.c.detached_at.is_(None),
         ),
     )
-    return list(
-        session.execute(
-            sa.select(
-                subscription.c.id,
-                subscription.c.public_id,
-                subscription.c.customer_id,
-                payer.label("payer"),
-                subscription.c.plan_id,
-                subscription.c.price_id,
-                subscription.c.quantity,
-                subscription.c.options,
-                subscription.c.state,
-                subscription.c.version,
-                subscription.c.fence,
-                subscription.c.anchor_on,
-                subscription.c.anchor_day,
-                subscription.c.next_on,
-                subscription.c.next_number,
-                subscription.c.billed_count,
-                subscription.c.cancel_on,
-                price.c.currency,
-                price.c.amount_minor,
-                price.c.tax_inclusive,
-                price.c.unit,
-                price.c.count.label("unit_count"),
-                plan.c.name.label("plan_name"),
-                plan.c.code.label("plan_code"),
-                plan.c.ships,
-                plan.c.shipping_unit,
-                plan.c.shipping_count,
-                plan.c.cycle_group_id,
-                plan.c.tax_class,
-                address.c.name.label("ship_name"),
-                address.c.company,
-                address.c.street,
-                address.c.extra,
-                address.c.postcode,
-                address.c.city,
-                address.c.country,
-                customer.c.name.label("payer_name"),
-                customer.c.email.label("payer_email"),
-                method.c.id.label("method_id"),
-                method.c.gateway,
-                method.c.account,
-                method.c.fingerprint,
-                method.c.refused_at,
-                last.c.kind.label("last_kind"),
-                last.c.opened_at.label("last_opened_at"),
-                last.c.paid_at.label("last_paid_at"),
-                sa.exists()
-                .where(consent.c.subscription_id == subscription.c.id)
-                .label("has_consent"),
-            )
-            .join(price, price.c.id == subscription.c.price_id)
-            .join(plan, plan.c.id == subscription.c.plan_id)
-            .join(customer, customer.c.id == payer)
-            .outerjoin(address, address.c.id == subscription.c.address_id)
-            .outerjoin(method, chosen)
-            .outerjoin(
-                last,
-                sa.and_(
-                    last.c.subscription_id == subscription.c.id,
-                    last.c.number == subscription.c.next_number - 1,
-                    last.c.kind.in_([PeriodKind.BILLED, PeriodKind.TRIAL, PeriodKind.GIFT]),
-                ),
-            )
-            .where(subscription.c.id.in_(ids))
-            .order_by(subscription.c.id)
+    return (
+        sa.select(
+            subscription.c.id,
+            subscription.c.public_id,
+            subscription.c.customer_id,
+            payer.label("payer"),
+            subscription.c.plan_id,
+            subscription.c.price_id,
+            subscription.c.quantity,
+            subscription.c.options,
+            subscription.c.state,
+            subscription.c.version,
+            subscription.c.fence,
+            subscription.c.anchor_on,
+            subscription.c.anchor_day,
+            subscription.c.next_on,
+            subscription.c.next_number,
+            subscription.c.billed_count,
+            subscription.c.cancel_on,
+            price.c.currency,
+            price.c.amount_minor,
+            price.c.tax_inclusive,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            plan.c.name.label("plan_name"),
+            plan.c.code.label("plan_code"),
+            plan.c.ships,
+            plan.c.shipping_unit,
+            plan.c.shipping_count,
+            plan.c.cycle_group_id,
+            plan.c.tax_class,
+            address.c.name.label("ship_name"),
+            address.c.company,
+            address.c.street,
+            address.c.extra,
+            address.c.postcode,
+            address.c.city,
+            address.c.country,
+            customer.c.name.label("payer_name"),
+            customer.c.email.label("payer_email"),
+            method.c.id.label("method_id"),
+            method.c.gateway,
+            method.c.account,
+            method.c.fingerprint,
+            method.c.refused_at,
+            last.c.kind.label("last_kind"),
+            last.c.opened_at.label("last_opened_at"),
+            last.c.paid_at.label("last_paid_at"),
+            sa.exists().where(consent.c.subscription_id == subscription.c.id).label("has_consent"),
         )
+        .join(price, price.c.id == subscription.c.price_id)
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .join(customer, customer.c.id == payer)
+        .outerjoin(address, address.c.id == subscription.c.address_id)
+        .outerjoin(method, chosen)
+        .outerjoin(
+            last,
+            sa.and_(
+                last.c.subscription_id == subscription.c.id,
+                last.c.number == subscription.c.next_number - 1,
+                last.c.kind.in_([PeriodKind.BILLED, PeriodKind.TRIAL, PeriodKind.GIFT]),
+            ),
+        )
+        .where(any_of(subscription.c.id))
+        .order_by(subscription.c.id)
     )
 
 

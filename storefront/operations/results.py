@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ from storefront.operations.charging import (
     plan_attempts,
 )
 from storefront.operations.dunning import chase_authentication, chase_declined
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
@@ -110,6 +111,12 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
 
 
 def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
+    statement = _attempts_statement(session.get_bind().dialect.name == "postgresql")
+    return list(session.execute(statement, {"ids": references}))
+
+
+@cache
+def _attempts_statement(locks: bool) -> AnySelect:
     attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
     statement = (
         sa.select(
@@ -134,12 +141,10 @@ def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
             invoice.c.checkout_id,
         )
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
-        .where(attempt.c.public_id.in_(references))
+        .where(any_of(attempt.c.public_id))
         .order_by(attempt.c.id)
     )
-    if session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update()
-    return list(session.execute(statement))
+    return statement.with_for_update() if locks else statement
 
 
 def _sort(rows: Sequence[AnyRow], answers: dict[str, ChargeAnswer]) -> _Sorted:
@@ -189,7 +194,6 @@ def _write_attempts(
     settles = {row.id for row in found.settles}
     surplus = {row.id: minor for row, minor in found.surplus}
     odd = {row.id for row in found.odd}
-    table = table_of(ChargeAttempt)
     values = []
     for row in rows:
         answer = answers[row.public_id]
@@ -209,8 +213,15 @@ def _write_attempts(
                 "new_answered": moment.now,
             }
         )
-    bind = sa.bindparam
-    result = session.connection().execute(
+    result = session.connection().execute(_answer_statement(), values)
+    if result.rowcount != len(values):
+        raise RuntimeError("an attempt changed while its answer was written")
+
+
+@cache
+def _answer_statement() -> sa.Update:
+    table, bind = table_of(ChargeAttempt), sa.bindparam
+    return (
         sa.update(table)
         .where(table.c.id == bind("key"), table.c.state == bind("seen"))
         .values(
@@ -223,11 +234,8 @@ def _write_attempts(
             refunded_minor=bind("new_refunded"),
             check_at=bind("new_check", type_=table.c.check_at.type),
             answered_at=bind("new_answered", type_=table.c.answered_at.type),
-        ),
-        values,
+        )
     )
-    if result.rowcount != len(values):
-        raise RuntimeError("an attempt changed while its answer was written")
 
 
 def _check_at(row: AnyRow, status: AnswerStatus, moment: Moment) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -30,7 +31,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.boxes import PaidPeriod, make_boxes
 from storefront.operations.invoices import finalise_offered
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -70,36 +71,42 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
 
 
 def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
-    table = table_of(Invoice)
-    rows = session.execute(
-        sa.select(
-            table.c.id,
-            table.c.public_id,
-            table.c.payer_id,
-            table.c.checkout_id,
-            table.c.state,
-            table.c.currency,
-            table.c.total_minor,
-        ).where(table.c.id.in_(ids))
-    )
+    rows = session.execute(_invoices_statement(), {"ids": ids})
     return {row.id: row for row in rows}
 
 
+@cache
+def _invoices_statement() -> AnySelect:
+    table = table_of(Invoice)
+    return sa.select(
+        table.c.id,
+        table.c.public_id,
+        table.c.payer_id,
+        table.c.checkout_id,
+        table.c.state,
+        table.c.currency,
+        table.c.total_minor,
+    ).where(any_of(table.c.id))
+
+
 def _lines(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+    return list(session.execute(_lines_statement(), {"ids": ids}))
+
+
+@cache
+def _lines_statement() -> AnySelect:
     table = table_of(InvoiceLine)
-    return list(
-        session.execute(
-            sa.select(
-                table.c.id,
-                table.c.invoice_id,
-                table.c.kind,
-                table.c.period_id,
-                table.c.gross_minor,
-                table.c.tax_minor,
-            )
-            .where(table.c.invoice_id.in_(ids))
-            .order_by(table.c.invoice_id, table.c.position)
+    return (
+        sa.select(
+            table.c.id,
+            table.c.invoice_id,
+            table.c.kind,
+            table.c.period_id,
+            table.c.gross_minor,
+            table.c.tax_minor,
         )
+        .where(any_of(table.c.invoice_id))
+        .order_by(table.c.invoice_id, table.c.position)
     )
 
 
@@ -168,44 +175,47 @@ def _close_around(
 
 
 def _periods(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
-    ids = {line.period_id for line in lines if line.period_id}
+    ids = sorted({line.period_id for line in lines if line.period_id})
     if not ids:
         return []
+    return list(session.execute(_periods_statement(), {"ids": ids}))
+
+
+@cache
+def _periods_statement() -> AnySelect:
     period, subscription, plan = (
         table_of(SubscriptionPeriod),
         table_of(Subscription),
         table_of(Plan),
     )
-    return list(
-        session.execute(
-            sa.select(
-                period.c.id,
-                period.c.subscription_id,
-                period.c.number,
-                period.c.start_on,
-                period.c.box_count,
-                period.c.mrr_minor,
-                period.c.plan_id,
-                subscription.c.public_id,
-                subscription.c.customer_id,
-                subscription.c.state,
-                subscription.c.version,
-                subscription.c.next_on,
-                subscription.c.cancel_on,
-                subscription.c.quantity,
-                subscription.c.options,
-                subscription.c.mrr_minor.label("old_mrr"),
-                subscription.c.cohort,
-                subscription.c.source,
-                plan.c.cycle_group_id,
-                plan.c.shipping_unit,
-                plan.c.shipping_count,
-            )
-            .join(subscription, subscription.c.id == period.c.subscription_id)
-            .join(plan, plan.c.id == period.c.plan_id)
-            .where(period.c.id.in_(ids))
-            .order_by(period.c.id)
+    return (
+        sa.select(
+            period.c.id,
+            period.c.subscription_id,
+            period.c.number,
+            period.c.start_on,
+            period.c.box_count,
+            period.c.mrr_minor,
+            period.c.plan_id,
+            subscription.c.public_id,
+            subscription.c.customer_id,
+            subscription.c.state,
+            subscription.c.version,
+            subscription.c.next_on,
+            subscription.c.cancel_on,
+            subscription.c.quantity,
+            subscription.c.options,
+            subscription.c.mrr_minor.label("old_mrr"),
+            subscription.c.cohort,
+            subscription.c.source,
+            plan.c.cycle_group_id,
+            plan.c.shipping_unit,
+            plan.c.shipping_count,
         )
+        .join(subscription, subscription.c.id == period.c.subscription_id)
+        .join(plan, plan.c.id == period.c.plan_id)
+        .where(any_of(period.c.id))
+        .order_by(period.c.id)
     )
 
 

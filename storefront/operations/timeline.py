@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import sqlalchemy as sa
-
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.metrics import MovementKind
 from storefront.models import Movement, SubscriptionEvent
-from storefront.models.base import table_of
+from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -36,8 +34,9 @@ def record(session: AnySession, entries: Sequence[Entry], moment: Moment) -> Non
     """Append ``entries`` to the timelines and, where plugins observe, to the outbox."""
     if not entries:
         return
-    session.execute(
-        sa.insert(table_of(SubscriptionEvent)),
+    insert_many(
+        session,
+        SubscriptionEvent,
         [
             {
                 "subscription_id": entry.subscription_id,
@@ -83,8 +82,9 @@ def move(session: AnySession, changes: Sequence[MrrChange]) -> None:
     """Append movements; the caller writes the new ``subscription.mrr_minor`` itself."""
     if not changes:
         return
-    session.execute(
-        sa.insert(table_of(Movement)),
+    insert_many(
+        session,
+        Movement,
         [
             {
                 "subscription_id": change.subscription_id,

@@ -34,6 +34,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.bulk import insert_many
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, finalise_invoices
@@ -254,11 +255,11 @@ def _commit(rt: Runtime, works: Sequence[_Work], moment: Moment) -> None:
     change_subscriptions(session, [_change(work, moment) for work in changed])
     opened = by_fate[Fate.FREE] + by_fate[Fate.SKIP] + by_fate[Fate.BILL]
     keys = reserve(session, SubscriptionPeriod, len(opened))
-    if opened:
-        session.execute(
-            sa.insert(table_of(SubscriptionPeriod)),
-            [_period(key, work, moment) for key, work in zip(keys, opened, strict=True)],
-        )
+    insert_many(
+        session,
+        SubscriptionPeriod,
+        [_period(key, work, moment) for key, work in zip(keys, opened, strict=True)],
+    )
     billed = list(zip(keys, opened, strict=True))[len(opened) - len(by_fate[Fate.BILL]) :]
     _invoice(rt, billed, moment)
     record(session, _entries(by_fate), moment)
@@ -413,8 +414,7 @@ def _redeem(rt: Runtime, pairs: Sequence[tuple[_Work, IssuedInvoice]], moment: M
             )
             if discount.cycles_left is not None:
                 spent.append(discount.id)
-    if rows:
-        rt.session.execute(sa.insert(table_of(Redemption)), rows)
+    insert_many(rt.session, Redemption, rows)
     if spent:
         table = table_of(SubscriptionDiscount)
         rt.session.execute(
