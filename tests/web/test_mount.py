@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import Client, TestResponse
 
@@ -14,9 +15,11 @@ from examples.flask_shop.boxes import add_boxes
 from examples.flask_shop.shop import PASSWORD, create_shop
 from storefront.extensions import db
 from storefront.hooks import Identity, Layout, hookimpl
+from storefront.models import Customer, HostIdentity
 from storefront.mount import Mounted, MountError, Storefront, mount
 from storefront.plugins import request_info, resolve_identity
 from storefront.settings import Settings
+from storefront.testing.factories import make_customer
 from storefront.testing.gateway import setup_order
 from tests.support.shop import set_up_shop
 
@@ -228,6 +231,52 @@ def test_who_is_signed_in_at_the_host_is_known_to_us(
 
 def test_nobody_signed_in_is_nobody(mounted: Flask) -> None:
     assert identity_in(mounted, browser(mounted), payment_page(mounted)) is None
+
+
+def open_account(client: Client) -> TestResponse:
+    return client.get("/boxes/account/", follow_redirects=True)
+
+
+def customers_in(shop: Flask) -> list[tuple[str, int]]:
+    """Return (e-mail, how many host people are linked) of every customer."""
+    with storefront_of(shop).app_context():
+        links = sa.func.count(HostIdentity.host_ref)
+        query = sa.select(Customer.email, links).outerjoin(HostIdentity).group_by(Customer.email)
+        rows = [tuple(row) for row in db.session.execute(query)]
+        db.session.rollback()
+    return rows
+
+
+def test_a_person_of_the_host_is_in_their_account_without_a_second_sign_in(mounted: Flask) -> None:
+    client = browser(mounted)
+    sign_in(client)
+    page = open_account(client)
+    assert (page.status_code, page.request.path) == (200, "/boxes/account/")
+    assert "Corner Crockery" in page.text
+    assert customers_in(mounted) == [(ADA, 1)]
+    assert open_account(client).request.path == "/boxes/account/"
+    assert customers_in(mounted) == [(ADA, 1)]
+
+
+def test_who_leaves_the_host_has_left_our_account_too(mounted: Flask) -> None:
+    client = browser(mounted)
+    sign_in(client)
+    open_account(client)
+    client.post("/sign-out", data={"csrf_token": csrf_on(client.get("/"))})
+    assert open_account(client).request.path == "/boxes/sign-in"
+
+
+@pytest.mark.parametrize(("email", "links"), [(ADA, 1), (NEO, 0)])
+def test_only_a_proven_e_mail_leads_into_an_account_that_is_there(
+    mounted: Flask, email: str, links: int
+) -> None:
+    with storefront_of(mounted).app_context():
+        make_customer(storefront_of(mounted).extensions["storefront"], email=email)
+    client = browser(mounted)
+    sign_in(client, email)
+    page = open_account(client)
+    assert customers_in(mounted) == [(email, links)]
+    assert page.request.path == ("/boxes/account/" if links else "/boxes/sign-in")
 
 
 def test_a_form_of_ours_is_not_eaten_by_the_host(mounted: Flask) -> None:
