@@ -6,4 +6,5 @@ BLUEPRINTS = (
     "storefront.blueprints.health:bp",
     "storefront.blueprints.preferences:bp",
     "storefront.blueprints.auth:bp",
+    "storefront.blueprints.account:bp",
 )

@@ -95,6 +95,8 @@ class SubscriptionView:
     next_charge_on: date | None
     next_amount: Money | None
     ships: bool
+    #: Boxes leave once a month or less often, so the month's name tells them apart.
+    is_monthly: bool
     address: str
     address_ref: str
     brand: str
@@ -194,6 +196,7 @@ def _view(
         next_charge_on=charged.charge_on if charged else None,
         next_amount=charged.amount if charged else None,
         ships=row.ships,
+        is_monthly=coming.standing.shipping.months is not None,
         address=", ".join(part for part in (row.street, row.city) if part),
         address_ref=row.address_ref or "",
         brand=row.brand or "",

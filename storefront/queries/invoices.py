@@ -59,9 +59,10 @@ def owed(session: AnySession, customer_id: int) -> Owed | None:
     """Return the most urgent open invoice of the customer, or None; one statement."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)
+    tried = attempt.alias()
     newest = (
-        sa.select(sa.func.max(attempt.c.id))
-        .where(attempt.c.invoice_id == invoice.c.id)
+        sa.select(sa.func.max(tried.c.id))
+        .where(tried.c.invoice_id == invoice.c.id)
         .scalar_subquery()
     )
     of = (
@@ -84,6 +85,7 @@ def owed(session: AnySession, customer_id: int) -> Owed | None:
             case.c.next_at,
             case.c.next_action,
         )
+        .select_from(invoice)
         .outerjoin(attempt, attempt.c.id == newest)
         .outerjoin(case, sa.and_(case.c.invoice_id == invoice.c.id, case.c.state == "open"))
         .join(table, table.c.id == of)

@@ -14,7 +14,7 @@ from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.gateways import SetupAnswer, SetupOrder, VaultedMethod
+from storefront.domain.gateways import CancelAnswer, SetupAnswer, SetupOrder, VaultedMethod
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import RUNNING
 from storefront.models import (
@@ -28,6 +28,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
+from storefront.operations.retries import abandon_actions
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
@@ -265,6 +266,7 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     if not charges.may_charge(rt):
         raise NotNow(invoice=invoice)
 
+    _release(rt, customer_id, invoice)
     try:
         key = retrying(rt.session, lambda: _plan(rt, customer_id, invoice))
     except sa.exc.IntegrityError:
@@ -276,6 +278,57 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     if recorded.declined:
         return Paid.DECLINED
     return Paid.ACTION if recorded.action_required else Paid.WAITING
+
+
+def check_now(rt: Runtime, customer_id: int, invoice: str) -> bool:
+    """Ask the gateway about the open attempt of an invoice; True if that settled it."""
+    found = _open_attempt(rt, customer_id, invoice)
+    return found is not None and bool(charges.look_up(rt, found.id).settled)
+
+
+def _release(rt: Runtime, customer_id: int, invoice: str) -> None:
+    """Stop a charge that waits for its customer's bank, so that it can be asked anew.
+
+    Only what the gateway says can never succeed any more is given up.
+    """
+    found = _open_attempt(rt, customer_id, invoice)
+    if found is None or found.state != AttemptState.ACTION_REQUIRED:
+        return
+    gateway = rt.gateways.get(found.gateway)
+    if gateway is None or gateway.account != found.account:
+        return
+    try:
+        answer = gateway.cancel(found.public_id)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", found.gateway, found.public_id)
+        return
+    if answer is CancelAnswer.SUCCEEDED:
+        charges.look_up(rt, found.id)
+    elif answer is CancelAnswer.CANCELLED:
+        abandon_actions(rt.session, [found.id], rt.moment())
+        rt.session.commit()
+
+
+def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
+    table, attempt = table_of(Invoice), table_of(ChargeAttempt)
+    with reading():
+        row = rt.session.execute(
+            sa.select(
+                attempt.c.id,
+                attempt.c.public_id,
+                attempt.c.state,
+                attempt.c.gateway,
+                attempt.c.account,
+            )
+            .join(table, table.c.id == attempt.c.invoice_id)
+            .where(
+                table.c.public_id == invoice,
+                table.c.payer_id == customer_id,
+                attempt.c.state.in_(ANSWERABLE),
+            )
+        ).one_or_none()
+        rt.session.rollback()
+    return row
 
 
 def _plan(rt: Runtime, customer_id: int, invoice: str) -> int:

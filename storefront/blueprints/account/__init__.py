@@ -1,0 +1,55 @@
+"""The customer's own pages: boxes, subscriptions, money, addresses, sign-ins.
+
+Every handler loads by public id *and* customer, so what is somebody else's is not there.
+"""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+
+from storefront.blueprints.account import boxes, money, profile, subscriptions
+from storefront.blueprints.account.base import bp
+from storefront.blueprints.context import register_menu
+from storefront.security import CUSTOMER, register_policy
+
+__all__ = ["boxes", "bp", "money", "profile", "subscriptions"]
+
+register_policy(
+    {
+        f"account.{name}": CUSTOMER
+        for name in (
+            "home",
+            "subscription",
+            "skip",
+            "undo_skip",
+            "cancel",
+            "cancelled",
+            "undo_cancel",
+            "address",
+            "addresses",
+            "invoices",
+            "invoice",
+            "payment",
+            "use_method",
+            "add_card",
+            "card_back",
+            "pay",
+            "check_payment",
+            "security",
+            "end_session",
+            "end_other_sessions",
+            "password",
+            "privacy",
+        )
+    }
+)
+register_menu(
+    "account",
+    [
+        (_("Boxes"), "account.home", ""),
+        (_("Payment"), "account.payment", ""),
+        (_("Invoices"), "account.invoices", ""),
+        (_("Addresses"), "account.addresses", ""),
+        (_("Sign-in"), "account.security", ""),
+    ],
+)

@@ -1,0 +1,17 @@
+"""The blueprint and what its handlers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from storefront.htmx import show
+
+bp = Blueprint("account", __name__, url_prefix="/account")
+
+
+def page(name: str, status: int = 200, **context: Any) -> Response:
+    """Answer with the account page ``name``, or its partial of the same name."""
+    folder = "storefront/account"
+    return show(f"{folder}/{name}.html", f"{folder}/_{name}.html", status, **context)

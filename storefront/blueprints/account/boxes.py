@@ -1,0 +1,85 @@
+"""The first page, and skipping boxes from wherever they are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Response, abort, flash, request, url_for
+
+from storefront.blueprints.account import words
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.context import customer, runtime
+from storefront.domain.errors import DomainError
+from storefront.htmx import done, go, show, wants_partial
+from storefront.queries import account as accounts
+from storefront.services import skips
+from storefront.services.skips import SkipChange
+
+
+@bp.get("/")
+def home() -> Response:
+    """Show the next box of every subscription, soonest first."""
+    rt = runtime()
+    found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.seller_country)
+    return page("home", home=found, owed=found.owed, why_declined=words.why_declined)
+
+
+@bp.post("/subscriptions/<subscription>/boxes/<cycle>/skip")
+def skip(subscription: str, cycle: str) -> Response:
+    """Skip a box at once; the row then offers to take it back."""
+    return _change(skips.skip_box, words.skipped, subscription, cycle)
+
+
+@bp.post("/subscriptions/<subscription>/boxes/<cycle>/undo-skip")
+def undo_skip(subscription: str, cycle: str) -> Response:
+    """Take a skip back."""
+    return _change(skips.undo_skip, words.unskipped, subscription, cycle)
+
+
+def _change(
+    act: Callable[..., SkipChange],
+    say: Callable[[SkipChange], str],
+    subscription: str,
+    cycle: str,
+) -> Response:
+    rt, me = runtime(), customer()
+    try:
+        message, status = say(act(rt, me.id, subscription, cycle)), 200
+    except skips.NotFound:
+        abort(404)
+    except DomainError as error:
+        message, status = words.refused(error), 409
+    at_home = request.form.get("from") == "home"
+    back = (
+        url_for("account.home")
+        if at_home
+        else url_for("account.subscription", subscription=subscription)
+    )
+    if not wants_partial():
+        if status == 409:
+            flash(message)
+            return go(back)
+        return done(message, "", back)
+    partial = "_boxes_of.html" if at_home else "_subscription.html"
+    template = f"storefront/account/{partial}"
+    return show(
+        template,
+        template,
+        # A refusal is a fresh card with the new truth, so it is swapped like any other.
+        200,
+        message=message,
+        **subscription_context(subscription),
+    )
+
+
+def subscription_context(subscription: str) -> dict[str, object]:
+    """Return what the pages of one subscription show; 404 for a foreign or unknown one."""
+    rt, me = runtime(), customer()
+    rt.session.rollback()
+    view = accounts.subscription(
+        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+    )
+    if view is None:
+        abort(404)
+    events = accounts.timeline(rt.session, subscription)
+    return {"sub": view, "events": [words.told(event) for event in events]}

@@ -1,0 +1,119 @@
+"""What a customer types in the account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from babel import Locale
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from wtforms import (
+    Form,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+#: Digits of a postcode by country, and an example.
+_POSTCODES = {
+    "DE": (r"\d{5}", "07743"),
+    "FR": (r"\d{5}", "75011"),
+    "AT": (r"\d{4}", "1070"),
+    "CH": (r"\d{4}", "8001"),
+    "NL": (r"\d{4} ?[A-Za-z]{2}", "1012 AB"),
+}
+
+
+def _strip(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+class AddressForm(Form):
+    """Where a box goes."""
+
+    name = StringField(
+        _("Full name"),
+        [
+            InputRequired(_("Enter the name on the doorbell or parcel box")),
+            Length(max=80, message=_("Name must be 80 characters or fewer")),
+        ],
+        filters=[_strip],
+    )
+    company = StringField(
+        _("Company"), [Length(max=80, message=_("Use 80 characters or fewer"))], filters=[_strip]
+    )
+    street = StringField(
+        _("Street and number"),
+        [
+            InputRequired(_("Enter the street and house number")),
+            Length(max=120, message=_("Use 120 characters or fewer")),
+        ],
+        filters=[_strip],
+    )
+    extra = StringField(
+        _("Flat, floor or note"),
+        [Length(max=120, message=_("Use 120 characters or fewer"))],
+        filters=[_strip],
+    )
+    postcode = StringField(
+        _("Postcode"),
+        [InputRequired(_("Enter the postcode")), Length(max=16, message=_("Use 16 or fewer"))],
+        filters=[_strip],
+    )
+    city = StringField(
+        _("Town"),
+        [
+            InputRequired(_("Enter the town")),
+            Length(max=80, message=_("Use 80 characters or fewer")),
+        ],
+        filters=[_strip],
+    )
+    country = SelectField(_("Country"), validate_choice=False)
+
+    def offer(self, countries: Sequence[str], locale: Locale) -> AddressForm:
+        """Fill in the countries delivered to, by their names in the reader's language."""
+        names = [(str(locale.territories.get(code, code)), code) for code in countries]
+        self.country.choices = [SelectChoice(code, name) for name, code in sorted(names)]
+        return self
+
+    def validate_postcode(self, field: StringField) -> None:
+        pattern, example = _POSTCODES.get(self.country.data or "", ("", ""))
+        if pattern and not re.fullmatch(pattern, field.data or ""):
+            raise ValidationError(
+                gettext("A postcode there looks like %(example)s", example=example)
+            )
+
+    def validate_country(self, field: SelectField) -> None:
+        if field.data not in {choice.value for choice in field.choices or ()}:
+            raise ValidationError(gettext("We do not deliver there yet. Choose another country"))
+
+
+class LeavingForm(Form):
+    """Why somebody goes; nothing of it is needed."""
+
+    why = RadioField(
+        _("Why are you leaving?"),
+        [Optional()],
+        choices=[
+            SelectChoice("too_much", _("Too much tea")),
+            SelectChoice("price", _("The price")),
+            SelectChoice("not_for_me", _("Not what I hoped for")),
+            SelectChoice("delivery", _("The delivery")),
+            SelectChoice("other", _("Something else")),
+        ],
+        validate_choice=False,
+    )
+    note = TextAreaField(_("Anything you want to tell us"), filters=[lambda text: text or ""])
+
+
+class PasswordForm(Form):
+    """A new password, and the present one where there is one."""
+
+    present = PasswordField(_("Present password"))
+    new = PasswordField(_("New password"), [InputRequired(_("Enter a new password"))])

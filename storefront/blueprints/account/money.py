@@ -1,0 +1,144 @@
+"""Cards, what is owed, and invoices."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.account import words
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.context import customer, runtime
+from storefront.database import start_reading, stop_reading
+from storefront.domain.charging import AnswerStatus
+from storefront.htmx import go
+from storefront.queries import invoices as documents
+from storefront.queries import profile
+from storefront.services import methods
+from storefront.services.methods import Paid
+
+
+@bp.get("/payment")
+def payment() -> Response:
+    """Show the cards and what is owed."""
+    rt, me = runtime(), customer()
+    return page(
+        "payment",
+        methods=profile.methods(rt.session, me.id),
+        owed=documents.owed(rt.session, me.id),
+        why_declined=words.why_declined,
+    )
+
+
+@bp.post("/payment/methods/<method>/use")
+def use_method(method: str) -> Response:
+    """Let another card pay from now on."""
+    try:
+        changed = methods.set_default(runtime(), customer().id, method)
+    except methods.NotFound:
+        abort(404)
+    except methods.MethodRefused as error:
+        text = _(
+            "The bank refuses the card ending %(last4)s. Use another one.",
+            last4=error.params["last4"],
+        )
+        return go(url_for("account.payment"), text)
+    text = _("This card pays from now on.")
+    return go(url_for("account.payment"), text if changed else _("It pays already."))
+
+
+@bp.post("/payment/card")
+def add_card() -> Response:
+    """Go to the payment partner's page, where the card is typed."""
+    rt = runtime()
+    back = f"{rt.settings.base_url}{rt.settings.url_prefix}/account/payment/card"
+    try:
+        return go(methods.begin_card(rt, customer().id, back, customer().locale))
+    except methods.PaymentPartnerSilent:
+        return go(url_for("account.payment"), _silent())
+
+
+@bp.get("/payment/card/<setup>")
+def card_back(setup: str) -> Response:
+    """Come back from the payment partner's page; what it stored is asked of itself."""
+    rt = runtime()
+    # A return visit is a GET by nature. It writes what the gateway says, once per set-up.
+    rt.session.rollback()
+    stop_reading()
+    try:
+        added = methods.finish_card(rt, customer().id, setup, dict(request.args))
+    except methods.NotFound:
+        abort(404)
+    except methods.PaymentPartnerSilent:
+        return go(url_for("account.payment"), _silent())
+    finally:
+        start_reading()
+    if added.status is AnswerStatus.SUCCEEDED:
+        text = _("Saved. The card ending %(last4)s pays from now on.", last4=added.last4)
+    elif added.status is AnswerStatus.DECLINED:
+        text = _(
+            "That card was not saved: %(reason)s. Nothing was charged.",
+            reason=words.why_declined(added.reason),
+        )
+    else:
+        text = _("No card was saved. Nothing was charged.")
+    return go(url_for("account.payment"), text)
+
+
+@bp.post("/payment/pay/<invoice>")
+def pay(invoice: str) -> Response:
+    """Charge what is owed now."""
+    rt, me = runtime(), customer()
+    to = url_for("account.payment")
+    try:
+        outcome = methods.pay_now(rt, me.id, invoice)
+    except methods.NotFound:
+        abort(404)
+    except methods.NoMethod:
+        return go(to, _("There is no card that could pay. Add one first."))
+    except methods.NotNow:
+        return go(to, _("Nothing is waiting to be paid, or a payment is on its way already."))
+    return go(to, _outcome(outcome))
+
+
+@bp.post("/payment/check/<invoice>")
+def check_payment(invoice: str) -> Response:
+    """Ask the payment partner what became of a charge."""
+    settled = methods.check_now(runtime(), customer().id, invoice)
+    text = _("Paid. Thank you.") if settled else _("No answer yet. Please do not pay again.")
+    return go(url_for("account.payment"), text)
+
+
+def _outcome(outcome: Paid) -> str:
+    return {
+        Paid.DONE: _("Paid. Thank you."),
+        Paid.DECLINED: _("Your bank declined it. Nothing was charged. Try another card."),
+        Paid.ACTION: _("Your bank wants a confirmation."),
+        Paid.WAITING: _(
+            "We are asking our payment partner what happened. Please do not pay again. "
+            "We e-mail you the answer."
+        ),
+    }[outcome]
+
+
+def _silent() -> str:
+    return _("Our payment partner is not answering. Nothing was changed. Try again.")
+
+
+@bp.get("/invoices")
+def invoices() -> Response:
+    """List invoices, newest first."""
+    rt = runtime()
+    found = documents.invoices(
+        rt.session, customer().id, rt.today(), request.args.get("before") or None
+    )
+    return page("invoices", invoices=found)
+
+
+@bp.get("/invoices/<invoice>")
+def invoice(invoice: str) -> Response:
+    """Show one document, ready to print."""
+    rt = runtime()
+    found = documents.invoice(rt.session, customer().id, invoice, rt.today())
+    if found is None:
+        abort(404)
+    return page("invoice", invoice=found)

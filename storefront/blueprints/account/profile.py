@@ -1,0 +1,90 @@
+"""Sign-ins, password, and what we hold."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.forms import PasswordForm
+from storefront.blueprints.auth import limits
+from storefront.blueprints.context import customer, runtime
+from storefront.htmx import go
+from storefront.logins import forget_customer
+from storefront.queries import profile
+from storefront.services import sessions, signin
+
+
+@bp.get("/security")
+def security() -> Response:
+    """Show who is signed in where, and the password form."""
+    return _security(PasswordForm())
+
+
+def _security(form: PasswordForm, status: int = 200) -> Response:
+    rt, me = runtime(), customer()
+    rt.session.rollback()
+    return page(
+        "security",
+        status,
+        form=form,
+        sessions=profile.sessions(rt.session, me.id, rt.now(), me.session_id),
+        has_password=profile.has_password(rt.session, me.id),
+        page_has_errors=status != 200,
+    )
+
+
+@bp.post("/security/sessions/<reference>/end")
+def end_session(reference: str) -> Response:
+    """Sign one browser out."""
+    rt, me = runtime(), customer()
+    mine = any(
+        one.is_this_one and one.reference == reference
+        for one in profile.sessions(rt.session, me.id, rt.now(), me.session_id)
+    )
+    rt.session.rollback()
+    if not sessions.revoke(rt, me.id, reference):
+        abort(404)
+    if mine:
+        forget_customer()
+        return go(url_for("auth.sign_in"), _("You are signed out."))
+    return go(url_for("account.security"), _("That browser is signed out."))
+
+
+@bp.post("/security/sessions/end-others")
+def end_other_sessions() -> Response:
+    """Sign every other browser out."""
+    sessions.end_all_sessions(runtime(), customer().id, keep=customer().session_id)
+    return go(url_for("account.security"), _("All other browsers are signed out."))
+
+
+@bp.post("/security/password")
+def password() -> Response:
+    """Set or change the password; other browsers are signed out."""
+    rt, me, form = runtime(), customer(), PasswordForm(request.form)
+    if not form.validate():
+        return _security(form, 422)
+    wait = limits.may_try_password(rt, me.email)
+    if wait:
+        form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
+        return _security(form, 429)
+    try:
+        signin.change_password(rt, me.id, form.present.data or "", form.new.data or "")
+    except signin.WrongPassword:
+        form.present.errors = [_("That is not your present password")]
+    except signin.PasswordTooShort:
+        form.new.errors = [_("Use 10 characters or more")]
+    except signin.PasswordTooPlain:
+        form.new.errors = [_("That one is too easy to guess. Choose another")]
+    else:
+        limits.password_was_right(rt, me.email)
+        sessions.end_all_sessions(rt, me.id, keep=me.session_id)
+        text = _("Saved. All other browsers are signed out.")
+        return go(url_for("account.security"), text)
+    return _security(form, 422)
+
+
+@bp.get("/privacy")
+def privacy() -> Response:
+    """Show what we hold, in plain groups."""
+    return page("privacy", held=profile.holdings(runtime().session, customer().id))

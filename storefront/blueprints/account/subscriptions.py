@@ -1,0 +1,130 @@
+"""One subscription: its page, leaving it, and where its boxes go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flask import Response, abort, flash, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.account import words
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.boxes import subscription_context
+from storefront.blueprints.account.forms import AddressForm, LeavingForm
+from storefront.blueprints.context import customer, runtime
+from storefront.htmx import go
+from storefront.queries import account as accounts
+from storefront.queries import invoices, profile
+from storefront.services import addresses as address_service
+from storefront.services import cancellations
+from storefront.services.addresses import AddressChange, PostalAddress
+from storefront.templating import writing_locale
+
+
+@bp.get("/subscriptions/<subscription>")
+def subscription(subscription: str) -> Response:
+    """Show everything about one subscription."""
+    context = subscription_context(subscription)
+    owed = invoices.owed(runtime().session, customer().id)
+    return page("subscription", owed=owed, why_declined=words.why_declined, **context)
+
+
+@bp.route("/subscriptions/<subscription>/cancel", methods=["GET", "POST"])
+def cancel(subscription: str) -> Response:
+    """Step 2 of leaving: say what happens, and do it on the button."""
+    rt, me, form = runtime(), customer(), LeavingForm(request.form)
+    try:
+        if request.method == "GET":
+            quote = cancellations.quote_cancellation(rt, me.id, subscription)
+            if not quote.changed:
+                return go(url_for("account.cancelled", subscription=subscription))
+            view = accounts.subscription(
+                rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+            )
+            return page("cancel", sub=view, quote=quote, form=form)
+        cancellations.cancel(
+            rt, me.id, subscription, why=form.why.data or "", note=form.note.data or ""
+        )
+    except cancellations.NotFound:
+        abort(404)
+    except cancellations.NotStarted:
+        abort(404)
+    return go(url_for("account.cancelled", subscription=subscription))
+
+
+@bp.get("/subscriptions/<subscription>/cancelled")
+def cancelled(subscription: str) -> Response:
+    """Confirm a cancellation; it can be taken back here while the subscription runs."""
+    rt, me = runtime(), customer()
+    try:
+        quote = cancellations.quote_cancellation(rt, me.id, subscription)
+    except (cancellations.NotFound, cancellations.NotStarted):
+        abort(404)
+    if quote.changed:
+        return go(url_for("account.subscription", subscription=subscription))
+    view = accounts.subscription(
+        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+    )
+    return page("cancelled", sub=view, quote=quote)
+
+
+@bp.post("/subscriptions/<subscription>/cancel/undo")
+def undo_cancel(subscription: str) -> Response:
+    """Keep the subscription after all."""
+    back = url_for("account.subscription", subscription=subscription)
+    try:
+        changed = cancellations.undo_cancel(runtime(), customer().id, subscription)
+    except cancellations.NotFound:
+        abort(404)
+    except cancellations.NotStarted:
+        abort(404)
+    except cancellations.CancelTooLate as error:
+        day = words.long_day(error.params["ended_on"])
+        return go(back, _("It ended on %(day)s. You can subscribe again any time.", day=day))
+    kept = _("Your subscription goes on as before.")
+    return go(back, kept if changed else _("Already taken back a moment ago."))
+
+
+@bp.route("/subscriptions/<subscription>/address", methods=["GET", "POST"])
+def address(subscription: str) -> Response:
+    """Change where the boxes of one subscription go."""
+    rt, me = runtime(), customer()
+    present = profile.address_of(rt.session, me.id, subscription)
+    if present is None:
+        abort(404)
+    rt.session.rollback()
+    form = AddressForm(request.form, **asdict(present))
+    form.offer(rt.shop.countries, writing_locale())
+    if request.method == "GET" or not form.validate():
+        effect = address_service.first_box_after(rt, me.id, subscription)
+        return page(
+            "address",
+            200 if request.method == "GET" else 422,
+            form=form,
+            plan=present.plan,
+            subscription=subscription,
+            effect=effect,
+            page_has_errors=request.method == "POST",
+        )
+    typed = PostalAddress(
+        **{name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
+    )
+    effect = address_service.change_address(rt, me.id, subscription, typed)
+    flash(_changed(effect))
+    return go(url_for("account.subscription", subscription=subscription))
+
+
+def _changed(effect: AddressChange) -> str:
+    if not effect.changed:
+        return _("That is the address already.")
+    if effect.first_box_on:
+        day = words.long_day(effect.first_box_on)
+        return _("Saved. The first box with this address ships on %(day)s.", day=day)
+    return _("Saved.")
+
+
+@bp.get("/addresses")
+def addresses() -> Response:
+    """List the addresses in use."""
+    rt = runtime()
+    return page("addresses", addresses=profile.addresses(rt.session, customer().id))

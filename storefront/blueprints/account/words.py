@@ -1,0 +1,138 @@
+"""What happened and what is refused, in the customer's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from flask_babel import gettext as _
+
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor, EventKind
+from storefront.queries.account import Happening
+from storefront.services.skips import SkipChange
+from storefront.templating import FILTERS
+
+
+def long_day(value: date | datetime) -> str:
+    """Return a date as running text has it: Thu 12 March."""
+    return str(FILTERS["day"](value))
+
+
+def month_of(value: date) -> str:
+    """Return the month by which a box is called."""
+    return str(FILTERS["month"](value))
+
+
+def skipped(change: SkipChange) -> str:
+    """Say what skipping came to."""
+    if not change.changed:
+        return _("Already skipped a moment ago.")
+    if change.moved_to_on:
+        day = long_day(change.moved_to_on)
+        return _("Skipped. Your paid box moves to %(day)s.", day=day)
+    if change.moved:
+        return _("Skipped. Your paid box moves to the next date we pack.")
+    if change.charge_on:
+        return _("Skipped. You are not charged on %(day)s.", day=long_day(change.charge_on))
+    return _("Skipped. Nothing is charged for it.")
+
+
+def unskipped(change: SkipChange) -> str:
+    """Say what taking a skip back came to."""
+    if not change.changed:
+        return _("Already taken back a moment ago.")
+    ships = long_day(change.ship_on)
+    if change.charge_on:
+        charged = long_day(change.charge_on)
+        return _(
+            "Your box ships on %(ships)s again. It is charged on %(charged)s.",
+            ships=ships,
+            charged=charged,
+        )
+    return _("Your box ships on %(ships)s again.", ships=ships)
+
+
+def refused(error: DomainError) -> str:
+    """Say why a box cannot be skipped or put back, and which one can be changed."""
+    params = error.params
+    if error.code == "box_too_late":
+        late = _("This box is being packed and cannot be changed any more.")
+        if params["next_on"] is None:
+            return late
+        more = _(
+            "The next one you can change ships on %(day)s, until %(cutoff)s.",
+            day=long_day(params["next_on"]),
+            cutoff=long_day(params["next_cutoff_on"]),
+        )
+        return f"{late} {more}"
+    if error.code == "skip_done":
+        return _("That box was left out already. The next one comes as planned.")
+    return _("There is no box to skip on that date.")
+
+
+def why_declined(reason: str) -> str:
+    """Return the bank's reason as the end of a sentence."""
+    return {
+        "insufficient_funds": _("the card does not have enough money"),
+        "expired_card": _("the card has expired"),
+        "never_arrived": _("the bank did not answer"),
+    }.get(reason, _("your bank declined"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the timeline, for the macro that draws it."""
+
+    at: datetime
+    text: str
+    icon: str = "clock"
+    tone: str = "neutral"
+    who: str = ""
+    detail: str = ""
+    count: int = 1
+
+
+def told(happening: Happening) -> Line:
+    """Put one event into plain words."""
+    text, icon, tone = _told(happening)
+    who = _("by our staff") if happening.actor == Actor.STAFF else ""
+    return Line(happening.at, text, icon, tone, who)
+
+
+def _told(one: Happening) -> tuple[str, str, str]:
+    kind, data = one.kind, one.data
+    plain = {
+        EventKind.SUBSCRIPTION_STARTED: (_("Your subscription began."), "check", "positive"),
+        EventKind.SUBSCRIPTION_RENEWED: (_("Paid for the next period."), "receipt", "positive"),
+        EventKind.SUBSCRIPTION_SKIPPED: (_("A box was left out."), "skip", "neutral"),
+        EventKind.SUBSCRIPTION_PAST_DUE: (_("A payment did not go through."), "warning", "danger"),
+        EventKind.SUBSCRIPTION_RECOVERED: (_("The open payment arrived."), "check", "positive"),
+        EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("You kept your subscription."), "undo", "info"),
+        EventKind.SUBSCRIPTION_HELD: (_("Your subscription is on hold."), "stop", "held"),
+        EventKind.SUBSCRIPTION_RELEASED: (_("Your subscription goes on."), "play", "positive"),
+        EventKind.SUBSCRIPTION_CHANGED: (_("Your subscription changed."), "swap", "info"),
+        EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),
+        EventKind.PAYMENT_ACTION_REQUIRED: (_("Your bank asked for you."), "lock", "caution"),
+        EventKind.BOX_LOCKED: (_("We are packing your box."), "box", "info"),
+        EventKind.BOX_SHIPPED: (_("Your box left us."), "truck", "info"),
+        EventKind.REFUND_DONE: (_("We sent money back to you."), "refund", "info"),
+    }
+    if kind == EventKind.SUBSCRIPTION_CANCEL_PLANNED and "ends_on" in data:
+        day = long_day(date.fromisoformat(data["ends_on"]))
+        return _("Cancelled. It ends on %(day)s.", day=day), "calendar", "caution"
+    if kind == EventKind.SUBSCRIPTION_ENDED and "ended_on" in data:
+        day = long_day(date.fromisoformat(data["ended_on"]))
+        return _("Your subscription ended on %(day)s.", day=day), "cross", "neutral"
+    if kind in (EventKind.BOX_SKIPPED, EventKind.BOX_UNSKIPPED) and "ship_on" in data:
+        day = long_day(date.fromisoformat(data["ship_on"]))
+        if kind == EventKind.BOX_SKIPPED:
+            return _("The box of %(day)s is skipped.", day=day), "skip", "neutral"
+        return _("The box of %(day)s comes after all.", day=day), "undo", "info"
+    if kind == EventKind.ADDRESS_CHANGED and "city" in data:
+        return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
+    if kind == EventKind.METHOD_CHANGED and "last4" in data:
+        text = _("The card ending %(last4)s pays from now on.", last4=data["last4"])
+        return text, "card", "info"
+    known = {str(code): words for code, words in plain.items()}.get(kind)
+    return known or (_("Something was noted."), "clock", "neutral")

@@ -1,0 +1,240 @@
+"""What a customer sees of themselves: addresses, cards, sign-ins, what we hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.lifecycle import RUNNING
+from storefront.models import (
+    Address,
+    Box,
+    Consent,
+    Customer,
+    Invoice,
+    LoginSession,
+    PaymentMethod,
+    Plan,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.secrets import REFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class AddressView:
+    """An address a running subscription ships to."""
+
+    subscription: str
+    plan: str
+    name: str
+    company: str
+    street: str
+    extra: str
+    postcode: str
+    city: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodView:
+    """A stored card. ``pays_for`` names the plans of running subscriptions."""
+
+    public_id: str
+    brand: str
+    last4: str
+    exp_month: int | None
+    exp_year: int | None
+    is_default: bool
+    is_refused: bool
+    pays_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """One signed-in browser. ``reference`` opens nothing."""
+
+    reference: str
+    began_at: datetime
+    method: str
+    ip: str
+    user_agent: str
+    is_this_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """What the customer agreed to, word for word."""
+
+    text: str
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the shop holds about a customer, in numbers and words."""
+
+    name: str
+    email: str
+    since: datetime
+    has_password: bool
+    subscriptions: int
+    boxes: int
+    invoices: int
+    addresses: int
+    methods: int
+    sessions: int
+    consents: tuple[ConsentView, ...]
+
+
+def addresses(session: AnySession, customer_id: int) -> list[AddressView]:
+    """Return the addresses that running subscriptions ship to; one statement."""
+    return [AddressView(**row._mapping) for row in session.execute(_addresses(customer_id))]
+
+
+def address_of(session: AnySession, customer_id: int, subscription: str) -> AddressView | None:
+    """Return the address of one subscription, or None; parts are empty where none is set."""
+    table = table_of(Subscription)
+    statement = _addresses(customer_id, running=False).where(table.c.public_id == subscription)
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        return None
+    return AddressView(**{name: value or "" for name, value in row._mapping.items()})
+
+
+def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str, ...]]:
+    table, address, plan = table_of(Subscription), table_of(Address), table_of(Plan)
+    statement = (
+        sa.select(
+            table.c.public_id.label("subscription"),
+            plan.c.name.label("plan"),
+            address.c.name,
+            address.c.company,
+            address.c.street,
+            address.c.extra,
+            address.c.postcode,
+            address.c.city,
+            address.c.country,
+        )
+        .join(plan, plan.c.id == table.c.plan_id)
+        .outerjoin(address, address.c.id == table.c.address_id)
+        .where(table.c.customer_id == customer_id)
+        .order_by(table.c.id)
+    )
+    if running:
+        statement = statement.where(table.c.state.in_(RUNNING), address.c.id.is_not(None))
+    return statement
+
+
+def methods(session: AnySession, customer_id: int) -> list[MethodView]:
+    """Return the stored cards, the one that pays first; two statements."""
+    table, subscription = table_of(PaymentMethod), table_of(Subscription)
+    plan = table_of(Plan)
+    rows = session.execute(
+        sa.select(table)
+        .where(table.c.customer_id == customer_id, table.c.detached_at.is_(None))
+        .order_by(table.c.is_default.desc(), table.c.id.desc())
+    ).all()
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    running = session.execute(
+        sa.select(subscription.c.payment_method_id, plan.c.name)
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .where(payer == customer_id, subscription.c.state.in_(RUNNING))
+        .order_by(subscription.c.id)
+    ).all()
+    return [
+        MethodView(
+            row.public_id,
+            row.brand,
+            row.last4,
+            row.exp_month,
+            row.exp_year,
+            row.is_default,
+            row.refused_at is not None,
+            tuple(
+                one.name
+                for one in running
+                if one.payment_method_id == row.id
+                or (one.payment_method_id is None and row.is_default)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def sessions(
+    session: AnySession, customer_id: int, now: datetime, this_one: int | None
+) -> list[SessionView]:
+    """Return the browsers that are signed in, the newest first; one statement."""
+    table = table_of(LoginSession)
+    rows = session.execute(
+        sa.select(table)
+        .where(
+            table.c.customer_id == customer_id,
+            table.c.revoked_at.is_(None),
+            table.c.expires_at > now,
+        )
+        .order_by(table.c.id.desc())
+    )
+    return [
+        SessionView(
+            row.token_hash[:REFERENCE],
+            row.created_at,
+            row.method,
+            row.ip,
+            row.user_agent,
+            row.id == this_one,
+        )
+        for row in rows
+    ]
+
+
+def has_password(session: AnySession, customer_id: int) -> bool:
+    """Return whether a password is set."""
+    table = table_of(Customer)
+    statement = sa.select(table.c.password_hash.is_not(None)).where(table.c.id == customer_id)
+    return bool(session.execute(statement).scalar_one())
+
+
+def holdings(session: AnySession, customer_id: int) -> Holdings:
+    """Return what is held about a customer; two statements."""
+    customer = table_of(Customer)
+    subscription, box = table_of(Subscription), table_of(Box)
+
+    def count(of: sa.Table, column: str = "customer_id") -> sa.ScalarSelect[int]:
+        statement = sa.select(sa.func.count()).select_from(of)
+        return statement.where(of.c[column] == customer_id).scalar_subquery()
+
+    boxes = (
+        sa.select(sa.func.count())
+        .select_from(box)
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .where(subscription.c.customer_id == customer_id)
+        .scalar_subquery()
+    )
+    row = session.execute(
+        sa.select(
+            customer.c.name,
+            customer.c.email,
+            customer.c.created_at.label("since"),
+            customer.c.password_hash.is_not(None).label("has_password"),
+            count(subscription).label("subscriptions"),
+            boxes.label("boxes"),
+            count(table_of(Invoice), "payer_id").label("invoices"),
+            count(table_of(Address)).label("addresses"),
+            count(table_of(PaymentMethod)).label("methods"),
+            count(table_of(LoginSession)).label("sessions"),
+        ).where(customer.c.id == customer_id)
+    ).one()
+    consent = table_of(Consent)
+    agreed = session.execute(
+        sa.select(consent.c.text, consent.c.given_at)
+        .where(consent.c.customer_id == customer_id)
+        .order_by(consent.c.id.desc())
+    )
+    return Holdings(
+        **row._mapping, consents=tuple(ConsentView(one.text, one.given_at) for one in agreed)
+    )
