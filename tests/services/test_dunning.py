@@ -16,6 +16,7 @@ from storefront.models import (
     PaymentMethod,
     Subscription,
 )
+from storefront.queries.invariants import broken
 from storefront.services.dunning import chase_due
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
@@ -23,6 +24,14 @@ from storefront.testing import factories
 from storefront.testing.population import populate
 
 DUE = date(2027, 3, 12)
+
+
+@pytest.fixture(autouse=True)
+def invariants(rt):
+    """After each story everything that must always hold still holds."""
+    yield
+    rt.session.rollback()
+    assert broken(rt.session) == {}
 
 
 @pytest.fixture

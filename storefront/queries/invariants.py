@@ -1,0 +1,190 @@
+"""What must hold at any committed instant, as queries that return no row.
+
+Run by the rigs after every disturbance, by tests after stories, and by the worker each night;
+the ids are those of ``docs/invariants.md``. All are plain SQL that both databases understand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from storefront.operations.keys import AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """``sql`` selects the rows that break it."""
+
+    id: str
+    says: str
+    sql: str
+
+
+INVARIANTS = (
+    Invariant(
+        "M1",
+        "an invoice is settled by at most one success, and every other success goes back in full",
+        "SELECT a.public_id FROM charge_attempt a WHERE a.state = 'succeeded' AND NOT a.settles"
+        " AND a.refunded_minor <> a.amount_minor",
+    ),
+    Invariant(
+        "M3",
+        "an invoice has at most one open attempt",
+        "SELECT invoice_id FROM charge_attempt WHERE state IN"
+        " ('planned','sent','action_required','pending','unknown')"
+        " GROUP BY invoice_id HAVING count(*) > 1",
+    ),
+    Invariant(
+        "M6",
+        "what settled an invoice is what was paid on it, in its currency",
+        "SELECT i.public_id FROM invoice i JOIN charge_attempt a ON a.invoice_id = i.id"
+        " AND a.settles WHERE a.currency <> i.currency OR i.paid_minor > a.amount_minor",
+    ),
+    Invariant(
+        "M7",
+        "refunds of a charge never exceed it",
+        "SELECT a.public_id FROM charge_attempt a JOIN refund r ON r.attempt_id = a.id"
+        " WHERE r.state <> 'declined' GROUP BY a.id, a.public_id, a.amount_minor"
+        " HAVING sum(r.amount_minor) > a.amount_minor",
+    ),
+    Invariant(
+        "L3",
+        "what customers owe in the books is what their open invoices say",
+        "SELECT 1 FROM (SELECT (SELECT coalesce(sum(amount_minor), 0) FROM ledger_transfer"
+        " WHERE debit = 'receivable') - (SELECT coalesce(sum(amount_minor), 0)"
+        " FROM ledger_transfer WHERE credit = 'receivable') AS booked, (SELECT"
+        " coalesce(sum(due_minor), 0) FROM invoice WHERE number IS NOT NULL"
+        " AND state <> 'uncollectible') AS owed) sums WHERE booked <> owed",
+    ),
+    Invariant(
+        "L4",
+        "every finalised invoice with an amount is booked once",
+        "SELECT i.public_id FROM invoice i LEFT JOIN ledger_journal j ON j.event_ref = i.public_id"
+        " AND j.kind = 'invoice_finalised' WHERE i.number IS NOT NULL AND i.total_minor > 0"
+        " AND j.id IS NULL",
+    ),
+    Invariant(
+        "L4-paid",
+        "every settling success is booked once",
+        "SELECT a.public_id FROM charge_attempt a LEFT JOIN ledger_journal j"
+        " ON j.event_ref = a.public_id AND j.kind = 'invoice_paid'"
+        " WHERE a.settles AND j.id IS NULL",
+    ),
+    Invariant(
+        "I2",
+        "credit notes of an invoice sum to what is credited on it",
+        "SELECT i.public_id FROM invoice i LEFT JOIN credit_note c ON c.invoice_id = i.id"
+        " GROUP BY i.id, i.public_id, i.credited_minor"
+        " HAVING coalesce(sum(c.total_minor), 0) <> i.credited_minor",
+    ),
+    Invariant(
+        "I3",
+        "invoice numbers of a series have no gap",
+        "SELECT series FROM invoice WHERE number IS NOT NULL GROUP BY series"
+        " HAVING max(number) - min(number) + 1 <> count(*)",
+    ),
+    Invariant(
+        "I5",
+        "the periods of a subscription tile time",
+        "SELECT subscription_id FROM (SELECT subscription_id, end_on, lead(start_on) OVER"
+        " (PARTITION BY subscription_id ORDER BY number) AS following FROM subscription_period)"
+        " tiles WHERE following IS NOT NULL AND following <> end_on",
+    ),
+    Invariant(
+        "I5-next",
+        "a running subscription goes on where its last period ends",
+        "SELECT s.public_id FROM subscription s JOIN subscription_period p"
+        " ON p.subscription_id = s.id AND p.number = s.next_number - 1"
+        " WHERE p.end_on <> s.next_on",
+    ),
+    Invariant(
+        "I7",
+        "an invoice's total and tax are the sums of its lines",
+        "SELECT i.public_id FROM invoice i JOIN invoice_line l ON l.invoice_id = i.id"
+        " GROUP BY i.id, i.public_id, i.total_minor, i.tax_minor"
+        " HAVING sum(l.gross_minor) <> i.total_minor OR sum(l.tax_minor) <> i.tax_minor",
+    ),
+    Invariant(
+        "S2",
+        "an ended subscription is due for nothing and has no charge planned",
+        "SELECT s.public_id FROM subscription s WHERE s.state IN ('canceled','expired')"
+        " AND s.renews_at IS NOT NULL",
+    ),
+    Invariant(
+        "S-stuck",
+        "an active subscription is due some day or waits for a payment",
+        "SELECT s.public_id FROM subscription s WHERE s.state = 'active' AND s.renews_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id"
+        " WHERE l.subscription_id = s.id AND i.state = 'open')",
+    ),
+    Invariant(
+        "F1",
+        "a paid period has exactly its boxes",
+        "SELECT p.id FROM subscription_period p LEFT JOIN box b ON b.period_id = p.id"
+        " AND b.kind = 'regular' WHERE p.state = 'paid' AND p.kind = 'billed'"
+        " GROUP BY p.id, p.box_count HAVING count(b.id) <> p.box_count",
+    ),
+    Invariant(
+        "F1-unpaid",
+        "an unpaid period has no box",
+        "SELECT b.public_id FROM box b JOIN subscription_period p ON p.id = b.period_id"
+        " WHERE b.kind = 'regular' AND b.state <> 'canceled' AND p.state <> 'paid'",
+    ),
+    Invariant(
+        "F1-share",
+        "the boxes of a line carry exactly what it and its companions cost",
+        "SELECT p.id FROM subscription_period p JOIN (SELECT period_id, sum(net_minor) AS net,"
+        " sum(tax_minor) AS tax FROM box WHERE kind = 'regular' GROUP BY period_id) b"
+        " ON b.period_id = p.id JOIN (SELECT l.period_id, sum(l.gross_minor - l.tax_minor) AS net,"
+        " sum(l.tax_minor) AS tax FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id"
+        " WHERE i.state = 'paid' AND l.kind <> 'sign_up_fee' GROUP BY l.period_id) l"
+        " ON l.period_id = p.id WHERE b.net <> l.net OR b.tax <> l.tax",
+    ),
+    Invariant(
+        "F2",
+        "an exported box is in a batch",
+        "SELECT public_id FROM box WHERE state IN ('exported','shipped') AND batch_id IS NULL",
+    ),
+    Invariant(
+        "F6",
+        "a variant's stock is the sum of its moves",
+        "SELECT v.sku FROM product_variant v JOIN (SELECT variant_id, sum(CASE WHEN kind ="
+        " 'shipment' THEN 0 ELSE quantity END) AS moved FROM stock_move GROUP BY variant_id) m"
+        " ON m.variant_id = v.id WHERE v.is_counted AND v.on_hand <> m.moved"
+        " AND EXISTS (SELECT 1 FROM stock_move r WHERE r.variant_id = v.id"
+        " AND r.kind = 'receipt')",
+    ),
+    Invariant(
+        "F8",
+        "a coupon's counter is the number of its counting uses",
+        "SELECT c.public_id FROM coupon c LEFT JOIN redemption r ON r.coupon_id = c.id"
+        " AND r.counts AND r.given_back_at IS NULL GROUP BY c.id, c.public_id, c.used"
+        " HAVING count(r.id) > c.used",
+    ),
+    Invariant(
+        "N5",
+        "whatever was charged off session had consent",
+        "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
+        " a.invoice_id WHERE a.sent_at IS NOT NULL AND l.subscription_id IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM consent c WHERE c.subscription_id = l.subscription_id)",
+    ),
+    Invariant(
+        "MRR",
+        "a subscription's monthly value is the sum of its movements",
+        "SELECT s.public_id FROM subscription s LEFT JOIN movement m ON m.subscription_id = s.id"
+        " GROUP BY s.id, s.public_id, s.mrr_minor"
+        " HAVING coalesce(sum(m.delta_minor), 0) <> s.mrr_minor",
+    ),
+)
+
+
+def broken(session: AnySession, limit: int = 5) -> dict[str, list[str]]:
+    """Return the invariants that do not hold, each with up to ``limit`` of its rows."""
+    found = {}
+    for invariant in INVARIANTS:
+        rows = session.execute(sa.text(f"{invariant.sql} LIMIT {int(limit)}")).all()
+        if rows:
+            found[invariant.id] = [str(row[0]) for row in rows]
+    return found
