@@ -15,7 +15,9 @@ from storefront.domain.cycles import plan_cycles
 from storefront.domain.errors import DomainError
 from storefront.models import Box, BoxCycle
 from storefront.models.base import table_of
+from storefront.operations import audit
 from storefront.operations import cycles as rounds
+from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
@@ -108,7 +110,7 @@ def close_cycles(rt: Runtime, report: Report | None = None) -> CloseReport:
     return done
 
 
-def close_cycle(rt: Runtime, cycle_ref: str) -> CloseReport:
+def close_cycle(rt: Runtime, cycle_ref: str, who: Who | None = None) -> CloseReport:
     """Lock one cycle by hand. Raises ``CycleNotFound``, and ``LockNotDue`` before its time."""
     with reading():
         table = table_of(BoxCycle)
@@ -123,6 +125,10 @@ def close_cycle(rt: Runtime, cycle_ref: str) -> CloseReport:
         raise LockNotDue(cycle=cycle_ref)
     done = CloseReport()
     _close(rt, due[0], done, None)
+    if who is not None:
+        after = {"locked": done.boxes.locked, "held": dict(done.boxes.held)}
+        audit.write(rt.session, who.id, "cycle.locked", cycle_ref, {}, after, rt.moment(), who.ip)
+        rt.session.commit()
     return done
 
 

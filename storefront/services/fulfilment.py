@@ -16,7 +16,9 @@ from storefront.domain.events import Actor
 from storefront.domain.exports import COLUMNS
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.models.base import table_of
+from storefront.operations import audit
 from storefront.operations import fulfilment as work
+from storefront.operations.audit import Who
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.fulfilment import BatchFacts, Parcel
 from storefront.operations.keys import AnyRow
@@ -83,7 +85,7 @@ class Recheck:
 
 
 def export_boxes(
-    rt: Runtime, cycle_ref: str, *, actor: str = "worker", report: Report | None = None
+    rt: Runtime, cycle_ref: str, *, who: Who | None = None, report: Report | None = None
 ) -> ExportedBatch | None:
     """Export all locked boxes of the cycle that are in no batch; None when there are none.
 
@@ -95,10 +97,10 @@ def export_boxes(
     if cycle.state not in _EXPORTABLE:
         raise CycleNotLocked(cycle=cycle_ref)
     _finish_marking(rt, cycle.id)
-    batch = retrying(rt.session, lambda: _open(rt, cycle.id, actor))
+    batch = retrying(rt.session, lambda: _open(rt, cycle.id, who.public_id if who else "worker"))
     if batch is None:
         return None
-    return _fill_and_publish(rt, batch, report)
+    return _fill_and_publish(rt, batch, who, report)
 
 
 def exportable_cycles(rt: Runtime) -> list[str]:
@@ -159,7 +161,7 @@ def ship_batch(
     *,
     carrier: str = "",
     tracking: Mapping[str, str] | None = None,
-    actor_ref: str = "",
+    who: Who | None = None,
     report: Report | None = None,
 ) -> int:
     """Mark the boxes of a published batch as shipped; returns how many left now.
@@ -173,8 +175,8 @@ def ship_batch(
         raise BatchNotPublished(batch=batch_ref)
     _check_boxes(rt, batch, tracking or {})
     _mark_all(rt, batch.id)
-    actor = Actor.STAFF if actor_ref else Actor.WORKER
-    parcel = Parcel(carrier, tracking or {}, actor, actor_ref)
+    actor = Actor.STAFF if who else Actor.WORKER
+    parcel = Parcel(carrier, tracking or {}, actor, who.public_id if who else "")
     done = 0
     while shipped := retrying(rt.session, lambda: _ship_slice(rt, batch, parcel)):
         failpoint("ship.after_slice")
@@ -182,6 +184,9 @@ def ship_batch(
         if report is not None:
             report(done, batch.row_count)
     mark_shipped(rt.session, batch.cycle_id)
+    if who is not None and done:
+        after = {"boxes": done, "carrier": carrier}
+        audit.write(rt.session, who.id, "boxes.shipped", batch_ref, {}, after, rt.moment(), who.ip)
     rt.session.commit()
     return done
 
@@ -198,22 +203,26 @@ def _open(rt: Runtime, cycle_id: int, actor: str) -> BatchFacts | None:
     return batch
 
 
-def _fill_and_publish(rt: Runtime, batch: BatchFacts, report: Report | None) -> ExportedBatch:
-    while (done := _publish(rt, batch, report)) is None:
+def _fill_and_publish(
+    rt: Runtime, batch: BatchFacts, who: Who | None, report: Report | None
+) -> ExportedBatch:
+    while (done := _publish(rt, batch, who, report)) is None:
         pass
     failpoint("export.after_close")
     _mark_all(rt, batch.id)
     return ExportedBatch(batch.public_id, batch.number, done.rows, batch.file_name, done.sha256)
 
 
-def _publish(rt: Runtime, batch: BatchFacts, report: Report | None) -> Published | None:
+def _publish(
+    rt: Runtime, batch: BatchFacts, who: Who | None, report: Report | None
+) -> Published | None:
     """Claim, write and close; None when another worker added boxes meanwhile."""
     while retrying(rt.session, lambda: _claim_slice(rt, batch)):
         failpoint("export.after_claim")
     failpoint("export.before_publish")
     done = rt.files.publish_csv(batch.file_name, COLUMNS, _rows(rt, batch, report))
     failpoint("export.after_publish")
-    return done if retrying(rt.session, lambda: _close(rt, batch, done)) else None
+    return done if retrying(rt.session, lambda: _close(rt, batch, done, who)) else None
 
 
 def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:
@@ -222,8 +231,13 @@ def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:
     return claimed
 
 
-def _close(rt: Runtime, batch: BatchFacts, done: Published) -> bool:
+def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> bool:
     closed = work.publish_hash(rt.session, batch, done.rows, done.sha256)
+    if closed and who is not None:
+        after = {"rows": done.rows, "sha256": done.sha256}
+        audit.write(
+            rt.session, who.id, "boxes.exported", batch.public_id, {}, after, rt.moment(), who.ip
+        )
     rt.session.commit()
     return closed
 

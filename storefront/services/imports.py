@@ -11,6 +11,8 @@ from storefront.adapters.html import plain_html, safe_html
 from storefront.database import reading, retrying
 from storefront.domain.product_files import FileKind, read_products
 from storefront.domain.product_rows import ProductData, RowIssue
+from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.operations.products import Plan, plan_import, write_import
 from storefront.runtime import Runtime
 
@@ -52,7 +54,7 @@ def import_products(
     *,
     dry_run: bool = False,
     set_stock: bool = False,
-    actor: str = "worker",
+    who: Who | None = None,
     report: Report | None = None,
 ) -> ImportReport:
     """Import a product export of Shopify or WooCommerce; twice the same file changes nothing.
@@ -63,7 +65,7 @@ def import_products(
     file's; without it only new variants bring stock. Raises ``FileRefused`` for a file that
     cannot be read at all.
     """
-    currency = rt.shop.currency
+    currency, actor = rt.shop.currency, who.public_id if who else "worker"
     file = read_products(data, currency)
     done = ImportReport(file.kind, file.encoding, dry_run, file.row_count)
     done.issues += file.issues
@@ -76,6 +78,12 @@ def import_products(
         _count(done, plan)
         if report is not None:
             report(min(start + _SLICE, len(file.products)), len(file.products))
+    if who is not None and not dry_run:
+        after = {"new": done.new, "changed": done.changed, "issues": len(done.issues)}
+        audit.write(
+            rt.session, who.id, "products.imported", file.kind, {}, after, rt.moment(), who.ip
+        )
+        rt.session.commit()
     done.issues.sort(key=lambda issue: issue.row)
     return done
 

@@ -13,6 +13,9 @@ from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.errors import DomainError
 from storefront.models import Box, BoxCycle, Plan, ProductVariant, Recipe, RecipeItem
 from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
@@ -53,6 +56,7 @@ def save_recipe(
     cycle_ref: str | None,
     option_key: str,
     ingredients: Sequence[Ingredient],
+    who: Who | None = None,
 ) -> None:
     """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
 
@@ -72,10 +76,22 @@ def save_recipe(
         option_key,
         [(variants[one.variant_ref], one.pieces) for one in ingredients],
     )
+    raise_version(rt.session)
+    _note(
+        rt,
+        who,
+        "recipe.saved",
+        plan_ref,
+        {
+            "cycle": cycle_ref or "",
+            "option": option_key,
+            "items": [[one.variant_ref, one.pieces] for one in ingredients],
+        },
+    )
     rt.session.commit()
 
 
-def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str) -> str:
+def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = None) -> str:
     """Give the cycle the recipes that the plan had in its last earlier cycle with any.
 
     Where no earlier cycle has one, the standing recipes are copied. Recipes of the cycle that
@@ -103,11 +119,18 @@ def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str) -> str:
         )
         pairs = [(row.variant_id, row.quantity) for row in items]
         _write(rt, plan_id, cycle_id, one.option_key, pairs)
+    raise_version(rt.session)
+    _note(rt, who, "recipe.copied", plan_ref, {"cycle": cycle_ref, "from": source.key})
     rt.session.commit()
     return str(source.key)
 
 
-def retry_boxes(rt: Runtime, cycle_ref: str, box_refs: Sequence[str] | None = None) -> Decided:
+def retry_boxes(
+    rt: Runtime,
+    cycle_ref: str,
+    box_refs: Sequence[str] | None = None,
+    who: Who | None = None,
+) -> Decided:
     """Decide held boxes of a locked cycle again: all, or those of ``box_refs``.
 
     What was missing has been added meanwhile (an address, a recipe, stock, the release of a
@@ -133,6 +156,10 @@ def retry_boxes(rt: Runtime, cycle_ref: str, box_refs: Sequence[str] | None = No
     for start in range(0, len(ids), _SLICE):
         part = ids[start : start + _SLICE]
         done.add(_retry_slice(rt, found.id, part, countries))
+    if done.total:
+        after = {"locked": done.locked, "held": dict(done.held)}
+        _note(rt, who, "boxes.retried", cycle_ref, after)
+        rt.session.commit()
     return done
 
 
@@ -146,6 +173,12 @@ def _retry_slice(
         return decided
 
     return retrying(rt.session, work)
+
+
+def _note(rt: Runtime, who: Who | None, action: str, subject: str, after: dict[str, Any]) -> None:
+    """Write what a staff user did, in the caller's transaction."""
+    if who is not None:
+        audit.write(rt.session, who.id, action, subject, {}, after, rt.moment(), who.ip)
 
 
 def _ids(rt: Runtime, plan_ref: str, cycle_ref: str | None) -> tuple[int, int | None]:

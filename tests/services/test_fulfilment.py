@@ -11,6 +11,7 @@ from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.exports import COLUMNS, plain_cell
 from storefront.models import (
     Address,
+    AuditEntry,
     Box,
     BoxCycle,
     Customer,
@@ -20,9 +21,11 @@ from storefront.models import (
     Plan,
     ProductVariant,
     Shipment,
+    Staff,
     StockMove,
     SubscriptionEvent,
 )
+from storefront.operations.audit import Who
 from storefront.services import fulfilment as service
 from storefront.services.cycles import close_cycles
 from storefront.services.fulfilment import (
@@ -34,6 +37,7 @@ from storefront.services.fulfilment import (
     recheck_batch,
     ship_batch,
 )
+from storefront.services.staff import add_staff
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import make_box
 
@@ -274,12 +278,21 @@ def test_shipping_books_the_revenue_and_moves_the_stock_once(rt, locked):
     )
 
 
-def test_shipping_tells_customer_and_timeline(rt, locked):
+@pytest.fixture
+def who(rt):
+    """A staff user who packs."""
+    add_staff(rt, email="pat@shop.example", name="Pat", password="kettle on the hob 9")
+    found = rt.session.execute(sa.select(Staff.id, Staff.public_id)).one()
+    rt.session.rollback()
+    return Who(found.id, found.public_id)
+
+
+def test_shipping_tells_customer_timeline_and_log(rt, locked, who):
     batch = export_boxes(rt, locked.public_id)
     box = rt.session.scalars(sa.select(Box.public_id).order_by(Box.id)).first()
     rt.session.rollback()
 
-    ship_batch(rt, batch.public_id, carrier="DHL", tracking={box: "JJD0001"}, actor_ref="stf_1")
+    ship_batch(rt, batch.public_id, carrier="DHL", tracking={box: "JJD0001"}, who=who)
 
     mails = rt.session.scalars(sa.select(OutboxMessage).order_by(OutboxMessage.id)).all()
     assert {mail.topic for mail in mails} == {"box_shipped"}
@@ -287,6 +300,8 @@ def test_shipping_tells_customer_and_timeline(rt, locked):
     assert mails[0].payload["tracking_number"] == "JJD0001"
     events = rt.session.scalars(sa.select(SubscriptionEvent)).all()
     assert {(event.kind, event.actor) for event in events} == {("box.shipped", "staff")}
+    audit = rt.session.scalars(sa.select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert audit[-1] == "boxes.shipped"
     numbers = rt.session.scalars(sa.select(Shipment.tracking_number).order_by(Shipment.id)).all()
     assert list(numbers) == ["JJD0001", "", "", "", ""]
 

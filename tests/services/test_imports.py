@@ -89,7 +89,7 @@ def test_what_changed_is_updated_and_what_people_set_stays(rt):
 
 def test_stock_is_counted_here_from_the_first_import_on(rt):
     import_products(rt, FILE)
-    adjust_stock(rt, variant(rt, "SE").public_id, "loss", -2, "wet", "stf_1")
+    adjust_stock(rt, variant(rt, "SE").public_id, "loss", -2, "wet")
 
     left_alone = import_products(rt, FILE)
     assert (left_alone.stock_differs, left_alone.changed) == (1, 0)

@@ -131,7 +131,7 @@ def test_held_boxes_get_through_once_what_was_missing_is_there(rt, plan, cycles,
 
     save_recipe(rt, plan.public_id, None, "", [Ingredient(tea.public_id, 1)])
     assert retry_boxes(rt, cycle.public_id, [bare.public_id]).held == {"short_stock": 1}
-    adjust_stock(rt, tea.public_id, "receipt", 5, "delivery", "stf_1")
+    adjust_stock(rt, tea.public_id, "receipt", 5, "delivery")
     _give_address_and_release(rt, nowhere, stopped)
     done = retry_boxes(rt, cycle.public_id)
 

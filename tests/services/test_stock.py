@@ -23,17 +23,17 @@ def counters(rt, variant):
 def test_an_adjustment_moves_the_counter_and_says_why(rt):
     variant = make_variant(rt, on_hand=10)
 
-    assert adjust_stock(rt, variant.public_id, "loss", -4, "wet", "stf_1") == 6
+    assert adjust_stock(rt, variant.public_id, "loss", -4, "wet") == 6
 
     move = rt.session.scalars(sa.select(StockMove)).one()
-    assert (move.kind, move.quantity, move.reason, move.actor) == ("loss", -4, "wet", "stf_1")
+    assert (move.kind, move.quantity, move.reason, move.actor) == ("loss", -4, "wet", "worker")
 
 
 def test_stock_never_falls_below_zero_by_hand(rt):
     variant = make_variant(rt, on_hand=3)
 
     with pytest.raises(StockTooLow):
-        adjust_stock(rt, variant.public_id, "loss", -4, "", "stf_1")
+        adjust_stock(rt, variant.public_id, "loss", -4, "")
 
     assert counters(rt, variant) == (3, 0)
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(StockMove)) == 0
@@ -42,12 +42,12 @@ def test_stock_never_falls_below_zero_by_hand(rt):
 def test_what_may_be_oversold_may_fall_below_zero(rt):
     variant = make_variant(rt, on_hand=3, may_oversell=True)
 
-    assert adjust_stock(rt, variant.public_id, "loss", -4, "", "stf_1") == -1
+    assert adjust_stock(rt, variant.public_id, "loss", -4, "") == -1
 
 
 def test_an_unknown_variant_is_named(rt):
     with pytest.raises(VariantNotFound):
-        adjust_stock(rt, "var_nobody", "loss", -4, "", "stf_1")
+        adjust_stock(rt, "var_nobody", "loss", -4, "")
 
 
 @pytest.mark.parametrize(("way", "after"), [(release, (10, 0)), (ship, (8, 0))])
