@@ -293,7 +293,7 @@ def _box_row(
     return BoxRow(
         subscription=coming.row.public_id,
         cycle=cycle.public_id if cycle else "",
-        state="skipped" if is_skip else _box_state(paid),
+        state="skipped" if is_skip else _box_state(paid, is_open),
         ship_from=cycle.ship_from if cycle else None,
         ship_to=cycle.ship_to if cycle else None,
         cutoff_at=_last_second(cycle.cutoff_on, moment) if cycle else None,
@@ -316,8 +316,13 @@ def box_feed(cycle: AnyRow) -> date:
     return day
 
 
-def _box_state(paid: AnyRow | None) -> str:
-    return "open" if paid is None else BoxState(paid.state).value
+def _box_state(paid: AnyRow | None, is_open: bool) -> str:
+    if paid is None:
+        return "open"
+    # After the cut-off nothing can be changed, whether the packers have begun or not.
+    if paid.state == BoxState.PLANNED and not is_open and paid.cycle_id is not None:
+        return BoxState.LOCKED.value
+    return BoxState(paid.state).value
 
 
 def _last_second(day: date, moment: Moment) -> datetime:

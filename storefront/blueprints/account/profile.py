@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.forms import PasswordForm
 from storefront.blueprints.auth import limits
@@ -30,6 +31,7 @@ def _security(form: PasswordForm, status: int = 200) -> Response:
         form=form,
         sessions=profile.sessions(rt.session, me.id, rt.now(), me.session_id),
         has_password=profile.has_password(rt.session, me.id),
+        browser=words.browser,
         page_has_errors=status != 200,
     )
 
