@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent / "static"
 FILES: dict[str, str] = {
     "app.css": "storefront/app.css",
     "admin.css": "storefront/admin.css",
+    "order.css": "storefront/order.css",
     "app.js": "storefront/app.js",
     "htmx.js": "vendor/htmx.min.js",
     "icons.svg": "storefront/icons.svg",

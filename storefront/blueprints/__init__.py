@@ -6,5 +6,8 @@ BLUEPRINTS = (
     "storefront.blueprints.health:bp",
     "storefront.blueprints.preferences:bp",
     "storefront.blueprints.auth:bp",
+    "storefront.blueprints.pricing:bp",
+    "storefront.blueprints.checkout:bp",
     "storefront.blueprints.account:bp",
+    "storefront.blueprints.admin:bp",
 )

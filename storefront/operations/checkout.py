@@ -23,6 +23,7 @@ from storefront.operations.offers import (
     OrderPlan,
     OrderPrice,
     Question,
+    fits,
     open_slots,
     order_terms,
     price_named,
@@ -128,7 +129,8 @@ def read_order(
     plan = read_plan(session, checkout.plan_id)
     questions = read_questions(session, checkout.plan_id, market.currency)
     country = market.country_of(checkout.address)
-    prices = read_prices(session, checkout.plan_id, market.currency, country)
+    on_sale = read_prices(session, checkout.plan_id, market.currency, country)
+    prices = tuple(price for price in on_sale if fits(plan, price))
     named = price_named(session, checkout.price_id)
     price: OrderPrice | None = named
     if not pinned:
@@ -139,7 +141,7 @@ def read_order(
     order = Order(
         checkout, plan, price, prices, questions, chosen, country, code, refused, None, "gone"
     )
-    if price is None:
+    if price is None or not fits(plan, price):
         return order
     accepted = code if refused is None else None
     return _priced(order, price, accepted, slots, moment.today)

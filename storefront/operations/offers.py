@@ -177,6 +177,11 @@ def read_prices(
     return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
 
 
+def fits(plan: OrderPlan, price: OrderPrice) -> bool:
+    """Return whether a payment pays for a whole number of boxes; others are not sold."""
+    return plan.shipping is None or price.interval.multiple_of(plan.shipping) is not None
+
+
 def price_from(row: AnyRow) -> OrderPrice:
     """Return the price of a row of ``price``."""
     return OrderPrice(

@@ -1,0 +1,8 @@
+"""From a chosen plan to a paid box in three steps, each a page of its own."""
+
+from __future__ import annotations
+
+from storefront.blueprints.checkout import codes, payment
+from storefront.blueprints.checkout.steps import bp
+
+__all__ = ["bp", "codes", "payment"]

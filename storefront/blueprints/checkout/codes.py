@@ -1,0 +1,79 @@
+"""The promotion code beside every step: try it, take it off, see the order priced again."""
+
+from __future__ import annotations
+
+from flask import Response, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout.forms import CodeForm, box_form, delivery_form
+from storefront.blueprints.checkout.loading import load, place_of, shown
+from storefront.blueprints.checkout.payment import pay_values
+from storefront.blueprints.checkout.steps import bp, countries_of, delivery_values
+from storefront.blueprints.context import runtime
+from storefront.htmx import go, show, wants_partial
+from storefront.operations.checkout import Order
+from storefront.security import PUBLIC, register_policy, throttle
+from storefront.services.coupons import drop_code, use_code
+
+register_policy({"checkout.code": PUBLIC, "checkout.remove_code": PUBLIC})
+
+_FOLDER = "storefront/checkout"
+_CODE_TRIES, _CODE_SECONDS = 10, 60
+
+
+@bp.post("/checkout/<key>/code")
+def code(key: str) -> Response:
+    """Try a promotion code; the summary is priced again."""
+    rt = runtime()
+    order = load(rt, key, "box")
+    form = CodeForm(request.form)
+    status = 200
+    typed = (form.code.data or "")[:200]
+    wait = throttle(rt, "code", f"{request.remote_addr} {key}", _CODE_TRIES, _CODE_SECONDS)
+    if wait is not None:
+        form.code.errors = [words.too_many(wait)]
+        status = 429
+    elif not typed:
+        form.code.errors = [_("Enter a code")]
+        status = 422
+    else:
+        tried = use_code(rt, key, typed)
+        if tried.refused is not None:
+            form.code.errors = [words.refusal_words(tried.refused, typed, tried.found)]
+            status = 422
+    if status == 200:
+        order, form = load(rt, key), CodeForm()
+    return _after_code(order, form, status)
+
+
+@bp.post("/checkout/<key>/code/remove")
+def remove_code(key: str) -> Response:
+    """Take the code off again."""
+    rt = runtime()
+    load(rt, key, "box")
+    drop_code(rt, key)
+    return _after_code(load(rt, key), CodeForm(), 200)
+
+
+def _after_code(order: Order, form: CodeForm, status: int) -> Response:
+    """Answer with the summary priced again, or with the step it stands beside."""
+    step = request.form.get("step", "")
+    place = place_of(order, step if step in ("box", "delivery") else "pay")
+    if place not in ("box", "delivery", "pay"):
+        return go(url_for("checkout.resume", key=order.checkout.public_id))
+    url = url_for(f"checkout.{place}", key=order.checkout.public_id)
+    if not wants_partial() and status == 200:
+        return go(url)
+    values = shown(order, place, code_form=form)
+    if place == "pay":
+        values |= pay_values(order)
+    elif place == "delivery":
+        rt = runtime()
+        known = {**order.checkout.address, "email": order.checkout.email}
+        values |= delivery_values(rt, delivery_form(countries_of(rt), known))
+    else:
+        values["form"] = box_form(order)
+    # htmx swaps a 422 and leaves a 429 alone, whose text must be seen as well.
+    shown_as = 422 if status != 200 and wants_partial() else status
+    return show(f"{_FOLDER}/{place}.html", f"{_FOLDER}/_code.html", shown_as, **values)

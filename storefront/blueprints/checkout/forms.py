@@ -1,0 +1,199 @@
+"""What is typed on the way to an order; messages say how to put it right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as lazy
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Form,
+    RadioField,
+    SelectField,
+    StringField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, InputRequired, Length
+
+from storefront.blueprints.intervals import interval_code
+from storefront.blueprints.typed import one_line
+from storefront.domain.privacy import NotAnEmail, normalise_email
+from storefront.formats import interval_name
+from storefront.operations.checkout import Order
+from storefront.operations.offers import Question
+
+#: Form fields of questions are called by their code, which a merchant chooses.
+ANSWER = "option-"
+
+#: Country: (pattern of a postcode, what it looks like). Others are taken as they come.
+POSTCODES = {
+    "AT": (r"\d{4}", "1010"),
+    "BE": (r"\d{4}", "1000"),
+    "CH": (r"\d{4}", "8001"),
+    "DE": (r"\d{5}", "07743"),
+    "DK": (r"\d{4}", "1050"),
+    "ES": (r"\d{5}", "28001"),
+    "FR": (r"\d{5}", "75001"),
+    "GB": (r"[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}", "SW1A 1AA"),
+    "IT": (r"\d{5}", "00184"),
+    "LU": (r"(L-?)?\d{4}", "1009"),
+    "NL": (r"\d{4} ?[A-Za-z]{2}", "1012 AB"),
+    "PL": (r"\d{2}-?\d{3}", "00-001"),
+}
+
+
+class ConsentField(BooleanField):
+    """A box that must be ticked; its message names what is agreed to."""
+
+
+def box_form(order: Order, given: Any = None) -> Form:
+    """Return the form of step 1: how often to pay, and the questions about the box."""
+    fields: dict[str, Any] = {}
+    if len(order.prices) > 1:
+        fields["interval"] = RadioField(
+            _("How often you pay"),
+            [InputRequired(_("Choose how often you pay"))],
+            choices=[
+                (interval_code(price.interval), interval_name(price.interval))
+                for price in order.prices
+            ],
+            validate_choice=False,
+        )
+    for question in order.questions:
+        fields[ANSWER + question.code] = _question(question)
+    kind = type("BoxForm", (Form,), {**fields, "validate_interval": _known_choice})
+    known = {ANSWER + code: value for code, value in order.chosen.items()}
+    if order.price is not None:
+        known["interval"] = interval_code(order.price.interval)
+    form: Form = kind(given, data=known)
+    return form
+
+
+def _question(question: Question) -> RadioField:
+    return RadioField(
+        question.name,
+        [InputRequired(_("Choose one: %(question)s", question=question.name)), _known_choice_of],
+        choices=[(choice.code, choice.name) for choice in question.choices],
+        description=question.hint,
+        validate_choice=False,
+    )
+
+
+def _known_choice(_form: Form, field: RadioField) -> None:
+    _known_choice_of(_form, field)
+
+
+def _known_choice_of(_form: Form, field: RadioField) -> None:
+    if field.data not in {code for code, _name in field.choices}:
+        raise ValidationError(_("That is no longer offered. Choose another one"))
+
+
+def answers(form: Form, questions: Sequence[Question]) -> dict[str, str]:
+    """Return the chosen option per question of a valid form."""
+    return {question.code: form[ANSWER + question.code].data for question in questions}
+
+
+class DeliveryForm(Form):
+    """Step 2: who gets the box and where."""
+
+    email = EmailField(
+        lazy("E-mail"), [DataRequired(lazy("Enter your e-mail"))], filters=[one_line]
+    )
+    name = StringField(
+        lazy("Full name"),
+        [
+            DataRequired(lazy("Enter the name on the doorbell or parcel box")),
+            Length(max=80, message=lazy("Name must be 80 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    country = SelectField(lazy("Country"), validate_choice=False)
+    street = StringField(
+        lazy("Street and number"),
+        [
+            DataRequired(lazy("Enter street and house number")),
+            Length(max=120, message=lazy("Street must be 120 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    postcode = StringField(
+        lazy("Postcode"),
+        [
+            DataRequired(lazy("Enter the postcode")),
+            Length(max=16, message=lazy("Postcode must be 16 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    city = StringField(
+        lazy("Town"),
+        [
+            DataRequired(lazy("Enter the town")),
+            Length(max=80, message=lazy("Town must be 80 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    company = StringField(
+        lazy("Company"),
+        [Length(max=80, message=lazy("Company must be 80 characters or fewer"))],
+        filters=[one_line],
+    )
+    extra = StringField(
+        lazy("Flat, floor or note for the carrier"),
+        [Length(max=120, message=lazy("The note must be 120 characters or fewer"))],
+        filters=[one_line],
+    )
+    as_typed = BooleanField(lazy("The postcode is right, use it as typed"))
+
+    def validate_email(self, field: EmailField) -> None:
+        try:
+            normalise_email(field.data or "")
+        except NotAnEmail:
+            raise ValidationError(_("Enter an e-mail like name@example.com")) from None
+
+    def validate_country(self, field: SelectField) -> None:
+        if field.data not in {code for code, _name in field.choices}:
+            raise ValidationError(_("We do not deliver there yet. Choose another country"))
+
+    def validate_postcode(self, field: StringField) -> None:
+        known = POSTCODES.get(self.country.data or "")
+        if known is None or self.as_typed.data or not field.data:
+            return
+        if not re.fullmatch(known[0], field.data):
+            raise ValidationError(
+                _("Postcodes there look like %(example)s. Check yours", example=known[1])
+            )
+
+    @property
+    def asks_as_typed(self) -> bool:
+        """True when the postcode was refused for its pattern, or was taken as typed before."""
+        return bool(self.as_typed.data) or (bool(self.postcode.data) and bool(self.postcode.errors))
+
+    def address(self) -> dict[str, str]:
+        """Return the address of a valid form, by column name."""
+        names = ("name", "company", "street", "extra", "postcode", "city", "country")
+        return {name: self[name].data or "" for name in names}
+
+
+def delivery_form(
+    countries: Sequence[tuple[str, str]], known: Mapping[str, Any], given: Any = None
+) -> DeliveryForm:
+    """Return the form of step 2 with ``countries`` as (code, name), filled with ``known``."""
+    form = DeliveryForm(given, data={"country": countries[0][0], **known})
+    form.country.choices = list(countries)
+    return form
+
+
+class PayForm(Form):
+    """Step 3: the consent; everything else was typed before."""
+
+    consent = ConsentField()
+
+
+class CodeForm(Form):
+    """A promotion code. Only its length is checked here; the rest the shop knows."""
+
+    code = StringField(lazy("Code"), filters=[one_line])

@@ -1,0 +1,142 @@
+"""Find the order of a request, or lead to where it stands; what every step's page shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from flask import abort, flash, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout.forms import CodeForm
+from storefront.blueprints.intervals import interval_code
+from storefront.database import reading
+from storefront.formats import interval_name
+from storefront.htmx import go
+from storefront.navigation import page_url
+from storefront.operations.checkout import Market, Order
+from storefront.queries.checkout import order_page
+from storefront.runtime import Runtime
+
+T = TypeVar("T")
+STEPS = ("box", "delivery", "pay")
+_KEY = re.compile(r"chk_[2-9a-z]{26}")
+
+
+def look(rt: Runtime, query: Callable[[], T]) -> T:
+    """Run ``query`` without taking the write lock that a POST would otherwise hold."""
+    with reading():
+        found = query()
+    rt.session.rollback()
+    return found
+
+
+def check_key(key: str) -> str:
+    """Return ``key`` if it can be the id of an order, else answer 404."""
+    if not _KEY.fullmatch(key):
+        abort(404)
+    return key
+
+
+def load(rt: Runtime, key: str, step: str | None = None) -> Order:
+    """Return the order ``key``; 404 for an unknown one.
+
+    With ``step`` the order must be open and everything before that step filled in; otherwise
+    the answer leads to where the order stands.
+    """
+    check_key(key)
+    order = look(rt, lambda: order_page(rt.session, key, Market.of(rt.shop), rt.moment()))
+    if order is None:
+        abort(404)
+    if step is not None:
+        wanted = place_of(order, step)
+        if wanted != step:
+            leave_for(order, wanted)
+    return order
+
+
+def place_of(order: Order, step: str = "pay") -> str:
+    """Return the endpoint an order belongs to: ``step``, or the step before that is missing."""
+    state = order.checkout.state
+    if state != "open":
+        return {"done": "confirmation", "paying": "waiting"}.get(state, "choose")
+    if step != "box" and not order.has_box:
+        return "box"
+    if step == "pay" and not order.has_delivery:
+        return "delivery"
+    return step
+
+
+def leave_for(order: Order, place: str) -> NoReturn:
+    """Answer with the way to ``place``."""
+    if place == "choose":
+        flash(_("We kept your order for two hours. Your box is still here: start again."))
+        abort(go(start_again_url(order)))
+    abort(go(url_for(f"checkout.{place}", key=order.checkout.public_id)))
+
+
+def start_again_url(order: Order) -> str:
+    """Return where the same plan is chosen anew."""
+    code = interval_code(order.price.interval) if order.price else None
+    return url_for("checkout.choose", plan=order.plan.code, interval=code)
+
+
+def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict[str, Any]:
+    """Return what the page of ``step`` and the summary beside it need."""
+    key = getattr(order.checkout, "public_id", None)
+    names = {"box": _("Your box"), "delivery": _("Delivery"), "pay": _("Review and pay")}
+    quote = order.quote
+    return {
+        "key": key,
+        "order": order,
+        "quote": quote,
+        "step": step,
+        "steps": [
+            (names[name], url_for(f"checkout.{name}", key=key) if key else None) for name in STEPS
+        ],
+        "current": STEPS.index(step) + 1,
+        "title": _title(order),
+        "lines": _lines(order) if quote else [],
+        "then": words.then(order, quote) if quote else [],
+        "code_form": code_form or CodeForm(),
+        "code_refused": _refused(order),
+        "sign_in_url": page_url("auth.sign_in"),
+    }
+
+
+def _title(order: Order) -> str:
+    if order.price is None:
+        return order.plan.name
+    return _(
+        "%(plan)s, %(interval)s",
+        plan=order.plan.name,
+        interval=interval_name(order.price.interval).lower(),
+    )
+
+
+def _lines(order: Order) -> list[tuple[str, Any, str | None]]:
+    """Return (words, amount, note) per line of the order."""
+    assert order.quote is not None
+    lines: list[tuple[str, Any, str | None]] = []
+    for line in order.quote.first.quote.lines:
+        note = None
+        text = line.text
+        if line.kind == "plan":
+            text = _title(order)
+            boxes = order.quote.boxes
+            note = _("%(count)s boxes", count=boxes) if boxes > 1 else None
+        elif line.kind == "discount":
+            text = _("Code %(code)s", code=line.text)
+        elif line.kind == "sign_up_fee":
+            text = _("Once, with the first payment")
+        lines.append((text, line.amount, note))
+    return lines
+
+
+def _refused(order: Order) -> str | None:
+    """Return why the code on the order no longer counts."""
+    if order.refused is None:
+        return None
+    return words.refusal_words(order.refused, "", order.code)

@@ -1,0 +1,294 @@
+"""Step 3: review, agree, pay at the gateway's page, come back, and the certainty after it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, abort, request, session, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout.forms import PayForm
+from storefront.blueprints.checkout.loading import (
+    check_key,
+    leave_for,
+    load,
+    look,
+    place_of,
+    shown,
+)
+from storefront.blueprints.checkout.steps import BEGUN, bp
+from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import one_line
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.htmx import go, is_htmx, show
+from storefront.logins import current_customer, remember_customer
+from storefront.operations.checkout import Order
+from storefront.queries.checkout import confirmation as read_confirmation
+from storefront.queries.checkout import payment_sent_at
+from storefront.runtime import Runtime
+from storefront.security import PUBLIC, register_policy
+from storefront.services.checkout import Agreement, Step, place_order
+from storefront.services.finishing import (
+    Finished,
+    Outcome,
+    finish_checkout,
+    leave_bank,
+    standing,
+)
+from storefront.services.sessions import start_session
+from storefront.templating import writing_locale
+
+register_policy(
+    {
+        f"checkout.{name}": PUBLIC
+        for name in (
+            "pay",
+            "order",
+            "finish",
+            "do_finish",
+            "waiting",
+            "other_card",
+            "confirmation",
+        )
+    }
+)
+
+_FOLDER = "storefront/checkout"
+#: The waiting page asks often at first, then seldom.
+_OFTEN, _SELDOM, _OFTEN_FOR = 3, 15, timedelta(minutes=2)
+
+
+@bp.get("/checkout/<key>/pay")
+def pay(key: str) -> Response:
+    """Step 3: everything once more, the terms, the consent."""
+    rt = runtime()
+    order = load(rt, key, "pay")
+    problem = _declined(look(rt, lambda: standing(rt, key)), order) or _changed(order)
+    if request.args.get("problem") == "unreachable" and problem is None:
+        problem = _unreachable()
+    return _pay_page(order, problem=problem)
+
+
+@bp.post("/checkout/<key>/pay")
+def order(key: str) -> Response:
+    """Agree and order; the card is chosen on the gateway's own page."""
+    rt = runtime()
+    found = load(rt, key, "pay")
+    form = PayForm(request.form)
+    if found.quote is None:
+        return _pay_page(found, status=422)
+    if not form.consent.data:
+        form.consent.errors = [words.consent_missing(found, found.quote)]
+        return _pay_page(found, form, 422)
+    gateway = next(iter(rt.gateways), "")
+    placed = place_order(
+        rt,
+        key,
+        Agreement(
+            request.form.get("quote", "")[:64],
+            words.consent_text(found, found.quote),
+            words.CONSENT_VERSION,
+            request.remote_addr or "",
+            one_line(request.user_agent.string),
+        ),
+        gateway=gateway,
+        return_url=url_for("checkout.finish", key=key, _external=True),
+        cancel_url=url_for("checkout.pay", key=key, _external=True),
+    )
+    if placed.step is Step.PAY:
+        return go(placed.url)
+    if placed.step in (Step.CLOSED, Step.INCOMPLETE):
+        return go(url_for("checkout.resume", key=key))
+    fresh = load(rt, key, "pay")
+    if placed.step is Step.CHANGED:
+        return _pay_page(fresh, status=422, problem=_new_total(fresh, _shown_total(found)))
+    return _pay_page(fresh, form, 503 if not is_htmx() else 422, problem=_unreachable())
+
+
+@bp.get("/checkout/<key>/finish")
+def finish(key: str) -> Response:
+    """Back from the gateway. Nothing is written here: the page's form does the rest."""
+    rt = runtime()
+    order = load(rt, key)
+    if order.checkout.state not in ("open", "paying") or not order.checkout.quote_hash:
+        leave_for(order, place_of(order))
+    return show(
+        f"{_FOLDER}/finish.html", f"{_FOLDER}/finish.html", **shown(order, "pay"), **_paid(order)
+    )
+
+
+@bp.post("/checkout/<key>/finish")
+def do_finish(key: str) -> Response:
+    """Store the card, charge once, and lead to how it went."""
+    rt = runtime()
+    check_key(key)
+    try:
+        finished = finish_checkout(rt, key)
+    except LookupError:
+        abort(404)
+    return _lead_on(rt, key, finished)
+
+
+@bp.post("/checkout/<key>/other-card")
+def other_card(key: str) -> Response:
+    """Leave the bank's question unanswered and choose another card."""
+    rt = runtime()
+    check_key(key)
+    try:
+        finished = leave_bank(rt, key)
+    except LookupError:
+        abort(404)
+    return _lead_on(rt, key, finished)
+
+
+@bp.get("/checkout/<key>/waiting")
+def waiting(key: str) -> Response:
+    """Where a payment stands whose answer is not known, or that the bank asks about."""
+    rt = runtime()
+    order = load(rt, key)
+    if order.checkout.state != "paying":
+        return go(url_for("checkout.resume", key=key))
+    found = look(rt, lambda: standing(rt, key))
+    sent_at = look(rt, lambda: payment_sent_at(rt.session, key))
+    often = sent_at is None or rt.now() - sent_at < _OFTEN_FOR
+    return show(
+        f"{_FOLDER}/waiting.html",
+        f"{_FOLDER}/_waiting.html",
+        bank_url=found.url if found.outcome is Outcome.ACTION else "",
+        is_pending=found.reason == "pending",
+        seconds=_OFTEN if often else _SELDOM,
+        **shown(order, "pay"),
+        **_paid(order),
+    )
+
+
+@bp.get("/checkout/<key>/confirmation")
+def confirmation(key: str) -> Response:
+    """The order is paid: what was charged, what comes next."""
+    rt = runtime()
+    order = load(rt, key)
+    found = look(rt, lambda: read_confirmation(rt.session, key))
+    if found is None:
+        return go(url_for("checkout.resume", key=key))
+    page = f"{_FOLDER}/confirmation.html"
+    return show(
+        page,
+        page,
+        key=key,
+        done=found,
+        order=order,
+        interval=Interval(found.unit, found.count),  # type: ignore[arg-type]
+        country=writing_locale().territories.get(
+            found.address["country"], found.address["country"]
+        ),
+    )
+
+
+def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
+    """Return what the form of step 3 needs."""
+    quote = order.quote
+    address = order.checkout.address
+    countries = writing_locale().territories
+    return {
+        "form": form or PayForm(),
+        "consent": words.consent_text(order, quote) if quote else "",
+        "button": words.order_button(order.country),
+        "included": words.included(order),
+        "country": countries.get(address.get("country", ""), ""),
+        "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
+    }
+
+
+def _pay_page(
+    order: Order,
+    form: PayForm | None = None,
+    status: int = 200,
+    *,
+    problem: str | None = None,
+) -> Response:
+    return show(
+        f"{_FOLDER}/pay.html",
+        f"{_FOLDER}/_pay_form.html",
+        status,
+        problem=problem,
+        page_has_errors=status != 200,
+        **shown(order, "pay"),
+        **pay_values(order, form),
+    )
+
+
+def _lead_on(rt: Runtime, key: str, finished: Finished) -> Response:
+    """Lead to the page of an outcome; a customer this order made is signed in."""
+    outcome = finished.outcome
+    if outcome is Outcome.DONE:
+        _sign_in(rt, key, finished)
+        return go(url_for("checkout.confirmation", key=key))
+    if outcome in (Outcome.WAITING, Outcome.ACTION):
+        return go(url_for("checkout.waiting", key=key))
+    if outcome is Outcome.UNREACHABLE:
+        return go(url_for("checkout.pay", key=key, problem="unreachable"))
+    if outcome is Outcome.EXPIRED:
+        return go(url_for("checkout.resume", key=key))
+    return go(url_for("checkout.pay", key=key))
+
+
+def _sign_in(rt: Runtime, key: str, finished: Finished) -> None:
+    """Sign this browser in if it began the order and the order made the account.
+
+    An account that was there before is never opened by an e-mail that anybody can type.
+    """
+    customer_id = finished.new_customer_id
+    if customer_id is None or key not in session.get(BEGUN, []) or current_customer():
+        return
+    agent = one_line(request.user_agent.string)
+    secret = start_session(rt, customer_id, "checkout", request.remote_addr or "", agent)
+    session[BEGUN] = [each for each in session[BEGUN] if each != key]
+    remember_customer(secret)
+
+
+def _declined(found: Finished, order: Order) -> str | None:
+    if found.outcome is not Outcome.DECLINED:
+        return None
+    return words.decline_words(found.reason, _shown_total(order))
+
+
+def _shown_total(order: Order) -> Money:
+    """Return the total this order was last agreed at, else what it costs now."""
+    kept = order.checkout.quote
+    if "due_minor" in kept:
+        return Money(kept["due_minor"], kept["currency"])
+    assert order.quote is not None
+    return order.quote.due_today
+
+
+def _changed(order: Order) -> str | None:
+    """Return what changed since the shopper agreed, if the order is not what it was then."""
+    agreed = order.checkout.quote_hash
+    if not agreed or order.quote is None or agreed == order.quote.quote_hash:
+        return None
+    return _new_total(order, _shown_total(order))
+
+
+def _new_total(order: Order, before: Money) -> str:
+    now = order.quote.due_today if order.quote else before
+    why = f" {words.refusal_words(order.refused, '', order.code)}." if order.refused else ""
+    if now == before:
+        return _("The dates of your order changed.") + why + " " + _("Please check before you pay.")
+    changed = _(
+        "The total changed from %(old)s to %(new)s.", old=words.money(before), new=words.money(now)
+    )
+    return changed + why + " " + _("Please check before you pay.")
+
+
+def _unreachable() -> str:
+    return _(
+        "Our payment partner is not answering. Nothing was charged and your box is kept. "
+        "Try again in a moment."
+    )
+
+
+def _paid(order: Order) -> dict[str, Any]:
+    return {"amount": _shown_total(order)}

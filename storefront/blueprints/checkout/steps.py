@@ -1,0 +1,209 @@
+"""Steps 1 and 2 of an order, and its promotion code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, session, url_for
+
+from storefront.blueprints.checkout.forms import (
+    ANSWER,
+    DeliveryForm,
+    answers,
+    box_form,
+    delivery_form,
+)
+from storefront.blueprints.checkout.loading import load, look, place_of, shown
+from storefront.blueprints.context import runtime
+from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.sources import source_of_visit
+from storefront.domain.privacy import normalise_email
+from storefront.htmx import go, show
+from storefront.logins import current_customer
+from storefront.operations.checkout import Market, Order
+from storefront.queries.checkout import (
+    Choosable,
+    KnownDelivery,
+    find_plan,
+    known_delivery,
+    preview,
+)
+from storefront.runtime import Runtime
+from storefront.security import PUBLIC, register_policy
+from storefront.services.checkout import Start, change_box, change_delivery, start_checkout
+from storefront.templating import locale_code, writing_locale
+
+bp = Blueprint("checkout", __name__)
+register_policy(
+    {
+        f"checkout.{name}": PUBLIC
+        for name in (
+            "choose",
+            "start",
+            "resume",
+            "box",
+            "save_box",
+            "delivery",
+            "save_delivery",
+        )
+    }
+)
+
+_PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_FOLDER = "storefront/checkout"
+#: Orders this browser began, so that only it is signed in when one is paid.
+BEGUN = "orders"
+_BEGUN_KEPT = 5
+
+
+@bp.get("/checkout")
+def choose() -> Response:
+    """Step 1 before anything is written: looking at a box leaves nothing behind."""
+    rt = runtime()
+    chosen = _chosen_plan(rt)
+    order = look(rt, lambda: preview(rt.session, chosen, {}, Market.of(rt.shop), rt.moment()))
+    return _box_page(order, box_form(order))
+
+
+@bp.post("/checkout")
+def start() -> Response:
+    """Begin an order with what was chosen."""
+    rt = runtime()
+    chosen = _chosen_plan(rt)
+    order = look(rt, lambda: preview(rt.session, chosen, {}, Market.of(rt.shop), rt.moment()))
+    asked = [ANSWER + question.code for question in order.questions]
+    form = box_form(order, request.form)
+    options: dict[str, str] = {}
+    if any(name in request.form for name in asked) or "step" in request.form:
+        if not form.validate():
+            return _box_page(order, form, 422)
+        options = answers(form, order.questions)
+    customer = current_customer()
+    known = KnownDelivery("", {})
+    if customer is not None:
+        known = look(rt, lambda: known_delivery(rt.session, customer.id))
+    key = start_checkout(
+        rt,
+        Start(
+            chosen.plan_id,
+            chosen.price_id,
+            options,
+            customer.id if customer else None,
+            known.email,
+            known.address,
+            locale_code(),
+            source_of_visit(),
+        ),
+    )
+    session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
+    ready = len(options) == len(asked)
+    return go(url_for("checkout.delivery" if ready else "checkout.box", key=key))
+
+
+@bp.get("/checkout/<key>")
+def resume(key: str) -> Response:
+    """Lead to where the order stands."""
+    order = load(runtime(), key)
+    place = place_of(order)
+    if place == "choose":
+        load(runtime(), key, "box")
+    return go(url_for(f"checkout.{place}", key=key))
+
+
+@bp.get("/checkout/<key>/box")
+def box(key: str) -> Response:
+    """Step 1 again."""
+    order = load(runtime(), key, "box")
+    return _box_page(order, box_form(order))
+
+
+@bp.post("/checkout/<key>/box")
+def save_box(key: str) -> Response:
+    """Take another interval or other options, and go on where the shopper was."""
+    rt = runtime()
+    order = load(rt, key, "box")
+    form = box_form(order, request.form)
+    if not form.validate():
+        return _box_page(order, form, 422)
+    price_id = _price_id(order, form["interval"].data if "interval" in form else None)
+    change_box(rt, key, price_id, answers(form, order.questions))
+    return go(url_for(f"checkout.{place_of(load(rt, key))}", key=key))
+
+
+@bp.get("/checkout/<key>/delivery")
+def delivery(key: str) -> Response:
+    """Step 2: who and where."""
+    rt = runtime()
+    order = load(rt, key, "delivery")
+    known = {**order.checkout.address, "email": order.checkout.email}
+    return _delivery_page(rt, order, delivery_form(countries_of(rt), known))
+
+
+@bp.post("/checkout/<key>/delivery")
+def save_delivery(key: str) -> Response:
+    """Take e-mail and address; a signed-in customer orders under their own e-mail."""
+    rt = runtime()
+    order = load(rt, key, "delivery")
+    customer = current_customer()
+    given: Any = request.form.copy()
+    if customer is not None:
+        given["email"] = customer.email
+    form = delivery_form(countries_of(rt), {}, given)
+    if not form.validate():
+        return _delivery_page(rt, order, form, 422)
+    change_delivery(rt, key, normalise_email(form.email.data or ""), form.address())
+    return go(url_for("checkout.pay", key=key))
+
+
+def _box_page(order: Order, form: Any, status: int = 200) -> Response:
+    prices = {interval_code(price.interval): price for price in order.prices}
+    return show(
+        f"{_FOLDER}/box.html",
+        f"{_FOLDER}/_box_form.html",
+        status,
+        form=form,
+        prices=prices,
+        page_has_errors=status != 200,
+        source=source_of_visit(),
+        **shown(order, "box"),
+    )
+
+
+def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 200) -> Response:
+    return show(
+        f"{_FOLDER}/delivery.html",
+        f"{_FOLDER}/_delivery_form.html",
+        status,
+        page_has_errors=status != 200,
+        **delivery_values(rt, form),
+        **shown(order, "delivery"),
+    )
+
+
+def delivery_values(rt: Runtime, form: DeliveryForm) -> dict[str, Any]:
+    return {"form": form, "countries": countries_of(rt)}
+
+
+def _chosen_plan(rt: Runtime) -> Choosable:
+    code = request.values.get("plan", "")
+    if not _PLAN_CODE.fullmatch(code):
+        abort(404)
+    interval = interval_from(request.values.get("interval"))
+    wished = (interval.unit, interval.count) if interval else None
+    found = look(rt, lambda: find_plan(rt.session, code, Market.of(rt.shop), wished))
+    if found is None:
+        abort(404)
+    return found
+
+
+def _price_id(order: Order, code: str | None) -> int:
+    interval = interval_from(code)
+    chosen = next((each for each in order.prices if each.interval == interval), order.price)
+    return chosen.id if chosen is not None else int(order.checkout.price_id)
+
+
+def countries_of(rt: Runtime) -> list[tuple[str, str]]:
+    names = writing_locale().territories
+    codes = Market.of(rt.shop).countries
+    return [(each, str(names.get(each, each))) for each in codes]

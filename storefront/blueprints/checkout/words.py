@@ -1,0 +1,152 @@
+"""What the checkout says: reasons, amounts, dates, and the consent, word for word."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from babel.dates import format_date
+from flask_babel import gettext as _
+
+from storefront import formats
+from storefront.domain.checkout import OrderQuote
+from storefront.domain.coupons import Refusal
+from storefront.domain.money import Money
+from storefront.domain.rates import RATES
+from storefront.operations.checkout import Order
+from storefront.operations.coupons import TypedCode
+from storefront.templating import shop_today, shop_zone, writing_locale
+
+#: Raised with every change of the consent's words, in any language.
+CONSENT_VERSION = "renewal-1"
+#: Member states, where the order button has words fixed by law.
+EU = frozenset(RATES) - {"CH", "GB"}
+
+
+def long_day(day: date) -> str:
+    """Return a date with its year: ``12 April 2027``; for texts that are kept."""
+    return format_date(day, "long", locale=writing_locale())
+
+
+def money(amount: Money) -> str:
+    return formats.money(amount, writing_locale())
+
+
+def day(value: date) -> str:
+    return formats.day(value, writing_locale(), shop_today())
+
+
+def consent_text(order: Order, quote: OrderQuote) -> str:
+    """Return what the shopper agrees to. Stored as shown, so no part of it may be vague."""
+    assert order.price is not None
+    values = {
+        "plan": order.plan.name,
+        "each": formats.interval_each(order.price.interval),
+        "amount": money(quote.charges[0].amount),
+        "day": long_day(quote.charges[0].on),
+        "included": included(order),
+    }
+    if len(quote.charges) == 1:
+        return _(
+            "I agree that %(plan)s renews %(each)s for %(amount)s (%(included)s), first on "
+            "%(day)s, until I cancel. I can cancel online at any time.",
+            **values,
+        )
+    return _(
+        "I agree that %(plan)s renews %(each)s, from %(day)s for %(amount)s and from %(later)s "
+        "for %(full)s (%(included)s), until I cancel. I can cancel online at any time.",
+        later=long_day(quote.charges[1].on),
+        full=money(quote.charges[1].amount),
+        **values,
+    )
+
+
+def consent_missing(order: Order, quote: OrderQuote) -> str:
+    """Return what stands at the box when it was left empty."""
+    assert order.price is not None
+    return _(
+        "Tick the box to agree that the subscription renews %(each)s for %(amount)s",
+        each=formats.interval_each(order.price.interval),
+        amount=money(quote.charges[0].amount),
+    )
+
+
+def included(order: Order) -> str:
+    """Return what a price holds."""
+    return _("incl. VAT and delivery") if order.plan.shipping else _("incl. VAT")
+
+
+def then(order: Order, quote: OrderQuote) -> list[str]:
+    """Return the sentences below the total: what is charged next, and when the box leaves."""
+    assert order.price is not None
+    sentences = [
+        _("Then %(amount)s on %(day)s.", amount=money(one.amount), day=day(one.on))
+        if index == 0
+        else _("From %(day)s %(amount)s.", amount=money(one.amount), day=day(one.on))
+        for index, one in enumerate(quote.charges)
+    ]
+    each = formats.interval_each(order.price.interval)
+    sentences[-1] += " " + _("It renews %(each)s until you cancel.", each=each)
+    if quote.cycle is not None:
+        sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
+    return sentences
+
+
+def order_button(country: str) -> str:
+    """Return the order button's words; in the EU they are fixed and name no amount."""
+    return _("Order with obligation to pay") if country in EU else _("Subscribe and pay")
+
+
+def refusal_words(refused: Refusal, typed: str, found: TypedCode | None) -> str:
+    """Return why a code counts for nothing, beside its field."""
+    code = found.code if found else typed[:40]
+    rule = found.rule if found else None
+    starts = day(rule.starts_on) if rule and rule.starts_on else ""
+    ends = day(rule.ends_on) if rule and rule.ends_on else ""
+    texts = {
+        Refusal.UNKNOWN: _("We do not know %(code)s. Check the spelling", code=code),
+        Refusal.NOT_STARTED: _("%(code)s starts on %(day)s", code=code, day=starts),
+        Refusal.ENDED: _("%(code)s ended on %(day)s", code=code, day=ends),
+        Refusal.WRONG_PLAN: _("%(code)s is for another box", code=code),
+        Refusal.WRONG_INTERVAL: _wrong_interval(code, found),
+        Refusal.WRONG_COUNTRY: _("%(code)s is for another country", code=code),
+        Refusal.NOT_FIRST: _("%(code)s is for a first subscription", code=code),
+        Refusal.USED_UP: _("%(code)s has been used up", code=code),
+        Refusal.USED_BY_CUSTOMER: _("%(code)s has already been used with this e-mail", code=code),
+    }
+    return texts[refused]
+
+
+def _wrong_interval(code: str, found: TypedCode | None) -> str:
+    wanted = sorted(found.rule.intervals, key=str) if found else []
+    if not wanted:
+        return _("%(code)s is for another interval", code=code)
+    names = formats.listing([formats.interval_each(one) for one in wanted], writing_locale())
+    return _(
+        "%(code)s is for plans paid %(each)s. Change how often you pay?", code=code, each=names
+    )
+
+
+def too_many(until: datetime) -> str:
+    """Return when trying codes goes on."""
+    time = formats.clock_time(until.astimezone(shop_zone()), writing_locale())
+    return _("Too many tries. You can go on at %(time)s", time=time)
+
+
+def decline_words(reason: str, amount: Money) -> str:
+    """Return why nothing was charged and what to do, by the gateway's reason."""
+    texts = {
+        "insufficient_funds": _(
+            "The card does not have enough money for %(amount)s. Nothing was charged.",
+            amount=money(amount),
+        ),
+        "expired_card": _("The card has expired. Nothing was charged. Use another card."),
+        "authentication_failed": _("Your bank could not confirm it was you. Nothing was charged."),
+        "cancelled": _("You left your bank's page. Nothing was charged."),
+        "never_arrived": _(
+            "The payment did not reach our payment partner. Nothing was charged. Try again."
+        ),
+    }
+    standard = _(
+        "Your bank declined the card. Nothing was charged. Try another card or ask your bank."
+    )
+    return texts.get(reason, standard)

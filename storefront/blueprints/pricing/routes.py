@@ -1,0 +1,140 @@
+"""Pages that anybody reads before ordering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, abort, render_template, request, session, url_for
+
+from storefront.blueprints.context import runtime
+from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.pricing.memo import remembered
+from storefront.blueprints.sources import source_of_visit
+from storefront.domain.periods import Interval
+from storefront.logins import current_customer
+from storefront.operations.checkout import Market
+from storefront.queries.pricing import PlanCard, plan_page, pricing_page
+from storefront.runtime import Runtime
+from storefront.security import PUBLIC, register_policy
+from storefront.templating import locale_code, theme_choice, writing_locale
+
+bp = Blueprint("pricing", __name__)
+register_policy({"pricing.index": PUBLIC, "pricing.plan": PUBLIC})
+
+_PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+#: Seconds after which a kept page is made anew, whatever has changed.
+_KEEP_SECONDS = 300
+
+
+@bp.get("/")
+def index() -> Response:
+    """All plans side by side in one interval."""
+    return _answer("index", lambda: _index_values(runtime()))
+
+
+@bp.get("/plans/<code>")
+def plan(code: str) -> Response:
+    """One plan: what is in it, when it comes, how to leave."""
+    if not _PLAN_CODE.fullmatch(code):
+        abort(404)
+    rt = runtime()
+    return _answer(f"plan/{code}", lambda: _plan_values(rt, code))
+
+
+def _answer(name: str, values: Any) -> Response:
+    template = f"storefront/pricing/{name.partition('/')[0]}.html"
+
+    def render() -> str:
+        return render_template(template, **values())
+
+    source = source_of_visit()
+    if source or current_customer() or session.get("staff") or "_flashes" in session:
+        response = Response(render())
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+    rt = runtime()
+    shop = rt.shop
+    key = (
+        name,
+        shop.catalogue_version,
+        str(writing_locale()),
+        locale_code(),
+        request.args.get("interval", "")[:8],
+        rt.today(),
+        shop.zone,
+        theme_choice(),
+        request.script_root,
+        request.host,
+        request.query_string[:200],
+        int(rt.now().timestamp()) // _KEEP_SECONDS,
+    )
+    return remembered(key, render)
+
+
+def _index_values(rt: Runtime) -> Mapping[str, Any]:
+    market = Market.of(rt.shop)
+    page = pricing_page(rt.session, market, rt.today())
+    chosen = _chosen(page.intervals)
+    links = [
+        (each, page.savings.get(each, 0), _here("pricing.index", each), each == chosen)
+        for each in page.intervals
+    ]
+    shown = next((one for one in page.plans if one.is_recommended), None)
+    return {
+        "page": page,
+        "interval": chosen,
+        "intervals": links,
+        "example": shown or (page.plans[0] if page.plans else None),
+        "choose_url": _choose_url,
+        "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
+        "countries": _country_names(market.countries),
+    }
+
+
+def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
+    market = Market.of(rt.shop)
+    page = plan_page(rt.session, code, market, rt.today())
+    if page is None:
+        abort(404)
+    intervals = tuple(offer.interval for offer in page.plan.offers)
+    chosen = _chosen(intervals)
+    links = [
+        (
+            offer.interval,
+            offer.saving,
+            _here("pricing.plan", offer.interval, code=code),
+            offer.interval == chosen,
+        )
+        for offer in page.plan.offers
+    ]
+    return {
+        "page": page,
+        "plan": page.plan,
+        "offer": page.plan.offer(chosen),
+        "intervals": links,
+        "choose_url": _choose_url,
+        "countries": _country_names(market.countries),
+    }
+
+
+def _chosen(intervals: tuple[Interval, ...]) -> Interval | None:
+    wished = interval_from(request.args.get("interval"))
+    return wished if wished in intervals else (intervals[0] if intervals else None)
+
+
+def _here(endpoint: str, interval: Interval | None, **values: str) -> str:
+    shown: dict[str, Any] = {**values, **source_of_visit()}
+    return url_for(endpoint, interval=interval_code(interval) if interval else None, **shown)
+
+
+def _choose_url(plan: PlanCard, interval: Interval) -> str:
+    source: dict[str, Any] = {**source_of_visit()}
+    code = interval_code(interval)
+    return url_for("checkout.choose", plan=plan.code, interval=code, **source)
+
+
+def _country_names(codes: tuple[str, ...]) -> list[str]:
+    names = writing_locale().territories
+    return [str(names.get(code, code)) for code in codes]

@@ -1,0 +1,351 @@
+"""What the shop window shows: plans, what a box costs, the coming and the past boxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import boxes_per_period
+from storefront.domain.checkout import NoCycle, quote_order
+from storefront.domain.cycles import CycleSlot, first_cycle
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.domain.rates import NoRate
+from storefront.models import (
+    BoxCycle,
+    CycleGroup,
+    Plan,
+    Price,
+    Product,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+)
+from storefront.models.base import table_of
+from storefront.operations.boxes import JOINABLE
+from storefront.operations.checkout import Market
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.offers import (
+    OrderPlan,
+    OrderPrice,
+    Question,
+    fits,
+    length,
+    order_terms,
+    plan_columns,
+    plan_from,
+    read_questions,
+)
+
+#: How far back past boxes are shown.
+PAST_DAYS = 200
+PAST_BOXES = 3
+#: A first box is never further away than this.
+AHEAD_DAYS = 430
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan in one interval. ``total`` is what one payment costs, tax and delivery inside.
+
+    ``per_box`` is rounded up to a whole minor unit, ``saving`` (percent against the shortest
+    interval) down, so neither ever promises too much. ``renewal_on`` is the second payment
+    of an order of today, None when no order can be taken.
+    """
+
+    interval: Interval
+    total: Money
+    per_box: Money
+    boxes: int
+    saving: int
+    once: Money
+    renewal_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComingBox:
+    """The box an order of today begins with."""
+
+    cutoff_on: date
+    ship_from: date
+    ship_to: date
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """A plan with everything its card says; without ``coming`` a shipping plan is sold out."""
+
+    code: str
+    name: str
+    tagline: str
+    description: str
+    benefits: tuple[str, ...]
+    is_recommended: bool
+    ships: bool
+    offers: tuple[Offer, ...]
+    coming: ComingBox | None
+
+    @property
+    def is_sold_out(self) -> bool:
+        return self.ships and self.coming is None
+
+    def offer(self, interval: Interval | None) -> Offer:
+        """Return the offer in ``interval``, else the one in the shortest interval there is."""
+        return next((each for each in self.offers if each.interval == interval), self.offers[0])
+
+
+@dataclass(frozen=True, slots=True)
+class PastBox:
+    """A box that has left: ``items`` are (name, code, kind of picture)."""
+
+    plan_code: str
+    plan_name: str
+    shipped_on: date
+    items: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PricingPage:
+    """The pricing page; ``intervals`` are those that any plan is sold in."""
+
+    plans: tuple[PlanCard, ...]
+    intervals: tuple[Interval, ...]
+    savings: dict[Interval, int]
+    past: tuple[PastBox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """One plan in detail."""
+
+    plan: PlanCard
+    questions: tuple[Question, ...]
+    past: tuple[PastBox, ...]
+
+
+def pricing_page(session: AnySession, market: Market, today: date) -> PricingPage:
+    """Return the public plans in their order; two statements."""
+    plan = table_of(Plan)
+    rows = _plan_rows(session, market, plan.c.is_public)
+    cards, past = _cards(session, rows, market, today)
+    intervals = {offer.interval for card in cards for offer in card.offers}
+    savings: dict[Interval, int] = {}
+    for card in cards:
+        for offer in card.offers:
+            known = savings.get(offer.interval)
+            savings[offer.interval] = offer.saving if known is None else min(known, offer.saving)
+    return PricingPage(
+        tuple(cards), tuple(sorted(intervals, key=length)), savings, tuple(past[:PAST_BOXES])
+    )
+
+
+def plan_page(session: AnySession, code: str, market: Market, today: date) -> PlanPage | None:
+    """Return one plan that is on sale, also an unlisted one, or None."""
+    rows = _plan_rows(session, market, table_of(Plan).c.code == code)
+    if not rows:
+        return None
+    cards, past = _cards(session, rows, market, today)
+    questions = read_questions(session, rows[0].id, market.currency)
+    return PlanPage(cards[0], questions, tuple(past[:PAST_BOXES]))
+
+
+def _plan_rows(
+    session: AnySession, market: Market, condition: sa.ColumnElement[bool]
+) -> Sequence[AnyRow]:
+    """Return a row per price on sale of the plans, the versions of a price oldest first."""
+    plan, group, price = table_of(Plan), table_of(CycleGroup), table_of(Price)
+    country = market.country_of({})
+    source = plan.join(price, price.c.plan_id == plan.c.id).outerjoin(
+        group, group.c.id == plan.c.cycle_group_id
+    )
+    return session.execute(
+        sa.select(
+            *plan_columns(),
+            plan.c.description,
+            plan.c.is_recommended,
+            price.c.id.label("price_id"),
+            price.c.public_id.label("price_ref"),
+            price.c.currency,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            price.c.amount_minor,
+            price.c.tax_inclusive,
+            price.c.sign_up_fee_minor,
+        )
+        .select_from(source)
+        .where(
+            condition,
+            plan.c.archived_at.is_(None),
+            price.c.retired_at.is_(None),
+            price.c.currency == market.currency,
+            price.c.country.in_(["", country]),
+        )
+        .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
+    ).all()
+
+
+def _cards(
+    session: AnySession, rows: Sequence[AnyRow], market: Market, today: date
+) -> tuple[list[PlanCard], list[PastBox]]:
+    groups = {row.cycle_group_id for row in rows if row.cycle_group_id}
+    slots, ends, past = _cycles(session, groups, {row.id: row for row in rows}, today)
+    per_plan: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in rows:
+        per_plan[row.id].append(row)
+    cards = []
+    for own in per_plan.values():
+        plan = plan_from(own[0])
+        joinable = slots.get(plan.group_id or 0, [])
+        cycle = first_cycle(joinable, today)
+        coming = None
+        if cycle is not None:
+            coming = ComingBox(cycle.cutoff_on, cycle.ship_from, ends[cycle.id])
+        offers = _offers(plan, own, joinable, market, today)
+        if not offers:
+            continue
+        row = own[0]
+        cards.append(
+            PlanCard(
+                plan.code,
+                plan.name,
+                plan.tagline,
+                row.description,
+                plan.benefits,
+                row.is_recommended,
+                plan.shipping is not None,
+                offers,
+                coming,
+            )
+        )
+    return cards, past
+
+
+def _offers(
+    plan: OrderPlan,
+    rows: Iterable[AnyRow],
+    slots: Sequence[CycleSlot],
+    market: Market,
+    today: date,
+) -> tuple[Offer, ...]:
+    prices = {price.interval: price for price in map(_price, rows) if fits(plan, price)}
+    ordered = sorted(prices.values(), key=lambda price: length(price.interval))
+    priced = [_offer(plan, price, slots, market, today) for price in ordered]
+    base = priced[0] if priced else None
+    return tuple(
+        Offer(
+            one.interval,
+            one.total,
+            one.per_box,
+            one.boxes,
+            _saving(one, base),
+            one.once,
+            one.renewal_on,
+        )
+        for one in priced
+    )
+
+
+def _price(row: AnyRow) -> OrderPrice:
+    interval = Interval(row.unit, row.unit_count)
+    return OrderPrice(
+        row.price_id,
+        row.price_ref,
+        interval,
+        Money(row.amount_minor, row.currency),
+        row.tax_inclusive,
+        Money(row.sign_up_fee_minor, row.currency),
+    )
+
+
+def _offer(
+    plan: OrderPlan,
+    price: OrderPrice,
+    slots: Sequence[CycleSlot],
+    market: Market,
+    today: date,
+) -> Offer:
+    """Price an order of today with the checkout's own function, so the card cannot differ."""
+    boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
+    total, renewal_on = price.amount, None
+    try:
+        quote = quote_order(order_terms(plan, price, market.country_of({}), today, slots))
+        total, renewal_on = quote.full.quote.total, quote.renewal_on
+    except (NoCycle, NoRate):
+        pass
+    per_box = Money(-(-total.minor // boxes), total.currency)
+    return Offer(price.interval, total, per_box, boxes, 0, price.sign_up_fee, renewal_on)
+
+
+def _saving(one: Offer, base: Offer | None) -> int:
+    """Return how many percent a box is cheaper than in the shortest interval, rounded down."""
+    if base is None:
+        return 0
+    whole = base.total.minor * one.boxes
+    mine = one.total.minor * base.boxes
+    return max((whole - mine) * 100 // whole, 0) if whole else 0
+
+
+def _cycles(
+    session: AnySession, groups: set[int], plans: dict[int, AnyRow], today: date
+) -> tuple[dict[int, list[CycleSlot]], dict[int, date], list[PastBox]]:
+    """Return the joinable cycles per group, when their shipping ends, and boxes that have left."""
+    if not groups:
+        return {}, {}, []
+    slots: dict[int, dict[int, CycleSlot]] = defaultdict(dict)
+    ends: dict[int, date] = {}
+    left: dict[tuple[int, int], tuple[AnyRow, list[tuple[str, str, str]]]] = {}
+    for row in session.execute(_cycle_statement(groups, set(plans), today)):
+        if row.lock_on > today and row.state in JOINABLE:
+            slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+            slots[row.group_id][row.id] = slot
+            ends[row.id] = row.ship_to
+        elif row.ship_from <= today and row.plan_id is not None:
+            kept = left.setdefault((row.id, row.plan_id), (row, []))
+            kept[1].append((row.item, row.sku, row.picture))
+    past = [
+        PastBox(plans[plan_id].code, plans[plan_id].name, row.ship_from, tuple(items))
+        for (_, plan_id), (row, items) in left.items()
+    ]
+    past.sort(key=lambda box: (box.shipped_on, len(box.items)), reverse=True)
+    return {group: list(own.values()) for group, own in slots.items()}, ends, past
+
+
+def _cycle_statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[Any]:
+    cycle, recipe, item = table_of(BoxCycle), table_of(Recipe), table_of(RecipeItem)
+    variant, product = table_of(ProductVariant), table_of(Product)
+    source = (
+        cycle.outerjoin(
+            recipe, sa.and_(recipe.c.cycle_id == cycle.c.id, recipe.c.plan_id.in_(plan_ids))
+        )
+        .outerjoin(item, item.c.recipe_id == recipe.c.id)
+        .outerjoin(variant, variant.c.id == item.c.variant_id)
+        .outerjoin(product, product.c.id == variant.c.product_id)
+    )
+    return (
+        sa.select(
+            cycle.c.id,
+            cycle.c.group_id,
+            cycle.c.charge_on,
+            cycle.c.cutoff_on,
+            cycle.c.lock_on,
+            cycle.c.ship_from,
+            cycle.c.ship_to,
+            cycle.c.state,
+            recipe.c.plan_id,
+            product.c.name.label("item"),
+            variant.c.sku,
+            product.c.picture,
+        )
+        .select_from(source)
+        .where(
+            cycle.c.group_id.in_(groups),
+            cycle.c.ship_from >= today - timedelta(days=PAST_DAYS),
+            cycle.c.ship_from <= today + timedelta(days=AHEAD_DAYS),
+        )
+        .order_by(cycle.c.ship_from, cycle.c.id, item.c.position, item.c.id)
+    )

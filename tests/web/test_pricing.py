@@ -1,0 +1,257 @@
+"""The shop window: prices that are charged as shown, quickly, and without a cookie needed."""
+
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from storefront.domain.boxes import CycleState
+from storefront.extensions import db
+from storefront.runtime import Runtime
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+
+
+@pytest.fixture
+def statements(app: Flask):
+    """The SQL that is run, without the beginning and ending of transactions."""
+    seen: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        if not statement.startswith(("PRAGMA", "BEGIN")):
+            seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(engine, "before_cursor_execute", note)
+
+
+def test_an_empty_shop_says_so(client: FlaskClient):
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "packing something new" in page.text
+
+
+def test_plans_show_what_a_box_costs(rt: Runtime, client: FlaskClient):
+    plan = make.make_plan(rt, code="pot", name="Pot", is_recommended=True)
+    make.make_price(rt, plan, amount_minor=7410, count=3)
+    make.make_price(rt, plan, amount_minor=28080, unit="year")
+
+    monthly = client.get("/").text
+    assert "€26.00" in monthly
+    assert "Recommended" in monthly
+    assert "Thu 18 March" in monthly
+    assert "Thu 11 March" in monthly
+    assert "Mon 12 April" in monthly
+
+    quarterly = client.get("/?interval=3m").text
+    assert "€24.70" in quarterly
+    assert "€74.10 every 3 months" in quarterly
+    assert "you save 5%" in quarterly
+    yearly = client.get("/?interval=1y").text
+    assert "€23.40" in yearly
+    assert "you save 10%" in yearly
+
+
+def test_a_saving_is_rounded_down_and_a_box_up(rt: Runtime, client: FlaskClient):
+    plan = make.make_plan(rt, amount_minor=1000)
+    make.make_price(rt, plan, amount_minor=2801, count=3)
+
+    page = client.get("/?interval=3m").text
+
+    assert "€9.34" in page
+    assert "you save 6%" in page
+
+
+def test_the_newest_version_of_a_price_is_shown(rt: Runtime, client: FlaskClient):
+    plan = make.make_plan(rt)
+    make.make_price(rt, plan, amount_minor=2750)
+
+    page = client.get("/").text
+
+    assert "€27.50" in page
+    assert "€26.00" not in page
+
+
+def test_hidden_and_archived_plans_are_not_listed(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt, name="Secret", is_public=False)
+    make.make_plan(rt, name="Gone", archived_at=rt.now())
+    make.make_plan(rt, name="Unpriced", amount_minor=None)
+
+    page = client.get("/").text
+
+    assert "Secret" not in page
+    assert "Gone" not in page
+    assert "Unpriced" not in page
+
+
+def test_a_plan_without_a_coming_box_is_sold_out(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt, code="pot", group=make.make_group(rt, cycles=0))
+
+    assert "Sold out" in client.get("/").text
+    assert "Sold out" in client.get("/plans/pot").text
+
+
+def test_the_dates_are_those_of_the_next_cycle(
+    rt: Runtime, client: FlaskClient, clock: FrozenClock
+):
+    make.make_plan(rt)
+    clock.advance(days=10)
+
+    page = client.get("/").text
+
+    assert "Sun 11 April" in page
+    assert "Mon 19 April" in page  # 18 April is a Sunday
+
+
+def test_three_statements_cold_and_one_warm(
+    rt: Runtime, client: FlaskClient, statements: list[str]
+):
+    plan = make.make_plan(rt, is_recommended=True)
+    make.make_price(rt, plan, amount_minor=7410, count=3)
+    make.make_plan(rt, name="Cup", amount_minor=1600)
+    statements.clear()
+
+    client.get("/")
+    assert len(statements) == 3, statements
+    statements.clear()
+    client.get("/")
+    assert len(statements) == 1, statements
+
+
+def test_the_same_page_is_not_sent_twice(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt)
+    first = client.get("/")
+    etag = first.headers["ETag"]
+
+    again = client.get("/", headers={"If-None-Match": etag})
+
+    assert again.status_code == 304
+    assert again.data == b""
+    assert "no-cache" in first.headers["Cache-Control"]
+
+
+def test_another_browser_gets_its_own_form_token(app: Flask, rt: Runtime, client: FlaskClient):
+    make.make_plan(rt)
+    mine = client.get("/").text
+    theirs = app.test_client().get("/").text
+
+    def token(page: str) -> str:
+        return page.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+    assert token(mine)
+    assert token(mine) != token(theirs)
+    assert "%%form-token%%" not in theirs
+    kept = client.post("/look", data={"csrf_token": token(mine), "theme": "dark"})
+    assert kept.status_code == 303
+    stolen = client.post("/look", data={"csrf_token": token(theirs), "theme": "dark"})
+    assert stolen.status_code == 400
+
+
+def test_a_change_of_the_catalogue_drops_the_page(rt: Runtime, client: FlaskClient):
+    plan = make.make_plan(rt)
+    etag = client.get("/").headers["ETag"]
+    make.make_price(rt, plan, amount_minor=2750)
+    make.make_shop(rt, catalogue_version=2)
+
+    again = client.get("/", headers={"If-None-Match": etag})
+
+    assert again.status_code == 200
+    assert "€27.50" in again.text
+
+
+def test_language_and_day_have_pages_of_their_own(
+    rt: Runtime, client: FlaskClient, clock: FrozenClock
+):
+    make.make_plan(rt)
+    assert '<html lang="en"' in client.get("/").text
+    assert '<html lang="de"' in client.get("/", headers={"Accept-Language": "de"}).text
+    first = client.get("/").headers["ETag"]
+    clock.advance(days=10)
+    assert client.get("/", headers={"If-None-Match": first}).status_code == 200
+
+
+def test_past_boxes_show_what_was_in_them(rt: Runtime, client: FlaskClient, clock: FrozenClock):
+    group = make.make_group(rt)
+    plan = make.make_plan(rt, group=group, name="Pot")
+    cycle = make.make_cycles(rt, make.make_group(rt, cycles=0), 1)[0]
+    variants = [make.make_variant(rt, name="Kukicha"), make.make_variant(rt, name="Assam")]
+    rt.session.execute(
+        sa.update(make.BoxCycle)
+        .where(make.BoxCycle.id == cycle.id)
+        .values(
+            group_id=group.id,
+            key="2027-01",
+            ship_from=date(2027, 2, 18),
+            ship_to=date(2027, 2, 20),
+            charge_on=date(2027, 2, 12),
+            cutoff_on=date(2027, 2, 11),
+            lock_on=date(2027, 2, 15),
+            state=CycleState.SHIPPED,
+        )
+    )
+    rt.session.commit()
+    make.make_recipe(rt, plan, cycle=cycle, variants=variants)
+
+    page = client.get("/").text
+
+    assert "Past boxes" in page
+    assert "Box of February: Kukicha and Assam" in page
+
+
+def test_where_a_shopper_comes_from_goes_along(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt, code="pot")
+
+    page = client.get("/?utm_source=letter&utm_campaign=spring").text
+    assert (
+        "/checkout?plan=pot&amp;interval=1m&amp;utm_source=letter&amp;utm_campaign=spring" in page
+    )
+    linked = client.get("/", headers={"Referer": "https://tea.example/best"}).text
+    assert "ref=tea.example" in linked
+
+
+def test_one_plan_in_detail(rt: Runtime, client: FlaskClient):
+    plan = make.make_plan(rt, code="pot", name="Pot", benefits=["Four teas"])
+    make.make_options(rt, plan, choices=[("mild", "Mild", 0), ("rare", "Rare", 300)])
+
+    page = client.get("/plans/pot").text
+
+    assert "Four teas" in page
+    assert "Rare (+€3.00" in page
+    assert "Order after Thu 11 March, 23:59" in page
+    assert "18–20 March" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/plans/nothing",
+        "/plans/%00",
+        "/plans/..%2f",
+        "/plans/POT",
+        "/plans/" + "a" * 500,
+        "/plans/ü",
+    ],
+)
+def test_an_unknown_plan_is_not_found(rt: Runtime, client: FlaskClient, path: str):
+    make.make_plan(rt, code="pot")
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("value", ["", "3", "0m", "9y", "1e309", "%00", "'--", "m" * 5000, "１m"])
+def test_an_odd_interval_shows_the_shortest(rt: Runtime, client: FlaskClient, value: str):
+    make.make_plan(rt)
+    page = client.get(f"/?interval={value}")
+    assert page.status_code == 200
+    assert "€26.00" in page.text
+
+
+def test_the_page_works_with_its_query_whatever_it_is(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt)
+    page = client.get("/?utm_source=%3Cscript%3Ealert(1)%3C/script%3E&ref=%E2%80%AE%00x")
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
