@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -112,12 +112,17 @@ def _note(rt: Runtime, name: str, values: Mapping[str, Any]) -> None:
 
 def _plain(report: Any) -> dict[str, Any]:
     """Return the counts of a report; a job that counts nothing has none."""
-    if isinstance(report, dict):
-        return report
     if is_dataclass(report) and not isinstance(report, type):
-        return {key: value for key, value in asdict(report).items() if _is_plain(value)}
-    return {}
+        # Not ``asdict``: it makes a Counter of a Counter's pairs, which no JSON can hold.
+        report = {each.name: getattr(report, each.name) for each in fields(report)}
+    if not isinstance(report, Mapping):
+        return {}
+    return {key: _value(value) for key, value in report.items() if _is_count(value)}
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (int, str, dict))
+def _value(value: Any) -> Any:
+    return value if isinstance(value, (int, str)) else _plain(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, str, Mapping)) or is_dataclass(value)

@@ -1,5 +1,6 @@
 """The jobs of a day, run as the worker runs them."""
 
+from collections import Counter
 from datetime import date
 
 import sqlalchemy as sa
@@ -7,6 +8,8 @@ import sqlalchemy as sa
 from storefront.jobs.work import JOBS, Job, run_all, run_job
 from storefront.jobs.worker import TICKS
 from storefront.models import JobRun, OutboxMessage
+from storefront.operations.packing import Decided
+from storefront.services.cycles import CloseReport
 from storefront.testing import factories
 from storefront.testing.population import populate
 
@@ -40,6 +43,15 @@ def test_a_job_that_fails_is_noted_and_the_others_go_on(rt):
     assert run_all(rt)
     note = rt.session.get_one(JobRun, "broken")
     assert "disk full" in note.error
+
+
+def test_a_report_with_counts_by_reason_is_noted(rt):
+    def closes(_rt):
+        return CloseReport(["cyc_1"], Decided(3, Counter({"no_stock": 2})))
+
+    assert run_job(rt, Job("closes", closes))
+    note = rt.session.get_one(JobRun, "closes")
+    assert note.report == {"boxes": {"locked": 3, "held": {"no_stock": 2}}}
 
 
 def test_every_topic_of_the_outbox_has_its_words(rt):
