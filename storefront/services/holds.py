@@ -1,0 +1,210 @@
+"""Hold subscriptions and let them go, and put parked renewals back: what only a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.errors import DomainError
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.lifecycle import ENDED, HoldReason, SubscriptionState
+from storefront.domain.privacy import mask_card_numbers
+from storefront.models import ParkedWork, Subscription
+from storefront.models.base import table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.keys import AnyRow
+from storefront.operations.subscriptions import (
+    StaleSubscription,
+    SubscriptionChange,
+    change_subscriptions,
+)
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+#: Rows per transaction when many are let go at once.
+BATCH = 200
+_TRIES = 4
+T = TypeVar("T")
+
+
+class UnknownSubscription(DomainError):
+    """There is no such subscription."""
+
+    code = "unknown_subscription"
+
+
+class AlreadyEnded(DomainError):
+    """The subscription has ended; there is nothing to hold."""
+
+    code = "already_ended"
+
+
+def hold(rt: Runtime, who: Who, subscription: str, note: str) -> bool:
+    """Neither bill nor pack a subscription until it is let go; False if it is held already.
+
+    Raises ``UnknownSubscription`` or ``AlreadyEnded``.
+    """
+
+    def change() -> bool:
+        row = _load(rt, subscription)
+        if SubscriptionState(row.state) in ENDED:
+            raise AlreadyEnded(subscription=subscription)
+        if row.held_at is not None:
+            rt.session.rollback()
+            return False
+        moment, words = rt.moment(), mask_card_numbers(note)[:500]
+        values = {"held_at": moment.now, "hold_reason": HoldReason.STAFF}
+        change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+        data = {"reason": HoldReason.STAFF.value, "note": words}
+        entry = _entry(row, EventKind.SUBSCRIPTION_HELD, who, data)
+        record(rt.session, [entry], moment)
+        audit.write(
+            rt.session, who.id, "subscription.held", row.public_id, {}, data, moment, who.ip
+        )
+        rt.session.commit()
+        return True
+
+    return _again(rt, change)
+
+
+def release(rt: Runtime, who: Who, subscription: str) -> bool:
+    """Let one held subscription go; what fell due meanwhile is due now. False if not held.
+
+    Raises ``UnknownSubscription``.
+    """
+
+    def change() -> bool:
+        row = _load(rt, subscription)
+        if row.held_at is None:
+            rt.session.rollback()
+            return False
+        before = {"held_at": row.held_at, "reason": row.hold_reason}
+        _let_go(rt, who, [row])
+        moment = rt.moment()
+        audit.write(
+            rt.session, who.id, "subscription.released", row.public_id, before, {}, moment, who.ip
+        )
+        rt.session.commit()
+        return True
+
+    return _again(rt, change)
+
+
+def release_outage(rt: Runtime, who: Who) -> int:
+    """Let everything go that waited because the worker was down; returns how many.
+
+    In batches of their own transactions, so that charging may begin while this still runs.
+    """
+
+    def some() -> int:
+        table = table_of(Subscription)
+        rows = rt.session.execute(
+            sa.select(table)
+            .where(table.c.held_at.is_not(None), table.c.hold_reason == HoldReason.OUTAGE)
+            .order_by(table.c.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if rows:
+            _let_go(rt, who, rows)
+            told = {"released": len(rows), "first": rows[0].public_id, "last": rows[-1].public_id}
+            audit.write(
+                rt.session, who.id, "outage.released", "shop", {}, told, rt.moment(), who.ip
+            )
+        rt.session.commit()
+        return len(rows)
+
+    done = 0
+    while found := _again(rt, some):
+        done += found
+    return done
+
+
+def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
+    """Put a parked renewal back into the run; False when it is back already.
+
+    Only renewals wait on their row; other kinds of parked work are merely marked as seen.
+    """
+
+    def change() -> bool:
+        table, moment = table_of(ParkedWork), rt.moment()
+        work = rt.session.execute(
+            sa.update(table)
+            .where(table.c.id == parked_id, table.c.resolved_at.is_(None))
+            .values(resolved_at=moment.now, resolved_by=who.public_id)
+            .returning(table.c.kind, table.c.subject, table.c.reason)
+        ).one_or_none()
+        if work is None:
+            rt.session.rollback()
+            return False
+        if work.kind == "renewal":
+            _unpark(rt, work.subject)
+        before = {"kind": work.kind, "reason": work.reason}
+        audit.write(
+            rt.session, who.id, "parked.tried_again", work.subject, before, {}, moment, who.ip
+        )
+        rt.session.commit()
+        return True
+
+    return _again(rt, change)
+
+
+def _unpark(rt: Runtime, subscription: str) -> None:
+    """Due as it was, but not counted as an outage: a person has looked at it now."""
+    row = _load(rt, subscription)
+    if row.parked_at is None:
+        return
+    values = {"parked_at": None, "renews_at": _due(rt, row)}
+    change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+
+
+def _let_go(rt: Runtime, who: Who, rows: Sequence[AnyRow]) -> None:
+    moment = rt.moment()
+    changes = [
+        SubscriptionChange(
+            row.id,
+            row.version,
+            {"held_at": None, "hold_reason": None, "renews_at": _due(rt, row)},
+        )
+        for row in rows
+    ]
+    change_subscriptions(rt.session, changes)
+    entries = [
+        _entry(row, EventKind.SUBSCRIPTION_RELEASED, who, {"reason": row.hold_reason})
+        for row in rows
+    ]
+    record(rt.session, entries, moment)
+
+
+def _due(rt: Runtime, row: AnyRow) -> Any:
+    """Return when the clock looks at it next: as before, but not in the past."""
+    return None if row.renews_at is None else max(row.renews_at, rt.now())
+
+
+def _load(rt: Runtime, subscription: str) -> AnyRow:
+    table = table_of(Subscription)
+    row = rt.session.execute(
+        sa.select(table).where(table.c.public_id == subscription).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise UnknownSubscription(subscription=subscription)
+    return row
+
+
+def _entry(row: AnyRow, kind: EventKind, who: Who, data: dict[str, Any]) -> Entry:
+    return Entry(row.id, row.public_id, kind, Actor.STAFF, who.public_id, data)
+
+
+def _again(rt: Runtime, change: Callable[[], T]) -> T:
+    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, change)
+        except StaleSubscription:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
