@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 from typing import Self
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 #: Answers are written down in one transaction per this many, or after a second.
 RECORD_EVERY = 100
 RECORD_SECONDS = 1.0
+#: An answer that takes longer than this makes the next ones fly side by side.
+INSTANT_SECONDS = 0.005
 
 
 class _Pace:
@@ -88,17 +90,19 @@ def send_planned(
     total = Recorded()
     if not may_charge(rt):
         return total
-    done = 0
     with _Answers(rt) as answers:
+        done = 0
         while limit is None or done < limit:
-            taken = retrying(rt.session, partial(_take, rt))
-            if not taken:
-                break
+            taken = retrying(rt.session, partial(_take, rt, answers.room))
             failpoint("renewal.after_sent")
             answers.ask(taken)
             done += len(taken)
-            if on_progress is not None:
+            if taken and on_progress is not None:
                 on_progress(len(taken))
+            if not taken and answers.is_idle:
+                break
+            answers.collect()
+        answers.finish()
     add(total, answers.recorded)
     if limit is None:
         retrying(rt.session, partial(_refuse, rt))
@@ -120,56 +124,83 @@ def charge_orders(rt: Runtime, rows: Sequence[AnyRow]) -> Recorded:
     """Ask for each row of ``operations.charging.orders`` and record what comes back."""
     with _Answers(rt) as answers:
         answers.ask(rows)
+        answers.finish()
     return answers.recorded
 
 
 class _Answers:
-    """Asks slices of charges, in threads where a gateway takes several, and records in bulk.
+    """Keeps charges in flight and writes their answers down in bulk.
 
-    Answers are written down once there are ``RECORD_EVERY`` of them or a second has passed,
-    whichever is first, and the rest on leaving.
+    A gateway that answers at once is asked in this thread; as soon as one takes its time,
+    threads keep as many in flight as it may have. While answers are written the others are
+    on their way. Written once there are ``RECORD_EVERY`` or a second has passed, whichever
+    is first.
     """
 
     def __init__(self, rt: Runtime) -> None:
         self.recorded = Recorded()
         self._rt = rt
         self._bound = _in_flight(rt)
+        self._is_instant = True
         self._pool: ThreadPoolExecutor | None = None
+        self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
         self._waiting: list[Result] = []
         self._since = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
-        if kind is None:
-            self._write()
+
+    @property
+    def room(self) -> int:
+        """How many more charges may be in flight."""
+        return self._bound - len(self._flying)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._flying
 
     def ask(self, rows: Sequence[AnyRow]) -> None:
-        for row, answer in self._answers(rows):
-            failpoint("renewal.after_answer")
-            self._waiting.append(Result(row.public_id, answer))
-            late = time.monotonic() - self._since >= RECORD_SECONDS
-            if late or len(self._waiting) >= RECORD_EVERY:
-                self._write()
+        """Ask for ``rows``; answers that come at once are kept, the others fly."""
+        gateways = self._rt.gateways
+        for row in rows:
+            if self._is_instant or self._bound == 1:
+                start = time.monotonic()
+                self._keep(row, _ask(gateways, self._rt, row))
+                self._is_instant = time.monotonic() - start < INSTANT_SECONDS
+                continue
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(max_workers=self._bound)
+            self._flying[self._pool.submit(_ask, gateways, self._rt, row)] = row
+
+    def collect(self) -> None:
+        """Wait until half of what may fly has landed; a slice of one is not worth its commit."""
+        while self._flying:
+            done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._keep(self._flying.pop(future), future.result())
+            if 2 * self.room >= self._bound:
+                break
+        late = time.monotonic() - self._since >= RECORD_SECONDS
+        if len(self._waiting) >= RECORD_EVERY or (late and self._waiting):
+            self._write()
+
+    def finish(self) -> None:
+        """Wait for everything and write it down."""
+        while self._flying:
+            self.collect()
+        self._write()
+
+    def _keep(self, row: AnyRow, answer: ChargeAnswer) -> None:
+        failpoint("renewal.after_answer")
+        self._waiting.append(Result(row.public_id, answer))
 
     def _write(self) -> None:
         add(self.recorded, record(self._rt, self._waiting))
         self._waiting, self._since = [], time.monotonic()
-
-    def _answers(self, rows: Sequence[AnyRow]) -> Iterable[tuple[AnyRow, ChargeAnswer]]:
-        rt, gateways = self._rt, self._rt.gateways
-        if len(rows) == 1 or self._bound == 1:
-            for row in rows:
-                yield row, _ask(gateways, rt, row)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(max_workers=self._bound)
-        pending = [(row, self._pool.submit(_ask, gateways, rt, row)) for row in rows]
-        for row, future in pending:
-            yield row, future.result()
 
 
 def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
@@ -230,8 +261,10 @@ def look_up(rt: Runtime, attempt_id: int) -> Recorded:
     return record(rt, [Result(row.public_id, answer) for row, answer in answers if answer])
 
 
-def _take(rt: Runtime) -> list[AnyRow]:
-    taken = take_planned(rt.session, rt.moment(), _in_flight(rt))
+def _take(rt: Runtime, room: int) -> list[AnyRow]:
+    if room == 0:
+        return []
+    taken = take_planned(rt.session, rt.moment(), room)
     failpoint("renewal.before_sent_commit")
     rt.session.commit()
     return taken
