@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     """Answer errors of ``app`` with our pages."""
     app.before_request(_number_request)
     app.after_request(_tell_number)
-    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(HTTPException, refused)
     app.register_error_handler(ShopNotSetUp, _not_set_up)
     app.register_error_handler(sa.exc.DBAPIError, _database_failed)
     app.register_error_handler(Exception, _failed)
@@ -69,7 +69,8 @@ def _words(status: int) -> tuple[str, str]:
     return known.get(status, broken)
 
 
-def _refused(error: HTTPException) -> Any:
+def refused(error: HTTPException) -> Any:
+    """Answer an HTTP error with our page; blueprints hand on what they do not treat themselves."""
     if error.response is not None:  # a handler made its own answer, or a redirect of the router
         return error.get_response()
     status = error.code or _SERVER_ERROR

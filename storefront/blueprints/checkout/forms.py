@@ -17,6 +17,7 @@ from wtforms import (
     StringField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from storefront.blueprints.intervals import interval_code
@@ -58,7 +59,7 @@ def box_form(order: Order, given: Any = None) -> Form:
             _("How often you pay"),
             [InputRequired(_("Choose how often you pay"))],
             choices=[
-                (interval_code(price.interval), interval_name(price.interval))
+                SelectChoice(interval_code(price.interval), interval_name(price.interval))
                 for price in order.prices
             ],
             validate_choice=False,
@@ -77,7 +78,7 @@ def _question(question: Question) -> RadioField:
     return RadioField(
         question.name,
         [InputRequired(_("Choose one: %(question)s", question=question.name)), _known_choice_of],
-        choices=[(choice.code, choice.name) for choice in question.choices],
+        choices=[SelectChoice(choice.code, choice.name) for choice in question.choices],
         description=question.hint,
         validate_choice=False,
     )
@@ -88,7 +89,7 @@ def _known_choice(_form: Form, field: RadioField) -> None:
 
 
 def _known_choice_of(_form: Form, field: RadioField) -> None:
-    if field.data not in {code for code, _name in field.choices}:
+    if field.data not in {choice.value for choice in field.choices}:
         raise ValidationError(_("That is no longer offered. Choose another one"))
 
 
@@ -155,7 +156,7 @@ class DeliveryForm(Form):
             raise ValidationError(_("Enter an e-mail like name@example.com")) from None
 
     def validate_country(self, field: SelectField) -> None:
-        if field.data not in {code for code, _name in field.choices}:
+        if field.data not in {choice.value for choice in field.choices}:
             raise ValidationError(_("We do not deliver there yet. Choose another country"))
 
     def validate_postcode(self, field: StringField) -> None:
@@ -183,7 +184,7 @@ def delivery_form(
 ) -> DeliveryForm:
     """Return the form of step 2 with ``countries`` as (code, name), filled with ``known``."""
     form = DeliveryForm(given, data={"country": countries[0][0], **known})
-    form.country.choices = list(countries)
+    form.country.choices = [SelectChoice(code, name) for code, name in countries]
     return form
 
 
