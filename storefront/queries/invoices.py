@@ -19,6 +19,7 @@ from storefront.models import (
     ChargeAttempt,
     CreditNote,
     DunningCase,
+    GatewaySetup,
     Invoice,
     InvoiceLine,
     NumberSeries,
@@ -107,6 +108,15 @@ def owed(session: AnySession, customer_id: int) -> Owed | None:
         row.action_url or "",
         row.state == SubscriptionState.PAST_DUE,
     )
+
+
+def has_setup(session: AnySession, customer_id: int, public_id: str) -> bool:
+    """Return whether this customer began to add a card under that id."""
+    table = table_of(GatewaySetup)
+    found = sa.select(table.c.id).where(
+        table.c.public_id == public_id, table.c.customer_id == customer_id
+    )
+    return session.execute(found).one_or_none() is not None
 
 
 @dataclass(frozen=True, slots=True)

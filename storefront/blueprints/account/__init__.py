@@ -33,6 +33,7 @@ register_policy(
             "use_method",
             "add_card",
             "card_back",
+            "keep_card",
             "pay",
             "check_payment",
             "security",

@@ -8,7 +8,6 @@ from flask_babel import gettext as _
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
-from storefront.database import start_reading, stop_reading
 from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go
 from storefront.queries import invoices as documents
@@ -59,19 +58,22 @@ def add_card() -> Response:
 
 @bp.get("/payment/card/<setup>")
 def card_back(setup: str) -> Response:
-    """Come back from the payment partner's page; what it stored is asked of itself."""
+    """Back from the payment partner's page. Nothing is written here: the page's form does it."""
     rt = runtime()
-    # A return visit is a GET by nature. It writes what the gateway says, once per set-up.
-    rt.session.rollback()
-    stop_reading()
+    if not documents.has_setup(rt.session, customer().id, setup):
+        abort(404)
+    return page("card_back", setup=setup)
+
+
+@bp.post("/payment/card/<setup>")
+def keep_card(setup: str) -> Response:
+    """Ask the payment partner what became of the card, and store it."""
     try:
-        added = methods.finish_card(rt, customer().id, setup, dict(request.args))
+        added = methods.finish_card(runtime(), customer().id, setup, dict(request.form))
     except methods.NotFound:
         abort(404)
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), _silent())
-    finally:
-        start_reading()
     if added.status is AnswerStatus.SUCCEEDED:
         text = _("Saved. The card ending %(last4)s pays from now on.", last4=added.last4)
     elif added.status is AnswerStatus.DECLINED:
