@@ -281,9 +281,24 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
 
 
 def check_now(rt: Runtime, customer_id: int, invoice: str) -> bool:
-    """Ask the gateway about the open attempt of an invoice; True if that settled it."""
+    """Ask the gateway about the open attempt of an invoice; True if it is paid then.
+
+    Raises ``NotFound``.
+    """
     found = _open_attempt(rt, customer_id, invoice)
-    return found is not None and bool(charges.look_up(rt, found.id).settled)
+    if found is not None:
+        charges.look_up(rt, found.id)
+    table = table_of(Invoice)
+    with reading():
+        state = rt.session.execute(
+            sa.select(table.c.state).where(
+                table.c.public_id == invoice, table.c.payer_id == customer_id
+            )
+        ).scalar_one_or_none()
+        rt.session.rollback()
+    if state is None:
+        raise NotFound(invoice=invoice)
+    return bool(state == InvoiceState.PAID)
 
 
 def _release(rt: Runtime, customer_id: int, invoice: str) -> None:

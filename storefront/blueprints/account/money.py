@@ -105,7 +105,10 @@ def pay(invoice: str) -> Response:
 @bp.post("/payment/check/<invoice>")
 def check_payment(invoice: str) -> Response:
     """Ask the payment partner what became of a charge."""
-    settled = methods.check_now(runtime(), customer().id, invoice)
+    try:
+        settled = methods.check_now(runtime(), customer().id, invoice)
+    except methods.NotFound:
+        abort(404)
     text = _("Paid. Thank you.") if settled else _("No answer yet. Please do not pay again.")
     return go(url_for("account.payment"), text)
 
