@@ -46,6 +46,30 @@ def adjust_stock(
     return on_hand(rt, variant)
 
 
+def count_stock(
+    rt: Runtime, variant_ref: str, counted: int, reason: str, who: Who | None = None
+) -> int:
+    """Set ``on_hand`` of a variant to what was counted; returns it.
+
+    Read and written in one transaction, so that a box locked meanwhile is not lost. Raises
+    ``VariantNotFound``.
+    """
+    table = table_of(ProductVariant)
+    row = rt.session.execute(
+        sa.select(table.c.id, table.c.on_hand)
+        .where(table.c.public_id == variant_ref)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise VariantNotFound(variant=variant_ref)
+    if counted != row.on_hand:
+        change = StockChange(row.id, "correction", counted - row.on_hand, reason)
+        _write(rt, variant_ref, change, who)
+    rt.session.commit()
+    return counted
+
+
 def set_counting(
     rt: Runtime, variant_ref: str, *, is_counted: bool, may_oversell: bool, who: Who | None = None
 ) -> None:

@@ -1,0 +1,268 @@
+"""The cycle board: from recipe to batch to parcel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, send_file, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+from wtforms import Form, StringField, TextAreaField, ValidationError
+from wtforms.validators import Length
+
+from storefront.blueprints.context import runtime, staff_user
+from storefront.blueprints.typed import one_line
+from storefront.domain import permissions as may
+from storefront.domain.packing import Problem
+from storefront.htmx import done, go, show
+from storefront.operations.audit import Who
+from storefront.operations.packing import Decided
+from storefront.queries import cycles as queries
+from storefront.queries.cycles import BatchRow
+from storefront.security import register_policy, staff
+from storefront.services import cycles, fulfilment, packing
+
+BOARD = "storefront/admin/cycles/board.html"
+PANEL = "storefront/admin/cycles/_board.html"
+_MOST_TRACKING = 60_000
+
+register_policy(
+    dict.fromkeys(
+        (
+            "admin.cycles",
+            "admin.cycle",
+            "admin.lock_cycle",
+            "admin.export_cycle",
+            "admin.retry_boxes",
+            "admin.check_batch",
+            "admin.ship_batch",
+        ),
+        staff(may.BOXES_MANAGE),
+    )
+    | {"admin.batch_file": staff(may.EXPORTS_DOWNLOAD)}
+)
+
+
+class ShipForm(Form):
+    """Who carries the parcels, and the tracking numbers known already."""
+
+    carrier = StringField(
+        lazy_gettext("Carrier"),
+        [Length(max=40, message=lazy_gettext("Carrier must be 40 characters or fewer"))],
+        filters=[one_line],
+    )
+    tracking = TextAreaField(
+        lazy_gettext("Tracking numbers"),
+        description=lazy_gettext(
+            "One box per line: the box id from the file, a comma or a tab, the number."
+        ),
+    )
+
+    def validate_tracking(self, field: TextAreaField) -> None:
+        if len(field.data or "") > _MOST_TRACKING:
+            raise ValidationError(_("That is too much at once. Ship without, or in parts."))
+        for number, line in enumerate((field.data or "").splitlines(), 1):
+            if line.strip() and _pair(line) is None:
+                raise ValidationError(
+                    _("Line %(n)s needs a box id and a number, like box_…, JJD0001", n=number)
+                )
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """Tracking number by box. Only after validation."""
+        pairs = (_pair(line) for line in (self.tracking.data or "").splitlines())
+        return dict(pair for pair in pairs if pair)
+
+
+def _pair(line: str) -> tuple[str, str] | None:
+    parts = one_line(line.replace("\t", ",").replace(";", ",").replace(" ", ",")).split(",")
+    cells = [part.strip("\"' ") for part in parts if part.strip("\"' ")]
+    return (cells[0], cells[1]) if len(cells) == 2 and len(cells[1]) <= 80 else None
+
+
+def add_cycles(bp: Blueprint) -> None:
+    """Add the pages of cycles and batches to the admin's blueprint."""
+    bp.add_url_rule("/cycles", "cycles", overview)
+    bp.add_url_rule("/cycles/<cycle>", "cycle", board)
+    bp.add_url_rule("/cycles/<cycle>/lock", "lock_cycle", lock, methods=["POST"])
+    bp.add_url_rule("/cycles/<cycle>/export", "export_cycle", export, methods=["POST"])
+    bp.add_url_rule("/cycles/<cycle>/retry", "retry_boxes", retry, methods=["POST"])
+    bp.add_url_rule("/batches/<batch>/file", "batch_file", download)
+    bp.add_url_rule("/batches/<batch>/check", "check_batch", check, methods=["POST"])
+    bp.add_url_rule("/batches/<batch>/ship", "ship_batch", ship, methods=["GET", "POST"])
+
+
+def who() -> Who:
+    """Return the staff user for the log."""
+    login = staff_user()
+    return Who(login.id, login.public_id, request.remote_addr or "")
+
+
+def overview() -> Response:
+    """List the cycles that are worked on, come, or are done."""
+    rt = runtime()
+    which = request.args.get("show", "")
+    which = which if which in {"coming", "done"} else "current"
+    rows = queries.cycle_list(rt.session, which)
+    return show(
+        "storefront/admin/cycles/list.html",
+        "storefront/admin/cycles/_list.html",
+        cycles=rows,
+        which=which,
+        tabs=[
+            (_("Current"), url_for("admin.cycles"), which == "current"),
+            (_("Coming"), url_for("admin.cycles", show="coming"), which == "coming"),
+            (_("Done"), url_for("admin.cycles", show="done"), which == "done"),
+        ],
+    )
+
+
+def board(cycle: str) -> Response:
+    """Show one cycle from recipe to parcel."""
+    return show(BOARD, PANEL, **_board(cycle))
+
+
+def lock(cycle: str) -> Response:
+    """Lock a cycle whose lock day is over, without waiting for the worker."""
+    _board(cycle)
+    try:
+        report = cycles.close_cycle(runtime(), cycle, who())
+    except cycles.LockNotDue:
+        return _refused(cycle, _("This cycle is locked, or its lock day is not over."))
+    return _board_done(cycle, _("Cycle locked. %(boxes)s", boxes=_decided(report.boxes)))
+
+
+def export(cycle: str) -> Response:
+    """Export the locked boxes that are in no batch."""
+    _board(cycle)
+    try:
+        batch = fulfilment.export_boxes(runtime(), cycle, who=who())
+    except fulfilment.CycleNotLocked:
+        return _refused(cycle, _("Boxes can still change. Export after the lock."))
+    if batch is None:
+        return _board_done(cycle, _("Every locked box is in a batch already."))
+    return _board_done(
+        cycle,
+        ngettext(
+            "Exported %(num)s box in batch %(batch)s.",
+            "Exported %(num)s boxes in batch %(batch)s.",
+            batch.rows,
+            batch=batch.number,
+        ),
+    )
+
+
+def retry(cycle: str) -> Response:
+    """Decide held boxes again: one, or all."""
+    _board(cycle)
+    one = request.form.get("box")
+    try:
+        result = packing.retry_boxes(runtime(), cycle, [one] if one else None, who())
+    except packing.CycleNotLocked:
+        return _refused(cycle, _("These boxes are decided when the cycle locks."))
+    return _board_done(cycle, _decided(result))
+
+
+def download(batch: str) -> Response:
+    """Hand out the file of a batch; made again where it is gone."""
+    rt, found = runtime(), _batch(batch)
+    path = rt.files.path_of(found.file_name)
+    if not path.is_file() and not fulfilment.recheck_batch(rt, batch).is_same:
+        abort(409)
+    return send_file(path, mimetype="text/csv", as_attachment=True, download_name=path.name)
+
+
+def check(batch: str) -> Response:
+    """Make the file of a batch again and compare."""
+    found = _batch(batch)
+    result = fulfilment.recheck_batch(runtime(), batch)
+    if not result.is_same:
+        text = _("Batch %(n)s is not what was exported. Do not use it.", n=found.number)
+        return _refused(found.cycle_ref, text)
+    text = _(
+        "Batch %(n)s made again: same bytes, %(rows)s boxes.", n=found.number, rows=result.rows
+    )
+    return _board_done(found.cycle_ref, text)
+
+
+def ship(batch: str) -> Response:
+    """Ask for carrier and numbers, then mark the batch as shipped."""
+    found, form = _batch(batch), ShipForm(request.form)
+    if request.method == "GET":
+        return _ship_page(found, form)
+    if not form.validate():
+        return _ship_page(found, form, 422)
+    try:
+        count = fulfilment.ship_batch(
+            runtime(), batch, carrier=form.carrier.data or "", tracking=form.numbers, who=who()
+        )
+    except fulfilment.UnknownBoxes as unknown:
+        boxes = unknown.params["boxes"]
+        form.tracking.errors = [_("Not in this batch: %(box)s", box=", ".join(boxes[:3]))]
+        return _ship_page(found, form, 422)
+    text = ngettext("%(num)s box is on its way.", "%(num)s boxes are on their way.", count)
+    return go(url_for("admin.cycle", cycle=found.cycle_ref), text)
+
+
+def _board(cycle: str) -> dict[str, Any]:
+    rt = runtime()
+    found = queries.board(rt.session, cycle, rt.today())
+    rt.session.rollback()
+    if found is None:
+        abort(404)
+    return {
+        "board": found,
+        "cycle": found.cycle,
+        "problems": problem_words(),
+        "can_download": staff_user().may(may.EXPORTS_DOWNLOAD),
+        "can_see_products": staff_user().may(may.PRODUCTS_MANAGE),
+    }
+
+
+def _board_done(cycle: str, message: str) -> Response:
+    return done(message, PANEL, url_for("admin.cycle", cycle=cycle), **_board(cycle))
+
+
+def _refused(cycle: str, text: str) -> Response:
+    return show(BOARD, PANEL, 422, refused=text, page_has_errors=True, **_board(cycle))
+
+
+def _batch(batch: str) -> BatchRow:
+    rt = runtime()
+    found = queries.batch(rt.session, batch)
+    rt.session.rollback()
+    if found is None or not found.sha256:
+        abort(404)
+    return found
+
+
+def _ship_page(found: BatchRow, form: ShipForm, status: int = 200) -> Response:
+    return show(
+        "storefront/admin/cycles/ship.html",
+        "storefront/admin/cycles/_ship.html",
+        status,
+        batch=found,
+        form=form,
+        page_has_errors=status != 200,
+    )
+
+
+def problem_words() -> dict[str, tuple[str, str]]:
+    """Return what each problem is called, and how it is put right."""
+    return {
+        Problem.HELD: (_("On hold"), _("Release the subscription, then try again.")),
+        Problem.NO_ADDRESS: (
+            _("No deliverable address"),
+            _("Add an address in a country you deliver to, then try again."),
+        ),
+        Problem.NO_RECIPE: (_("No recipe"), _("Write the recipe, then try again.")),
+        Problem.SHORT_STOCK: (_("Not enough stock"), _("Receive stock, then try again.")),
+    }
+
+
+def _decided(result: Decided) -> str:
+    locked = ngettext("%(num)s box locked", "%(num)s boxes locked", result.locked)
+    held = result.held.total()
+    if not held:
+        return f"{locked}."
+    return f"{locked}, {ngettext('%(num)s waits', '%(num)s wait', held)}."

@@ -1,0 +1,170 @@
+"""Products: what there is of each, and what the shop itself knows about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from wtforms import Form, SelectChoice, SelectField, StringField, ValidationError
+
+from storefront.blueprints.admin.cycles import who
+from storefront.blueprints.admin.stock import StockForm, add_stock_rules
+from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import one_line
+from storefront.domain import permissions as may
+from storefront.domain.product_rows import split_list
+from storefront.htmx import done, show
+from storefront.pictures import SILHOUETTES
+from storefront.queries import products as queries
+from storefront.queries.products import ProductDetail
+from storefront.security import register_policy, staff
+from storefront.services import products as service
+
+PAGE = "storefront/admin/products/detail.html"
+PANEL = "storefront/admin/products/_detail.html"
+_MOST_ALLERGENS = 30
+_LONGEST_WORD = 40
+
+register_policy(
+    dict.fromkeys(
+        ("admin.products", "admin.product", "admin.save_product"), staff(may.PRODUCTS_MANAGE)
+    )
+)
+
+
+class DetailsForm(Form):
+    """What no import touches."""
+
+    allergens = StringField(
+        lazy_gettext("Allergens"),
+        description=lazy_gettext("With commas between, like nuts, gluten, milk"),
+        filters=[one_line],
+    )
+    picture = SelectField(lazy_gettext("Picture"))
+
+    def validate_allergens(self, field: StringField) -> None:
+        words = split_list(field.data or "")
+        if len(words) > _MOST_ALLERGENS:
+            raise ValidationError(_("Enter %(most)s words or fewer", most=_MOST_ALLERGENS))
+        if any(len(word) > _LONGEST_WORD for word in words):
+            raise ValidationError(
+                _("Each word must be %(most)s characters or fewer", most=_LONGEST_WORD)
+            )
+
+
+def add_products(bp: Blueprint) -> None:
+    """Add the product and stock pages to the admin's blueprint."""
+    bp.add_url_rule("/products", "products", overview)
+    bp.add_url_rule("/products/<product>", "product", detail)
+    bp.add_url_rule("/products/<product>", "save_product", save, methods=["POST"])
+    add_stock_rules(bp, product_page)
+
+
+def overview() -> Response:
+    """List products with search and stock filter."""
+    args = request.args
+    search, stock = one_line(args.get("q"))[:80], args.get("stock", "")
+    stock = stock if stock in {"low", "out"} else ""
+    found = queries.product_page(runtime().session, search, stock, args.get("after", ""))
+    kept = {key: value for key, value in (("q", search), ("stock", stock)) if value}
+    return show(
+        "storefront/admin/products/list.html",
+        "storefront/admin/products/_list.html",
+        found=found,
+        search=search,
+        stock=stock,
+        is_later=bool(args.get("after")),
+        first_url=url_for("admin.products", **kept),
+        older_url=url_for("admin.products", after=found.older, **kept) if found.older else "",
+    )
+
+
+def detail(product: str) -> Response:
+    """Show one product."""
+    return product_page(product)
+
+
+def save(product: str) -> Response:
+    """Set allergens and picture."""
+    form = _details(request.form)
+    if not form.validate():
+        return product_page(product, 422, details=form)
+    try:
+        service.save_product(
+            runtime(), product, split_list(form.allergens.data or ""), form.picture.data, who()
+        )
+    except service.ProductNotFound:
+        abort(404)
+    here = url_for("admin.product", product=product)
+    return done(_("Saved."), PANEL, here, **_context(product))
+
+
+def product_page(
+    product: str,
+    status: int = 200,
+    *,
+    details: DetailsForm | None = None,
+    stock: Mapping[str, StockForm] | None = None,
+    message: str | None = None,
+) -> Response:
+    """Show a product, with forms as they were typed; with ``message`` after a change."""
+    context = _context(product, details, stock)
+    if message is not None:
+        return done(message, PANEL, url_for("admin.product", product=product), **context)
+    return show(PAGE, PANEL, status, page_has_errors=status != 200, **context)
+
+
+def _context(
+    product: str,
+    details: DetailsForm | None = None,
+    stock: Mapping[str, StockForm] | None = None,
+) -> dict[str, Any]:
+    rt = runtime()
+    found = queries.product_detail(rt.session, product)
+    rt.session.rollback()
+    if found is None:
+        abort(404)
+    forms = {one.public_id: StockForm(prefix=f"{one.public_id}-") for one in found.variants}
+    return {
+        "product": found,
+        # Made safe when it was written (adapters/html.py).
+        "description": Markup(found.description),  # noqa: S704
+        "form": details or _details(None, found),
+        "stock_forms": {**forms, **(stock or {})},
+        "kinds": kind_words(),
+    }
+
+
+def _details(data: Any, product: ProductDetail | None = None) -> DetailsForm:
+    values = {}
+    if product is not None:
+        known = product.picture if product.picture in SILHOUETTES else ""
+        values = {"allergens": ", ".join(product.allergens), "picture": known}
+    form = DetailsForm(data, data=values)
+    names = {
+        "tall-tin": _("Tall tin"),
+        "squat-tin": _("Squat tin"),
+        "pouch": _("Pouch"),
+        "jar": _("Jar"),
+        "biscuit-box": _("Biscuit box"),
+        "bottle": _("Bottle"),
+        "cup": _("Cup"),
+    }
+    form.picture.choices = [SelectChoice("", _("Chosen by its code"))] + [
+        SelectChoice(code, names.get(code, code)) for code in SILHOUETTES
+    ]
+    return form
+
+
+def kind_words() -> dict[str, str]:
+    """Return what each kind of stock move is called."""
+    return {
+        "receipt": _("Received"),
+        "loss": _("Lost or broken"),
+        "correction": _("Counted anew"),
+        "release": _("Back from a box"),
+    }

@@ -1,0 +1,366 @@
+"""The cycle board: what each stage of a round still needs, its exceptions and batches."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.packing import RecipeFacts, choose_recipe, contents_of
+from storefront.models import (
+    Box,
+    BoxCycle,
+    Customer,
+    CycleGroup,
+    FulfilmentBatch,
+    Plan,
+    Product,
+    ProductVariant,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.packing import recipes_of
+
+#: How many coming or past cycles a list shows.
+LISTED = 60
+#: How many exceptions a board shows.
+EXCEPTIONS = 100
+_CURRENT = (CycleState.OPEN, CycleState.LOCKED)
+_DONE = (CycleState.SHIPPED, CycleState.CLOSED)
+_LEFT = (BoxState.SHIPPED, BoxState.DELIVERED, BoxState.RETURNED, BoxState.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRow:
+    """One cycle in a list; counts are of its boxes without canceled ones."""
+
+    public_id: str
+    key: str
+    group: str
+    state: CycleState
+    charge_on: date | None
+    cutoff_on: date
+    lock_on: date
+    ship_from: date
+    ship_to: date
+    locked_at: datetime | None
+    boxes: int
+    held: int
+    #: Boxes per state value.
+    by_state: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNeed:
+    """A plan of the cycle's group: its boxes, and whether each of them has a recipe."""
+
+    public_id: str
+    name: str
+    boxes: int
+    #: Boxes for which no recipe is found.
+    bare: int
+    has_own_recipe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A counted variant of which the cycle's undecided boxes need more than there is."""
+
+    product_ref: str
+    name: str
+    sku: str
+    needed: int
+    on_hand: int
+
+    @property
+    def missing(self) -> int:
+        """Pieces that are missing."""
+        return self.needed - self.on_hand
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBox:
+    """A box that did not get through the lock, or will not, and why."""
+
+    public_id: str
+    problem: str
+    customer: str
+    subscription: str
+    plan: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch; ``sha256`` is empty until its file is published."""
+
+    public_id: str
+    cycle_ref: str
+    cycle_key: str
+    number: int
+    row_count: int
+    sha256: str
+    file_name: str
+    created_at: datetime
+    actor: str
+    shipped: int
+    to_ship: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the board of one cycle shows."""
+
+    cycle: CycleRow
+    plans: tuple[PlanNeed, ...]
+    shortages: tuple[Shortage, ...]
+    held: tuple[HeldBox, ...]
+    batches: tuple[BatchRow, ...]
+    #: Locked boxes that are in no batch.
+    exportable: int
+    #: Its lock day is over and it is not locked.
+    is_lock_due: bool
+
+    @property
+    def bare_plans(self) -> tuple[PlanNeed, ...]:
+        """Plans with boxes for which no recipe is found."""
+        return tuple(plan for plan in self.plans if plan.bare)
+
+
+def cycle_list(session: AnySession, show: str) -> list[CycleRow]:
+    """Return the cycles that are ``current``, ``coming`` or ``done``, by their ship day."""
+    cycle = table_of(BoxCycle)
+    order: sa.ColumnElement[Any]
+    if show == "coming":
+        wanted, order = cycle.c.state == CycleState.PLANNED, cycle.c.ship_from
+    elif show == "done":
+        wanted, order = cycle.c.state.in_(_DONE), cycle.c.ship_from.desc()
+    else:
+        wanted, order = cycle.c.state.in_(_CURRENT), cycle.c.ship_from
+    return _cycles(session, wanted, order)
+
+
+def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
+    """Return the board of a cycle, None if there is no such cycle."""
+    table = table_of(BoxCycle)
+    row = session.execute(
+        sa.select(table.c.id, table.c.group_id).where(table.c.public_id == cycle_ref)
+    ).one_or_none()
+    if row is None:
+        return None
+    cycle = _cycles(session, table.c.id == row.id, table.c.id)[0]
+    is_open = cycle.state in {CycleState.PLANNED, CycleState.OPEN}
+    demand = _demand(session, row.id)
+    recipes = recipes_of(session, _plan_ids(session, row.group_id), row.id)
+    box = table_of(Box)
+    exportable = session.scalar(
+        sa.select(sa.func.count()).where(
+            box.c.cycle_id == row.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None)
+        )
+    )
+    return Board(
+        cycle=cycle,
+        plans=_plans(session, row.group_id, demand, recipes),
+        shortages=_shortages(session, demand, recipes) if is_open else (),
+        held=_held(session, row.id),
+        batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
+        exportable=exportable or 0,
+        is_lock_due=is_open and cycle.lock_on < today,
+    )
+
+
+def batch(session: AnySession, batch_ref: str) -> BatchRow | None:
+    """Return a batch, None if there is no such batch."""
+    found = _batches(session, table_of(FulfilmentBatch).c.public_id == batch_ref)
+    return found[0] if found else None
+
+
+def _cycles(
+    session: AnySession, wanted: sa.ColumnElement[bool], order: sa.ColumnElement[Any]
+) -> list[CycleRow]:
+    cycle, group = table_of(BoxCycle), table_of(CycleGroup)
+    rows = session.execute(
+        sa.select(cycle, group.c.name.label("group_name"))
+        .join(group, group.c.id == cycle.c.group_id)
+        .where(wanted)
+        .order_by(order, cycle.c.id)
+        .limit(LISTED)
+    ).all()
+    box = table_of(Box)
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for found in session.execute(
+        sa.select(box.c.cycle_id, box.c.state, sa.func.count().label("boxes"))
+        .where(box.c.cycle_id.in_([row.id for row in rows]), box.c.state != BoxState.CANCELED)
+        .group_by(box.c.cycle_id, box.c.state)
+    ):
+        counts[found.cycle_id][found.state.value] += found.boxes
+    return [_cycle_row(row, counts[row.id]) for row in rows]
+
+
+def _cycle_row(row: AnyRow, counts: Counter[str]) -> CycleRow:
+    return CycleRow(
+        public_id=row.public_id,
+        key=row.key,
+        group=row.group_name,
+        state=row.state,
+        charge_on=row.charge_on,
+        cutoff_on=row.cutoff_on,
+        lock_on=row.lock_on,
+        ship_from=row.ship_from,
+        ship_to=row.ship_to,
+        locked_at=row.locked_at,
+        boxes=counts.total(),
+        held=counts[BoxState.HELD],
+        by_state=dict(counts),
+    )
+
+
+def _plan_ids(session: AnySession, group_id: int) -> list[int]:
+    plan = table_of(Plan)
+    return list(session.scalars(sa.select(plan.c.id).where(plan.c.cycle_group_id == group_id)))
+
+
+#: Plan, options and whether undecided, to boxes and to boxes times quantity.
+_Demand = dict[tuple[int, str, bool], tuple[int, int]]
+
+
+def _demand(session: AnySession, cycle_id: int) -> _Demand:
+    """Return how many boxes of each plan and set of options the cycle has."""
+    box = table_of(Box)
+    options = sa.cast(box.c.options, sa.Text).label("options")
+    undecided = box.c.state.in_((BoxState.PLANNED, BoxState.HELD)).label("undecided")
+    rows = session.execute(
+        sa.select(
+            box.c.plan_id,
+            options,
+            undecided,
+            sa.func.count().label("boxes"),
+            sa.func.sum(box.c.quantity).label("sold"),
+        )
+        .where(box.c.cycle_id == cycle_id, box.c.state != BoxState.CANCELED)
+        .group_by(box.c.plan_id, options, undecided)
+    )
+    return {
+        (row.plan_id, row.options or "{}", bool(row.undecided)): (row.boxes, int(row.sold))
+        for row in rows
+    }
+
+
+def _plans(
+    session: AnySession,
+    group_id: int,
+    demand: _Demand,
+    recipes: dict[int, list[RecipeFacts]],
+) -> tuple[PlanNeed, ...]:
+    plan = table_of(Plan)
+    rows = session.execute(
+        sa.select(plan.c.id, plan.c.public_id, plan.c.name, plan.c.archived_at)
+        .where(plan.c.cycle_group_id == group_id)
+        .order_by(plan.c.position, plan.c.id)
+    )
+    boxes: Counter[int] = Counter()
+    bare: Counter[int] = Counter()
+    for (plan_id, options, undecided), (count, _sold) in demand.items():
+        boxes[plan_id] += count
+        if undecided and choose_recipe(recipes.get(plan_id, ()), json.loads(options)) is None:
+            bare[plan_id] += count
+    return tuple(
+        PlanNeed(
+            row.public_id,
+            row.name,
+            boxes[row.id],
+            bare[row.id],
+            any(not one.is_standing for one in recipes.get(row.id, ())),
+        )
+        for row in rows
+        if row.archived_at is None or boxes[row.id]
+    )
+
+
+def _shortages(
+    session: AnySession, demand: _Demand, recipes: dict[int, list[RecipeFacts]]
+) -> tuple[Shortage, ...]:
+    needed: Counter[int] = Counter()
+    for (plan_id, options, undecided), (_count, sold) in demand.items():
+        recipe = choose_recipe(recipes.get(plan_id, ()), json.loads(options))
+        if undecided and recipe is not None:
+            needed.update(dict(contents_of(recipe, sold)))
+    variant, product = table_of(ProductVariant), table_of(Product)
+    rows = session.execute(
+        sa.select(
+            variant.c.id,
+            variant.c.sku,
+            variant.c.on_hand,
+            product.c.public_id,
+            sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
+        )
+        .join(product, product.c.id == variant.c.product_id)
+        .where(variant.c.id.in_(needed), variant.c.is_counted.is_(True), ~variant.c.may_oversell)
+        .order_by(product.c.name, variant.c.id)
+    )
+    return tuple(
+        Shortage(row.public_id, row.name, row.sku, needed[row.id], row.on_hand)
+        for row in rows
+        if row.on_hand < needed[row.id]
+    )
+
+
+def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
+    box, subscription = table_of(Box), table_of(Subscription)
+    plan, customer = table_of(Plan), table_of(Customer)
+    rows = session.execute(
+        sa.select(
+            box.c.public_id,
+            box.c.problem,
+            box.c.quantity,
+            sa.func.coalesce(customer.c.name, "").label("customer"),
+            subscription.c.public_id.label("subscription"),
+            plan.c.name.label("plan"),
+        )
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        .where(box.c.cycle_id == cycle_id, box.c.state == BoxState.HELD)
+        .order_by(box.c.problem, box.c.id)
+        .limit(EXCEPTIONS)
+    )
+    return tuple(HeldBox(**row._mapping) for row in rows)
+
+
+def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[BatchRow]:
+    table, cycle, box = table_of(FulfilmentBatch), table_of(BoxCycle), table_of(Box)
+
+    def counted(*states: BoxState) -> sa.ScalarSelect[Any]:
+        return (
+            sa.select(sa.func.count())
+            .where(box.c.batch_id == table.c.id, box.c.state.in_(states))
+            .scalar_subquery()
+        )
+
+    rows = session.execute(
+        sa.select(
+            table.c.public_id,
+            cycle.c.public_id.label("cycle_ref"),
+            cycle.c.key.label("cycle_key"),
+            table.c.number,
+            table.c.row_count,
+            table.c.sha256,
+            table.c.file_name,
+            table.c.created_at,
+            table.c.actor,
+            counted(*_LEFT).label("shipped"),
+            counted(BoxState.EXPORTED, BoxState.LOCKED).label("to_ship"),
+        )
+        .join(cycle, cycle.c.id == table.c.cycle_id)
+        .where(wanted)
+        .order_by(table.c.number.desc(), table.c.id)
+    )
+    return [BatchRow(**row._mapping) for row in rows]

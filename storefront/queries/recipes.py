@@ -1,0 +1,255 @@
+"""What the recipe editor shows: scopes, ingredients, products to add, what a box brings in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.money import Money
+from storefront.models import (
+    BoxCycle,
+    Option,
+    OptionGroup,
+    Plan,
+    Price,
+    Product,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """A plan as the editor needs it."""
+
+    id: int
+    public_id: str
+    name: str
+    code: str
+    group_id: int | None
+    tax_class: str
+    #: Cheapest price of one box, with tax inside or not; None without a price.
+    box_price: Money | None
+    is_inclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CycleFacts:
+    """A cycle of the plan's group that can have a recipe of its own."""
+
+    public_id: str
+    key: str
+    ship_from: date
+    is_locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An option that can have a recipe of its own."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngredientRow:
+    """A variant that can be in a box."""
+
+    public_id: str
+    name: str
+    sku: str
+    picture: str
+    cost: Money | None
+    on_hand: int | None
+    weight_grams: int
+    allergens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A plan in the list of recipes."""
+
+    public_id: str
+    name: str
+    standing: int
+    own: int
+
+
+def plan_facts(session: AnySession, plan_ref: str) -> PlanFacts | None:
+    """Return the plan, None if there is no such plan or it ships nothing."""
+    plan, price = table_of(Plan), table_of(Price)
+    row = session.execute(
+        sa.select(plan).where(plan.c.public_id == plan_ref, plan.c.ships.is_(True))
+    ).one_or_none()
+    if row is None:
+        return None
+    prices = session.execute(
+        sa.select(price).where(price.c.plan_id == row.id, price.c.retired_at.is_(None))
+    ).all()
+    per_box = [(_per_box(row, one), one) for one in prices if _per_box(row, one) is not None]
+    best = min(per_box, key=lambda pair: pair[0] or 0) if per_box else None
+    return PlanFacts(
+        id=row.id,
+        public_id=row.public_id,
+        name=row.name,
+        code=row.code,
+        group_id=row.cycle_group_id,
+        tax_class=row.tax_class,
+        box_price=Money(best[0] or 0, best[1].currency) if best else None,
+        is_inclusive=bool(best[1].tax_inclusive) if best else True,
+    )
+
+
+def _per_box(plan: AnyRow, price: AnyRow) -> int | None:
+    """Return what one box costs at ``price`` in minor units, rounded down."""
+    shipping, billing = plan._mapping, price._mapping
+    months = {"month": 1, "year": 12}
+    days = {"day": 1, "week": 7}
+    for family in (months, days):
+        if billing["unit"] in family and shipping["shipping_unit"] in family:
+            paid = family[billing["unit"]] * billing["count"]
+            sent = family[shipping["shipping_unit"]] * shipping["shipping_count"]
+            return int(billing["amount_minor"]) * sent // paid
+    return None
+
+
+def recipe_plans(session: AnySession) -> list[PlanRow]:
+    """Return the plans that ship, with how many recipes each has, standing and for cycles."""
+    plan, recipe = table_of(Plan), table_of(Recipe)
+
+    def counted(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return (
+            sa.select(sa.func.count())
+            .where(recipe.c.plan_id == plan.c.id, condition)
+            .scalar_subquery()
+        )
+
+    rows = session.execute(
+        sa.select(
+            plan.c.public_id,
+            plan.c.name,
+            counted(recipe.c.cycle_id.is_(None)).label("standing"),
+            counted(recipe.c.cycle_id.is_not(None)).label("own"),
+        )
+        .where(plan.c.ships.is_(True), plan.c.archived_at.is_(None))
+        .order_by(plan.c.position, plan.c.id)
+    )
+    return [PlanRow(**row._mapping) for row in rows]
+
+
+def cycles_for(session: AnySession, group_id: int | None, today: date) -> list[CycleFacts]:
+    """Return the cycles of the group that have not left, the next twelve."""
+    cycle = table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(cycle.c.public_id, cycle.c.key, cycle.c.ship_from, cycle.c.lock_on)
+        .where(cycle.c.group_id == group_id, cycle.c.ship_to >= today)
+        .order_by(cycle.c.ship_from)
+        .limit(12)
+    )
+    return [CycleFacts(r.public_id, r.key, r.ship_from, r.lock_on < today) for r in rows]
+
+
+def cycle_for(
+    session: AnySession, group_id: int | None, cycle_ref: str, today: date
+) -> CycleFacts | None:
+    """Return one cycle of the group, None if it has no such cycle."""
+    cycle = table_of(BoxCycle)
+    row = session.execute(
+        sa.select(cycle.c.public_id, cycle.c.key, cycle.c.ship_from, cycle.c.lock_on).where(
+            cycle.c.group_id == group_id, cycle.c.public_id == cycle_ref
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return CycleFacts(row.public_id, row.key, row.ship_from, row.lock_on < today)
+
+
+def scopes_of(session: AnySession, plan_id: int) -> list[Scope]:
+    """Return the options of the plan, each of which can have a recipe of its own."""
+    group, option = table_of(OptionGroup), table_of(Option)
+    rows = session.execute(
+        sa.select(
+            group.c.code, group.c.name, option.c.code.label("choice"), option.c.name.label("word")
+        )
+        .join(option, option.c.group_id == group.c.id)
+        .where(group.c.plan_id == plan_id, option.c.archived_at.is_(None))
+        .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
+    )
+    return [Scope(f"{row.code}={row.choice}", f"{row.name}: {row.word}") for row in rows]
+
+
+def recipe_items(
+    session: AnySession, plan_id: int, cycle_ref: str | None, option_key: str
+) -> list[tuple[str, int]]:
+    """Return (variant, pieces) of exactly this recipe in its order, empty if there is none."""
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    cycle, variant = table_of(BoxCycle), table_of(ProductVariant)
+    wanted = (
+        recipe.c.cycle_id.is_(None)
+        if cycle_ref is None
+        else recipe.c.cycle_id
+        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(variant.c.public_id, item.c.quantity)
+        .join(item, item.c.variant_id == variant.c.id)
+        .join(recipe, recipe.c.id == item.c.recipe_id)
+        .where(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, wanted)
+        .order_by(item.c.position, item.c.id)
+    )
+    return [(row.public_id, row.quantity) for row in rows]
+
+
+def written_scopes(session: AnySession, plan_id: int, cycle_ref: str | None) -> set[str]:
+    """Return the option keys ("" for every box) for which this cycle, or standing, has one."""
+    recipe, cycle = table_of(Recipe), table_of(BoxCycle)
+    wanted = (
+        recipe.c.cycle_id.is_(None)
+        if cycle_ref is None
+        else recipe.c.cycle_id
+        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
+    )
+    return set(
+        session.scalars(sa.select(recipe.c.option_key).where(recipe.c.plan_id == plan_id, wanted))
+    )
+
+
+def ingredients(session: AnySession, refs: Sequence[str] | None = None) -> dict[str, IngredientRow]:
+    """Return the variants of ``refs``, or all that can be added, by name."""
+    variant, product = table_of(ProductVariant), table_of(Product)
+    statement = (
+        sa.select(
+            variant,
+            sa.func.trim(product.c.name + " " + variant.c.name).label("full_name"),
+            product.c.picture,
+            product.c.allergens,
+        )
+        .join(product, product.c.id == variant.c.product_id)
+        .order_by(sa.func.lower(product.c.name), variant.c.id)
+    )
+    if refs is None:
+        statement = statement.where(
+            variant.c.archived_at.is_(None), product.c.archived_at.is_(None)
+        )
+    else:
+        statement = statement.where(variant.c.public_id.in_(refs))
+    return {
+        row.public_id: IngredientRow(
+            public_id=row.public_id,
+            name=row.full_name,
+            sku=row.sku,
+            picture=row.picture,
+            cost=Money(row.cost_minor, row.currency) if row.cost_minor is not None else None,
+            on_hand=row.on_hand if row.is_counted else None,
+            weight_grams=row.weight_grams,
+            allergens=tuple(row.allergens),
+        )
+        for row in session.execute(statement)
+    }

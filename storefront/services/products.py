@@ -1,0 +1,51 @@
+"""Change what a shop itself knows of a product; the rest comes with imports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from storefront.domain.errors import DomainError
+from storefront.models import Product
+from storefront.models.base import table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
+from storefront.runtime import Runtime
+
+
+class ProductNotFound(DomainError):
+    """There is no such product."""
+
+    code = "product_not_found"
+
+
+def save_product(
+    rt: Runtime, product_ref: str, allergens: Sequence[str], picture: str, who: Who | None = None
+) -> None:
+    """Set a product's allergens and the silhouette of its picture (empty: by its code).
+
+    Raises ``ProductNotFound``.
+    """
+    table = table_of(Product)
+    row = rt.session.execute(
+        sa.select(table.c.id, table.c.allergens, table.c.picture).where(
+            table.c.public_id == product_ref
+        )
+    ).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise ProductNotFound(product=product_ref)
+    before = {"allergens": row.allergens, "picture": row.picture}
+    after = {"allergens": list(allergens), "picture": picture}
+    if before == after:
+        rt.session.rollback()
+        return
+    rt.session.execute(sa.update(table).where(table.c.id == row.id).values(**after))
+    raise_version(rt.session)
+    if who is not None:
+        audit.write(
+            rt.session, who.id, "product.saved", product_ref, before, after, rt.moment(), who.ip
+        )
+    rt.session.commit()
