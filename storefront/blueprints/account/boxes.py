@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Response, abort, flash, request, url_for
 
@@ -72,7 +73,7 @@ def _change(
     )
 
 
-def subscription_context(subscription: str) -> dict[str, object]:
+def subscription_context(subscription: str) -> dict[str, Any]:
     """Return what the pages of one subscription show; 404 for a foreign or unknown one."""
     rt, me = runtime(), customer()
     rt.session.rollback()
