@@ -123,10 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for function in (run, test, lint, types, lock, reset, browser, bench, shots, rig):
         text = function.__doc__ or ""
-        command = commands.add_parser(function.__name__, help=text, description=text)
+        name = function.__name__
+        # What a script of ours can do, it says itself: `dev.py rig kill --help`.
+        own_help = name not in {"bench", "rig", "shots"}
+        command = commands.add_parser(name, help=text, description=text, add_help=own_help)
         command.set_defaults(function=function)
-        if function.__name__ in _ADD_OPTIONS:
-            _ADD_OPTIONS[function.__name__](command)
+        if name in _ADD_OPTIONS:
+            _ADD_OPTIONS[name](command)
     return parser
 
 
