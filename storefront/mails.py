@@ -237,6 +237,31 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
     )
 
 
+def _plan_changed(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    paid = payment_facts(writer.rt.session, payload)
+    subscription = subscription_facts(writer.rt.session, payload["subscription"])
+    if paid is None or subscription is None:
+        return None
+    facts = [
+        (_("Your plan"), f"{subscription.plan}, {formats.interval_name(subscription.interval)}"),
+        (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4)),
+    ]
+    if subscription.next_charge_on:
+        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    return Words(
+        _("Your subscription has changed"),
+        _("Changed. You have %(plan)s now.", plan=subscription.plan),
+        _("Paid %(amount)s today.", amount=writer.money(paid.amount)),
+        tuple(facts),
+        (
+            _("See your subscription"),
+            writer.url(f"/account/subscriptions/{subscription.public_id}"),
+        ),
+        (_how_to_cancel(writer, subscription.public_id),),
+    )
+
+
 def _ended(writer: Writer) -> Words | None:
     subscription = subscription_facts(writer.rt.session, writer.delivery.payload["subscription"])
     if subscription is None:
@@ -277,6 +302,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "payment_failed": _payment_failed,
     "payment_confirm": _payment_confirm,
     "cancel_confirmed": _cancel_confirmed,
+    "plan_changed": _plan_changed,
     "ended": _ended,
     "box_shipped": _box_shipped,
 }

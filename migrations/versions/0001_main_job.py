@@ -30,6 +30,7 @@ INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_recipe_cycle ON recipe (cycle_id, plan_id, option_key) WHERE cycle_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_recipe_standing ON recipe (plan_id, option_key) WHERE cycle_id IS NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_stock_move_item ON stock_move (box_item_id, kind) WHERE box_item_id IS NOT NULL",
+    "CREATE UNIQUE INDEX IF NOT EXISTS uq_scheduled_change_waiting ON scheduled_change (subscription_id) WHERE state = 'waiting' AND kind = 'price'",
     "CREATE INDEX IF NOT EXISTS ix_outbox_message_due ON outbox_message (due_at, id) WHERE state = 'waiting'",
 )
 
@@ -1567,6 +1568,10 @@ def upgrade() -> None:
         ),
         sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("effective_on", sa.Date(), nullable=False),
+        sa.Column("price_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -1576,6 +1581,12 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "state IN ('waiting','applied','withdrawn')", name=op.f("ck_scheduled_change_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"], ["invoice.id"], name=op.f("fk_scheduled_change_invoice_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["price_id"], ["price.id"], name=op.f("fk_scheduled_change_price_id")
         ),
         sa.ForeignKeyConstraint(
             ["subscription_id"],
@@ -1589,6 +1600,9 @@ def upgrade() -> None:
         "scheduled_change",
         ["subscription_id", "state", "effective_on"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_scheduled_change_invoice_id"), "scheduled_change", ["invoice_id"], unique=False
     )
     op.create_table(
         "subscription_discount",

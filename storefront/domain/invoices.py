@@ -36,7 +36,15 @@ class LineKind(StrEnum):
 
 #: Lines whose worth is earned box by box; the rest is revenue at once.
 DEFERRED_KINDS = frozenset(
-    {LineKind.PLAN, LineKind.OPTION, LineKind.ADDON, LineKind.SHIPPING, LineKind.DISCOUNT}
+    {
+        LineKind.PLAN,
+        LineKind.OPTION,
+        LineKind.ADDON,
+        LineKind.SHIPPING,
+        LineKind.DISCOUNT,
+        LineKind.PRORATION_CREDIT,
+        LineKind.PRORATION_CHARGE,
+    }
 )
 
 

@@ -16,6 +16,7 @@ from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
+from storefront.services.changes import expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.finishing import expire_checkouts
@@ -41,7 +42,7 @@ def _export(rt: Runtime) -> dict[str, int]:
 
 
 def _expire(rt: Runtime) -> dict[str, int]:
-    return {"expired": expire_checkouts(rt)}
+    return {"expired": expire_checkouts(rt), "changes_given_up": expire_changes(rt)}
 
 
 def _deliver(rt: Runtime) -> Any:

@@ -134,7 +134,11 @@ class SubscriptionEvent(Base):
 
 
 class ScheduledChange(Base):
-    """A change that waits for its day; applied by the renewal that reaches it."""
+    """A change that waits: for its day, or for the payment of its invoice.
+
+    One with ``invoice_id`` is applied by the success that pays it; any other by the renewal
+    that reaches ``effective_on``.
+    """
 
     __tablename__ = "scheduled_change"
     __table_args__ = (
@@ -149,6 +153,10 @@ class ScheduledChange(Base):
     subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
     kind: Mapped[str] = mapped_column(sa.String(12))
     effective_on: Mapped[date]
+    #: The price version, and with it the plan, that it changes to.
+    price_id: Mapped[int | None] = mapped_column(sa.ForeignKey("price.id"))
+    #: Offered invoice that has to be paid first.
+    invoice_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(sa.String(12), default="waiting")
     created_at: Mapped[datetime]

@@ -76,6 +76,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(box_item_id, kind) WHERE box_item_id IS NOT NULL",
         True,
     ),
+    "uq_scheduled_change_waiting": (
+        "scheduled_change",
+        "(subscription_id) WHERE state = 'waiting' AND kind = 'price'",
+        True,
+    ),
     "ix_outbox_message_due": ("outbox_message", "(due_at, id) WHERE state = 'waiting'", False),
 }
 

@@ -221,7 +221,8 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "tax_minor": line.tax.minor,
             "gross_minor": line.amount.minor if inclusive else line.amount.minor + line.tax.minor,
             "credited_minor": 0,
-            "corrects_line_id": None,
+            # A credit names the line it takes from by its reference.
+            "corrects_line_id": int(line.ref) if line.kind is LineKind.PRORATION_CREDIT else None,
             "is_void": False,
         }
         for position, line in enumerate(draft.quote.lines, start=1)

@@ -19,6 +19,7 @@ from storefront.models import (
     PaymentMethod,
     Plan,
     Price,
+    ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
@@ -138,7 +139,7 @@ def _subscriptions_statement() -> AnySelect:
     address, customer = table_of(Address), table_of(Customer)
     method, last = table_of(PaymentMethod), table_of(SubscriptionPeriod)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
-    consent = table_of(Consent)
+    consent, change = table_of(Consent), table_of(ScheduledChange)
     chosen = sa.or_(
         method.c.id == subscription.c.payment_method_id,
         sa.and_(
@@ -154,8 +155,9 @@ def _subscriptions_statement() -> AnySelect:
             subscription.c.public_id,
             subscription.c.customer_id,
             payer.label("payer"),
-            subscription.c.plan_id,
-            subscription.c.price_id,
+            price.c.plan_id,
+            price.c.id.label("price_id"),
+            change.c.id.label("change_id"),
             subscription.c.quantity,
             subscription.c.options,
             subscription.c.state,
@@ -198,8 +200,18 @@ def _subscriptions_statement() -> AnySelect:
             last.c.paid_at.label("last_paid_at"),
             sa.exists().where(consent.c.subscription_id == subscription.c.id).label("has_consent"),
         )
-        .join(price, price.c.id == subscription.c.price_id)
-        .join(plan, plan.c.id == subscription.c.plan_id)
+        .outerjoin(
+            change,
+            sa.and_(
+                change.c.subscription_id == subscription.c.id,
+                change.c.state == "waiting",
+                change.c.kind == "price",
+                change.c.invoice_id.is_(None),
+                change.c.effective_on <= subscription.c.next_on,
+            ),
+        )
+        .join(price, price.c.id == sa.func.coalesce(change.c.price_id, subscription.c.price_id))
+        .join(plan, plan.c.id == price.c.plan_id)
         .join(customer, customer.c.id == payer)
         .outerjoin(address, address.c.id == subscription.c.address_id)
         .outerjoin(method, chosen)

@@ -19,6 +19,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod, Refund
 from storefront.models.base import public_ids, table_of
+from storefront.operations.changes import withdraw_unpaid
 from storefront.operations.charging import (
     ACTION_CHECK_AFTER,
     AttemptDraft,
@@ -95,6 +96,7 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     _plan_surplus_refunds(session, found.surplus, moment)
     _refuse_methods(session, found.declined, answers, moment)
     _reopen_checkouts(session, found.declined + found.lost)
+    withdraw_unpaid(session, _unpaid_offers(found.declined + found.lost), moment)
     _plan_again(session, _owing(found.lost), moment)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
@@ -323,6 +325,15 @@ def _reopen_checkouts(session: AnySession, declined: Sequence[AnyRow]) -> None:
             .where(table.c.id.in_(ids), table.c.state == "paying")
             .values(state="open", version=table.c.version + 1)
         )
+
+
+def _unpaid_offers(rows: Sequence[AnyRow]) -> list[int]:
+    """Return offered invoices that belong to no checkout: changes somebody did not pay."""
+    return [
+        row.invoice_id
+        for row in rows
+        if row.invoice_state == InvoiceState.OFFERED and row.checkout_id is None
+    ]
 
 
 def _plan_again(session: AnySession, lost: Sequence[AnyRow], moment: Moment) -> None:

@@ -30,6 +30,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import PaidPeriod, make_boxes
+from storefront.operations.changes import apply_paid_change, changes_paid_by
 from storefront.operations.invoices import finalise_offered
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.ledger import Journal, Transfer, book
@@ -66,6 +67,11 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
     _mark_paid(session, settlements, moment)
     _book_paid(session, settlements, invoices, moment)
     _close_around(session, ids, invoices, moment)
+    # A change is paid by an offered invoice only; renewals need not look for one.
+    changes = changes_paid_by(session, [row.id for row in offered]) if offered else {}
+    for invoice_id, change in changes.items():
+        apply_paid_change(session, change, invoices[invoice_id], moment)
+    lines = [line for line in lines if line.invoice_id not in changes]
     periods = _periods(session, lines)
     _enter_periods(session, periods, lines, invoices, moment)
 

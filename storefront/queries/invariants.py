@@ -117,7 +117,9 @@ INVARIANTS = (
         "an active subscription is due some day or waits for a payment",
         "SELECT s.public_id FROM subscription s WHERE s.state = 'active' AND s.renews_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id"
-        " WHERE l.subscription_id = s.id AND i.state = 'open')",
+        " WHERE l.subscription_id = s.id AND i.state = 'open') AND NOT EXISTS (SELECT 1"
+        " FROM scheduled_change c WHERE c.subscription_id = s.id AND c.state = 'waiting'"
+        " AND c.invoice_id IS NOT NULL)",
     ),
     Invariant(
         "F1",

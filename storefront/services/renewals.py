@@ -35,6 +35,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.bulk import insert_many
+from storefront.operations.changes import set_state
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, finalise_invoices
@@ -262,6 +263,8 @@ def _commit(rt: Runtime, works: Sequence[_Work], moment: Moment) -> None:
     )
     billed = list(zip(keys, opened, strict=True))[len(opened) - len(by_fate[Fate.BILL]) :]
     _invoice(rt, billed, moment)
+    changed_plans = [work for work in by_fate[Fate.BILL] if work.row.change_id]
+    set_state(session, [work.row.change_id for work in changed_plans], "applied")
     record(session, _entries(by_fate), moment)
     failpoint("renewal.before_planned_commit")
     session.commit()
@@ -288,6 +291,8 @@ def _change(work: _Work, moment: Moment) -> SubscriptionChange:
             "billed_count": row.billed_count + billed,
             "renews_at": None if billed or stop is None else moment.start_of(stop),
         }
+        if billed and row.change_id:
+            values |= {"plan_id": row.plan_id, "price_id": row.price_id}
     return SubscriptionChange(row.id, row.version, values, work.claim.fence)
 
 
@@ -444,6 +449,17 @@ def _entries(by_fate: Mapping[Fate, Sequence[_Work]]) -> list[Entry]:
             ref=work.row.next_on.isoformat(),
         )
         for work in by_fate[Fate.HOLD]
+    ]
+    entries += [
+        Entry(
+            work.row.id,
+            work.row.public_id,
+            EventKind.SUBSCRIPTION_CHANGED,
+            data={"plan": work.row.plan_name},
+            ref=work.row.next_on.isoformat(),
+        )
+        for work in by_fate[Fate.BILL]
+        if work.row.change_id
     ]
     return entries
 

@@ -1,0 +1,81 @@
+"""What changing the plan or interval inside a paid period costs.
+
+Only the case that restarts a period on its first day is settled now; any other change waits
+for the next boundary. Source: docs/decisions/0009-restart-on-the-first-day.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from storefront.domain.invoices import LineKind
+from storefront.domain.money import Money, split_minor
+from storefront.domain.pricing import PricedItem, Quote, quote
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLine:
+    """A line of the invoice that paid the period: key, kind, what it added, tax rate."""
+
+    id: int
+    kind: LineKind
+    text: str
+    gross_minor: int
+    tax_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The document of a restart, and how much it takes back of each old line."""
+
+    quote: Quote
+    #: (line id, minor units), positive, together what the period cost.
+    credited: tuple[tuple[int, int], ...]
+
+
+def restart(lines: Sequence[PaidLine], new: Quote) -> Restart | None:
+    """Return what a restart on the period's first day costs: all new less all paid.
+
+    Nothing of the period was used and no box was packed, so everything paid for it is
+    credited, each line at its own tax rate, and the new period is charged in full. Discounts
+    are taken off the lines they lowered, by largest remainder. The sign-up fee stays paid.
+    None when less than nothing would be due: such a change waits for the boundary.
+    Amounts are gross, so the document reads with tax inside.
+    """
+    goods = [
+        line for line in lines if line.gross_minor > 0 and line.kind is not LineKind.SIGN_UP_FEE
+    ]
+    off = -sum(line.gross_minor for line in lines if line.kind is LineKind.DISCOUNT)
+    shares = split_minor(off, [line.gross_minor for line in goods]) if off else [0] * len(goods)
+    credited = [(line, line.gross_minor - share) for line, share in zip(goods, shares, strict=True)]
+    currency = new.currency
+    items = [
+        PricedItem(
+            LineKind.PRORATION_CREDIT,
+            line.text,
+            1,
+            Money(-minor, currency),
+            line.tax_rate,
+            str(line.id),
+        )
+        for line, minor in credited
+        if minor
+    ]
+    items += [
+        PricedItem(
+            LineKind.PRORATION_CHARGE,
+            line.text,
+            1,
+            line.amount if new.inclusive else line.amount + line.tax,
+            line.tax_rate,
+            line.ref,
+        )
+        for line in new.lines
+        if line.kind is not LineKind.SIGN_UP_FEE
+    ]
+    priced = quote(items, inclusive=True)
+    if priced.total.minor < 0:
+        return None
+    return Restart(priced, tuple((line.id, minor) for line, minor in credited))

@@ -1,0 +1,211 @@
+"""Changing plan and interval, on a real database with the demo gateway."""
+
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.domain.invoices import InvoiceState
+from storefront.models import (
+    Box,
+    ChargeAttempt,
+    Invoice,
+    InvoiceLine,
+    LedgerTransfer,
+    PaymentMethod,
+    ScheduledChange,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.queries.invariants import broken
+from storefront.services.changes import (
+    NotChangeable,
+    QuoteChanged,
+    change,
+    expire_changes,
+    quote_change,
+    withdraw,
+)
+from storefront.services.renewals import run_renewals
+from storefront.testing import factories
+
+
+@pytest.fixture(autouse=True)
+def invariants(rt):
+    yield
+    rt.session.rollback()
+    assert broken(rt.session) == {}
+
+
+@pytest.fixture
+def plan(rt):
+    return factories.make_plan(rt, group=factories.make_group(rt, cycles=30))
+
+
+@pytest.fixture
+def yearly(rt, plan):
+    return factories.make_price(rt, plan, amount_minor=28080, unit="year")
+
+
+@pytest.fixture
+def sub(rt, plan, yearly):
+    return factories.make_subscription(rt, plan=plan)
+
+
+def fresh(rt, model, *where):
+    rt.session.rollback()
+    rt.session.expire_all()
+    return rt.session.scalars(sa.select(model).where(*where).order_by(model.id)).all()
+
+
+def go(rt, sub, price):
+    quote = quote_change(rt, sub.customer_id, sub.public_id, price.public_id)
+    return quote, change(rt, sub.customer_id, sub.public_id, price.public_id, quote.quote_hash)
+
+
+def test_monthly_changed_to_yearly_in_the_minute_after_sign_up_works(
+    rt, sub, yearly, clock, demo_gateway
+):
+    clock.advance(minutes=1)
+
+    quote, done = go(rt, sub, yearly)
+
+    assert (quote.at_once, quote.credit.minor, quote.due_today.minor) == (True, 2600, 25480)
+    assert done.outcome == "applied"
+    (period,) = fresh(rt, SubscriptionPeriod)
+    assert (period.start_on, period.end_on) == (date(2027, 3, 2), date(2028, 3, 2))
+    assert (period.box_count, period.price_id) == (12, yearly.id)
+    boxes = fresh(rt, Box)
+    assert [box.ordinal for box in boxes] == list(range(1, 13))
+    assert sum(box.net_minor + box.tax_minor for box in boxes) == 28080
+    assert len({box.cycle_id for box in boxes}) == 12
+    (row,) = fresh(rt, Subscription)
+    assert (row.next_on, row.anchor_on) == (date(2028, 3, 2), date(2028, 3, 12))
+    assert demo_gateway.bank.executed_total("EUR") == 28080
+
+
+def test_both_invoices_are_paid_and_the_old_line_is_credited(rt, sub, yearly):
+    go(rt, sub, yearly)
+
+    invoices = fresh(rt, Invoice)
+    assert [(i.state, i.number, i.total_minor) for i in invoices] == [
+        (InvoiceState.PAID, 1, 2600),
+        (InvoiceState.PAID, 2, 25480),
+    ]
+    lines = fresh(rt, InvoiceLine)
+    assert [(line.kind, line.gross_minor) for line in lines] == [
+        ("plan", 2600),
+        ("proration_credit", -2600),
+        ("proration_charge", 28080),
+    ]
+    assert lines[0].credited_minor == 2600
+    assert lines[1].corrects_line_id == lines[0].id
+
+
+def test_a_declined_change_leaves_everything_as_it_was(rt, sub, yearly, demo_gateway):
+    bad = demo_gateway.bank.token_for("0002")
+    rt.session.execute(sa.update(PaymentMethod).values(token=bad))
+    rt.session.commit()
+
+    _, done = go(rt, sub, yearly)
+
+    assert done.outcome == "declined"
+    (row,) = fresh(rt, Subscription)
+    assert (row.price_id, row.next_on) == (sub.price_id, sub.next_on)
+    assert row.renews_at is not None
+    assert fresh(rt, Invoice)[1].state is InvoiceState.DISCARDED
+    assert fresh(rt, ScheduledChange)[0].state == "withdrawn"
+    assert len(fresh(rt, Box)) == 1
+
+
+def test_while_a_change_is_paid_the_subscription_takes_no_other(rt, sub, yearly, demo_gateway):
+    lost = demo_gateway.bank.token_for("0408")
+    rt.session.execute(sa.update(PaymentMethod).values(token=lost))
+    rt.session.commit()
+
+    _, done = go(rt, sub, yearly)
+
+    assert done.outcome == "waiting"
+    with pytest.raises(NotChangeable):
+        quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
+    from storefront.charges import look_up
+
+    look_up(rt, fresh(rt, ChargeAttempt)[-1].id)
+    assert fresh(rt, Subscription)[0].price_id == yearly.id
+
+
+def test_a_change_the_customer_never_confirms_is_given_up(rt, sub, yearly, clock, demo_gateway):
+    asks = demo_gateway.bank.token_for("3220")
+    rt.session.execute(sa.update(PaymentMethod).values(token=asks))
+    rt.session.commit()
+    _, done = go(rt, sub, yearly)
+    assert done.outcome == "action"
+
+    clock.advance(hours=2)
+    assert expire_changes(rt) == 1
+
+    (row,) = fresh(rt, Subscription)
+    assert row.renews_at is not None
+    assert row.price_id == sub.price_id
+
+
+def test_later_than_the_first_day_a_change_waits_for_the_boundary(rt, sub, yearly, clock):
+    clock.advance(days=3)
+
+    quote, done = go(rt, sub, yearly)
+
+    assert (quote.at_once, quote.due_today.minor) == (False, 0)
+    assert (quote.effective_on, done.outcome) == (date(2027, 4, 12), "scheduled")
+
+
+def test_a_waiting_change_is_applied_and_charged_by_the_renewal(
+    rt, sub, yearly, clock, demo_gateway
+):
+    clock.advance(days=3)
+    go(rt, sub, yearly)
+    while rt.today() < date(2027, 4, 12):
+        rt.session.rollback()
+        clock.advance(days=1)
+        run_renewals(rt)
+
+    (row,) = fresh(rt, Subscription)
+    assert (row.price_id, row.next_on) == (yearly.id, date(2028, 4, 12))
+    assert fresh(rt, Invoice)[-1].total_minor == 28080
+    assert len(fresh(rt, Box)) == 13
+    assert fresh(rt, ScheduledChange)[0].state == "applied"
+
+
+def test_a_withdrawn_change_is_not_applied(rt, sub, yearly, clock):
+    clock.advance(days=3)
+    go(rt, sub, yearly)
+
+    assert withdraw(rt, sub.customer_id, sub.public_id)
+    assert not withdraw(rt, sub.customer_id, sub.public_id)
+    while rt.today() < date(2027, 4, 12):
+        rt.session.rollback()
+        clock.advance(days=1)
+        run_renewals(rt)
+
+    assert fresh(rt, Subscription)[0].price_id == sub.price_id
+    assert fresh(rt, Invoice)[-1].total_minor == 2600
+
+
+def test_another_quote_than_the_one_shown_is_refused(rt, sub, yearly):
+    with pytest.raises(QuoteChanged):
+        change(rt, sub.customer_id, sub.public_id, yearly.public_id, "stale")
+    assert fresh(rt, ScheduledChange) == []
+
+
+def test_somebody_elses_subscription_is_not_there(rt, sub, yearly):
+    with pytest.raises(LookupError):
+        quote_change(rt, sub.customer_id + 1, sub.public_id, yearly.public_id)
+
+
+def test_the_books_know_what_was_really_paid(rt, sub, yearly):
+    go(rt, sub, yearly)
+    balances = {}
+    for row in fresh(rt, LedgerTransfer):
+        balances[row.debit] = balances.get(row.debit, 0) + row.amount_minor
+        balances[row.credit] = balances.get(row.credit, 0) - row.amount_minor
+    assert balances["clearing:demo"] == 28080
+    assert balances["receivable"] == 0
