@@ -1,6 +1,7 @@
 """The wheel: built from this checkout, installed where nothing else is, migrated and served."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -76,13 +78,21 @@ def test_an_installed_wheel_finds_its_plugins(installed: Path, environ: dict[str
     assert "storefront_demo_gateway:PLUGIN" in said
 
 
-def test_an_installed_wheel_migrates_and_serves(
+@pytest.mark.slow
+def test_an_installed_wheel_opens_the_demo_shop(
     installed: Path, environ: dict[str, str], tmp_path: Path
 ):
-    _run(str(installed / "storefront"), "migrate", cwd=tmp_path, env=environ)
+    storefront = str(installed / "storefront")
+    _run(storefront, "migrate", cwd=tmp_path, env=environ)
+    smallest = ("--months", "2", "--shoppers", "1")
+    _run(storefront, "demo", "seed", *smallest, cwd=tmp_path, env=environ)
     with _served(installed, environ, tmp_path) as address:
-        assert _status(f"{address}/readyz") == 200
-        assert _status(f"{address}/no-such-page") == 404
+        status, page = _get(f"{address}/")
+        assert status == 200
+        assert "Nine Kettles" in page
+        (script,) = re.findall(r'src="([^"]*htmx[^"]*)"', page)
+        assert _get(urljoin(address, script))[0] == 200
+        assert _get(f"{address}/no-such-page")[0] == 404
 
 
 @contextmanager
@@ -105,13 +115,13 @@ def _served(installed: Path, environ: dict[str, str], folder: Path) -> Iterator[
             server.wait(10)
 
 
-def _status(address: str) -> int:
+def _get(address: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - ours
-            return int(answer.status)
+            return int(answer.status), answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code
+            return error.code, error.read().decode()
 
 
 def _paths(base: Path, pattern: str) -> set[str]:
