@@ -179,6 +179,8 @@ def _bar_names(series: Sequence[Series], scale: _Scale) -> str:
     x = WIDTH - RIGHT + 8
     parts = []
     for number, one in enumerate(series, 1):
+        if not one.name:  # a single row needs none: the caption says what it is
+            continue
         values = [p.value or 0 for p in one.points]
         below = sum(values) < 0
         y = scale.y(0) + 18 if below else scale.y(0) - 10 - 18 * (number - 1)

@@ -17,6 +17,8 @@ from storefront.database import retrying
 from storefront.hooks import Event
 from storefront.models import OutboxMessage
 from storefront.models.base import table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.runtime import Runtime
 
@@ -88,26 +90,40 @@ def deliver_due(rt: Runtime, compose: Compose, *, limit: int = 200) -> OutboxRep
     return report
 
 
-def send_again(rt: Runtime, public_id: str) -> bool:
+def send_again(rt: Runtime, public_id: str, who: Who | None = None) -> bool:
     """Put a message that is dead, stopped or delivered back; False when there is none."""
-    return _set(rt, public_id, ("dead", "stopped", "delivered"), state="waiting", tries=0)
+    states = ("dead", "stopped", "delivered")
+    return _set(rt, public_id, states, who, "message.sent_again", state="waiting", tries=0)
 
 
-def stop(rt: Runtime, public_id: str) -> bool:
+def stop(rt: Runtime, public_id: str, who: Who | None = None) -> bool:
     """Keep a waiting message from being sent; False when it is not waiting."""
-    return _set(rt, public_id, ("waiting",), state="stopped")
+    return _set(rt, public_id, ("waiting",), who, "message.stopped", state="stopped")
 
 
-def _set(rt: Runtime, public_id: str, states: tuple[str, ...], **values: Any) -> bool:
-    table = table_of(OutboxMessage)
-    changed = rt.session.execute(
-        sa.update(table)
-        .where(table.c.public_id == public_id, table.c.state.in_(states))
-        .values(due_at=rt.now(), **values)
-        .returning(table.c.id)
-    ).all()
-    rt.session.commit()
-    return bool(changed)
+def _set(
+    rt: Runtime,
+    public_id: str,
+    states: tuple[str, ...],
+    who: Who | None,
+    action: str,
+    **values: Any,
+) -> bool:
+    def write() -> bool:
+        table = table_of(OutboxMessage)
+        changed = rt.session.execute(
+            sa.update(table)
+            .where(table.c.public_id == public_id, table.c.state.in_(states))
+            .values(due_at=rt.now(), **values)
+            .returning(table.c.id)
+        ).all()
+        if changed and who is not None:
+            after = {"state": values["state"]}
+            audit.write(rt.session, who.id, action, public_id, {}, after, rt.moment(), who.ip)
+        rt.session.commit()
+        return bool(changed)
+
+    return retrying(rt.session, write)
 
 
 def _claim(rt: Runtime, limit: int) -> list[AnyRow]:

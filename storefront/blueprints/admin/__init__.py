@@ -1,0 +1,49 @@
+"""The merchant's side: dense pages for staff, each guarded by a permission of the role."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flask import Blueprint
+from flask_babel import lazy_gettext as _
+
+from storefront.blueprints.context import register_menu
+from storefront.domain import permissions as may
+
+#: ``module:function`` of every page or group of pages; the function adds them to the blueprint.
+PAGES = (
+    "auth:add_sign_in",
+    "design:add_design",
+    "today:add_today",
+    "subscribers:add_subscribers",
+    "plans:add_plans",
+    "groups:add_groups",
+    "outbox:add_outbox",
+    "jobs:add_jobs",
+    "cycles:add_cycles",
+    "recipes:add_recipes",
+    "products:add_products",
+    "imports:add_imports",
+)
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+# In the order of the day's work, whatever the order of the modules.
+register_menu(
+    "admin",
+    [
+        (_("Today"), "admin.today", ""),
+        (_("Subscribers"), "admin.subscribers", may.SUBSCRIBERS_VIEW),
+        (_("Boxes"), "admin.cycles", may.BOXES_MANAGE),
+        (_("Products and stock"), "admin.products", may.PRODUCTS_MANAGE),
+        (_("Plans"), "admin.plans", may.PLANS_MANAGE),
+        (_("Promotion codes"), "admin.coupons", may.COUPONS_MANAGE),
+        (_("Messages"), "admin.outbox", may.MESSAGES_MANAGE),
+        (_("Jobs"), "admin.jobs", may.JOBS_MANAGE),
+        (_("Settings"), "admin.settings", may.SETTINGS_MANAGE),
+    ],
+)
+
+for page in PAGES:
+    module, _colon, function = page.partition(":")
+    getattr(import_module(f"{__name__}.{module}"), function)(bp)

@@ -1,0 +1,216 @@
+"""What is typed to make and change plans, prices, questions and cycle groups."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from wtforms import BooleanField, Form, RadioField, SelectField, TextAreaField, ValidationError
+from wtforms.validators import InputRequired, Length
+
+from storefront.blueprints.admin.fields import (
+    DayField,
+    LineField,
+    LinesField,
+    MoneyField,
+    WholeField,
+)
+from storefront.blueprints.intervals import interval_from
+from storefront.domain.periods import Interval
+from storefront.formats import interval_name
+from storefront.templating import slug
+
+_NAME = [
+    InputRequired(_("Enter a name")),
+    Length(max=80, message=_("Use 80 characters or fewer")),
+]
+_TAX = (
+    ("standard", _("Standard rate")),
+    ("reduced", _("Reduced rate, such as food and books")),
+    ("zero", _("No tax")),
+)
+_LAST = (
+    ("cancel", _("End the subscription")),
+    ("pause", _("Pause it until the customer pays")),
+    ("leave", _("Leave it past due")),
+)
+#: What a plan can ship or bill in; codes as in addresses.
+_INTERVALS = ("1w", "2w", "4w", "1m", "2m", "3m", "6m", "1y")
+
+
+def interval_choices() -> list[tuple[str, str]]:
+    """Return the intervals on offer with their names."""
+    found = [(code, interval_from(code)) for code in _INTERVALS]
+    return [(code, interval_name(each)) for code, each in found if each is not None]
+
+
+def slug_of(text: str) -> str:
+    """Return ``text`` as a short name for addresses."""
+    return slug(text)[:40].strip("-")
+
+
+class IntervalField(SelectField):
+    """One of the intervals on offer."""
+
+    def __init__(self, label: Any, **kwargs: Any) -> None:
+        super().__init__(label, choices=interval_choices, **kwargs)
+
+    @property
+    def interval(self) -> Interval:
+        found = interval_from(self.data)
+        if found is None:
+            raise ValueError(self.data)
+        return found
+
+
+class PlanForm(Form):
+    """A new plan with its first price."""
+
+    name = LineField(_("Name"), _NAME)
+    tagline = LineField(_("One sentence about it"), [Length(max=200)])
+    amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
+    billing = IntervalField(_("Paid"), default="1m")
+    shipping = IntervalField(_("A box leaves"), default="1m")
+    group = SelectField(_("Packed with"), validate_choice=True)
+    tax_class = RadioField(_("Tax"), choices=_TAX, default="reduced")
+
+    def __init__(self, formdata: Any, groups: list[tuple[str, str]], currency: str) -> None:
+        super().__init__(formdata)
+        self.group.choices = groups
+        self.amount.currency = currency
+
+
+class TextForm(Form):
+    """What a plan says and where it stands."""
+
+    name = LineField(_("Name"), _NAME)
+    tagline = LineField(_("One sentence about it"), [Length(max=200)])
+    description = TextAreaField(_("Description"), [Length(max=4000)])
+    benefits = LinesField(_("Benefits, one per line"), 8, 120)
+    is_recommended = BooleanField(_("Recommended: stands out on the pricing page"))
+    is_public = BooleanField(_("Listed on the pricing page"))
+    position = WholeField(_("Place on the pricing page"), 0, 999)
+
+
+class RulesForm(Form):
+    """Tax, and what happens after a decline."""
+
+    tax_class = RadioField(_("Tax"), choices=_TAX)
+    retry_days = LineField(_("Try a declined charge again after"))
+    last_action = RadioField(_("If every try fails"), choices=_LAST)
+
+    def validate_retry_days(self, field: LineField) -> None:
+        days = self.days
+        if days is None or days != sorted(set(days)) or len(days) > 8:
+            raise ValidationError(gettext("Enter days in order, like 3, 5, 7"))
+        if days and days[-1] > 60:
+            raise ValidationError(gettext("60 days is the longest a chase may take"))
+
+    @property
+    def days(self) -> list[int] | None:
+        parts = [part for part in re.split(r"[\s,;]+", self.retry_days.text) if part]
+        if not all(re.fullmatch(r"[1-9]\d{0,2}", part, re.ASCII) for part in parts):
+            return None
+        return [int(part) for part in parts]
+
+
+class RhythmForm(Form):
+    """How often a box leaves, and with which other plans it is packed."""
+
+    shipping = IntervalField(_("A box leaves"))
+    group = SelectField(_("Packed with"))
+
+    def __init__(
+        self, formdata: Any, groups: list[tuple[str, str]], now: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(formdata, data=now)
+        self.group.choices = groups
+
+
+class PriceForm(Form):
+    """A price for one interval."""
+
+    amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
+    billing = IntervalField(_("Paid"))
+
+    def __init__(
+        self, formdata: Any, currency: str, now: dict[str, Any] | None = None, prefix: str = ""
+    ) -> None:
+        super().__init__(formdata, data=now, prefix=prefix)
+        self.amount.currency = currency
+
+
+class QuestionForm(Form):
+    """A question about the box."""
+
+    question = LineField(
+        _("New question"), [InputRequired(_("Enter the question")), Length(max=80)]
+    )
+
+
+class OptionForm(Form):
+    """An answer with what it costs on top."""
+
+    option = LineField(_("New answer"), [InputRequired(_("Enter the answer")), Length(max=80)])
+    surcharge = MoneyField(_("Costs more per box"))
+
+    def __init__(self, formdata: Any, currency: str, prefix: str = "") -> None:
+        super().__init__(formdata, prefix=prefix)
+        self.surcharge.currency = currency
+
+
+_WEEKDAYS = (
+    ("1", _("Monday")),
+    ("2", _("Tuesday")),
+    ("3", _("Wednesday")),
+    ("4", _("Thursday")),
+    ("5", _("Friday")),
+    ("6", _("Saturday")),
+    ("7", _("Sunday")),
+)
+
+
+class GroupForm(Form):
+    """A new cycle group."""
+
+    name = LineField(_("Name"), _NAME)
+    interval = IntervalField(_("A box leaves"), default="1m")
+    kind = RadioField(
+        _("When are subscribers charged?"),
+        choices=(
+            ("calendar", _("All on the same day")),
+            ("rolling", _("Each on the day they began")),
+        ),
+        default="calendar",
+    )
+    charge_day = WholeField(_("Charge day of the month"), 1, 31, default="12")
+    weekday = SelectField(_("Charge or packing day of the week"), choices=_WEEKDAYS, default="1")
+    anchor = DayField(_("First packing day"))
+    cutoff_days = WholeField(_("Cut-off, days before"), 0, 28, default="1")
+    lock_days = WholeField(_("Lock, days after"), 0, 28, default="3")
+    ship_days = WholeField(_("Ships, days after"), 0, 40, default="6")
+    ship_window_days = WholeField(_("Shipping takes, days"), 0, 14, default="2")
+
+    def validate_charge_day(self, field: WholeField) -> None:
+        months = self.interval.interval.months is not None
+        if self.kind.data == "calendar" and months and not (field.data or "").strip():
+            raise ValidationError(gettext("Enter a whole number from 1 to 31"))
+
+    def validate_ship_days(self, field: WholeField) -> None:
+        if (field.number or 0) < (self.lock_days.number or 0):
+            raise ValidationError(gettext("Boxes ship on the lock day or later"))
+
+    def charge(self) -> int | None:
+        """Return the charge day as groups keep it: None when each has their own."""
+        if self.kind.data == "rolling":
+            return None
+        if self.interval.interval.months is None:
+            return int(self.weekday.data)
+        return self.charge_day.number
+
+    def anchor_on(self, today: date) -> date:
+        """Return the day from which cycles are made."""
+        return self.anchor.day or today

@@ -1,0 +1,369 @@
+"""The first page: what needs a person now, what comes next, how the engine does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from markupsafe import Markup
+
+from storefront.blueprints.admin.base import may, page, who
+from storefront.blueprints.admin.words import box_problem, decline_reason, job_name, job_report
+from storefront.blueprints.context import runtime
+from storefront.charts import Point, Series, bar_chart
+from storefront.domain import permissions
+from storefront.domain.money import Money
+from storefront.formats import money, money_short, short_day
+from storefront.htmx import go
+from storefront.navigation import page_url
+from storefront.operations.moment import Moment
+from storefront.queries import today as query
+from storefront.queries import worklists
+from storefront.security import register_policy, staff
+from storefront.services import holds, shop
+from storefront.templating import writing_locale
+
+register_policy(
+    {
+        "admin.today": staff(),
+        "admin.worklist": staff(),
+        "admin.hold_charging": staff(permissions.CHARGING_MANAGE),
+        "admin.resume_charging": staff(permissions.CHARGING_MANAGE),
+        "admin.release_outage": staff(permissions.CHARGING_MANAGE),
+    }
+)
+
+#: A worker that has not been heard of for this long is down.
+SILENT_AFTER = timedelta(minutes=10)
+
+#: What a role must hold to see a count and its list.
+_SEEN_BY = {
+    "outage": permissions.CHARGING_MANAGE,
+    "late": permissions.JOBS_MANAGE,
+    "unknown": permissions.SUBSCRIBERS_VIEW,
+    "boxes": permissions.BOXES_MANAGE,
+    "parked": permissions.JOBS_MANAGE,
+    "dead": permissions.MESSAGES_MANAGE,
+    "failed": permissions.JOBS_MANAGE,
+    "new": permissions.SUBSCRIBERS_VIEW,
+    "left": permissions.SUBSCRIBERS_VIEW,
+    "paid": permissions.SUBSCRIBERS_VIEW,
+    "declined": permissions.SUBSCRIBERS_VIEW,
+    "shipped": permissions.BOXES_MANAGE,
+}
+_BOX_LISTS = {"boxes", "shipped"}
+#: Which table of pills the states of a list are in.
+_KINDS = {"unknown": "payment", "paid": "payment", "declined": "payment"}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One line of "Needs you": what is wrong, and the verb that leads to it."""
+
+    tone: str
+    icon: str
+    text: str
+    verb: str
+    url: str
+    worth: Money | None = None
+    since: datetime | None = None
+
+
+def add_today(bp: Blueprint) -> None:
+    """Add the first page and the lists behind its counts."""
+    bp.add_url_rule("/", "today", today)
+    bp.add_url_rule("/today/<code>", "worklist", worklist)
+    bp.add_url_rule("/hold-charging", "hold_charging", hold_charging, methods=["GET", "POST"])
+    bp.add_url_rule("/resume-charging", "resume_charging", resume_charging, methods=["POST"])
+    bp.add_url_rule("/release-outage", "release_outage", release_outage, methods=["POST"])
+
+
+def today() -> Response:
+    """Show the first page."""
+    rt = runtime()
+    moment = rt.moment()
+    facts = query.today(rt.session, moment, rt.shop.currency)
+    return page(
+        "today/today",
+        facts=facts,
+        needs=_needs(facts),
+        since=_since(facts.counts),
+        cutoff_ends=[_last_second(cut.cutoff_on, moment) for cut in facts.cutoffs],
+        chart=_chart(facts),
+        week=_week(facts),
+        total=sum((day.amount for day in facts.renewals), Money.zero(rt.shop.currency)),
+        many=sum(day.count for day in facts.renewals),
+        due_today=facts.renewals[0].count,
+        silent=facts.worker_at is None or moment.now - facts.worker_at > SILENT_AFTER,
+        jobs=[(job, job_name(job.name), job_report(job.report)) for job in facts.jobs],
+    )
+
+
+def worklist(code: str) -> Response:
+    """Show the list behind a count of the first page."""
+    rt = runtime()
+    if code not in worklists.LISTS:
+        abort(404)
+    if not may(_SEEN_BY[code]):
+        abort(403)
+    moment = rt.moment()
+    counted = worklists.counts(rt.session, moment, rt.shop.currency)[code]
+    return page(
+        "today/worklist",
+        code=code,
+        counted=counted,
+        title=_list_title(code, counted.count),
+        lead=_LEADS[code](),
+        rows=worklists.listed(rt.session, code, moment),
+        most=worklists.MOST,
+        detail=box_problem if code in _BOX_LISTS else decline_reason,
+        kind="box" if code in _BOX_LISTS else _KINDS.get(code, "subscription"),
+    )
+
+
+def hold_charging() -> Response:
+    """Ask first, then send no charge until somebody turns it on again."""
+    rt = runtime()
+    if request.method == "GET":
+        days = query.renewal_days(rt.session, rt.today(), rt.shop.currency)
+        return page("today/hold_charging", due=days[0])
+    shop.hold_charging(rt, who())
+    return go(url_for("admin.today"), _("Charging is on hold. No card is charged."))
+
+
+def resume_charging() -> Response:
+    """Let charges go out again."""
+    shop.resume_charging(runtime(), who())
+    return go(url_for("admin.today"), _("Charging is on again."))
+
+
+def release_outage() -> Response:
+    """Let go what waited because the worker was down."""
+    count = holds.release_outage(runtime(), who())
+    text = ngettext(
+        "%(num)s subscription is released and due now.",
+        "%(num)s subscriptions are released and due now.",
+        count,
+    )
+    return go(url_for("admin.today"), text)
+
+
+def _needs(facts: query.Today) -> list[Need]:
+    """Return what needs a person, by money at risk and then by age."""
+    counts = facts.counts
+    lines = [
+        _need(counts["outage"], "outage", "held", "pause", _held, _("Look and release")),
+        _need(counts["unknown"], "unknown", "danger", "search", _unknown, _("Review")),
+        _need(counts["late"], "late", "danger", "clock", _late, _("Look")),
+        _need(counts["parked"], "parked", "caution", "warning", _parked, _("Try again")),
+        _need(counts["boxes"], "boxes", "caution", "box", _boxes, _("Fix")),
+        _need(counts["dead"], "dead", "caution", "mail", _dead, _("Look")),
+        _need(counts["failed"], "failed", "danger", "warning", _failed, _("Look")),
+    ]
+    needs = [line for line in lines if line is not None]
+    needs.sort(key=_urgency)
+    if may(permissions.PRODUCTS_MANAGE):
+        needs += [_low(variant) for variant in facts.low[:3]]
+        if len(facts.low) > 3:
+            text = ngettext(
+                "%(num)s more product runs short",
+                "%(num)s more products run short",
+                len(facts.low) - 3,
+            )
+            url = page_url("admin.products")
+            needs.append(Need("caution", "box-open", text, _("See stock"), url))
+    return needs
+
+
+def _urgency(need: Need) -> tuple[int, float]:
+    worth = need.worth.minor if need.worth else 0
+    return -worth, need.since.timestamp() if need.since else 0.0
+
+
+def _need(
+    counted: worklists.Counted,
+    code: str,
+    tone: str,
+    icon: str,
+    words: Callable[[int], str],
+    verb: str,
+) -> Need | None:
+    if not counted.count or not may(_SEEN_BY[code]):
+        return None
+    text = words(counted.count)
+    return Need(tone, icon, text, verb, _list_url(code), counted.sum, counted.since)
+
+
+def _list_url(code: str) -> str:
+    pages = {
+        "parked": ("admin.jobs", {"_anchor": "parked"}),
+        "failed": ("admin.jobs", {}),
+        "dead": ("admin.outbox", {"state": "dead"}),
+    }
+    endpoint, values = pages.get(code, ("admin.worklist", {"code": code}))
+    return page_url(endpoint, **values)
+
+
+def _low(variant: query.LowVariant) -> Need:
+    text = _(
+        "%(name)s: %(left)s left, up to %(needed)s needed",
+        name=variant.name,
+        left=variant.on_hand,
+        needed=variant.needed,
+    )
+    return Need("caution", "box-open", text, _("See stock"), page_url("admin.products"))
+
+
+def _held(count: int) -> str:
+    return ngettext(
+        "%(num)s renewal waits because the shop was down",
+        "%(num)s renewals wait because the shop was down",
+        count,
+    )
+
+
+def _unknown(count: int) -> str:
+    return ngettext(
+        "%(num)s payment with unknown result", "%(num)s payments with unknown result", count
+    )
+
+
+def _late(count: int) -> str:
+    return ngettext("%(num)s renewal is late", "%(num)s renewals are late", count)
+
+
+def _parked(count: int) -> str:
+    return ngettext(
+        "%(num)s piece of work failed and waits", "%(num)s pieces of work failed and wait", count
+    )
+
+
+def _boxes(count: int) -> str:
+    return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
+
+
+def _dead(count: int) -> str:
+    return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
+
+
+def _failed(count: int) -> str:
+    return ngettext("%(num)s job stopped early", "%(num)s jobs stopped early", count)
+
+
+def _new(count: int) -> str:
+    return ngettext("%(num)s new subscriber", "%(num)s new subscribers", count)
+
+
+def _left(count: int) -> str:
+    return ngettext("%(num)s cancelled", "%(num)s cancelled", count)
+
+
+def _paid(count: int) -> str:
+    return ngettext("%(num)s payment", "%(num)s payments", count)
+
+
+def _declined(count: int) -> str:
+    return ngettext("%(num)s declined", "%(num)s declined", count)
+
+
+def _shipped(count: int) -> str:
+    return ngettext("%(num)s box shipped", "%(num)s boxes shipped", count)
+
+
+_WORDS = {
+    "outage": _held,
+    "late": _late,
+    "unknown": _unknown,
+    "boxes": _boxes,
+    "new": _new,
+    "left": _left,
+    "paid": _paid,
+    "declined": _declined,
+    "shipped": _shipped,
+}
+
+_LEADS: dict[str, Callable[[], str]] = {
+    "outage": lambda: _(
+        "They fell due while nothing ran for over 48 hours, so nobody was charged by surprise."
+        " Look first; once released they are charged right away."
+    ),
+    "late": lambda: _("They are due and not worked yet. Is the worker running?"),
+    "unknown": lambda: _(
+        "The gateway did not answer. We ask again by ourselves and never charge a second time"
+        " before we know."
+    ),
+    "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
+    "new": lambda: _("Since the beginning of yesterday."),
+    "left": lambda: _("Since the beginning of yesterday. Some still have paid boxes to come."),
+    "paid": lambda: _("Since the beginning of yesterday."),
+    "declined": lambda: _(
+        "Since the beginning of yesterday. Tries go on by themselves as each plan says."
+    ),
+    "shipped": lambda: _("Since the beginning of yesterday."),
+}
+
+
+def _list_title(code: str, count: int) -> str:
+    return _WORDS[code](count)
+
+
+def _since(counts: dict[str, worklists.Counted]) -> list[tuple[str, int, Money | None, str]]:
+    """Return (label, count, sum, address) of what happened since yesterday."""
+    labels = {
+        "new": _("New subscribers"),
+        "left": _("Cancelled"),
+        "paid": _("Paid"),
+        "declined": _("Declined"),
+        "shipped": _("Boxes shipped"),
+    }
+    return [
+        (
+            label,
+            counts[code].count,
+            counts[code].sum if code in {"paid", "declined"} else None,
+            _list_url(code),
+        )
+        for code, label in labels.items()
+        if may(_SEEN_BY[code])
+    ]
+
+
+def _chart(facts: query.Today) -> Markup:
+    """Draw the renewals of the coming days, each bar a link to whom it counts."""
+    locale = writing_locale()
+    can_see = may(permissions.SUBSCRIBERS_VIEW)
+    points = [
+        Point(
+            short_day(day.day, locale, facts.renewals[0].day),
+            day.amount.minor,
+            page_url("admin.subscribers", renews=day.day.isoformat()) if can_see else "",
+        )
+        for day in facts.renewals
+    ]
+    currency = facts.renewals[0].amount.currency
+    return bar_chart(
+        [Series("", points)], unit=lambda minor: money_short(Money(int(minor), currency), locale)
+    )
+
+
+def _week(facts: query.Today) -> list[tuple[str, str | Markup, str]]:
+    """Return the chart's table; each count leads to the subscriptions it counts."""
+    locale = writing_locale()
+    can_see = may(permissions.SUBSCRIBERS_VIEW)
+    rows: list[tuple[str, str | Markup, str]] = []
+    for day in facts.renewals:
+        url = page_url("admin.subscribers", renews=day.day.isoformat()) if can_see else ""
+        link = Markup('<a href="{}">{}</a>').format(url, day.count)
+        count = link if url and day.count else str(day.count)
+        rows.append(
+            (short_day(day.day, locale, facts.renewals[0].day), count, money(day.amount, locale))
+        )
+    return rows
+
+
+def _last_second(day: date, moment: Moment) -> datetime:
+    return moment.start_of(day + timedelta(days=1)) - timedelta(seconds=1)

@@ -1,0 +1,284 @@
+"""What the engine did and what is wrong, in words for staff: no codes, no jargon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from flask_babel import gettext as _
+
+from storefront.domain.events import EventKind
+from storefront.domain.money import Money
+from storefront.queries.subscribers import Happening
+from storefront.templating import FILTERS
+
+
+def long_day(value: date | datetime | str) -> str:
+    """Return a day as running text has it; also from its ISO text."""
+    return str(FILTERS["day"](date.fromisoformat(value) if isinstance(value, str) else value))
+
+
+def amount(value: Money) -> str:
+    """Return a sum with its currency."""
+    return str(FILTERS["money"](value))
+
+
+def decline_reason(code: str) -> str:
+    """Return why a payment is not through, as a short remark."""
+    known = {
+        "": "",
+        "insufficient_funds": _("not enough money"),
+        "expired_card": _("card expired"),
+        "lost_card": _("card reported lost"),
+        "stolen_card": _("card reported stolen"),
+        "authentication_failed": _("the bank could not confirm the person"),
+        "never_arrived": _("the question never arrived"),
+        "no_answer": _("the gateway did not answer"),
+        "held": _("not sent: on hold"),
+        "no_consent": _("not sent: no consent on file"),
+        "no_method": _("not sent: no card on file"),
+        "retry_limit": _("not sent: tried too often"),
+        "live_lock": _("not sent: this is a copy of the shop"),
+    }
+    return known.get(code, code.replace("_", " "))
+
+
+def box_problem(code: str) -> str:
+    """Return what keeps a box from being packed."""
+    known = {
+        "": "",
+        "held": _("subscription on hold"),
+        "no_address": _("no address we deliver to"),
+        "no_recipe": _("no recipe for this plan"),
+        "short_stock": _("not enough stock"),
+    }
+    return known.get(code, code.replace("_", " "))
+
+
+def hold_reason(code: str) -> str:
+    """Return why a subscription is on hold."""
+    known = {
+        "dispute": _("The customer disputes a payment"),
+        "staff": _("Put on hold by staff"),
+        "outage": _("The shop was down when it fell due"),
+        "no_consent": _("No consent to renew is on file"),
+        "no_method": _("No card is on file"),
+    }
+    return known.get(code, code.replace("_", " "))
+
+
+def job_name(code: str) -> str:
+    """Return what a job is for."""
+    known = {
+        "plan_cycles": _("Plan coming cycles"),
+        "look_ups": _("Ask for unknown payments"),
+        "expire_checkouts": _("Tidy unfinished orders"),
+        "renewals": _("Renew subscriptions"),
+        "dunning": _("Chase declined payments"),
+        "refunds": _("Send refunds"),
+        "close_cycles": _("Lock cycles"),
+        "export": _("Export boxes"),
+        "outbox": _("Send messages"),
+    }
+    return known.get(code, code.replace("_", " ").capitalize())
+
+
+def job_report(report: Mapping[str, Any]) -> str:
+    """Return what a run did: "12 charged, 1 parked"; empty when there was nothing to do."""
+    words = {
+        "claimed": _("looked at"),
+        "billed": _("charged"),
+        "skipped": _("skipped"),
+        "freed": _("given days"),
+        "ended": _("ended"),
+        "held": _("held"),
+        "waiting": _("waiting"),
+        "parked": _("set aside"),
+        "made": _("planned"),
+        "opened": _("opened"),
+        "seated": _("boxes placed"),
+        "delivered": _("sent"),
+        "failed": _("failed"),
+        "dead": _("given up"),
+        "batches": _("files"),
+        "expired": _("tidied"),
+        "succeeded": _("paid"),
+        "declined": _("declined"),
+        "unknown": _("unknown"),
+        "sent": _("sent"),
+        "retried": _("tried again"),
+        "lost": _("given up"),
+    }
+    parts = []
+    for key, value in report.items():
+        counted = value if isinstance(value, int) and not isinstance(value, bool) else 0
+        if isinstance(value, Mapping):
+            nested = job_report(value)
+            if nested:
+                parts.append(nested)
+        elif counted:
+            parts.append(f"{counted} {words.get(key, key.replace('_', ' '))}")
+    return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a timeline, for the macro that draws it."""
+
+    at: datetime
+    text: str
+    icon: str = "clock"
+    tone: str = "neutral"
+    who: str = ""
+    detail: str = ""
+    count: int = 1
+
+
+def told(one: Happening, currency: str) -> Line:
+    """Put one event of a subscription into plain words."""
+    text, icon, tone = _told(one, currency)
+    who = {
+        "staff": _("by %(name)s", name=one.actor_name) if one.actor_name else _("by staff"),
+        "customer": _("by the customer"),
+        "shopper": _("in the shop"),
+    }.get(one.actor, "")
+    return Line(one.at, text, icon, tone, who, _detail(one))
+
+
+def _detail(one: Happening) -> str:
+    data = one.data
+    if data.get("note"):
+        return f"“{data['note']}”"
+    if one.kind == EventKind.PAYMENT_DECLINED:
+        return decline_reason(str(data.get("reason", "")))
+    return ""
+
+
+def _told(one: Happening, currency: str) -> tuple[str, str, str]:
+    kind, data = one.kind, one.data
+    if kind in _WITH_DAY:
+        field, words = _WITH_DAY[kind]
+        if data.get(field):
+            return words(long_day(data[field]))
+    if kind in _WITH_MONEY and "amount_minor" in data:
+        return _WITH_MONEY[kind](amount(Money(data["amount_minor"], currency)))
+    if kind in (EventKind.SUBSCRIPTION_HELD, EventKind.SUBSCRIPTION_RELEASED):
+        return _hold(kind, str(data.get("reason", "")))
+    if kind == EventKind.METHOD_CHANGED and "last4" in data:
+        return _("The card ending %(last4)s pays.", last4=data["last4"]), "card", "info"
+    if kind == EventKind.ADDRESS_CHANGED and "city" in data:
+        return _("Boxes go to %(city)s.", city=data["city"]), "map-pin", "info"
+    return _plain(kind)
+
+
+def _hold(kind: str, reason: str) -> tuple[str, str, str]:
+    if kind == EventKind.SUBSCRIPTION_RELEASED:
+        return _("Released. It goes on."), "play", "positive"
+    return _("On hold: %(reason)s.", reason=hold_reason(reason)), "stop", "held"
+
+
+def _plain(kind: str) -> tuple[str, str, str]:
+    known: dict[str, tuple[str, str, str]] = {
+        EventKind.SUBSCRIPTION_STARTED: (_("Began."), "check", "positive"),
+        EventKind.SUBSCRIPTION_RENEWED: (_("Renewed."), "receipt", "positive"),
+        EventKind.SUBSCRIPTION_SKIPPED: (_("A period was left out."), "skip", "neutral"),
+        EventKind.SUBSCRIPTION_PAST_DUE: (_("Past due."), "warning", "danger"),
+        EventKind.SUBSCRIPTION_RECOVERED: (_("The open payment arrived."), "check", "positive"),
+        EventKind.SUBSCRIPTION_CANCEL_PLANNED: (_("Cancelled."), "calendar", "caution"),
+        EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("Cancellation taken back."), "undo", "info"),
+        EventKind.SUBSCRIPTION_ENDED: (_("Ended."), "cross", "neutral"),
+        EventKind.SUBSCRIPTION_EXPIRED: (_("The order was never finished."), "cross", "neutral"),
+        EventKind.SUBSCRIPTION_CHANGED: (_("Changed."), "swap", "info"),
+        EventKind.PAYMENT_SUCCEEDED: (_("Paid."), "check", "positive"),
+        EventKind.PAYMENT_DECLINED: (_("The bank declined."), "warning", "danger"),
+        EventKind.PAYMENT_ACTION_REQUIRED: (_("The bank asks the customer."), "lock", "caution"),
+        EventKind.PAYMENT_UNKNOWN: (_("The bank has not answered."), "search", "held"),
+        EventKind.PAYMENT_SURPLUS: (_("Paid once too often; sent back."), "refund", "info"),
+        EventKind.REFUND_DONE: (_("Money sent back."), "refund", "info"),
+        EventKind.BOX_MADE: (_("A box was paid for."), "box-open", "info"),
+        EventKind.BOX_MOVED: (_("A box moved to another date."), "swap", "info"),
+        EventKind.BOX_SKIPPED: (_("A box was skipped."), "skip", "neutral"),
+        EventKind.BOX_UNSKIPPED: (_("A skip was taken back."), "undo", "info"),
+        EventKind.BOX_LOCKED: (_("A box was locked for packing."), "lock", "info"),
+        EventKind.BOX_EXPORTED: (_("A box went to the packers."), "download", "info"),
+        EventKind.BOX_SHIPPED: (_("A box left the house."), "truck", "positive"),
+        EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
+        EventKind.METHOD_CHANGED: (_("The card changed."), "card", "info"),
+    }
+    return known.get(kind, (kind.replace("_", " ").replace(".", ": "), "clock", "neutral"))
+
+
+_WITH_DAY: dict[str, tuple[str, Callable[[str], tuple[str, str, str]]]] = {
+    EventKind.SUBSCRIPTION_CANCEL_PLANNED: (
+        "ends_on",
+        lambda day: (_("Cancelled. Ends on %(day)s.", day=day), "calendar", "caution"),
+    ),
+    EventKind.SUBSCRIPTION_ENDED: (
+        "ended_on",
+        lambda day: (_("Ended on %(day)s.", day=day), "cross", "neutral"),
+    ),
+    EventKind.SUBSCRIPTION_SKIPPED: (
+        "from",
+        lambda day: (_("The period from %(day)s was left out.", day=day), "skip", "neutral"),
+    ),
+    EventKind.BOX_SKIPPED: (
+        "ship_on",
+        lambda day: (_("The box of %(day)s is skipped.", day=day), "skip", "neutral"),
+    ),
+    EventKind.BOX_UNSKIPPED: (
+        "ship_on",
+        lambda day: (_("The box of %(day)s comes after all.", day=day), "undo", "info"),
+    ),
+}
+_WITH_MONEY: dict[str, Callable[[str], tuple[str, str, str]]] = {
+    EventKind.SUBSCRIPTION_STARTED: lambda sum_: (
+        _("Began. %(amount)s paid.", amount=sum_),
+        "check",
+        "positive",
+    ),
+    EventKind.SUBSCRIPTION_RENEWED: lambda sum_: (
+        _("Renewed. %(amount)s paid.", amount=sum_),
+        "receipt",
+        "positive",
+    ),
+    EventKind.SUBSCRIPTION_RECOVERED: lambda sum_: (
+        _("The open %(amount)s arrived.", amount=sum_),
+        "check",
+        "positive",
+    ),
+}
+
+
+def action_name(code: str) -> str:
+    """Return what a staff user did, for the log."""
+    known = {
+        "staff.added": _("Added to the staff"),
+        "staff.role_changed": _("Role changed"),
+        "staff.password_changed": _("Password changed"),
+        "staff.disabled": _("Locked out"),
+        "settings.changed": _("Settings changed"),
+        "charging.held": _("Charging put on hold"),
+        "charging.resumed": _("Charging turned on"),
+        "outage.released": _("Released what an outage held"),
+        "subscription.held": _("Subscription put on hold"),
+        "subscription.released": _("Subscription released"),
+        "parked.tried_again": _("Failed work tried again"),
+        "plan.added": _("Plan added"),
+        "plan.changed": _("Plan changed"),
+        "plan.archived": _("Plan archived"),
+        "plan.restored": _("Plan offered again"),
+        "plan.price_added": _("Price added"),
+        "plan.price_changed": _("Price changed for new sales"),
+        "plan.price_retired": _("Price no longer sold"),
+        "plan.option_changed": _("Options changed"),
+        "group.added": _("Cycle group added"),
+        "coupon.added": _("Promotion code added"),
+        "coupon.archived": _("Promotion code archived"),
+        "coupon.restored": _("Promotion code accepted again"),
+        "message.sent_again": _("Message sent again"),
+        "message.stopped": _("Message stopped"),
+        "clock.moved": _("Demo clock moved"),
+    }
+    return known.get(code, code.replace("_", " ").replace(".", ": "))

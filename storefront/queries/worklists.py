@@ -1,0 +1,365 @@
+"""The counts of the admin's first page and the lists behind them.
+
+A count and its list are made from one and the same condition, so they always agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.boxes import BoxState
+from storefront.domain.charging import AttemptState
+from storefront.domain.lifecycle import HoldReason, SubscriptionState
+from storefront.domain.money import Money
+from storefront.models import (
+    Box,
+    BoxCycle,
+    ChargeAttempt,
+    Customer,
+    Invoice,
+    InvoiceLine,
+    JobRun,
+    OutboxMessage,
+    ParkedWork,
+    Plan,
+    Price,
+    Shipment,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.moment import Moment
+
+#: A payment whose result is not known after this long needs a person.
+UNKNOWN_AFTER = timedelta(hours=1)
+#: The worker is late when something has been due for this long.
+LATE_AFTER = timedelta(minutes=10)
+#: Rows of a list; a longer one says so.
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many, and how much money hangs on them."""
+
+    count: int
+    sum: Money | None = None
+    #: Since when the oldest of them waits.
+    since: datetime | None = None
+
+
+def since_yesterday(moment: Moment) -> datetime:
+    """Return the first instant of the shop's yesterday."""
+    return moment.start_of(moment.today - timedelta(days=1))
+
+
+def counts(session: AnySession, moment: Moment, currency: str) -> dict[str, Counted]:
+    """Count everything in one statement."""
+    since = since_yesterday(moment)
+    parts = []
+    for code, make in COUNTS.items():
+        part = make(moment, since).subquery()
+        parts.append(
+            sa.select(
+                sa.func.count().label(f"{code}_count"),
+                sa.func.sum(part.c.minor).label(f"{code}_sum"),
+                sa.func.min(part.c.at).label(f"{code}_at"),
+            )
+            .select_from(part)
+            .subquery()
+        )
+    joined_parts: sa.FromClause = parts[0]
+    for part in parts[1:]:
+        joined_parts = joined_parts.join(part, sa.true())
+    columns = [column for part in parts for column in part.c]
+    row = session.execute(sa.select(*columns).select_from(joined_parts)).one()._mapping
+    return {
+        code: Counted(
+            row[f"{code}_count"],
+            Money(int(row[f"{code}_sum"]), currency) if row[f"{code}_sum"] is not None else None,
+            row[f"{code}_at"],
+        )
+        for code in COUNTS
+    }
+
+
+def _nothing() -> sa.ColumnElement[Any]:
+    return sa.literal(None, sa.BigInteger).label("minor")
+
+
+def priced() -> tuple[sa.Table, sa.Table, sa.ColumnElement[Any]]:
+    """Return subscription, price, and what one period is worth at list price."""
+    subscription, price = table_of(Subscription), table_of(Price)
+    worth = (price.c.amount_minor * subscription.c.quantity).label("minor")
+    return subscription, price, worth
+
+
+def outage(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Subscriptions that wait because the worker was down."""
+    subscription, price, worth = priced()
+    return (
+        sa.select(subscription.c.id, worth, subscription.c.renews_at.label("at"))
+        .join(price, price.c.id == subscription.c.price_id)
+        .where(subscription.c.held_at.is_not(None), subscription.c.hold_reason == HoldReason.OUTAGE)
+    )
+
+
+def late(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Renewals that should have run by now."""
+    subscription, price, worth = priced()
+    return (
+        sa.select(subscription.c.id, worth, subscription.c.renews_at.label("at"))
+        .join(price, price.c.id == subscription.c.price_id)
+        .where(
+            subscription.c.renews_at < moment.now - LATE_AFTER,
+            subscription.c.held_at.is_(None),
+            subscription.c.parked_at.is_(None),
+        )
+    )
+
+
+def unknown(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Payments whose result nobody knows after an hour."""
+    attempt = table_of(ChargeAttempt)
+    return sa.select(
+        attempt.c.id, attempt.c.amount_minor.label("minor"), attempt.c.sent_at.label("at")
+    ).where(
+        attempt.c.state.in_([AttemptState.UNKNOWN, AttemptState.SENT]),
+        attempt.c.sent_at < moment.now - UNKNOWN_AFTER,
+    )
+
+
+def parked(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Rows that failed and wait for a person."""
+    work = table_of(ParkedWork)
+    return sa.select(work.c.id, _nothing(), work.c.parked_at.label("at")).where(
+        work.c.resolved_at.is_(None)
+    )
+
+
+def box_problems(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Paid boxes that cannot be packed as they are."""
+    box = table_of(Box)
+    return sa.select(
+        box.c.id, (box.c.net_minor + box.c.tax_minor).label("minor"), box.c.created_at.label("at")
+    ).where(box.c.problem != "", box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
+
+
+def dead(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Messages that were given up."""
+    message = table_of(OutboxMessage)
+    return sa.select(message.c.id, _nothing(), message.c.created_at.label("at")).where(
+        message.c.state == "dead"
+    )
+
+
+def failed_jobs(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Jobs whose last run ended with an error."""
+    run = table_of(JobRun)
+    return sa.select(run.c.job.label("id"), _nothing(), run.c.started_at.label("at")).where(
+        run.c.error != ""
+    )
+
+
+def joined(_moment: Moment, since: datetime) -> sa.Select[Any]:
+    """Subscriptions that began."""
+    subscription = table_of(Subscription)
+    return sa.select(
+        subscription.c.id,
+        subscription.c.mrr_minor.label("minor"),
+        subscription.c.created_at.label("at"),
+    ).where(
+        subscription.c.created_at >= since,
+        subscription.c.state.not_in([SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]),
+    )
+
+
+def left(_moment: Moment, since: datetime) -> sa.Select[Any]:
+    """Subscriptions that were cancelled, whether they have ended yet or not."""
+    subscription = table_of(Subscription)
+    return sa.select(
+        subscription.c.id,
+        subscription.c.mrr_minor.label("minor"),
+        subscription.c.canceled_at.label("at"),
+    ).where(subscription.c.canceled_at >= since)
+
+
+def _answered(state: AttemptState, since: datetime) -> sa.Select[Any]:
+    attempt = table_of(ChargeAttempt)
+    return sa.select(
+        attempt.c.id, attempt.c.amount_minor.label("minor"), attempt.c.answered_at.label("at")
+    ).where(attempt.c.state == state, attempt.c.answered_at >= since)
+
+
+def paid(_moment: Moment, since: datetime) -> sa.Select[Any]:
+    """Charges that succeeded."""
+    return _answered(AttemptState.SUCCEEDED, since)
+
+
+def declined(_moment: Moment, since: datetime) -> sa.Select[Any]:
+    """Charges that the bank declined."""
+    return _answered(AttemptState.DECLINED, since)
+
+
+def shipped(_moment: Moment, since: datetime) -> sa.Select[Any]:
+    """Boxes that left the house."""
+    box, shipment = table_of(Box), table_of(Shipment)
+    return (
+        sa.select(box.c.id, _nothing(), shipment.c.shipped_at.label("at"))
+        .join(shipment, shipment.c.id == box.c.shipment_id)
+        .where(shipment.c.shipped_at >= since)
+    )
+
+
+#: Code -> what is counted: (id, minor, at) of each row.
+COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
+    "outage": outage,
+    "late": late,
+    "unknown": unknown,
+    "parked": parked,
+    "boxes": box_problems,
+    "dead": dead,
+    "failed": failed_jobs,
+    "new": joined,
+    "left": left,
+    "paid": paid,
+    "declined": declined,
+    "shipped": shipped,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of a list behind a count."""
+
+    #: Whom it is about; empty when nobody is left.
+    customer: str
+    name: str
+    #: What it is about: a plan, or an invoice's number.
+    about: str
+    state: str
+    detail: str
+    amount: Money | None
+    at: datetime | None
+    #: Public id of the cycle of a box, empty otherwise.
+    cycle: str = ""
+
+
+def listed(session: AnySession, code: str, moment: Moment) -> list[Listed]:
+    """Return the first ``MOST`` rows behind the count ``code``, the oldest first.
+
+    Raises ``KeyError`` for a count that has a page of its own.
+    """
+    since = since_yesterday(moment)
+    part = COUNTS[code](moment, since).subquery()
+    rows = session.execute(_LISTS[code](part).order_by(part.c.at, part.c.id).limit(MOST))
+    return [
+        Listed(
+            row.customer or "",
+            row.name or "",
+            row.about or "",
+            str(getattr(row.state, "value", row.state) or ""),
+            row.detail or "",
+            Money(int(row.minor), row.currency) if row.minor is not None else None,
+            row.at,
+            row.cycle or "",
+        )
+        for row in rows
+    ]
+
+
+def _of_subscriptions(part: sa.Subquery) -> sa.Select[Any]:
+    subscription, customer = table_of(Subscription), table_of(Customer)
+    plan, price = table_of(Plan), table_of(Price)
+    return (
+        sa.select(
+            *_person(customer),
+            plan.c.name.label("about"),
+            subscription.c.state,
+            sa.literal("").label("detail"),
+            part.c.minor,
+            price.c.currency,
+            part.c.at,
+            sa.literal("").label("cycle"),
+        )
+        .select_from(part)
+        .join(subscription, subscription.c.id == part.c.id)
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .join(price, price.c.id == subscription.c.price_id)
+        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+    )
+
+
+def _of_attempts(part: sa.Subquery) -> sa.Select[Any]:
+    attempt, invoice, customer = table_of(ChargeAttempt), table_of(Invoice), table_of(Customer)
+    line = table_of(InvoiceLine)
+    what = (
+        sa.select(line.c.text)
+        .where(line.c.invoice_id == invoice.c.id)
+        .order_by(line.c.position)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        sa.select(
+            *_person(customer),
+            what.label("about"),
+            attempt.c.state,
+            attempt.c.reason.label("detail"),
+            part.c.minor,
+            attempt.c.currency,
+            part.c.at,
+            sa.literal("").label("cycle"),
+        )
+        .select_from(part)
+        .join(attempt, attempt.c.id == part.c.id)
+        .join(invoice, invoice.c.id == attempt.c.invoice_id)
+        .join(customer, customer.c.id == invoice.c.payer_id)
+    )
+
+
+def _of_boxes(part: sa.Subquery) -> sa.Select[Any]:
+    box, subscription, customer = table_of(Box), table_of(Subscription), table_of(Customer)
+    plan, cycle = table_of(Plan), table_of(BoxCycle)
+    return (
+        sa.select(
+            *_person(customer),
+            plan.c.name.label("about"),
+            box.c.state,
+            box.c.problem.label("detail"),
+            part.c.minor,
+            box.c.currency,
+            part.c.at,
+            cycle.c.public_id.label("cycle"),
+        )
+        .select_from(part)
+        .join(box, box.c.id == part.c.id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+    )
+
+
+def _person(customer: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
+    return customer.c.public_id.label("customer"), customer.c.name.label("name")
+
+
+_LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
+    "outage": _of_subscriptions,
+    "late": _of_subscriptions,
+    "unknown": _of_attempts,
+    "boxes": _of_boxes,
+    "new": _of_subscriptions,
+    "left": _of_subscriptions,
+    "paid": _of_attempts,
+    "declined": _of_attempts,
+    "shipped": _of_boxes,
+}
+#: Counts with a list of their own here; the others lead to other pages.
+LISTS = frozenset(_LISTS)
