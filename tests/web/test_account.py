@@ -15,6 +15,7 @@ from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from storefront_demo_gateway.cards import CONFIRM, DOWN, PENDING, Behaviour
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.visitor import Visitor, customer_with_password
 
@@ -279,6 +280,8 @@ def test_what_could_not_be_charged_is_named_and_can_be_paid_now(
     assert "We could not charge €26.00 on Mon 12 April" in text
     assert "(the card does not have enough money)" in text
     assert "Next try: Thu 15 April." in text
+    for path in (f"/account/subscriptions/{sub.public_id}", "/account/payment"):
+        assert "We could not charge €26.00" in text_of(ada.get(path).text)
     pay = re.search(r'action="(/account/payment/pay/[^"]+)"', page)
     assert pay is not None
     ada.post(pay[1])
@@ -295,6 +298,52 @@ def test_what_could_not_be_charged_is_named_and_can_be_paid_now(
     assert demo_gateway.bank.executed_count() == 2
     assert ada.post(pay[1]).status_code == 303
     assert demo_gateway.bank.executed_count() == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (DOWN, "We are asking our payment partner what happened with €26.00."),
+        (CONFIRM, "Your bank wants a confirmation for €26.00."),
+        (PENDING, "Please do not pay again."),
+    ],
+)
+def test_a_payment_without_an_answer_says_what_is_known(
+    rt: Runtime,
+    clock: FrozenClock,
+    ada: Visitor,
+    sub: Subscription,
+    demo_gateway: DemoGateway,
+    behaviour: Behaviour,
+    words: str,
+) -> None:
+    token = rt.session.execute(sa.text("SELECT token FROM payment_method")).scalar_one()
+    rt.session.rollback()
+    demo_gateway.bank.script(token, [behaviour])
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    for path in ("/account/", f"/account/subscriptions/{sub.public_id}", "/account/payment"):
+        page = ada.get(path)
+        assert page.status_code == 200
+        assert words in text_of(page.text)
+
+
+def test_a_bank_that_wants_a_confirmation_can_be_asked_again_by_paying_now(
+    rt: Runtime, clock: FrozenClock, ada: Visitor, demo_gateway: DemoGateway
+) -> None:
+    token = rt.session.execute(sa.text("SELECT token FROM payment_method")).scalar_one()
+    rt.session.rollback()
+    demo_gateway.bank.script(token, [CONFIRM])
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    pay = re.search(r'action="(/account/payment/pay/[^"]+)"', ada.get("/account/payment").text)
+    assert pay is not None
+    ada.post(pay[1])
+    assert "Paid. Thank you." in text_of(ada.get("/account/payment").text)
+    assert demo_gateway.bank.executed_count() == 2
+    assert demo_gateway.bank.double_charges() == []
 
 
 def test_another_card_is_added_at_the_payment_partner_and_pays_from_then_on(
