@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, session, url_for
 
+from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.forms import (
     ANSWER,
     DeliveryForm,
@@ -158,12 +159,14 @@ def save_delivery(key: str) -> Response:
 
 def _box_page(order: Order, form: Any, status: int = 200) -> Response:
     prices = {interval_code(price.interval): price for price in order.prices}
+    notes = {code: words.box_note(order.plan, price) for code, price in prices.items()}
     return show(
         f"{_FOLDER}/box.html",
         f"{_FOLDER}/_box_form.html",
         status,
         form=form,
         prices=prices,
+        notes=notes,
         page_has_errors=status != 200,
         source=source_of_visit(),
         **shown(order, "box"),

@@ -8,12 +8,14 @@ from babel.dates import format_date
 from flask_babel import gettext as _
 
 from storefront import formats
+from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
 from storefront.domain.money import Money
 from storefront.domain.rates import RATES
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
+from storefront.operations.offers import OrderPlan, OrderPrice
 from storefront.templating import shop_today, shop_zone, writing_locale
 
 #: Raised with every change of the consent's words, in any language.
@@ -89,6 +91,15 @@ def then(order: Order, quote: OrderQuote) -> list[str]:
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
     return sentences
+
+
+def box_note(plan: OrderPlan, price: OrderPrice) -> str | None:
+    """Return what one box costs where a payment pays for several; rounded up."""
+    boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
+    if boxes == 1:
+        return None
+    each = Money(-(-price.amount.minor // boxes), price.amount.currency)
+    return _("%(count)s boxes, %(amount)s a box", count=boxes, amount=money(each))
 
 
 def order_button(country: str) -> str:
