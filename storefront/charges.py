@@ -310,9 +310,13 @@ def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAns
 
 
 def _return_url(rt: Runtime, row: AnyRow) -> str:
-    if not row.on_session or not row.checkout_ref:
+    """Return where the customer comes back to after their bank's page."""
+    if not row.on_session:
         return ""
-    return f"{rt.settings.base_url}{rt.settings.url_prefix}/checkout/{row.checkout_ref}/finish"
+    root = f"{rt.settings.base_url}{rt.settings.url_prefix}"
+    if row.checkout_ref:
+        return f"{root}/checkout/{row.checkout_ref}/finish"
+    return f"{root}/account/payment/back/{row.invoice_ref}"
 
 
 def _gateway(gateways: Mapping[str, Gateway], row: AnyRow) -> Gateway | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 
-from storefront.blueprints.account import boxes, money, profile, subscriptions
+from storefront.blueprints.account import boxes, money, plan, profile, subscriptions
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
 from storefront.security import CUSTOMER, register_policy
 
-__all__ = ["boxes", "bp", "money", "profile", "subscriptions"]
+__all__ = ["boxes", "bp", "money", "plan", "profile", "subscriptions"]
 
 register_policy(
     {
@@ -22,6 +22,10 @@ register_policy(
             "subscription",
             "skip",
             "undo_skip",
+            "plan",
+            "keep_plan",
+            "payment_back",
+            "payment_ask",
             "cancel",
             "cancelled",
             "undo_cancel",
@@ -35,6 +39,7 @@ register_policy(
             "card_back",
             "keep_card",
             "pay",
+            "bank_back",
             "check_payment",
             "security",
             "end_session",

@@ -1,0 +1,140 @@
+"""Change plan or interval: see both sides, then decide; and the way back from the bank."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront import charges
+from storefront.blueprints.account import words
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.context import customer, runtime
+from storefront.htmx import go
+from storefront.queries import account as accounts
+from storefront.queries import change as changes_seen
+from storefront.services import changes
+from storefront.services.changes import Changed, NotChangeable, QuoteChanged
+
+
+@bp.route("/subscriptions/<subscription>/plan", methods=["GET", "POST"])
+def plan(subscription: str) -> Response:
+    """Show what can be chosen and what it would cost; on the button, do it."""
+    if request.method == "GET":
+        return _show(subscription, request.args.get("price", ""))
+    rt, me, price = runtime(), customer(), request.form.get("price", "")
+    try:
+        done = changes.change(rt, me.id, subscription, price, request.form.get("quote_hash", ""))
+    except LookupError:
+        abort(404)
+    except NotChangeable as error:
+        return _show(subscription, "", _refused(str(error.params.get("reason"))), 409)
+    except QuoteChanged:
+        text = _("This changed meanwhile. Please look again before you decide.")
+        return _show(subscription, price, text, 409)
+    return _after(subscription, done)
+
+
+@bp.post("/subscriptions/<subscription>/plan/keep")
+def keep_plan(subscription: str) -> Response:
+    """Withdraw a change that waits for its day."""
+    try:
+        dropped = changes.withdraw(runtime(), customer().id, subscription)
+    except LookupError:
+        abort(404)
+    text = (
+        _("You keep your plan. Nothing changes.") if dropped else _("There was no change to drop.")
+    )
+    return go(url_for("account.subscription", subscription=subscription), text)
+
+
+@bp.get("/payment/back/<invoice>")
+def payment_back(invoice: str) -> Response:
+    """Back from the bank's page; the one form here asks what became of it."""
+    if changes_seen.attempt_of(runtime().session, customer().id, invoice) is None:
+        abort(404)
+    return page("payment_back", invoice=invoice)
+
+
+@bp.post("/payment/back/<invoice>")
+def payment_ask(invoice: str) -> Response:
+    """Ask the payment partner, and go where the payment belongs."""
+    rt, me = runtime(), customer()
+    found = changes_seen.attempt_of(rt.session, me.id, invoice)
+    if found is None:
+        abort(404)
+    rt.session.rollback()
+    attempt, subscription = found
+    charges.look_up(rt, attempt)
+    done = changes.standing(rt, attempt)
+    if subscription:
+        return _after(subscription, done)
+    text = _("Paid. Thank you.") if done.outcome == "applied" else _said(done)
+    return go(url_for("account.payment"), text)
+
+
+def _show(subscription: str, price: str, problem: str = "", status: int = 200) -> Response:
+    rt, me = runtime(), customer()
+    rt.session.rollback()
+    view = accounts.subscription(
+        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+    )
+    if view is None:
+        abort(404)
+    targets = changes_seen.targets(rt.session, me.id, subscription)
+    waiting = changes_seen.waiting(rt.session, me.id, subscription)
+    rt.session.rollback()
+    quote = None
+    if price and not waiting:
+        try:
+            quote = changes.quote_change(rt, me.id, subscription, price)
+        except LookupError:
+            abort(404)
+        except NotChangeable as error:
+            problem = problem or _refused(str(error.params.get("reason")))
+    return page(
+        "plan",
+        status,
+        sub=view,
+        targets=targets,
+        waiting=waiting,
+        quote=quote,
+        chosen=price,
+        problem=problem,
+    )
+
+
+def _after(subscription: str, done: Changed) -> Response:
+    if done.outcome == "action" and done.url:
+        return go(done.url)
+    to = url_for("account.subscription", subscription=subscription)
+    if done.outcome == "declined":
+        to = url_for("account.plan", subscription=subscription)
+    return go(to, _said(done))
+
+
+def _said(done: Changed) -> str:
+    if done.outcome == "applied":
+        return _("Changed. We have sent you a mail with the details.")
+    if done.outcome == "scheduled":
+        return _("Noted. It changes with your next payment; until then you can take it back.")
+    if done.outcome == "declined":
+        reason = words.why_declined(done.reason)
+        return _(
+            "%(reason)s You are still on your old plan and nothing was charged.", reason=reason
+        )
+    if done.outcome == "action":
+        return _("Your bank wants a confirmation.")
+    return _(
+        "We are asking our payment partner what happened. Please do not pay again. "
+        "We e-mail you the answer."
+    )
+
+
+def _refused(reason: str) -> str:
+    return {
+        "same": _("You have this plan already."),
+        "cancelled": _("This subscription ends. Keep it first, then you can change it."),
+        "unpaid": _("A payment is open. Once it is settled you can change the plan."),
+        "waiting": _("A change is waiting already. Take it back first."),
+        "no_method": _("There is no card that could pay. Add one first."),
+    }.get(reason, _("This subscription cannot be changed now."))

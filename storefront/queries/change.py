@@ -1,0 +1,159 @@
+"""What a subscription can change to, and what became of the payment of a change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.models import (
+    ChargeAttempt,
+    Invoice,
+    OptionGroup,
+    Plan,
+    Price,
+    ScheduledChange,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A price version that a subscription could change to; ``is_now`` marks the present one."""
+
+    price: str
+    plan: str
+    tagline: str
+    interval: Interval
+    amount: Money
+    is_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A change that waits for its day (``invoice`` empty) or for a payment."""
+
+    plan: str
+    interval: Interval
+    amount: Money
+    on: date
+    invoice: str
+
+
+def targets(session: AnySession, customer_id: int, subscription: str) -> list[Target]:
+    """Return the present price first, then what is on sale to change to.
+
+    Plans that ask questions about the box which this subscription never answered are left
+    out. Raises ``LookupError`` for what is not the customer's.
+    """
+    table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
+    own = session.execute(
+        sa.select(
+            table.c.plan_id, table.c.price_id, table.c.quantity, table.c.options, price.c.currency
+        )
+        .join(price, price.c.id == table.c.price_id)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    ).one_or_none()
+    if own is None:
+        raise LookupError(subscription)
+    group = table_of(OptionGroup)
+    unanswered = sa.exists().where(
+        group.c.plan_id == plan.c.id, group.c.code.not_in(list(own.options or {}))
+    )
+    rows = session.execute(
+        sa.select(
+            price.c.id,
+            price.c.public_id,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            price.c.amount_minor,
+            price.c.currency,
+            plan.c.name,
+            plan.c.tagline,
+        )
+        .join(plan, plan.c.id == price.c.plan_id)
+        .where(
+            sa.or_(
+                price.c.id == own.price_id,
+                sa.and_(
+                    price.c.retired_at.is_(None),
+                    price.c.currency == own.currency,
+                    price.c.country == "",
+                    plan.c.archived_at.is_(None),
+                    sa.or_(plan.c.is_public, plan.c.id == own.plan_id),
+                    sa.or_(plan.c.id == own.plan_id, sa.not_(unanswered)),
+                ),
+            )
+        )
+        .order_by(plan.c.position, price.c.amount_minor)
+    )
+    found = [
+        Target(
+            row.public_id,
+            row.name,
+            row.tagline,
+            Interval(row.unit, row.unit_count),
+            Money(row.amount_minor * own.quantity, row.currency),
+            row.id == own.price_id,
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda target: not target.is_now)
+
+
+def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting | None:
+    """Return the change of a subscription that waits, if one does."""
+    table, change, invoice = table_of(Subscription), table_of(ScheduledChange), table_of(Invoice)
+    price, plan = table_of(Price), table_of(Plan)
+    row = session.execute(
+        sa.select(
+            plan.c.name,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            price.c.amount_minor,
+            price.c.currency,
+            table.c.quantity,
+            change.c.effective_on,
+            invoice.c.public_id.label("invoice"),
+        )
+        .join(table, table.c.id == change.c.subscription_id)
+        .join(price, price.c.id == change.c.price_id)
+        .join(plan, plan.c.id == price.c.plan_id)
+        .outerjoin(invoice, invoice.c.id == change.c.invoice_id)
+        .where(
+            table.c.public_id == subscription,
+            table.c.customer_id == customer_id,
+            change.c.state == "waiting",
+            change.c.kind == "price",
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Waiting(
+        row.name,
+        Interval(row.unit, row.unit_count),
+        Money(row.amount_minor * row.quantity, row.currency),
+        row.effective_on,
+        row.invoice or "",
+    )
+
+
+def attempt_of(session: AnySession, customer_id: int, invoice: str) -> tuple[int, str] | None:
+    """Return (attempt, subscription it changes or "") of the last try to pay an invoice."""
+    attempt, table = table_of(ChargeAttempt), table_of(Invoice)
+    change, subscription = table_of(ScheduledChange), table_of(Subscription)
+    row = session.execute(
+        sa.select(attempt.c.id, subscription.c.public_id)
+        .join(table, table.c.id == attempt.c.invoice_id)
+        .outerjoin(change, change.c.invoice_id == table.c.id)
+        .outerjoin(subscription, subscription.c.id == change.c.subscription_id)
+        .where(table.c.public_id == invoice, table.c.payer_id == customer_id)
+        .order_by(attempt.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row.id, row.public_id or "") if row else None
