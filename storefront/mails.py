@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from babel import Locale
 from flask import current_app
@@ -93,11 +94,12 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
 def _sign_in(writer: Writer) -> Words:
     payload = writer.delivery.payload
     secret = one_time(writer.rt.settings.secret_key, payload["nonce"])
+    wanted = f"?{urlencode({'next': payload['next']})}" if payload.get("next") else ""
     return Words(
         _("%(code)s is your code for %(shop)s", code=secret.code, shop=writer.rt.shop.name),
         _("Your code is %(code)s", code=secret.code),
         _("It works for 10 minutes and only once."),
-        action=(_("Sign in"), writer.url(f"/sign-in/link/{secret.token}")),
+        action=(_("Sign in"), writer.url(f"/sign-in/link/{secret.token}{wanted}")),
         more=(
             _("The code and the link work for 10 minutes and only once."),
             _("You did not ask for it? Then do nothing: without the code nobody gets in."),

@@ -1,11 +1,15 @@
 """Skipping a box: not charged yet, paid already, and inside a prepaid term."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
+from storefront.adapters import failpoints
+from storefront.adapters.failpoints import FailpointReached
 from storefront.models import Box, BoxCycle, BoxSkip, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
@@ -244,6 +248,44 @@ def test_a_skip_makes_a_worker_that_looked_before_look_again(
     after = rt.session.get(Subscription, monthly.id)
     assert after is not None
     assert after.version == version + 1
+
+
+def test_a_skip_after_the_worker_claimed_the_row_still_counts(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    group = make_group(rt, cutoff_days=0, lock_days=5, ship_days=8)
+    sub = make_subscription(rt, plan=make_plan(rt, group=group))
+    run_until(rt, clock, date(2027, 4, 11))
+    failpoints.arm("renewal.after_claim:raise")
+    try:
+        with pytest.raises(FailpointReached):
+            run_until(rt, clock, date(2027, 4, 12))
+    finally:
+        failpoints.arm("")
+        rt.session.rollback()
+    skip(rt, sub, "2027-04")
+    clock.advance(hours=1)
+    run_renewals(rt)
+    assert demo_gateway.bank.executed_count() == 1
+    assert periods(rt, sub)[-1] == ("skipped", "skip", "2027-04-12")
+
+
+def test_clicks_in_several_tabs_at_once_make_one_skip(
+    app: Flask, rt: Runtime, monthly: Subscription
+) -> None:
+    march = cycle(rt, "2027-03")
+
+    def click(_: int) -> bool:
+        with app.app_context():
+            try:
+                return skip_box(rt, monthly.customer_id or 0, monthly.public_id, march).changed
+            finally:
+                rt.session.remove()
+
+    with ThreadPoolExecutor(4) as pool:
+        changed = list(pool.map(click, range(4)))
+    assert sorted(changed) == [False, False, False, True]
+    assert boxes(rt, monthly) == ["2027-04"]
 
 
 def test_a_box_behind_the_end_cannot_be_skipped(rt: Runtime, monthly: Subscription) -> None:

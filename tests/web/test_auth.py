@@ -1,5 +1,6 @@
 """Signing in and out: what a browser sees, keeps, and cannot get around."""
 
+import re
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
@@ -7,9 +8,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.mails import compose
 from storefront.models import LoginSession, OutboxMessage, Role, Staff, StaffSession
 from storefront.operations.secrets import OneTime, one_time
 from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
 from storefront.testing.clock import FrozenClock
 from tests.support.visitor import PASSWORD, Visitor, customer_with_password
 
@@ -244,3 +247,21 @@ def test_the_session_cookie_is_not_for_scripts(ada: int, visitor: Visitor) -> No
     morsel = next(iter(cookie.values()))
     assert morsel["httponly"]
     assert morsel["samesite"] == "Lax"
+
+
+def test_the_mail_leads_back_to_the_page_that_was_asked_for(
+    rt: Runtime, ada: int, visitor: Visitor
+) -> None:
+    visitor.post("/sign-in", email=ADA, next="/account/invoices")
+    row = rt.session.scalars(sa.select(OutboxMessage)).one()
+    delivery = Delivery(**{name: getattr(row, name) for name in Delivery.__dataclass_fields__})
+    mail = compose(rt, delivery)
+    rt.session.rollback()
+    assert mail is not None
+    assert mailed(rt).code in mail.subject
+    link = re.search(r"http://localhost(/sign-in/link/\S+)", mail.text)
+    assert link is not None
+    visitor.get(link[1])
+    done = visitor.post(link[1].partition("?")[0], next="/account/invoices")
+    assert path_of(done.location) == "/account/invoices"
+    assert link[1].endswith("?next=%2Faccount%2Finvoices")
