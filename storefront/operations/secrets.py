@@ -2,6 +2,7 @@
 
 Only hashes are stored. The secret of a mailed link is derived from the shop's own key and a
 nonce, so that neither the outbox nor a copy of the database can sign anybody in.
+Source: docs/decisions/0025-secrets-of-mails.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The click counts, not the mail: from the commit on nothing new is charged. What is paid still
 ships. What is owed for boxes that were not sent is credited at once, and then nothing is left
-to wait for, so the subscription ends the same day.
+to wait for, so the subscription ends the same day. Source: docs/decisions/0026-leaving.md.
 """
 
 from __future__ import annotations
