@@ -95,6 +95,7 @@ class HeldBox:
     customer: str
     subscription: str
     plan: str
+    plan_ref: str
     quantity: int
 
 
@@ -324,6 +325,7 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
             sa.func.coalesce(customer.c.name, "").label("customer"),
             subscription.c.public_id.label("subscription"),
             plan.c.name.label("plan"),
+            plan.c.public_id.label("plan_ref"),
         )
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)

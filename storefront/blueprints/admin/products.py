@@ -70,7 +70,7 @@ def overview() -> Response:
     search, stock = one_line(args.get("q"))[:80], args.get("stock", "")
     stock = stock if stock in {"low", "out"} else ""
     found = queries.product_page(runtime().session, search, stock, args.get("after", ""))
-    kept = {key: value for key, value in (("q", search), ("stock", stock)) if value}
+    kept: dict[str, Any] = {key: value for key, value in (("q", search), ("stock", stock)) if value}
     return show(
         "storefront/admin/products/list.html",
         "storefront/admin/products/_list.html",

@@ -59,7 +59,7 @@ class Scope:
     option: str
 
     @property
-    def values(self) -> dict[str, str]:
+    def values(self) -> dict[str, Any]:
         """The address's own part of the scope."""
         found = {"cycle": self.cycle.public_id if self.cycle else "", "option": self.option}
         return {name: value for name, value in found.items() if value}
