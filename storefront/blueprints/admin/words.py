@@ -29,6 +29,7 @@ def decline_reason(code: str) -> str:
     """Return why a payment is not through, as a short remark."""
     known = {
         "": "",
+        "card_declined": _("the bank gave no reason"),
         "insufficient_funds": _("not enough money"),
         "expired_card": _("card expired"),
         "lost_card": _("card reported lost"),

@@ -1,0 +1,134 @@
+"""What is typed to make a promotion code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from wtforms import (
+    BooleanField,
+    Form,
+    RadioField,
+    SelectMultipleField,
+    ValidationError,
+    widgets,
+)
+from wtforms.validators import InputRequired, Length
+
+from storefront.blueprints.admin.fields import (
+    DayField,
+    LineField,
+    MoneyField,
+    PercentField,
+    WholeField,
+)
+from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.domain.coupons import normalise_code
+from storefront.domain.periods import Interval
+from storefront.formats import interval_name
+from storefront.queries.coupons import Priced
+from storefront.services.promotions import CouponDraft
+
+
+class ChecksField(SelectMultipleField):
+    """Several of a few, as boxes to tick; none ticked means all."""
+
+    widget = widgets.ListWidget(prefix_label=False)
+    option_widget = widgets.CheckboxInput()
+
+
+class CouponForm(Form):
+    """A new code."""
+
+    code = LineField(
+        _("Code"),
+        [InputRequired(_("Enter a code, like LEMON")), Length(max=60)],
+    )
+    kind = RadioField(
+        _("What it takes off"),
+        choices=(("percent", _("A percentage")), ("fixed", _("A fixed amount"))),
+        default="percent",
+    )
+    percent = PercentField(_("Percent off"))
+    amount = MoneyField(_("Amount off"))
+    duration = RadioField(
+        _("For how long"),
+        choices=(
+            ("once", _("The first payment")),
+            ("cycles", _("The first few payments")),
+            ("forever", _("Every payment")),
+        ),
+        default="once",
+    )
+    cycles = WholeField(_("How many payments"), 2, 36)
+    name = LineField(_("Note for yourselves"), [Length(max=80)])
+    plans = ChecksField(_("Only for these plans"))
+    intervals = ChecksField(_("Only when paid"))
+    countries = ChecksField(_("Only to these countries"))
+    first_time_only = BooleanField(_("Only for a customer's first order"))
+    starts_on = DayField(_("From"))
+    ends_on = DayField(_("Last day"))
+    max_uses = WholeField(_("Uses in all"), 1, 9_999_999)
+    max_per_customer = WholeField(_("Uses per customer"), 1, 999)
+
+    def __init__(
+        self,
+        formdata: Any,
+        currency: str,
+        plans: Sequence[Priced],
+        countries: Sequence[tuple[str, str]],
+    ) -> None:
+        super().__init__(formdata)
+        self.amount.currency = currency
+        self.plans.choices = list({p.plan_code: p.plan_name for p in plans}.items())
+        intervals = {interval_code(p.interval): interval_name(p.interval) for p in plans}
+        self.intervals.choices = list(intervals.items())
+        self.countries.choices = list(countries)
+
+    def validate_code(self, field: LineField) -> None:
+        if not any(character.isalnum() for character in normalise_code(field.text)):
+            raise ValidationError(gettext("Use letters and digits, 40 at most"))
+
+    def validate_percent(self, field: PercentField) -> None:
+        if self.kind.data == "percent" and not field.basis_points and not field.errors:
+            raise ValidationError(gettext("Enter a number from 1 to 100"))
+
+    def validate_amount(self, field: MoneyField) -> None:
+        if self.kind.data == "fixed" and not field.errors and field.money.is_zero:
+            raise ValidationError(gettext("Enter what it takes off"))
+
+    def validate_cycles(self, field: WholeField) -> None:
+        if self.duration.data == "cycles" and field.number is None:
+            raise ValidationError(gettext("Enter how many payments, such as 3"))
+
+    def validate_ends_on(self, field: DayField) -> None:
+        if field.errors or self.starts_on.errors:
+            return
+        if field.day and self.starts_on.day and field.day < self.starts_on.day:
+            raise ValidationError(gettext("The last day comes after the first"))
+
+    def draft(self) -> CouponDraft:
+        """Return what was typed. Only after validation."""
+        fixed = self.kind.data == "fixed"
+        return CouponDraft(
+            code=self.code.text,
+            name=self.name.text,
+            percent_bp=0 if fixed else self.percent.basis_points,
+            amount=self.amount.money if fixed else None,
+            duration=self.duration.data,
+            cycles=self.cycles.number or 1,
+            plans=tuple(self.plans.data or ()),
+            intervals=self._intervals(),
+            countries=tuple(self.countries.data or ()),
+            first_time_only=self.first_time_only.data,
+            starts_on=self.starts_on.day,
+            ends_on=self.ends_on.day,
+            max_uses=self.max_uses.number,
+            max_per_customer=self.max_per_customer.number,
+        )
+
+    def _intervals(self) -> tuple[Interval, ...]:
+        found = [interval_from(code) for code in self.intervals.data or ()]
+        return tuple(interval for interval in found if interval is not None)

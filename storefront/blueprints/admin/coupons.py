@@ -1,0 +1,279 @@
+"""Promotion codes: what they take off, for whom, how often; tried by the function that charges."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.coupon_forms import CouponForm
+from storefront.blueprints.admin.words import amount, long_day
+from storefront.blueprints.context import runtime
+from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.domain import permissions
+from storefront.domain.coupons import CouponRule, Discount, Refusal
+from storefront.domain.money import Money, exponent
+from storefront.formats import interval_name, interval_per, listing, percent
+from storefront.htmx import go
+from storefront.queries import coupons as query
+from storefront.security import register_policy, staff
+from storefront.services import promotions
+from storefront.templating import writing_locale
+
+_ACCESS = staff(permissions.COUPONS_MANAGE)
+register_policy(
+    {
+        f"admin.{name}": _ACCESS
+        for name in ("coupons", "coupon_new", "coupon", "coupon_archive", "coupon_restore")
+    }
+)
+_PILLS = {
+    "active": ("positive", "check"),
+    "waiting": ("info", "calendar"),
+    "ended": ("neutral", "cross"),
+    "used_up": ("neutral", "check-circle"),
+    "archived": ("neutral", "cross"),
+}
+
+
+def add_coupons(bp: Blueprint) -> None:
+    """Add the list, a new code, and the page of one with its trial box."""
+    bp.add_url_rule("/codes", "coupons", coupon_list)
+    bp.add_url_rule("/codes/new", "coupon_new", new, methods=["GET", "POST"])
+    bp.add_url_rule("/codes/<ref>", "coupon", coupon)
+    bp.add_url_rule("/codes/<ref>/archive", "coupon_archive", archive, methods=["POST"])
+    bp.add_url_rule("/codes/<ref>/restore", "coupon_restore", restore, methods=["POST"])
+
+
+def coupon_list() -> Response:
+    """List every code with what it does and how often it was used."""
+    rt = runtime()
+    rows = query.coupon_list(rt.session, rt.shop.currency)
+    return page("coupons/coupons", coupons=rows, **_words())
+
+
+def new() -> Response:
+    """Ask for a new code; examples show what it does to a real plan."""
+    rt = runtime()
+    currency = rt.shop.currency
+    plans = query.priced_plans(rt.session, currency)
+    form = CouponForm(request.form, currency, plans, _countries())
+    if request.method == "POST" and form.validate():
+        rt.session.rollback()
+        try:
+            ref = promotions.add_coupon(rt, who(), form.draft())
+        except promotions.CodeExists as error:
+            taken = error.params["taken"]
+            form.code.errors = [_("There is a code %(code)s already", code=taken)]
+        except promotions.EmptyCode:
+            form.code.errors = [_("Use letters and digits, 40 at most")]
+        else:
+            return go(url_for("admin.coupon", ref=ref), _("The code is accepted from now on."))
+    status = 422 if request.method == "POST" else 200
+    return page(
+        "coupons/new",
+        status,
+        form=form,
+        currency=currency,
+        examples=_examples(plans[0] if plans else None, currency),
+    )
+
+
+def coupon(ref: str) -> Response:
+    """Show one code, what it does to a chosen order, and who used it."""
+    return page("coupons/coupon", **_context(ref))
+
+
+def archive(ref: str) -> Response:
+    """Accept a code no more."""
+    return _switch(ref, archived=True)
+
+
+def restore(ref: str) -> Response:
+    """Accept an archived code again."""
+    return _switch(ref, archived=False)
+
+
+def _switch(ref: str, *, archived: bool) -> Response:
+    change = promotions.archive_coupon if archived else promotions.restore_coupon
+    try:
+        change(runtime(), who(), ref)
+    except promotions.UnknownCoupon:
+        abort(404)
+    text = (
+        _("Archived. Nobody can use it any more; who has it keeps it.")
+        if archived
+        else _("Accepted again.")
+    )
+    return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
+
+
+def _context(ref: str) -> dict[str, Any]:
+    rt = runtime()
+    currency = rt.shop.currency
+    found = query.coupon(rt.session, ref, currency)
+    if found is None:
+        abort(404)
+    plans = query.priced_plans(rt.session, currency)
+    return {
+        "coupon": found,
+        "uses": query.uses(rt.session, found.id, currency),
+        "most": query.USES,
+        "limits": _limits(found, plans),
+        **_trial(found, plans),
+        **_words(),
+    }
+
+
+def _trial(found: query.CouponRow, plans: list[query.Priced]) -> dict[str, Any]:
+    """Read the trial's choices from the address and price them."""
+    rt = runtime()
+    countries = _countries()
+    args = request.args
+    country = args.get("country", "")
+    country = country if country in dict(countries) else (countries[0][0] if countries else "")
+    wanted = (args.get("plan", ""), interval_from(args.get("interval")))
+    chosen = next((p for p in plans if (p.plan_code, p.interval) == wanted), None)
+    chosen = chosen or next((p for p in plans if p.plan_code == wanted[0]), None)
+    chosen = chosen or (plans[0] if plans else None)
+    tried = None
+    if chosen is not None and country:
+        tried = query.try_on(
+            found.code,
+            found.discount,
+            found.duration,
+            found.rule,
+            chosen,
+            country,
+            rt.today(),
+        )
+    return {
+        "tried": tried,
+        "chosen": chosen,
+        "country": country,
+        "countries": countries,
+        "plan_choices": list({p.plan_code: p.plan_name for p in plans}.items()),
+        "interval_choices": [
+            (interval_code(p.interval), interval_name(p.interval))
+            for p in plans
+            if chosen is not None and p.plan_code == chosen.plan_code
+        ],
+        "interval_code": interval_code,
+        "why_not": _why_not,
+    }
+
+
+def _countries() -> list[tuple[str, str]]:
+    """Return (code, name) of the countries delivered to, named in the reader's language."""
+    names = Locale(writing_locale().language).territories
+    return [(code, names.get(code, code)) for code in runtime().shop.countries]
+
+
+def _words() -> dict[str, Any]:
+    return {"what": what, "state_word": _state_word, "state_look": _PILLS, "lasts": lasts}
+
+
+def what(found: query.CouponRow) -> str:
+    """Return what a coupon takes off: "10% off"."""
+    return _off(found.discount)
+
+
+def _off(discount: Discount) -> str:
+    if discount.amount is not None:
+        return _("%(sum)s off", sum=amount(discount.amount))
+    assert discount.percent is not None
+    return _("%(percent)s off", percent=percent(discount.percent, writing_locale()))
+
+
+def lasts(found: query.CouponRow) -> str:
+    """Return how long it lowers what is paid."""
+    if found.duration == "once":
+        return _("first payment")
+    if found.duration == "forever":
+        return _("every payment")
+    return ngettext("first %(num)s payment", "first %(num)s payments", found.cycles)
+
+
+def _state_word(code: str) -> str:
+    return {
+        "active": _("Accepted"),
+        "waiting": _("Not yet"),
+        "ended": _("Ended"),
+        "used_up": _("Used up"),
+        "archived": _("Archived"),
+    }[code]
+
+
+def _limits(found: query.CouponRow, plans: list[query.Priced]) -> list[tuple[str, str]]:
+    """Return the coupon's limits in words; what is not limited is not listed."""
+    locale = writing_locale()
+    rule = found.rule
+    names = {p.plan_code: p.plan_name for p in plans}
+    rows = []
+    if rule.plans:
+        rows.append((_("Plans"), listing([names.get(c, c) for c in sorted(rule.plans)], locale)))
+    if rule.intervals:
+        words = [interval_name(each) for each in sorted(rule.intervals, key=str)]
+        rows.append((_("Paid"), listing(words, locale)))
+    if rule.countries:
+        known = dict(_countries())
+        words = [known.get(code, code) for code in sorted(rule.countries)]
+        rows.append((_("Countries"), listing(words, locale)))
+    if found.first_time_only:
+        rows.append((_("Who"), _("First order of a customer only")))
+    if found.starts_on:
+        rows.append((_("From"), long_day(found.starts_on)))
+    if found.ends_on:
+        rows.append((_("Last day"), long_day(found.ends_on)))
+    if found.max_per_customer:
+        times = ngettext("%(num)s time", "%(num)s times", found.max_per_customer)
+        rows.append((_("Per customer"), times))
+    return rows
+
+
+def _why_not(code: Refusal) -> str:
+    return {
+        Refusal.UNKNOWN: _("Nobody knows this code."),
+        Refusal.NOT_STARTED: _("It is not accepted yet."),
+        Refusal.ENDED: _("It is accepted no more."),
+        Refusal.WRONG_PLAN: _("It is not for this plan."),
+        Refusal.WRONG_INTERVAL: _("It is not for paying this often."),
+        Refusal.WRONG_COUNTRY: _("It is not for this country."),
+        Refusal.NOT_FIRST: _("It is for a first order only."),
+        Refusal.USED_UP: _("It is used up."),
+        Refusal.USED_BY_CUSTOMER: _("This customer has used it."),
+    }[code]
+
+
+def _examples(priced: query.Priced | None, currency: str) -> dict[str, str]:
+    """Return a sentence per kind, worked out on the shop's first plan."""
+    if priced is None:
+        return {}
+    rt = runtime()
+    country = next(iter(rt.shop.countries), rt.shop.seller_country)
+    five = Money(5 * 10 ** exponent(currency), currency)
+    samples = {
+        "percent": Discount("percent", percent=Decimal(10)),
+        "fixed": Discount("fixed", amount=five),
+    }
+    return {kind: _example(discount, priced, country) for kind, discount in samples.items()}
+
+
+def _example(discount: Discount, priced: query.Priced, country: str) -> str:
+    today = runtime().today()
+    tried = query.try_on("", discount, "once", CouponRule(), priced, country, today)
+    if tried.first is None or tried.later is None:
+        return ""
+    return _(
+        "%(off)s: %(plan)s costs %(new)s instead of %(old)s %(interval)s.",
+        off=_off(discount),
+        plan=priced.plan_name,
+        new=amount(tried.first.quote.total),
+        old=amount(tried.later.quote.total),
+        interval=interval_per(priced.interval),
+    )

@@ -1,0 +1,241 @@
+"""The shop's settings, each section with its own button, and the log of what staff did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import available_timezones
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import EmailField, Form, SelectField, TextAreaField, ValidationError
+from wtforms.validators import InputRequired, Length
+
+from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.coupon_forms import ChecksField
+from storefront.blueprints.admin.fields import LineField, WholeField
+from storefront.blueprints.admin.words import action_name
+from storefront.blueprints.context import runtime
+from storefront.domain import permissions
+from storefront.domain.money import EXPONENTS
+from storefront.domain.privacy import NotAnEmail, normalise_email
+from storefront.domain.rates import RATES
+from storefront.operations.audit import verify
+from storefront.queries import audit as log
+from storefront.runtime import Shop
+from storefront.security import register_policy, staff
+from storefront.services import shop as service
+from storefront.templating import LANGUAGES, writing_locale
+
+_ACCESS = staff(permissions.SETTINGS_MANAGE)
+register_policy(
+    {"admin.settings": _ACCESS, "admin.settings_save": _ACCESS, "admin.staff_log": _ACCESS}
+)
+
+
+class ShopForm(Form):
+    """Who the shop is."""
+
+    name = LineField(
+        lazy_gettext("Name of the shop"),
+        [InputRequired(lazy_gettext("Enter the shop's name")), Length(max=80)],
+    )
+    line = LineField(lazy_gettext("One sentence under the name"), [Length(max=200)])
+    support_email = EmailField(
+        lazy_gettext("E-mail for questions"), [InputRequired(lazy_gettext("Enter your e-mail"))]
+    )
+
+    def validate_support_email(self, field: EmailField) -> None:
+        try:
+            normalise_email(field.data or "")
+        except NotAnEmail:
+            raise ValidationError(_("Enter an e-mail like name@example.com")) from None
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "name": self.name.text,
+            "line": self.line.text,
+            "support_email": normalise_email(self.support_email.data or ""),
+        }
+
+
+class SellerForm(Form):
+    """Who sells, as invoices say it."""
+
+    seller_name = LineField(
+        lazy_gettext("Legal name"),
+        [InputRequired(lazy_gettext("Enter the name that stands on invoices")), Length(max=200)],
+    )
+    seller_address = TextAreaField(
+        lazy_gettext("Address"),
+        [InputRequired(lazy_gettext("Enter the address")), Length(max=500)],
+    )
+    seller_tax_id = LineField(lazy_gettext("VAT number"), [Length(max=40)])
+    seller_country = SelectField(lazy_gettext("Country"))
+
+    def values(self) -> dict[str, Any]:
+        lines = (self.seller_address.data or "").splitlines()
+        return {
+            "seller_name": self.seller_name.text,
+            "seller_address": "\n".join(line.strip() for line in lines if line.strip()),
+            "seller_tax_id": self.seller_tax_id.text.replace(" ", "").upper(),
+            "seller_country": self.seller_country.data,
+        }
+
+
+class SellingForm(Form):
+    """Where, in what language and by which clock the shop sells."""
+
+    countries = ChecksField(lazy_gettext("We deliver to"))
+    zone = SelectField(lazy_gettext("Time zone"))
+    locale = SelectField(lazy_gettext("Language of mails and documents"), choices=LANGUAGES)
+    currency = SelectField(lazy_gettext("Currency"), choices=sorted(EXPONENTS))
+
+    def validate_countries(self, field: ChecksField) -> None:
+        if not field.data:
+            raise ValidationError(_("Tick one country at least"))
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "countries": list(self.countries.data),
+            "zone": self.zone.data,
+            "locale": self.locale.data,
+            "currency": self.currency.data,
+        }
+
+
+class LookForm(Form):
+    """The brand's colours: only hue and strength, so that everything stays readable."""
+
+    brand_hue = WholeField(lazy_gettext("Main colour, hue"), 0, 360)
+    brand_chroma = WholeField(lazy_gettext("Main colour, strength"), 0, 300)
+    accent_hue = WholeField(lazy_gettext("Second colour, hue"), 0, 360)
+    accent_chroma = WholeField(lazy_gettext("Second colour, strength"), 0, 300)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        fine: bool = super().validate(extra_validators)
+        for field in self:
+            if not field.errors and field.number is None:
+                field.errors = [_("Enter a number")]
+                fine = False
+        return fine
+
+    def values(self) -> dict[str, Any]:
+        return {field.name: field.number for field in self}
+
+
+#: Section of the page -> its form.
+SECTIONS: dict[str, Callable[..., Any]] = {
+    "shop": ShopForm,
+    "seller": SellerForm,
+    "selling": SellingForm,
+    "look": LookForm,
+}
+
+
+def add_settings(bp: Blueprint) -> None:
+    """Add the settings and the log."""
+    bp.add_url_rule("/settings", "settings", settings)
+    bp.add_url_rule("/settings/<section>", "settings_save", save, methods=["POST"])
+    bp.add_url_rule("/log", "staff_log", staff_log)
+
+
+def settings() -> Response:
+    """Show every setting."""
+    return page("settings/settings", **_context())
+
+
+def save(section: str) -> Response:
+    """Save one section; the others stay as they are."""
+    if section not in SECTIONS:
+        abort(404)
+    rt = runtime()
+    form = _form(section, request.form)
+    fixed = _is_fixed()
+    if section == "selling" and fixed:
+        form.currency.data = rt.shop.currency
+    if not form.validate():
+        return _wrong(section, form)
+    rt.session.rollback()
+    try:
+        changed = service.save_settings(rt, who(), form.values())
+    except service.CurrencyFixed:
+        form.currency.errors = [_("Prices exist in the present currency, so it stays")]
+        return _wrong(section, form)
+    text = _("Saved.") if changed else _("Nothing to save: it is all as before.")
+    return saved(text, "settings/settings", url_for("admin.settings"), **_context())
+
+
+def staff_log() -> Response:
+    """Show what staff did, and whether the chain is unbroken."""
+    rt = runtime()
+    below = request.args.get("below", "")
+    rows = log.entries(rt.session, below=int(below) if below.isdecimal() else None)
+    return page(
+        "settings/log",
+        entries=rows[: log.PAGE],
+        older=rows[log.PAGE - 1].id if len(rows) > log.PAGE else None,
+        newest=not below,
+        chain=verify(rt.session),
+        action_name=action_name,
+        changes=changes,
+    )
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (what, before, after) of an entry, as short texts."""
+    keys = sorted({*before, *after})
+    return [
+        (key.replace("_", " ").capitalize(), _short(before.get(key)), _short(after.get(key)))
+        for key in keys
+    ]
+
+
+def _short(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:119]}…"
+
+
+def _wrong(section: str, form: Any) -> Response:
+    runtime().session.rollback()
+    context = _context()
+    context["forms_by_section"][section] = form
+    context["wrong"] = form
+    return page("settings/settings", 422, **context)
+
+
+def _context() -> dict[str, Any]:
+    rt = runtime()
+    return {
+        "forms_by_section": {name: _form(name, None, rt.shop) for name in SECTIONS},
+        "is_fixed": _is_fixed(),
+        "wrong": None,
+    }
+
+
+def _is_fixed() -> bool:
+    return service.has_prices(runtime())
+
+
+def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
+    data = None
+    if now is not None:
+        fields = [name for name in service.EDITABLE if hasattr(SECTIONS[section], name)]
+        data = {name: getattr(now, name) for name in fields}
+        if section == "look":
+            data = {name: str(value) for name, value in data.items()}
+    form = SECTIONS[section](typed, data=data)
+    names = writing_locale().territories
+    shop = runtime().shop
+    known = {*RATES, *shop.countries, shop.seller_country}
+    countries = sorted(((code, names.get(code, code)) for code in known), key=lambda c: c[1])
+    if section == "seller":
+        form.seller_country.choices = countries
+    if section == "selling":
+        form.countries.choices = countries
+        form.zone.choices = sorted(zone for zone in available_timezones() if "/" in zone)
+    return form

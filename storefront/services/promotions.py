@@ -1,0 +1,171 @@
+"""Make promotion codes, and take them out of use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.coupons import normalise_code
+from storefront.domain.errors import DomainError
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.models import Coupon, PromotionCode
+from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.keys import reserve
+from storefront.runtime import Runtime
+
+#: Longest code that fits the table.
+LONGEST = 40
+
+
+class UnknownCoupon(DomainError):
+    """There is no such coupon."""
+
+    code = "unknown_coupon"
+
+
+class CodeExists(DomainError):
+    """Another coupon has this code, perhaps in another spelling; ``taken`` is how it is kept."""
+
+    code = "code_exists"
+
+
+class EmptyCode(DomainError):
+    """Nothing is left of the code but spaces and signs, or it is too long."""
+
+    code = "empty_code"
+
+
+@dataclass(frozen=True, slots=True)
+class CouponDraft:
+    """A new coupon with its code. Exactly one of ``percent_bp`` and ``amount`` is set.
+
+    An empty tuple or None means no limit; both days count as inside.
+    """
+
+    code: str
+    name: str
+    #: Hundredths of a percent: 1000 = 10 %.
+    percent_bp: int = 0
+    amount: Money | None = None
+    #: once, cycles or forever.
+    duration: str = "once"
+    #: For ``cycles``: how many payments it lowers.
+    cycles: int = 1
+    plans: tuple[str, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    countries: tuple[str, ...] = ()
+    first_time_only: bool = False
+    starts_on: date | None = None
+    ends_on: date | None = None
+    max_uses: int | None = None
+    max_per_customer: int | None = None
+
+    @property
+    def limits(self) -> dict[str, list[str]]:
+        """The limits as the table keeps them."""
+        given = {
+            "plans": list(self.plans),
+            "intervals": [str(interval) for interval in self.intervals],
+            "countries": list(self.countries),
+        }
+        return {name: values for name, values in given.items() if values}
+
+
+def add_coupon(rt: Runtime, who: Who, draft: CouponDraft) -> str:
+    """Add a coupon with its code and return its public id.
+
+    Raises ``EmptyCode`` or ``CodeExists``.
+    """
+    code = normalise_code(draft.code)
+    if not any(character.isalnum() for character in code) or len(code) > LONGEST:
+        raise EmptyCode(longest=LONGEST)
+
+    def write() -> str:
+        codes, moment = table_of(PromotionCode), rt.moment()
+        if rt.session.execute(sa.select(codes.c.id).where(codes.c.code == code)).first():
+            raise CodeExists(taken=code)
+        key, public = reserve(rt.session, Coupon, 1)[0], public_id("cou")
+        values = _values(draft)
+        rt.session.execute(
+            sa.insert(table_of(Coupon)).values(
+                id=key, public_id=public, used=0, created_at=moment.now, **values
+            )
+        )
+        rt.session.execute(
+            sa.insert(codes).values(
+                id=reserve(rt.session, PromotionCode, 1)[0],
+                coupon_id=key,
+                code=code,
+                created_at=moment.now,
+            )
+        )
+        after = {"code": code, **values}
+        audit.write(rt.session, who.id, "coupon.added", public, {}, after, moment, who.ip)
+        rt.session.commit()
+        return public
+
+    try:
+        return retrying(rt.session, write)
+    except sa.exc.IntegrityError as error:
+        # Two people at once: the unique index is the last word.
+        raise CodeExists(taken=code) from error
+
+
+def archive_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
+    """Accept a code no more; what it lowers already it goes on lowering. False if it is so."""
+    return _archive(rt, who, coupon, archived=True)
+
+
+def restore_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
+    """Accept an archived code again; False if it is accepted already."""
+    return _archive(rt, who, coupon, archived=False)
+
+
+def _archive(rt: Runtime, who: Who, coupon: str, *, archived: bool) -> bool:
+    def write() -> bool:
+        table, codes, moment = table_of(Coupon), table_of(PromotionCode), rt.moment()
+        row = rt.session.execute(
+            sa.select(table).where(table.c.public_id == coupon).with_for_update()
+        ).one_or_none()
+        if row is None:
+            raise UnknownCoupon(coupon=coupon)
+        if (row.archived_at is not None) == archived:
+            rt.session.rollback()
+            return False
+        at = moment.now if archived else None
+        rt.session.execute(sa.update(table).where(table.c.id == row.id).values(archived_at=at))
+        rt.session.execute(
+            sa.update(codes).where(codes.c.coupon_id == row.id).values(archived_at=at)
+        )
+        action = "coupon.archived" if archived else "coupon.restored"
+        audit.write(rt.session, who.id, action, coupon, {}, {}, moment, who.ip)
+        rt.session.commit()
+        return True
+
+    return retrying(rt.session, write)
+
+
+def _values(draft: CouponDraft) -> dict[str, Any]:
+    fixed = draft.amount
+    return {
+        "name": draft.name,
+        "kind": "percent" if fixed is None else "fixed",
+        "percent_bp": draft.percent_bp if fixed is None else 0,
+        "amount_minor": fixed.minor if fixed else 0,
+        "currency": fixed.currency if fixed else "",
+        "duration": draft.duration,
+        "duration_cycles": draft.cycles if draft.duration == "cycles" else 1,
+        "limits": draft.limits,
+        "first_time_only": draft.first_time_only,
+        "starts_on": draft.starts_on,
+        "ends_on": draft.ends_on,
+        "max_uses": draft.max_uses,
+        "max_per_customer": draft.max_per_customer,
+    }
