@@ -97,6 +97,7 @@ def init_app(app: Flask) -> None:
     # Checked here, because a signed message of another machine carries no token.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     csrf.init_app(app)
+    app.before_request(_refuse_nul)
     app.before_request(_check_origin_and_token)
     app.before_request(_check_access)
 
@@ -118,6 +119,19 @@ def safe_target(target: str | None) -> str | None:
 def return_target(default: str) -> str:
     """Return where the visitor wanted to go (``next`` of form or query), else ``default``."""
     return safe_target(request.values.get("next")) or default
+
+
+def _refuse_nul() -> None:
+    """No text of ours holds a NUL and PostgreSQL can keep none, so it is refused here, once."""
+    access = access_of_request()
+    if access is None or access is SIGNED:
+        return
+    if "\0" in request.path or b"%00" in request.query_string:
+        abort(400)
+    if request.method not in _SAFE_METHODS:
+        values = (value for _name, each in request.form.lists() for value in each)
+        if any("\0" in value for value in values):
+            abort(400)
 
 
 def _check_origin_and_token() -> None:

@@ -194,6 +194,27 @@ def test_looking_changes_nothing(rt: Runtime, app: Flask, ada: Visitor) -> None:
     assert state_of(rt) == before
 
 
+def test_odd_characters_and_lengths_are_refused_and_break_nothing(
+    app: Flask, owned: dict[str, str], ada: Visitor
+) -> None:
+    odd = ["%00", "a%00b", "%F0%9F%8D%B5", "x" * 3000, "%2e%2e", "' OR 1=1--"]
+    for value in odd:
+        for rule, method in customer_rules(app):
+            if rule.arguments:
+                url = rule.rule
+                for name in rule.arguments:
+                    url = url.replace(f"<{name}>", value)
+                answer = ada.get(url) if method == "GET" else ada.post(url)
+                assert answer.status_code in {400, 404}, (method, url[:80])
+    for value in ("a\0b", "\ud83d", "x" * 3000, "<script>"):
+        safe = value.encode("utf-8", "replace").decode()
+        for path, name in (("/sign-in", "email"), ("/sign-in/code", "code")):
+            assert ada.post(path, **{name: safe}).status_code in {303, 400, 422, 429}
+        assert (
+            ada.get(f"/account/invoices?before={safe[:50]}".replace("\0", "%00")).status_code < 500
+        )
+
+
 def test_a_fresh_browser_shares_nothing_with_one_that_is_signed_in(
     client: FlaskClient, ada: Visitor
 ) -> None:
