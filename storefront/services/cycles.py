@@ -23,7 +23,7 @@ from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
-SLICE = 200
+SLICE = 100
 #: How far back a group's first cycles are looked for: longer than any cycle's days reach.
 _LOOK_BACK = timedelta(days=62)
 
@@ -98,7 +98,7 @@ def _seat_waiting(rt: Runtime) -> int:
 def close_cycles(rt: Runtime, report: Report | None = None) -> CloseReport:
     """Lock every cycle whose lock day is over: the last second of that day in shop time.
 
-    In slices of 200 boxes, each decided in one transaction; after a crash at any point the
+    In slices of 100 boxes, each decided in one transaction; after a crash at any point the
     next run goes on where it stopped. Running it again changes nothing.
     """
     done = CloseReport()

@@ -26,7 +26,7 @@ from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
 CLAIM_SLICE = 1000
-SHIP_SLICE = 200
+SHIP_SLICE = 100
 #: Rows read at a time while the file is written.
 _PAGE = 500
 _EXPORTABLE = (CycleState.LOCKED, CycleState.SHIPPED, CycleState.CLOSED)
@@ -167,7 +167,7 @@ def ship_batch(
     """Mark the boxes of a published batch as shipped; returns how many left now.
 
     Each box gets its parcel, its stock leaves, its revenue is booked and its customer is
-    told, 200 boxes in a transaction; calling it again ships what is left. ``tracking`` maps
+    told, 100 boxes in a transaction; calling it again ships what is left. ``tracking`` maps
     boxes to numbers. Raises ``BatchNotFound``, ``BatchNotPublished``, ``UnknownBoxes``.
     """
     batch = _batch(rt, batch_ref)

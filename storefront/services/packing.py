@@ -20,7 +20,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
 
-_SLICE = 200
+_SLICE = 100
 _AFTER_LOCK = (CycleState.LOCKED, CycleState.SHIPPED, CycleState.CLOSED)
 
 

@@ -1,0 +1,79 @@
+"""The commands of cycles, exports and imports, as an operator types them."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from storefront.app import create_app
+from storefront.cli import main
+from storefront.extensions import db
+from storefront.settings import PREFIX, load_settings
+from storefront.testing.factories import make_group, make_plan, make_recipe, make_shop
+from tests.support.boxes import cycles_of, make_box
+
+FILE = "Handle,Title,Variant Price,Variant SKU\nassam,Assam,6.50,AS\nbad,Bad,cheap,BAD\n"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+@pytest.fixture
+def rt(tmp_path, monkeypatch):
+    """A shop of its own on the clock of today, which the commands find by the environment."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STOREFRONT_ENVIRONMENT", "test")
+    monkeypatch.setenv("STOREFRONT_DATA_DIR", str(tmp_path / "instance"))
+    assert run("migrate").exit_code == 0
+    app = create_app(load_settings(os.environ))
+    with app.app_context():
+        runtime = app.extensions["storefront"]
+        make_shop(runtime)
+        yield runtime
+        db.session.remove()
+        db.engine.dispose()
+    for gateway in runtime.gateways.values():
+        gateway.bank.close()
+
+
+def test_boxes_go_from_plan_to_file_by_commands(rt):
+    start = (rt.today() - timedelta(days=70)).replace(day=1)
+    group = make_group(rt, anchor_on=start, cycles=1)
+    plan = make_plan(rt, group=group)
+    make_recipe(rt, plan)
+    make_box(rt, plan, cycles_of(rt, group)[0])
+    rt.session.remove()
+
+    assert "cycles made" in run("plan-cycles").output
+    assert "1 cycles locked, 1 boxes locked, 0 held" in run("close-cycles").stdout
+    assert "0 cycles locked" in run("close-cycles").stdout
+    exported = run("export-boxes").stdout
+    assert exported.startswith("1 boxes in ")
+    assert "nothing to export" in run("export-boxes").stdout
+
+
+def test_products_are_imported_and_the_second_time_nothing_changes(rt, tmp_path):
+    file = tmp_path / "products.csv"
+    file.write_text(FILE, encoding="utf-8")
+    rt.session.remove()
+
+    dry = run("import-products", str(file), "--dry-run")
+    assert "1 new, 0 changed, 0 unchanged, 1 issues" in dry.stdout
+    assert "dry run: nothing was written" in dry.stdout
+    assert "row 3, Variant Price: not_an_amount 'cheap'" in dry.stderr
+    assert "1 new" in run("import-products", str(file)).stdout
+    assert "nothing was changed" in run("import-products", str(file)).stdout
+
+
+def test_a_file_that_is_no_export_ends_the_command_without_a_trace(rt, tmp_path):
+    file = tmp_path / "products.csv"
+    file.write_text("4711;Ada\n", encoding="utf-8")
+    rt.session.remove()
+
+    refused = run("import-products", str(file))
+
+    assert refused.exit_code == 1
+    assert "unknown_heading" in refused.stderr
