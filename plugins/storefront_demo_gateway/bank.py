@@ -50,11 +50,13 @@ class Bank:
         now: Callable[[], datetime] = system_now,
         sleep: Callable[[float], None] = time.sleep,
         intent_check: Callable[[str], bool] | None = None,
+        is_durable: bool = True,
     ) -> None:
         """``intent_check(reference)`` says whether the shop has that attempt on disk; a charge
-        it denies is refused and written to ``violations``.
+        it denies is refused and written to ``violations``. Books that are not durable are on
+        the disk once they are closed.
         """
-        self._store = Store(path)
+        self._store = Store(path, is_durable=is_durable)
         self._now, self._sleep, self._intent_check = now, sleep, intent_check
 
     # ------------------------------------------------------------------------------- set-up

@@ -27,6 +27,8 @@ class DemoGatewaySettings:
     books: str = ""
     #: Milliseconds until ``quick`` answers.
     answer_ms: int = 0
+    #: Off: books in a file wait for no disk. Only for a demo that is made again after a crash.
+    durable: bool = True
     account: str = "demo"
     webhook_secret: str = "demo"  # noqa: S105 - it guards play money
 
@@ -66,7 +68,7 @@ def _bank(own: DemoGatewaySettings, ctx: PluginContext) -> AnyBank:
     if own.url:
         return cast(AnyBank, RemoteBank(own.url))
     banks: dict[str, Any] = {
-        "file": lambda: Bank(str(ctx.folder / "bank.db"), now=ctx.now),
+        "file": lambda: Bank(str(ctx.folder / "bank.db"), now=ctx.now, is_durable=own.durable),
         "memory": lambda: Bank(now=ctx.now),
         "quick": lambda: QuickBank(own.answer_ms),
     }

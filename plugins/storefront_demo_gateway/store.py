@@ -59,8 +59,9 @@ _BUSY = 30
 class Store:
     """One connection per process, one user of it at a time."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, *, is_durable: bool = True) -> None:
+        """``is_durable=False`` waits for no disk until closed; a power cut loses the books."""
+        self._path, self._is_durable = path, is_durable
         self._lock = threading.RLock()
         self._db, self._pid = self._connect(), os.getpid()
 
@@ -73,7 +74,7 @@ class Store:
         db.row_factory = sqlite3.Row
         if sqlite3.sqlite_version_info >= _WAL_IS_SAFE:
             db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'OFF'}")
         db.executescript(_SCHEMA)
         return db
 
@@ -104,4 +105,7 @@ class Store:
 
     def close(self) -> None:
         with self._lock:
+            if not self._is_durable:
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.close()

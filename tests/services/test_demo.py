@@ -1,12 +1,25 @@
 """The demo shop: walking its clock, and a history that the engine itself has made."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 
 from storefront.adapters.clock import DemoClock
+from storefront.cli import main
+from storefront.demo import catalogue, seed
+from storefront.demo.cast import CAST
+from storefront.demo.history import Scale, StoryClock
+from storefront.demo.people import draw_shopper
 from storefront.demo.walk import ClockIsReal, TooFar, walk
+from storefront.domain.boxes import BoxState
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.models import Box, BoxSkip, ChargeAttempt, Customer, Invoice, Subscription
+from storefront.queries.invariants import broken
+from storefront.services.signin import check_password
+from storefront.settings import PREFIX
 from storefront.testing import factories as make
 from storefront.testing.population import populate
 
@@ -56,3 +69,148 @@ def test_a_real_clock_is_not_moved(rt):
     with pytest.raises(ClockIsReal):
         walk(rt, 1)
     assert rt.today() == date(2027, 3, 2)
+
+
+#: The end of a small story: between a charge day and the next cut-off.
+END = datetime(2027, 3, 24, 15, 30, tzinfo=UTC)
+TINY = Scale(months=2, shoppers=12)
+
+
+class TestHistory:
+    """A small story, told by the engine."""
+
+    @pytest.fixture
+    def clock(self) -> StoryClock:
+        return StoryClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+    def test_a_story_holds_every_promise_and_loses_no_money(self, rt, clock, demo_gateway):
+        days = []
+        done = seed.tell(rt, clock, END, TINY, lambda number, total: days.append((number, total)))
+
+        assert broken(rt.session) == {}
+        taken = rt.session.scalar(
+            sa.select(sa.func.sum(ChargeAttempt.amount_minor)).where(ChargeAttempt.settles)
+        )
+        paid = rt.session.scalar(sa.select(sa.func.sum(Invoice.paid_minor)))
+        assert demo_gateway.bank.executed_total("EUR") == taken == paid > 0
+        assert demo_gateway.bank.double_charges() == []
+        assert clock.now() == END
+        assert days[-1] == (83, 83)
+        assert done.customers <= TINY.shoppers + len(CAST)
+        shipped = sa.select(sa.func.count()).where(Box.state == BoxState.SHIPPED)
+        assert rt.session.scalar(shipped) > 0
+        self.every_member_of_the_cast_is_as_promised(rt)
+
+    def every_member_of_the_cast_is_as_promised(self, rt):
+        found = {
+            role: rt.session.scalars(
+                sa.select(Subscription)
+                .join(Customer, Customer.id == Subscription.customer_id)
+                .where(Customer.email == email)
+            ).one()
+            for role, email in ((member.role, member.email) for member in CAST)
+        }
+        states = {role: each.state for role, each in found.items()}
+        assert states == {
+            "new": SubscriptionState.ACTIVE,
+            "skips": SubscriptionState.ACTIVE,
+            "past_due": SubscriptionState.PAST_DUE,
+            "leaving": SubscriptionState.ACTIVE,
+            "prepaid": SubscriptionState.ACTIVE,
+        }
+        assert found["leaving"].cancel_on > rt.today()
+        skip = sa.select(BoxSkip).where(BoxSkip.subscription_id == found["skips"].id)
+        assert rt.session.scalars(skip).one()
+        planned = {
+            role: rt.session.scalar(
+                sa.select(sa.func.count()).where(
+                    Box.subscription_id == found[role].id, Box.state == BoxState.PLANNED
+                )
+            )
+            for role in ("new", "prepaid")
+        }
+        assert planned["new"] == 1
+        assert planned["prepaid"] > 6
+        for member in CAST:
+            assert check_password(rt, member.email, catalogue.PASSWORD)
+
+    def test_an_interrupted_story_is_noticed_and_begun_anew(self, rt, clock, database):
+        def stop(number: int, _total: int) -> None:
+            if number == 9:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            seed.tell(rt, clock, END, TINY, stop)
+        rt.session.rollback()
+        assert seed.standing(rt) is seed.Standing.UNFINISHED
+        if database.kind == "postgresql":
+            with pytest.raises(seed.NotOurs):
+                seed.clear(rt)
+            return
+        seed.clear(rt)
+        assert seed.standing(rt) is seed.Standing.EMPTY
+
+
+def test_the_same_seed_draws_the_same_people():
+    day = date(2027, 3, 2)
+    first = [draw_shopper(9, number, day) for number in range(40)]
+    again = [draw_shopper(9, number, day) for number in range(40)]
+    other = [draw_shopper(10, number, day) for number in range(40)]
+    drawn = [
+        [(each.email, each.plan, each.card, each.code) for each in them]
+        for them in (first, again, other)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_prices_are_those_of_the_three_plans():
+    shown = {plan.code: catalogue.version_of(plan, is_early=False) for plan in catalogue.PLANS}
+    assert {code: [minor for *_, minor in prices] for code, prices in shown.items()} == {
+        "cup": [1600, 4560, 17280],
+        "pot": [2600, 7410, 28080],
+        "table": [4200, 11970, 45360],
+    }
+
+
+@pytest.mark.parametrize("plan", ["pot", "table"])
+def test_a_box_without_caffeine_holds_no_tea(plan):
+    kinds = {product.sku: product.category for product in catalogue.PRODUCTS}
+    for number in range(24):
+        packed = catalogue.recipe_of(plan, number, is_free=True)
+        assert "Tea" not in {kinds[sku] for sku in packed}
+        assert len(packed) == len(set(packed))
+
+
+class TestCommands:
+    """What ``dev.py run`` calls."""
+
+    @pytest.fixture(autouse=True)
+    def demo(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import os
+
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("STOREFRONT_ENVIRONMENT", "demo")
+        monkeypatch.setenv("STOREFRONT_DATA_DIR", str(tmp_path / "instance"))
+
+    def run(self, *arguments: str) -> str:
+        done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def test_a_demo_is_made_once_and_its_clock_walks_on(self):
+        self.run("migrate")
+        assert "customers subscribe" in self.run("demo", "seed", "--months", "2", "--shoppers", "2")
+        assert "there already" in self.run("demo", "seed")
+        told = self.run("demo", "logins")
+        people = [member.email for member in CAST] + [person.email for person in catalogue.STAFF]
+        assert all(email in told for email in people)
+        assert catalogue.PASSWORD in told
+        assert len(self.run("demo", "advance", "2").splitlines()) >= 2
+
+    def test_only_a_demo_is_seeded(self, monkeypatch):
+        self.run("migrate")
+        monkeypatch.setenv("STOREFRONT_ENVIRONMENT", "development")
+        done = CliRunner().invoke(main, ["demo", "seed"])
+        assert done.exit_code == 1
+        assert "STOREFRONT_ENVIRONMENT" in done.stderr

@@ -1,0 +1,122 @@
+"""The named customers of the demo: each is left in a state worth looking at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from storefront.demo import catalogue
+from storefront.demo.people import Shopper
+from storefront.models import BoxCycle, Customer
+from storefront.models.base import table_of
+from storefront.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A named customer; ``about`` says what there is to see, ``role`` drives the story.
+
+    ``months`` is how long ago they came; 0 is in the days since the last cut-off.
+    """
+
+    role: str
+    name: str
+    email: str
+    plan: str
+    interval: tuple[str, int]
+    months: int
+    about: str
+    options: tuple[tuple[str, str], ...] = ()
+    code: str = ""
+
+    def as_shopper(self) -> Shopper:
+        """Return them as somebody who shops, and does nothing unasked afterwards."""
+        return Shopper(
+            name=self.name,
+            email=self.email,
+            address={
+                "name": self.name,
+                "street": "Lindenweg 4",
+                "postcode": "07743",
+                "city": "Jena",
+                "country": "DE",
+            },
+            plan=self.plan,
+            interval=self.interval,
+            card="4242",
+            options=dict(self.options),
+            code=self.code,
+            leaves=0,
+            skips=0,
+        )
+
+
+_USUAL, _FREE = (("caffeine", "usual"),), (("caffeine", "free"),)
+_MONTHLY = ("month", 1)
+CAST = (
+    Member(
+        "new", "Mara Lindner", "mara@example.org", "pot", _MONTHLY, 0,
+        "just ordered; the first box is paid and can still be changed", _USUAL, "LEMON",
+    ),
+    Member(
+        "skips", "Theo Brandt", "theo@example.org", "pot", _MONTHLY, 8,
+        "skips the next box, and can take that back", _FREE,
+    ),
+    Member(
+        "past_due", "Nora Haas", "nora@example.org", "table", _MONTHLY, 6,
+        "the card was declined; an invoice is open", _USUAL,
+    ),
+    Member(
+        "leaving", "Emil Roth", "emil@example.org", "cup", _MONTHLY, 10,
+        "has cancelled; it runs to the end of the paid period",
+    ),
+    Member(
+        "prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5,
+        "paid for a year; her boxes are paid long before they ship", _FREE, "TWELVE",
+    ),
+)  # fmt: skip
+
+
+def arrivals(begin: date, end: date, last_charge: date) -> dict[date, list[Member]]:
+    """Return who orders on which day of a story from ``begin`` to ``end``.
+
+    In a story too short for somebody's months they come on its second day.
+    """
+    found: dict[date, list[Member]] = {}
+    for member in CAST:
+        if member.months:
+            day = catalogue.months_before(end, member.months) + timedelta(days=4)
+            day = max(day, begin + timedelta(days=1))
+        else:
+            day = max(last_charge, end - timedelta(days=3))
+        found.setdefault(day, []).append(member)
+    return found
+
+
+def give_passwords(rt: Runtime) -> None:
+    """Let the cast sign in with the demo's password, hashed once, and with a verified e-mail."""
+    table = table_of(Customer)
+    rt.session.execute(
+        sa.update(table)
+        .where(table.c.email.in_([member.email for member in CAST]))
+        .values(
+            password_hash=rt.passwords.hash(catalogue.PASSWORD),
+            email_verified_at=table.c.created_at,
+        )
+    )
+    rt.session.commit()
+
+
+def next_changeable(rt: Runtime) -> str:
+    """Return the public id of the first cycle whose boxes may still be changed today."""
+    table = table_of(BoxCycle)
+    found: str = rt.session.execute(
+        sa.select(table.c.public_id)
+        .where(table.c.cutoff_on >= rt.today())
+        .order_by(table.c.ship_from)
+        .limit(1)
+    ).scalar_one()
+    rt.session.rollback()
+    return found

@@ -1,0 +1,229 @@
+"""Open the demo shop: write its settings, plans, products, stock, recipes, codes and staff."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from storefront.adapters.html import plain_html
+from storefront.demo import catalogue
+from storefront.demo.catalogue import CodeData, PlanData, ProductData
+from storefront.domain.coupons import normalise_code
+from storefront.models import (
+    BoxCycle,
+    Coupon,
+    CycleGroup,
+    NumberSeries,
+    Option,
+    OptionGroup,
+    Plan,
+    Price,
+    Product,
+    ProductVariant,
+    PromotionCode,
+    ShopSettings,
+)
+from storefront.models.base import public_id, table_of
+from storefront.operations.catalogue import raise_version
+from storefront.operations.invoices import CREDIT_NOTES, INVOICES
+from storefront.runtime import Runtime
+from storefront.services.packing import Ingredient, save_recipe
+from storefront.services.staff import add_staff, ensure_roles
+from storefront.services.stock import adjust_stock
+
+#: Pieces of each product that the shop opens with, and that a delivery brings.
+FIRST_STOCK = 260
+DELIVERY = 320
+#: A delivery is ordered when fewer are left than the next boxes may need.
+REORDER_AT = 300
+
+
+def open_shop(rt: Runtime, last_day: date) -> None:
+    """Write the whole shop as of the present instant; ``last_day`` is where its story ends.
+
+    Prices are the early ones (see ``change_prices``). Commits.
+    """
+    rt.session.merge(ShopSettings(id=1, **catalogue.SHOP))
+    rt.session.merge(NumberSeries(code=INVOICES, prefix="NK-", next_number=1))
+    rt.session.merge(NumberSeries(code=CREDIT_NOTES, prefix="NKC-", next_number=1))
+    rt.session.commit()
+    rt.forget_shop()
+    group = CycleGroup(
+        public_id=public_id("grp"), anchor_on=rt.today().replace(day=1), **catalogue.GROUP
+    )
+    rt.session.add(group)
+    rt.session.flush()
+    for position, data in enumerate(catalogue.PLANS):
+        _add_plan(rt, data, group.id, position)
+    for product in catalogue.PRODUCTS:
+        _add_product(rt, product)
+    for code in catalogue.CODES:
+        _add_code(rt, code, last_day)
+    rt.session.commit()
+    for product in catalogue.PRODUCTS:
+        receive(rt, product.sku, FIRST_STOCK, "First delivery")
+    save_recipes(rt, None, 0)
+    ensure_roles(rt)
+    for person in catalogue.STAFF:
+        add_staff(
+            rt,
+            email=person.email,
+            name=person.name,
+            password=catalogue.PASSWORD,
+            role=person.role,
+        )
+
+
+def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None:
+    plan = Plan(
+        public_id=public_id("plan"),
+        code=data.code,
+        name=data.name,
+        tagline=data.tagline,
+        description=data.description,
+        benefits=list(data.benefits),
+        is_recommended=data.is_recommended,
+        position=position,
+        cycle_group_id=group_id,
+        tax_class="reduced",
+        retry_days=catalogue.RETRY_DAYS,
+        created_at=rt.now(),
+    )
+    rt.session.add(plan)
+    rt.session.flush()
+    _add_prices(rt, plan.id, data, version=1)
+    if data.asks_caffeine:
+        code, name, hint = catalogue.CAFFEINE
+        question = OptionGroup(plan_id=plan.id, code=code, name=name, hint=hint)
+        rt.session.add(question)
+        rt.session.flush()
+        for place, (answer, words, more) in enumerate(catalogue.CAFFEINE_CHOICES):
+            rt.session.add(
+                Option(group_id=question.id, code=answer, name=words, hint=more, position=place)
+            )
+
+
+def _add_prices(rt: Runtime, plan_id: int, data: PlanData, *, version: int) -> None:
+    for unit, count, minor in catalogue.version_of(data, is_early=version == 1):
+        rt.session.add(
+            Price(
+                public_id=public_id("pri"),
+                plan_id=plan_id,
+                currency=catalogue.SHOP["currency"],
+                unit=unit,
+                count=count,
+                version=version,
+                amount_minor=minor,
+                created_at=rt.now(),
+            )
+        )
+
+
+def change_prices(rt: Runtime) -> None:
+    """Put today's prices on sale; running subscriptions keep the version they began with."""
+    price = table_of(Price)
+    rt.session.execute(
+        sa.update(price).where(price.c.retired_at.is_(None)).values(retired_at=rt.now())
+    )
+    plan = table_of(Plan)
+    ids = {row.code: row.id for row in rt.session.execute(sa.select(plan.c.code, plan.c.id))}
+    for data in catalogue.PLANS:
+        _add_prices(rt, ids[data.code], data, version=2)
+    rt.session.flush()
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+
+
+def _add_product(rt: Runtime, data: ProductData) -> None:
+    product = Product(
+        public_id=public_id("prod"),
+        name=data.name,
+        description=plain_html(data.text),
+        vendor=data.vendor,
+        category=data.category,
+        tags=list(data.tags),
+        allergens=list(data.allergens),
+        picture=data.picture,
+        source_ref=data.sku,
+        created_at=rt.now(),
+    )
+    rt.session.add(product)
+    rt.session.flush()
+    rt.session.add(
+        ProductVariant(
+            public_id=public_id("var"),
+            product_id=product.id,
+            sku=data.sku,
+            weight_grams=data.grams,
+            cost_minor=data.cost_minor,
+            price_minor=data.price_minor,
+            currency=catalogue.SHOP["currency"],
+        )
+    )
+
+
+def _add_code(rt: Runtime, data: CodeData, last_day: date) -> None:
+    limits = {"intervals": list(data.intervals)} if data.intervals else {}
+    ends_on = None
+    if data.ended_months_ago is not None:
+        ends_on = catalogue.months_before(last_day, data.ended_months_ago) - timedelta(days=1)
+    coupon = Coupon(
+        public_id=public_id("cou"),
+        name=data.name,
+        kind="percent",
+        percent_bp=data.percent * 100,
+        duration=data.duration,
+        duration_cycles=data.cycles,
+        limits=limits,
+        first_time_only=True,
+        ends_on=ends_on,
+        max_uses=data.max_uses,
+        created_at=rt.now(),
+    )
+    rt.session.add(coupon)
+    rt.session.flush()
+    rt.session.add(
+        PromotionCode(coupon_id=coupon.id, code=normalise_code(data.code), created_at=rt.now())
+    )
+
+
+def save_recipes(rt: Runtime, cycle: BoxCycle | None, number: int) -> None:
+    """Say what goes into the ``number``-th boxes of every plan; standing without ``cycle``.
+
+    A recipe of the cycle goes before every standing one, so each choice gets one of its own.
+    """
+    plans, variants = _refs(rt, Plan, "code"), _refs(rt, ProductVariant, "sku")
+    cycle_ref = cycle.public_id if cycle else None
+    for plan in catalogue.PLANS:
+        keys = ("", catalogue.CAFFEINE_FREE) if plan.asks_caffeine else ("",)
+        for key in keys:
+            skus = catalogue.recipe_of(plan.code, number, is_free=bool(key))
+            items = [Ingredient(variants[sku], 1) for sku in skus]
+            save_recipe(rt, plans[plan.code], cycle_ref, key, items)
+
+
+def receive(rt: Runtime, sku: str, pieces: int, reason: str) -> None:
+    """Enter a delivery of ``pieces``."""
+    adjust_stock(rt, _refs(rt, ProductVariant, "sku")[sku], "receipt", pieces, reason)
+
+
+def reorder(rt: Runtime, *, except_for: frozenset[str] = frozenset()) -> list[str]:
+    """Enter a delivery of everything that runs low and return what came, as SKUs."""
+    variant = table_of(ProductVariant)
+    low = rt.session.scalars(
+        sa.select(variant.c.sku).where(variant.c.on_hand < REORDER_AT).order_by(variant.c.sku)
+    ).all()
+    rt.session.rollback()
+    wanted = [sku for sku in low if sku not in except_for]
+    for sku in wanted:
+        receive(rt, sku, DELIVERY, "Delivery")
+    return wanted
+
+
+def _refs(rt: Runtime, model: type[Plan | ProductVariant], key: str) -> dict[str, str]:
+    """Return public ids by ``key``, in the caller's transaction."""
+    table = table_of(model)
+    rows = rt.session.execute(sa.select(table.c[key].label("key"), table.c.public_id))
+    return {row.key: row.public_id for row in rows}

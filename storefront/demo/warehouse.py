@@ -1,0 +1,102 @@
+"""What the demo's staff do with boxes: recipes, parcels, a shortage and its repair."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+
+import sqlalchemy as sa
+
+from storefront.demo import opening
+from storefront.domain.boxes import BoxState, CycleState
+from storefront.models import Box, BoxCycle, FulfilmentBatch, ProductVariant, Recipe, RecipeItem
+from storefront.models.base import table_of
+from storefront.runtime import Runtime
+from storefront.services.fulfilment import ship_batch
+from storefront.services.packing import retry_boxes
+from storefront.services.stock import adjust_stock
+
+CARRIER = "DHL"
+#: How many days the late round waited.
+LATE_DAYS = 5
+#: Products that are not ordered again in the last weeks, so that something runs low.
+RUNS_LOW = frozenset({"BAKE-MACARON", "WARE-SPOON", "HERB-VERBENA"})
+#: What the shortage leaves of the tea it meets.
+_LEFT = 12
+_LEAKY_ROOF = "Rain through the roof"
+
+
+def write_recipes(rt: Runtime, ahead: int = 2) -> None:
+    """Give the next ``ahead`` cycles that are still to be packed their recipes, once."""
+    recipe = table_of(Recipe)
+    rows = rt.session.scalars(sa.select(BoxCycle).order_by(BoxCycle.ship_from)).all()
+    known = set(rt.session.scalars(sa.select(recipe.c.cycle_id).distinct()))
+    rt.session.expunge_all()
+    rt.session.rollback()
+    coming = [
+        (number, row)
+        for number, row in enumerate(rows)
+        if row.state in (CycleState.PLANNED, CycleState.OPEN) and row.lock_on >= rt.today()
+    ]
+    for number, row in coming[:ahead]:
+        if row.id not in known:
+            opening.save_recipes(rt, row, number)
+
+
+def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
+    """Hand every exported batch whose ship day has come to the carrier; returns the boxes.
+
+    The cycle ``late_key`` leaves ``LATE_DAYS`` later than planned.
+    """
+    box, cycle, batch = table_of(Box), table_of(BoxCycle), table_of(FulfilmentBatch)
+    today = rt.today()
+    rows = rt.session.execute(
+        sa.select(batch.c.public_id, cycle.c.key, cycle.c.ship_from, box.c.public_id.label("box"))
+        .join(cycle, cycle.c.id == batch.c.cycle_id)
+        .join(box, box.c.batch_id == batch.c.id)
+        .where(box.c.state == BoxState.EXPORTED, cycle.c.ship_from <= today)
+        .order_by(batch.c.id, box.c.id)
+    ).all()
+    rt.session.rollback()
+    tracking: dict[str, dict[str, str]] = {}
+    for row in rows:
+        wait = timedelta(days=LATE_DAYS if row.key == late_key else 0)
+        if row.ship_from + wait <= today:
+            number = f"0034{rng.randrange(10**16):016d}"
+            tracking.setdefault(row.public_id, {})[row.box] = number
+    return sum(
+        ship_batch(rt, ref, carrier=CARRIER, tracking=numbers) for ref, numbers in tracking.items()
+    )
+
+
+def lose_some(rt: Runtime) -> None:
+    """On the day of a lock, lose most of the first tea that its boxes hold."""
+    variant, cycle = table_of(ProductVariant), table_of(BoxCycle)
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    row = rt.session.execute(
+        sa.select(variant.c.public_id, variant.c.on_hand)
+        .join(item, item.c.variant_id == variant.c.id)
+        .join(recipe, recipe.c.id == item.c.recipe_id)
+        .join(cycle, cycle.c.id == recipe.c.cycle_id)
+        .where(cycle.c.lock_on == rt.today(), recipe.c.option_key == "")
+        .order_by(item.c.position, recipe.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    rt.session.rollback()
+    if row is not None and row.on_hand > _LEFT:
+        adjust_stock(rt, row.public_id, "loss", _LEFT - row.on_hand, _LEAKY_ROOF)
+
+
+def make_good(rt: Runtime) -> None:
+    """Take in what was lost, and pack the boxes that were held back for it."""
+    opening.reorder(rt)
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    held = rt.session.scalars(
+        sa.select(cycle.c.public_id)
+        .join(box, box.c.cycle_id == cycle.c.id)
+        .where(box.c.state == BoxState.HELD, cycle.c.state != CycleState.OPEN)
+        .distinct()
+    ).all()
+    rt.session.rollback()
+    for ref in held:
+        retry_boxes(rt, ref)
