@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,6 @@ from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from storefront.testing.clock import FrozenClock
 from storefront.testing.population import populate
-from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 from storefront_demo_gateway.server import BankServer
 from tests.rigs._shop import FIRST, make_app, open_shop
@@ -34,19 +32,6 @@ from tools.environment import ROOT, child_environ
 DUE = 2000
 #: Seconds for two processes to renew them all; they take about ten.
 _LONGEST = 240
-
-
-@pytest.fixture
-def bank(tmp_path: Path) -> Iterator[BankServer]:
-    """The demo bank behind a socket, with books of its own."""
-    server = BankServer(Bank(str(tmp_path / "bank.db")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    server.bank.close()
 
 
 @pytest.fixture
