@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from storefront.domain.coupons import Refusal
-from storefront.models import Coupon, Plan, Redemption, SubscriptionDiscount
+from storefront.models import Coupon, PaymentMethod, Plan, Redemption, SubscriptionDiscount
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
 from storefront.runtime import Runtime
 from storefront.services.checkout import Step
@@ -89,7 +89,7 @@ def test_nothing_to_pay_stores_the_card_and_charges_nothing(
     assert paid(rt, demo_gateway, key) is Outcome.DONE
 
     assert demo_gateway.bank.executed_count() == 0
-    assert count(rt, make.PaymentMethod) == 1
+    assert count(rt, PaymentMethod) == 1
     assert finish_checkout(rt, key).outcome is Outcome.DONE
 
 
@@ -102,7 +102,7 @@ def test_nothing_to_pay_stores_the_card_and_charges_nothing(
         ({"limits": {"intervals": ["1 year"]}}, Refusal.WRONG_INTERVAL),
         ({"limits": {"countries": ["FR"]}}, Refusal.WRONG_COUNTRY),
         ({"max_uses": 0}, Refusal.USED_UP),
-        ({"archived_at": make.Days}, Refusal.UNKNOWN),
+        ({"archived_at": None}, Refusal.UNKNOWN),
     ],
 )
 def test_a_code_that_does_not_fit_changes_nothing(

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from storefront.domain.boxes import CycleState
 from storefront.extensions import db
+from storefront.models import BoxCycle
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -181,8 +182,8 @@ def test_past_boxes_show_what_was_in_them(rt: Runtime, client: FlaskClient, cloc
     cycle = make.make_cycles(rt, make.make_group(rt, cycles=0), 1)[0]
     variants = [make.make_variant(rt, name="Kukicha"), make.make_variant(rt, name="Assam")]
     rt.session.execute(
-        sa.update(make.BoxCycle)
-        .where(make.BoxCycle.id == cycle.id)
+        sa.update(BoxCycle)
+        .where(BoxCycle.id == cycle.id)
         .values(
             group_id=group.id,
             key="2027-01",
@@ -226,32 +227,28 @@ def test_one_plan_in_detail(rt: Runtime, client: FlaskClient):
     assert "18–20 March" in page
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/plans/nothing",
-        "/plans/%00",
-        "/plans/..%2f",
-        "/plans/POT",
-        "/plans/" + "a" * 500,
-        "/plans/ü",
-    ],
-)
-def test_an_unknown_plan_is_not_found(rt: Runtime, client: FlaskClient, path: str):
+def test_an_unknown_plan_is_not_found(rt: Runtime, client: FlaskClient):
     make.make_plan(rt, code="pot")
-    assert client.get(path).status_code == 404
+    for code in ("nothing", "..%2f", "POT", "a" * 500, "ü"):
+        assert client.get(f"/plans/{code}").status_code == 404, code
 
 
-@pytest.mark.parametrize("value", ["", "3", "0m", "9y", "1e309", "%00", "'--", "m" * 5000, "１m"])
-def test_an_odd_interval_shows_the_shortest(rt: Runtime, client: FlaskClient, value: str):
+def test_an_odd_interval_shows_the_shortest(rt: Runtime, client: FlaskClient):
     make.make_plan(rt)
-    page = client.get(f"/?interval={value}")
-    assert page.status_code == 200
-    assert "€26.00" in page.text
+    for value in ("", "3", "0m", "9y", "1e309", "'--", "m" * 5000, "１m"):
+        page = client.get(f"/?interval={value}")
+        assert page.status_code == 200, value
+        assert "€26.00" in page.text, value
 
 
 def test_the_page_works_with_its_query_whatever_it_is(rt: Runtime, client: FlaskClient):
     make.make_plan(rt)
-    page = client.get("/?utm_source=%3Cscript%3Ealert(1)%3C/script%3E&ref=%E2%80%AE%00x")
+    page = client.get("/?utm_source=%3Cscript%3Ealert(1)%3C/script%3E&ref=%E2%80%AEx")
     assert page.status_code == 200
     assert "<script>alert" not in page.text
+
+
+def test_a_zero_byte_is_refused_politely(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt)
+    for path in ("/?interval=%00", "/plans/%00", "/checkout?plan=%00", "/checkout/%00/pay"):
+        assert client.get(path).status_code in (400, 404), path
