@@ -39,7 +39,6 @@ register_policy(
             "card_back",
             "keep_card",
             "pay",
-            "bank_back",
             "check_payment",
             "security",
             "end_session",

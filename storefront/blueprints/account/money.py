@@ -102,15 +102,6 @@ def pay(invoice: str) -> Response:
     return go(to, _outcome(outcome))
 
 
-@bp.get("/payment/back/<invoice>")
-def bank_back(invoice: str) -> Response:
-    """Back from the bank's page. Nothing is written here: the page's form asks what it said."""
-    rt = runtime()
-    if documents.invoice(rt.session, customer().id, invoice, rt.today()) is None:
-        abort(404)
-    return page("bank_back", invoice=invoice)
-
-
 @bp.post("/payment/check/<invoice>")
 def check_payment(invoice: str) -> Response:
     """Ask the payment partner what became of a charge."""
