@@ -128,7 +128,7 @@ def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[Any
                 case.c.next_action == "last_action",
                 attempt.c.state == AttemptState.ACTION_REQUIRED,
             )
-            .order_by(attempt.c.id)
+            .order_by(case.c.next_at, case.c.id)
             .limit(limit)
         )
     )

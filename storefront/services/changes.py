@@ -235,10 +235,11 @@ def expire_changes(rt: Runtime) -> int:
             .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
             .where(
                 change_.c.state == "waiting",
+                change_.c.kind == "price",
                 attempt.c.state == AttemptState.ACTION_REQUIRED,
                 attempt.c.created_at <= rt.now() - CONFIRM_WITHIN,
             )
-            .order_by(attempt.c.id)
+            .order_by(change_.c.subscription_id)
             .limit(100)
         ).all()
         rt.session.rollback()
