@@ -320,7 +320,12 @@ def _cycle_statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Se
     variant, product = table_of(ProductVariant), table_of(Product)
     source = (
         cycle.outerjoin(
-            recipe, sa.and_(recipe.c.cycle_id == cycle.c.id, recipe.c.plan_id.in_(plan_ids))
+            recipe,
+            sa.and_(
+                recipe.c.cycle_id == cycle.c.id,
+                recipe.c.plan_id.in_(plan_ids),
+                recipe.c.option_key == "",
+            ),
         )
         .outerjoin(item, item.c.recipe_id == recipe.c.id)
         .outerjoin(variant, variant.c.id == item.c.variant_id)
