@@ -27,6 +27,7 @@ from storefront.models import (
     PaymentMethod,
     Plan,
     Price,
+    ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
@@ -46,7 +47,9 @@ _BACK = timedelta(days=75)
 class Coming:
     """A subscription with everything that decides its coming boxes."""
 
-    #: Columns of the subscription, its plan, price, address and payment method.
+    #: Columns of the subscription, address and payment method, and of the plan and price of
+    #: its **next** period; those of the present one are called ``now_…``. They differ while
+    #: a change waits for its day.
     row: AnyRow
     standing: Standing
     #: Its regular boxes that were not taken back, oldest first.
@@ -58,7 +61,8 @@ class Coming:
 
     @property
     def slots(self) -> dict[int, CycleSlot]:
-        return {cycle.id: cycle for cycle in self.standing.cycles}
+        """Every cycle a box of this subscription stands in or may move to."""
+        return {key: _slot(cycle) for key, cycle in self.cycles.items()}
 
 
 def read_coming(
@@ -79,18 +83,14 @@ def read_coming(
     cycles, skips = _cycles(session, rows, boxes, today - _BACK) if ids else ({}, {})
     found = []
     for row in rows:
-        own = [cycle for cycle in cycles.values() if cycle.group_id == row.cycle_group_id]
-        slots = {cycle.id: _slot(cycle) for cycle in own}
-        found.append(
-            Coming(
-                row,
-                _standing(row, slots, boxes.get(row.id, []), skips.get(row.id, {})),
-                boxes.get(row.id, []),
-                skips.get(row.id, {}),
-                {cycle.id: cycle for cycle in own},
-            )
-        )
+        own = {key: cycle for key, cycle in cycles.items() if cycle.group_id in _groups(row)}
+        mine, skipped = boxes.get(row.id, []), skips.get(row.id, {})
+        found.append(Coming(row, _standing(row, own, mine, skipped), mine, skipped, own))
     return found
+
+
+def _groups(row: AnyRow) -> set[int]:
+    return {group for group in (row.cycle_group_id, row.now_group_id) if group}
 
 
 def _slot(cycle: AnyRow) -> CycleSlot:
@@ -102,6 +102,18 @@ def _subscriptions(
 ) -> list[AnyRow]:
     subscription, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
     address, method = table_of(Address), table_of(PaymentMethod)
+    now_plan, now_price, change = plan.alias(), price.alias(), table_of(ScheduledChange)
+    waiting = sa.and_(
+        change.c.subscription_id == subscription.c.id,
+        change.c.state == "waiting",
+        change.c.kind == "price",
+        change.c.invoice_id.is_(None),
+        change.c.effective_on
+        <= sa.case(
+            (subscription.c.anchor_on > subscription.c.next_on, subscription.c.anchor_on),
+            else_=subscription.c.next_on,
+        ),
+    )
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     chosen = sa.or_(
         method.c.id == subscription.c.payment_method_id,
@@ -114,8 +126,18 @@ def _subscriptions(
     )
     statement = (
         sa.select(
-            subscription,
+            *(column for column in subscription.c if column.name not in {"plan_id", "price_id"}),
             payer.label("payer"),
+            price.c.plan_id,
+            price.c.id.label("next_price_id"),
+            now_price.c.id.label("now_price_id"),
+            now_plan.c.id.label("now_plan_id"),
+            now_plan.c.name.label("now_plan_name"),
+            now_plan.c.code.label("now_plan_code"),
+            now_plan.c.cycle_group_id.label("now_group_id"),
+            now_price.c.amount_minor.label("now_amount_minor"),
+            now_price.c.unit.label("now_unit"),
+            now_price.c.count.label("now_count"),
             plan.c.name.label("plan_name"),
             plan.c.code.label("plan_code"),
             plan.c.public_id.label("plan_ref"),
@@ -139,8 +161,11 @@ def _subscriptions(
             method.c.brand,
             method.c.last4,
         )
-        .join(plan, plan.c.id == subscription.c.plan_id)
-        .join(price, price.c.id == subscription.c.price_id)
+        .join(now_plan, now_plan.c.id == subscription.c.plan_id)
+        .join(now_price, now_price.c.id == subscription.c.price_id)
+        .outerjoin(change, waiting)
+        .join(price, price.c.id == sa.func.coalesce(change.c.price_id, now_price.c.id))
+        .join(plan, plan.c.id == price.c.plan_id)
         .outerjoin(address, address.c.id == subscription.c.address_id)
         .outerjoin(method, chosen)
         .where(which)
@@ -204,11 +229,11 @@ def _cycles(
             skip,
             sa.and_(
                 skip.c.cycle_id == cycle.c.id,
-                skip.c.subscription_id.in_([row.id for row in rows]),
+                skip.c.subscription_id.in_([one.id for one in rows]),
             ),
         )
         .where(
-            cycle.c.group_id.in_({row.cycle_group_id for row in rows if row.ships}),
+            cycle.c.group_id.in_({group for one in rows for group in _groups(one)}),
             sa.or_(cycle.c.ship_from >= since, skip.c.id.is_not(None), cycle.c.id.in_(joined)),
         )
         .order_by(cycle.c.ship_from, cycle.c.id)
@@ -221,14 +246,17 @@ def _cycles(
 
 def _standing(
     row: AnyRow,
-    slots: Mapping[int, CycleSlot],
+    cycles: Mapping[int, AnyRow],
     boxes: Sequence[AnyRow],
     skips: Mapping[int, AnyRow],
 ) -> Standing:
+    slots = {key: _slot(cycle) for key, cycle in cycles.items()}
     billing = Interval(row.unit, row.unit_count)
     bills = SubscriptionState(row.state) in BILLABLE and row.held_at is None and row.ships
     return Standing(
-        cycles=tuple(slots.values()),
+        cycles=tuple(
+            slots[key] for key, cycle in cycles.items() if cycle.group_id == row.cycle_group_id
+        ),
         billing=billing,
         shipping=Interval(row.shipping_unit, row.shipping_count) if row.ships else billing,
         renews_on=max(row.next_on, row.anchor_on) if bills else None,
@@ -317,8 +345,9 @@ def _placed(
     slots = coming.slots
     elsewhere = {box.cycle_id for box in coming.boxes if box.id not in homes and box.cycle_id}
     ends = [box.end_on for box in term]
+    group = coming.row.now_group_id
     placed = place_boxes(
-        slots.values(),
+        [slots[key] for key, cycle in coming.cycles.items() if cycle.group_id == group],
         [slots.get(homes[box.id] or 0) for box in term],
         skipped | (elsewhere - set(homes.values())),
         boundary=max([*ends, coming.row.anchor_on]) if ends else None,

@@ -85,6 +85,8 @@ class SubscriptionView:
     state: str
     price: Money
     interval: Interval
+    #: Plan, price and interval from the next payment on; None while they stay.
+    then: tuple[str, Money, Interval] | None
     quantity: int
     is_ended: bool
     is_held: bool
@@ -181,11 +183,12 @@ def _view(
     after = [box for box in boxes if box is not first]
     return SubscriptionView(
         public_id=row.public_id,
-        plan=row.plan_name,
-        plan_code=row.plan_code,
+        plan=row.now_plan_name,
+        plan_code=row.now_plan_code,
         state=_state(row),
-        price=Money(row.amount_minor * row.quantity, row.currency),
-        interval=Interval(row.unit, row.unit_count),
+        price=Money(row.now_amount_minor * row.quantity, row.currency),
+        interval=Interval(row.now_unit, row.now_count),
+        then=_then(row),
         quantity=row.quantity,
         is_ended=row.state in ENDED,
         is_held=row.held_at is not None,
@@ -211,6 +214,13 @@ def _view(
             (one.code, one.cycles_left) for one in discounts.get(row.id, ()) if one.code
         ),
     )
+
+
+def _then(row: AnyRow) -> tuple[str, Money, Interval] | None:
+    if row.next_price_id == row.now_price_id:
+        return None
+    price = Money(row.amount_minor * row.quantity, row.currency)
+    return row.plan_name, price, Interval(row.unit, row.unit_count)
 
 
 def _state(row: AnyRow) -> str:

@@ -35,7 +35,7 @@ def next_contents(
         and box.cycle_id == nexts.get(one.row.id)
         and box.state not in MOVABLE
     }
-    plans = {one.row.plan_id for one in found if one.row.id not in packed}
+    plans = {_plan_of(one, nexts.get(one.row.id)) for one in found if one.row.id not in packed}
     cycles = {cycle for cycle in nexts.values() if cycle}
     none = sa.literal(None, sa.Integer)
     frozen = (
@@ -81,6 +81,12 @@ def next_contents(
     }
 
 
+def _plan_of(coming: Coming, cycle: int | None) -> int:
+    """Return the plan a box was sold under; one that is not paid yet has the next period's."""
+    sold = (box.plan_id for box in coming.boxes if cycle and box.cycle_id == cycle)
+    return int(next(sold, coming.row.plan_id))
+
+
 def _named(
     coming: Coming, lines: Sequence[Any], cycle: int | None, packed: int | None
 ) -> tuple[str, ...]:
@@ -88,7 +94,7 @@ def _named(
         return tuple(_counted(line) for line in lines if line.box_id == packed)
     recipes: dict[int, list[Any]] = defaultdict(list)
     for line in lines:
-        if line.plan_id == coming.row.plan_id and line.cycle_id in (None, cycle):
+        if line.plan_id == _plan_of(coming, cycle) and line.cycle_id in (None, cycle):
             recipes[line.recipe_id].append(line)
     facts = [
         RecipeFacts(

@@ -9,9 +9,19 @@ from flask import Flask
 
 from storefront.database import reading
 from storefront.extensions import db
-from storefront.models import Address, BoxCycle, BoxSkip, Customer, Invoice, Subscription
+from storefront.models import (
+    Address,
+    BoxCycle,
+    BoxSkip,
+    Customer,
+    CycleGroup,
+    Invoice,
+    Price,
+    Subscription,
+)
 from storefront.queries import account as accounts
 from storefront.runtime import Runtime
+from storefront.services.changes import change, quote_change
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -91,6 +101,28 @@ def test_what_the_page_announces_is_what_is_charged(
     assert view.next_charge_on == date(2027, 4, 12) == newest.due_on
     assert view.next_amount is not None
     assert view.next_amount.minor == newest.paid_minor == 2600
+
+
+def test_a_change_that_waits_is_in_what_is_announced_and_charged(
+    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription
+) -> None:
+    cup = make.make_plan(rt, group=rt.session.scalars(sa.select(CycleGroup)).one(), name="Cup")
+    rt.session.execute(sa.update(Price).where(Price.plan_id == cup.id).values(amount_minor=1600))
+    rt.session.commit()
+    price = make.price_of(rt, cup).public_id
+    clock.advance(days=3)
+    quote = quote_change(rt, sub.customer_id or 0, sub.public_id, price)
+    rt.session.rollback()
+    change(rt, sub.customer_id or 0, sub.public_id, price, quote.quote_hash)
+    page = text_of(ada.get(f"/account/subscriptions/{sub.public_id}").text)
+    assert "€26.00 a month" in page
+    assert "From 12 Apr Cup, €16.00 a month" in page
+    assert "€16.00 on Mon 12 April" in page
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    newest = rt.session.scalars(sa.select(Invoice).order_by(Invoice.id.desc()).limit(1)).one()
+    assert newest.paid_minor == 1600
 
 
 def test_a_discount_is_announced_for_as_long_as_it_lasts(rt: Runtime) -> None:
