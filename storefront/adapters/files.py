@@ -110,6 +110,15 @@ def _take(buffer: io.StringIO) -> bytes:
     return text.encode("utf-8")
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the new name survive a power cut, where the system knows how."""
     if os.name != "posix":

@@ -139,16 +139,28 @@ def claim(session: AnySession, batch: BatchFacts, limit: int) -> int:
     return len(wanted)
 
 
+def drop_if_empty(session: AnySession, batch: BatchFacts) -> bool:
+    """Remove an unpublished batch whose boxes another batch got; True if it is gone."""
+    table, box = table_of(FulfilmentBatch), table_of(Box)
+    if _hold_open(session, batch):
+        full = sa.exists().where(box.c.batch_id == batch.id)
+        session.execute(sa.delete(table).where(table.c.id == batch.id, ~full))
+    return session.scalar(sa.select(table.c.id).where(table.c.id == batch.id)) is None
+
+
 def publish_hash(session: AnySession, batch: BatchFacts, rows: int, sha256: str) -> bool:
     """Close ``batch`` over its file; False when boxes joined since, so it must be made again.
 
-    Raises ``RuntimeError`` if somebody closed it over another file.
+    Raises ``RuntimeError`` if another worker closed it over other contents of the same boxes.
     """
     if not _hold_open(session, batch):
         closed = batch_facts(session, table_of(FulfilmentBatch).c.id == batch.id)[0]
-        if closed.sha256 != sha256:
+        if closed.sha256 == sha256:
+            return True
+        if closed.row_count == rows:
             raise RuntimeError(f"{batch.public_id} was published with other contents")
-        return True
+        # Ours was written before the last boxes joined, and may have replaced the whole one.
+        return False
     box, table = table_of(Box), table_of(FulfilmentBatch)
     inside = session.scalar(sa.select(sa.func.count()).where(box.c.batch_id == batch.id))
     if inside != rows:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
-from storefront.adapters.files import Published
+from storefront.adapters.files import Published, sha256_of
 from storefront.database import reading, retrying
 from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.errors import DomainError
@@ -80,7 +81,8 @@ class Recheck:
     """What making a batch's file again gave; ``is_same`` compares the hashes."""
 
     is_same: bool
-    file_is_there: bool
+    #: The file was on disk as it was exported.
+    file_was_right: bool
     rows: int
 
 
@@ -137,8 +139,8 @@ def exportable_cycles(rt: Runtime) -> list[str]:
 def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
     """Make the file of a published batch again and compare it with the stored hash.
 
-    A file that is gone is put back when the hash is right. Raises ``BatchNotFound`` and
-    ``BatchNotPublished``.
+    A file that is gone or was changed is put back when the hash is right. Raises
+    ``BatchNotFound`` and ``BatchNotPublished``.
     """
     batch = _batch(rt, batch_ref)
     if batch.sha256 == work.UNPUBLISHED:
@@ -146,13 +148,25 @@ def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
     scratch = f"{batch.file_name}.check"
     made = rt.files.publish_csv(scratch, COLUMNS, _rows(rt, batch, None))
     target = rt.files.path_of(batch.file_name)
-    was_there = target.exists()
+    was_right = target.is_file() and sha256_of(target) == batch.sha256
     is_same = made.sha256 == batch.sha256
-    if is_same and not was_there:
+    if is_same and not was_right:
         made.path.replace(target)
     else:
         made.path.unlink()
-    return Recheck(is_same, was_there, made.rows)
+    return Recheck(is_same, was_right, made.rows)
+
+
+def batch_file(rt: Runtime, batch_ref: str) -> Path | None:
+    """Return the file of a published batch, made again if it is gone or was changed.
+
+    None when it can no longer be made as it was. Raises as ``recheck_batch``.
+    """
+    batch = _batch(rt, batch_ref)
+    path = rt.files.path_of(batch.file_name)
+    if batch.sha256 and path.is_file() and sha256_of(path) == batch.sha256:
+        return path
+    return path if recheck_batch(rt, batch_ref).is_same else None
 
 
 def ship_batch(
@@ -205,9 +219,14 @@ def _open(rt: Runtime, cycle_id: int, actor: str) -> BatchFacts | None:
 
 def _fill_and_publish(
     rt: Runtime, batch: BatchFacts, who: Who | None, report: Report | None
-) -> ExportedBatch:
-    while (done := _publish(rt, batch, who, report)) is None:
-        pass
+) -> ExportedBatch | None:
+    done = None
+    while done is None:
+        while retrying(rt.session, lambda: _claim_slice(rt, batch)):
+            failpoint("export.after_claim")
+        if retrying(rt.session, lambda: _drop_if_empty(rt, batch)):
+            return None
+        done = _publish(rt, batch, who, report)
     failpoint("export.after_close")
     _mark_all(rt, batch.id)
     return ExportedBatch(batch.public_id, batch.number, done.rows, batch.file_name, done.sha256)
@@ -216,13 +235,17 @@ def _fill_and_publish(
 def _publish(
     rt: Runtime, batch: BatchFacts, who: Who | None, report: Report | None
 ) -> Published | None:
-    """Claim, write and close; None when another worker added boxes meanwhile."""
-    while retrying(rt.session, lambda: _claim_slice(rt, batch)):
-        failpoint("export.after_claim")
+    """Write the file and close the batch; None when another worker added boxes meanwhile."""
     failpoint("export.before_publish")
     done = rt.files.publish_csv(batch.file_name, COLUMNS, _rows(rt, batch, report))
     failpoint("export.after_publish")
     return done if retrying(rt.session, lambda: _close(rt, batch, done, who)) else None
+
+
+def _drop_if_empty(rt: Runtime, batch: BatchFacts) -> bool:
+    gone = work.drop_if_empty(rt.session, batch)
+    rt.session.commit()
+    return gone
 
 
 def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -26,12 +28,14 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.operations.audit import Who
+from storefront.services import cycles as locking
 from storefront.services import fulfilment as service
 from storefront.services.cycles import close_cycles
 from storefront.services.fulfilment import (
     BatchNotPublished,
     CycleNotLocked,
     UnknownBoxes,
+    batch_file,
     export_boxes,
     exportable_cycles,
     recheck_batch,
@@ -173,7 +177,7 @@ def test_a_batch_made_again_has_the_same_bytes_whatever_changed_since(rt, plan, 
 
     found = recheck_batch(rt, batch.public_id)
 
-    assert (found.is_same, found.file_is_there, found.rows) == (True, False, 5)
+    assert (found.is_same, found.file_was_right, found.rows) == (True, False, 5)
     assert read(rt, batch) == before
     assert files(rt) == [batch.file_name.rpartition("/")[2]]
 
@@ -186,6 +190,63 @@ def test_a_batch_whose_data_was_tampered_with_says_so_and_keeps_its_file(rt, loc
 
     assert recheck_batch(rt, batch.public_id).is_same is False
     assert read(rt, batch) == before
+
+
+def test_a_batch_that_nobody_filled_is_dropped(rt, locked):
+    arm("export.before_publish:raise")
+    with pytest.raises(FailpointReached):
+        export_boxes(rt, locked.public_id)
+    rt.session.rollback()
+    arm("")
+    rt.session.execute(sa.update(Box).values(batch_id=None, state=BoxState.CANCELED))
+    rt.session.commit()
+
+    assert export_boxes(rt, locked.public_id) is None
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(FulfilmentBatch)) == 0
+
+
+def test_a_file_that_was_changed_on_disk_is_not_handed_out(rt, locked):
+    batch = export_boxes(rt, locked.public_id)
+    before = read(rt, batch)
+    rt.files.path_of(batch.file_name).write_bytes(before[:100])
+
+    assert batch_file(rt, batch.public_id).read_bytes() == before
+
+    rt.session.execute(sa.update(Box).values(quantity=2))
+    rt.session.commit()
+    rt.files.path_of(batch.file_name).unlink()
+    assert batch_file(rt, batch.public_id) is None
+
+
+def test_two_workers_at_once_lock_and_export_each_box_once(
+    app, rt, plan, cycle, clock, monkeypatch
+):
+    monkeypatch.setattr(service, "CLAIM_SLICE", 3)
+    monkeypatch.setattr(locking, "SLICE", 3)
+    for _ in range(20):
+        make_box(rt, plan, cycle)
+    clock.advance(days=14)
+    rt.session.remove()
+
+    def work(_number):
+        with app.app_context():
+            close_cycles(rt)
+        for _ in range(3):  # until the other one has locked the last boxes
+            with app.app_context(), suppress(CycleNotLocked):
+                export_boxes(rt, cycle.public_id)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    close_cycles(rt)
+    export_boxes(rt, cycle.public_id)
+
+    assert states(rt) == ["exported"] * 20
+    stock = rt.session.scalars(sa.select(ProductVariant.on_hand)).all()
+    assert list(stock) == [980, 980]
+    batches = rt.session.scalars(sa.select(FulfilmentBatch)).all()
+    boxes = [row["box"] for batch in batches for row in rows_of(read(rt, batch))]
+    assert len(boxes) == len(set(boxes)) == 20
+    assert {recheck_batch(rt, batch.public_id).file_was_right for batch in batches} == {True}
 
 
 def test_nasty_cells_are_quoted_and_round_trip(rt, plan, cycle, clock):

@@ -164,10 +164,10 @@ def retry(cycle: str) -> Response:
 
 
 def download(batch: str) -> Response:
-    """Hand out the file of a batch; made again where it is gone."""
-    rt, found = runtime(), _batch(batch)
-    path = rt.files.path_of(found.file_name)
-    if not path.is_file() and not fulfilment.recheck_batch(rt, batch).is_same:
+    """Hand out the file of a batch; made again where it is gone or was changed."""
+    _batch(batch)
+    path = fulfilment.batch_file(runtime(), batch)
+    if path is None:
         abort(409)
     return send_file(path, mimetype="text/csv", as_attachment=True, download_name=path.name)
 
