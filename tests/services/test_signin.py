@@ -1,6 +1,6 @@
 """Codes, links and passwords: each works once, none is stored, nobody learns who is a customer."""
 
-from statistics import median
+from statistics import quantiles
 from time import perf_counter
 
 import pytest
@@ -112,7 +112,8 @@ def test_known_and_unknown_addresses_take_as_long(rt: Runtime, ada: Customer) ->
             start = perf_counter()
             signin.request_link(rt, email)
             taken.append(perf_counter() - start)
-    known, unknown = (median(taken) for taken in times.values())
+    # The lower quartile: a busy machine makes some tries slow, never any of them fast.
+    known, unknown = (quantiles(taken)[0] for taken in times.values())
     assert abs(known - unknown) < 0.010
 
 

@@ -123,6 +123,9 @@ def sign_out() -> Response:
         sessions.end_session(runtime(), customer.session_id)
     forget_customer()
     session.pop(_ASKED, None)
+    if current_customer() is not None:
+        text = _("The shop around this page still knows you. Sign out there to leave.")
+        return go(url_for("account.home"), text)
     return go(url_for("auth.sign_in"), _("You are signed out."))
 
 
