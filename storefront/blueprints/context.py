@@ -63,5 +63,13 @@ def menu_links() -> list[tuple[Any, str, bool]]:
     for words, endpoint, permission in menu:
         url = page_url(endpoint)
         if url and (not permission or (who is not None and who.may(permission))):
-            links.append((words, url, request.endpoint == endpoint))
+            links.append((words, url, _is_here(url, endpoint)))
     return links
+
+
+def _is_here(url: str, endpoint: str) -> bool:
+    """Whether this page is the menu's own, or one below it; the first page has none below."""
+    if request.endpoint == endpoint:
+        return True
+    path = request.script_root + request.path
+    return not url.endswith("/") and path.startswith(f"{url}/")

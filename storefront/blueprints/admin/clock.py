@@ -110,7 +110,7 @@ def _context(since: date, left: int | None = None) -> dict[str, Any]:
     }
 
 
-def _targets(rt: Runtime) -> list[tuple[str, str, int]]:
+def _targets(rt: Runtime) -> list[tuple[str, date, int]]:
     """Return (label, day it leads to, days) of every walk on offer."""
     today = rt.today()
     cutoff = query.next_cutoff(rt.session, today)
@@ -123,7 +123,7 @@ def _targets(rt: Runtime) -> list[tuple[str, str, int]]:
         (_("To the next charge day"), charge),
     ]
     return [
-        (label, day.isoformat(), min((day - today).days, MOST_DAYS))
+        (label, day, min((day - today).days, MOST_DAYS))
         for label, day in wishes
         if day is not None and day > today
     ]

@@ -1,0 +1,63 @@
+"""A staff user's browser, for tests of the admin's pages."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from storefront.operations.audit import Who
+from storefront.runtime import Runtime
+from storefront.services.staff import add_staff
+
+PASSWORD = "a long password"
+PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+def make_staff(rt: Runtime, role: str = "owner") -> Who:
+    """Add a staff user and return them as the log names them."""
+    ref = add_staff(
+        rt, email=f"{role}@shop.example", name=f"Mia {role}", password=PASSWORD, role=role
+    )
+    from storefront.models import Staff
+
+    key = rt.session.query(Staff.id).filter_by(public_id=ref).scalar()
+    rt.session.rollback()
+    return Who(key, ref, "192.0.2.1")
+
+
+@dataclass
+class Desk:
+    """A signed-in browser that sends forms as a person would: with the token of their page."""
+
+    client: FlaskClient
+    token: str = ""
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        answer = self.client.get(path, **kwargs)
+        found = re.search(r'name="csrf_token" value="([^"]+)"', answer.text)
+        self.token = found[1] if found else self.token
+        return answer
+
+    def post(
+        self, path: str, fields: Mapping[str, Any] | None = None, *, partial: bool = False
+    ) -> TestResponse:
+        return self.client.post(
+            path,
+            data={"csrf_token": self.token, **(fields or {})},
+            headers=PARTIAL if partial else {},
+        )
+
+
+def desk(app: Flask, rt: Runtime, role: str = "owner") -> Desk:
+    """Sign a new staff user of ``role`` in and return their browser."""
+    make_staff(rt, role)
+    browser = Desk(app.test_client())
+    browser.get("/admin/sign-in")
+    answer = browser.post("/admin/sign-in", {"email": f"{role}@shop.example", "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    browser.get("/admin/")
+    return browser
