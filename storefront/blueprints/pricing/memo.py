@@ -39,4 +39,5 @@ def remembered(key: Hashable, render: Callable[[], str]) -> Response:
     response.set_etag(f"{digest}-{whose}", weak=True)
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.update([*VARY, "Accept-Language", "Cookie"])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
