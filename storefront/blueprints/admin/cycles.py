@@ -10,12 +10,12 @@ from flask_babel import lazy_gettext, ngettext
 from wtforms import Form, StringField, TextAreaField, ValidationError
 from wtforms.validators import Length
 
+from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.packing import Problem
 from storefront.htmx import done, go, show
-from storefront.operations.audit import Who
 from storefront.operations.packing import Decided
 from storefront.queries import cycles as queries
 from storefront.queries.cycles import BatchRow
@@ -90,12 +90,6 @@ def add_cycles(bp: Blueprint) -> None:
     bp.add_url_rule("/batches/<batch>/file", "batch_file", download)
     bp.add_url_rule("/batches/<batch>/check", "check_batch", check, methods=["POST"])
     bp.add_url_rule("/batches/<batch>/ship", "ship_batch", ship, methods=["GET", "POST"])
-
-
-def who() -> Who:
-    """Return the staff user for the log."""
-    login = staff_user()
-    return Who(login.id, login.public_id, request.remote_addr or "")
 
 
 def overview() -> Response:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
-from storefront.blueprints.admin.cycles import who
+from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime, staff_user
 from storefront.domain import permissions as may
 from storefront.domain import product_files

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 from wtforms import Form, SelectChoice, SelectField, StringField, ValidationError
 
-from storefront.blueprints.admin.cycles import who
+from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.stock import StockForm, add_stock_rules
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.admin.cycles import who
+from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions as may
 from storefront.domain.errors import DomainError

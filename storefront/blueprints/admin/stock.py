@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext
 from wtforms import Form, SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length
 
-from storefront.blueprints.admin.cycles import who
+from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
