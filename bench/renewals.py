@@ -42,6 +42,7 @@ class Measured:
     seconds: float
     cpu_seconds: float
     floor_seconds: float
+    floor_cpu_seconds: float
     peak_mib: float
     setup_mib: float
 
@@ -83,8 +84,8 @@ def measure(due: int, answer_ms: int, in_flight: int) -> Measured:
             peak = _peak_mib()
             assert (report.billed, report.charges.settled) == (due, due), report
             rt.session.remove()
-        floor = _floor(folder / "storefront.db", before) if not answer_ms else 0.0
-        return Measured(due, seconds, cpu, floor, peak, setup)
+        floor = _floor(folder / "storefront.db", before) if not answer_ms else (0.0, 0.0)
+        return Measured(due, seconds, cpu, *floor, peak, setup)
     finally:
         shutil.rmtree(folder)
 
@@ -146,8 +147,8 @@ FIRST = (
 SECOND = ("ledger_journal", "ledger_transfer", "box", "subscription_event", "outbox_message")
 
 
-def _floor(after: Path, before: Path) -> float:
-    """Write what the engine wrote once more, by the driver alone; returns seconds.
+def _floor(after: Path, before: Path) -> tuple[float, float]:
+    """Write what the engine wrote once more, by the driver alone; returns wall and CPU seconds.
 
     Two transactions and one guarded update per batch of 100, as the engine's.
     """
@@ -167,12 +168,12 @@ def _floor(after: Path, before: Path) -> float:
     target = driver.connect(before, isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         target.execute(f"PRAGMA {pragma}")
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     for batch in batches:
         _write_batch(target, batch, columns)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     target.close()
-    return seconds
+    return seconds, cpu
 
 
 def _write_batch(target: Any, batch: dict[str, list[Any]], columns: dict[str, int]) -> None:
@@ -293,13 +294,15 @@ def _apart(work: Callable[..., Measured], *arguments: int) -> Measured:
 
 
 def _print(rows: Sequence[Measured], slow: Measured | None, in_flight: int) -> None:
-    head = f"{'due':>8} {'renewals/s':>11} {'per cpu s':>10} {'floor/s':>9} {'of floor':>9}"
-    print(f"{head} {'peak MiB':>9} {'grew MiB':>9}")
+    head = f"{'due':>8} {'renewals/s':>11} {'floor/s':>9} {'ratio':>6}"
+    print(f"{head} {'per cpu s':>10} {'floor':>9} {'ratio':>6} {'peak MiB':>9} {'grew MiB':>9}")
     for row in rows:
         rate, floor = row.due / row.seconds, row.due / row.floor_seconds
+        cpu, floor_cpu = row.due / row.cpu_seconds, row.due / row.floor_cpu_seconds
         print(
-            f"{row.due:>8,} {rate:>11,.0f} {row.due / row.cpu_seconds:>10,.0f} {floor:>9,.0f}"
-            f" {rate / floor:>8.0%} {row.peak_mib:>9.1f} {row.peak_mib - row.setup_mib:>9.1f}"
+            f"{row.due:>8,} {rate:>11,.0f} {floor:>9,.0f} {rate / floor:>6.0%}"
+            f" {cpu:>10,.0f} {floor_cpu:>9,.0f} {cpu / floor_cpu:>6.0%}"
+            f" {row.peak_mib:>9.1f} {row.peak_mib - row.setup_mib:>9.1f}"
         )
     if slow is not None:
         best = in_flight / 0.2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from storefront.domain.coupons import Discount
 from storefront.domain.invoices import LineKind
@@ -56,8 +57,12 @@ class PricedPeriod:
     taken: tuple[tuple[str, Money], ...]
 
 
+@lru_cache(maxsize=1024)
 def price_period(terms: PeriodTerms) -> PricedPeriod:
     """Price one billing period of a subscription.
+
+    Terms and answer are values, so the same terms are worked out once: most subscriptions
+    of a run differ in nothing that a price depends on.
 
     Units: as ``terms.amount``. Discounts lower plan and option lines, never the sign-up fee.
     The monthly value is net of tax and of recurring discounts, without the fee.

@@ -19,6 +19,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod, Refund
 from storefront.models.base import public_ids, table_of
+from storefront.operations.bulk import update_many
 from storefront.operations.changes import withdraw_unpaid
 from storefront.operations.charging import (
     ACTION_CHECK_AFTER,
@@ -202,42 +203,22 @@ def _write_attempts(
         status = AnswerStatus.UNKNOWN if row.id in odd else answer.status
         values.append(
             {
-                "key": row.id,
-                "seen": AttemptState(row.state),
-                "new_state": _STATES[status],
-                "new_kind": answer.decline if status is AnswerStatus.DECLINED else None,
-                "new_reason": "amount_mismatch" if row.id in odd else answer.reason[:80],
-                "new_reference": answer.gateway_reference,
-                "new_url": answer.action_url or "",
-                "new_settles": row.id in settles,
-                "new_refunded": surplus.get(row.id, 0),
-                "new_check": None if row.id in odd else _check_at(row, status, moment),
-                "new_answered": moment.now,
+                "id": row.id,
+                "state": _STATES[status],
+                "decline_kind": answer.decline if status is AnswerStatus.DECLINED else None,
+                "reason": "amount_mismatch" if row.id in odd else answer.reason[:80],
+                "gateway_reference": answer.gateway_reference,
+                "action_url": answer.action_url or "",
+                "settles": row.id in settles,
+                "refunded_minor": surplus.get(row.id, 0),
+                "check_at": None if row.id in odd else _check_at(row, status, moment),
+                "answered_at": moment.now,
             }
         )
-    result = session.connection().execute(_answer_statement(), values)
-    if result.rowcount != len(values):
+    # The rows were read as answerable, under the lock of this transaction.
+    found_now = update_many(session, ChargeAttempt, values, where=("id",))
+    if found_now != len(values):
         raise RuntimeError("an attempt changed while its answer was written")
-
-
-@cache
-def _answer_statement() -> sa.Update:
-    table, bind = table_of(ChargeAttempt), sa.bindparam
-    return (
-        sa.update(table)
-        .where(table.c.id == bind("key"), table.c.state == bind("seen"))
-        .values(
-            state=bind("new_state", type_=table.c.state.type),
-            decline_kind=bind("new_kind", type_=table.c.decline_kind.type),
-            reason=bind("new_reason"),
-            gateway_reference=bind("new_reference"),
-            action_url=bind("new_url"),
-            settles=bind("new_settles"),
-            refunded_minor=bind("new_refunded"),
-            check_at=bind("new_check", type_=table.c.check_at.type),
-            answered_at=bind("new_answered", type_=table.c.answered_at.type),
-        )
-    )
 
 
 def _check_at(row: AnyRow, status: AnswerStatus, moment: Moment) -> Any:

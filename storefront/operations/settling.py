@@ -30,6 +30,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import PaidPeriod, make_boxes
+from storefront.operations.bulk import update_many
 from storefront.operations.changes import apply_paid_change, changes_paid_by
 from storefront.operations.invoices import finalise_offered
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
@@ -117,23 +118,24 @@ def _lines_statement() -> AnySelect:
 
 
 def _mark_paid(session: AnySession, settlements: Sequence[Settlement], moment: Moment) -> None:
-    table = table_of(Invoice)
-    result = session.connection().execute(
-        sa.update(table)
-        .where(
-            table.c.id == sa.bindparam("key"),
-            table.c.state == InvoiceState.OPEN,
-            table.c.due_minor == sa.bindparam("amount"),
-        )
-        .values(
-            paid_minor=table.c.paid_minor + sa.bindparam("amount"),
-            due_minor=0,
-            state=InvoiceState.PAID,
-            paid_at=moment.now,
-        ),
-        [{"key": one.invoice_id, "amount": one.amount_minor} for one in settlements],
+    rows = [
+        {
+            "paid_at": moment.now,
+            "id": one.invoice_id,
+            "state": InvoiceState.OPEN,
+            "due_minor": one.amount_minor,
+        }
+        for one in settlements
+    ]
+    # The amount is what it owes, so all of that moves from due to paid.
+    found = update_many(
+        session,
+        Invoice,
+        rows,
+        where=("id", "state", "due_minor"),
+        plus="state = 'paid', paid_minor = paid_minor + due_minor, due_minor = 0",
     )
-    if result.rowcount != len(settlements):
+    if found != len(settlements):
         raise RuntimeError("an invoice to settle is not open or owes another amount")
 
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from storefront.models import Subscription
-from storefront.models.base import table_of
+from storefront.operations.bulk import update_many
 from storefront.operations.keys import AnySession
 
 
@@ -34,27 +32,15 @@ def change_subscriptions(session: AnySession, changes: Sequence[SubscriptionChan
     Raises ``StaleSubscription`` when a row was changed since it was read or is claimed by
     another worker; nothing of the batch must then be committed.
     """
-    table = table_of(Subscription)
     shapes: dict[tuple[tuple[str, ...], bool], list[dict[str, Any]]] = {}
     for change in changes:
         shape = (tuple(sorted(change.values)), change.fence is not None)
-        row = {f"new_{name}": value for name, value in change.values.items()}
-        row |= {"key": change.id, "seen": change.version, "fence_seen": change.fence}
+        row = {**change.values, "id": change.id, "version": change.version}
+        if change.fence is not None:
+            row["fence"] = change.fence
         shapes.setdefault(shape, []).append(row)
-    for (names, fenced), rows in shapes.items():
-        statement = sa.update(table).where(
-            table.c.id == sa.bindparam("key"), table.c.version == sa.bindparam("seen")
-        )
-        if fenced:
-            statement = statement.where(table.c.fence == sa.bindparam("fence_seen"))
-        else:
-            for row in rows:
-                del row["fence_seen"]
-        values: dict[str, Any] = {
-            name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names
-        }
-        result = session.connection().execute(
-            statement.values(**values, version=table.c.version + 1), rows
-        )
-        if result.rowcount != len(rows):
-            raise StaleSubscription(f"{len(rows) - result.rowcount} of {len(rows)} rows are stale")
+    for (_, fenced), rows in shapes.items():
+        where = ("id", "version", "fence") if fenced else ("id", "version")
+        found = update_many(session, Subscription, rows, where=where, plus="version = version + 1")
+        if found != len(rows):
+            raise StaleSubscription(f"{len(rows) - found} of {len(rows)} rows are stale")
