@@ -289,6 +289,13 @@ def test_an_unknown_product_is_not_found(desk, path):
     assert desk.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/admin/products/%00", "/admin/products?after=%00"])
+def test_a_character_that_no_database_keeps_is_refused(desk, path):
+    assert desk.get(path).status_code == 400
+    page = "/admin/imports"
+    assert desk.post("/admin/stock/x", {"a": "\0"}, on=page).status_code == 400
+
+
 def test_an_unknown_variant_is_not_found(desk):
     answer = desk.post("/admin/stock/var_none", on="/admin/imports")
 

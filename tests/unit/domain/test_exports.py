@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from storefront.adapters.files import FileStore
 from storefront.domain.exports import COLUMNS, box_row, file_name, plain_cell, safe_cell
 
 DANGEROUS = "=+-@\t\r\n＝＋－＠"
@@ -57,3 +58,40 @@ def test_a_row_has_a_cell_for_each_column():
 
 def test_a_file_name_has_nothing_but_plain_signs():
     assert file_name("../Böxe", "2027-03-01", 2) == "exports/B-xe-2027-03-01-batch-2.csv"
+
+
+GOLDEN = (
+    b"batch,box,cycle,plan,quantity,contents,name,company,street,extra,postcode,city,region,"
+    b"country,phone,email,weight_grams,note\r\n"
+    b'bat_1,box_1,2027-03,Pot,1,A x 1; B x 2,"O\'Neill, ""Ada""",,Lindenweg 4,,07743,'
+    b"J\xc3\xa9na,,DE,'+49 1,'=a@b.c,360,\r\n"
+)
+
+
+def test_the_file_is_these_bytes(tmp_path):
+    """Other bytes than these would break the check of every batch that was ever exported."""
+    row = box_row(
+        batch="bat_1",
+        box="box_1",
+        cycle="2027-03",
+        kind="regular",
+        quantity=1,
+        ship_to={
+            "name": 'O\'Neill, "Ada"',
+            "street": "Lindenweg 4",
+            "postcode": "07743",
+            "city": "Jéna",
+            "country": "DE",
+            "phone": "+49 1",
+        },
+        packing={
+            "plan": "Pot",
+            "contents": [["A", 1], ["B", 2]],
+            "email": "=a@b.c",
+            "weight_grams": 360,
+        },
+    )
+
+    done = FileStore(tmp_path).publish_csv("a.csv", COLUMNS, [row])
+
+    assert done.path.read_bytes() == GOLDEN
