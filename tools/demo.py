@@ -32,8 +32,9 @@ def run(*, port: int, fresh: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         for service in services:
-            if not supervisor.start(service):
-                return 1
+            supervisor.start(service)
+        if not supervisor.wait_until_ready():
+            return 1
         _greet(settings, services)
         return supervisor.wait()
     except KeyboardInterrupt:
@@ -90,7 +91,7 @@ def _greet(settings: dict[str, str], services: list[Service]) -> None:
     good(f"admin     {shop}/admin")
     for service in services:
         if service.name == "example":
-            good(f"mounted   http://{HOST}:{service.port}/  (an existing shop with ours in it)")
+            good(f"mounted   http://{HOST}:{service.port}/boxes/, in an existing shop")
     print()
     _command(settings, "demo", "logins")
     print()

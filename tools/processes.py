@@ -34,8 +34,8 @@ class Supervisor:
         self._logs = log_folder
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
 
-    def start(self, service: Service) -> bool:
-        """Start ``service`` and wait until it listens. Returns whether it runs."""
+    def start(self, service: Service) -> None:
+        """Start ``service``; it may take a while until it listens."""
         self._logs.mkdir(parents=True, exist_ok=True)
         with self._log(service).open("wb") as log:
             process = subprocess.Popen(
@@ -49,12 +49,16 @@ class Supervisor:
                 start_new_session=True,
             )
         self._running.append((service, process))
+
+    def wait_until_ready(self) -> bool:
+        """Wait until every service listens; False, and said why, if one does not."""
         deadline = time.monotonic() + _START_SECONDS
-        while service.port and not answers(service.port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                self._tell(service, process)
-                return False
-            time.sleep(0.1)
+        for service, process in self._running:
+            while service.port and not answers(service.port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    self._tell(service, process)
+                    return False
+                time.sleep(0.1)
         return True
 
     def wait(self) -> int:

@@ -126,8 +126,9 @@ def _sleeper(name: str) -> Service:
 
 def test_ending_the_supervisor_ends_every_service(tmp_path: Path):
     supervisor = Supervisor(tmp_path)
-    assert supervisor.start(_sleeper("one"))
-    assert supervisor.start(_sleeper("two"))
+    supervisor.start(_sleeper("one"))
+    supervisor.start(_sleeper("two"))
+    assert supervisor.wait_until_ready()
     processes = [process for _, process in supervisor._running]
     supervisor.stop()
     assert all(process.returncode is not None for process in processes)
@@ -142,3 +143,18 @@ def test_a_service_that_ends_by_itself_is_reported_with_its_last_words(
     assert supervisor.wait() == 1
     supervisor.stop()
     assert "no database" in capsys.readouterr().out
+
+
+def test_a_service_that_listens_is_waited_for(tmp_path: Path):
+    port = machine.pick_port(8600)
+    code = (
+        "import socket, time; time.sleep(0.5); s = socket.socket();"
+        f"s.bind(('{machine.HOST}', {port})); s.listen(); time.sleep(60)"
+    )
+    supervisor = Supervisor(tmp_path)
+    supervisor.start(Service("web", [sys.executable, "-c", code], port))
+    ready = supervisor.wait_until_ready()
+    listens = machine.answers(port)
+    supervisor.stop()
+    assert ready
+    assert listens
