@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -81,11 +82,15 @@ def read_coming(
     ids = [row.id for row in rows]
     boxes = _boxes(session, ids) if ids else {}
     cycles, skips = _cycles(session, rows, boxes, today - _BACK) if ids else ({}, {})
+    # Handed to the warehouse, and the days on which it leaves are over: it has left, even where
+    # nobody tells us so; otherwise such boxes would in time hide those to come.
+    gone = {key for key, cycle in cycles.items() if cycle.ship_to < today}
     found = []
     for row in rows:
         own = {key: cycle for key, cycle in cycles.items() if cycle.group_id in _groups(row)}
         mine, skipped = boxes.get(row.id, []), skips.get(row.id, {})
-        found.append(Coming(row, _standing(row, own, mine, skipped), mine, skipped, own))
+        standing = _standing(row, own, mine, skipped, gone)
+        found.append(Coming(row, standing, mine, skipped, own))
     return found
 
 
@@ -249,6 +254,7 @@ def _standing(
     cycles: Mapping[int, AnyRow],
     boxes: Sequence[AnyRow],
     skips: Mapping[int, AnyRow],
+    gone: AbstractSet[int],
 ) -> Standing:
     slots = {key: _slot(cycle) for key, cycle in cycles.items()}
     billing = Interval(row.unit, row.unit_count)
@@ -262,7 +268,9 @@ def _standing(
         renews_on=max(row.next_on, row.anchor_on) if bills else None,
         anchor_day=row.anchor_day,
         paid=tuple(
-            PaidBox(box.id, slots.get(box.cycle_id)) for box in boxes if box.state in UNSENT
+            PaidBox(box.id, slots.get(box.cycle_id))
+            for box in boxes
+            if box.state in UNSENT and not (box.state == BoxState.EXPORTED and box.cycle_id in gone)
         ),
         taken=frozenset(box.cycle_id for box in boxes if box.cycle_id),
         skipped=frozenset(skips),

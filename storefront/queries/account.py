@@ -28,7 +28,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
-from storefront.operations.skips import MOVABLE, UNSENT, Coming, read_coming
+from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.operations.terms import OptionTexts, option_texts, running_discounts, terms_of
 from storefront.queries.contents import next_contents
 from storefront.queries.invoices import Owed, owed
@@ -237,13 +237,18 @@ def _first_shown(boxes: Sequence[BoxRow]) -> BoxRow | None:
 
 
 def _past(coming: Coming) -> tuple[PastBox, ...]:
-    gone = [box for box in coming.boxes if box.state not in UNSENT and box.cycle_id]
+    waiting = {box.id for box in coming.standing.paid}
     rows = [
-        PastBox(coming.cycles[box.cycle_id].ship_from, BoxState(box.state).value)
-        for box in gone
-        if box.cycle_id in coming.cycles
+        PastBox(coming.cycles[box.cycle_id].ship_from, _past_state(box))
+        for box in coming.boxes
+        if box.id not in waiting and box.cycle_id in coming.cycles
     ]
     return tuple(sorted(rows, key=lambda one: one.ship_from, reverse=True)[:_LAST_BOXES])
+
+
+def _past_state(box: AnyRow) -> str:
+    # Handed over and its days are past: it is on its way, though nobody said so.
+    return "shipped" if box.state == BoxState.EXPORTED else BoxState(box.state).value
 
 
 def _box_rows(

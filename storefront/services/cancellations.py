@@ -29,7 +29,7 @@ from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.skips import UNSENT, Coming, read_coming
+from storefront.operations.skips import Coming, read_coming
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -202,12 +202,11 @@ def _owed(rt: Runtime, subscription_id: int) -> list[AnyRow]:
 
 
 def _cancellation(coming: Coming, owed: list[AnyRow], moment: Moment) -> Cancellation:
-    row, slots = coming.row, coming.slots
+    row = coming.row
     ended = SubscriptionState(row.state) in ENDED
     over = ended or bool(owed) or row.next_on <= moment.today
     day = row.ended_on if ended else row.cancel_on or (moment.today if over else row.next_on)
-    waiting = [box for box in coming.boxes if box.state in UNSENT]
-    places = [slots.get(box.cycle_id) for box in waiting]
+    places = [box.cycle for box in coming.standing.paid]
     return Cancellation(
         row.public_id,
         day or moment.today,

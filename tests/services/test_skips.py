@@ -2,7 +2,7 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from flask import Flask
 
 from storefront.adapters import failpoints
 from storefront.adapters.failpoints import FailpointReached
+from storefront.domain.boxes import BoxState
 from storefront.models import Box, BoxCycle, BoxSkip, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
@@ -303,3 +304,14 @@ def test_another_customers_subscription_is_not_there(rt: Runtime, monthly: Subsc
         skip_box(rt, stranger.id, monthly.public_id, cycle(rt, "2027-03"))
     with pytest.raises(NotFound):
         skip_box(rt, monthly.customer_id or 0, monthly.public_id, "cyc_nothing")
+
+
+def test_boxes_that_nobody_marked_shipped_do_not_hide_those_to_come(
+    rt: Runtime, clock: FrozenClock, monthly: Subscription
+) -> None:
+    for _ in range(7):
+        run_until(rt, clock, rt.today() + timedelta(days=30))
+        rt.session.execute(sa.update(Box).values(state=BoxState.EXPORTED))
+        rt.session.commit()
+    change = skip(rt, monthly, "2027-11")
+    assert change.charge_on == date(2027, 11, 12)
