@@ -7,7 +7,7 @@ the product it belongs to is left out and named. Codes are worded by the page.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
@@ -217,7 +217,7 @@ def split_list(text: str, separator: str = ",") -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in cleaned if part))
 
 
-def made_sku(ref: str, name: str, taken: Iterable[str] = ()) -> str:
+def made_sku(ref: str, name: str, taken: Container[str] = ()) -> str:
     """Return the SKU of a variant that has none: always the same for the same variant.
 
     >>> made_sku("clay-plant-pot", "Large"), made_sku("clay-plant-pot", "")
@@ -225,7 +225,7 @@ def made_sku(ref: str, name: str, taken: Iterable[str] = ()) -> str:
     """
     words = unicodedata.normalize("NFKC", f"{ref} {name}").upper()
     sku = re.sub(r"[\W_]+", "-", words).strip("-")
-    if sku and len(sku) <= SKU_LIMIT and sku not in set(taken):
+    if sku and len(sku) <= SKU_LIMIT and sku not in taken:
         return sku
     digest = hashlib.sha256(f"{ref}\n{name}".encode()).hexdigest()[:8].upper()
     return f"{sku[: SKU_LIMIT - 9]}-{digest}".lstrip("-")
@@ -236,18 +236,19 @@ def with_skus(products: Sequence[ProductData]) -> tuple[list[ProductData], list[
 
     The first variant of the file that has a SKU keeps it.
     """
-    given = {v.sku for product in products for v in product.variants if v.sku}
-    seen: dict[str, int] = {}
+    taken = {v.sku for product in products for v in product.variants if v.sku}
+    seen: set[str] = set()
     kept: list[ProductData] = []
     issues: list[RowIssue] = []
     for product in products:
         variants = []
         for variant in product.variants:
-            sku = variant.sku or made_sku(product.ref, variant.name, given | set(seen))
+            sku = variant.sku or made_sku(product.ref, variant.name, taken)
             if sku in seen:
                 issues.append(RowIssue(variant.row, "SKU", "sku_twice", sku))
                 continue
-            seen[sku] = variant.row
+            seen.add(sku)
+            taken.add(sku)
             variants.append(replace(variant, sku=sku))
         if len(variants) == len(product.variants):
             kept.append(replace(product, variants=tuple(variants)))

@@ -14,7 +14,7 @@ from storefront.models import Product, ProductVariant
 from storefront.models.base import public_ids, table_of
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
-from storefront.operations.stock import StockChange, change_stock
+from storefront.operations.stock import StockChange, change_stock, note_changes
 
 #: Columns of a product that an import keeps up to date; a person's own ones are left alone.
 _PRODUCT_COLUMNS = ("name", "description", "vendor", "category", "tags")
@@ -176,8 +176,9 @@ def write_import(
             ],
         )
     fresh = [(key, one) for key, data in zip(keys, plan.new, strict=True) for one in data.variants]
-    stock = _insert_variants(session, [*fresh, *plan.new_variants], currency)
-    change_stock(session, [*stock, *plan.stock], moment.now, actor)
+    opening = _insert_variants(session, [*fresh, *plan.new_variants], currency)
+    note_changes(session, opening, moment.now, actor)
+    change_stock(session, plan.stock, moment.now, actor)
 
 
 def _insert_variants(
@@ -196,7 +197,7 @@ def _insert_variants(
                 "product_id": product_id,
                 "is_counted": data.is_counted,
                 "may_oversell": data.may_oversell,
-                "on_hand": 0,
+                "on_hand": data.stock or 0,
                 "committed": 0,
             }
             for key, public, (product_id, data) in zip(

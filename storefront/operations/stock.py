@@ -114,6 +114,13 @@ def change_stock(
     for change in changes:
         sums[change.variant_id] += change.quantity
     _count(session, {key: (pieces, 0) for key, pieces in sums.items()})
+    note_changes(session, changes, at, actor)
+
+
+def note_changes(
+    session: AnySession, changes: Sequence[StockChange], at: datetime, actor: str
+) -> None:
+    """Write the moves of changes whose counters are written already, as of new variants."""
     rows = [
         {
             "variant_id": change.variant_id,
