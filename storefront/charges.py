@@ -58,15 +58,18 @@ class _Pace:
 _pace = _Pace()
 
 
-def may_charge(rt: Runtime) -> bool:
-    """True unless the merchant holds all charging or the live-lock does not match.
+def live_accounts(rt: Runtime) -> dict[str, str]:
+    """Return the gateways that move real money, by name with the account they charge for."""
+    return {name: gateway.account for name, gateway in rt.gateways.items() if name != "demo"}
 
-    The live-lock compares site and gateway accounts with what an owner confirmed last, and
-    only where a gateway charges real money: a copied database must not.
+
+def is_unlocked(rt: Runtime) -> bool:
+    """False when this database was confirmed for another site or other gateway accounts.
+
+    Compares only where a gateway charges real money: a copy of a database, or a restored
+    backup, must neither charge nor mail before an owner says that it is the real one.
     """
-    if rt.shop.charging_held_at is not None:
-        return False
-    live = {name: gateway.account for name, gateway in rt.gateways.items() if name != "demo"}
+    live = live_accounts(rt)
     if not live:
         return True
     table = table_of(Installation)
@@ -74,6 +77,11 @@ def may_charge(rt: Runtime) -> bool:
         row = rt.session.execute(sa.select(table.c.site_url, table.c.accounts)).one_or_none()
         rt.session.rollback()
     return row is not None and row.site_url == rt.settings.base_url and row.accounts == live
+
+
+def may_charge(rt: Runtime) -> bool:
+    """True unless the merchant holds all charging or the live-lock does not match."""
+    return rt.shop.charging_held_at is None and is_unlocked(rt)
 
 
 def send_planned(

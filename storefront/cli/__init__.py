@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": "storefront.cli.operate:serve",
     "plan-cycles": "storefront.cli.cycles:plan_cycles",
     "close-cycles": "storefront.cli.cycles:close_cycles",
+    "confirm": "storefront.cli.installation:confirm",
     "demo": "storefront.cli.demo:demo",
     "export-boxes": "storefront.cli.fulfilment:export_boxes",
     "import-products": "storefront.cli.imports:import_products",

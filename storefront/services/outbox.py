@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.adapters.mail import Mail, MailError
+from storefront.charges import is_unlocked
 from storefront.database import retrying
 from storefront.hooks import Event
 from storefront.models import OutboxMessage
@@ -66,6 +67,8 @@ def deliver_due(rt: Runtime, compose: Compose, *, limit: int = 200) -> OutboxRep
     noted. A crash in between may deliver one again: at least once, honestly.
     """
     report = OutboxReport()
+    if not is_unlocked(rt):
+        return report
     for row in retrying(rt.session, partial(_claim, rt, limit)):
         delivery = Delivery(
             row.id,
