@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
+
+Unit = Literal["month", "year"]
 
 SHOP: dict[str, Any] = {
     "name": "Nine Kettles",
@@ -39,7 +41,11 @@ GROUP: dict[str, Any] = {
 #: Days between declines; together longer than a month, so that a chase outlasts one cycle.
 RETRY_DAYS = [3, 5, 9, 15]
 #: (unit, count, boxes, hundredths of the monthly price per box).
-INTERVALS = (("month", 1, 1, 100), ("month", 3, 3, 95), ("year", 1, 12, 90))
+INTERVALS: tuple[tuple[Unit, int, int, int], ...] = (
+    ("month", 1, 1, 100),
+    ("month", 3, 3, 95),
+    ("year", 1, 12, 90),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,23 +258,22 @@ def _turn(shelf: tuple[ProductData, ...], number: int, many: int) -> list[Produc
 
 @dataclass(frozen=True, slots=True)
 class CodeData:
-    """A promotion code and its rule. ``months`` before the end it began and ended."""
+    """A promotion code and its rule; ``ended_months_ago`` counts from the story's end."""
 
     code: str
     name: str
     percent: int
     duration: str = "once"
     cycles: int = 1
-    intervals: tuple[str, ...] = ()
+    intervals: tuple[tuple[Unit, int], ...] = ()
     ended_months_ago: int | None = None
-    max_uses: int | None = None
 
 
 CODES = (
     CodeData("LEMON", "10 % off the first payment", 10),
-    CodeData("SPRING", "15 % off three boxes", 15, "cycles", 3, intervals=("1 month",)),
+    CodeData("SPRING", "15 % off three boxes", 15, "cycles", 3, intervals=(("month", 1),)),
     CodeData("FIRSTFLUSH", "20 % off, in our first months", 20, ended_months_ago=9),
-    CodeData("TWELVE", "8 % off when you pay for the year", 8, intervals=("1 year",)),
+    CodeData("TWELVE", "8 % off when you pay for the year", 8, intervals=(("year", 1),)),
 )
 
 
@@ -291,7 +296,7 @@ STAFF = (
 PASSWORD = "nine kettles on"  # noqa: S105 - it is printed at every start
 
 
-def version_of(plan: PlanData, *, is_early: bool) -> list[tuple[str, int, int]]:
+def version_of(plan: PlanData, *, is_early: bool) -> list[tuple[Unit, int, int]]:
     """Return (unit, count, amount in minor units) of each interval the plan is sold in.
 
     >>> version_of(PLANS[1], is_early=False)

@@ -59,8 +59,8 @@ Act = Callable[[], None]
 class Scale:
     """How long a story is and how many shoppers it has, who are not all customers in the end."""
 
-    months: int = 16
-    shoppers: int = 420
+    months: int = 15
+    shoppers: int = 380
     seed: int = 9
 
 
@@ -160,8 +160,7 @@ class Story:
         self._at(day, time(7, 30))
         do_chores(rt, self._is_wanted, everything=True)
         warehouse.write_recipes(rt)
-        is_near_end = (self._last - day).days < 45
-        opening.reorder(rt, except_for=warehouse.RUNS_LOW if is_near_end else frozenset())
+        opening.reorder(rt)
         if day == months_before(self._last, _PRICE_CHANGE) and day > self._begin:
             opening.change_prices(rt)
         running = self._running()
@@ -249,6 +248,8 @@ class Story:
         ):
             shopper = draw_shopper(self._scale.seed, number, day)
             self._plan(day, self._some_time(shopper.own), partial(self._welcome, shopper))
+        dropped = self._last - timedelta(days=1)
+        self._plan(dropped, time(11, 10), partial(warehouse.drop_a_pallet, self._rt))
         last_charge = self._charge_days[-1] if self._charge_days else self._begin
         for day, members in named.arrivals(self._begin, self._last, last_charge).items():
             for member in members:

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
-from storefront.domain.coupons import normalise_code
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
 from storefront.models import (
     BoxCycle,
-    Coupon,
     CycleGroup,
     NumberSeries,
     Option,
@@ -21,14 +21,16 @@ from storefront.models import (
     Price,
     Product,
     ProductVariant,
-    PromotionCode,
     ShopSettings,
+    Staff,
 )
 from storefront.models.base import public_id, table_of
-from storefront.operations.catalogue import raise_version
+from storefront.operations.audit import Who
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
 from storefront.services.packing import Ingredient, save_recipe
+from storefront.services.plans import set_price
+from storefront.services.promotions import CouponDraft, add_coupon
 from storefront.services.staff import add_staff, ensure_roles
 from storefront.services.stock import adjust_stock
 
@@ -58,8 +60,6 @@ def open_shop(rt: Runtime, last_day: date) -> None:
         _add_plan(rt, data, group.id, position)
     for product in catalogue.PRODUCTS:
         _add_product(rt, product)
-    for code in catalogue.CODES:
-        _add_code(rt, code, last_day)
     rt.session.commit()
     for product in catalogue.PRODUCTS:
         receive(rt, product.sku, FIRST_STOCK, "First delivery")
@@ -73,6 +73,9 @@ def open_shop(rt: Runtime, last_day: date) -> None:
             password=catalogue.PASSWORD,
             role=person.role,
         )
+    owner = owner_of(rt)
+    for code in catalogue.CODES:
+        _add_code(rt, owner, code, last_day)
 
 
 def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None:
@@ -92,7 +95,19 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
     )
     rt.session.add(plan)
     rt.session.flush()
-    _add_prices(rt, plan.id, data, version=1)
+    for unit, count, minor in catalogue.version_of(data, is_early=True):
+        rt.session.add(
+            Price(
+                public_id=public_id("pri"),
+                plan_id=plan.id,
+                currency=catalogue.SHOP["currency"],
+                unit=unit,
+                count=count,
+                version=1,
+                amount_minor=minor,
+                created_at=rt.now(),
+            )
+        )
     if data.asks_caffeine:
         code, name, hint = catalogue.CAFFEINE
         question = OptionGroup(plan_id=plan.id, code=code, name=name, hint=hint)
@@ -104,36 +119,24 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
             )
 
 
-def _add_prices(rt: Runtime, plan_id: int, data: PlanData, *, version: int) -> None:
-    for unit, count, minor in catalogue.version_of(data, is_early=version == 1):
-        rt.session.add(
-            Price(
-                public_id=public_id("pri"),
-                plan_id=plan_id,
-                currency=catalogue.SHOP["currency"],
-                unit=unit,
-                count=count,
-                version=version,
-                amount_minor=minor,
-                created_at=rt.now(),
-            )
-        )
-
-
 def change_prices(rt: Runtime) -> None:
-    """Put today's prices on sale; running subscriptions keep the version they began with."""
-    price = table_of(Price)
-    rt.session.execute(
-        sa.update(price).where(price.c.retired_at.is_(None)).values(retired_at=rt.now())
-    )
-    plan = table_of(Plan)
-    ids = {row.code: row.id for row in rt.session.execute(sa.select(plan.c.code, plan.c.id))}
+    """Have the owner put today's prices on sale; who subscribes already keeps the old ones."""
+    plans, owner = _refs(rt, Plan, "code"), owner_of(rt)
     for data in catalogue.PLANS:
-        _add_prices(rt, ids[data.code], data, version=2)
-    rt.session.flush()
-    raise_version(rt.session)
-    rt.session.commit()
+        for unit, count, minor in catalogue.version_of(data, is_early=False):
+            amount = Money(minor, catalogue.SHOP["currency"])
+            set_price(rt, owner, plans[data.code], amount, Interval(unit, count))
     rt.forget_shop()
+
+
+def owner_of(rt: Runtime) -> Who:
+    """Return the owner as somebody who acts."""
+    table = table_of(Staff)
+    row = rt.session.execute(
+        sa.select(table.c.id, table.c.public_id).where(table.c.email == catalogue.STAFF[0].email)
+    ).one()
+    rt.session.rollback()
+    return Who(row.id, row.public_id)
 
 
 def _add_product(rt: Runtime, data: ProductData) -> None:
@@ -164,29 +167,21 @@ def _add_product(rt: Runtime, data: ProductData) -> None:
     )
 
 
-def _add_code(rt: Runtime, data: CodeData, last_day: date) -> None:
-    limits = {"intervals": list(data.intervals)} if data.intervals else {}
+def _add_code(rt: Runtime, owner: Who, data: CodeData, last_day: date) -> None:
     ends_on = None
     if data.ended_months_ago is not None:
         ends_on = catalogue.months_before(last_day, data.ended_months_ago) - timedelta(days=1)
-    coupon = Coupon(
-        public_id=public_id("cou"),
-        name=data.name,
-        kind="percent",
+    draft = CouponDraft(
+        data.code,
+        data.name,
         percent_bp=data.percent * 100,
         duration=data.duration,
-        duration_cycles=data.cycles,
-        limits=limits,
+        cycles=data.cycles,
+        intervals=tuple(Interval(unit, count) for unit, count in data.intervals),
         first_time_only=True,
         ends_on=ends_on,
-        max_uses=data.max_uses,
-        created_at=rt.now(),
     )
-    rt.session.add(coupon)
-    rt.session.flush()
-    rt.session.add(
-        PromotionCode(coupon_id=coupon.id, code=normalise_code(data.code), created_at=rt.now())
-    )
+    add_coupon(rt, owner, draft)
 
 
 def save_recipes(rt: Runtime, cycle: BoxCycle | None, number: int) -> None:
@@ -209,17 +204,15 @@ def receive(rt: Runtime, sku: str, pieces: int, reason: str) -> None:
     adjust_stock(rt, _refs(rt, ProductVariant, "sku")[sku], "receipt", pieces, reason)
 
 
-def reorder(rt: Runtime, *, except_for: frozenset[str] = frozenset()) -> list[str]:
-    """Enter a delivery of everything that runs low and return what came, as SKUs."""
+def reorder(rt: Runtime) -> None:
+    """Enter a delivery of everything that runs low."""
     variant = table_of(ProductVariant)
     low = rt.session.scalars(
         sa.select(variant.c.sku).where(variant.c.on_hand < REORDER_AT).order_by(variant.c.sku)
     ).all()
     rt.session.rollback()
-    wanted = [sku for sku in low if sku not in except_for]
-    for sku in wanted:
+    for sku in low:
         receive(rt, sku, DELIVERY, "Delivery")
-    return wanted
 
 
 def _refs(rt: Runtime, model: type[Plan | ProductVariant], key: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
@@ -69,12 +70,17 @@ class DayReport:
 
 
 def walk(
-    rt: Runtime, days: int, on_day: Callable[[int, int], None] | None = None
+    rt: Runtime,
+    days: int,
+    on_day: Callable[[int, int], None] | None = None,
+    *,
+    most_seconds: float | None = None,
 ) -> list[DayReport]:
     """Move the clock ``days`` days forward and do on each what the worker does then.
 
     The time of day in the end is that of the start. ``on_day`` is told how many days are done,
-    and of how many. Renewals, retries, locks and exports happen on their own days, never all
+    and of how many; after ``most_seconds`` no further day is begun, one is always done.
+    Renewals, retries, locks and exports happen on their own days, never all
     at the end: a leap would look like an outage and hold what it missed. Raises
     ``ClockIsReal`` outside a demo and ``TooFar``.
     """
@@ -82,8 +88,10 @@ def walk(
     if not 1 <= days <= MOST_DAYS:
         raise TooFar(f"{days} days; 1 to {MOST_DAYS} can be walked at once")
     reports: list[DayReport] = []
-    start = clock.now()
+    start, began = clock.now(), monotonic()
     for done in range(days):
+        if done and most_seconds is not None and monotonic() - began > most_seconds:
+            break
         until = _same_time(rt, start, done + 1)
         for instant in _ticks(rt, clock.now(), until):
             clock.move_to(max(instant, clock.now()))

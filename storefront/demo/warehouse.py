@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.demo import opening
 from storefront.domain.boxes import BoxState, CycleState
-from storefront.models import Box, BoxCycle, FulfilmentBatch, ProductVariant, Recipe, RecipeItem
+from storefront.models import (
+    Box,
+    BoxCycle,
+    FulfilmentBatch,
+    Plan,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+)
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
 from storefront.services.fulfilment import ship_batch
@@ -19,11 +28,8 @@ from storefront.services.stock import adjust_stock
 CARRIER = "DHL"
 #: How many days the late round waited.
 LATE_DAYS = 5
-#: Products that are not ordered again in the last weeks, so that something runs low.
-RUNS_LOW = frozenset({"BAKE-MACARON", "WARE-SPOON", "HERB-VERBENA"})
-#: What the shortage leaves of the tea it meets.
-_LEFT = 12
-_LEAKY_ROOF = "Rain through the roof"
+#: What the shortage leaves of the tea it meets, and the dropped pallet of the bake.
+_LEFT, _DROPPED = 12, 65
 
 
 def write_recipes(rt: Runtime, ahead: int = 2) -> None:
@@ -71,20 +77,42 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
 
 def lose_some(rt: Runtime) -> None:
     """On the day of a lock, lose most of the first tea that its boxes hold."""
-    variant, cycle = table_of(ProductVariant), table_of(BoxCycle)
+    cycle, item = table_of(BoxCycle), table_of(RecipeItem)
+    _lose(rt, cycle.c.lock_on == rt.today(), item.c.position, _LEFT, "Rain through the roof")
+
+
+def drop_a_pallet(rt: Runtime) -> None:
+    """Lose most of a bake of the coming boxes, which nobody has ordered again yet."""
+    cycle, item = table_of(BoxCycle), table_of(RecipeItem)
+    coming = (
+        sa.select(sa.func.min(cycle.c.lock_on)).where(cycle.c.lock_on >= rt.today())
+    ).scalar_subquery()
+    _lose(rt, cycle.c.lock_on == coming, item.c.position.desc(), _DROPPED, "A pallet was dropped")
+
+
+def _lose(
+    rt: Runtime,
+    which: sa.ColumnElement[bool],
+    order: sa.ColumnElement[Any],
+    left: int,
+    reason: str,
+) -> None:
+    """Lose all but ``left`` pieces of the first product in the boxes of Pot in that cycle."""
+    variant, cycle, plan = table_of(ProductVariant), table_of(BoxCycle), table_of(Plan)
     recipe, item = table_of(Recipe), table_of(RecipeItem)
     row = rt.session.execute(
         sa.select(variant.c.public_id, variant.c.on_hand)
         .join(item, item.c.variant_id == variant.c.id)
         .join(recipe, recipe.c.id == item.c.recipe_id)
+        .join(plan, plan.c.id == recipe.c.plan_id)
         .join(cycle, cycle.c.id == recipe.c.cycle_id)
-        .where(cycle.c.lock_on == rt.today(), recipe.c.option_key == "")
-        .order_by(item.c.position, recipe.c.id.desc())
+        .where(which, recipe.c.option_key == "", plan.c.code == "pot")
+        .order_by(order)
         .limit(1)
     ).one_or_none()
     rt.session.rollback()
-    if row is not None and row.on_hand > _LEFT:
-        adjust_stock(rt, row.public_id, "loss", _LEFT - row.on_hand, _LEAKY_ROOF)
+    if row is not None and row.on_hand > left:
+        adjust_stock(rt, row.public_id, "loss", left - row.on_hand, reason)
 
 
 def make_good(rt: Runtime) -> None:

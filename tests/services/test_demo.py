@@ -52,6 +52,11 @@ class TestWalking:
         assert timedelta() <= clock.now() - before - timedelta(days=2) < timedelta(minutes=1)
         assert told == [(1, 2), (2, 2)]
 
+    def test_a_walk_ends_early_when_its_time_is_over(self, rt, clock):
+        before = rt.today()
+        assert len(walk(rt, 9, most_seconds=0)) == 1
+        assert rt.today() == before + timedelta(days=1)
+
     def test_a_declined_charge_is_tried_again_on_its_day(self, rt, clock):
         plan = make.make_plan(rt)
         populate(rt, plan, make.price_of(rt, plan), 1, rt.today() + timedelta(days=1), card="0341")

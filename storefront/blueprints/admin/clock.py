@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -13,13 +11,14 @@ from flask_babel import ngettext
 
 from storefront.adapters.clock import DemoClock
 from storefront.blueprints.admin.base import page, saved
-from storefront.blueprints.context import runtime
+from storefront.blueprints.context import runtime, staff_user
+from storefront.demo import walk as demo
 from storefront.domain import permissions
 from storefront.domain.events import EventKind
-from storefront.jobs.work import run_all
 from storefront.queries import clock as query
 from storefront.runtime import Runtime
 from storefront.security import register_policy, staff
+from storefront.services import sessions
 
 _ACCESS = staff(permissions.CLOCK_MOVE)
 register_policy({"admin.clock": _ACCESS, "admin.clock_walk": _ACCESS})
@@ -27,8 +26,6 @@ register_policy({"admin.clock": _ACCESS, "admin.clock_walk": _ACCESS})
 MOST_DAYS = 31
 #: A walk stops after this many seconds and offers to go on, so that no request hangs.
 MOST_SECONDS = 15.0
-#: Time of day at which the shop wakes on a walked day.
-_MORNING = time_of_day(9, 0)
 
 
 def add_clock(bp: Blueprint) -> None:
@@ -45,10 +42,11 @@ def clock() -> Response:
 
 def walk() -> Response:
     """Walk up to ``days`` days, doing on each what the worker does."""
-    rt, moving = runtime(), _demo_clock()
-    days = _days()
+    rt, days = runtime(), _days()
+    _demo_clock()
     first = rt.today()
-    walked = _walk(rt, moving, days)
+    demo.walk(rt, days, most_seconds=MOST_SECONDS)
+    walked = (rt.today() - first).days
     since = first + timedelta(days=1) if walked else first
     text = ngettext("Walked %(num)s day.", "Walked %(num)s days.", walked)
     left = days - walked
@@ -56,19 +54,6 @@ def walk() -> Response:
         text += " " + ngettext("%(num)s day is left.", "%(num)s days are left.", left)
     to = url_for("admin.clock", since=since.isoformat(), left=left or None)
     return saved(text, "clock/clock", to, **_context(since, left))
-
-
-def _walk(rt: Runtime, moving: DemoClock, days: int) -> int:
-    """Return how many days were walked before the time was up; one at least."""
-    began = time.monotonic()
-    for count in range(1, days + 1):
-        day = rt.today() + timedelta(days=1)
-        zone = rt.shop.zone_info
-        moving.move_to(datetime.combine(day, _MORNING, zone).astimezone(UTC))
-        run_all(rt)
-        if time.monotonic() - began > MOST_SECONDS:
-            return count
-    return days
 
 
 def _demo_clock() -> DemoClock:
