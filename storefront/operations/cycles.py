@@ -181,12 +181,20 @@ def _seat(
 
 
 def due_cycles(session: AnySession, today: date) -> list[AnyRow]:
-    """Return the cycles whose lock day is over and that are not locked, the oldest first."""
-    table = table_of(BoxCycle)
+    """Return the cycles whose lock day is over and that hold undecided boxes, oldest first.
+
+    A payment of the last second may commit its box after the cycle was locked; the next run
+    finds that cycle once more.
+    """
+    table, box = table_of(BoxCycle), table_of(Box)
+    late = sa.exists().where(box.c.cycle_id == table.c.id, box.c.state == BoxState.PLANNED)
     return list(
         session.execute(
             sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
-            .where(table.c.state.in_(UNLOCKED), table.c.lock_on < today)
+            .where(
+                table.c.lock_on < today,
+                sa.or_(table.c.state.in_(UNLOCKED), (table.c.state == CycleState.LOCKED) & late),
+            )
             .order_by(table.c.lock_on, table.c.id)
         )
     )

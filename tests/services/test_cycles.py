@@ -265,6 +265,19 @@ def test_a_lock_that_crashed_goes_on_where_it_stopped(rt, clock, shop, monkeypat
     assert len(moves(rt, "allocation")) == 5
 
 
+def test_a_box_that_was_committed_late_into_a_locked_cycle_is_decided_too(rt, clock, shop):
+    plan, cycle, _variant = shop
+    after_lock(clock)
+    close_cycles(rt)
+    box = make_box(rt, plan, cycle)
+
+    assert close_cycles(rt).boxes.locked == 1
+
+    assert again(rt, box).state is BoxState.LOCKED
+    assert again(rt, cycle).state is CycleState.LOCKED
+    assert close_cycles(rt).boxes.total == 0
+
+
 def test_the_stock_is_what_its_moves_say(rt, clock, shop):
     plan, cycle, variant = shop
     for _ in range(3):
