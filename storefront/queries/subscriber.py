@@ -131,7 +131,7 @@ def subscriber(
     return Subscriber(
         customer,
         found.subscriptions,
-        _standings(session, customer.id),
+        standings(session, customer.id),
         _invoices(session, customer.id),
         _boxes(session, customer.id),
         events(session, customer.id),
@@ -163,7 +163,8 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
     )
 
 
-def _standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
+def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
+    """Return how each subscription of a customer stands, by its public id."""
     table, work, case = table_of(Subscription), table_of(ParkedWork), table_of(DunningCase)
     invoice, line = table_of(Invoice), table_of(InvoiceLine)
     chased = (

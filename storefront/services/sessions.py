@@ -66,6 +66,21 @@ def end_staff_session(rt: Runtime, session_id: int) -> None:
     _revoke(rt, table_of(StaffSession), StaffSession.id == session_id)
 
 
+def prolong_staff_session(rt: Runtime, session_id: int) -> None:
+    """Begin the working day of an open session anew, as when a demo's clock has been moved."""
+    table = table_of(StaffSession)
+
+    def write() -> None:
+        rt.session.execute(
+            sa.update(table)
+            .where(table.c.id == session_id, table.c.revoked_at.is_(None))
+            .values(expires_at=rt.now() + STAFF_SESSION)
+        )
+        rt.session.commit()
+
+    retrying(rt.session, write)
+
+
 def end_all_staff_sessions(rt: Runtime, staff_id: int) -> int:
     """Sign a staff user out everywhere, as after a change of role; returns how many ended."""
     return _revoke(rt, table_of(StaffSession), StaffSession.staff_id == staff_id)

@@ -46,6 +46,8 @@ def walk() -> Response:
     _demo_clock()
     first = rt.today()
     demo.walk(rt, days, most_seconds=MOST_SECONDS)
+    # Who moves the clock past the end of their working day is not signed out by it.
+    sessions.prolong_staff_session(rt, staff_user().session_id)
     walked = (rt.today() - first).days
     since = first + timedelta(days=1) if walked else first
     text = ngettext("Walked %(num)s day.", "Walked %(num)s days.", walked)

@@ -23,6 +23,7 @@ from storefront.blueprints.admin.fields import (
     MoneyField,
     PercentField,
     WholeField,
+    choices_of,
 )
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.domain.coupons import normalise_code
@@ -48,17 +49,19 @@ class CouponForm(Form):
     )
     kind = RadioField(
         _("What it takes off"),
-        choices=(("percent", _("A percentage")), ("fixed", _("A fixed amount"))),
+        choices=choices_of((("percent", _("A percentage")), ("fixed", _("A fixed amount")))),
         default="percent",
     )
     percent = PercentField(_("Percent off"))
     amount = MoneyField(_("Amount off"))
     duration = RadioField(
         _("For how long"),
-        choices=(
-            ("once", _("The first payment")),
-            ("cycles", _("The first few payments")),
-            ("forever", _("Every payment")),
+        choices=choices_of(
+            (
+                ("once", _("The first payment")),
+                ("cycles", _("The first few payments")),
+                ("forever", _("Every payment")),
+            )
         ),
         default="once",
     )
@@ -82,10 +85,10 @@ class CouponForm(Form):
     ) -> None:
         super().__init__(formdata)
         self.amount.currency = currency
-        self.plans.choices = list({p.plan_code: p.plan_name for p in plans}.items())
+        self.plans.choices = choices_of({p.plan_code: p.plan_name for p in plans}.items())
         intervals = {interval_code(p.interval): interval_name(p.interval) for p in plans}
-        self.intervals.choices = list(intervals.items())
-        self.countries.choices = list(countries)
+        self.intervals.choices = choices_of(intervals.items())
+        self.countries.choices = choices_of(countries)
 
     def validate_code(self, field: LineField) -> None:
         if not any(character.isalnum() for character in normalise_code(field.text)):

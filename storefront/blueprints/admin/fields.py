@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import gettext as _
 from wtforms import Form, StringField, TextAreaField, ValidationError
+from wtforms.fields.choices import SelectChoice
 
 from storefront.blueprints.typed import one_line
 from storefront.domain.money import Money, exponent
@@ -17,6 +18,11 @@ from storefront.domain.money import Money, exponent
 
 class NotAnAmount(ValueError):
     """What was typed is no sum; the text says how one looks."""
+
+
+def choices_of(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+    """Return (value, words) as the options of a field."""
+    return [SelectChoice(value, words) for value, words in pairs]
 
 
 def read_money(text: str, currency: str) -> Money:

@@ -9,6 +9,7 @@ from typing import Any
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, Form, RadioField, SelectField, TextAreaField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.fields import (
@@ -17,6 +18,7 @@ from storefront.blueprints.admin.fields import (
     LinesField,
     MoneyField,
     WholeField,
+    choices_of,
 )
 from storefront.blueprints.intervals import interval_from
 from storefront.domain.periods import Interval
@@ -41,10 +43,10 @@ _LAST = (
 _INTERVALS = ("1w", "2w", "4w", "1m", "2m", "3m", "6m", "1y")
 
 
-def interval_choices() -> list[tuple[str, str]]:
+def interval_choices() -> list[SelectChoice]:
     """Return the intervals on offer with their names."""
     found = [(code, interval_from(code)) for code in _INTERVALS]
-    return [(code, interval_name(each)) for code, each in found if each is not None]
+    return choices_of((code, interval_name(each)) for code, each in found if each is not None)
 
 
 def slug_of(text: str) -> str:
@@ -75,11 +77,11 @@ class PlanForm(Form):
     billing = IntervalField(_("Paid"), default="1m")
     shipping = IntervalField(_("A box leaves"), default="1m")
     group = SelectField(_("Packed with"), validate_choice=True)
-    tax_class = RadioField(_("Tax"), choices=_TAX, default="reduced")
+    tax_class = RadioField(_("Tax"), choices=choices_of(_TAX), default="reduced")
 
     def __init__(self, formdata: Any, groups: list[tuple[str, str]], currency: str) -> None:
         super().__init__(formdata)
-        self.group.choices = groups
+        self.group.choices = choices_of(groups)
         self.amount.currency = currency
 
 
@@ -98,9 +100,9 @@ class TextForm(Form):
 class RulesForm(Form):
     """Tax, and what happens after a decline."""
 
-    tax_class = RadioField(_("Tax"), choices=_TAX)
+    tax_class = RadioField(_("Tax"), choices=choices_of(_TAX))
     retry_days = LineField(_("Try a declined charge again after"))
-    last_action = RadioField(_("If every try fails"), choices=_LAST)
+    last_action = RadioField(_("If every try fails"), choices=choices_of(_LAST))
 
     def validate_retry_days(self, field: LineField) -> None:
         days = self.days
@@ -127,7 +129,7 @@ class RhythmForm(Form):
         self, formdata: Any, groups: list[tuple[str, str]], now: dict[str, Any] | None = None
     ) -> None:
         super().__init__(formdata, data=now)
-        self.group.choices = groups
+        self.group.choices = choices_of(groups)
 
 
 class PriceForm(Form):
@@ -180,14 +182,18 @@ class GroupForm(Form):
     interval = IntervalField(_("A box leaves"), default="1m")
     kind = RadioField(
         _("When are subscribers charged?"),
-        choices=(
-            ("calendar", _("All on the same day")),
-            ("rolling", _("Each on the day they began")),
+        choices=choices_of(
+            (
+                ("calendar", _("All on the same day")),
+                ("rolling", _("Each on the day they began")),
+            )
         ),
         default="calendar",
     )
     charge_day = WholeField(_("Charge day of the month"), 1, 31, default="12")
-    weekday = SelectField(_("Charge or packing day of the week"), choices=_WEEKDAYS, default="1")
+    weekday = SelectField(
+        _("Charge or packing day of the week"), choices=choices_of(_WEEKDAYS), default="1"
+    )
     anchor = DayField(_("First packing day"))
     cutoff_days = WholeField(_("Cut-off, days before"), 0, 28, default="1")
     lock_days = WholeField(_("Lock, days after"), 0, 28, default="3")

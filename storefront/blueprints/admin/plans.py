@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.fields import plain_money
+from storefront.blueprints.admin.fields import choices_of, plain_money
 from storefront.blueprints.admin.plan_forms import (
     OptionForm,
     PlanForm,
@@ -389,9 +389,9 @@ def _price_forms(found: query.PlanDetail, currency: str) -> dict[str, PriceForm]
     free = [
         choice
         for choice in forms[""].billing.iter_choices()
-        if choice[0] not in forms and _fits(found, choice[0])
+        if choice.value not in forms and _fits(found, choice.value)
     ]
-    forms[""].billing.choices = [(choice[0], choice[1]) for choice in free]
+    forms[""].billing.choices = choices_of((choice.value, choice.label) for choice in free)
     return forms
 
 

@@ -15,7 +15,7 @@ from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.coupon_forms import ChecksField
-from storefront.blueprints.admin.fields import LineField, WholeField
+from storefront.blueprints.admin.fields import LineField, WholeField, choices_of
 from storefront.blueprints.admin.words import action_name
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
@@ -90,7 +90,9 @@ class SellingForm(Form):
 
     countries = ChecksField(lazy_gettext("We deliver to"))
     zone = SelectField(lazy_gettext("Time zone"))
-    locale = SelectField(lazy_gettext("Language of mails and documents"), choices=LANGUAGES)
+    locale = SelectField(
+        lazy_gettext("Language of mails and documents"), choices=choices_of(LANGUAGES)
+    )
     currency = SelectField(lazy_gettext("Currency"), choices=sorted(EXPONENTS))
 
     def validate_countries(self, field: ChecksField) -> None:
@@ -234,8 +236,8 @@ def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
     known = {*RATES, *shop.countries, shop.seller_country}
     countries = sorted(((code, names.get(code, code)) for code in known), key=lambda c: c[1])
     if section == "seller":
-        form.seller_country.choices = countries
+        form.seller_country.choices = choices_of(countries)
     if section == "selling":
-        form.countries.choices = countries
+        form.countries.choices = choices_of(countries)
         form.zone.choices = sorted(zone for zone in available_timezones() if "/" in zone)
     return form

@@ -298,7 +298,7 @@ def undo_skip(ref: str, sub: str, cycle: str) -> Response:
 
 def hold(ref: str, sub: str) -> Response:
     """Neither charge nor pack until it is released."""
-    _customer(ref)
+    _require(ref, sub)
     note = request.form.get("note", "").strip()
     if not note:
         error = _("Say why, so that the next person knows")
@@ -315,6 +315,7 @@ def hold(ref: str, sub: str) -> Response:
 
 def release(ref: str, sub: str) -> Response:
     """Let a held subscription go on."""
+    _require(ref, sub)
 
     def act() -> str:
         if holds.release(runtime(), who(), sub):
@@ -326,13 +327,7 @@ def release(ref: str, sub: str) -> Response:
 
 def try_again(ref: str, sub: str) -> Response:
     """Put a failed renewal back into the run."""
-    rt = runtime()
-    found = one.subscriber(rt.session, ref, rt.moment(), rt.shop.currency, rt.shop.seller_country)
-    standing = found.standings.get(sub) if found else None
-    if standing is None:
-        abort(404)
-    rt.session.rollback()
-    parked_id = standing.parked_id
+    rt, parked_id = runtime(), _require(ref, sub).parked_id
 
     def act() -> str:
         if parked_id is not None and holds.try_again(rt, who(), parked_id):
@@ -362,6 +357,16 @@ def _customer(ref: str) -> one.Person:
     if found is None:
         abort(404)
     return found
+
+
+def _require(ref: str, sub: str) -> one.Standing:
+    """Return how the customer's own subscription stands, or answer 404."""
+    rt, customer = runtime(), _customer(ref)
+    standing = one.standings(rt.session, customer.id).get(sub)
+    rt.session.rollback()
+    if standing is None:
+        abort(404)
+    return standing
 
 
 def _act(ref: str, act: Callable[[], str]) -> Response:

@@ -1,0 +1,210 @@
+"""Plans and cycle groups in the admin: each section on its own, messages beside the fields."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.models import CycleGroup, Plan, Price
+from storefront.runtime import Runtime
+from storefront.testing import factories as make
+from storefront.testing.population import populate
+from tests.support.admin import Desk, desk
+
+
+@pytest.fixture
+def pot(rt: Runtime) -> Plan:
+    return make.make_plan(rt, code="pot", name="Pot")
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime) -> Desk:
+    return desk(app, rt)
+
+
+def prices(rt: Runtime) -> list[tuple[int, bool]]:
+    rows = rt.session.execute(
+        sa.select(Price.amount_minor, Price.retired_at.is_(None)).order_by(Price.id)
+    ).all()
+    rt.session.rollback()
+    return [(row[0], bool(row[1])) for row in rows]
+
+
+NEW = {
+    "name": "Table",
+    "amount": "42,00",
+    "billing": "1m",
+    "shipping": "1m",
+    "tax_class": "reduced",
+}
+
+
+def test_a_merchant_makes_a_plan_that_shoppers_can_see(rt: Runtime, owner: Desk) -> None:
+    group = make.make_group(rt)
+    owner.get("/admin/plans/new")
+    answer = owner.post("/admin/plans/new", {**NEW, "group": group.public_id})
+    assert answer.status_code == 303
+    page = owner.get(answer.location).text
+    assert "The plan is on sale." in page
+    assert "€42.00" in page
+    assert "Table" in owner.client.get("/").text
+
+
+def test_wrong_input_keeps_what_was_typed_and_says_why(rt: Runtime, owner: Desk) -> None:
+    group = make.make_group(rt)
+    owner.get("/admin/plans/new")
+    for typed, message in (
+        ("26,0.0", "Enter an amount like 26.00"),
+        ("-3", "A price cannot be below 0"),
+        ("1,234", "Enter an amount like 26.00"),
+        ("", "Enter an amount like 26.00"),
+    ):
+        fields = {**NEW, "group": group.public_id, "amount": typed}
+        answer = owner.post("/admin/plans/new", fields)
+        assert answer.status_code == 422
+        assert message in answer.text
+        assert 'value="Table"' in answer.text
+        assert f'value="{typed}"' in answer.text
+        assert "<title>Error: " in answer.text
+    fields = {**NEW, "group": group.public_id, "billing": "2w"}
+    assert "Must be a whole multiple" in owner.post("/admin/plans/new", fields).text
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(Plan)) == 0
+
+
+def test_the_list_counts_subscribers_and_leads_to_them(rt: Runtime, owner: Desk, pot: Plan) -> None:
+    populate(rt, pot, make.price_of(rt, pot), 3, date(2027, 3, 12))
+    assert '<a href="/admin/subscribers?plan=pot">3</a>' in owner.get("/admin/plans").text
+    assert "3 subscriptions" in owner.get("/admin/subscribers?plan=pot").text
+
+
+def test_a_new_price_says_how_many_keep_theirs(rt: Runtime, owner: Desk, pot: Plan) -> None:
+    populate(rt, pot, make.price_of(rt, pot), 3, date(2027, 3, 12))
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    answer = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "29.00"}, partial=True)
+    assert answer.status_code == 200
+    assert "Applies to new sales from now. 3 subscribers keep €26.00." in answer.text
+    assert "<html" not in answer.text
+    assert prices(rt) == [(2600, False), (2900, True)]
+
+
+def test_a_wrong_price_is_answered_at_its_own_field(rt: Runtime, owner: Desk, pot: Plan) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    answer = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "much"}, partial=True)
+    assert answer.status_code == 422
+    assert 'id="1m-amount-error"' in answer.text
+    assert 'value="much"' in answer.text
+    assert prices(rt) == [(2600, True)]
+
+
+def test_another_interval_is_added_and_its_saving_worked_out(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    assert owner.post(f"{path}/prices", {"amount": "74.10", "billing": "3m"}).status_code == 303
+    page = owner.get(path).text
+    assert "save 5%" in page
+    assert "€24.70" in page
+
+
+def test_texts_are_saved_shown_and_escaped(rt: Runtime, owner: Desk, pot: Plan) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    fields = {
+        "name": "Pot <script>alert(1)</script>",
+        "benefits": "One\n\n  Two  \n",
+        "is_public": "y",
+        "position": "3",
+    }
+    assert owner.post(f"{path}/text", fields).status_code == 303
+    page = owner.get(path).text
+    assert "<script>alert" not in page
+    assert "Pot &lt;script&gt;" in page
+    row = rt.session.execute(sa.select(Plan.benefits, Plan.is_recommended, Plan.position)).one()
+    assert tuple(row) == (["One", "Two"], False, 3)
+
+
+def test_fields_that_are_not_on_the_form_change_nothing(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    owner.post(f"{path}/text", {"name": "Pot", "code": "stolen", "cycle_group_id": "99", "id": "7"})
+    row = rt.session.execute(sa.select(Plan.code, Plan.cycle_group_id, Plan.id)).one()
+    assert tuple(row) == ("pot", pot.cycle_group_id, pot.id)
+
+
+def test_the_chase_is_typed_in_days(rt: Runtime, owner: Desk, pot: Plan) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    fields = {"tax_class": "reduced", "last_action": "pause"}
+    wrong = owner.post(f"{path}/rules", {**fields, "retry_days": "7, 3"})
+    assert (wrong.status_code, "Enter days in order, like 3, 5, 7" in wrong.text) == (422, True)
+    assert owner.post(f"{path}/rules", {**fields, "retry_days": "2 4"}).status_code == 303
+    row = rt.session.execute(sa.select(Plan.retry_days, Plan.last_action, Plan.tax_class)).one()
+    assert tuple(row) == ([2, 4], "pause", "reduced")
+
+
+def test_questions_and_answers_are_added_and_taken_away(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    owner.post(f"{path}/questions", {"question": "How strong?"})
+    fields = {"how-strong-option": "Strong", "how-strong-surcharge": "2"}
+    added = owner.post(f"{path}/questions/how-strong", fields, partial=True)
+    assert "+€2.00" in added.text
+    again = owner.post(f"{path}/questions/how-strong", fields, partial=True)
+    assert (again.status_code, "has that answer already" in again.text) == (422, True)
+    gone = owner.post(f"{path}/questions/how-strong/strong", {"archived": "yes"}, partial=True)
+    assert "no longer offered" in gone.text
+    assert owner.post(f"{path}/questions/nothing/strong", {"archived": "yes"}).status_code == 404
+
+
+def test_an_archived_plan_can_be_put_back_on_the_same_page(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    gone = owner.post(f"{path}/archive", partial=True)
+    assert "Sell it again" in gone.text
+    assert "Pot" not in owner.client.get("/").text.partition("<main")[2]
+    back = owner.post(f"{path}/restore", partial=True)
+    assert "On sale again." in back.text
+
+
+def test_a_group_shows_its_days_before_it_is_made(rt: Runtime, owner: Desk) -> None:
+    path = "/admin/cycle-groups/new"
+    assert "charged Fri 12 March" in owner.get(path).text
+    fields = {
+        "name": "Monthly",
+        "interval": "1m",
+        "kind": "calendar",
+        "charge_day": "20",
+        "weekday": "1",
+        "cutoff_days": "2",
+        "lock_days": "3",
+        "ship_days": "6",
+        "ship_window_days": "2",
+    }
+    shown = owner.post(path, {**fields, "step": "preview"}, partial=True)
+    assert "charged Sat 20 March" in shown.text
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(CycleGroup)) == 0
+    rt.session.rollback()
+    wrong = owner.post(path, {**fields, "ship_days": "1"})
+    assert "Boxes ship on the lock day or later" in wrong.text
+    assert owner.post(path, fields).status_code == 303
+    assert "Monthly" in owner.get("/admin/cycle-groups").text
+
+
+def test_an_unknown_plan_is_not_there(owner: Desk) -> None:
+    assert owner.get("/admin/plans/plan_x").status_code == 404
+    for part in ("text", "prices", "rules", "archive", "questions"):
+        fields = {"name": "X", "amount": "1", "billing": "1m", "question": "Q", "position": "1"}
+        fields |= {"tax_class": "zero", "last_action": "cancel", "retry_days": ""}
+        assert owner.post(f"/admin/plans/plan_x/{part}", fields).status_code == 404

@@ -1,0 +1,133 @@
+"""The shop's settings: each section on its own, read by the shop at once; and the staff log."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.models import ShopSettings
+from storefront.runtime import Runtime
+from storefront.services.shop import EDITABLE
+from storefront.testing import factories as make
+from tests.support.admin import Desk, desk
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime) -> Desk:
+    browser = desk(app, rt)
+    browser.get("/admin/settings")
+    return browser
+
+
+def settings(rt: Runtime) -> sa.Row:  # type: ignore[type-arg]
+    row = rt.session.execute(sa.select(ShopSettings.__table__)).one()
+    rt.session.rollback()
+    return row
+
+
+SHOP = {"name": "Ten Kettles", "line": "One more.", "support_email": "Hello@Ten.example"}
+SELLING = {"countries": ["DE", "FR"], "zone": "Europe/Paris", "locale": "fr", "currency": "EUR"}
+
+
+def test_the_shop_goes_by_its_new_name_at_once(rt: Runtime, owner: Desk) -> None:
+    before = settings(rt).catalogue_version
+    assert owner.post("/admin/settings/shop", SHOP).status_code == 303
+    assert "Ten Kettles" in owner.client.get("/").text
+    row = settings(rt)
+    assert row.support_email == "hello@ten.example"
+    assert row.catalogue_version == before + 1
+    again = owner.post("/admin/settings/shop", SHOP, partial=True)
+    assert "Nothing to save" in again.text
+    assert settings(rt).catalogue_version == before + 1
+
+
+def test_wrong_input_keeps_what_was_typed(rt: Runtime, owner: Desk) -> None:
+    wrong = {**SHOP, "support_email": "ada@", "name": ""}
+    answer = owner.post("/admin/settings/shop", wrong, partial=True)
+    assert answer.status_code == 422
+    assert "Enter an e-mail like name@example.com" in answer.text
+    assert "Enter the shop&#39;s name" in answer.text
+    assert 'value="ada@"' in answer.text
+    assert settings(rt).name == "Nine Kettles"
+
+
+def test_one_section_leaves_the_others_alone(rt: Runtime, owner: Desk) -> None:
+    before = settings(rt)
+    owner.post("/admin/settings/shop", {**SHOP, "zone": "Asia/Tokyo", "currency": "JPY"})
+    row = settings(rt)
+    assert (row.zone, row.currency) == (before.zone, before.currency)
+
+
+def test_the_currency_is_settled_with_the_first_price(rt: Runtime, owner: Desk) -> None:
+    assert 'name="currency"' in owner.get("/admin/settings").text
+    owner.post("/admin/settings/selling", {**SELLING, "currency": "CHF"})
+    assert settings(rt).currency == "CHF"
+    make.make_plan(rt)
+    assert 'name="currency"' not in owner.get("/admin/settings").text
+    owner.post("/admin/settings/selling", {**SELLING, "currency": "EUR"})
+    assert settings(rt).currency == "CHF"
+
+
+def test_countries_zone_and_language_are_saved(rt: Runtime, owner: Desk) -> None:
+    assert owner.post("/admin/settings/selling", SELLING).status_code == 303
+    row = settings(rt)
+    assert (row.countries, row.zone, row.locale) == (["DE", "FR"], "Europe/Paris", "fr")
+    none = owner.post("/admin/settings/selling", {**SELLING, "countries": []})
+    assert (none.status_code, "Tick one country at least" in none.text) == (422, True)
+    nowhere = owner.post("/admin/settings/selling", {**SELLING, "zone": "Mars/Base"})
+    assert nowhere.status_code == 422
+
+
+def test_the_seller_stands_on_new_invoices_as_typed(rt: Runtime, owner: Desk) -> None:
+    fields = {
+        "seller_name": "Ten Kettles GmbH",
+        "seller_address": " Teeweg 10 \r\n\r\n 10115 Berlin",
+        "seller_tax_id": "de 136 695 976",
+        "seller_country": "AT",
+    }
+    assert owner.post("/admin/settings/seller", fields).status_code == 303
+    row = settings(rt)
+    assert row.seller_address == "Teeweg 10\n10115 Berlin"
+    assert (row.seller_tax_id, row.seller_country) == ("DE136695976", "AT")
+
+
+def test_other_colours_reach_the_shop_but_never_the_admin(rt: Runtime, owner: Desk) -> None:
+    colours = {"brand_hue": "150", "brand_chroma": "100"}
+    colours |= {"accent_hue": "20", "accent_chroma": "120"}
+    assert owner.post("/admin/settings/look", colours).status_code == 303
+    assert "150-0.1-20-0.12" in owner.client.get("/").text
+    assert "150-0.1-20-0.12" not in owner.get("/admin/settings").text
+    wrong = owner.post("/admin/settings/look", {**colours, "brand_hue": "361"})
+    assert (wrong.status_code, "Enter a whole number from 0 to 360" in wrong.text) == (422, True)
+    assert owner.post("/admin/settings/look", {**colours, "brand_hue": ""}).status_code == 422
+    assert settings(rt).brand_hue == 150
+
+
+def test_every_setting_is_on_the_page(owner: Desk) -> None:
+    page = owner.get("/admin/settings").text
+    assert [name for name in EDITABLE if f'name="{name}"' not in page] == []
+
+
+def test_an_unknown_section_is_not_there(owner: Desk) -> None:
+    assert owner.post("/admin/settings/everything", SHOP).status_code == 404
+
+
+def test_the_log_says_who_changed_what_and_that_it_is_whole(rt: Runtime, owner: Desk) -> None:
+    owner.post("/admin/settings/shop", SHOP)
+    page = owner.get("/admin/log").text
+    for words in ("Settings changed", "Mia owner", "Nine Kettles → Ten Kettles", "Unbroken since"):
+        assert words in page
+
+
+def test_only_who_may_sees_and_saves_settings(app: Flask, rt: Runtime, owner: Desk) -> None:
+    support = desk(app, rt, "support")
+    for path in ("/admin/settings", "/admin/log"):
+        assert support.get(path).status_code == 403
+    assert support.post("/admin/settings/shop", SHOP).status_code == 403
+    assert settings(rt).name == "Nine Kettles"
+
+
+def test_a_real_shop_has_no_movable_clock(owner: Desk) -> None:
+    assert owner.get("/admin/clock").status_code == 404
+    assert owner.post("/admin/clock/walk", {"days": "1"}).status_code == 404
