@@ -44,6 +44,8 @@ def seed_demo(months: int, shoppers: int, number: int) -> None:
         if found is seed.Standing.THERE:
             click.echo("the demo shop is there already")
             return
+        if found is seed.Standing.BEING_MADE:
+            raise click.ClickException("another process is making the demo shop; wait for it")
         end = rt.now()
         if found is seed.Standing.UNFINISHED:
             click.echo("an unfinished demo shop was found; making it anew")

@@ -24,6 +24,11 @@ from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such lock: there nobody may start the demo twice at once
+    fcntl = None  # type: ignore[assignment]
+
 #: Lies in the data folder while the demo is being made.
 _MARK = ".demo-unfinished"
 #: New objects between two looks for garbage while the story is told.
@@ -38,6 +43,8 @@ class Standing(StrEnum):
     THERE = "there"
     #: A demo whose making was interrupted.
     UNFINISHED = "unfinished"
+    #: Another process makes it at this moment.
+    BEING_MADE = "being made"
 
 
 class InvariantsBroken(RuntimeError):
@@ -66,7 +73,7 @@ class Seeded:
 def standing(rt: Runtime) -> Standing:
     """Return what there is in the database."""
     if _mark(rt).is_file() and _mark(rt).read_text(encoding="utf-8") == _address(rt):
-        return Standing.UNFINISHED
+        return Standing.BEING_MADE if _is_held(rt) else Standing.UNFINISHED
     there = rt.session.execute(sa.select(table_of(ShopSettings).c.id)).first() is not None
     rt.session.rollback()
     return Standing.THERE if there else Standing.EMPTY
@@ -84,15 +91,19 @@ def tell(
     Raises ``InvariantsBroken`` when anything does not hold in the end.
     """
     _mark(rt).parent.mkdir(parents=True, exist_ok=True)
-    _mark(rt).write_text(_address(rt), encoding="utf-8")
-    with _quick_writes(rt), _rare_collections():
-        Story(rt, clock, end, scale).tell(on_day)
-        found = broken(rt.session)
-        rt.session.rollback()
-        if found:
-            raise InvariantsBroken(found)
-        done = _count(rt)
-    _mark(rt).unlink()
+    with _mark(rt).open("w", encoding="utf-8") as mark:
+        if fcntl is not None:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark.write(_address(rt))
+        mark.flush()
+        with _quick_writes(rt), _rare_collections():
+            Story(rt, clock, end, scale).tell(on_day)
+            found = broken(rt.session)
+            rt.session.rollback()
+            if found:
+                raise InvariantsBroken(found)
+            done = _count(rt)
+        _mark(rt).unlink()
     return done
 
 
@@ -195,6 +206,17 @@ def _companions(path: Path) -> list[Path]:
 
 def _mark(rt: Runtime) -> Path:
     return rt.settings.data_dir / _MARK
+
+
+def _is_held(rt: Runtime) -> bool:
+    """Whether the process that wrote the mark still lives: the lock goes with it."""
+    if fcntl is not None:
+        with _mark(rt).open(encoding="utf-8") as mark:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
 
 
 def _address(rt: Runtime) -> str:

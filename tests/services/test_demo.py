@@ -142,6 +142,7 @@ class TestHistory:
     def test_an_interrupted_story_is_noticed_and_begun_anew(self, rt, clock, database):
         def stop(number: int, _total: int) -> None:
             if number == 9:
+                assert seed.standing(rt) is seed.Standing.BEING_MADE
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
