@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from flask import Flask, Response, current_app, g, make_response
+from flask import Flask, Response, current_app, g, make_response, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape
@@ -116,12 +117,24 @@ def _answer(status: int, *, forged: bool = False) -> Response:
         if forged:
             text = _("The form was open for too long, or came from another page. Reload it.")
         reference = request_id() if status >= _SERVER_ERROR else None
-        return refuse(status, title, text, reference=reference)
+        way_on = _page_before() if forged else None
+        return refuse(status, title, text, reference=reference, way_on=way_on)
     except ShopNotSetUp:
         return _not_open(status)
     except Exception:
         log.exception("the error page itself failed, request %s", request_id())
         return _bare(status, "Something broke on our side", "It is written down.")
+
+
+def _page_before() -> tuple[str, str] | None:
+    """Offer the page of ours whose form was sent: to reload the answer would only send it again.
+
+    Signing in in another tab makes the forms of this one too old, so it happens to the honest.
+    """
+    before = urlsplit(request.referrer or "")
+    if f"{before.scheme}://{before.netloc}/" != request.host_url or not before.path:
+        return None
+    return _("Open the page again"), before.path + (f"?{before.query}" if before.query else "")
 
 
 def _not_open(status: int = 503) -> Response:

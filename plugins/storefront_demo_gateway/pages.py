@@ -50,7 +50,8 @@ class _Pages:
         if charge.status != "action_required":
             return _back_to(charge.return_url)
         amount = Money(charge.amount_minor, charge.currency)
-        return _confirm_page(charge.merchant, amount, charge.return_url)
+        # A charge carries no name of its shop, so the page says whose frame it stands in.
+        return _confirm_page("", amount, charge.return_url)
 
     def answer(self, key: str) -> Response:
         if self._bank.charge_of_page(key) is None:

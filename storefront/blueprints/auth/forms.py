@@ -34,9 +34,7 @@ class MailForm(Form):
 class PasswordForm(Form):
     """The other way: e-mail and password at once."""
 
-    email = Email(
-        _("E-mail"), [InputRequired(_("Enter your e-mail"))], render_kw={"id": "password-email"}
-    )
+    email = Email(_("E-mail"), [InputRequired(_("Enter your e-mail"))], id="password-email")
     password = PasswordField(_("Password"), [InputRequired(_("Enter your password"))])
 
 
