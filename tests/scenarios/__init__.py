@@ -1,0 +1,1 @@
+"""Stories told in time, lived day by day by the worker's own jobs."""
