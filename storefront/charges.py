@@ -102,7 +102,8 @@ def send_planned(
         done = 0
         while limit is None or done < limit:
             taken = retrying(rt.session, partial(_take, rt, answers.room))
-            failpoint("renewal.after_sent")
+            if taken:
+                failpoint("renewal.after_sent")
             answers.ask(taken)
             done += len(taken)
             if taken and on_progress is not None:
@@ -273,7 +274,8 @@ def _take(rt: Runtime, room: int) -> list[AnyRow]:
     if room == 0:
         return []
     taken = take_planned(rt.session, rt.moment(), room)
-    failpoint("renewal.before_sent_commit")
+    if taken:
+        failpoint("renewal.before_sent_commit")
     rt.session.commit()
     return taken
 
