@@ -48,7 +48,7 @@ class LiveShop:
     def __init__(
         self,
         folder: Path,
-        database_url: str,
+        database_url: str = "",
         clock: Clock | None = None,
         environment: Any = "test",
     ) -> None:
