@@ -30,7 +30,7 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 
 #: Redemptions shown on a coupon's page.
-USES = 30
+USES = 15
 
 
 @dataclass(frozen=True, slots=True)

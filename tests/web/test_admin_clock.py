@@ -60,9 +60,9 @@ def test_without_the_script_it_answers_with_a_page_that_can_be_reloaded(owner: D
     assert "Walked 1 day." in owner.get(answer.location).text
 
 
-@pytest.mark.parametrize("days", ["0", "32", "-1", "x", ""])
-def test_a_walk_is_one_to_thirty_one_days(rt: Runtime, owner: Desk, days: str) -> None:
-    assert owner.post("/admin/clock/walk", {"days": days}).status_code == 422
+def test_a_walk_is_one_to_thirty_one_days(rt: Runtime, owner: Desk) -> None:
+    for days in ("0", "32", "-1", "x", "²", ""):
+        assert owner.post("/admin/clock/walk", {"days": days}).status_code == 422
     assert rt.today() == date(2027, 3, 2)
 
 
