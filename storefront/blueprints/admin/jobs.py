@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, url_for
 from flask_babel import gettext as _
 
@@ -44,7 +46,7 @@ def try_again(key: int) -> Response:
     return saved(text, "jobs/jobs", url_for("admin.jobs"), **_context())
 
 
-def _context() -> dict[str, object]:
+def _context() -> dict[str, Any]:
     session = runtime().session
     ran = {job.name: job for job in job_states(session)}
     names = [job.name for job in JOBS] + [name for name in ran if name not in _NAMES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, request, url_for
 from flask_babel import gettext as _
@@ -122,7 +123,7 @@ def _load(ref: str) -> query.MessageRow:
     return row
 
 
-def _context(ref: str) -> dict[str, object]:
+def _context(ref: str) -> dict[str, Any]:
     row = _load(ref)
     secret = _is_secret(row)
     return {
