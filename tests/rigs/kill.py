@@ -55,8 +55,13 @@ CARDS = {"4242": 100, "0408": 25}
 #: Without look-ups those would be charged for ever.
 NAIVE_CARDS = {"4242": 125}
 #: Every point that a renewal, its look-up and its refund pass.
-RENEWAL_POINTS = tuple(name for name in failpoints.KNOWN if name.startswith("renewal."))
-POINTS = (*RENEWAL_POINTS, "settle.after_lookup", "refund.after_sent", "refund.after_answer")
+RENEWAL_POINTS = frozenset(name for name in failpoints.KNOWN if name.startswith("renewal."))
+POINTS = (
+    *sorted(RENEWAL_POINTS),
+    "settle.after_lookup",
+    "refund.after_sent",
+    "refund.after_answer",
+)
 #: Points that a run passes many times: the visit that kills is drawn up to this.
 _VISITS = {
     "renewal.before_planned_commit": 3,
@@ -124,8 +129,11 @@ class KillRig:
         self._looked_at = 0.0
 
     def disturb(self, kills: int) -> None:
-        """Kill ``kills`` times, about every second time at a named point."""
-        while self._kills.total() < kills:
+        """Kill ``kills`` times, about every second time at a named point.
+
+        Goes on, to twice as many at most, while a point of a renewal was never hit.
+        """
+        while self._kills.total() < kills or self._misses_a_point(2 * kills):
             while len(self._lives) < self._outcome.workers:
                 self._start()
             self._end_lives()
@@ -138,6 +146,9 @@ class KillRig:
             self._children.kill(pid)
         while self._lives:
             self._forget_dead()
+
+    def _misses_a_point(self, most: int) -> bool:
+        return self._kills.total() < most and not self._kills.keys() >= RENEWAL_POINTS
 
     def finish(self) -> None:
         """Let undisturbed workers do everything that is left, then ask them to end."""
@@ -350,7 +361,7 @@ def table(outcome: Outcome) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py rig kill", description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=300, help="at least so many")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--seed", type=int, help="default: drawn, and printed")
