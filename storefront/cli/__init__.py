@@ -23,6 +23,7 @@ COMMANDS = {
     "export-boxes": "storefront.cli.fulfilment:export_boxes",
     "import-products": "storefront.cli.imports:import_products",
     "renew": "storefront.cli.renewals:renew",
+    "setup": "storefront.cli.setup:setup",
     "staff": "storefront.cli.staff:staff",
     "worker": "storefront.cli.operate:worker",
 }
