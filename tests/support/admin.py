@@ -29,6 +29,10 @@ def make_staff(rt: Runtime, role: str = "owner") -> Who:
     return Who(key, ref, "192.0.2.1")
 
 
+#: What the browser asks for, so that a test reads English whatever the shop's language.
+ENGLISH = {"Accept-Language": "en"}
+
+
 @dataclass
 class Desk:
     """A signed-in browser that sends forms as a person would: with the token of their page."""
@@ -37,7 +41,8 @@ class Desk:
     token: str = ""
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:
-        answer = self.client.get(path, **kwargs)
+        headers = {**ENGLISH, **kwargs.pop("headers", {})}
+        answer = self.client.get(path, headers=headers, **kwargs)
         found = re.search(r'name="csrf_token" value="([^"]+)"', answer.text)
         self.token = found[1] if found else self.token
         return answer
@@ -48,7 +53,7 @@ class Desk:
         return self.client.post(
             path,
             data={"csrf_token": self.token, **(fields or {})},
-            headers=PARTIAL if partial else {},
+            headers={**ENGLISH, **(PARTIAL if partial else {})},
         )
 
 

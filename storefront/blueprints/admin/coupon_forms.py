@@ -11,9 +11,7 @@ from wtforms import (
     BooleanField,
     Form,
     RadioField,
-    SelectMultipleField,
     ValidationError,
-    widgets,
 )
 from wtforms.validators import InputRequired, Length
 
@@ -23,6 +21,7 @@ from storefront.blueprints.admin.fields import (
     MoneyField,
     PercentField,
     WholeField,
+    checks,
     choices_of,
 )
 from storefront.blueprints.intervals import interval_code, interval_from
@@ -31,13 +30,6 @@ from storefront.domain.periods import Interval
 from storefront.formats import interval_name
 from storefront.queries.coupons import Priced
 from storefront.services.promotions import CouponDraft
-
-
-class ChecksField(SelectMultipleField):
-    """Several of a few, as boxes to tick; none ticked means all."""
-
-    widget = widgets.ListWidget(prefix_label=False)
-    option_widget = widgets.CheckboxInput()
 
 
 class CouponForm(Form):
@@ -67,9 +59,9 @@ class CouponForm(Form):
     )
     cycles = WholeField(_("How many payments"), 2, 36)
     name = LineField(_("Note for yourselves"), [Length(max=80)])
-    plans = ChecksField(_("Only for these plans"))
-    intervals = ChecksField(_("Only when paid"))
-    countries = ChecksField(_("Only to these countries"))
+    plans = checks(_("Only for these plans"))
+    intervals = checks(_("Only when paid"))
+    countries = checks(_("Only to these countries"))
     first_time_only = BooleanField(_("Only for a customer's first order"))
     starts_on = DayField(_("From"))
     ends_on = DayField(_("Last day"))

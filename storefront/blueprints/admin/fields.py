@@ -9,7 +9,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import gettext as _
-from wtforms import Form, StringField, TextAreaField, ValidationError
+from wtforms import (
+    Form,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+    widgets,
+)
 from wtforms.fields.choices import SelectChoice
 
 from storefront.blueprints.typed import one_line
@@ -23,6 +30,15 @@ class NotAnAmount(ValueError):
 def choices_of(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
     """Return (value, words) as the options of a field."""
     return [SelectChoice(value, words) for value, words in pairs]
+
+
+def checks(label: Any) -> SelectMultipleField:
+    """Return a field of boxes to tick; a form sets its choices."""
+    return SelectMultipleField(
+        label,
+        widget=widgets.ListWidget(prefix_label=False),
+        option_widget=widgets.CheckboxInput(),
+    )
 
 
 def read_money(text: str, currency: str) -> Money:

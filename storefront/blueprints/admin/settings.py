@@ -10,12 +10,18 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import EmailField, Form, SelectField, TextAreaField, ValidationError
+from wtforms import (
+    EmailField,
+    Form,
+    SelectField,
+    SelectMultipleField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.coupon_forms import ChecksField
-from storefront.blueprints.admin.fields import LineField, WholeField, choices_of
+from storefront.blueprints.admin.fields import LineField, WholeField, checks, choices_of
 from storefront.blueprints.admin.words import action_name
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
@@ -88,14 +94,14 @@ class SellerForm(Form):
 class SellingForm(Form):
     """Where, in what language and by which clock the shop sells."""
 
-    countries = ChecksField(lazy_gettext("We deliver to"))
+    countries = checks(lazy_gettext("We deliver to"))
     zone = SelectField(lazy_gettext("Time zone"))
     locale = SelectField(
         lazy_gettext("Language of mails and documents"), choices=choices_of(LANGUAGES)
     )
     currency = SelectField(lazy_gettext("Currency"), choices=sorted(EXPONENTS))
 
-    def validate_countries(self, field: ChecksField) -> None:
+    def validate_countries(self, field: SelectMultipleField) -> None:
         if not field.data:
             raise ValidationError(_("Tick one country at least"))
 
