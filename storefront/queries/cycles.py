@@ -137,15 +137,20 @@ class Board:
 
 
 def cycle_list(session: AnySession, show: str) -> list[CycleRow]:
-    """Return the cycles that are ``current``, ``coming`` or ``done``, by their ship day."""
-    cycle = table_of(BoxCycle)
+    """Return the cycles that are ``current``, ``coming`` or ``done``, by their ship day.
+
+    A locked cycle without boxes has nothing to ship and is done.
+    """
+    cycle, box = table_of(BoxCycle), table_of(Box)
+    has_boxes = sa.exists().where(box.c.cycle_id == cycle.c.id, box.c.state != BoxState.CANCELED)
+    is_void = sa.and_(cycle.c.state == CycleState.LOCKED, ~has_boxes)
     order: sa.ColumnElement[Any]
     if show == "coming":
         wanted, order = cycle.c.state == CycleState.PLANNED, cycle.c.ship_from
     elif show == "done":
-        wanted, order = cycle.c.state.in_(_DONE), cycle.c.ship_from.desc()
+        wanted, order = cycle.c.state.in_(_DONE) | is_void, cycle.c.ship_from.desc()
     else:
-        wanted, order = cycle.c.state.in_(_CURRENT), cycle.c.ship_from
+        wanted, order = cycle.c.state.in_(_CURRENT) & ~is_void, cycle.c.ship_from
     return _cycles(session, wanted, order)
 
 

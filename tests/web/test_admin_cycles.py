@@ -235,6 +235,14 @@ def test_support_may_not_open_the_board_nor_the_file(app, rt, plan, cycle, board
     assert app.test_client().get(f"/admin/batches/{batch.public_id}/file").status_code in {303, 401}
 
 
+def test_a_locked_cycle_without_boxes_is_done(rt, desk, board, clock):
+    clock.advance(days=14)
+    close_cycles(rt)
+    desk.sign_in()
+    assert board not in desk.get("/admin/cycles").text
+    assert board in desk.get("/admin/cycles?show=done").text
+
+
 def test_the_list_shows_current_coming_and_done_cycles(rt, desk, cycle):
     assert "No cycle is open" in desk.get("/admin/cycles").text
     coming = desk.get("/admin/cycles?show=coming").text
