@@ -30,7 +30,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.operations.terms import OptionTexts, option_texts, running_discounts, terms_of
-from storefront.queries.contents import next_contents
+from storefront.queries.contents import Piece, next_contents
 from storefront.queries.invoices import Owed, owed
 
 #: How many boxes ahead the account shows.
@@ -108,7 +108,9 @@ class SubscriptionView:
     next_box: BoxRow | None
     later: tuple[BoxRow, ...]
     changeable: BoxRow | None
+    #: What is in the box shown large: in words, and as (code, kind) for its picture.
     contents: tuple[str, ...]
+    pictures: tuple[tuple[str, str | None], ...]
     past: tuple[PastBox, ...]
     discounts: tuple[tuple[str, int | None], ...]
 
@@ -174,7 +176,7 @@ def _views(
 def _view(
     coming: Coming,
     boxes: Sequence[BoxRow],
-    contents: tuple[str, ...],
+    contents: tuple[Piece, ...],
     discounts: Mapping[int, Sequence[AnyRow]],
 ) -> SubscriptionView:
     row = coming.row
@@ -208,7 +210,8 @@ def _view(
         next_box=first,
         later=tuple(after),
         changeable=next((b for b in boxes if b.can_skip or b.can_undo), None),
-        contents=contents,
+        contents=tuple(piece.text for piece in contents),
+        pictures=tuple((piece.sku, piece.kind) for piece in contents),
         past=_past(coming),
         discounts=tuple(
             (one.code, one.cycles_left) for one in discounts.get(row.id, ()) if one.code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,10 +16,20 @@ from storefront.models.base import table_of
 from storefront.operations.skips import MOVABLE, Coming
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One product in a box: in words, and what its picture is drawn from."""
+
+    text: str
+    sku: str
+    #: A silhouette of the still lifes, or None when the product names none.
+    kind: str | None
+
+
 def next_contents(
     session: AnySession, found: Sequence[Coming], nexts: Mapping[int, int | None]
-) -> dict[int, tuple[str, ...]]:
-    """Return what the box of the cycle in ``nexts`` holds, in words, per subscription.
+) -> dict[int, tuple[Piece, ...]]:
+    """Return what the box of the cycle in ``nexts`` holds, per subscription.
 
     One statement for all of them.
     Packed already: its own items. Otherwise the recipe it would be packed by today.
@@ -49,6 +60,8 @@ def next_contents(
             item.c.quantity,
             item.c.id.label("place"),
             name,
+            variant.c.sku,
+            product.c.picture,
         )
         .join(variant, variant.c.id == item.c.variant_id)
         .join(product, product.c.id == variant.c.product_id)
@@ -65,6 +78,8 @@ def next_contents(
             part.c.quantity,
             part.c.position,
             name,
+            variant.c.sku,
+            product.c.picture,
         )
         .join(part, part.c.recipe_id == recipe.c.id)
         .join(variant, variant.c.id == part.c.variant_id)
@@ -89,9 +104,9 @@ def _plan_of(coming: Coming, cycle: int | None) -> int:
 
 def _named(
     coming: Coming, lines: Sequence[Any], cycle: int | None, packed: int | None
-) -> tuple[str, ...]:
+) -> tuple[Piece, ...]:
     if packed is not None:
-        return tuple(_counted(line) for line in lines if line.box_id == packed)
+        return tuple(_piece(line) for line in lines if line.box_id == packed)
     recipes: dict[int, list[Any]] = defaultdict(list)
     for line in lines:
         if line.plan_id == _plan_of(coming, cycle) and line.cycle_id in (None, cycle):
@@ -106,8 +121,9 @@ def _named(
         for key, own in recipes.items()
     ]
     chosen = choose_recipe(facts, coming.row.options or {})
-    return tuple(_counted(line) for line in recipes[chosen.id]) if chosen else ()
+    return tuple(_piece(line) for line in recipes[chosen.id]) if chosen else ()
 
 
-def _counted(line: Any) -> str:
-    return f"{line.quantity} × {line.name}" if line.quantity > 1 else str(line.name)
+def _piece(line: Any) -> Piece:
+    text = f"{line.quantity} × {line.name}" if line.quantity > 1 else str(line.name)
+    return Piece(text, line.sku, (line.picture or "").replace("_", "-") or None)
