@@ -121,7 +121,7 @@ class WholeField(StringField):
     def number(self) -> int | None:
         """The number, or None when nothing was typed. Only after validation."""
         text = (self.data or "").strip()
-        return int(text) if text else None
+        return int(text) if text.isdecimal() else None
 
 
 class PercentField(StringField):

@@ -62,10 +62,17 @@ class IntervalField(SelectField):
 
     @property
     def interval(self) -> Interval:
+        """The interval. Only after validation: raises ``ValueError`` for anything else."""
         found = interval_from(self.data)
         if found is None:
             raise ValueError(self.data)
         return found
+
+    @property
+    def is_months(self) -> bool:
+        """Whether it counts in months or years; False as well while nothing valid is chosen."""
+        found = interval_from(self.data)
+        return found is not None and found.months is not None
 
 
 class PlanForm(Form):
@@ -201,11 +208,13 @@ class GroupForm(Form):
     ship_window_days = WholeField(_("Shipping takes, days"), 0, 14, default="2")
 
     def validate_charge_day(self, field: WholeField) -> None:
-        months = self.interval.interval.months is not None
-        if self.kind.data == "calendar" and months and not (field.data or "").strip():
+        calendar = self.kind.data == "calendar" and self.interval.is_months
+        if calendar and not (field.data or "").strip():
             raise ValidationError(gettext("Enter a whole number from 1 to 31"))
 
     def validate_ship_days(self, field: WholeField) -> None:
+        if field.errors or self.lock_days.errors:
+            return
         if (field.number or 0) < (self.lock_days.number or 0):
             raise ValidationError(gettext("Boxes ship on the lock day or later"))
 

@@ -24,6 +24,7 @@ from storefront.blueprints.admin.plan_forms import (
 from storefront.blueprints.admin.words import amount
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
 from storefront.htmx import go
@@ -128,7 +129,7 @@ def save_text(ref: str) -> Response:
     values = {
         "name": form.name.text,
         "tagline": form.tagline.text,
-        "description": (form.description.data or "").strip(),
+        "description": several_lines(form.description.data),
         "benefits": list(form.benefits.lines),
         "is_recommended": form.is_recommended.data,
         "is_public": form.is_public.data,

@@ -24,6 +24,7 @@ from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import LineField, WholeField, checks, choices_of
 from storefront.blueprints.admin.words import action_name
 from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.money import EXPONENTS
 from storefront.domain.privacy import NotAnEmail, normalise_email
@@ -82,10 +83,10 @@ class SellerForm(Form):
     seller_country = SelectField(lazy_gettext("Country"))
 
     def values(self) -> dict[str, Any]:
-        lines = (self.seller_address.data or "").splitlines()
+        lines = several_lines(self.seller_address.data).splitlines()
         return {
             "seller_name": self.seller_name.text,
-            "seller_address": "\n".join(line.strip() for line in lines if line.strip()),
+            "seller_address": "\n".join(line for line in lines if line),
             "seller_tax_id": self.seller_tax_id.text.replace(" ", "").upper(),
             "seller_country": self.seller_country.data,
         }
@@ -134,6 +135,8 @@ class LookForm(Form):
         return {field.name: field.number for field in self}
 
 
+#: Digits that fit the key of any row.
+_LONGEST_KEY = 18
 #: Section of the page -> its form.
 SECTIONS: dict[str, Callable[..., Any]] = {
     "shop": ShopForm,
@@ -180,12 +183,13 @@ def staff_log() -> Response:
     """Show what staff did, and whether the chain is unbroken."""
     rt = runtime()
     below = request.args.get("below", "")
-    rows = log.entries(rt.session, below=int(below) if below.isdecimal() else None)
+    known = below.isdecimal() and len(below) < _LONGEST_KEY
+    rows = log.entries(rt.session, below=int(below) if known else None)
     return page(
         "settings/log",
         entries=rows[: log.PAGE],
         older=rows[log.PAGE - 1].id if len(rows) > log.PAGE else None,
-        newest=not below,
+        newest=not known,
         chain=verify(rt.session),
         action_name=action_name,
         changes=changes,

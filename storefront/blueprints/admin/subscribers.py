@@ -14,6 +14,7 @@ from storefront.blueprints.account import words as customer_words
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.words import amount, decline_reason, hold_reason, long_day, told
 from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
@@ -82,7 +83,7 @@ def add_subscribers(bp: Blueprint) -> None:
 
 def search() -> Response:
     """Find anything from the box in the head of every page: one hit opens at once."""
-    typed = request.args.get("q", "").strip()
+    typed = one_line(request.args.get("q"))
     if not typed:
         return go(url_for("admin.subscribers"))
     found = query.find(runtime().session, query.Filters(q=typed))
@@ -120,7 +121,7 @@ def _filters() -> query.Filters:
     args = request.args
     state = args.get("state", "")
     return query.Filters(
-        q=args.get("q", "").strip()[:120],
+        q=one_line(args.get("q"))[:120],
         state=state if state in query.STATES else "",
         plan=args.get("plan", "")[:40],
         renews=_day(args.get("renews", "")),
@@ -250,7 +251,7 @@ def cancel(ref: str, sub: str) -> Response:
         return page("subscribers/cancel", quote=quote, person=customer, ref=ref, sub=sub)
 
     def act() -> str:
-        note = request.form.get("note", "").strip()
+        note = one_line(request.form.get("note"))
         done = cancellations.cancel(rt, customer.id, sub, why="staff", note=note, actor=Actor.STAFF)
         if not done.changed:
             return _("Already cancelled.")
@@ -299,7 +300,7 @@ def undo_skip(ref: str, sub: str, cycle: str) -> Response:
 def hold(ref: str, sub: str) -> Response:
     """Neither charge nor pack until it is released."""
     _require(ref, sub)
-    note = request.form.get("note", "").strip()
+    note = one_line(request.form.get("note"))
     if not note:
         error = _("Say why, so that the next person knows")
         context = _context(ref, hold_error=(sub, error))

@@ -1,0 +1,130 @@
+"""The admin as a whole: every address asks for its permission, and nothing typed breaks a page."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Flask, url_for
+from werkzeug.routing import Rule
+
+from storefront.domain.permissions import ALL, FIRST_ROLES
+from storefront.runtime import Runtime
+from storefront.security import POLICY
+from storefront.testing import factories as make
+from tests.support.admin import PARTIAL, Desk, desk
+
+NASTY = (
+    "\x00",
+    "a\x00b",
+    "'; DROP TABLE plan; --",
+    "<script>alert(1)</script>",
+    "\u202etxet",
+    "\U0001f916" * 50,
+    "x" * 5000,
+    "-1",
+    "99999999999999999999",
+    "1e9",
+    "²",
+    "%s %(x)s {x} {{ 7 * 7 }}",
+    "../../etc/passwd",
+    "\r\nSet-Cookie: a=b",
+)
+
+
+def admin_rules(app: Flask) -> list[Rule]:
+    return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("admin.")]
+
+
+def address(app: Flask, rule: Rule, value: str = "x") -> str:
+    """Build the rule's address with ``value`` wherever it takes one."""
+    values = {
+        name: 7 if rule._converters[name].__class__.__name__ == "IntegerConverter" else value
+        for name in rule.arguments
+    }
+    with app.test_request_context():
+        return url_for(rule.endpoint, **values)
+
+
+def test_every_page_asks_for_a_permission_that_exists(app: Flask) -> None:
+    open_to_all = {"admin.sign_in", "admin.sign_out", "admin.today", "admin.worklist"}
+    open_to_all |= {"admin.design", "admin.profile"}
+    for rule in admin_rules(app):
+        access = POLICY[rule.endpoint]
+        if rule.endpoint not in open_to_all:
+            assert access.kind == "staff", rule.endpoint
+            assert access.permission in ALL, rule.endpoint
+
+
+def test_a_role_gets_no_further_than_its_permissions(app: Flask, rt: Runtime) -> None:
+    for role in ("support", "fulfilment"):
+        browser = desk(app, rt, role)
+        mine = FIRST_ROLES[role][1]
+        for rule in admin_rules(app):
+            permission = POLICY[rule.endpoint].permission
+            if not permission or permission in mine:
+                continue
+            path = address(app, rule)
+            for method in sorted((rule.methods or set()) & {"GET", "POST"}):
+                send = browser.get if method == "GET" else browser.post
+                assert send(path).status_code == 403, (role, method, path)
+
+
+def test_nobody_gets_in_without_signing_in(app: Flask) -> None:
+    stranger = app.test_client()
+    for rule in admin_rules(app):
+        if rule.endpoint in {"admin.sign_in", "admin.sign_out"}:
+            continue
+        path = address(app, rule)
+        if "GET" in (rule.methods or set()):
+            answer = stranger.get(path)
+            assert answer.status_code == 303, path
+            assert "/admin/sign-in" in answer.location
+        assert stranger.post(path, headers=PARTIAL).status_code in {400, 401, 405}, path
+
+
+def test_nothing_in_an_address_breaks_a_page(app: Flask, rt: Runtime) -> None:
+    browser = desk(app, rt)
+    make.make_plan(rt)
+    for nasty in NASTY:
+        for rule in admin_rules(app):
+            if rule.arguments and "GET" in (rule.methods or set()):
+                path = address(app, rule, nasty.replace("/", "-"))
+                assert browser.get(path).status_code < 500, path
+        for name in ("q", "state", "plan", "renews", "price", "older", "newer", "kind", "topic"):
+            for page in ("subscribers", "outbox", "search", "log"):
+                answer = browser.get(f"/admin/{page}", query_string={name: nasty, "below": nasty})
+                assert answer.status_code < 500, (page, name, nasty)
+
+
+def fields_of(form: str) -> list[str]:
+    return re.findall(r'<(?:input|select|textarea)[^>]*? name="([^"]+)"', form)
+
+
+def fill(browser: Desk, page: str, nasty: str) -> None:
+    """Post every form of a page with ``nasty`` in every field."""
+    for form in re.findall(r"<form\b.*?</form>", browser.get(page).text, re.DOTALL):
+        action = re.search(r'action="([^"]+)"', form)
+        assert action is not None
+        if 'method="post"' not in form or "sign-out" in action[1] or "walk" in action[1]:
+            continue
+        fields = {name: nasty for name in fields_of(form) if name != "csrf_token"}
+        answer = browser.post(action[1].replace("&amp;", "&"), fields)
+        assert answer.status_code < 500, (action[1], nasty)
+        assert "<script>alert" not in answer.text
+
+
+def test_nothing_typed_into_a_form_breaks_a_page(app: Flask, rt: Runtime) -> None:
+    browser = desk(app, rt)
+    plan = make.make_plan(rt)
+    make.make_options(rt, plan)
+    make.make_code(rt)
+    pages = (
+        f"/admin/plans/{plan.public_id}",
+        "/admin/plans/new",
+        "/admin/cycle-groups/new",
+        "/admin/codes/new",
+        "/admin/settings",
+    )
+    for nasty in NASTY:
+        for page in pages:
+            fill(browser, page, nasty)
