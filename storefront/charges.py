@@ -22,10 +22,18 @@ from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, DeclineKind
 from storefront.domain.gateways import ChargeAnswer, ChargeOrder, Gateway
 from storefront.domain.money import Money
-from storefront.models import ChargeAttempt, Installation
+from storefront.models import ChargeAttempt, Installation, ParkedWork
 from storefront.models.base import table_of
-from storefront.operations.charging import next_check, orders, refuse_planned, take_planned
+from storefront.operations.charging import (
+    needs_person,
+    next_check,
+    orders,
+    refuse_planned,
+    take_planned,
+)
+from storefront.operations.dunning import chase_declined
 from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
 from storefront.operations.results import NEVER_ARRIVED, Recorded, Result, record_results
 from storefront.runtime import Runtime
 
@@ -280,10 +288,13 @@ def _take(rt: Runtime, room: int) -> list[AnyRow]:
     return taken
 
 
-def _refuse(rt: Runtime) -> int:
-    refused = refuse_planned(rt.session, rt.moment())
+def _refuse(rt: Runtime) -> None:
+    """Abandon what can never be sent; an owed invoice without a usable card is chased."""
+    moment = rt.moment()
+    cardless = refuse_planned(rt.session, moment)
+    no_card = ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.HARD, reason="no_usable_card")
+    chase_declined(rt.session, cardless, {row.public_id: no_card for row in cardless}, moment)
     rt.session.commit()
-    return refused
 
 
 def _in_flight(rt: Runtime) -> int:
@@ -360,9 +371,30 @@ def _take_checks(rt: Runtime, limit: int) -> list[AnyRow]:
                 for row in rows
             ],
         )
+    tired = [row.id for row in rows if needs_person(row.checks + 1, row.on_session)]
+    _tell_person(rt, tired, moment)
     found = _check_rows(rt, [row.id for row in rows])
     rt.session.commit()
     return found
+
+
+def _tell_person(rt: Runtime, ids: Sequence[int], moment: Moment) -> None:
+    """Put charges without an answer for days before staff; looking goes on."""
+    if ids:
+        attempt, parked = table_of(ChargeAttempt), table_of(ParkedWork)
+        subjects = rt.session.scalars(sa.select(attempt.c.public_id).where(attempt.c.id.in_(ids)))
+        rows = [
+            {
+                "kind": "charge",
+                "subject": subject,
+                "reason": "no_answer",
+                "detail": "The gateway has not said for days what became of this charge.",
+                "parked_at": moment.now,
+                "resolved_by": "",
+            }
+            for subject in subjects
+        ]
+        rt.session.execute(sa.insert(parked), rows)
 
 
 def _check_rows(rt: Runtime, ids: Sequence[int]) -> list[AnyRow]:
@@ -385,7 +417,8 @@ def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
     age = rt.now() - row.sent_at
     can = gateway.capabilities
     if age < timedelta(seconds=can.key_window_seconds) and row.is_owed:
-        return ask(rt, row)
+        # Asking again may execute it: not while charging is held, nor from a copy.
+        return ask(rt, row) if may_charge(rt) else None
     if age < timedelta(seconds=can.lookup_settle_seconds):
         return None
     return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason=NEVER_ARRIVED)

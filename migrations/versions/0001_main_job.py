@@ -1858,6 +1858,7 @@ def upgrade() -> None:
             "invoice_id", "position", name=op.f("uq_invoice_line_invoice_id_position")
         ),
     )
+    op.create_index("ix_invoice_line_period", "invoice_line", ["period_id"], unique=False)
     op.create_index(
         op.f("ix_invoice_line_subscription_id"), "invoice_line", ["subscription_id"], unique=False
     )

@@ -69,6 +69,7 @@ class InvoiceLine(Base):
     __tablename__ = "invoice_line"
     __table_args__ = (
         sa.UniqueConstraint("invoice_id", "position"),
+        sa.Index("ix_invoice_line_period", "period_id"),
         sa.CheckConstraint(
             "credited_minor >= 0 AND (credited_minor = 0 OR credited_minor <= gross_minor)",
             name="credited_within_amount",

@@ -9,7 +9,12 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from storefront.domain.charging import AttemptState, Refusal
+from storefront.domain.charging import (
+    MAX_TRIES_PER_DAY,
+    MAX_TRIES_PER_MONTH,
+    AttemptState,
+    Refusal,
+)
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.models import (
@@ -26,7 +31,8 @@ from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 
-#: When an open attempt is looked up again: 5 min, 1 h, then daily for five days, then a person.
+#: When an open attempt is looked up again: 5 min, 1 h, then daily; after five days a person
+#: is told, and the looks go on.
 CHECK_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
 #: While the customer waits on the page the first looks come sooner.
 CHECK_AFTER_ON_SESSION = (timedelta(seconds=10), timedelta(seconds=30), *CHECK_AFTER)
@@ -100,10 +106,15 @@ def plan_attempts(
     return list(zip(keys, publics, strict=True))
 
 
-def next_check(now: datetime, checks: int, on_session: bool) -> datetime | None:
-    """Return when an attempt is looked up after ``checks`` looks; None: a person decides."""
+def next_check(now: datetime, checks: int, on_session: bool) -> datetime:
+    """Return when an attempt is looked up after ``checks`` looks; daily in the end."""
     table = CHECK_AFTER_ON_SESSION if on_session else CHECK_AFTER
-    return now + table[checks] if checks < len(table) else None
+    return now + table[min(checks, len(table) - 1)]
+
+
+def needs_person(checks: int, on_session: bool) -> bool:
+    """Return whether look number ``checks`` is the one after which a person is told."""
+    return checks == len(CHECK_AFTER_ON_SESSION if on_session else CHECK_AFTER)
 
 
 #: How long a planned on-session attempt is left to the page that planned it.
@@ -120,7 +131,12 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
     """
     locks = session.get_bind().dialect.name == "postgresql"
     candidates, send = _take_statements(locks)
-    times = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit}
+    times = {
+        "fresh": moment.now - ON_SESSION_GRACE,
+        "size": limit,
+        "day": moment.now - timedelta(days=1),
+        "month": moment.now - timedelta(days=30),
+    }
     ids = list(session.execute(candidates, times).scalars())
     if not ids:
         return []
@@ -134,7 +150,7 @@ def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
         sa.select(attempt.c.id)
-        .where(_waiting(attempt), _allowed(attempt))
+        .where(_waiting(attempt), _allowed(attempt), _within_limits(attempt))
         .order_by(attempt.c.id)
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
@@ -186,19 +202,38 @@ def _orders_statement() -> AnySelect:
     )
 
 
-def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> int:
-    """Abandon planned attempts that the guard does not allow; returns how many.
+def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> list[AnyRow]:
+    """Abandon planned attempts that can never be sent: nothing owed, ended, or no usable card.
 
-    They were never sent, so nothing at the gateway waits for them.
+    They were never sent, so nothing at the gateway waits for them. One that only waits (on
+    hold, without consent, at a retry limit) stays planned. Returns the attempts whose card
+    is the reason while their invoice is owed; somebody has to chase those.
     """
-    attempt = table_of(ChargeAttempt)
-    refused = (
+    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
+    refused = session.scalars(
         sa.select(attempt.c.id)
-        .where(_waiting(attempt), sa.not_(_allowed(attempt)))
+        .where(
+            _waiting(attempt),
+            sa.or_(sa.not_(_is_owed(attempt)), sa.not_(_is_usable(attempt)), _is_over(attempt)),
+        )
         .order_by(attempt.c.id)
-        .limit(limit)
-    )
-    done = session.execute(
+        .limit(limit),
+        {"fresh": moment.now - ON_SESSION_GRACE},
+    ).all()
+    if not refused:
+        return []
+    cardless = session.execute(
+        sa.select(attempt.c.id, attempt.c.public_id, attempt.c.invoice_id)
+        .join(invoice, invoice.c.id == attempt.c.invoice_id)
+        .where(
+            attempt.c.id.in_(refused),
+            attempt.c.state == AttemptState.PLANNED,
+            invoice.c.state == InvoiceState.OPEN,
+            sa.not_(_is_usable(attempt)),
+            sa.not_(_is_over(attempt)),
+        )
+    ).all()
+    session.execute(
         sa.update(attempt)
         .where(attempt.c.id.in_(refused), attempt.c.state == AttemptState.PLANNED)
         .values(
@@ -207,10 +242,8 @@ def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> int
             answered_at=moment.now,
             check_at=None,
         )
-        .returning(attempt.c.id),
-        {"fresh": moment.now - ON_SESSION_GRACE},
     )
-    return len(done.all())
+    return list(cardless)
 
 
 def _waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
@@ -223,20 +256,8 @@ def _waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
 
 def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
     """The guard over one attempt, as a condition the database decides."""
-    # Aliases, so that the guard also stands inside a statement that joins these tables.
-    invoice, method = table_of(Invoice).alias(), table_of(PaymentMethod).alias()
     line, subscription = table_of(InvoiceLine), table_of(Subscription)
     consent = table_of(Consent)
-    owed = sa.exists().where(
-        invoice.c.id == attempt.c.invoice_id,
-        invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
-        invoice.c.due_minor == attempt.c.amount_minor,
-    )
-    usable = sa.exists().where(
-        method.c.id == attempt.c.payment_method_id,
-        method.c.detached_at.is_(None),
-        method.c.refused_at.is_(None),
-    )
     no_consent = sa.not_(sa.exists().where(consent.c.subscription_id == subscription.c.id))
     refused = sa.exists().where(
         line.c.invoice_id == attempt.c.invoice_id,
@@ -247,4 +268,56 @@ def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
             no_consent,
         ),
     )
-    return sa.and_(owed, usable, sa.not_(refused))
+    return sa.and_(_is_owed(attempt), _is_usable(attempt), sa.not_(refused))
+
+
+# Aliases below, so that the guard also stands inside a statement that joins these tables.
+
+
+def _is_owed(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    invoice = table_of(Invoice).alias()
+    return sa.exists().where(
+        invoice.c.id == attempt.c.invoice_id,
+        invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
+        invoice.c.due_minor == attempt.c.amount_minor,
+    )
+
+
+def _is_usable(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    method = table_of(PaymentMethod).alias()
+    return sa.exists().where(
+        method.c.id == attempt.c.payment_method_id,
+        method.c.detached_at.is_(None),
+        method.c.refused_at.is_(None),
+    )
+
+
+def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """A subscription on the invoice has ended or pauses: nothing is charged for it again."""
+    line, subscription = table_of(InvoiceLine).alias(), table_of(Subscription).alias()
+    return sa.exists().where(
+        line.c.invoice_id == attempt.c.invoice_id,
+        subscription.c.id == line.c.subscription_id,
+        subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
+    )
+
+
+def _within_limits(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """The ceilings per card and amount that no setting exceeds; see ``domain.charging``."""
+    other = table_of(ChargeAttempt).alias()
+
+    def tries(since: str) -> sa.ScalarSelect[int]:
+        return (
+            sa.select(sa.func.count())
+            .where(
+                other.c.fingerprint == attempt.c.fingerprint,
+                other.c.amount_minor == attempt.c.amount_minor,
+                other.c.sent_at >= sa.bindparam(since, type_=other.c.sent_at.type),
+            )
+            .scalar_subquery()
+        )
+
+    return sa.or_(
+        attempt.c.fingerprint == "",
+        sa.and_(tries("day") < MAX_TRIES_PER_DAY, tries("month") < MAX_TRIES_PER_MONTH),
+    )

@@ -230,20 +230,19 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
 
 
 def _split(priced: Quote) -> tuple[int, int, int]:
-    """Return (deferred, revenue at once, tax) of a quote, each zero or more."""
+    """Return (deferred, revenue at once, tax) of a quote; a change's may be below zero."""
     deferred = sum(
         line.amount.minor - (line.tax.minor if priced.inclusive else 0)
         for line in priced.lines
         if line.kind in DEFERRED_KINDS
     )
-    deferred = max(deferred, 0)
     return deferred, priced.net.minor - deferred, priced.tax.minor
 
 
 def split_lines(lines: Sequence[Any]) -> tuple[int, int, int]:
-    """Return (deferred, revenue at once, tax) of invoice lines, each zero or more."""
+    """Return (deferred, revenue at once, tax) of invoice lines, as ``_split`` of a quote."""
     net = {line.id: line.gross_minor - line.tax_minor for line in lines}
-    deferred = max(sum(net[line.id] for line in lines if LineKind(line.kind) in DEFERRED_KINDS), 0)
+    deferred = sum(net[line.id] for line in lines if LineKind(line.kind) in DEFERRED_KINDS)
     tax = sum(line.tax_minor for line in lines)
     return deferred, sum(net.values()) - deferred, tax
 

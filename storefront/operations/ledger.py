@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from storefront.domain.ledger import JournalKind
@@ -14,7 +14,10 @@ from storefront.operations.keys import AnySession, reserve
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One amount (minor units) from account ``debit`` to account ``credit``."""
+    """One amount (minor units) from account ``debit`` to account ``credit``.
+
+    Below zero it goes the other way round: a change can owe less tax than it takes back.
+    """
 
     debit: str
     credit: str
@@ -40,7 +43,11 @@ def book(session: AnySession, journals: Sequence[Journal], at: datetime) -> None
 
     Raises ``IntegrityError`` when an event was booked before.
     """
-    journals = [j for j in journals if any(t.amount_minor for t in j.transfers)]
+    journals = [
+        replace(j, transfers=tuple(_forward(t) for t in j.transfers))
+        for j in journals
+        if any(t.amount_minor for t in j.transfers)
+    ]
     if not journals:
         return
     keys = reserve(session, LedgerJournal, len(journals))
@@ -71,4 +78,15 @@ def book(session: AnySession, journals: Sequence[Journal], at: datetime) -> None
             for t in j.transfers
             if t.amount_minor
         ],
+    )
+
+
+def _forward(transfer: Transfer) -> Transfer:
+    if transfer.amount_minor >= 0:
+        return transfer
+    return replace(
+        transfer,
+        debit=transfer.credit,
+        credit=transfer.debit,
+        amount_minor=-transfer.amount_minor,
     )

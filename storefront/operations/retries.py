@@ -69,7 +69,9 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
         .join(line, sa.and_(line.c.invoice_id == invoice.c.id, line.c.kind == "plan"))
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .outerjoin(method, sa.and_(chosen, usable))
-        .where(case.c.state == "open", case.c.next_at <= moment.now)
+        .where(
+            case.c.state == "open", case.c.next_at <= moment.now, subscription.c.held_at.is_(None)
+        )
         .order_by(case.c.next_at, case.c.id)
         .limit(limit)
     )

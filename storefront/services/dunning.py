@@ -109,20 +109,29 @@ def _step(rt: Runtime, report: DunningReport) -> int:
     asked_until = moment.start_of(moment.today + timedelta(days=ASK_DAYS))
     postpone(rt.session, [row.id for row in cardless], asked_until, "last_action")
     retry(rt.session, tries, moment)
-    _last_action(rt, last, moment)
+    flying = _last_action(rt, last, moment)
+    postpone(rt.session, flying, moment.now + LOOK_AGAIN)
     rt.session.commit()
     report.retried += len(tries)
-    report.ended += len(last)
-    report.waiting += len(waiting) + len(cardless)
+    report.ended += len(last) - len(flying)
+    report.waiting += len(waiting) + len(cardless) + len(flying)
     return len(rows)
 
 
-def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> None:
-    """Cancel, pause, or leave the invoice open, as the plan's policy was when it began."""
-    close_cases(rt.session, [row.id for row in rows], "lost", moment)
+def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[int]:
+    """Cancel, pause, or leave the invoice open, as the plan's policy was when it began.
+
+    Returns the cases left alone because a charge went off since they were read: the
+    customer pays this very moment, and that answer comes first.
+    """
     running = [row for row in rows if SubscriptionState(row.state) not in ENDED]
     stop = [row for row in running if row.policy["last_action"] != "leave"]
-    credit_invoices(rt.session, [row.invoice_id for row in stop], CreditReason.CANCELLATION, moment)
+    credited = credit_invoices(
+        rt.session, [row.invoice_id for row in stop], CreditReason.CANCELLATION, moment
+    )
+    flying = [row.id for row in stop if row.invoice_id in credited.waiting]
+    stop = [row for row in stop if row.id not in flying]
+    close_cases(rt.session, [row.id for row in rows if row.id not in flying], "lost", moment)
     end_subscriptions(
         rt.session,
         [
@@ -144,3 +153,4 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> None:
             if row.policy["last_action"] == "pause"
         ],
     )
+    return flying

@@ -93,7 +93,7 @@ def finish_checkout(rt: Runtime, key: str) -> Finished:
     if answer.status is not AnswerStatus.SUCCEEDED or answer.method is None:
         return _not_stored(rt, key, setup, answer)
     card = Card(setup.gateway, setup.account, answer.method)
-    booked = retrying(rt.session, partial(_book, rt, key, setup, card))
+    booked = _book_unless_held(rt, key, setup, card)
     if isinstance(booked, Outcome):
         return Finished(booked)
     if booked is None:
@@ -102,6 +102,13 @@ def finish_checkout(rt: Runtime, key: str) -> Finished:
     if booked.attempt_id is not None:
         charges.charge_now(rt, [booked.attempt_id])
     return standing(rt, key)
+
+
+def _book_unless_held(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome | None:
+    """Book the order, unless charging is held or this is a copy: then nothing is written."""
+    if not charges.may_charge(rt):
+        return Outcome.UNREACHABLE
+    return retrying(rt.session, partial(_book, rt, key, setup, card))
 
 
 def standing(rt: Runtime, key: str) -> Finished:
@@ -163,7 +170,29 @@ def expire_checkouts(rt: Runtime) -> int:
             ).scalars()
         )
         rt.session.rollback()
+    for key in _left_at_bank(rt):
+        leave_bank(rt, key)
     return sum(retrying(rt.session, partial(_expire, rt, key)) for key in keys)
+
+
+def _left_at_bank(rt: Runtime) -> list[str]:
+    """Return orders whose shopper never answered the bank in all the time an order has."""
+    table, attempt, invoice = table_of(Checkout), table_of(ChargeAttempt), table_of(Invoice)
+    with reading():
+        keys = rt.session.scalars(
+            sa.select(table.c.public_id)
+            .join(invoice, invoice.c.checkout_id == table.c.id)
+            .join(attempt, attempt.c.invoice_id == invoice.c.id)
+            .where(
+                table.c.state == "paying",
+                table.c.expires_at <= rt.now(),
+                attempt.c.state == AttemptState.ACTION_REQUIRED,
+            )
+            .order_by(table.c.expires_at)
+            .limit(EXPIRE_AT_ONCE)
+        ).all()
+        rt.session.rollback()
+    return list(keys)
 
 
 def _read(rt: Runtime, key: str) -> AnyRow:

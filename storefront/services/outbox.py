@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from storefront.adapters.failpoints import failpoint
 from storefront.adapters.mail import Mail, MailError
 from storefront.charges import is_unlocked
-from storefront.database import retrying
+from storefront.database import reading, retrying
 from storefront.hooks import Event
 from storefront.models import OutboxMessage
 from storefront.models.base import table_of
@@ -158,7 +158,10 @@ def _hand_over(rt: Runtime, delivery: Delivery, compose: Compose) -> tuple[str, 
     """Return ("", False) when it went out, else what went wrong and whether for good."""
     try:
         if delivery.kind == "mail":
-            mail = compose(delivery)
+            with reading():
+                mail = compose(delivery)
+                rt.session.rollback()
+            # No transaction is open while the mail server thinks.
             if mail is not None:
                 rt.mailer.send(mail)
         else:

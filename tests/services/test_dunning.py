@@ -11,6 +11,7 @@ from storefront.models import (
     Box,
     CreditNote,
     DunningCase,
+    GatewaySetup,
     Invoice,
     LedgerTransfer,
     PaymentMethod,
@@ -18,6 +19,7 @@ from storefront.models import (
 )
 from storefront.queries.invariants import broken
 from storefront.services.dunning import chase_due
+from storefront.services.methods import begin_card, finish_card
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
@@ -69,6 +71,25 @@ def test_a_retry_that_succeeds_reactivates_and_makes_the_box(rt, clock, declined
     assert only(rt, DunningCase).state == "recovered"
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Box)) == 1
     assert demo_gateway.bank.executed_count() == 1
+
+
+def test_a_new_card_after_a_hard_decline_is_tried_at_once(rt, clock, demo_gateway):
+    plan = factories.make_plan(rt)
+    populate(rt, plan, factories.price_of(rt, plan), 1, DUE, card="0069")
+    clock.advance(days=(DUE - rt.today()).days)
+    run_renewals(rt)
+    assert only(rt, DunningCase).next_action == "last_action"
+    customer_id = only(rt, Subscription).customer_id
+    page = begin_card(rt, customer_id, "https://shop.test/account/payment/card")
+    demo_gateway.bank.choose(page.rpartition("/")[2], "4242")
+    setup = only(rt, GatewaySetup).public_id
+
+    finish_card(rt, customer_id, setup, {})
+    chase_due(rt)
+
+    assert only(rt, Invoice).state is InvoiceState.PAID
+    assert only(rt, Subscription).state is SubscriptionState.ACTIVE
+    assert only(rt, DunningCase).state == "recovered"
 
 
 def test_after_the_last_retry_the_subscription_ends_and_owes_nothing(
@@ -126,3 +147,31 @@ def test_a_surplus_is_sent_back_once(rt, clock, demo_gateway):
     refund = only(rt, Refund)
     assert (refund.state, refund.amount_minor) == (AttemptState.SUCCEEDED, 2600)
     assert demo_gateway.bank.refund_of(refund.public_id).status == "succeeded"
+
+
+def test_a_renewal_on_a_card_that_was_refused_elsewhere_is_chased_not_stuck(
+    rt, clock, demo_gateway
+):
+    plan = factories.make_plan(rt)
+    populate(rt, plan, factories.price_of(rt, plan), 1, DUE)
+    rt.session.execute(sa.update(PaymentMethod).values(refused_at=rt.now()))
+    rt.session.commit()
+    clock.advance(days=(DUE - rt.today()).days)
+
+    run_renewals(rt)
+
+    assert only(rt, Subscription).state is SubscriptionState.PAST_DUE
+    assert only(rt, DunningCase).next_at is not None
+    assert demo_gateway.bank.executed_count() == 0
+
+
+def test_a_chase_waits_while_its_subscription_is_on_hold(rt, clock, declined):
+    rt.session.execute(sa.update(Subscription).values(held_at=rt.now()))
+    rt.session.commit()
+    walk(rt, clock, 25)
+    assert only(rt, DunningCase).state == "open"
+
+    rt.session.execute(sa.update(Subscription).values(held_at=None))
+    rt.session.commit()
+    walk(rt, clock, 30)
+    assert only(rt, Subscription).state is SubscriptionState.CANCELED

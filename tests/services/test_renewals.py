@@ -19,7 +19,9 @@ from storefront.models import (
     Movement,
     OutboxMessage,
     ParkedWork,
+    PaymentMethod,
     Refund,
+    ShopSettings,
     Subscription,
     SubscriptionPeriod,
 )
@@ -278,3 +280,43 @@ def test_no_transaction_is_open_while_the_gateway_thinks(rt, due, demo_gateway, 
     run_renewals(rt)
 
     assert seen == [False]
+
+
+def test_an_unknown_charge_is_not_asked_again_while_charging_is_held(rt, due, clock, demo_gateway):
+    due()
+    demo_gateway.bank.set_fault("down")
+    run_renewals(rt)
+    demo_gateway.bank.set_fault("down", is_on=False)
+    rt.session.execute(sa.update(ShopSettings).values(charging_held_at=rt.now()))
+    rt.session.commit()
+    rt.forget_shop()
+
+    clock.advance(minutes=6)
+    look_up_open(rt)
+
+    assert demo_gateway.bank.executed_count() == 0
+
+
+def test_a_charge_without_an_answer_is_looked_up_for_ever_and_shown_to_a_person(
+    rt, due, clock, demo_gateway
+):
+    due()
+    demo_gateway.bank.set_fault("down")
+    run_renewals(rt)
+    for _ in range(9):
+        rt.session.rollback()
+        clock.advance(days=1)
+        look_up_open(rt)
+    assert only(rt, ParkedWork).reason == "no_answer"
+    assert only(rt, ChargeAttempt).check_at is not None
+
+
+def test_a_card_is_not_asked_more_often_than_the_schemes_allow(rt, due, demo_gateway):
+    due(12)
+    rt.session.execute(sa.update(PaymentMethod).values(fingerprint="one and the same card"))
+    rt.session.commit()
+
+    for _ in range(12):
+        run_renewals(rt, limit=1)
+
+    assert demo_gateway.bank.executed_count() == 9
