@@ -59,7 +59,8 @@ class RenewalDay:
 class LowVariant:
     """Less in stock than the next boxes take."""
 
-    public_id: str
+    #: Public id of its product.
+    product: str
     name: str
     on_hand: int
     needed: int
@@ -213,7 +214,7 @@ def low_stock(session: AnySession, day: date) -> tuple[LowVariant, ...]:
     needed = sa.cast(sa.func.sum(item.c.quantity * running.c.many), sa.BigInteger)
     rows = session.execute(
         sa.select(
-            variant.c.public_id,
+            product.c.public_id.label("product"),
             sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
             variant.c.on_hand,
             needed.label("needed"),
@@ -229,9 +230,11 @@ def low_stock(session: AnySession, day: date) -> tuple[LowVariant, ...]:
             recipe.c.option_key == "",
             sa.or_(recipe.c.cycle_id == following, sa.and_(recipe.c.cycle_id.is_(None), ~has_own)),
         )
-        .group_by(variant.c.public_id, product.c.name, variant.c.name, variant.c.on_hand)
+        .group_by(
+            variant.c.id, product.c.public_id, product.c.name, variant.c.name, variant.c.on_hand
+        )
         .having(needed > variant.c.on_hand)
-        .order_by((needed - variant.c.on_hand).desc(), variant.c.public_id)
+        .order_by((needed - variant.c.on_hand).desc(), variant.c.id)
         .limit(MOST)
     )
     return tuple(LowVariant(**row._mapping) for row in rows)

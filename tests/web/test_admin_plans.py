@@ -161,6 +161,16 @@ def test_questions_and_answers_are_added_and_taken_away(
     assert "+€2.00" in added.text
     again = owner.post(f"{path}/questions/how-strong", fields, partial=True)
     assert (again.status_code, "has that answer already" in again.text) == (422, True)
+    dearer = owner.post(
+        f"{path}/questions/how-strong/strong/price",
+        {"how-strong.strong-surcharge": "2.50"},
+        partial=True,
+    )
+    assert "+€2.50" in dearer.text
+    wrong = owner.post(
+        f"{path}/questions/how-strong/strong/price", {"how-strong.strong-surcharge": "much"}
+    )
+    assert (wrong.status_code, 'value="much"' in wrong.text) == (422, True)
     gone = owner.post(f"{path}/questions/how-strong/strong", {"archived": "yes"}, partial=True)
     assert "no longer offered" in gone.text
     assert owner.post(f"{path}/questions/nothing/strong", {"archived": "yes"}).status_code == 404

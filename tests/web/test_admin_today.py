@@ -130,6 +130,14 @@ def test_the_whole_page_takes_eight_statements_at_most(app: Flask, rt: Runtime) 
     assert len([text for text in seen if text.startswith("SELECT")]) <= 8
 
 
+@pytest.mark.usefixtures("busy")
+def test_what_runs_short_is_listed_with_what_is_missing(app: Flask, rt: Runtime) -> None:
+    page = desk(app, rt).get("/admin/today/short-stock").text
+    assert "1 product runs short" in page
+    assert rows_of(page) == 1
+    assert ">12</td>" in page
+
+
 def test_holding_asks_first_and_leaves_a_bar_on_every_page(app: Flask, rt: Runtime) -> None:
     browser = desk(app, rt)
     asked = browser.get("/admin/hold-charging").text

@@ -160,6 +160,18 @@ class QuestionForm(Form):
     )
 
 
+class SurchargeForm(Form):
+    """What an answer costs on top."""
+
+    surcharge = MoneyField(_("Costs more per box"))
+
+    def __init__(
+        self, formdata: Any, currency: str, now: dict[str, Any] | None = None, prefix: str = ""
+    ) -> None:
+        super().__init__(formdata, data=now, prefix=prefix)
+        self.surcharge.currency = currency
+
+
 class OptionForm(Form):
     """An answer with what it costs on top."""
 

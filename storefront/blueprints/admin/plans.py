@@ -18,6 +18,7 @@ from storefront.blueprints.admin.plan_forms import (
     QuestionForm,
     RhythmForm,
     RulesForm,
+    SurchargeForm,
     TextForm,
     slug_of,
 )
@@ -50,6 +51,7 @@ register_policy(
             "plan_question",
             "plan_option",
             "plan_option_change",
+            "plan_option_price",
             "plan_archive",
             "plan_restore",
         )
@@ -71,6 +73,7 @@ def add_plans(bp: Blueprint) -> None:
         "questions": ("plan_question", add_question),
         "questions/<question>": ("plan_option", add_option),
         "questions/<question>/<option>": ("plan_option_change", change_option),
+        "questions/<question>/<option>/price": ("plan_option_price", price_option),
         "archive": ("plan_archive", archive),
         "restore": ("plan_restore", restore),
     }
@@ -265,6 +268,20 @@ def change_option(ref: str, question: str, option: str) -> Response:
     return _act(ref, act)
 
 
+def price_option(ref: str, question: str, option: str) -> Response:
+    """Change what an answer costs, from each subscriber's next payment on."""
+    rt, key = runtime(), f"{question}.{option}"
+    form = SurchargeForm(request.form, rt.shop.currency, prefix=f"{key}-")
+    if not form.validate():
+        return _wrong(ref, surcharges={key: form})
+
+    def act() -> str:
+        options.save_option(rt, who(), ref, question, option, form.surcharge.money)
+        return _("Saved. It counts from each subscriber's next payment on.")
+
+    return _act(ref, act)
+
+
 def archive(ref: str) -> Response:
     """Take a plan off sale; it can be put back on the same page."""
 
@@ -310,6 +327,7 @@ def _wrong(ref: str, **forms: Any) -> Response:
     context = _context(ref)
     context["prices"] |= forms.pop("prices", {})
     context["answers"] |= forms.pop("answers", {})
+    context["surcharges"] |= forms.pop("surcharges", {})
     context |= forms
     context["wrong"] = next(
         (form for form in _forms(context) if getattr(form, "errors", None)), None
@@ -319,7 +337,8 @@ def _wrong(ref: str, **forms: Any) -> Response:
 
 def _forms(context: dict[str, Any]) -> list[Any]:
     single = [context[name] for name in ("text", "rules", "rhythm", "question")]
-    return [*single, *context["prices"].values(), *context["answers"].values()]
+    several = ("prices", "answers", "surcharges")
+    return [*single, *(form for name in several for form in context[name].values())]
 
 
 def _context(ref: str) -> dict[str, Any]:
@@ -347,6 +366,7 @@ def _context(ref: str) -> dict[str, Any]:
             each.code: OptionForm(None, currency, prefix=f"{each.code}-")
             for each in found.questions
         },
+        "surcharges": _surcharge_forms(found, currency),
         "interval_code": interval_code,
         "wrong": None,
     }
@@ -376,6 +396,16 @@ def _rules_form(found: query.PlanDetail) -> RulesForm:
             "last_action": found.last_action,
         },
     )
+
+
+def _surcharge_forms(found: query.PlanDetail, currency: str) -> dict[str, SurchargeForm]:
+    forms = {}
+    for each in found.questions:
+        for option in each.options:
+            key = f"{each.code}.{option.code}"
+            now = {"surcharge": plain_money(option.surcharge)}
+            forms[key] = SurchargeForm(None, currency, now, prefix=f"{key}-")
+    return forms
 
 
 def _price_forms(found: query.PlanDetail, currency: str) -> dict[str, PriceForm]:

@@ -31,6 +31,7 @@ register_policy(
     {
         "admin.today": staff(),
         "admin.worklist": staff(),
+        "admin.short_stock": staff(permissions.PRODUCTS_MANAGE),
         "admin.hold_charging": staff(permissions.CHARGING_MANAGE),
         "admin.resume_charging": staff(permissions.CHARGING_MANAGE),
         "admin.release_outage": staff(permissions.CHARGING_MANAGE),
@@ -76,6 +77,7 @@ class Need:
 def add_today(bp: Blueprint) -> None:
     """Add the first page and the lists behind its counts."""
     bp.add_url_rule("/", "today", today)
+    bp.add_url_rule("/today/short-stock", "short_stock", short_stock)
     bp.add_url_rule("/today/<code>", "worklist", worklist)
     bp.add_url_rule("/hold-charging", "hold_charging", hold_charging, methods=["GET", "POST"])
     bp.add_url_rule("/resume-charging", "resume_charging", resume_charging, methods=["POST"])
@@ -125,6 +127,13 @@ def worklist(code: str) -> Response:
     )
 
 
+def short_stock() -> Response:
+    """Show everything the next boxes need more of than there is."""
+    rt = runtime()
+    rows = query.low_stock(rt.session, rt.today())
+    return page("today/short_stock", rows=rows, title=_short(len(rows)))
+
+
 def hold_charging() -> Response:
     """Ask first, then send no charge until somebody turns it on again."""
     rt = runtime()
@@ -168,14 +177,11 @@ def _needs(facts: query.Today) -> list[Need]:
     needs.sort(key=_urgency)
     if may(permissions.PRODUCTS_MANAGE):
         needs += [_low(variant) for variant in facts.low[:3]]
-        if len(facts.low) > 3:
-            text = ngettext(
-                "%(num)s more product runs short",
-                "%(num)s more products run short",
-                len(facts.low) - 3,
-            )
-            url = page_url("admin.products")
-            needs.append(Need("caution", "box-open", text, _("See stock"), url))
+        more = len(facts.low) - 3
+        if more > 0:
+            text = ngettext("%(num)s more runs short", "%(num)s more run short", more)
+            url = url_for("admin.short_stock")
+            needs.append(Need("caution", "box-open", text, _("See all"), url))
     return needs
 
 
@@ -215,7 +221,17 @@ def _low(variant: query.LowVariant) -> Need:
         left=variant.on_hand,
         needed=variant.needed,
     )
-    return Need("caution", "box-open", text, _("See stock"), page_url("admin.products"))
+    return Need(
+        "caution",
+        "box-open",
+        text,
+        _("See stock"),
+        page_url("admin.product", product=variant.product),
+    )
+
+
+def _short(count: int) -> str:
+    return ngettext("%(num)s product runs short", "%(num)s products run short", count)
 
 
 def _held(count: int) -> str:
