@@ -6,13 +6,14 @@ for the next boundary. Source: docs/decisions/0009-restart-on-the-first-day.md.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money, split_minor
-from storefront.domain.pricing import PricedItem, Quote, quote
+from storefront.domain.pricing import PricedItem, Quote, QuoteLine, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def restart(lines: Sequence[PaidLine], new: Quote) -> Restart | None:
 
     Nothing of the period was used and no box was packed, so everything paid for it is
     credited, each line at its own tax rate, and the new period is charged in full. Discounts
-    are taken off the lines they lowered, by largest remainder. The sign-up fee stays paid.
+    paid with are taken off the lines they lowered, by largest remainder; those of ``new`` are
+    inside the charges they lower, which name them. The sign-up fee stays paid.
     None when less than nothing would be due: such a change waits for the boundary.
     Amounts are gross, so the document reads with tax inside.
     """
@@ -63,19 +65,31 @@ def restart(lines: Sequence[PaidLine], new: Quote) -> Restart | None:
         for line, minor in credited
         if minor
     ]
+    lowering: dict[int | None, list[QuoteLine]] = defaultdict(list)
+    for line in new.lines:
+        if line.kind is LineKind.DISCOUNT:
+            lowering[line.lowers].append(line)
     items += [
         PricedItem(
             LineKind.PRORATION_CHARGE,
-            line.text,
+            _named(line.text, [off.text for off in lowering[place]]),
             1,
-            line.amount if new.inclusive else line.amount + line.tax,
+            sum((_gross(off, new) for off in lowering[place]), start=_gross(line, new)),
             line.tax_rate,
             line.ref,
         )
-        for line in new.lines
-        if line.kind is not LineKind.SIGN_UP_FEE
+        for place, line in enumerate(new.lines)
+        if line.kind not in (LineKind.SIGN_UP_FEE, LineKind.DISCOUNT)
     ]
     priced = quote(items, inclusive=True)
     if priced.total.minor < 0:
         return None
     return Restart(priced, tuple((line.id, minor) for line, minor in credited))
+
+
+def _gross(line: QuoteLine, new: Quote) -> Money:
+    return line.amount if new.inclusive else line.amount + line.tax
+
+
+def _named(text: str, discounts: Sequence[str]) -> str:
+    return f"{text} ({', '.join(discounts)})" if discounts else text

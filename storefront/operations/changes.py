@@ -8,6 +8,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState, assign_cycles
+from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.metrics import MovementKind
@@ -15,6 +16,7 @@ from storefront.domain.money import split_minor
 from storefront.domain.periods import Interval
 from storefront.models import (
     Box,
+    ChargeAttempt,
     Invoice,
     InvoiceLine,
     Plan,
@@ -139,6 +141,33 @@ def withdraw_unpaid(session: AnySession, invoice_ids: Sequence[int], moment: Mom
             for row in rows
         ],
     )
+
+
+def open_changes(session: AnySession, subscription_id: int) -> list[AnyRow]:
+    """Return the changes of a subscription that wait, and whether a charge is on its way."""
+    table, attempt = table_of(ScheduledChange), table_of(ChargeAttempt)
+    on_its_way = sa.exists().where(
+        attempt.c.invoice_id == table.c.invoice_id,
+        attempt.c.state.in_(OPEN_ATTEMPTS - {AttemptState.PLANNED}),
+    )
+    return list(
+        session.execute(
+            sa.select(table.c.id, table.c.invoice_id, on_its_way.label("in_flight")).where(
+                table.c.subscription_id == subscription_id,
+                table.c.kind == "price",
+                table.c.state == "waiting",
+            )
+        )
+    )
+
+
+def withdraw_open(session: AnySession, changes: Sequence[AnyRow], moment: Moment) -> None:
+    """Drop ``open_changes``, paid for or not: a success that comes later is sent back.
+
+    Raises the version of a subscription whose change was being paid: read it again.
+    """
+    withdraw_unpaid(session, [row.invoice_id for row in changes if row.invoice_id], moment)
+    set_state(session, [row.id for row in changes], "withdrawn")
 
 
 def set_state(session: AnySession, ids: Sequence[int], state: str) -> None:

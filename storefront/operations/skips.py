@@ -34,7 +34,11 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
-from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.subscriptions import (
+    StaleSubscription,
+    SubscriptionChange,
+    change_subscriptions,
+)
 
 #: Paid boxes that have not left the house.
 UNSENT = frozenset({BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED})
@@ -366,15 +370,21 @@ def _placed(
 
 
 def _move(session: AnySession, moves: Sequence[Move]) -> None:
-    """Move boxes in two steps: two of them may change places in a cycle that holds one."""
+    """Move boxes in two steps: two of them may change places in a cycle that holds one.
+
+    Raises ``StaleSubscription`` when one was locked since it was read.
+    """
     if not moves:
         return
     table = table_of(Box)
-    session.execute(
+    taken = session.execute(
         sa.update(table)
-        .where(table.c.id.in_([move.box.id for move in moves]))
+        .where(table.c.id.in_([move.box.id for move in moves]), table.c.state.in_(MOVABLE))
         .values(cycle_id=None)
-    )
+        .returning(table.c.id)
+    ).all()
+    if len(taken) != len(moves):
+        raise StaleSubscription(f"{len(moves) - len(taken)} of {len(moves)} boxes are locked")
     session.connection().execute(
         sa.update(table)
         .where(table.c.id == sa.bindparam("key"))

@@ -34,12 +34,6 @@ def terms_of(
 
     ``row`` has the columns of the subscription, its plan and price by the names used here.
     """
-    surcharges = []
-    for group, option in sorted((row.options or {}).items()):
-        text, minor = options.get((row.plan_id, group, option), ("", {}))
-        if minor.get(row.currency):
-            money = Money(minor[row.currency], row.currency)
-            surcharges.append((text, f"{group}={option}", money))
     country = row.country or seller_country
     return PeriodTerms(
         plan_name=row.plan_name,
@@ -50,12 +44,25 @@ def terms_of(
         quantity=row.quantity,
         tax_rate=rate_for(country, row.tax_class, on or row.next_on),
         inclusive=row.tax_inclusive,
-        surcharges=tuple(surcharges),
-        discounts=tuple(_running(discount) for discount in discounts),
+        surcharges=surcharges_of(row.options, row.plan_id, row.currency, options),
+        discounts=tuple(running(discount) for discount in discounts),
     )
 
 
-def _running(row: AnyRow) -> RunningDiscount:
+def surcharges_of(
+    chosen: Mapping[str, str] | None, plan_id: int, currency: str, options: OptionTexts
+) -> tuple[tuple[str, str, Money], ...]:
+    """Return (text, ref, surcharge per box) of the ``chosen`` options that the plan knows."""
+    found = []
+    for group, option in sorted((chosen or {}).items()):
+        text, minor = options.get((plan_id, group, option), ("", {}))
+        if minor.get(currency):
+            found.append((text, f"{group}={option}", Money(minor[currency], currency)))
+    return tuple(found)
+
+
+def running(row: AnyRow) -> RunningDiscount:
+    """Return the discount of a row of ``running_discounts``."""
     if row.kind == "percent":
         discount = Discount("percent", Decimal(row.percent_bp) / 100)
     else:

@@ -24,6 +24,7 @@ from storefront.domain.money import Money
 from storefront.domain.privacy import mask_card_numbers
 from storefront.models import ChargeAttempt, Invoice, InvoiceLine, Subscription
 from storefront.models.base import table_of
+from storefront.operations.changes import open_changes, withdraw_open
 from storefront.operations.credits import credit_invoices
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow
@@ -84,7 +85,8 @@ class Cancellation:
 def quote_cancellation(rt: Runtime, customer_id: int, subscription: str) -> Cancellation:
     """Say what ``cancel`` would do now, without doing it. Raises ``NotFound``, ``NotStarted``."""
     coming = _load(rt, customer_id, subscription)
-    found = _cancellation(coming, _owed(rt, coming.row.id), rt.moment())
+    paying = _pays_change(open_changes(rt.session, coming.row.id))
+    found = _cancellation(coming, _owed(rt, coming.row.id), rt.moment(), pays_change=paying)
     rt.session.rollback()
     return found
 
@@ -100,6 +102,8 @@ def cancel(
 ) -> Cancellation:
     """Cancel; a second click gives the same answer. Raises ``NotFound``, ``NotStarted``.
 
+    A change of plan that waits goes too, also one that is being paid; undoing the
+    cancellation does not bring it back.
     ``why`` is a short code and ``note`` free words of somebody leaving; both may be empty.
     """
 
@@ -110,8 +114,14 @@ def cancel(
             found = _cancellation(coming, [], moment)
             rt.session.rollback()
             return found
+        changes = open_changes(rt.session, row.id)
+        if changes:
+            # Nobody who leaves is moved to another plan, nor charged for it.
+            withdraw_open(rt.session, changes, moment)
+            coming = _load(rt, customer_id, subscription, for_update=True)
+            row = coming.row
         owed = _owed(rt, row.id)
-        outcome = _cancellation(coming, owed, moment)
+        outcome = _cancellation(coming, owed, moment, pays_change=_pays_change(changes))
         values: dict[str, Any] = {"canceled_at": moment.now}
         if not outcome.at_once:
             values |= {
@@ -201,7 +211,13 @@ def _owed(rt: Runtime, subscription_id: int) -> list[AnyRow]:
     )
 
 
-def _cancellation(coming: Coming, owed: list[AnyRow], moment: Moment) -> Cancellation:
+def _pays_change(changes: list[AnyRow]) -> bool:
+    return any(one.in_flight for one in changes)
+
+
+def _cancellation(
+    coming: Coming, owed: list[AnyRow], moment: Moment, *, pays_change: bool = False
+) -> Cancellation:
     row = coming.row
     ended = SubscriptionState(row.state) in ENDED
     over = ended or bool(owed) or row.next_on <= moment.today
@@ -213,7 +229,7 @@ def _cancellation(coming: Coming, owed: list[AnyRow], moment: Moment) -> Cancell
         over,
         tuple(sorted((p.ship_from if p else None for p in places), key=lambda d: d or date.max)),
         Money(sum(one.due_minor for one in owed), row.currency) if owed else None,
-        any(one.in_flight for one in owed),
+        pays_change or any(one.in_flight for one in owed),
         row.canceled_at or moment.now,
         not ended and row.cancel_on is None,
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from storefront import charges
 from storefront.database import reading, retrying
-from storefront.domain.boxes import BoxState
+from storefront.domain.boxes import BoxState, boxes_per_period
 from storefront.domain.changes import PaidLine, Restart, restart
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
@@ -25,6 +26,8 @@ from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.rates import rate_for
+from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
 from storefront.models import (
     Address,
     Box,
@@ -60,11 +63,19 @@ from storefront.operations.subscriptions import (
     SubscriptionChange,
     change_subscriptions,
 )
+from storefront.operations.terms import (
+    option_texts,
+    running,
+    running_discounts,
+    surcharges_of,
+)
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
 #: A customer who is asked to confirm a change with their bank has this long.
 CONFIRM_WITHIN = timedelta(hours=1)
+_TRIES = 4
+T = TypeVar("T")
 
 
 class NotChangeable(DomainError):
@@ -111,6 +122,8 @@ class _Facts:
     row: AnyRow
     price: OrderPrice
     plan: OrderPlan
+    #: A period of what is changed to, with the options and discounts there are.
+    period: PricedPeriod
     order: OrderQuote | None
     restart: Restart | None
 
@@ -134,7 +147,10 @@ def change(
 
     At once: valid only when paid. Declined or left, the subscription is as it was.
     """
-    booked = retrying(rt.session, partial(_book, rt, customer_id, subscription, price, quote_hash))
+    try:
+        booked = _again(rt, partial(_book, rt, customer_id, subscription, price, quote_hash))
+    except StaleSubscription as error:
+        raise QuoteChanged from error
     if booked is None:
         return Changed("scheduled")
     if booked == 0:
@@ -210,11 +226,13 @@ def withdraw(rt: Runtime, customer_id: int, subscription: str) -> bool:
         )
         set_state(rt.session, ids, "withdrawn")
         if ids:
+            # A renewal that has read the change already must not apply it any more.
+            change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {})])
             _note(rt, row, {"withdrawn": True})
         rt.session.commit()
         return bool(ids)
 
-    return retrying(rt.session, work)
+    return _again(rt, work)
 
 
 def expire_changes(rt: Runtime) -> int:
@@ -234,7 +252,8 @@ def expire_changes(rt: Runtime) -> int:
             )
             .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
             .where(
-                change_.c.state == "waiting",
+                # Withdrawn ones too: their subscription was cancelled while they were paid.
+                change_.c.state.in_(["waiting", "withdrawn"]),
                 change_.c.kind == "price",
                 attempt.c.state == AttemptState.ACTION_REQUIRED,
                 attempt.c.created_at <= rt.now() - CONFIRM_WITHIN,
@@ -295,22 +314,19 @@ def _book(
     }
     if not quote.at_once or facts.restart is None or facts.order is None:
         rt.session.execute(sa.insert(table_of(ScheduledChange)).values(data={}, **values))
+        # A renewal that has read the batch without the change must read it again.
+        change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {})])
         _note(rt, row, {"to": facts.plan.name, "on": quote.effective_on.isoformat()})
         rt.session.commit()
         return None
     # Not claimed by the renewal run while its change is being paid.
-    try:
-        change_subscriptions(
-            rt.session, [SubscriptionChange(row.id, row.version, {"renews_at": None})]
-        )
-    except StaleSubscription as error:
-        raise QuoteChanged from error
+    change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"renews_at": None})])
     invoice = offer_invoices(rt.session, [_draft(rt, facts, moment)], moment)[0]
     data = {
         "period_id": row.period_id,
         "end_on": facts.order.period.end.isoformat(),
         "boxes": facts.order.boxes,
-        "mrr_minor": facts.order.first.mrr.minor,
+        "mrr_minor": facts.period.mrr.minor,
         "anchor_on": facts.order.renewal_on.isoformat(),
         "anchor_day": facts.order.anchor_day,
         "credited": [list(pair) for pair in facts.restart.credited],
@@ -386,6 +402,7 @@ def _read(rt: Runtime, customer_id: int, subscription: str, price: str, moment: 
         raise LookupError(price)
     _check(rt, row, target)
     country = row.country or rt.shop.seller_country
+    period = price_period(_terms(rt, row, target, plan, country, moment))
     order = restarted = None
     if row.start_on == moment.today and _is_untouched(rt, row, moment):
         try:
@@ -402,22 +419,43 @@ def _read(rt: Runtime, customer_id: int, subscription: str, price: str, moment: 
         except NoCycle:
             order = None
     if order is not None and order.boxes >= row.box_count:
-        restarted = restart(_paid_lines(rt, row.period_id), order.full.quote)
-    return _Facts(row, target, plan, order, restarted)
+        restarted = restart(_paid_lines(rt, row.period_id), period.quote)
+    return _Facts(row, target, plan, period, order, restarted)
+
+
+def _terms(
+    rt: Runtime, row: AnyRow, target: OrderPrice, plan: OrderPlan, country: str, moment: Moment
+) -> PeriodTerms:
+    """Return the terms of the next period after the change, as the renewal would have them."""
+    options = option_texts(rt.session, {plan.id} if row.options else set())
+    discounts = running_discounts(rt.session, [row.id]).get(row.id, [])
+    return PeriodTerms(
+        plan_name=plan.name,
+        plan_ref=plan.code,
+        amount=target.amount,
+        interval=target.interval,
+        boxes=boxes_per_period(target.interval, plan.shipping) if plan.shipping else 0,
+        quantity=row.quantity,
+        tax_rate=rate_for(country, plan.tax_class, moment.today),
+        inclusive=target.inclusive,
+        surcharges=surcharges_of(row.options, plan.id, row.currency, options),
+        discounts=tuple(running(discount) for discount in discounts),
+    )
 
 
 def _quote(facts: _Facts, moment: Moment) -> ChangeQuote:
     row, order = facts.row, facts.order
     boundary = max(row.next_on, row.anchor_on)
     zero = Money.zero(row.currency)
-    amount = facts.price.amount * row.quantity
     if order is not None and facts.restart is not None:
         at_once, effective, next_on = True, moment.today, order.renewal_on
         due = facts.restart.quote.total
         credit = Money(sum(minor for _, minor in facts.restart.credited), row.currency)
     else:
         at_once, effective, next_on, due, credit = False, boundary, boundary, zero, zero
+    amount = facts.period.quote.total
     shown = [at_once, effective.isoformat(), facts.price.public_id, due.minor, next_on.isoformat()]
+    shown.append(amount.minor)
     return ChangeQuote(
         at_once,
         effective,
@@ -542,3 +580,14 @@ def _subscription(rt: Runtime, customer_id: int, subscription: str) -> AnyRow:
     if row is None:
         raise LookupError(subscription)
     return row
+
+
+def _again(rt: Runtime, work: Callable[[], T]) -> T:
+    """Run ``work`` anew when a worker was faster: it decides again on what is true then."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, work)
+        except StaleSubscription:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")

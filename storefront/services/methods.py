@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storefront import charges
 from storefront.database import reading, retrying
-from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
+from storefront.domain.charging import ANSWERABLE, OPEN_ATTEMPTS, AnswerStatus, AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer, SetupOrder, VaultedMethod
@@ -19,6 +19,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import RUNNING
 from storefront.models import (
     ChargeAttempt,
+    DunningCase,
     GatewaySetup,
     Invoice,
     InvoiceLine,
@@ -104,7 +105,8 @@ def set_default(rt: Runtime, customer_id: int, method: str) -> bool:
             raise MethodRefused(last4=row.last4)
         _make_default(rt, customer_id, row.id)
         changed = not row.is_default
-        _repoint(rt, customer_id, row.last4)
+        if changed:
+            _repoint(rt, customer_id, row.last4)
         rt.session.commit()
         return bool(changed)
 
@@ -119,7 +121,10 @@ def _make_default(rt: Runtime, customer_id: int, method_id: int) -> None:
 
 
 def _repoint(rt: Runtime, customer_id: int, last4: str) -> int:
-    """Let every running subscription follow the default card; returns how many are told so."""
+    """Let every running subscription follow the default card; returns how many are told so.
+
+    What is owed is tried with it at the worker's next chase.
+    """
     table = table_of(Subscription)
     payer = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
     rows = rt.session.execute(
@@ -139,7 +144,26 @@ def _repoint(rt: Runtime, customer_id: int, last4: str) -> int:
         for row in rows
     ]
     record(rt.session, entries, rt.moment())
+    _chase_now(rt, customer_id)
     return len(rows)
+
+
+def _chase_now(rt: Runtime, customer_id: int) -> None:
+    """Make the payer's open cases due for a retry; a charge on its way is waited for."""
+    case, invoice, attempt = table_of(DunningCase), table_of(Invoice), table_of(ChargeAttempt)
+    owed = sa.exists().where(
+        invoice.c.id == case.c.invoice_id,
+        invoice.c.payer_id == customer_id,
+        invoice.c.state == InvoiceState.OPEN,
+    )
+    on_its_way = sa.exists().where(
+        attempt.c.invoice_id == case.c.invoice_id, attempt.c.state.in_(OPEN_ATTEMPTS)
+    )
+    rt.session.execute(
+        sa.update(case)
+        .where(case.c.state == "open", owed, ~on_its_way)
+        .values(next_action="retry", next_at=rt.now())
+    )
 
 
 def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") -> str:

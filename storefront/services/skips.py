@@ -16,7 +16,14 @@ from storefront.domain.events import Actor, EventKind
 from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
-from storefront.operations.skips import Coming, Move, read_coming, skip_cycle, unskip_cycle
+from storefront.operations.skips import (
+    MOVABLE,
+    Coming,
+    Move,
+    read_coming,
+    skip_cycle,
+    unskip_cycle,
+)
 from storefront.operations.subscriptions import StaleSubscription
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
@@ -90,6 +97,8 @@ def skip_box(
         box = next((one for one in ahead if _is_box_of(one, at.id)), None)
         if box is None:
             raise NothingToSkip(cycle=at.public_id)
+        if box.box_id in {one.id for one in coming.boxes if one.state not in MOVABLE}:
+            raise _too_late(rt, at, ahead)
         moves = skip_cycle(rt.session, coming, at.id, rt.now())
         _note(rt, coming, at, EventKind.BOX_SKIPPED, actor, moves)
         rt.session.commit()
@@ -145,10 +154,14 @@ def _is_box_of(box: ProjectedBox, cycle_id: int) -> bool:
 
 
 def _check_open(rt: Runtime, at: AnyRow, ahead: list[ProjectedBox]) -> None:
-    if at.cutoff_on >= rt.today():
-        return
-    later = next((b.cycle for b in ahead if b.cycle and b.cycle.cutoff_on >= rt.today()), None)
-    raise BoxTooLate(
+    if at.cutoff_on < rt.today():
+        raise _too_late(rt, at, ahead)
+
+
+def _too_late(rt: Runtime, at: AnyRow, ahead: list[ProjectedBox]) -> BoxTooLate:
+    open_ = (b.cycle for b in ahead if b.cycle and b.cycle.cutoff_on >= rt.today())
+    later = next((cycle for cycle in open_ if cycle.id != at.id), None)
+    return BoxTooLate(
         box_on=at.ship_from,
         next_on=later.ship_from if later else None,
         next_cutoff_on=later.cutoff_on if later else None,

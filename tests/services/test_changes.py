@@ -5,6 +5,8 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
+from storefront.charges import look_up
+from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
     Box,
@@ -13,11 +15,14 @@ from storefront.models import (
     InvoiceLine,
     LedgerTransfer,
     PaymentMethod,
+    Refund,
     ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
 from storefront.queries.invariants import broken
+from storefront.services import renewals
+from storefront.services.cancellations import cancel, quote_cancellation, undo_cancel
 from storefront.services.changes import (
     NotChangeable,
     QuoteChanged,
@@ -128,8 +133,6 @@ def test_while_a_change_is_paid_the_subscription_takes_no_other(rt, sub, yearly,
     assert done.outcome == "waiting"
     with pytest.raises(NotChangeable):
         quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
-    from storefront.charges import look_up
-
     look_up(rt, fresh(rt, ChargeAttempt)[-1].id)
     assert fresh(rt, Subscription)[0].price_id == yearly.id
 
@@ -209,3 +212,144 @@ def test_the_books_know_what_was_really_paid(rt, sub, yearly):
         balances[row.credit] = balances.get(row.credit, 0) - row.amount_minor
     assert balances["clearing:demo"] == 28080
     assert balances["receivable"] == 0
+
+
+@pytest.mark.parametrize(("old", "new"), [("standard", "reduced"), ("reduced", "standard")])
+def test_a_change_to_another_tax_class_is_booked_and_applied(rt, old, new):
+    group = factories.make_group(rt, cycles=30)
+    before = factories.make_plan(rt, group=group, tax_class=old)
+    after = factories.make_plan(rt, group=group, tax_class=new, amount_minor=2700)
+    sub = factories.make_subscription(rt, plan=before)
+
+    quote, done = go(rt, sub, factories.price_of(rt, after))
+
+    assert (quote.due_today.minor, done.outcome) == (100, "applied")
+    assert fresh(rt, Subscription)[0].plan_id == after.id
+
+
+def between_reading_and_writing(monkeypatch, work):
+    """Let ``work`` happen once, after a renewal has read its batch and before it writes."""
+    write, todo = renewals._write, [work]
+
+    def first(*args):
+        while todo:
+            todo.pop()()
+        write(*args)
+
+    monkeypatch.setattr(renewals, "_write", first)
+
+
+def to_the_renewal(rt, clock):
+    while rt.today() < date(2027, 4, 11):
+        rt.session.rollback()
+        clock.advance(days=1)
+        run_renewals(rt)
+    clock.advance(days=1)
+
+
+def test_a_change_withdrawn_while_the_renewal_runs_is_not_charged(
+    rt, sub, yearly, clock, monkeypatch
+):
+    clock.advance(days=3)
+    go(rt, sub, yearly)
+    to_the_renewal(rt, clock)
+    between_reading_and_writing(monkeypatch, lambda: withdraw(rt, sub.customer_id, sub.public_id))
+
+    run_renewals(rt)
+    run_renewals(rt)
+
+    assert fresh(rt, Invoice)[-1].total_minor == 2600
+    assert fresh(rt, Subscription)[0].price_id == sub.price_id
+    assert fresh(rt, ScheduledChange)[0].state == "withdrawn"
+
+
+def test_a_change_scheduled_while_the_renewal_runs_is_not_passed_over(
+    rt, sub, yearly, clock, monkeypatch
+):
+    to_the_renewal(rt, clock)
+    between_reading_and_writing(monkeypatch, lambda: go(rt, sub, yearly))
+
+    run_renewals(rt)
+    run_renewals(rt)
+
+    assert fresh(rt, Invoice)[-1].total_minor == 28080
+    assert fresh(rt, ScheduledChange)[0].state == "applied"
+
+
+def test_an_option_is_paid_for_every_box_of_the_longer_period(rt, plan, yearly):
+    factories.make_options(rt, plan, code="size", choices=[("big", "Big", 400)])
+    sub = factories.make_subscription(rt, plan=plan, options={"size": "big"})
+
+    quote, done = go(rt, sub, yearly)
+
+    assert (quote.amount.minor, quote.credit.minor) == (28080 + 12 * 400, 3000)
+    assert (quote.due_today.minor, done.outcome) == (28080 + 12 * 400 - 3000, "applied")
+    assert sum(box.net_minor + box.tax_minor for box in fresh(rt, Box)) == 28080 + 12 * 400
+
+
+def test_a_discount_that_lasts_lowers_the_longer_period_too(rt, plan, yearly):
+    factories.make_code(rt, "ALWAYS", duration="forever")
+    sub = factories.make_subscription(rt, plan=plan, code="ALWAYS")
+
+    quote, done = go(rt, sub, yearly)
+
+    assert (quote.credit.minor, quote.due_today.minor) == (2340, 25272 - 2340)
+    assert done.outcome == "applied"
+    (row,) = fresh(rt, Subscription)
+    assert row.mrr_minor == fresh(rt, SubscriptionPeriod)[0].mrr_minor
+    assert fresh(rt, InvoiceLine)[-1].text.endswith("(ALWAYS)")
+
+
+def test_a_discount_that_is_used_up_does_not_lower_the_change(rt, plan, yearly):
+    factories.make_code(rt, "HELLO", duration="once")
+    sub = factories.make_subscription(rt, plan=plan, code="HELLO")
+
+    quote, _ = go(rt, sub, yearly)
+
+    assert quote.due_today.minor == 28080 - 2340
+
+
+def test_who_leaves_while_a_change_is_paid_gets_late_money_back(rt, sub, yearly, demo_gateway):
+    lost = demo_gateway.bank.token_for("0408")
+    rt.session.execute(sa.update(PaymentMethod).values(token=lost))
+    rt.session.commit()
+    go(rt, sub, yearly)
+
+    assert quote_cancellation(rt, sub.customer_id, sub.public_id).in_flight
+    assert cancel(rt, sub.customer_id, sub.public_id).in_flight
+    look_up(rt, fresh(rt, ChargeAttempt)[-1].id)
+
+    (row,) = fresh(rt, Subscription)
+    assert (row.price_id, row.next_on, row.cancel_on) == (sub.price_id, sub.next_on, sub.next_on)
+    attempt = fresh(rt, ChargeAttempt)[-1]
+    assert (attempt.state, attempt.refunded_minor) == (AttemptState.SUCCEEDED, 25480)
+    assert fresh(rt, Refund)[0].amount_minor == 25480
+    assert fresh(rt, Invoice)[-1].state is InvoiceState.DISCARDED
+
+
+def test_a_change_left_at_the_bank_by_somebody_who_leaves_is_given_up(
+    rt, sub, yearly, clock, demo_gateway
+):
+    asks = demo_gateway.bank.token_for("3220")
+    rt.session.execute(sa.update(PaymentMethod).values(token=asks))
+    rt.session.commit()
+    go(rt, sub, yearly)
+    cancel(rt, sub.customer_id, sub.public_id)
+
+    clock.advance(hours=2)
+
+    assert expire_changes(rt) == 1
+    assert fresh(rt, ChargeAttempt)[-1].state is AttemptState.ABANDONED
+    assert fresh(rt, Subscription)[0].cancel_on == sub.next_on
+
+
+def test_a_scheduled_change_goes_with_the_cancellation_and_does_not_come_back(
+    rt, sub, yearly, clock
+):
+    clock.advance(days=3)
+    go(rt, sub, yearly)
+
+    assert not cancel(rt, sub.customer_id, sub.public_id).in_flight
+    assert undo_cancel(rt, sub.customer_id, sub.public_id)
+
+    assert fresh(rt, ScheduledChange)[0].state == "withdrawn"

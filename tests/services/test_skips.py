@@ -13,6 +13,8 @@ from storefront.adapters.failpoints import FailpointReached
 from storefront.domain.boxes import BoxState
 from storefront.models import Box, BoxCycle, BoxSkip, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
+from storefront.operations.skips import read_coming, skip_cycle
+from storefront.operations.subscriptions import StaleSubscription
 from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
 from storefront.services.skips import (
@@ -315,3 +317,27 @@ def test_boxes_that_nobody_marked_shipped_do_not_hide_those_to_come(
         rt.session.commit()
     change = skip(rt, monthly, "2027-11")
     assert change.charge_on == date(2027, 11, 12)
+
+
+def test_a_box_locked_a_moment_ago_is_not_moved(rt: Runtime) -> None:
+    sub = make_subscription(rt)
+    first = boxes(rt, sub)
+    rt.session.execute(sa.update(table_of(Box)).values(state=BoxState.LOCKED))
+    rt.session.commit()
+    with pytest.raises(BoxTooLate):
+        skip_box(rt, sub.customer_id or 0, sub.public_id, cycle(rt, first[0] or ""))
+    assert boxes(rt, sub) == first
+
+
+def test_a_box_locked_between_reading_and_moving_makes_the_move_fail(rt: Runtime) -> None:
+    sub = make_subscription(rt)
+    first = boxes(rt, sub)
+    which = table_of(Subscription).c.id == sub.id
+    coming = read_coming(rt.session, which, rt.today())[0]
+    rt.session.execute(sa.update(table_of(Box)).values(state=BoxState.LOCKED))
+    rt.session.commit()
+    at = next(row.id for row in coming.cycles.values() if row.key == first[0])
+    with pytest.raises(StaleSubscription):
+        skip_cycle(rt.session, coming, at, rt.now())
+    rt.session.rollback()
+    assert boxes(rt, sub) == first

@@ -41,8 +41,8 @@ def use_method(method: str) -> Response:
             last4=error.params["last4"],
         )
         return go(url_for("account.payment"), text)
-    text = _("This card pays from now on.")
-    return go(url_for("account.payment"), text if changed else _("It pays already."))
+    text = _told(_("This card pays from now on.")) if changed else _("It pays already.")
+    return go(url_for("account.payment"), text)
 
 
 @bp.post("/payment/card")
@@ -75,7 +75,7 @@ def keep_card(setup: str) -> Response:
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), _silent())
     if added.status is AnswerStatus.SUCCEEDED:
-        text = _("Saved. The card ending %(last4)s pays from now on.", last4=added.last4)
+        text = _told(_("Saved. The card ending %(last4)s pays from now on.", last4=added.last4))
     elif added.status is AnswerStatus.DECLINED:
         text = _(
             "That card was not saved: %(reason)s. Nothing was charged.",
@@ -84,6 +84,13 @@ def keep_card(setup: str) -> Response:
     else:
         text = _("No card was saved. Nothing was charged.")
     return go(url_for("account.payment"), text)
+
+
+def _told(text: str) -> str:
+    """Add that what is owed is tried with the new card."""
+    if not documents.owed(runtime().session, customer().id):
+        return text
+    return f"{text} " + _("What is open is tried with it in the next minutes.")
 
 
 @bp.post("/payment/pay/<invoice>")
