@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -71,6 +72,8 @@ from storefront.operations.terms import (
 )
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 #: A customer who is asked to confirm a change with their bank has this long.
 CONFIRM_WITHIN = timedelta(hours=1)
@@ -147,6 +150,8 @@ def change(
 
     At once: valid only when paid. Declined or left, the subscription is as it was.
     """
+    if not charges.may_charge(rt):
+        raise NotChangeable(reason="held")
     try:
         booked = _again(rt, partial(_book, rt, customer_id, subscription, price, quote_hash))
     except StaleSubscription as error:
@@ -269,7 +274,11 @@ def _stops(rt: Runtime, row: AnyRow) -> bool:
     gateway = rt.gateways.get(row.gateway)
     if gateway is None or gateway.account != row.account:
         return False
-    answer = gateway.cancel(row.public_id)
+    try:
+        answer = gateway.cancel(row.public_id)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
+        return False
     if answer is CancelAnswer.SUCCEEDED:
         charges.look_up(rt, row.id)
     return answer is CancelAnswer.CANCELLED
