@@ -46,7 +46,9 @@ def change_a_row(action: str) -> None:
         if action == "delete":
             connection.execute(sa.delete(table).where(table.c.id == key))
         else:
-            connection.execute(sa.update(table).where(table.c.id == key).values(after={"name": "x"}))
+            connection.execute(
+                sa.update(table).where(table.c.id == key).values(after={"name": "x"})
+            )
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("ALTER TABLE audit_entry ENABLE TRIGGER ALL"))
 
