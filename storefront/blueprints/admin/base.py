@@ -33,4 +33,8 @@ def page(name: str, status: int = 200, **context: Any) -> Response:
 def saved(message: str, name: str, to: str, **context: Any) -> Response:
     """After a successful POST: the partial of ``folder/name`` with ``message``, or a 303."""
     folder, _slash, stem = name.rpartition("/")
-    return done(message, f"storefront/admin/{folder}/_{stem}.html", to, may=may, **context)
+    response = done(message, f"storefront/admin/{folder}/_{stem}.html", to, may=may, **context)
+    # A form that may come back with errors is morphed, which keeps what was typed in it. Once
+    # it is saved, what the server says stands there instead.
+    response.headers["HX-Reswap"] = "outerHTML"
+    return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -22,11 +23,11 @@ from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import LineField, WholeField, checks, choices_of
-from storefront.blueprints.admin.words import action_name
+from storefront.blueprints.admin.words import action_name, amount
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
-from storefront.domain.money import EXPONENTS
+from storefront.domain.money import EXPONENTS, Money
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.domain.rates import RATES
 from storefront.operations.audit import verify
@@ -34,7 +35,7 @@ from storefront.queries import audit as log
 from storefront.runtime import Shop
 from storefront.security import register_policy, staff
 from storefront.services import shop as service
-from storefront.templating import LANGUAGES, writing_locale
+from storefront.templating import FILTERS, LANGUAGES, writing_locale
 
 _ACCESS = staff(permissions.SETTINGS_MANAGE)
 register_policy(
@@ -198,11 +199,24 @@ def staff_log() -> Response:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return (what, before, after) of an entry, as short texts."""
-    keys = sorted({*before, *after})
-    return [
-        (key.replace("_", " ").capitalize(), _short(before.get(key)), _short(after.get(key)))
-        for key in keys
-    ]
+    currency = after.get("currency") or before.get("currency") or runtime().shop.currency
+    rows = []
+    for key in sorted({*before, *after}):
+        if key == "currency" and any(name.endswith("_minor") for name in after):
+            continue
+        label = key.removesuffix("_minor").replace("_", " ").capitalize()
+        texts = [_shown(key, side.get(key), currency) for side in (before, after)]
+        rows.append((label, texts[0], texts[1]))
+    return rows
+
+
+def _shown(key: str, value: Any, currency: str) -> str:
+    """Return a value of the log in words: sums with their currency, moments in shop time."""
+    if key.endswith("_minor") and isinstance(value, int):
+        return amount(Money(value, currency))
+    if key.endswith("_at") and isinstance(value, str):
+        return str(FILTERS["moment"](datetime.fromisoformat(value)))
+    return _short(value)
 
 
 def _short(value: Any) -> str:
