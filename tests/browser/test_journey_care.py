@@ -22,6 +22,8 @@ def bought(live):
 
 
 ONCE = (1, 1, [])
+#: Pixels that a label of one line never has.
+TWO_LINES = 40
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -187,8 +189,17 @@ def test_german_fits_on_the_phone(chromium, live):
     with Visitor(chromium, live, PHONE) as ada:
         ada.go("/?lang=de")
         assert ada.page.evaluate("document.documentElement.lang") == "de"
-        for path in ("/plans/pot?lang=de", "/checkout?plan=pot&lang=de", "/sign-in?lang=de"):
-            ada.go(path)
+        with ada.page.expect_navigation():
+            ada.page.get_by_label("Sprache").select_option("de")
+        ada.go("/plans/pot", "Pot")
+        ada.go("/checkout?plan=cup", "Ihre Box")
+        ada.press("Weiter zur Lieferung")
+        ada.see("Lieferung")
+        label = ada.page.locator("label").filter(has_text="Postleitzahl").bounding_box()
+        assert label["height"] < TWO_LINES, "the word is cut in two"
+        ada.press("Weiter zur Zahlung")
+        ada.page.locator(".error-summary").wait_for()
+        ada.see("Lieferung")
 
 
 def test_a_subscriber_who_orders_again_is_known(chromium, live):
