@@ -139,8 +139,10 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     from storefront.app import create_app
     from storefront.extensions import db
     from storefront.testing.client import Browser
+    from tests.support.routing import share_built_routes
     from tests.support.shop import set_up_shop
 
+    share_built_routes()
     app = create_app(settings, clock=clock)
     app.test_client_class = Browser
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask, has_app_context
 from playwright.sync_api import Browser
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from storefront import database as engines
 from storefront.models import Base
@@ -16,6 +17,7 @@ from tests.support.availability import unavailable
 from tests.support.databases import Database, Databases
 from tests.support.leftovers import Watch
 from tests.support.postgres import GivenServer, PostgresUnavailableError
+from tests.support.routing import share_built_routes
 
 _ROW = (
     "INSERT INTO throttle (bucket, key, window_start_at, count) VALUES ('b', 'k', '2027-03-02', 1)"
@@ -125,6 +127,25 @@ def test_a_process_and_a_thread_left_running_are_named(monkeypatch: pytest.Monke
     child.communicate(b"\n")
     assert [name.split()[0] for name in left] == ["thread", "process"]
     assert watch.left() == []
+
+
+def test_shared_route_functions_still_use_the_converters_of_their_own_map():
+    class Loud(BaseConverter):
+        def to_url(self, value: str) -> str:
+            return value.upper()
+
+    class Quiet(BaseConverter):
+        def to_url(self, value: str) -> str:
+            return value.lower()
+
+    share_built_routes()
+    built = [
+        Map([Rule("/of/<way:word>", endpoint="of")], converters={"way": way})
+        .bind("shop.example")
+        .build("of", {"word": "Tea"})
+        for way in (Loud, Quiet)
+    ]
+    assert built == ["/of/TEA", "/of/tea"]
 
 
 @pytest.mark.browser
