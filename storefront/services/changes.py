@@ -183,36 +183,6 @@ def standing(rt: Runtime, attempt_id: int) -> Changed:
     return Changed("waiting")
 
 
-def waiting_attempt(rt: Runtime, customer_id: int, subscription: str) -> int | None:
-    """Return the open attempt that pays a change of this subscription, if one waits."""
-    change_, attempt = table_of(ScheduledChange), table_of(ChargeAttempt)
-    table = table_of(Subscription)
-    with reading():
-        found = rt.session.execute(
-            sa.select(attempt.c.id)
-            .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
-            .join(table, table.c.id == change_.c.subscription_id)
-            .where(
-                table.c.public_id == subscription,
-                table.c.customer_id == customer_id,
-                change_.c.state == "waiting",
-            )
-            .order_by(attempt.c.id.desc())
-            .limit(1)
-        ).scalar_one_or_none()
-        rt.session.rollback()
-    return found
-
-
-def check_change(rt: Runtime, customer_id: int, subscription: str) -> Changed:
-    """Ask the gateway about a change that waits, after the customer came back from the bank."""
-    attempt = waiting_attempt(rt, customer_id, subscription)
-    if attempt is None:
-        return Changed("applied")
-    charges.look_up(rt, attempt)
-    return standing(rt, attempt)
-
-
 def withdraw(rt: Runtime, customer_id: int, subscription: str) -> bool:
     """Drop a change that waits for its day; False when none does."""
 
