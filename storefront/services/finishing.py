@@ -7,6 +7,8 @@ through, and the others are told where things stand.
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 
 #: A charge that left this recently is being waited for elsewhere; nobody asks a second time.
 IN_FLIGHT = timedelta(seconds=30)
+#: How often, and with how many seconds between, another request's charge is waited for.
+LOOKS, LOOK_SECONDS = 12, 0.25
 #: Orders ended in one run of ``expire_checkouts``.
 EXPIRE_AT_ONCE = 500
 
@@ -75,14 +79,15 @@ class Finished:
     new_customer_id: int | None = None
 
 
-def finish_checkout(rt: Runtime, key: str) -> Finished:
+def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time.sleep) -> Finished:
     """Finish the order if the shopper has paid; exactly one charge however often it is called.
 
-    Raises ``LookupError`` for an unknown order.
+    While another request's charge is under way, waits for it at most three seconds, in steps of
+    ``pause`` and with no transaction open. Raises ``LookupError`` for an unknown order.
     """
     row = _read(rt, key)
     if row.state == "paying":
-        return _ask_again(rt, key, row)
+        return _ask_again(rt, key, row, pause)
     if row.state != "open" or not row.quote.get("setup"):
         return standing(rt, key)
     setup = _setup_of(rt, row)
@@ -97,7 +102,7 @@ def finish_checkout(rt: Runtime, key: str) -> Finished:
     if isinstance(booked, Outcome):
         return Finished(booked)
     if booked is None:
-        return standing(rt, key)
+        return _wait_for_other(rt, key, pause)
     failpoint("checkout.after_sent")
     if booked.attempt_id is not None:
         charges.charge_now(rt, [booked.attempt_id])
@@ -228,13 +233,33 @@ def _last_attempt(rt: Runtime, checkout_id: int) -> AnyRow | None:
     return found
 
 
-def _ask_again(rt: Runtime, key: str, row: AnyRow) -> Finished:
+def _ask_again(rt: Runtime, key: str, row: AnyRow, pause: Callable[[float], None]) -> Finished:
     """Ask the gateway what became of the open charge, and write it down."""
     attempt = _last_attempt(rt, row.id)
     if attempt is not None and attempt.state in OPEN_ATTEMPTS:
-        recent = attempt.sent_at is not None and rt.now() - attempt.sent_at < IN_FLIGHT
-        if not (attempt.state == AttemptState.SENT and recent):
-            charges.look_up(rt, attempt.id)
+        if _is_in_flight(rt, attempt):
+            return _wait_for_other(rt, key, pause)
+        charges.look_up(rt, attempt.id)
+    return standing(rt, key)
+
+
+def _is_in_flight(rt: Runtime, attempt: AnyRow) -> bool:
+    """True while the request that sent the charge may still be waiting for its answer."""
+    recent = attempt.sent_at is not None and rt.now() - attempt.sent_at < IN_FLIGHT
+    return recent and attempt.state == AttemptState.SENT
+
+
+def _wait_for_other(rt: Runtime, key: str, pause: Callable[[float], None]) -> Finished:
+    """Give the request that charges a moment to be through, then say where the order stands.
+
+    A second click gets the first one's answer this way, and no page that asks for patience.
+    """
+    for _look in range(LOOKS):
+        row = _read(rt, key)
+        attempt = _last_attempt(rt, row.id)
+        if row.state != "paying" or attempt is None or not _is_in_flight(rt, attempt):
+            break
+        pause(LOOK_SECONDS)
     return standing(rt, key)
 
 

@@ -1,5 +1,7 @@
 """One order, whatever the shopper, the network and the bank do."""
 
+import threading
+import time
 from datetime import date
 
 import pytest
@@ -7,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.domain.charging import AttemptState
+from storefront.domain.gateways import ChargeAnswer, ChargeOrder
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import PeriodState, SubscriptionState
 from storefront.models import (
@@ -137,6 +140,62 @@ def test_ten_finishes_at_once_are_one_subscription_and_one_charge(
     assert (count(rt, Subscription), count(rt, Invoice), count(rt, ChargeAttempt)) == (1, 1, 1)
     assert count(rt, Consent) == 1
     assert demo_gateway.bank.executed_count() == 1
+
+
+def test_a_second_click_waits_for_the_first_ones_charge(
+    app: Flask,
+    rt: Runtime,
+    plan: Plan,
+    demo_gateway: DemoGateway,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    key = begin(rt, plan)
+    choose(demo_gateway, order(rt, key))
+    at_the_bank, go_on = threading.Event(), threading.Event()
+    charge = demo_gateway.charge
+
+    def slowly(asked: ChargeOrder) -> ChargeAnswer:
+        at_the_bank.set()
+        assert go_on.wait(10)
+        return charge(asked)
+
+    monkeypatch.setattr(demo_gateway, "charge", slowly)
+    waited = []
+
+    def click(own: Runtime, number: int) -> Outcome:
+        if number == 0:
+            return finish_checkout(own, key).outcome
+
+        def pause(seconds: float) -> None:
+            waited.append((seconds, own.session().in_transaction()))
+            go_on.set()
+            time.sleep(seconds)
+
+        assert at_the_bank.wait(10)
+        return finish_checkout(own, key, pause).outcome
+
+    assert in_parallel(app, 2, click) == [Outcome.DONE, Outcome.DONE]
+    assert waited
+    assert set(waited) == {(0.25, False)}
+    assert demo_gateway.bank.executed_count() == 1
+
+
+def test_a_charge_that_takes_long_is_waited_for_three_seconds_only(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway, monkeypatch: pytest.MonkeyPatch
+):
+    key = begin(rt, plan)
+    choose(demo_gateway, order(rt, key))
+    waited: list[float] = []
+    charge = demo_gateway.charge
+
+    def slowly(asked: ChargeOrder) -> ChargeAnswer:
+        assert finish_checkout(rt, key, waited.append).outcome is Outcome.WAITING
+        return charge(asked)
+
+    monkeypatch.setattr(demo_gateway, "charge", slowly)
+
+    assert finish_checkout(rt, key).outcome is Outcome.DONE
+    assert sum(waited) == 3
 
 
 def test_ten_orders_at_once_open_one_page(app: Flask, rt: Runtime, plan: Plan):

@@ -66,7 +66,7 @@ def test_after_the_charge_was_marked_sent(
     dies_at(rt, key, "checkout.after_sent")
     assert only(rt, ChargeAttempt).state == AttemptState.SENT
     assert demo_gateway.bank.executed_count() == 0
-    assert finish_checkout(rt, key).outcome is Outcome.WAITING
+    assert finish_checkout(rt, key, lambda _seconds: None).outcome is Outcome.WAITING
 
     clock.advance(minutes=1)
     assert finish_checkout(rt, key).outcome is Outcome.DONE
