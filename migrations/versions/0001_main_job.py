@@ -14,7 +14,7 @@ depends_on = None
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS ix_subscription_due ON subscription (renews_at, id) WHERE renews_at IS NOT NULL AND parked_at IS NULL AND held_at IS NULL",
     "CREATE INDEX IF NOT EXISTS ix_subscription_ending ON subscription (cancel_on) WHERE cancel_on IS NOT NULL",
-    "CREATE UNIQUE INDEX IF NOT EXISTS uq_subscription_checkout ON subscription (checkout_id) WHERE checkout_id IS NOT NULL",
+    "CREATE UNIQUE INDEX IF NOT EXISTS uq_subscription_checkout ON subscription (checkout_id, checkout_position) WHERE checkout_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_invoice_number ON invoice (series, number) WHERE number IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_invoice_line_period ON invoice_line (period_id) WHERE kind = 'plan' AND NOT is_void AND period_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_charge_attempt_open ON charge_attempt (invoice_id) WHERE state IN ('planned','sent','action_required','pending','unknown')",
@@ -31,6 +31,7 @@ INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_recipe_standing ON recipe (plan_id, option_key) WHERE cycle_id IS NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_stock_move_item ON stock_move (box_item_id, kind) WHERE box_item_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_scheduled_change_waiting ON scheduled_change (subscription_id) WHERE state = 'waiting' AND kind = 'price'",
+    "CREATE INDEX IF NOT EXISTS ix_subscription_resuming ON subscription (resumes_on) WHERE resumes_on IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS ix_outbox_message_due ON outbox_message (due_at, id) WHERE state = 'waiting'",
 )
 
@@ -39,9 +40,9 @@ TRIGGERS = (
     (
         "tr_invoice_frozen",
         "invoice",
-        'CREATE TRIGGER tr_invoice_frozen BEFORE UPDATE ON invoice FOR EACH ROW WHEN (OLD.state <> \'draft\') AND (OLD."public_id" IS NOT NEW."public_id" OR OLD."payer_id" IS NOT NEW."payer_id" OR OLD."checkout_id" IS NOT NEW."checkout_id" OR OLD."series" IS NOT NEW."series" OR OLD."currency" IS NOT NEW."currency" OR OLD."tax_inclusive" IS NOT NEW."tax_inclusive" OR OLD."total_minor" IS NOT NEW."total_minor" OR OLD."tax_minor" IS NOT NEW."tax_minor" OR OLD."tax_point_on" IS NOT NEW."tax_point_on" OR OLD."due_on" IS NOT NEW."due_on" OR OLD."snapshot" IS NOT NEW."snapshot" OR OLD."content_hash" IS NOT NEW."content_hash" OR OLD."created_at" IS NOT NEW."created_at") BEGIN SELECT RAISE(ABORT, \'invoice is frozen\'); END',
+        'CREATE TRIGGER tr_invoice_frozen BEFORE UPDATE ON invoice FOR EACH ROW WHEN (OLD.state <> \'draft\') AND (OLD."public_id" IS NOT NEW."public_id" OR OLD."payer_id" IS NOT NEW."payer_id" OR OLD."checkout_id" IS NOT NEW."checkout_id" OR OLD."locale" IS NOT NEW."locale" OR OLD."tax_treatment" IS NOT NEW."tax_treatment" OR OLD."pay_by" IS NOT NEW."pay_by" OR OLD."series" IS NOT NEW."series" OR OLD."currency" IS NOT NEW."currency" OR OLD."tax_inclusive" IS NOT NEW."tax_inclusive" OR OLD."total_minor" IS NOT NEW."total_minor" OR OLD."tax_minor" IS NOT NEW."tax_minor" OR OLD."tax_point_on" IS NOT NEW."tax_point_on" OR OLD."due_on" IS NOT NEW."due_on" OR OLD."snapshot" IS NOT NEW."snapshot" OR OLD."content_hash" IS NOT NEW."content_hash" OR OLD."created_at" IS NOT NEW."created_at") BEGIN SELECT RAISE(ABORT, \'invoice is frozen\'); END',
         (
-            'CREATE OR REPLACE FUNCTION tr_invoice_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (OLD.state <> \'draft\') AND (OLD."public_id" IS DISTINCT FROM NEW."public_id" OR OLD."payer_id" IS DISTINCT FROM NEW."payer_id" OR OLD."checkout_id" IS DISTINCT FROM NEW."checkout_id" OR OLD."series" IS DISTINCT FROM NEW."series" OR OLD."currency" IS DISTINCT FROM NEW."currency" OR OLD."tax_inclusive" IS DISTINCT FROM NEW."tax_inclusive" OR OLD."total_minor" IS DISTINCT FROM NEW."total_minor" OR OLD."tax_minor" IS DISTINCT FROM NEW."tax_minor" OR OLD."tax_point_on" IS DISTINCT FROM NEW."tax_point_on" OR OLD."due_on" IS DISTINCT FROM NEW."due_on" OR OLD."snapshot"::text IS DISTINCT FROM NEW."snapshot"::text OR OLD."content_hash" IS DISTINCT FROM NEW."content_hash" OR OLD."created_at" IS DISTINCT FROM NEW."created_at") THEN RAISE EXCEPTION \'invoice is frozen\'; END IF; RETURN NEW; END $$',
+            'CREATE OR REPLACE FUNCTION tr_invoice_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (OLD.state <> \'draft\') AND (OLD."public_id" IS DISTINCT FROM NEW."public_id" OR OLD."payer_id" IS DISTINCT FROM NEW."payer_id" OR OLD."checkout_id" IS DISTINCT FROM NEW."checkout_id" OR OLD."locale" IS DISTINCT FROM NEW."locale" OR OLD."tax_treatment" IS DISTINCT FROM NEW."tax_treatment" OR OLD."pay_by" IS DISTINCT FROM NEW."pay_by" OR OLD."series" IS DISTINCT FROM NEW."series" OR OLD."currency" IS DISTINCT FROM NEW."currency" OR OLD."tax_inclusive" IS DISTINCT FROM NEW."tax_inclusive" OR OLD."total_minor" IS DISTINCT FROM NEW."total_minor" OR OLD."tax_minor" IS DISTINCT FROM NEW."tax_minor" OR OLD."tax_point_on" IS DISTINCT FROM NEW."tax_point_on" OR OLD."due_on" IS DISTINCT FROM NEW."due_on" OR OLD."snapshot"::text IS DISTINCT FROM NEW."snapshot"::text OR OLD."content_hash" IS DISTINCT FROM NEW."content_hash" OR OLD."created_at" IS DISTINCT FROM NEW."created_at") THEN RAISE EXCEPTION \'invoice is frozen\'; END IF; RETURN NEW; END $$',
             "CREATE TRIGGER tr_invoice_frozen BEFORE UPDATE ON invoice FOR EACH ROW EXECUTE FUNCTION tr_invoice_frozen()",
         ),
     ),
@@ -57,9 +58,9 @@ TRIGGERS = (
     (
         "tr_price_frozen",
         "price",
-        'CREATE TRIGGER tr_price_frozen BEFORE UPDATE ON price FOR EACH ROW WHEN (EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)) AND (OLD."public_id" IS NOT NEW."public_id" OR OLD."plan_id" IS NOT NEW."plan_id" OR OLD."currency" IS NOT NEW."currency" OR OLD."country" IS NOT NEW."country" OR OLD."unit" IS NOT NEW."unit" OR OLD."count" IS NOT NEW."count" OR OLD."version" IS NOT NEW."version" OR OLD."amount_minor" IS NOT NEW."amount_minor" OR OLD."tax_inclusive" IS NOT NEW."tax_inclusive" OR OLD."sign_up_fee_minor" IS NOT NEW."sign_up_fee_minor" OR OLD."created_at" IS NOT NEW."created_at") BEGIN SELECT RAISE(ABORT, \'price is frozen\'); END',
+        'CREATE TRIGGER tr_price_frozen BEFORE UPDATE ON price FOR EACH ROW WHEN (EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)) AND (OLD."public_id" IS NOT NEW."public_id" OR OLD."plan_id" IS NOT NEW."plan_id" OR OLD."currency" IS NOT NEW."currency" OR OLD."country" IS NOT NEW."country" OR OLD."unit" IS NOT NEW."unit" OR OLD."count" IS NOT NEW."count" OR OLD."version" IS NOT NEW."version" OR OLD."amount_minor" IS NOT NEW."amount_minor" OR OLD."tax_inclusive" IS NOT NEW."tax_inclusive" OR OLD."sign_up_fee_minor" IS NOT NEW."sign_up_fee_minor" OR OLD."phases" IS NOT NEW."phases" OR OLD."created_at" IS NOT NEW."created_at") BEGIN SELECT RAISE(ABORT, \'price is frozen\'); END',
         (
-            'CREATE OR REPLACE FUNCTION tr_price_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)) AND (OLD."public_id" IS DISTINCT FROM NEW."public_id" OR OLD."plan_id" IS DISTINCT FROM NEW."plan_id" OR OLD."currency" IS DISTINCT FROM NEW."currency" OR OLD."country" IS DISTINCT FROM NEW."country" OR OLD."unit" IS DISTINCT FROM NEW."unit" OR OLD."count" IS DISTINCT FROM NEW."count" OR OLD."version" IS DISTINCT FROM NEW."version" OR OLD."amount_minor" IS DISTINCT FROM NEW."amount_minor" OR OLD."tax_inclusive" IS DISTINCT FROM NEW."tax_inclusive" OR OLD."sign_up_fee_minor" IS DISTINCT FROM NEW."sign_up_fee_minor" OR OLD."created_at" IS DISTINCT FROM NEW."created_at") THEN RAISE EXCEPTION \'price is frozen\'; END IF; RETURN NEW; END $$',
+            'CREATE OR REPLACE FUNCTION tr_price_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)) AND (OLD."public_id" IS DISTINCT FROM NEW."public_id" OR OLD."plan_id" IS DISTINCT FROM NEW."plan_id" OR OLD."currency" IS DISTINCT FROM NEW."currency" OR OLD."country" IS DISTINCT FROM NEW."country" OR OLD."unit" IS DISTINCT FROM NEW."unit" OR OLD."count" IS DISTINCT FROM NEW."count" OR OLD."version" IS DISTINCT FROM NEW."version" OR OLD."amount_minor" IS DISTINCT FROM NEW."amount_minor" OR OLD."tax_inclusive" IS DISTINCT FROM NEW."tax_inclusive" OR OLD."sign_up_fee_minor" IS DISTINCT FROM NEW."sign_up_fee_minor" OR OLD."phases"::text IS DISTINCT FROM NEW."phases"::text OR OLD."created_at" IS DISTINCT FROM NEW."created_at") THEN RAISE EXCEPTION \'price is frozen\'; END IF; RETURN NEW; END $$',
             "CREATE TRIGGER tr_price_frozen BEFORE UPDATE ON price FOR EACH ROW EXECUTE FUNCTION tr_price_frozen()",
         ),
     ),
@@ -252,7 +253,14 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("public_id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("applies_to", sa.String(length=4), nullable=False),
+        sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("priority", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("combines", sa.Boolean(), nullable=False),
+        sa.Column(
+            "from_billed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column(
             "percent_bp", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -275,11 +283,16 @@ def upgrade() -> None:
         sa.Column("used", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("applies_to IN ('box','fee')", name=op.f("ck_coupon_applies_to")),
         sa.CheckConstraint(
             "duration IN ('once','cycles','forever')", name=op.f("ck_coupon_duration")
         ),
-        sa.CheckConstraint("kind IN ('percent','fixed')", name=op.f("ck_coupon_kind")),
+        sa.CheckConstraint(
+            "kind IN ('percent','fixed','free_shipping','free_first_box','first_box_price')",
+            name=op.f("ck_coupon_kind"),
+        ),
         sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_coupon_amount_not_negative")),
+        sa.CheckConstraint("from_billed > 0", name=op.f("ck_coupon_from_billed_positive")),
         sa.CheckConstraint(
             "max_uses IS NULL OR used <= max_uses", name=op.f("ck_coupon_within_limit")
         ),
@@ -297,11 +310,26 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(length=255), nullable=True),
         sa.Column("locale", sa.String(length=12), nullable=False),
         sa.Column("email_verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tax_id", sa.String(length=24), nullable=False),
+        sa.Column("tax_id_state", sa.String(length=8), nullable=False),
+        sa.Column("tax_id_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_tax_exempt", sa.Boolean(), nullable=False),
+        sa.Column("pays_by", sa.String(length=8), nullable=False),
+        sa.Column(
+            "payment_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("referral_code", sa.String(length=16), nullable=True),
         sa.Column("source", sa.String(length=80), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("pays_by IN ('gateway','bank')", name=op.f("ck_customer_pays_by")),
+        sa.CheckConstraint(
+            "tax_id_state IN ('','pending','valid','invalid')",
+            name=op.f("ck_customer_tax_id_state"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("email", name=op.f("uq_customer_email")),
         sa.UniqueConstraint("public_id", name=op.f("uq_customer_public_id")),
+        sa.UniqueConstraint("referral_code", name=op.f("uq_customer_referral_code")),
     )
     op.create_index("ix_customer_created", "customer", ["created_at", "id"], unique=False)
     op.create_table(
@@ -397,6 +425,10 @@ def upgrade() -> None:
                 "box_earned",
                 "days_earned",
                 "written_off",
+                "amount_carried",
+                "box_forfeited",
+                "gateway_fee",
+                "payout",
                 "reversal",
                 name="journal_kind",
                 native_enum=False,
@@ -417,6 +449,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "event_ref", name=op.f("uq_ledger_journal_kind_event_ref")),
     )
     op.create_index("ix_ledger_journal_at", "ledger_journal", ["at", "id"], unique=False)
+    op.create_table(
+        "ledger_seal",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column(
+            "transfers", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_ledger_seal")),
+    )
     op.create_table(
         "number_series",
         sa.Column("code", sa.String(length=16), nullable=False),
@@ -469,6 +511,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("code", name=op.f("uq_role_code")),
     )
     op.create_table(
+        "self_check",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "milliseconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("is_whole", sa.Boolean(), nullable=False),
+        sa.Column("broken", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_self_check")),
+    )
+    op.create_table(
         "shipment",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("public_id", sa.String(length=40), nullable=False),
@@ -480,6 +533,21 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_shipment_tracking_number"), "shipment", ["tracking_number"], unique=False
+    )
+    op.create_table(
+        "shipping_rate",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "amount_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "free_from_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_shipping_rate_amount_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shipping_rate")),
+        sa.UniqueConstraint("country", "currency", name=op.f("uq_shipping_rate_country_currency")),
     )
     op.create_table(
         "shop_settings",
@@ -495,6 +563,27 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("locale", sa.String(length=12), nullable=False),
         sa.Column("countries", sa.JSON(), nullable=False),
+        sa.Column("tax_rounding", sa.String(length=4), nullable=False),
+        sa.Column(
+            "price_notice_days",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column(
+            "payment_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bank_details", sa.Text(), nullable=False),
+        sa.Column("invoice_footer", sa.Text(), nullable=False),
+        sa.Column(
+            "referral_giver_minor",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column(
+            "referral_friend_minor",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
         sa.Column(
             "brand_hue", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -513,8 +602,36 @@ def upgrade() -> None:
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
+        sa.CheckConstraint(
+            "tax_rounding IN ('sum','line')", name=op.f("ck_shop_settings_tax_rounding")
+        ),
         sa.CheckConstraint("id = 1", name=op.f("ck_shop_settings_one_row")),
+        sa.CheckConstraint(
+            "referral_giver_minor >= 0 AND referral_friend_minor >= 0",
+            name=op.f("ck_shop_settings_referral_not_negative"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shop_settings")),
+    )
+    op.create_table(
+        "tax_rate",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("region", sa.String(length=8), nullable=False),
+        sa.Column("tax_class", sa.String(length=12), nullable=False),
+        sa.Column("rate_bp", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("since_on", sa.Date(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("rate_bp BETWEEN 0 AND 10000", name=op.f("ck_tax_rate_rate_range")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tax_rate")),
+        sa.UniqueConstraint(
+            "country",
+            "region",
+            "tax_class",
+            "since_on",
+            name=op.f("uq_tax_rate_country_region_tax_class_since_on"),
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_tax_rate_public_id")),
     )
     op.create_table(
         "throttle",
@@ -762,8 +879,39 @@ def upgrade() -> None:
         sa.Column("tax_class", sa.String(length=12), nullable=False),
         sa.Column("retry_days", sa.JSON(), nullable=False),
         sa.Column("last_action", sa.String(length=8), nullable=False),
+        sa.Column("past_due_shipping", sa.String(length=9), nullable=False),
+        sa.Column(
+            "trial_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("trial_needs_card", sa.Boolean(), nullable=False),
+        sa.Column(
+            "min_boxes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("max_boxes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.Column("at_term_end", sa.String(length=8), nullable=False),
+        sa.Column("change_policy", sa.String(length=8), nullable=False),
+        sa.Column("first_period", sa.String(length=8), nullable=False),
+        sa.Column(
+            "charge_day", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("pause_unpaid", sa.String(length=8), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "at_term_end IN ('renew','stop','monthly')", name=op.f("ck_plan_at_term_end")
+        ),
+        sa.CheckConstraint(
+            "change_policy IN ('boxes','days','full','none')", name=op.f("ck_plan_change_policy")
+        ),
+        sa.CheckConstraint(
+            "first_period IN ('full','prorated','free')", name=op.f("ck_plan_first_period")
+        ),
+        sa.CheckConstraint(
+            "past_due_shipping IN ('hold','ship','ship_once')",
+            name=op.f("ck_plan_past_due_shipping"),
+        ),
+        sa.CheckConstraint("pause_unpaid IN ('credit','keep')", name=op.f("ck_plan_pause_unpaid")),
         sa.CheckConstraint(
             "shipping_unit IN ('day','week','month','year')",
             name=op.f("ck_plan_shipping_unit_known"),
@@ -771,7 +919,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "NOT ships OR cycle_group_id IS NOT NULL", name=op.f("ck_plan_shipping_plan_has_cycles")
         ),
+        sa.CheckConstraint(
+            "max_boxes IS NULL OR max_boxes > 0", name=op.f("ck_plan_max_boxes_positive")
+        ),
+        sa.CheckConstraint("min_boxes >= 0", name=op.f("ck_plan_min_boxes_not_negative")),
         sa.CheckConstraint("shipping_count > 0", name=op.f("ck_plan_shipping_count_positive")),
+        sa.CheckConstraint("trial_days >= 0", name=op.f("ck_plan_trial_not_negative")),
         sa.ForeignKeyConstraint(
             ["cycle_group_id"], ["cycle_group.id"], name=op.f("fk_plan_cycle_group_id")
         ),
@@ -829,13 +982,23 @@ def upgrade() -> None:
             "coupon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("batch", sa.String(length=40), nullable=False),
+        sa.Column("max_uses", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("used", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "max_uses IS NULL OR used <= max_uses", name=op.f("ck_promotion_code_within_limit")
+        ),
+        sa.CheckConstraint("used >= 0", name=op.f("ck_promotion_code_used_not_negative")),
         sa.ForeignKeyConstraint(
             ["coupon_id"], ["coupon.id"], name=op.f("fk_promotion_code_coupon_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promotion_code")),
         sa.UniqueConstraint("code", name=op.f("uq_promotion_code_code")),
+    )
+    op.create_index(
+        "ix_promotion_code_batch", "promotion_code", ["coupon_id", "batch", "id"], unique=False
     )
     op.create_index(
         op.f("ix_promotion_code_coupon_id"), "promotion_code", ["coupon_id"], unique=False
@@ -855,6 +1018,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
         sa.UniqueConstraint("public_id", name=op.f("uq_staff_public_id")),
     )
+    op.create_table(
+        "addon",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("hint", sa.String(length=255), nullable=False),
+        sa.Column(
+            "variant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("amounts", sa.JSON(), nullable=False),
+        sa.Column("tax_class", sa.String(length=12), nullable=False),
+        sa.Column("plans", sa.JSON(), nullable=False),
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["variant_id"], ["product_variant.id"], name=op.f("fk_addon_variant_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_addon")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_addon_public_id")),
+    )
+    op.create_index(op.f("ix_addon_variant_id"), "addon", ["variant_id"], unique=False)
     op.create_table(
         "audit_entry",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -927,6 +1112,7 @@ def upgrade() -> None:
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
+        sa.Column("phases", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -989,6 +1175,12 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("email", sa.String(length=255), nullable=False),
         sa.Column("address", sa.JSON(), nullable=False),
+        sa.Column("more", sa.JSON(), nullable=False),
+        sa.Column("addons", sa.JSON(), nullable=False),
+        sa.Column("tax_id", sa.String(length=24), nullable=False),
+        sa.Column(
+            "referrer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column(
             "promotion_code_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
@@ -1016,6 +1208,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["promotion_code_id"], ["promotion_code.id"], name=op.f("fk_checkout_promotion_code_id")
         ),
+        sa.ForeignKeyConstraint(
+            ["referrer_id"], ["customer.id"], name=op.f("fk_checkout_referrer_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checkout")),
         sa.UniqueConstraint("public_id", name=op.f("uq_checkout_public_id")),
     )
@@ -1036,6 +1231,34 @@ def upgrade() -> None:
         sa.UniqueConstraint("group_id", "code", name=op.f("uq_option_group_id_code")),
     )
     op.create_index(op.f("ix_option_group_id"), "option", ["group_id"], unique=False)
+    op.create_table(
+        "price_migration",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("price_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("segment", sa.JSON(), nullable=False),
+        sa.Column("effective_on", sa.Date(), nullable=False),
+        sa.Column(
+            "notice_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("scheduled_by", sa.String(length=40), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('draft','scheduled','done','withdrawn')",
+            name=op.f("ck_price_migration_state"),
+        ),
+        sa.CheckConstraint("notice_days >= 0", name=op.f("ck_price_migration_notice_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["price_id"], ["price.id"], name=op.f("fk_price_migration_price_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price_migration")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_price_migration_public_id")),
+    )
+    op.create_index(
+        op.f("ix_price_migration_price_id"), "price_migration", ["price_id"], unique=False
+    )
     op.create_table(
         "recipe_item",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1124,6 +1347,9 @@ def upgrade() -> None:
         sa.Column(
             "checkout_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("locale", sa.String(length=12), server_default="", nullable=False),
+        sa.Column("tax_treatment", sa.String(length=16), server_default="standard", nullable=False),
+        sa.Column("pay_by", sa.String(length=8), server_default="gateway", nullable=False),
         sa.Column(
             "state",
             sa.Enum(
@@ -1170,9 +1396,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finalised_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("written_off_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(state IN ('draft','offered','discarded')) = (number IS NULL)",
             name=op.f("ck_invoice_numbered_once_finalised"),
+        ),
+        sa.CheckConstraint("pay_by IN ('gateway','bank')", name=op.f("ck_invoice_pay_by")),
+        sa.CheckConstraint(
+            "tax_treatment IN ('standard','reverse_charge','exempt','export')",
+            name=op.f("ck_invoice_tax_treatment"),
         ),
         sa.CheckConstraint(
             "due_minor = total_minor - credited_minor - applied_minor - paid_minor",
@@ -1214,6 +1446,11 @@ def upgrade() -> None:
             "checkout_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.Column(
+            "checkout_position",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column(
             "state",
             sa.Enum(
                 "incomplete",
@@ -1244,6 +1481,16 @@ def upgrade() -> None:
         sa.Column(
             "billed_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
+        sa.Column(
+            "boxes_billed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "min_boxes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("max_boxes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.Column("at_term_end", sa.String(length=8), nullable=False),
+        sa.Column("resumes_on", sa.Date(), nullable=True),
         sa.Column("renews_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_on", sa.Date(), nullable=True),
         sa.Column("canceled_at", sa.DateTime(timezone=True), nullable=True),
@@ -1338,6 +1585,12 @@ def upgrade() -> None:
         sa.Column(
             "amount_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
+        sa.Column(
+            "carried_minor",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            server_default="0",
+            nullable=False,
+        ),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("on_session", sa.Boolean(), nullable=False),
         sa.Column(
@@ -1384,6 +1637,10 @@ def upgrade() -> None:
         sa.Column("checks", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_charge_attempt_amount_positive")),
+        sa.CheckConstraint(
+            "carried_minor BETWEEN 0 AND amount_minor",
+            name=op.f("ck_charge_attempt_carried_within"),
+        ),
         sa.CheckConstraint(
             "refunded_minor BETWEEN 0 AND amount_minor",
             name=op.f("ck_charge_attempt_refunded_within"),
@@ -1466,6 +1723,9 @@ def upgrade() -> None:
                 "refund",
                 "cancellation",
                 "change",
+                "pause",
+                "goodwill",
+                "wrong_price",
                 name="credit_reason",
                 native_enum=False,
                 create_constraint=True,
@@ -1473,8 +1733,14 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("to", sa.String(length=8), server_default="open", nullable=False),
+        sa.Column("snapshot", sa.JSON(), server_default="{}", nullable=False),
+        sa.Column("locale", sa.String(length=12), server_default="", nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "\"to\" IN ('open','card','credit','bank')", name=op.f("ck_credit_note_to")
+        ),
         sa.CheckConstraint("total_minor > 0", name=op.f("ck_credit_note_total_positive")),
         sa.ForeignKeyConstraint(
             ["invoice_id"], ["invoice.id"], name=op.f("fk_credit_note_invoice_id")
@@ -1561,6 +1827,46 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "referral",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("giver_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "friend_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "giver_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "friend_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=24), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('waiting','granted','refused')", name=op.f("ck_referral_state")
+        ),
+        sa.CheckConstraint("giver_id <> friend_id", name=op.f("ck_referral_two_people")),
+        sa.CheckConstraint(
+            "giver_minor >= 0 AND friend_minor >= 0", name=op.f("ck_referral_amounts_not_negative")
+        ),
+        sa.ForeignKeyConstraint(["friend_id"], ["customer.id"], name=op.f("fk_referral_friend_id")),
+        sa.ForeignKeyConstraint(["giver_id"], ["customer.id"], name=op.f("fk_referral_giver_id")),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscription.id"], name=op.f("fk_referral_subscription_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral")),
+        sa.UniqueConstraint("friend_id", name=op.f("uq_referral_friend_id")),
+    )
+    op.create_index(op.f("ix_referral_giver_id"), "referral", ["giver_id"], unique=False)
+    op.create_index(
+        op.f("ix_referral_subscription_id"), "referral", ["subscription_id"], unique=False
+    )
+    op.create_table(
         "scheduled_change",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1605,6 +1911,46 @@ def upgrade() -> None:
         op.f("ix_scheduled_change_invoice_id"), "scheduled_change", ["invoice_id"], unique=False
     )
     op.create_table(
+        "subscription_addon",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("addon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("quantity", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "unit_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("cadence", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "cadence IN ('once','every')", name=op.f("ck_subscription_addon_cadence")
+        ),
+        sa.CheckConstraint("quantity > 0", name=op.f("ck_subscription_addon_quantity_positive")),
+        sa.CheckConstraint("unit_minor >= 0", name=op.f("ck_subscription_addon_unit_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["addon_id"], ["addon.id"], name=op.f("fk_subscription_addon_addon_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_subscription_addon_subscription_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription_addon")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_subscription_addon_public_id")),
+    )
+    op.create_index(
+        op.f("ix_subscription_addon_addon_id"), "subscription_addon", ["addon_id"], unique=False
+    )
+    op.create_index(
+        "ix_subscription_addon_of",
+        "subscription_addon",
+        ["subscription_id", "ended_at"],
+        unique=False,
+    )
+    op.create_table(
         "subscription_discount",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1614,6 +1960,9 @@ def upgrade() -> None:
             "coupon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column(
+            "promotion_code_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "cycles_left", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
@@ -1624,6 +1973,11 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["coupon_id"], ["coupon.id"], name=op.f("fk_subscription_discount_coupon_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["promotion_code_id"],
+            ["promotion_code.id"],
+            name=op.f("fk_subscription_discount_promotion_code_id"),
         ),
         sa.ForeignKeyConstraint(
             ["subscription_id"],
@@ -1742,6 +2096,44 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "carried_amount",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "amount_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "attempt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_carried_amount_amount_positive")),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["charge_attempt.id"], name=op.f("fk_carried_amount_attempt_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"], ["invoice.id"], name=op.f("fk_carried_amount_invoice_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["payer_id"], ["customer.id"], name=op.f("fk_carried_amount_payer_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_carried_amount")),
+        sa.UniqueConstraint("invoice_id", name=op.f("uq_carried_amount_invoice_id")),
+    )
+    op.create_index(
+        op.f("ix_carried_amount_attempt_id"), "carried_amount", ["attempt_id"], unique=False
+    )
+    op.create_index(
+        "ix_carried_amount_of",
+        "carried_amount",
+        ["payer_id", "currency", "settled_at"],
+        unique=False,
+    )
+    op.create_table(
         "credit_move",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1799,6 +2191,7 @@ def upgrade() -> None:
                 "discount",
                 "proration_credit",
                 "proration_charge",
+                "extra",
                 name="line_kind",
                 native_enum=False,
                 create_constraint=True,
@@ -1863,6 +2256,76 @@ def upgrade() -> None:
         op.f("ix_invoice_line_subscription_id"), "invoice_line", ["subscription_id"], unique=False
     )
     op.create_table(
+        "price_migration_item",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column(
+            "migration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "old_price_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "old_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "new_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("applies_on", sa.Date(), nullable=False),
+        sa.Column(
+            "scheduled_change_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+        ),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('waiting','told','opted_out','moved','gone')",
+            name=op.f("ck_price_migration_item_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["migration_id"],
+            ["price_migration.id"],
+            name=op.f("fk_price_migration_item_migration_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["old_price_id"], ["price.id"], name=op.f("fk_price_migration_item_old_price_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["scheduled_change_id"],
+            ["scheduled_change.id"],
+            name=op.f("fk_price_migration_item_scheduled_change_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_price_migration_item_subscription_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price_migration_item")),
+        sa.UniqueConstraint(
+            "migration_id",
+            "subscription_id",
+            name=op.f("uq_price_migration_item_migration_id_subscription_id"),
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_price_migration_item_public_id")),
+    )
+    op.create_index(
+        "ix_price_migration_item_state",
+        "price_migration_item",
+        ["migration_id", "state", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_price_migration_item_subscription_id"),
+        "price_migration_item",
+        ["subscription_id"],
+        unique=False,
+    )
+    op.create_table(
         "redemption",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1872,6 +2335,9 @@ def upgrade() -> None:
         ),
         sa.Column(
             "coupon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "promotion_code_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.Column(
             "customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -1894,6 +2360,11 @@ def upgrade() -> None:
             ["invoice_id"], ["invoice.id"], name=op.f("fk_redemption_invoice_id")
         ),
         sa.ForeignKeyConstraint(
+            ["promotion_code_id"],
+            ["promotion_code.id"],
+            name=op.f("fk_redemption_promotion_code_id"),
+        ),
+        sa.ForeignKeyConstraint(
             ["subscription_discount_id"],
             ["subscription_discount.id"],
             name=op.f("fk_redemption_subscription_discount_id"),
@@ -1908,6 +2379,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_redemption_coupon_id"), "redemption", ["coupon_id"], unique=False)
     op.create_index(op.f("ix_redemption_customer_id"), "redemption", ["customer_id"], unique=False)
     op.create_index(op.f("ix_redemption_invoice_id"), "redemption", ["invoice_id"], unique=False)
+    op.create_index(
+        op.f("ix_redemption_promotion_code_id"), "redemption", ["promotion_code_id"], unique=False
+    )
     op.create_table(
         "refund",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -32,6 +32,8 @@ class LineKind(StrEnum):
     DISCOUNT = "discount"
     PRORATION_CREDIT = "proration_credit"
     PRORATION_CHARGE = "proration_charge"
+    #: Something charged once outside the periods.
+    EXTRA = "extra"
 
 
 #: Lines whose worth is earned box by box; the rest is revenue at once.
@@ -55,3 +57,6 @@ class CreditReason(StrEnum):
     REFUND = "refund"
     CANCELLATION = "cancellation"
     CHANGE = "change"
+    PAUSE = "pause"
+    GOODWILL = "goodwill"
+    WRONG_PRICE = "wrong_price"

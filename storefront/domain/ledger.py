@@ -23,6 +23,10 @@ class JournalKind(StrEnum):
     BOX_EARNED = "box_earned"
     DAYS_EARNED = "days_earned"
     WRITTEN_OFF = "written_off"
+    AMOUNT_CARRIED = "amount_carried"
+    BOX_FORFEITED = "box_forfeited"
+    GATEWAY_FEE = "gateway_fee"
+    PAYOUT = "payout"
     REVERSAL = "reversal"
 
 

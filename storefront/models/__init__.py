@@ -10,7 +10,13 @@ from storefront.models.charging import (
     Refund,
 )
 from storefront.models.checkout import Checkout
-from storefront.models.coupons import Coupon, PromotionCode, Redemption, SubscriptionDiscount
+from storefront.models.coupons import (
+    Coupon,
+    PromotionCode,
+    Redemption,
+    Referral,
+    SubscriptionDiscount,
+)
 from storefront.models.customers import (
     Address,
     Consent,
@@ -22,6 +28,7 @@ from storefront.models.customers import (
 from storefront.models.dunning import DunningCase
 from storefront.models.fulfilment import FulfilmentBatch, Shipment
 from storefront.models.invoices import (
+    CarriedAmount,
     CreditApplication,
     CreditMove,
     CreditNote,
@@ -31,21 +38,25 @@ from storefront.models.invoices import (
     InvoiceLine,
     NumberSeries,
 )
-from storefront.models.ledger import LedgerJournal, LedgerTransfer
+from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
-from storefront.models.plans import Option, OptionGroup, Plan, Price
+from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price, ShippingRate
 from storefront.models.products import Product, ProductVariant, StockMove
-from storefront.models.settings import Installation, ShopSettings, Throttle
+from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
 from storefront.models.staff import AuditEntry, Role, Staff, StaffSession
 from storefront.models.subscriptions import (
+    PriceMigration,
+    PriceMigrationItem,
     ScheduledChange,
     Subscription,
+    SubscriptionAddon,
     SubscriptionEvent,
     SubscriptionPeriod,
 )
 
 __all__ = [
+    "Addon",
     "Address",
     "AuditEntry",
     "Base",
@@ -53,6 +64,7 @@ __all__ = [
     "BoxCycle",
     "BoxItem",
     "BoxSkip",
+    "CarriedAmount",
     "ChargeAttempt",
     "Checkout",
     "Consent",
@@ -74,6 +86,7 @@ __all__ = [
     "InvoiceLine",
     "JobRun",
     "LedgerJournal",
+    "LedgerSeal",
     "LedgerTransfer",
     "LoginLink",
     "LoginSession",
@@ -87,23 +100,30 @@ __all__ = [
     "PaymentMethod",
     "Plan",
     "Price",
+    "PriceMigration",
+    "PriceMigrationItem",
     "Product",
     "ProductVariant",
     "PromotionCode",
     "Recipe",
     "RecipeItem",
     "Redemption",
+    "Referral",
     "Refund",
     "Role",
     "ScheduledChange",
+    "SelfCheck",
     "Shipment",
+    "ShippingRate",
     "ShopSettings",
     "Staff",
     "StaffSession",
     "StockMove",
     "Subscription",
+    "SubscriptionAddon",
     "SubscriptionDiscount",
     "SubscriptionEvent",
     "SubscriptionPeriod",
+    "TaxRate",
     "Throttle",
 ]

@@ -64,6 +64,7 @@ class ChargeAttempt(Base):
     __table_args__ = (
         sa.UniqueConstraint("invoice_id", "number"),
         sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        sa.CheckConstraint("carried_minor BETWEEN 0 AND amount_minor", name="carried_within"),
         sa.CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_within"),
         sa.Index("ix_charge_attempt_limits", "fingerprint", "amount_minor", "sent_at"),
     )
@@ -79,6 +80,8 @@ class ChargeAttempt(Base):
     payment_method_id: Mapped[int | None] = mapped_column(sa.ForeignKey("payment_method.id"))
     fingerprint: Mapped[str] = mapped_column(sa.String(80), default="")
     amount_minor: Mapped[int]
+    #: The part of it that pays amounts carried from earlier invoices.
+    carried_minor: Mapped[int] = mapped_column(server_default="0")
     currency: Mapped[str] = mapped_column(sa.String(3))
     #: True: the customer is present and can authenticate.
     on_session: Mapped[bool] = mapped_column(default=False)

@@ -32,6 +32,15 @@ class Checkout(Base):
     email: Mapped[str] = mapped_column(default="")
     #: Delivery address as typed, by column name of ``address``.
     address: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Further subscriptions in the same payment:
+    #: ``[{"plan": code, "price": public id, "quantity": 1, "options": {}}]``.
+    more: Mapped[list[Any]] = mapped_column(default=list)
+    #: ``[{"addon": public id, "quantity": 1, "cadence": "once"}]``.
+    addons: Mapped[list[Any]] = mapped_column(default=list)
+    #: VAT number as typed, for a firm.
+    tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
+    #: Who sent this shopper.
+    referrer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
     promotion_code_id: Mapped[int | None] = mapped_column(sa.ForeignKey("promotion_code.id"))
     #: The signed-in customer who began it, or the one it made.
     customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"), index=True)

@@ -16,7 +16,12 @@ class Coupon(Base):
 
     __tablename__ = "coupon"
     __table_args__ = (
-        sa.CheckConstraint("kind IN ('percent','fixed')", name="kind"),
+        sa.CheckConstraint(
+            "kind IN ('percent','fixed','free_shipping','free_first_box','first_box_price')",
+            name="kind",
+        ),
+        sa.CheckConstraint("applies_to IN ('box','fee')", name="applies_to"),
+        sa.CheckConstraint("from_billed > 0", name="from_billed_positive"),
         sa.CheckConstraint("duration IN ('once','cycles','forever')", name="duration"),
         sa.CheckConstraint("percent_bp BETWEEN 0 AND 10000", name="percent_range"),
         sa.CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
@@ -27,7 +32,17 @@ class Coupon(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
     name: Mapped[str] = mapped_column(sa.String(80))
-    kind: Mapped[str] = mapped_column(sa.String(8))
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    #: What percent and fixed lower: the box with its options and add-ons, or the sign-up fee.
+    applies_to: Mapped[str] = mapped_column(sa.String(4), default="box")
+    #: Given without a code to everybody it fits.
+    is_automatic: Mapped[bool] = mapped_column(default=False)
+    #: Order of application, lowest first; equal ones by id.
+    priority: Mapped[int] = mapped_column(default=100)
+    #: False: works alone; the better of the two is taken.
+    combines: Mapped[bool] = mapped_column(default=True)
+    #: Lowers from this billed period on (loyalty: from the sixth on).
+    from_billed: Mapped[int] = mapped_column(default=1)
     #: Hundredths of a percent: 1000 = 10 %; 0 for a fixed amount.
     percent_bp: Mapped[int] = mapped_column(default=0)
     amount_minor: Mapped[int] = mapped_column(default=0)
@@ -53,10 +68,20 @@ class PromotionCode(Base):
     """The string a shopper types; stored normalised."""
 
     __tablename__ = "promotion_code"
+    __table_args__ = (
+        sa.CheckConstraint("max_uses IS NULL OR used <= max_uses", name="within_limit"),
+        sa.CheckConstraint("used >= 0", name="used_not_negative"),
+        sa.Index("ix_promotion_code_batch", "coupon_id", "batch", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
     code: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    #: Name of the batch it was made in; empty for one made by hand.
+    batch: Mapped[str] = mapped_column(sa.String(40), default="")
+    #: 1 for a unique code; NULL: as often as the coupon allows.
+    max_uses: Mapped[int | None]
+    used: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 
@@ -75,6 +100,7 @@ class SubscriptionDiscount(Base):
     coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
     #: What the customer typed, for the line on the invoice.
     code: Mapped[str] = mapped_column(sa.String(40))
+    promotion_code_id: Mapped[int | None] = mapped_column(sa.ForeignKey("promotion_code.id"))
     #: Order of application, lowest first.
     position: Mapped[int] = mapped_column(default=0)
     #: Billed periods it still lowers; NULL = for ever.
@@ -93,6 +119,10 @@ class Redemption(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     subscription_discount_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription_discount.id"))
     coupon_id: Mapped[int] = mapped_column(sa.ForeignKey("coupon.id"), index=True)
+    #: The code that was typed; NULL for an automatic discount.
+    promotion_code_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("promotion_code.id"), index=True
+    )
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
     invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
     amount_minor: Mapped[int]
@@ -100,3 +130,29 @@ class Redemption(Base):
     counts: Mapped[bool] = mapped_column(default=False)
     given_back_at: Mapped[datetime | None]
     at: Mapped[datetime]
+
+
+class Referral(Base):
+    """A friend who came by a subscriber's code; both are credited after the first paid box."""
+
+    __tablename__ = "referral"
+    __table_args__ = (
+        sa.CheckConstraint("state IN ('waiting','granted','refused')", name="state"),
+        sa.CheckConstraint("giver_id <> friend_id", name="two_people"),
+        sa.CheckConstraint("giver_minor >= 0 AND friend_minor >= 0", name="amounts_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    giver_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    #: Somebody is referred once.
+    friend_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), unique=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"), index=True)
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    #: What each gets, as promised on the day of the order.
+    giver_minor: Mapped[int]
+    friend_minor: Mapped[int]
+    state: Mapped[str] = mapped_column(sa.String(8), default="waiting")
+    #: Why it was refused.
+    reason: Mapped[str] = mapped_column(sa.String(24), default="")
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]

@@ -14,7 +14,11 @@ class Customer(Base):
     """A person or firm that pays. Never deleted; erasure replaces the personal columns."""
 
     __tablename__ = "customer"
-    __table_args__ = (sa.Index("ix_customer_created", "created_at", "id"),)
+    __table_args__ = (
+        sa.Index("ix_customer_created", "created_at", "id"),
+        sa.CheckConstraint("tax_id_state IN ('','pending','valid','invalid')", name="tax_id_state"),
+        sa.CheckConstraint("pays_by IN ('gateway','bank')", name="pays_by"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
@@ -26,6 +30,19 @@ class Customer(Base):
     locale: Mapped[str] = mapped_column(sa.String(12), default="")
     #: When the person proved to read this mailbox (link, code or a verified host identity).
     email_verified_at: Mapped[datetime | None]
+    #: VAT number with its country prefix, such as ``ATU12345675``; empty for a consumer.
+    tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
+    #: pending until a register confirmed or refused it.
+    tax_id_state: Mapped[str] = mapped_column(sa.String(8), default="")
+    tax_id_checked_at: Mapped[datetime | None]
+    #: Charged no tax, on proof a merchant keeps.
+    is_tax_exempt: Mapped[bool] = mapped_column(default=False)
+    #: gateway, or bank: gets invoices with a due day instead of charges.
+    pays_by: Mapped[str] = mapped_column(sa.String(8), default="gateway")
+    #: Days to pay by bank; NULL: the shop's.
+    payment_days: Mapped[int | None]
+    #: What friends type; NULL until it is asked for.
+    referral_code: Mapped[str | None] = mapped_column(sa.String(16), unique=True)
     #: Where the customer came from first (utm source or referrer), empty when unknown.
     source: Mapped[str] = mapped_column(sa.String(80), default="")
     created_at: Mapped[datetime]

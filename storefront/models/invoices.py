@@ -30,6 +30,11 @@ class Invoice(Base):
             "(state IN ('draft','offered','discarded')) = (number IS NULL)",
             name="numbered_once_finalised",
         ),
+        sa.CheckConstraint(
+            "tax_treatment IN ('standard','reverse_charge','exempt','export')",
+            name="tax_treatment",
+        ),
+        sa.CheckConstraint("pay_by IN ('gateway','bank')", name="pay_by"),
         sa.Index("ix_invoice_payer", "payer_id", "id"),
         sa.Index("ix_invoice_state", "state", "due_on"),
     )
@@ -39,6 +44,12 @@ class Invoice(Base):
     #: Who owes it; stored here, never read through the subscription.
     payer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
     checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"), index=True)
+    #: Language the document is written in; empty: the shop's.
+    locale: Mapped[str] = mapped_column(sa.String(12), server_default="")
+    #: standard, reverse_charge, exempt or export.
+    tax_treatment: Mapped[str] = mapped_column(sa.String(16), server_default="standard")
+    #: gateway, or bank: waits for a transfer until ``due_on``.
+    pay_by: Mapped[str] = mapped_column(sa.String(8), server_default="gateway")
     state: Mapped[InvoiceState] = mapped_column(values_enum(InvoiceState))
     series: Mapped[str] = mapped_column(sa.String(16))
     #: Gapless within the series; NULL until finalised.
@@ -61,6 +72,7 @@ class Invoice(Base):
     #: When it was finalised (drew its number).
     finalised_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
+    written_off_at: Mapped[datetime | None]
 
 
 class InvoiceLine(Base):
@@ -122,6 +134,7 @@ class CreditNote(Base):
     __table_args__ = (
         sa.UniqueConstraint("series", "number"),
         sa.CheckConstraint("total_minor > 0", name="total_positive"),
+        sa.CheckConstraint("\"to\" IN ('open','card','credit','bank')", name="to"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -133,6 +146,11 @@ class CreditNote(Base):
     total_minor: Mapped[int]
     tax_minor: Mapped[int]
     reason: Mapped[CreditReason] = mapped_column(values_enum(CreditReason))
+    #: Where the money goes: open (less is owed), card, credit, bank.
+    to: Mapped[str] = mapped_column(sa.String(8), server_default="open")
+    #: Seller and buyer as they were, and the language, for the document.
+    snapshot: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    locale: Mapped[str] = mapped_column(sa.String(12), server_default="")
     content_hash: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
 
@@ -203,3 +221,25 @@ class CreditApplication(Base):
     amount_minor: Mapped[int]
     at: Mapped[datetime]
     given_back_at: Mapped[datetime | None]
+
+
+class CarriedAmount(Base):
+    """A total under the gateway's minimum: settles its invoice, asked for with a later one."""
+
+    __tablename__ = "carried_amount"
+    __table_args__ = (
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        sa.Index("ix_carried_amount_of", "payer_id", "currency", "settled_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    #: The invoice it settled.
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), unique=True)
+    amount_minor: Mapped[int]
+    #: The attempt that asks for it as well, while one does.
+    attempt_id: Mapped[int | None] = mapped_column(sa.ForeignKey("charge_attempt.id"), index=True)
+    at: Mapped[datetime]
+    #: When it was paid, or given up with the invoice's credit note.
+    settled_at: Mapped[datetime | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -49,3 +49,15 @@ class LedgerTransfer(Base):
     invoice_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice.id"))
     period_id: Mapped[int | None] = mapped_column(sa.ForeignKey("subscription_period.id"))
     box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"))
+
+
+class LedgerSeal(Base):
+    """A day's journals, hashed over the seal before it, so that no past day can be rewritten."""
+
+    __tablename__ = "ledger_seal"
+
+    #: UTC day of the journals' instants.
+    day: Mapped[date] = mapped_column(primary_key=True)
+    transfers: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(sa.String(64))
+    sealed_at: Mapped[datetime]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,16 @@ class Plan(Base):
         sa.CheckConstraint(
             "NOT ships OR cycle_group_id IS NOT NULL", name="shipping_plan_has_cycles"
         ),
+        sa.CheckConstraint("trial_days >= 0", name="trial_not_negative"),
+        sa.CheckConstraint("min_boxes >= 0", name="min_boxes_not_negative"),
+        sa.CheckConstraint("max_boxes IS NULL OR max_boxes > 0", name="max_boxes_positive"),
+        sa.CheckConstraint("at_term_end IN ('renew','stop','monthly')", name="at_term_end"),
+        sa.CheckConstraint("change_policy IN ('boxes','days','full','none')", name="change_policy"),
+        sa.CheckConstraint("first_period IN ('full','prorated','free')", name="first_period"),
+        sa.CheckConstraint(
+            "past_due_shipping IN ('hold','ship','ship_once')", name="past_due_shipping"
+        ),
+        sa.CheckConstraint("pause_unpaid IN ('credit','keep')", name="pause_unpaid"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,6 +58,29 @@ class Plan(Base):
     retry_days: Mapped[list[Any]] = mapped_column(default=lambda: [3, 5, 7])
     #: What happens after the last retry: cancel, pause or leave.
     last_action: Mapped[str] = mapped_column(sa.String(8), default="cancel")
+    #: What becomes of a past due subscription's boxes: hold, ship, ship_once.
+    past_due_shipping: Mapped[str] = mapped_column(sa.String(9), default="hold")
+    #: Days of free trial for somebody new; 0: none.
+    trial_days: Mapped[int] = mapped_column(default=0)
+    #: Whether a trial starts only with a payment method on file.
+    trial_needs_card: Mapped[bool] = mapped_column(default=True)
+    #: Boxes to take before a subscriber may cancel alone; 0: none.
+    min_boxes: Mapped[int] = mapped_column(default=0)
+    #: Ends by itself after this many boxes; NULL: never.
+    max_boxes: Mapped[int | None]
+    #: Ends by itself on this day; NULL: never.
+    ends_on: Mapped[date | None]
+    #: After a prepaid term: renew, stop, or go on paying per box (monthly).
+    at_term_end: Mapped[str] = mapped_column(sa.String(8), default="renew")
+    #: How an immediate change credits what was paid: boxes, days, full, none.
+    change_policy: Mapped[str] = mapped_column(sa.String(8), default="boxes")
+    #: Up to a fixed billing day the first period is paid full, prorated or free.
+    first_period: Mapped[str] = mapped_column(sa.String(8), default="full")
+    #: Fixed billing day of a plan that ships nothing: day of month, or of week (1 = Monday)
+    #: when billed by weeks. A shipping plan's is that of its cycles.
+    charge_day: Mapped[int | None]
+    #: A pause credits open unpaid invoices of unsent boxes, or keeps them owed.
+    pause_unpaid: Mapped[str] = mapped_column(sa.String(8), default="credit")
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 
@@ -81,6 +114,9 @@ class Price(Base):
     amount_minor: Mapped[int]
     tax_inclusive: Mapped[bool] = mapped_column(default=True)
     sign_up_fee_minor: Mapped[int] = mapped_column(default=0)
+    #: ``[{"boxes": 3, "amount_minor": 900}]``: what one billing interval costs while its
+    #: boxes are among the first three; then ``amount_minor``.
+    phases: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime]
     #: New sales stop here; running subscriptions keep their pinned version.
     retired_at: Mapped[datetime | None]
@@ -119,3 +155,43 @@ class Option(Base):
     #: Surcharge per box by currency code, minor units: ``{"EUR": 300}``.
     surcharges: Mapped[dict[str, Any]] = mapped_column(default=dict)
     archived_at: Mapped[datetime | None]
+
+
+class Addon(Base):
+    """Something sold beside a box, once or with every box."""
+
+    __tablename__ = "addon"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    hint: Mapped[str] = mapped_column(default="")
+    #: What goes into the parcel; NULL for a service.
+    variant_id: Mapped[int | None] = mapped_column(sa.ForeignKey("product_variant.id"), index=True)
+    #: Price of one by currency code, minor units: ``{"EUR": 900}``.
+    amounts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    tax_class: Mapped[str] = mapped_column(sa.String(12), default="standard")
+    #: Codes of the plans it is offered with; empty = all.
+    plans: Mapped[list[Any]] = mapped_column(default=list)
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+
+class ShippingRate(Base):
+    """What sending one box costs, by country and currency."""
+
+    __tablename__ = "shipping_rate"
+    __table_args__ = (
+        sa.UniqueConstraint("country", "currency"),
+        sa.CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: ISO country; empty = every other.
+    country: Mapped[str] = mapped_column(sa.String(2), default="")
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    #: Per box, in the terms of the plan's price (tax inside or not).
+    amount_minor: Mapped[int]
+    #: Nothing from this amount of goods per box on; NULL: never free.
+    free_from_minor: Mapped[int | None]

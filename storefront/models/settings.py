@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,14 @@ class ShopSettings(Base):
     """One row (id 1). Process settings (addresses, secrets) live in the environment."""
 
     __tablename__ = "shop_settings"
-    __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
+    __table_args__ = (
+        sa.CheckConstraint("id = 1", name="one_row"),
+        sa.CheckConstraint("tax_rounding IN ('sum','line')", name="tax_rounding"),
+        sa.CheckConstraint(
+            "referral_giver_minor >= 0 AND referral_friend_minor >= 0",
+            name="referral_not_negative",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(80))
@@ -33,6 +40,19 @@ class ShopSettings(Base):
     locale: Mapped[str] = mapped_column(sa.String(12))
     #: ISO codes of the countries delivered to.
     countries: Mapped[list[Any]] = mapped_column(default=list)
+    #: Tax is rounded once per rate on the document (sum), or on each line.
+    tax_rounding: Mapped[str] = mapped_column(sa.String(4), default="sum")
+    #: Days a subscriber is told before a new price is charged.
+    price_notice_days: Mapped[int] = mapped_column(default=30)
+    #: Days to pay for customers who pay by bank.
+    payment_days: Mapped[int] = mapped_column(default=14)
+    #: Where to pay, printed on invoices paid by bank: holder, IBAN, BIC.
+    bank_details: Mapped[str] = mapped_column(sa.Text, default="")
+    #: Small print at the foot of every invoice.
+    invoice_footer: Mapped[str] = mapped_column(sa.Text, default="")
+    #: Credit for who recommends and for the friend, in the shop's currency; both 0: off.
+    referral_giver_minor: Mapped[int] = mapped_column(default=0)
+    referral_friend_minor: Mapped[int] = mapped_column(default=0)
     #: Brand: hue and chroma (in thousandths) of action and accent colour.
     brand_hue: Mapped[int] = mapped_column(default=262)
     brand_chroma: Mapped[int] = mapped_column(default=125)
@@ -74,3 +94,38 @@ class Throttle(Base):
     key: Mapped[str] = mapped_column(sa.String(64))
     window_start_at: Mapped[datetime]
     count: Mapped[int]
+
+
+class TaxRate(Base):
+    """A rate the merchant entered; stands before the product's own table from its day on."""
+
+    __tablename__ = "tax_rate"
+    __table_args__ = (
+        sa.UniqueConstraint("country", "region", "tax_class", "since_on"),
+        sa.CheckConstraint("rate_bp BETWEEN 0 AND 10000", name="rate_range"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    country: Mapped[str] = mapped_column(sa.String(2))
+    #: State or province code, such as ``CA``; empty = the whole country.
+    region: Mapped[str] = mapped_column(sa.String(8), default="")
+    tax_class: Mapped[str] = mapped_column(sa.String(12))
+    #: Hundredths of a percent.
+    rate_bp: Mapped[int]
+    #: First tax point it holds for.
+    since_on: Mapped[date]
+    created_at: Mapped[datetime]
+
+
+class SelfCheck(Base):
+    """One run of the nightly look at every invariant; broken ones by name, with examples."""
+
+    __tablename__ = "self_check"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    milliseconds: Mapped[int]
+    is_whole: Mapped[bool]
+    #: ``{"M3": ["inv_… due 100, attempts 200"]}``, at most a few of each.
+    broken: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -44,6 +44,8 @@ class Subscription(Base):
     #: NULL: the customer's default method.
     payment_method_id: Mapped[int | None] = mapped_column(sa.ForeignKey("payment_method.id"))
     checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"))
+    #: Which item of its checkout it is, from 0.
+    checkout_position: Mapped[int] = mapped_column(default=0)
     state: Mapped[SubscriptionState] = mapped_column(values_enum(SubscriptionState))
     #: Day the periods hang on; period ``anchor_number`` starts there.
     anchor_on: Mapped[date]
@@ -56,6 +58,16 @@ class Subscription(Base):
     next_number: Mapped[int]
     #: Billed and gift periods opened so far.
     billed_count: Mapped[int] = mapped_column(default=0)
+    #: Boxes of those periods (a period that ships nothing counts as one); phases, minimum
+    #: and maximum terms count these.
+    boxes_billed: Mapped[int] = mapped_column(default=0)
+    #: Pinned when it was sold, as the price is; see the plan's columns of the same name.
+    min_boxes: Mapped[int] = mapped_column(default=0)
+    max_boxes: Mapped[int | None]
+    ends_on: Mapped[date | None]
+    at_term_end: Mapped[str] = mapped_column(sa.String(8), default="renew")
+    #: A pause ends on this day by itself; NULL: not paused, or until the customer resumes.
+    resumes_on: Mapped[date | None]
     #: When the renewal run may pick it up; NULL when nothing will be billed by the clock.
     renews_at: Mapped[datetime | None]
     #: Ends on this day (first day not served); undo clears it.
@@ -160,3 +172,78 @@ class ScheduledChange(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(sa.String(12), default="waiting")
     created_at: Mapped[datetime]
+
+
+class SubscriptionAddon(Base):
+    """Something sold beside the boxes of a subscription, at the price it was agreed at."""
+
+    __tablename__ = "subscription_addon"
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+        sa.CheckConstraint("unit_minor >= 0", name="unit_not_negative"),
+        sa.CheckConstraint("cadence IN ('once','every')", name="cadence"),
+        sa.Index("ix_subscription_addon_of", "subscription_id", "ended_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"))
+    addon_id: Mapped[int] = mapped_column(sa.ForeignKey("addon.id"), index=True)
+    quantity: Mapped[int]
+    #: Pinned price of one, in the subscription's currency.
+    unit_minor: Mapped[int]
+    #: ``once``: charged with the next invoice and done; ``every``: with every box.
+    cadence: Mapped[str] = mapped_column(sa.String(8))
+    created_at: Mapped[datetime]
+    #: When it was charged for the last time or taken off.
+    ended_at: Mapped[datetime | None]
+
+
+class PriceMigration(Base):
+    """Moves many subscribers to another price version on a day, after notice."""
+
+    __tablename__ = "price_migration"
+    __table_args__ = (
+        sa.CheckConstraint("state IN ('draft','scheduled','done','withdrawn')", name="state"),
+        sa.CheckConstraint("notice_days >= 0", name="notice_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"), index=True)
+    #: Whom it moves: ``{"from_prices": [public ids], "countries": ["DE"]}``.
+    segment: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: First boundary on or after this day is billed at the new price.
+    effective_on: Mapped[date]
+    notice_days: Mapped[int]
+    state: Mapped[str] = mapped_column(sa.String(12), default="draft")
+    created_at: Mapped[datetime]
+    #: Public id of the staff member who scheduled it.
+    scheduled_by: Mapped[str] = mapped_column(sa.String(40), default="")
+
+
+class PriceMigrationItem(Base):
+    """One subscriber of a price migration: told, moved, or staying at the old price."""
+
+    __tablename__ = "price_migration_item"
+    __table_args__ = (
+        sa.UniqueConstraint("migration_id", "subscription_id"),
+        sa.CheckConstraint("state IN ('waiting','told','opted_out','moved','gone')", name="state"),
+        sa.Index("ix_price_migration_item_state", "migration_id", "state", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    migration_id: Mapped[int] = mapped_column(sa.ForeignKey("price_migration.id"))
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"), index=True)
+    old_price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"))
+    #: What a billing interval cost and will cost them, discounts in it.
+    old_minor: Mapped[int]
+    new_minor: Mapped[int]
+    #: First day billed at the new price.
+    applies_on: Mapped[date]
+    scheduled_change_id: Mapped[int | None] = mapped_column(sa.ForeignKey("scheduled_change.id"))
+    state: Mapped[str] = mapped_column(sa.String(12), default="waiting")
+    told_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]

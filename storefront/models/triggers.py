@@ -19,7 +19,7 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
     "ix_subscription_ending": ("subscription", "(cancel_on) WHERE cancel_on IS NOT NULL", False),
     "uq_subscription_checkout": (
         "subscription",
-        "(checkout_id) WHERE checkout_id IS NOT NULL",
+        "(checkout_id, checkout_position) WHERE checkout_id IS NOT NULL",
         True,
     ),
     "uq_invoice_number": ("invoice", "(series, number) WHERE number IS NOT NULL", True),
@@ -81,6 +81,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(subscription_id) WHERE state = 'waiting' AND kind = 'price'",
         True,
     ),
+    "ix_subscription_resuming": (
+        "subscription",
+        "(resumes_on) WHERE resumes_on IS NOT NULL",
+        False,
+    ),
     "ix_outbox_message_due": ("outbox_message", "(due_at, id) WHERE state = 'waiting'", False),
 }
 
@@ -104,6 +109,9 @@ FROZEN: dict[str, tuple[str, ...]] = {
         "public_id",
         "payer_id",
         "checkout_id",
+        "locale",
+        "tax_treatment",
+        "pay_by",
         "series",
         "currency",
         "tax_inclusive",
@@ -143,6 +151,7 @@ FROZEN: dict[str, tuple[str, ...]] = {
         "amount_minor",
         "tax_inclusive",
         "sign_up_fee_minor",
+        "phases",
         "created_at",
     ),
 }
@@ -191,7 +200,7 @@ def _refuse(name: str, table: str, event: str, when: str, message: str) -> Trigg
 def _differs(column: str, *, postgresql: bool) -> str:
     quoted = f'"{column}"'
     if postgresql:
-        cast = "::text" if column == "snapshot" else ""
+        cast = "::text" if column in {"snapshot", "phases"} else ""
         return f"OLD.{quoted}{cast} IS DISTINCT FROM NEW.{quoted}{cast}"
     return f"OLD.{quoted} IS NOT NEW.{quoted}"
 

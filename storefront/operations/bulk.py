@@ -31,8 +31,8 @@ def insert_many(
 
     ``once_per`` names a unique column: rows whose value is there already are left out.
 
-    Every row names the same columns; columns left out get the database's NULL, so those
-    with a default of the model's must be given. Raises ``IntegrityError`` as usual.
+    Every row names the same columns; columns left out get the database's default or NULL,
+    so those with a default of the model's must be given. Raises ``IntegrityError`` as usual.
     """
     if not rows:
         return
@@ -99,7 +99,7 @@ def _prepared(
         column.name
         for column in table.columns
         if column.name not in names and (column.default is not None or not column.nullable)
-        if not column.primary_key
+        if not column.primary_key and column.server_default is None
     ]
     if missing:
         raise TypeError(f"rows of {table.name} leave out {', '.join(missing)}")
