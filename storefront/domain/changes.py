@@ -1,4 +1,4 @@
-"""What changing the plan or interval inside a paid period costs.
+"""What changing the plan or interval inside a paid period costs, and what the customer is shown.
 
 Only the case that restarts a period on its first day is settled now; any other change waits
 for the next boundary. Source: docs/decisions/0009-restart-on-the-first-day.md.
@@ -6,14 +6,59 @@ for the next boundary. Source: docs/decisions/0009-restart-on-the-first-day.md.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 
+from storefront.domain.errors import DomainError
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money, split_minor
+from storefront.domain.periods import Interval
 from storefront.domain.pricing import PricedItem, Quote, QuoteLine, quote
+
+
+class NotChangeable(DomainError):
+    """Nothing can be changed now; ``params["reason"]`` says why."""
+
+    code = "not_changeable"
+
+
+class QuoteChanged(DomainError):
+    """What was shown is not what it would cost now; show it again."""
+
+    code = "quote_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQuote:
+    """What a change costs, shown before and booked as shown.
+
+    ``at_once``: today, for ``due_today``; otherwise on ``effective_on`` and nothing now.
+    """
+
+    at_once: bool
+    effective_on: date
+    plan: str
+    interval: Interval
+    amount: Money
+    credit: Money
+    due_today: Money
+    next_charge_on: date
+    quote_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is changed to: the price version, its plan's name, and what a period of it costs."""
+
+    price: str
+    plan: str
+    interval: Interval
+    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +130,39 @@ def restart(lines: Sequence[PaidLine], new: Quote) -> Restart | None:
     if priced.total.minor < 0:
         return None
     return Restart(priced, tuple((line.id, minor) for line, minor in credited))
+
+
+def quote_now(
+    subscription: str, target: Target, restarted: Restart, today: date, next_on: date
+) -> ChangeQuote:
+    """Return what a change costs that restarts the period today."""
+    credit = Money(sum(minor for _, minor in restarted.credited), target.amount.currency)
+    due = restarted.quote.total
+    return _quoted(subscription, target, (True, today, next_on), credit, due)
+
+
+def quote_later(subscription: str, target: Target, boundary: date) -> ChangeQuote:
+    """Return what a change costs that waits for ``boundary``: nothing until then."""
+    zero = Money.zero(target.amount.currency)
+    return _quoted(subscription, target, (False, boundary, boundary), zero, zero)
+
+
+def _quoted(
+    subscription: str, target: Target, when: tuple[bool, date, date], credit: Money, due: Money
+) -> ChangeQuote:
+    at_once, effective, next_on = when
+    shown = [at_once, effective.isoformat(), target.price, due.minor, next_on.isoformat()]
+    return ChangeQuote(
+        at_once,
+        effective,
+        target.plan,
+        target.interval,
+        target.amount,
+        credit,
+        due,
+        next_on,
+        sha256(json.dumps([*shown, target.amount.minor, subscription]).encode()).hexdigest(),
+    )
 
 
 def _gross(line: QuoteLine, new: Quote) -> Money:

@@ -16,7 +16,7 @@ from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
-from storefront.services.changes import expire_changes
+from storefront.services.changes_lapsed import expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.finishing import expire_checkouts

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.charges import look_up
+from storefront.domain.changes import NotChangeable, QuoteChanged
 from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
@@ -23,14 +24,8 @@ from storefront.models import (
 from storefront.queries.invariants import broken
 from storefront.services import renewals
 from storefront.services.cancellations import cancel, quote_cancellation, undo_cancel
-from storefront.services.changes import (
-    NotChangeable,
-    QuoteChanged,
-    change,
-    expire_changes,
-    quote_change,
-    withdraw,
-)
+from storefront.services.changes import change, quote_change, withdraw
+from storefront.services.changes_lapsed import expire_changes
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 

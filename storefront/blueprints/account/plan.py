@@ -9,11 +9,12 @@ from storefront import charges
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
+from storefront.domain.changes import NotChangeable, QuoteChanged
 from storefront.htmx import go
 from storefront.queries import account as accounts
 from storefront.queries import change as changes_seen
 from storefront.services import changes
-from storefront.services.changes import Changed, NotChangeable, QuoteChanged
+from storefront.services.changes import Changed
 
 
 @bp.route("/subscriptions/<subscription>/plan", methods=["GET", "POST"])

@@ -1,0 +1,87 @@
+"""Give up changes of plan that were never confirmed with the bank."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.database import reading, retrying
+from storefront.domain.charging import AttemptState
+from storefront.domain.gateways import CancelAnswer
+from storefront.models import ChargeAttempt, ScheduledChange
+from storefront.models.base import table_of
+from storefront.operations.changes import withdraw_unpaid
+from storefront.operations.keys import AnyRow
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: A customer who is asked to confirm a change with their bank has this long.
+CONFIRM_WITHIN = timedelta(hours=1)
+
+
+def expire_changes(rt: Runtime) -> int:
+    """Give up changes whose customer never confirmed with the bank; returns how many.
+
+    Only what the gateway says can never succeed any more is dropped.
+    """
+    attempt, change_ = table_of(ChargeAttempt), table_of(ScheduledChange)
+    with reading():
+        rows = rt.session.execute(
+            sa.select(
+                attempt.c.id,
+                attempt.c.public_id,
+                attempt.c.gateway,
+                attempt.c.account,
+                attempt.c.invoice_id,
+            )
+            .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
+            .where(
+                # Withdrawn ones too: their subscription was cancelled while they were paid.
+                change_.c.state.in_(["waiting", "withdrawn"]),
+                change_.c.kind == "price",
+                attempt.c.state == AttemptState.ACTION_REQUIRED,
+                attempt.c.created_at <= rt.now() - CONFIRM_WITHIN,
+            )
+            .order_by(change_.c.subscription_id)
+            .limit(100)
+        ).all()
+        rt.session.rollback()
+    return sum(retrying(rt.session, partial(_give_up, rt, row)) for row in rows if _stops(rt, row))
+
+
+def _stops(rt: Runtime, row: AnyRow) -> bool:
+    gateway = rt.gateways.get(row.gateway)
+    if gateway is None or gateway.account != row.account:
+        return False
+    try:
+        answer = gateway.cancel(row.public_id)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
+        return False
+    if answer is CancelAnswer.SUCCEEDED:
+        charges.look_up(rt, row.id)
+    return answer is CancelAnswer.CANCELLED
+
+
+def _give_up(rt: Runtime, row: AnyRow) -> bool:
+    moment, table = rt.moment(), table_of(ChargeAttempt)
+    ended = rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == row.id, table.c.state == AttemptState.ACTION_REQUIRED)
+        .values(
+            state=AttemptState.ABANDONED,
+            reason="not_confirmed",
+            answered_at=moment.now,
+            check_at=None,
+        )
+        .returning(table.c.id)
+    ).all()
+    if ended:
+        withdraw_unpaid(rt.session, [row.invoice_id], moment)
+    rt.session.commit()
+    return bool(ended)
