@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
 from storefront.domain.coupons import Discount
 from storefront.domain.invoices import LineKind
@@ -13,16 +15,55 @@ from storefront.domain.metrics import monthly_value
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.pricing import NamedDiscount, PricedItem, Quote, quote
+from storefront.domain.taxes import Rounding
+
+#: What a discount lowers: the box with its options and add-ons, the parcel's way, the fee, or
+#: the first box alone (free, or down to a fixed price).
+Target = Literal["box", "shipping", "fee", "first_box"]
+
+_BOX = frozenset({LineKind.PLAN, LineKind.OPTION, LineKind.ADDON})
+_KINDS: dict[Target, frozenset[LineKind]] = {
+    "box": _BOX,
+    "shipping": frozenset({LineKind.SHIPPING}),
+    "fee": frozenset({LineKind.SIGN_UP_FEE}),
+    "first_box": frozenset({LineKind.PLAN, LineKind.OPTION}),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RunningDiscount:
-    """A coupon at work: ``ref`` is the caller's name for it, shown nowhere."""
+    """A coupon at work: ``ref`` is the caller's name for it, shown nowhere.
+
+    With ``target`` first_box a percentage is taken off one box of the period, and a fixed
+    amount is what that box then costs.
+    """
 
     ref: str
     text: str
     discount: Discount
     #: False for a discount of one period only; it does not lower the monthly value.
+    is_recurring: bool
+    target: Target = "box"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """An introductory price: while fewer than ``boxes`` boxes were billed before the period."""
+
+    boxes: int
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class SoldBeside:
+    """Something sold beside the boxes: ``quantity`` in the whole period, at its own tax rate."""
+
+    text: str
+    ref: str
+    unit: Money
+    quantity: int
+    tax_rate: Decimal
+    #: False for something taken once; it is no part of the monthly value.
     is_recurring: bool
 
 
@@ -32,7 +73,9 @@ class PeriodTerms:
 
     ``amount`` is the plan's price for one billing interval and ``surcharges`` are per box,
     both in the price's own terms (tax inside when ``inclusive``). ``boxes`` is how many
-    boxes the period brings; a plan that ships nothing counts as one.
+    boxes the period brings; a plan that ships nothing counts as one. ``shipping`` is for one
+    box. ``boxes_before`` were billed before this period; the first of ``phases`` that is not
+    used up by them sets the amount, whose ``boxes`` count from the first box on and rise.
     """
 
     plan_name: str
@@ -46,6 +89,11 @@ class PeriodTerms:
     surcharges: tuple[tuple[str, str, Money], ...] = ()
     discounts: tuple[RunningDiscount, ...] = ()
     sign_up_fee: Money | None = None
+    phases: tuple[Phase, ...] = ()
+    boxes_before: int = 0
+    beside: tuple[SoldBeside, ...] = ()
+    shipping: Money | None = None
+    rounding: Rounding = "sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +112,60 @@ def price_period(terms: PeriodTerms) -> PricedPeriod:
     Terms and answer are values, so the same terms are worked out once: most subscriptions
     of a run differ in nothing that a price depends on.
 
-    Units: as ``terms.amount``. Discounts lower plan and option lines, never the sign-up fee.
-    The monthly value is net of tax and of recurring discounts, without the fee.
+    Units: as ``terms.amount``. Each discount lowers the lines its target names, in order,
+    on what is left. The monthly value is net of tax and of recurring discounts, without
+    fee, shipping and what is taken once.
     Source: docs/decisions/0005-one-price-function.md.
     """
     items = _items(terms)
-    named = [NamedDiscount(d.text, d.ref, d.discount) for d in terms.discounts]
-    priced = quote(items, named, inclusive=terms.inclusive)
-    if not terms.discounts:
-        return PricedPeriod(priced, monthly_value(_recurring_net(priced, ()), terms.interval), ())
+    named = [_named(discount, items, terms) for discount in terms.discounts]
+    priced = quote(items, named, inclusive=terms.inclusive, rounding=terms.rounding)
+    once = {item.ref for item in terms.beside if not item.is_recurring}
+    passing = {d.ref for d in terms.discounts if not d.is_recurring}
     taken = tuple((d.ref, _off(priced, d.ref, terms.amount.currency)) for d in terms.discounts)
-    passing = [d.ref for d in terms.discounts if not d.is_recurring]
-    return PricedPeriod(
-        priced, monthly_value(_recurring_net(priced, passing), terms.interval), taken
-    )
+    mrr = monthly_value(_recurring_net(priced, passing, once), terms.interval)
+    return PricedPeriod(priced, mrr, taken)
+
+
+def amount_of(terms: PeriodTerms) -> Money:
+    """Return the plan's price for this billing interval, by its phase.
+
+    >>> fee = Money(900, "EUR")
+    >>> tea = PeriodTerms("Tea", "tea", Money(2900, "EUR"), Interval("month"), 1, 1, Decimal(7),
+    ...                   True, phases=(Phase(3, fee),), boxes_before=2)
+    >>> amount_of(tea) == fee
+    True
+    """
+    for phase in terms.phases:
+        if terms.boxes_before < phase.boxes:
+            return phase.amount
+    return terms.amount
+
+
+def _named(
+    running: RunningDiscount, items: Sequence[PricedItem], terms: PeriodTerms
+) -> NamedDiscount:
+    discount, kinds = running.discount, _KINDS[running.target]
+    if running.target == "first_box":
+        lines = sum(item.unit.minor * item.quantity for item in items if item.kind in kinds)
+        # Half up: the customer's favour, and the same box costs the same in every interval.
+        one = (2 * lines + max(terms.boxes, 1)) // (2 * max(terms.boxes, 1))
+        if discount.amount is not None:
+            off = max(one - discount.amount.minor, 0)
+            _ = discount.amount - terms.amount  # two currencies fail here
+        else:
+            assert discount.percent is not None
+            above, below = discount.percent.as_integer_ratio()
+            off = (2 * one * above + below * 100) // (2 * below * 100)
+        discount = Discount("fixed", amount=Money(off, terms.amount.currency))
+    return NamedDiscount(running.text, running.ref, discount, kinds)
 
 
 def _items(terms: PeriodTerms) -> list[PricedItem]:
     rate = terms.tax_rate
     items = [
         PricedItem(
-            LineKind.PLAN, terms.plan_name, terms.quantity, terms.amount, rate, terms.plan_ref
+            LineKind.PLAN, terms.plan_name, terms.quantity, amount_of(terms), rate, terms.plan_ref
         )
     ]
     boxes = max(terms.boxes, 1)
@@ -92,6 +173,15 @@ def _items(terms: PeriodTerms) -> list[PricedItem]:
         if not surcharge.is_zero:
             count = terms.quantity * boxes
             items.append(PricedItem(LineKind.OPTION, text, count, surcharge, rate, ref))
+    items += [
+        PricedItem(LineKind.ADDON, item.text, item.quantity, item.unit, item.tax_rate, item.ref)
+        for item in terms.beside
+        if not item.unit.is_zero
+    ]
+    if terms.shipping is not None and not terms.shipping.is_zero and terms.boxes:
+        items.append(
+            PricedItem(LineKind.SHIPPING, "", terms.boxes, terms.shipping, rate, "shipping")
+        )
     if terms.sign_up_fee is not None and not terms.sign_up_fee.is_zero:
         items.append(
             PricedItem(LineKind.SIGN_UP_FEE, terms.plan_name, 1, terms.sign_up_fee, rate, "fee")
@@ -110,10 +200,12 @@ def _is_discount(kind: LineKind, line_ref: str, ref: str) -> bool:
     return kind is LineKind.DISCOUNT and line_ref == ref
 
 
-def _recurring_net(priced: Quote, passing: Sequence[str]) -> Money:
+def _recurring_net(priced: Quote, passing: AbstractSet[str], once: AbstractSet[str]) -> Money:
+    """Return the net of the lines that come with every period, less what lasts off them."""
     net = 0
     for line in priced.lines:
-        if line.kind is LineKind.SIGN_UP_FEE:
+        whole = line if line.lowers is None else priced.lines[line.lowers]
+        if whole.kind not in _BOX or whole.ref in once:
             continue
         if line.kind is LineKind.DISCOUNT and line.ref in passing:
             continue
