@@ -27,6 +27,12 @@ class NotChangeable(DomainError):
     code = "not_changeable"
 
 
+class ConsentMissing(DomainError):
+    """The change raises the price or changes the interval, and nobody agreed to that."""
+
+    code = "consent_missing"
+
+
 class QuoteChanged(DomainError):
     """What was shown is not what it would cost now; show it again."""
 
@@ -38,6 +44,7 @@ class ChangeQuote:
     """What a change costs, shown before and booked as shown.
 
     ``at_once``: today, for ``due_today``; otherwise on ``effective_on`` and nothing now.
+    ``asks_consent``: booked only with the customer's words to the new price and interval.
     """
 
     at_once: bool
@@ -48,7 +55,17 @@ class ChangeQuote:
     credit: Money
     due_today: Money
     next_charge_on: date
+    asks_consent: bool
     quote_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCost:
+    """What each ``interval`` costs: the next one, and ``full`` once no discount is left."""
+
+    interval: Interval
+    amount: Money
+    full: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,16 @@ class Target:
     plan: str
     interval: Interval
     amount: Money
+    asks_consent: bool
+
+
+def asks_consent(old: PeriodCost, new: PeriodCost) -> bool:
+    """Return whether a change is more than the customer agreed to so far.
+
+    That is another interval, or a higher price now or after the discounts.
+    """
+    dearer = new.amount.minor > old.amount.minor or new.full.minor > old.full.minor
+    return dearer or new.interval != old.interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +188,7 @@ def _quoted(
         credit,
         due,
         next_on,
+        target.asks_consent,
         sha256(json.dumps([*shown, target.amount.minor, subscription]).encode()).hexdigest(),
     )
 

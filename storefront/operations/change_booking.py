@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.changes import ChangeQuote, Restart
+from storefront.domain.changes import ChangeQuote, ConsentMissing, Restart
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import Actor, EventKind
@@ -15,6 +15,7 @@ from storefront.models import ScheduledChange
 from storefront.models.base import table_of
 from storefront.operations.change_facts import ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.consents import Given, write_consent
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -28,13 +29,20 @@ def book_change(
     facts: ChangeFacts,
     quote: ChangeQuote,
     seller: Mapping[str, str],
+    agreed: Given | None,
     moment: Moment,
 ) -> int | None:
     """Write the change; returns the attempt to ask, 0 when it is applied, None when scheduled.
 
     The attempt is marked sent: commit, then ask the gateway. ``seller`` goes onto the
-    invoice. Raises ``StaleSubscription`` when the subscription changed since it was read.
+    invoice; ``agreed`` is kept where the quote asks for it. Raises ``ConsentMissing`` and,
+    when the subscription changed since it was read, ``StaleSubscription``.
     """
+    if quote.asks_consent:
+        if agreed is None:
+            raise ConsentMissing(subscription=facts.row.public_id)
+        owner = (facts.row.customer_id, facts.row.id)
+        write_consent(session, owner, agreed, quote.amount, quote.interval, moment)
     if not quote.at_once or facts.restart is None or facts.order is None:
         _schedule(session, facts, quote, moment)
         return None

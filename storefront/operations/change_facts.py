@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxState, boxes_per_period
+from storefront.domain.boxes import BoxState
 from storefront.domain.changes import (
     ChangeQuote,
     NotChangeable,
@@ -21,8 +21,7 @@ from storefront.domain.changes import (
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
-from storefront.domain.rates import rate_for
-from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
+from storefront.domain.recurring import PricedPeriod
 from storefront.models import (
     Address,
     Box,
@@ -37,6 +36,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.change_costs import costs_of_change
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
@@ -48,7 +48,6 @@ from storefront.operations.offers import (
     price_from,
     read_plan,
 )
-from storefront.operations.terms import option_texts, running, running_discounts, surcharges_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class ChangeFacts:
     plan: OrderPlan
     #: A period of what is changed to, with the options and discounts there are.
     period: PricedPeriod
+    asks_consent: bool
     order: OrderQuote | None
     restart: Restart | None
 
@@ -81,19 +81,23 @@ def read_change(
     target, plan = _target(session, row, price)
     _check(session, row, target)
     country = row.country or seller_country
-    period = price_period(_terms(session, row, target, plan, country, moment))
+    period, asks = costs_of_change(session, row, target, plan, country, moment)
     order = _first_order(session, row, target, plan, country, moment)
     restarted = None
     if order is not None and order.boxes >= row.box_count:
         restarted = restart(_paid_lines(session, row.period_id), period.quote)
-    return ChangeFacts(row, target, plan, period, order, restarted)
+    return ChangeFacts(row, target, plan, period, asks, order, restarted)
 
 
 def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
     """Return what the change of ``facts`` costs, as it is shown and booked."""
     row, order = facts.row, facts.order
     target = Target(
-        facts.price.public_id, facts.plan.name, facts.price.interval, facts.period.quote.total
+        facts.price.public_id,
+        facts.plan.name,
+        facts.price.interval,
+        facts.period.quote.total,
+        facts.asks_consent,
     )
     if order is None or facts.restart is None:
         return quote_later(row.public_id, target, max(row.next_on, row.anchor_on))
@@ -189,31 +193,6 @@ def _check(session: AnySession, row: AnyRow, target: OrderPrice) -> None:
         raise NotChangeable(reason="waiting")
     if owes:
         raise NotChangeable(reason="unpaid")
-
-
-def _terms(
-    session: AnySession,
-    row: AnyRow,
-    target: OrderPrice,
-    plan: OrderPlan,
-    country: str,
-    moment: Moment,
-) -> PeriodTerms:
-    """Return the terms of the next period after the change, as the renewal would have them."""
-    options = option_texts(session, {plan.id} if row.options else set())
-    discounts = running_discounts(session, [row.id]).get(row.id, [])
-    return PeriodTerms(
-        plan_name=plan.name,
-        plan_ref=plan.code,
-        amount=target.amount,
-        interval=target.interval,
-        boxes=boxes_per_period(target.interval, plan.shipping) if plan.shipping else 0,
-        quantity=row.quantity,
-        tax_rate=rate_for(country, plan.tax_class, moment.today),
-        inclusive=target.inclusive,
-        surcharges=surcharges_of(row.options, plan.id, row.currency, options),
-        discounts=tuple(running(discount) for discount in discounts),
-    )
 
 
 def _first_order(

@@ -27,7 +27,6 @@ from storefront.domain.lifecycle import (
 from storefront.models import (
     Address,
     ChargeAttempt,
-    Consent,
     Customer,
     Invoice,
     InvoiceLine,
@@ -38,6 +37,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
+from storefront.operations.consents import Given, write_consent
 from storefront.operations.coupons import Use, give_back_redemptions, redeem
 from storefront.operations.invoices import InvoiceDraft, content_hash, offer_invoices
 from storefront.operations.keys import AnyRow, AnySession, reserve
@@ -362,24 +362,10 @@ def _write_consent(
     moment: Moment,
 ) -> None:
     assert order.price is not None
-    given = order.checkout.consent
-    session.execute(
-        sa.insert(table_of(Consent)).values(
-            public_id=public_id("con"),
-            customer_id=customer_id,
-            subscription_id=subscription_id,
-            kind="renewal",
-            text=given["text"],
-            text_hash=given["hash"],
-            text_version=given["version"],
-            amount_minor=quote.full.quote.total.minor,
-            currency=quote.full.quote.currency,
-            interval=str(order.price.interval),
-            given_at=moment.now,
-            ip=given["ip"],
-            user_agent=given["agent"],
-        )
-    )
+    kept = order.checkout.consent
+    given = Given(kept["text"], kept["version"], kept["ip"], kept["agent"])
+    amount, owner = quote.full.quote.total, (customer_id, subscription_id)
+    write_consent(session, owner, given, amount, order.price.interval, moment)
 
 
 def _reusable(session: AnySession, order: Order, document: str) -> tuple[int | None, int]:

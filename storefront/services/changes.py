@@ -18,6 +18,7 @@ from storefront.models.base import table_of
 from storefront.operations.change_booking import book_change, note_change
 from storefront.operations.change_facts import own_subscription, quote_of, read_change
 from storefront.operations.changes import withdraw_scheduled
+from storefront.operations.consents import Given
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -52,16 +53,24 @@ def quote_change(rt: Runtime, customer_id: int, subscription: str, price: str) -
 
 
 def change(
-    rt: Runtime, customer_id: int, subscription: str, price: str, quote_hash: str
+    rt: Runtime,
+    customer_id: int,
+    subscription: str,
+    price: str,
+    quote_hash: str,
+    agreed: Given | None = None,
 ) -> Changed:
-    """Do what ``quote_change`` showed. Raises as it does, and ``QuoteChanged``.
+    """Do what ``quote_change`` showed. Raises as it does, ``QuoteChanged``, ``ConsentMissing``.
 
+    ``agreed`` are the words under the quote, kept in the transaction that books the change.
     At once: valid only when paid. Declined or left, the subscription is as it was.
     """
     if not charges.may_charge(rt):
         raise NotChangeable(reason="held")
     try:
-        booked = _again(rt, partial(_book, rt, customer_id, subscription, price, quote_hash))
+        booked = _again(
+            rt, partial(_book, rt, customer_id, subscription, (price, quote_hash), agreed)
+        )
     except StaleSubscription as error:
         raise QuoteChanged from error
     if booked is None:
@@ -108,9 +117,10 @@ def withdraw(rt: Runtime, customer_id: int, subscription: str) -> bool:
 
 
 def _book(
-    rt: Runtime, customer_id: int, subscription: str, price: str, quote_hash: str
+    rt: Runtime, customer_id: int, subscription: str, shown: tuple[str, str], agreed: Given | None
 ) -> int | None:
-    """Write the change that was shown; returns what ``book_change`` does."""
+    """Write the change to the price ``shown`` with its hash; returns what ``book_change`` does."""
+    price, quote_hash = shown
     moment, shop = rt.moment(), rt.shop
     facts = read_change(rt.session, customer_id, subscription, price, shop.seller_country, moment)
     quote = quote_of(facts, moment)
@@ -122,7 +132,7 @@ def _book(
         "tax_id": shop.seller_tax_id,
         "country": shop.seller_country,
     }
-    attempt = book_change(rt.session, facts, quote, seller, moment)
+    attempt = book_change(rt.session, facts, quote, seller, agreed, moment)
     rt.session.commit()
     return attempt
 

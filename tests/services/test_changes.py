@@ -6,12 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.charges import look_up
-from storefront.domain.changes import NotChangeable, QuoteChanged
+from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged
 from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
     Box,
     ChargeAttempt,
+    Consent,
+    CycleGroup,
     Invoice,
     InvoiceLine,
     LedgerTransfer,
@@ -21,6 +23,7 @@ from storefront.models import (
     Subscription,
     SubscriptionPeriod,
 )
+from storefront.operations.consents import Given
 from storefront.queries.invariants import broken
 from storefront.services import renewals
 from storefront.services.cancellations import cancel, quote_cancellation, undo_cancel
@@ -28,6 +31,8 @@ from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
+
+AGREED = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +65,8 @@ def fresh(rt, model, *where):
 
 def go(rt, sub, price):
     quote = quote_change(rt, sub.customer_id, sub.public_id, price.public_id)
-    return quote, change(rt, sub.customer_id, sub.public_id, price.public_id, quote.quote_hash)
+    done = change(rt, sub.customer_id, sub.public_id, price.public_id, quote.quote_hash, AGREED)
+    return quote, done
 
 
 def test_monthly_changed_to_yearly_in_the_minute_after_sign_up_works(
@@ -348,3 +354,65 @@ def test_a_scheduled_change_goes_with_the_cancellation_and_does_not_come_back(
     assert undo_cancel(rt, sub.customer_id, sub.public_id)
 
     assert fresh(rt, ScheduledChange)[0].state == "withdrawn"
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_what_is_agreed_to_with_another_interval_is_kept(rt, sub, yearly, clock, days):
+    clock.advance(days=days)
+    kept = len(fresh(rt, Consent))
+
+    quote, _ = go(rt, sub, yearly)
+
+    assert (quote.asks_consent, quote.at_once) == (True, days == 0)
+    new = fresh(rt, Consent)[kept:]
+    assert [(one.subscription_id, one.customer_id) for one in new] == [(sub.id, sub.customer_id)]
+    (one,) = new
+    assert (one.text, one.text_version) == ("I agree to it.", "change-1")
+    assert (one.amount_minor, one.currency, one.interval) == (28080, "EUR", str(quote.interval))
+    assert (one.ip, one.user_agent, one.given_at) == ("192.0.2.7", "A browser", rt.now())
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_without_agreement_to_a_new_interval_nothing_is_booked(rt, sub, yearly, clock, days):
+    clock.advance(days=days)
+    quote = quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
+
+    with pytest.raises(ConsentMissing):
+        change(rt, sub.customer_id, sub.public_id, yearly.public_id, quote.quote_hash)
+
+    assert fresh(rt, ScheduledChange) == []
+    assert len(fresh(rt, ChargeAttempt)) == 1
+
+
+@pytest.mark.parametrize(("minor", "asks"), [(2700, True), (2500, False)])
+def test_a_dearer_plan_is_agreed_to_and_a_cheaper_one_is_not(rt, plan, sub, clock, minor, asks):
+    clock.advance(days=3)
+    other = factories.make_plan(rt, group=rt.session.get(CycleGroup, plan.cycle_group_id))
+    price = factories.make_price(rt, other, amount_minor=minor)
+    kept = len(fresh(rt, Consent))
+
+    quote, done = go(rt, sub, price)
+
+    assert (quote.asks_consent, done.outcome) == (asks, "scheduled")
+    assert len(fresh(rt, Consent)) == kept + asks
+
+
+def test_a_change_that_is_dearer_only_after_its_discount_is_agreed_to(rt, plan, clock):
+    factories.make_code(rt, "ALWAYS", duration="forever", percent=100)
+    sub = factories.make_subscription(rt, plan=plan, code="ALWAYS")
+    clock.advance(days=3)
+    other = factories.make_plan(rt, group=rt.session.get(CycleGroup, plan.cycle_group_id))
+    price = factories.make_price(rt, other, amount_minor=2700)
+
+    quote = quote_change(rt, sub.customer_id, sub.public_id, price.public_id)
+
+    assert (quote.amount.minor, quote.asks_consent) == (0, True)
+
+
+def test_an_agreement_is_not_kept_without_its_change(rt, sub, yearly):
+    kept = len(fresh(rt, Consent))
+
+    with pytest.raises(QuoteChanged):
+        change(rt, sub.customer_id, sub.public_id, yearly.public_id, "stale", AGREED)
+
+    assert len(fresh(rt, Consent)) == kept

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import Customer, Price, Subscription
+from storefront.models import Consent, Customer, Price, Subscription
 from storefront.runtime import Runtime
 from storefront.testing import factories
 from tests.support.visitor import Visitor, customer_with_password
@@ -92,3 +92,20 @@ def test_a_waiting_change_is_shown_and_can_be_taken_back(
     assert "Until then nothing changes" in ada.get(url).text
     ada.post(f"{url}/keep")
     assert "Show what changes" in ada.get(url).text
+
+
+def test_the_words_above_the_button_are_kept_as_they_were_shown(
+    rt: Runtime, ada: Visitor, sub: Subscription, yearly: Price
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    page = ada.get(f"{url}?price={yearly.public_id}").text
+    said = (
+        "With the button below you agree that Pot renews every year for €280.80 in total, "
+        "next on 12 March 2028, until you cancel. You can cancel online at any time."
+    )
+    assert said in page
+
+    ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
+
+    kept = rt.session.scalars(sa.select(Consent).order_by(Consent.id.desc()).limit(1)).one()
+    assert (kept.text, kept.subscription_id, kept.ip) == (said, sub.id, "127.0.0.1")

@@ -9,8 +9,10 @@ from storefront import charges
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
-from storefront.domain.changes import NotChangeable, QuoteChanged
+from storefront.blueprints.typed import one_line
+from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged
 from storefront.htmx import go
+from storefront.operations.consents import Given
 from storefront.queries import account as accounts
 from storefront.queries import change as changes_seen
 from storefront.services import changes
@@ -24,7 +26,9 @@ def plan(subscription: str) -> Response:
         return _show(subscription, request.args.get("price", ""))
     rt, me, price = runtime(), customer(), request.form.get("price", "")
     try:
-        done = changes.change(rt, me.id, subscription, price, request.form.get("quote_hash", ""))
+        quote = changes.quote_change(rt, me.id, subscription, price)
+        shown = request.form.get("quote_hash", "")
+        done = changes.change(rt, me.id, subscription, price, shown, _agreed(quote))
     except LookupError:
         abort(404)
     except NotChangeable as error:
@@ -73,6 +77,16 @@ def payment_ask(invoice: str) -> Response:
     return go(url_for("account.payment"), text)
 
 
+def _agreed(quote: ChangeQuote) -> Given:
+    """Return the words above the button. Booked only if the quote is the one shown with them."""
+    return Given(
+        words.change_consent(quote),
+        words.CHANGE_CONSENT_VERSION,
+        request.remote_addr or "",
+        one_line(request.user_agent.string),
+    )
+
+
 def _show(subscription: str, price: str, problem: str = "", status: int = 200) -> Response:
     rt, me = runtime(), customer()
     rt.session.rollback()
@@ -99,6 +113,7 @@ def _show(subscription: str, price: str, problem: str = "", status: int = 200) -
         targets=targets,
         waiting=waiting,
         quote=quote,
+        consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
     )

@@ -5,13 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from babel.dates import format_date
 from flask_babel import gettext as _
 
+from storefront import formats
+from storefront.domain.changes import ChangeQuote
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.queries.account import Happening
 from storefront.services.skips import SkipChange
-from storefront.templating import FILTERS
+from storefront.templating import FILTERS, writing_locale
+
+#: Raised with every change of the words of ``change_consent``, in any language.
+CHANGE_CONSENT_VERSION = "change-1"
+
+
+def change_consent(quote: ChangeQuote) -> str:
+    """Return what the button of a change agrees to. Stored as shown, so nothing may be vague."""
+    locale = writing_locale()
+    return _(
+        "With the button below you agree that %(plan)s renews %(each)s for %(amount)s in total, "
+        "next on %(day)s, until you cancel. You can cancel online at any time.",
+        plan=quote.plan,
+        each=formats.interval_each(quote.interval),
+        amount=formats.money(quote.amount, locale),
+        day=format_date(quote.next_charge_on, "long", locale=locale),
+    )
 
 
 def long_day(value: date | datetime) -> str:
