@@ -14,6 +14,9 @@ from htmx_flask.requests import HtmxAwareRequest
 #: A page and its partial share an address, so a cache must keep them apart.
 VARY = ("HX-Request", "HX-Request-Type")
 
+#: A form that is shown again: its page's title says so, the script does it for a partial.
+_REFUSED = 422
+
 #: Where a message that belongs to no element of the page is put (frames render it).
 STATUS_REGION = "#status"
 
@@ -54,6 +57,8 @@ def target_id() -> str | None:
 def show(page: str, partial: str, status: int = 200, **context: Any) -> Response:
     """Render ``partial`` for htmx, or ``page``, which includes it, for everyone else."""
     template = partial if wants_partial() else page
+    if status == _REFUSED:
+        context.setdefault("page_has_errors", True)
     response = make_response(render_template(template, **context), status)
     response.vary.update(VARY)
     return response

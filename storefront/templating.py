@@ -56,6 +56,11 @@ def shop_today() -> date:
     return current_app.extensions["storefront"].today()
 
 
+def country_name(code: str) -> str:
+    """Return what the reader calls the country with this ISO code; a code nobody knows stays."""
+    return str(writing_locale().territories.get(code, code))
+
+
 def slot(name: str, **ctx: Any) -> Markup:
     """Return what plugins have for the named place of a page."""
     pieces: Markup = current_app.extensions["storefront"].hooks.slot(name, ctx)
@@ -167,6 +172,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "clock_time": _clock_time,
     "moment": _moment,
     "day_range": _day_range,
+    "country": country_name,
     "listing": _in_locale(formats.listing),
     "zone_name": formats.zone_name,
     "interval_per": formats.interval_per,

@@ -10,7 +10,7 @@ from tools.console import fail, say
 from tools.environment import LOCKS, PYTHON, ROOT
 
 HTMX = ROOT / "storefront" / "static" / "vendor" / "htmx.min.js"
-#: htmx 4.0.1, minified, as the wheel pinned in requirements/assets.lock carries it.
+#: htmx 4.0.0-beta6, minified, as the wheel pinned in requirements/assets.lock carries it.
 HTMX_SHA256 = "28fae7bbe8e8142b702debb9d5234a9a436d9435a4b5165b195aa1a7ed840d25"
 _HTMX_IN_WHEEL = "django_htmx/static/django_htmx/htmx-4.min.js"
 

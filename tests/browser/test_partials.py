@@ -31,6 +31,17 @@ PART = """{% import "storefront/components/ui.html" as ui %}
 <input id="word" name="word" value="{{ word or '' }}"
 {% if error %} aria-invalid="true"{% endif %}></div>
 <button id="save">Save</button></form><p id="saved">{{ saved }}</p></div>"""
+LIST = """<!doctype html><html lang="en"><head><title>List</title>
+<meta name="htmx-config" content='{"includeIndicatorCSS": false}'>
+<script src="{{ asset('htmx.js') }}" defer></script>
+<script src="{{ asset('app.js') }}" defer></script>
+</head><body>{% include "rows.html" %}{% include "storefront/components/_status.html" %}</body>"""
+ROWS = """{% import "storefront/components/forms.html" as forms %}
+<div id="rows">{% call forms.filter_bar("/list", "#rows") %}
+<label for="q">Search</label><input id="q" type="search" name="q" value="{{ q }}">
+<select id="state" name="state">{% for each in ("all", "paid") %}
+<option{% if each == state %} selected{% endif %}>{{ each }}</option>{% endfor %}</select>
+{% endcall %}<p id="found">{{ q }}/{{ state }}</p></div>"""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
 )
@@ -41,11 +52,17 @@ class Shop:
 
     def __init__(self) -> None:
         self.posted: list[str] = []
+        self.asked: list[str] = []
         self.may_answer = Event()
         self.app = Flask("browser", static_folder=None)
         self.app.secret_key = "for this test only"
         self.app.jinja_loader = ChoiceLoader(
-            [DictLoader({"page.html": PAGE, "part.html": PART}), PackageLoader("storefront")]
+            [
+                DictLoader(
+                    {"page.html": PAGE, "part.html": PART, "list.html": LIST, "rows.html": ROWS}
+                ),
+                PackageLoader("storefront"),
+            ]
         )
         htmx.compose_request_class(self.app)
         Babel(self.app)
@@ -53,6 +70,7 @@ class Shop:
         templating.init_app(self.app)
         self.app.register_blueprint(assets.bp)
         self.app.add_url_rule("/form", "form", self.form, methods=["GET", "POST"])
+        self.app.add_url_rule("/list", "list", self.list)
         self.app.after_request(self.add_policy)
         self.server = make_server("127.0.0.1", 0, self.app, threaded=True)
         self.address = f"http://127.0.0.1:{self.server.server_port}/form"
@@ -71,6 +89,11 @@ class Shop:
         if word == "wrong":
             return htmx.show("page.html", "part.html", 422, error="Not that", word=word)
         return htmx.done("Saved.", "part.html", "/form", saved=word)
+
+    def list(self) -> Response:
+        self.asked.append(request.query_string.decode())
+        q, state = request.args.get("q", ""), request.args.get("state", "all")
+        return htmx.show("list.html", "rows.html", q=q, state=state)
 
     @staticmethod
     def add_policy(response: Response) -> Response:
@@ -121,6 +144,34 @@ def test_an_error_keeps_the_text_and_takes_the_focus(page):
     page.wait_for_selector(".error")
     assert page.input_value("#word") == "wrong"
     assert page.evaluate("document.activeElement.className") == "error-summary"
+
+
+def test_an_error_is_said_in_the_title_until_it_is_mended(page):
+    send(page, "wrong")
+    page.wait_for_selector(".error")
+    assert page.title() == "Error: Form"
+    send(page, "wrong")
+    page.wait_for_selector("#save:not([aria-busy])")
+    assert page.title() == "Error: Form"
+    send(page, "tea")
+    page.wait_for_selector("#saved:text('tea')")
+    assert page.title() == "Form"
+
+
+def test_enter_in_a_search_asks_once_and_quietly(page, shop):
+    told = []
+    page.on("console", lambda m: told.append(m.text) if "htmx" in m.text else None)
+    page.goto(f"{shop.address.removesuffix('form')}list")
+    shop.asked.clear()
+    page.fill("#q", "ada")
+    page.press("#q", "Enter")
+    page.wait_for_selector("#found:text('ada/all')")
+    page.select_option("#state", "paid")
+    page.wait_for_selector("#found:text('ada/paid')")
+    page.wait_for_timeout(200)
+    assert shop.asked == ["q=ada&state=all", "q=ada&state=paid"]
+    assert told == []
+    assert page.url.endswith("/list?q=ada&state=paid")
 
 
 def test_an_error_leaves_the_moment_the_entry_is_right(page):

@@ -262,6 +262,25 @@ def test_the_end_is_shown_until_it_comes(ada: Visitor, sub: Subscription) -> Non
     assert again.status_code == 303
 
 
+def test_what_ends_can_be_kept_from_the_first_page(ada: Visitor, sub: Subscription) -> None:
+    leave = f"/account/subscriptions/{sub.public_id}/cancel"
+    assert "Keep my subscription" not in ada.get("/account/").text
+    ada.post(leave)
+
+    page = ada.get("/account/").text
+    assert "It ends on Fri 2 April." in text_of(page)
+    form = re.search(rf'<form[^>]*action="{leave}/undo".*?</form>', page, re.DOTALL)
+    assert form is not None
+    assert "Keep my subscription" in form[0]
+    kept = ada.post(f"{leave}/undo", **{"from": "home"})
+
+    assert (kept.status_code, kept.location) == (303, "/account/")
+    after = text_of(ada.get("/account/").text)
+    assert "Your subscription goes on as before." in after
+    assert "Cancel subscription" in after
+    assert "Keep my subscription" not in after
+
+
 def test_an_address_is_changed_and_the_first_box_named(
     rt: Runtime, ada: Visitor, sub: Subscription
 ) -> None:
@@ -416,6 +435,33 @@ def test_invoices_are_listed_and_shown(rt: Runtime, ada: Visitor) -> None:
     assert "incl. 19% VAT on €21.85 net €4.15" in document
     assert "Total €26.00" in document
     assert "Paid with Visa ending 4242" in document
+
+
+@pytest.mark.parametrize(
+    ("language", "country"), [("en", "Germany"), ("de", "Deutschland"), ("fr", "Allemagne")]
+)
+def test_a_country_is_called_by_its_name(ada: Visitor, language: str, country: str) -> None:
+    link = re.search(r'href="(/account/invoices/inv_[^"]+)"', ada.get("/account/invoices").text)
+    assert link is not None
+    for page in (link[1], "/account/addresses"):
+        address = re.search(
+            r"<address>.*?</address>", ada.get(f"{page}?lang={language}").text, re.DOTALL
+        )
+        assert address is not None
+        assert address[0].endswith(f"<br>{country}</address>")
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_refused_form_says_error_in_its_title(
+    ada: Visitor, sub: Subscription, htmx: bool
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/address"
+    assert "<title>Error:" not in ada.get(url).text
+    answer = ada.post(url, htmx=htmx, name="")
+    assert answer.status_code == 422
+    # The script puts the word before the title of the page that is open, so a partial has none.
+    assert ("<title>Error: Change address" in answer.text) is not htmx
+    assert 'data-error="Error:"' in ada.get(url).text
 
 
 def test_the_timeline_speaks_in_plain_words(rt: Runtime, ada: Visitor, sub: Subscription) -> None:

@@ -70,8 +70,10 @@ def cancelled(subscription: str) -> Response:
 
 @bp.post("/subscriptions/<subscription>/cancel/undo")
 def undo_cancel(subscription: str) -> Response:
-    """Keep the subscription after all."""
-    back = url_for("account.subscription", subscription=subscription)
+    """Keep the subscription after all; back to the page the button stood on."""
+    at_home = request.form.get("from") == "home"
+    one = url_for("account.subscription", subscription=subscription)
+    back = url_for("account.home") if at_home else one
     try:
         changed = cancellations.undo_cancel(runtime(), customer().id, subscription)
     except cancellations.NotFound:

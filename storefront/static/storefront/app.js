@@ -54,12 +54,21 @@
   };
   on("submit", (event) => {
     const form = event.target;
+    clearTimeout(waiting);
+    if (form.method === "get") asked = question(form);
     if (event.submitter?.matches("[data-step]") || form.method === "dialog") return;
     if (busy.has(form)) return event.preventDefault();
     clean.delete(form);
     if (!form.matches("[hx-post],[hx-get]") && form.method === "post" && !form.target) begin(form, event.submitter);
   });
   addEventListener("pageshow", () => [...busy.keys()].forEach(end));
+
+  // A form that came back with errors says so in the title, one that is in order no longer.
+  const entitle = (wrong) => {
+    const word = `${status()?.dataset.error} `;
+    const bare = document.title.startsWith(word) ? document.title.slice(word.length) : document.title;
+    document.title = wrong ? word + bare : bare;
+  };
 
   // htmx: busy while it asks; an unreachable shop or a 5xx leaves the page as it is.
   const formOf = (event) => event.detail.ctx?.sourceElement?.closest?.("form");
@@ -71,6 +80,8 @@
     const form = formOf(event);
     if (form) end(form);
     for (const form of busy.keys()) if (!form.isConnected) end(form);
+    const answer = event.detail.ctx?.response?.status;
+    if (answer === 422 || (answer < 300 && form)) entitle(answer === 422);
   });
   on("htmx:response:error", (event) => {
     const ctx = event.detail.ctx;
@@ -117,8 +128,17 @@
     if (control.matches("[data-all]")) {
       for (const box of all(`input[type=checkbox][name="${control.dataset.all}"]`, form)) box.checked = control.checked;
     }
-    if (control.matches("[data-submit]") || (form.matches("[data-auto]") && !form.matches("[hx-get]"))) form.requestSubmit();
+    if (control.matches("[data-submit],[data-auto] *")) soon(form);
   });
+
+  // Enter in a search says "change", "submit" and "search": that is one question.
+  let waiting, asked;
+  const question = (form) => String(new URLSearchParams(new FormData(form)));
+  const soon = (form) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => form.isConnected && question(form) !== asked && form.requestSubmit());
+  };
+  on("search", (event) => event.target.closest("[data-auto]") && soon(event.target.form));
 
   // Quantity buttons count here instead of posting.
   on("click", (event) => {
