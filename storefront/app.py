@@ -6,11 +6,13 @@ import logging
 import os
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, has_request_context, request
+from flask_babel import get_babel
 from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -227,6 +229,9 @@ def _register_blueprints(app: Flask, hooks: Hooks) -> None:
         app.register_blueprint(getattr(import_module(module), name))
     for plugin, blueprint in hooks.blueprints():
         before = set(app.view_functions)
+        # Before ours, so that where both translate a text ours is taken.
+        texts = Path(blueprint.root_path) / "translations"
+        get_babel(app).translation_directories.insert(0, str(texts))
         try:
             app.register_blueprint(blueprint, url_prefix=f"/x/{plugin}")
         except ValueError as error:

@@ -1,10 +1,14 @@
 """The demo's payment page and its bank's page, as a shopper without JavaScript meets them."""
 
 import re
+from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
 
+import storefront_demo_gateway
 from storefront.hooks import AnswerStatus, ChargeOrder, Money, SetupOrder
 from storefront.testing.gateway import order, setup_order
 from storefront_demo_gateway import DemoGateway
@@ -137,3 +141,46 @@ def test_the_banks_page_settles_a_charge_that_waits(
 @pytest.mark.parametrize("kind", ["pay", "confirm"])
 def test_a_page_nobody_opened_is_not_there(client: FlaskClient, kind: str) -> None:
     assert client.get(f"/x/demo-gateway/{kind}/guess").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "asks", "card", "pay"),
+    [
+        ("de", "Nine Kettles bittet um 23,40 €", "Demokarte mit den Endziffern 4242", "bezahlen"),
+        (
+            "fr",
+            "Nine Kettles demande 23,40 €",
+            "Carte de démonstration finissant par 4242",
+            "Payer 23,40 €",
+        ),
+    ],
+)
+def test_the_page_speaks_the_shoppers_language(
+    client: FlaskClient,
+    demo_gateway: DemoGateway,
+    language: str,
+    asks: str,
+    card: str,
+    pay: str,
+) -> None:
+    _, path = open_page(demo_gateway, Money(2340, "EUR"))
+    page = client.get(f"{path}?lang={language}").text.replace("\u202f", "\u00a0")
+    for words in (asks, card, pay):
+        assert words.replace(" €", "\u00a0€") in page
+    # What the shop itself says stays the shop's own wording.
+    wrong = client.post(f"{path}?lang={language}", data={"csrf_token": token_on(page)}).text
+    assert {"de": "Etwas stimmt noch nicht", "fr": "Il y a un problème"}[language] in wrong
+
+
+@pytest.mark.parametrize("code", ["de", "fr"])
+def test_every_text_of_the_plugin_is_translated(code: str) -> None:
+    folder = Path(storefront_demo_gateway.__file__).parent
+    methods = [("**.py", "python"), ("**.html", "jinja2")]
+    used = {found[2] for found in extract_from_dir(folder, methods)}
+    shop = Path(__file__).parents[2] / "storefront"
+    said = set()
+    for texts in (folder, shop):
+        with (texts / "translations" / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+            said |= {each.id for each in read_po(file) if each.string}
+    assert used
+    assert used - said == set()
