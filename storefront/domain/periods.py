@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Literal, get_args
 
 Unit = Literal["day", "week", "month", "year"]
+_UNITS = frozenset(get_args(Unit))
 
 _DAYS: dict[str, int] = {"day": 1, "week": 7}
 _MONTHS: dict[str, int] = {"month": 1, "year": 12}
@@ -25,7 +26,7 @@ class Interval:
     count: int = 1
 
     def __post_init__(self) -> None:
-        if self.unit not in get_args(Unit):
+        if self.unit not in _UNITS:
             raise ValueError(f"unknown unit {self.unit!r}")
         if type(self.count) is not int or self.count < 1:
             raise ValueError(f"an interval counts from one, not {self.count!r}")

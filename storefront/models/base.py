@@ -43,7 +43,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"naive datetime {value!r}: instants carry their zone")
-        value = value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
         # SQLite keeps text: store without offset so that text order is time order.
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 

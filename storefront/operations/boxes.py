@@ -65,8 +65,20 @@ def slots_of(
     session: AnySession, group_ids: Iterable[int], from_lock: date
 ) -> dict[int, list[CycleSlot]]:
     """Return the joinable cycles per group that lock on ``from_lock`` or later, in order."""
+    asked = {"ids": sorted(set(group_ids)), "from": from_lock}
+    rows = session.execute(_slots_statement(), asked).all()
+    slots: dict[int, list[CycleSlot]] = defaultdict(list)
+    for row in rows:
+        slots[row.group_id].append(
+            CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+        )
+    return slots
+
+
+@cache
+def _slots_statement() -> AnySelect:
     table = table_of(BoxCycle)
-    rows = session.execute(
+    return (
         sa.select(
             table.c.id,
             table.c.group_id,
@@ -76,28 +88,22 @@ def slots_of(
             table.c.ship_from,
         )
         .where(
-            table.c.group_id.in_(set(group_ids)),
-            table.c.lock_on >= from_lock,
+            any_of(table.c.group_id),
+            table.c.lock_on >= sa.bindparam("from", type_=table.c.lock_on.type),
             table.c.state.in_(JOINABLE),
         )
         .order_by(table.c.ship_from, table.c.id)
     )
-    slots: dict[int, list[CycleSlot]] = defaultdict(list)
-    for row in rows:
-        slots[row.group_id].append(
-            CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
-        )
-    return slots
 
 
 def cycle_use(session: AnySession, subscription_ids: Sequence[int]) -> CycleUse:
     """Return which cycles the subscriptions use or skip; two statements whatever the count."""
     use = CycleUse()
     taken, skipped = _use_statements()
-    for row in session.execute(taken, {"ids": subscription_ids}):
-        use.taken[row.subscription_id].add(row.cycle_id)
-    for row in session.execute(skipped, {"ids": subscription_ids}):
-        use.skipped[row.subscription_id].add(row.cycle_id)
+    for subscription, cycle in session.execute(taken, {"ids": subscription_ids}).all():
+        use.taken[subscription].add(cycle)
+    for subscription, cycle in session.execute(skipped, {"ids": subscription_ids}).all():
+        use.skipped[subscription].add(cycle)
     return use
 
 

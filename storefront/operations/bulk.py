@@ -73,21 +73,16 @@ def _tuples(
 ) -> list[tuple[Any, ...]]:
     if not converters:
         return [tuple(pick(row)) for row in rows]
-    # Most instants, days and states of a batch are the same few: converted once each.
-    known: list[dict[Any, Any]] = [{} for _ in converters]
-    values = []
-    for row in rows:
-        picked = list(pick(row))
-        for memo, (place, convert, is_plain) in zip(known, converters, strict=True):
-            value = picked[place]
-            if not is_plain:
-                picked[place] = convert(value)
-            elif value in memo:
-                picked[place] = memo[value]
-            else:
-                picked[place] = memo[value] = convert(value)
-        values.append(tuple(picked))
-    return values
+    columns = list(zip(*[pick(row) for row in rows], strict=True))
+    for place, convert, is_plain in converters:
+        values = columns[place]
+        if is_plain:
+            # Most instants, days and states of a batch are the same few: converted once each.
+            known = {value: convert(value) for value in set(values)}
+            columns[place] = tuple(map(known.__getitem__, values))
+        else:
+            columns[place] = tuple(map(convert, values))
+    return list(zip(*columns, strict=True))
 
 
 @lru_cache(maxsize=256)

@@ -137,12 +137,12 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
         "day": moment.now - timedelta(days=1),
         "month": moment.now - timedelta(days=30),
     }
-    ids = list(session.execute(candidates, times).scalars())
+    ids = session.execute(candidates, times).scalars().all()
     if not ids:
         return []
     when = {"ids": ids, "at": moment.now, "check": moment.now + CHECK_AFTER[0]}
     sent = session.execute(send, when)
-    return orders(session, sorted(sent.scalars()))
+    return orders(session, sorted(sent.scalars().all()))
 
 
 @cache
@@ -171,7 +171,7 @@ def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
 
 def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     """Return what the gateway is asked for the attempts ``ids``, in key order."""
-    return list(session.execute(_orders_statement(), {"ids": ids}))
+    return list(session.execute(_orders_statement(), {"ids": ids}).all())
 
 
 @cache

@@ -47,6 +47,8 @@ def end_subscriptions(session: AnySession, endings: Sequence[Ending], moment: Mo
     Raises ``MoveNotAllowed`` for one that never began and ``StaleSubscription`` for one
     that changed since it was read; nothing of the batch must then be committed.
     """
+    if not endings:
+        return []
     found = _subscriptions(session, [one.subscription_id for one in endings])
     due = [
         (one, row)

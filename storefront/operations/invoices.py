@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -64,16 +65,22 @@ def draw_numbers(session: AnySession, series: str, count: int) -> int:
     Called last before the rows that carry them, inside their transaction: a rollback gives
     the whole block back, so there are no gaps. Raises ``LookupError`` for an unknown series.
     """
-    table = table_of(NumberSeries)
-    after = session.execute(
-        sa.update(table)
-        .where(table.c.code == series)
-        .values(next_number=table.c.next_number + count)
-        .returning(table.c.next_number)
-    ).scalar_one_or_none()
+    drawn = {"series": series, "count": count}
+    after = session.execute(_draw_statement(), drawn).scalar_one_or_none()
     if after is None:
         raise LookupError(f"no number series {series!r}")
     return int(after) - count
+
+
+@cache
+def _draw_statement() -> sa.UpdateBase:
+    table = table_of(NumberSeries)
+    return (
+        sa.update(table)
+        .where(table.c.code == sa.bindparam("series"))
+        .values(next_number=table.c.next_number + sa.bindparam("count", type_=sa.Integer()))
+        .returning(table.c.next_number)
+    )
 
 
 def finalise_invoices(

@@ -43,11 +43,7 @@ def book(session: AnySession, journals: Sequence[Journal], at: datetime) -> None
 
     Raises ``IntegrityError`` when an event was booked before.
     """
-    journals = [
-        replace(j, transfers=tuple(_forward(t) for t in j.transfers))
-        for j in journals
-        if any(t.amount_minor for t in j.transfers)
-    ]
+    journals = [j for j in journals if any(t.amount_minor for t in j.transfers)]
     if not journals:
         return
     keys = reserve(session, LedgerJournal, len(journals))
@@ -75,7 +71,7 @@ def book(session: AnySession, journals: Sequence[Journal], at: datetime) -> None
                 "box_id": t.box_id,
             }
             for key, j in zip(keys, journals, strict=True)
-            for t in j.transfers
+            for t in map(_forward, j.transfers)
             if t.amount_minor
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -21,12 +22,25 @@ class Moment:
     @property
     def today(self) -> date:
         """The shop-local date of ``now``."""
-        return self.now.astimezone(self.zone).date()
+        return _day_of(self.now, self.zone)
 
     def start_of(self, day: date) -> datetime:
         """Return the first instant of the shop-local ``day`` in UTC (also when clocks change)."""
-        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+        return _start_of(day, self.zone)
 
     def day_of(self, instant: datetime) -> date:
         """Return the shop-local date of ``instant``."""
         return instant.astimezone(self.zone).date()
+
+
+# A run asks for the same few days and instants once per row.
+
+
+@lru_cache(maxsize=64)
+def _day_of(instant: datetime, zone: ZoneInfo) -> date:
+    return instant.astimezone(zone).date()
+
+
+@lru_cache(maxsize=1024)
+def _start_of(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -54,8 +54,8 @@ class BatchFacts:
 def count_due(session: AnySession, now: datetime) -> int:
     """Return how many subscriptions are due at ``now``; for a progress bar."""
     table = table_of(Subscription)
-    statement = sa.select(sa.func.count()).where(_due(table, now))
-    return int(session.execute(statement).scalar_one())
+    statement = sa.select(sa.func.count()).where(_due(table))
+    return int(session.execute(statement, {"now": now}).scalar_one())
 
 
 def claim_due(session: AnySession, moment: Moment, limit: int, lease: timedelta) -> list[Claim]:
@@ -64,23 +64,27 @@ def claim_due(session: AnySession, moment: Moment, limit: int, lease: timedelta)
     A claim raises the fencing number and moves ``renews_at`` behind the lease, so claimed
     rows leave the due index and come back by themselves if this worker dies.
     """
-    table = table_of(Subscription)
-    statement = (
-        sa.select(table.c.id, table.c.fence, table.c.renews_at)
-        .where(_due(table, moment.now))
-        .order_by(table.c.renews_at, table.c.id)
-        .limit(limit)
-    )
-    if session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update(skip_locked=True)
-    rows = session.execute(statement).all()
+    due, hold = _claim_statements(session.get_bind().dialect.name == "postgresql")
+    rows = session.execute(due, {"now": moment.now, "size": limit}).all()
     if rows:
-        session.execute(
-            sa.update(table)
-            .where(table.c.id.in_([row.id for row in rows]))
-            .values(renews_at=moment.now + lease, fence=table.c.fence + 1)
-        )
+        session.execute(hold, {"ids": [row.id for row in rows], "until": moment.now + lease})
     return [Claim(row.id, row.fence + 1, row.renews_at) for row in rows]
+
+
+@cache
+def _claim_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
+    table = table_of(Subscription)
+    due = (
+        sa.select(table.c.id, table.c.fence, table.c.renews_at)
+        .where(_due(table))
+        .order_by(table.c.renews_at, table.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+    if locks:
+        due = due.with_for_update(skip_locked=True)
+    until = sa.bindparam("until", type_=table.c.renews_at.type)
+    hold = sa.update(table).where(any_of(table.c.id))
+    return due, hold.values(renews_at=until, fence=table.c.fence + 1)
 
 
 def give_back(session: AnySession, claims: Sequence[Claim], until: datetime, at: datetime) -> None:
@@ -120,17 +124,17 @@ def slot_at(facts: BatchFacts, row: AnyRow) -> CycleSlot | None:
     return slot_for(facts.slots.get(row.cycle_group_id, ()), row.next_on) if row.ships else None
 
 
-def _due(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
+def _due(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(
         table.c.renews_at.is_not(None),
-        table.c.renews_at <= now,
+        table.c.renews_at <= sa.bindparam("now", type_=table.c.renews_at.type),
         table.c.parked_at.is_(None),
         table.c.held_at.is_(None),
     )
 
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    return list(session.execute(_subscriptions_statement(), {"ids": ids}))
+    return list(session.execute(_subscriptions_statement(), {"ids": ids}).all())
 
 
 @cache
@@ -230,8 +234,18 @@ def _subscriptions_statement() -> AnySelect:
 
 def _slots(session: AnySession, groups: set[int], first: date) -> dict[int, list[CycleSlot]]:
     """Return cycles of every state that a period from ``first`` on could feed."""
+    rows = session.execute(_slots_statement(), {"ids": sorted(groups), "from": first}).all()
+    found: dict[int, list[CycleSlot]] = {}
+    for row in rows:
+        slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+        found.setdefault(row.group_id, []).append(slot)
+    return found
+
+
+@cache
+def _slots_statement() -> AnySelect:
     table = table_of(BoxCycle)
-    rows = session.execute(
+    return (
         sa.select(
             table.c.id,
             table.c.group_id,
@@ -240,11 +254,9 @@ def _slots(session: AnySession, groups: set[int], first: date) -> dict[int, list
             table.c.lock_on,
             table.c.ship_from,
         )
-        .where(table.c.group_id.in_(groups), table.c.lock_on >= first)
+        .where(
+            any_of(table.c.group_id),
+            table.c.lock_on >= sa.bindparam("from", type_=table.c.lock_on.type),
+        )
         .order_by(table.c.ship_from, table.c.id)
     )
-    found: dict[int, list[CycleSlot]] = {}
-    for row in rows:
-        slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
-        found.setdefault(row.group_id, []).append(slot)
-    return found

@@ -115,7 +115,7 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
 
 def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
     statement = _attempts_statement(session.get_bind().dialect.name == "postgresql")
-    return list(session.execute(statement, {"ids": references}))
+    return list(session.execute(statement, {"ids": references}).all())
 
 
 @cache

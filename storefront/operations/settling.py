@@ -78,7 +78,7 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
 
 
 def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
-    rows = session.execute(_invoices_statement(), {"ids": ids})
+    rows = session.execute(_invoices_statement(), {"ids": ids}).all()
     return {row.id: row for row in rows}
 
 
@@ -97,7 +97,7 @@ def _invoices_statement() -> AnySelect:
 
 
 def _lines(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    return list(session.execute(_lines_statement(), {"ids": ids}))
+    return list(session.execute(_lines_statement(), {"ids": ids}).all())
 
 
 @cache
@@ -166,12 +166,7 @@ def _close_around(
     session: AnySession, ids: Sequence[int], invoices: dict[int, AnyRow], moment: Moment
 ) -> None:
     """Close the chase and finish the checkout of each paid invoice."""
-    case = table_of(DunningCase)
-    session.execute(
-        sa.update(case)
-        .where(case.c.invoice_id.in_(ids), case.c.state == "open")
-        .values(state="recovered", closed_at=moment.now, next_at=None)
-    )
+    session.execute(_close_cases(), {"ids": ids, "at": moment.now})
     checkouts = [row.checkout_id for row in invoices.values() if row.checkout_id]
     if checkouts:
         checkout = table_of(Checkout)
@@ -182,11 +177,22 @@ def _close_around(
         )
 
 
+@cache
+def _close_cases() -> sa.UpdateBase:
+    case = table_of(DunningCase)
+    at = sa.bindparam("at", type_=case.c.closed_at.type)
+    return (
+        sa.update(case)
+        .where(any_of(case.c.invoice_id), case.c.state == "open")
+        .values(state="recovered", closed_at=at, next_at=None)
+    )
+
+
 def _periods(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
     ids = sorted({line.period_id for line in lines if line.period_id})
     if not ids:
         return []
-    return list(session.execute(_periods_statement(), {"ids": ids}))
+    return list(session.execute(_periods_statement(), {"ids": ids}).all())
 
 
 @cache
@@ -236,12 +242,7 @@ def _enter_periods(
 ) -> None:
     if not periods:
         return
-    table = table_of(SubscriptionPeriod)
-    session.execute(
-        sa.update(table)
-        .where(table.c.id.in_([row.id for row in periods]))
-        .values(state=PeriodState.PAID, paid_at=moment.now)
-    )
+    session.execute(_pay_periods(), {"ids": [row.id for row in periods], "at": moment.now})
     per_period: dict[int, list[AnyRow]] = defaultdict(list)
     for line in lines:
         if line.period_id:
@@ -254,6 +255,13 @@ def _enter_periods(
         paid.append(_paid_period(row, own, invoices[own[0].invoice_id].currency))
     make_boxes(session, paid, moment)
     _tell(session, running, per_period, invoices, moment)
+
+
+@cache
+def _pay_periods() -> sa.UpdateBase:
+    table = table_of(SubscriptionPeriod)
+    at = sa.bindparam("at", type_=table.c.paid_at.type)
+    return sa.update(table).where(any_of(table.c.id)).values(state=PeriodState.PAID, paid_at=at)
 
 
 def _entered(row: AnyRow, moment: Moment) -> SubscriptionChange:

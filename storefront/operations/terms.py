@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from storefront.domain.rates import rate_for
 from storefront.domain.recurring import PeriodTerms, RunningDiscount
 from storefront.models import Coupon, Option, OptionGroup, SubscriptionDiscount
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 
 #: (plan id, group code, option code) -> (text for the line, minor units by currency).
 OptionTexts = Mapping[tuple[int, str, str], tuple[str, Mapping[str, int]]]
@@ -72,8 +73,17 @@ def running(row: AnyRow) -> RunningDiscount:
 
 def running_discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     """Return the discounts that still lower something, per subscription in their order."""
+    rows = session.execute(_discounts_statement(), {"ids": ids}).all()
+    found: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.subscription_id, []).append(row)
+    return found
+
+
+@cache
+def _discounts_statement() -> AnySelect:
     table, coupon = table_of(SubscriptionDiscount), table_of(Coupon)
-    rows = session.execute(
+    return (
         sa.select(
             table.c.id,
             table.c.subscription_id,
@@ -88,15 +98,11 @@ def running_discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list
         )
         .join(coupon, coupon.c.id == table.c.coupon_id)
         .where(
-            table.c.subscription_id.in_(ids),
+            any_of(table.c.subscription_id),
             sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
         )
         .order_by(table.c.subscription_id, table.c.position, table.c.id)
     )
-    found: dict[int, list[AnyRow]] = {}
-    for row in rows:
-        found.setdefault(row.subscription_id, []).append(row)
-    return found
 
 
 def option_texts(session: AnySession, plan_ids: set[int]) -> OptionTexts:
