@@ -21,6 +21,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.methods import was_accepted
 from storefront.operations.secrets import REFERENCE
 
 
@@ -130,12 +131,12 @@ def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str
 
 
 def methods(session: AnySession, customer_id: int) -> list[MethodView]:
-    """Return the stored cards, the one that pays first; two statements."""
+    """Return the stored cards that were ever accepted, the one that pays first; two statements."""
     table, subscription = table_of(PaymentMethod), table_of(Subscription)
     plan = table_of(Plan)
     rows = session.execute(
         sa.select(table)
-        .where(table.c.customer_id == customer_id, table.c.detached_at.is_(None))
+        .where(table.c.customer_id == customer_id, table.c.detached_at.is_(None), was_accepted())
         .order_by(table.c.is_default.desc(), table.c.id.desc())
     ).all()
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)

@@ -29,6 +29,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
+from storefront.operations.methods import was_accepted
 from storefront.operations.retries import abandon_actions
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
@@ -97,6 +98,7 @@ def set_default(rt: Runtime, customer_id: int, method: str) -> bool:
                 table.c.public_id == method,
                 table.c.customer_id == customer_id,
                 table.c.detached_at.is_(None),
+                was_accepted(),
             )
         ).one_or_none()
         if row is None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.database import reading
+from storefront.domain.charging import AttemptState
 from storefront.extensions import db
 from storefront.models import (
     Address,
@@ -15,18 +16,22 @@ from storefront.models import (
     BoxSkip,
     Customer,
     CycleGroup,
+    GatewaySetup,
     Invoice,
+    PaymentMethod,
     Price,
     Subscription,
 )
 from storefront.queries import account as accounts
 from storefront.runtime import Runtime
 from storefront.services.changes import change, quote_change
+from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.cards import CONFIRM, DOWN, PENDING, Behaviour
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.orders import begin, paid
 from tests.support.visitor import Visitor, customer_with_password
 
 ADA = "ada@example.org"
@@ -422,6 +427,51 @@ def test_another_card_is_added_at_the_payment_partner_and_pays_from_then_on(
         sa.text("SELECT last4 FROM payment_method WHERE is_default ORDER BY id")
     ).scalars()
     assert list(rows) == ["0341"]
+
+
+@pytest.mark.parametrize("card", ["9995", "0069"])
+def test_a_card_that_was_declined_at_the_checkout_is_not_offered(
+    app: Flask, rt: Runtime, ada: Visitor, demo_gateway: DemoGateway, card: str
+) -> None:
+    plan = make.make_plan(rt, code="cup", name="Cup")
+    key = begin(rt, plan, email=ADA)
+    assert paid(rt, demo_gateway, key, card) is Outcome.DECLINED
+    declined = rt.session.execute(
+        sa.select(PaymentMethod.public_id).where(PaymentMethod.last4 == card)
+    ).scalar_one()
+    rt.session.rollback()
+
+    page = ada.get("/account/payment").text
+    assert re.findall(r"ending (\d{4})</b>", page) == ["4242"]
+    assert ada.post(f"/account/payment/methods/{declined}/use").status_code == 404
+
+    assert paid(rt, demo_gateway, key, "0341") is Outcome.DONE
+    page = ada.get("/account/payment").text
+    assert re.findall(r"ending (\d{4})</b>", page) == ["4242", "0341"]
+
+
+def test_a_card_that_was_added_in_the_account_stays_when_an_order_with_it_is_declined(
+    rt: Runtime, ada: Visitor, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, make.make_plan(rt, code="cup", name="Cup"), email=ADA)
+    assert paid(rt, demo_gateway, key, "9995") is Outcome.DECLINED
+    table = PaymentMethod.__table__
+    method = rt.session.execute(sa.select(table).where(table.c.last4 == "9995")).one()
+    rt.session.execute(
+        sa.insert(GatewaySetup).values(
+            public_id="set_x",
+            customer_id=method.customer_id,
+            gateway="demo",
+            account="demo",
+            state=AttemptState.SUCCEEDED,
+            payment_method_id=method.id,
+            created_at=rt.now(),
+        )
+    )
+    rt.session.commit()
+
+    page = ada.get("/account/payment").text
+    assert re.findall(r"ending (\d{4})</b>", page) == ["4242", "9995"]
 
 
 def test_invoices_are_listed_and_shown(rt: Runtime, ada: Visitor) -> None:
