@@ -13,7 +13,7 @@ depends_on = None
 
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS ix_subscription_due ON subscription (renews_at, id) WHERE renews_at IS NOT NULL AND parked_at IS NULL AND held_at IS NULL",
-    "CREATE INDEX IF NOT EXISTS ix_subscription_ending ON subscription (cancel_on) WHERE cancel_on IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS ix_subscription_ending ON subscription (cancel_on) WHERE cancel_on IS NOT NULL AND ended_on IS NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_subscription_checkout ON subscription (checkout_id, checkout_position) WHERE checkout_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_invoice_number ON invoice (series, number) WHERE number IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_invoice_line_period ON invoice_line (period_id) WHERE kind = 'plan' AND NOT is_void AND period_id IS NOT NULL",

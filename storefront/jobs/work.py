@@ -19,6 +19,7 @@ from storefront.runtime import Runtime
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
+from storefront.services.endings import end_passed_over
 from storefront.services.finishing import expire_checkouts
 from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
@@ -42,7 +43,11 @@ def _export(rt: Runtime) -> dict[str, int]:
 
 
 def _expire(rt: Runtime) -> dict[str, int]:
-    return {"expired": expire_checkouts(rt), "changes_given_up": expire_changes(rt)}
+    return {
+        "expired": expire_checkouts(rt),
+        "changes_given_up": expire_changes(rt),
+        "ended": end_passed_over(rt),
+    }
 
 
 def _deliver(rt: Runtime) -> Any:

@@ -16,7 +16,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(renews_at, id) WHERE renews_at IS NOT NULL AND parked_at IS NULL AND held_at IS NULL",
         False,
     ),
-    "ix_subscription_ending": ("subscription", "(cancel_on) WHERE cancel_on IS NOT NULL", False),
+    "ix_subscription_ending": (
+        "subscription",
+        "(cancel_on) WHERE cancel_on IS NOT NULL AND ended_on IS NULL",
+        False,
+    ),
     "uq_subscription_checkout": (
         "subscription",
         "(checkout_id, checkout_position) WHERE checkout_id IS NOT NULL",

@@ -7,11 +7,21 @@ from datetime import UTC, date, datetime
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import ParkedWork, Subscription, SubscriptionEvent
+from storefront.models import (
+    Box,
+    ChargeAttempt,
+    OutboxMessage,
+    ParkedWork,
+    Subscription,
+    SubscriptionEvent,
+)
 from storefront.models.base import table_of
 from storefront.operations.audit import Who
+from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import holds, shop
+from storefront.services.cancellations import cancel
+from storefront.services.endings import end_passed_over
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -135,3 +145,73 @@ def test_an_unknown_subscription_is_refused(rt: Runtime, who: Who) -> None:
         holds.hold(rt, who, "sub_x", "why")
     with pytest.raises(holds.UnknownSubscription):
         holds.release(rt, who, "sub_x")
+
+
+def _one(rt: Runtime) -> Subscription:
+    rt.session.rollback()
+    rt.session.expire_all()
+    return rt.session.scalars(sa.select(Subscription)).one()
+
+
+@pytest.fixture
+def leaving(rt: Runtime) -> Subscription:
+    """One that is cancelled for 2 April."""
+    sub = make.make_subscription(rt)
+    cancel(rt, sub.customer_id or 0, sub.public_id)
+    return _one(rt)
+
+
+def _set_aside(rt: Runtime, who: Who, ref: str, how: str) -> None:
+    if how == "charging held":
+        shop.hold_charging(rt, who)
+    elif how == "held":
+        holds.hold(rt, who, ref, "dispute on the phone")
+    else:
+        rt.session.execute(sa.update(table_of(Subscription)).values(parked_at=rt.now()))
+        rt.session.commit()
+
+
+@pytest.mark.parametrize("how", ["held", "parked", "charging held"])
+def test_who_leaves_ends_on_the_day_whatever_is_kept_back(
+    rt: Runtime, clock: FrozenClock, who: Who, leaving: Subscription, how: str
+) -> None:
+    _set_aside(rt, who, leaving.public_id, how)
+    sent = rt.session.scalar(sa.select(sa.func.count()).select_from(ChargeAttempt))
+    clock.set(datetime(2027, 4, 1, 12, 0, tzinfo=UTC))
+    assert end_passed_over(rt) == 0
+
+    clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
+    assert run_renewals(rt).ended == 0
+    assert (end_passed_over(rt), end_passed_over(rt)) == (1, 0)
+
+    ended = _one(rt)
+    assert (ended.state, ended.ended_on) == ("canceled", date(2027, 4, 2))
+    assert (ended.renews_at, ended.mrr_minor) == (None, 0)
+    topics = rt.session.scalars(sa.select(OutboxMessage.topic)).all()
+    assert topics.count("ended") == 1
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(ChargeAttempt)) == sent
+    assert broken(rt.session) == {}
+
+
+def test_what_nothing_keeps_back_is_left_to_the_renewal_run(
+    rt: Runtime, clock: FrozenClock, leaving: Subscription
+) -> None:
+    clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
+    assert end_passed_over(rt) == 0
+    assert run_renewals(rt).ended == 1
+
+
+def test_an_ended_subscription_stays_held_so_its_paid_box_waits_for_the_release(
+    rt: Runtime, clock: FrozenClock, who: Who, leaving: Subscription
+) -> None:
+    holds.hold(rt, who, leaving.public_id, "dispute on the phone")
+    clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
+    end_passed_over(rt)
+    assert _one(rt).held_at is not None
+    assert rt.session.scalars(sa.select(Box.state)).all() == ["planned"]
+
+    assert holds.release(rt, who, leaving.public_id)
+
+    released = _one(rt)
+    assert (released.state, released.held_at, released.renews_at) == ("canceled", None, None)
+    assert run_renewals(rt).claimed == 0
