@@ -65,6 +65,8 @@ def test_the_wheel_has_code_migrations_templates_scripts_and_plugins(wheel: Path
     assert revisions
     assert expected | revisions <= names
     assert "storefront/static/vendor/htmx.min.js" in names
+    assert set(_paths(ROOT, "storefront/fonts/*")) <= names
+    assert "storefront/fonts/DejaVuSansCondensed.ttf" in names
 
 
 def test_the_wheel_has_nothing_that_belongs_to_the_checkout(wheel: Path):

@@ -80,27 +80,30 @@ def test_the_stamp_of_a_lock_changes_with_the_lock(tmp_path: Path):
     assert environment._fingerprint(lock) != before
 
 
-def test_the_htmx_script_in_place_is_the_reviewed_one():
-    assert hashlib.sha256(assets.HTMX.read_bytes()).hexdigest() == assets.HTMX_SHA256
+def test_the_unpacked_files_in_place_are_the_reviewed_ones():
+    for path, (_, sha) in assets.UNPACKED.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sha, path
 
 
-def test_an_altered_htmx_script_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_altered_browser_file_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     target = tmp_path / "vendor" / "htmx.min.js"
     target.parent.mkdir()
     target.write_bytes(b"alert('not htmx')")
-    monkeypatch.setattr(assets, "_script_from_wheel", assets.HTMX.read_bytes)
-    assets.ensure_htmx(target)
-    assert target.read_bytes() == assets.HTMX.read_bytes()
+    name, sha = assets.UNPACKED[assets.HTMX]
+    genuine = assets.HTMX.read_bytes()
+    monkeypatch.setattr(assets, "_read_from_wheels", lambda names: dict.fromkeys(names, genuine))
+    assets.ensure_unpacked({target: (name, sha)})
+    assert target.read_bytes() == genuine
 
 
-def test_a_package_with_another_script_is_refused(
+def test_a_package_with_another_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(assets, "_script_from_wheel", lambda: b"alert('not htmx')")
+    monkeypatch.setattr(assets, "_read_from_wheels", lambda names: dict.fromkeys(names, b"other"))
     with pytest.raises(SystemExit):
-        assets.ensure_htmx(tmp_path / "htmx.min.js")
+        assets.ensure_unpacked({tmp_path / "htmx.min.js": assets.UNPACKED[assets.HTMX]})
     assert not (tmp_path / "htmx.min.js").exists()
-    assert "not the one that was reviewed" in capsys.readouterr().out
+    assert "is not the file that was reviewed" in capsys.readouterr().out
 
 
 def test_a_taken_port_gives_the_next_free_one():
