@@ -108,9 +108,33 @@ INVARIANTS = (
     ),
     Invariant(
         "S2",
-        "an ended subscription is due for nothing and has no charge planned",
+        "an ended subscription is due for nothing",
         "SELECT s.public_id FROM subscription s WHERE s.state IN ('canceled','expired')"
         " AND s.renews_at IS NOT NULL",
+    ),
+    Invariant(
+        "S2-sent",
+        "no charge is sent for a subscription after its end, unless it is for another one too",
+        "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
+        " a.invoice_id JOIN subscription s ON s.id = l.subscription_id WHERE s.state = 'canceled'"
+        " AND a.gateway <> 'manual' AND a.sent_at IS NOT NULL AND (date(a.sent_at) > s.ended_on"
+        " OR EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id = s.id"
+        " AND e.kind = 'subscription.ended' AND e.at < a.sent_at)) AND NOT EXISTS (SELECT 1"
+        " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="
+        " a.invoice_id AND r.id <> s.id AND (r.ended_on IS NULL"
+        " OR r.ended_on >= date(a.sent_at)))",
+    ),
+    Invariant(
+        "S2-late",
+        "a charge that succeeds after the end goes back in full, and its invoice is not owed",
+        "SELECT a.public_id FROM charge_attempt a JOIN invoice i ON i.id = a.invoice_id"
+        " JOIN invoice_line l ON l.invoice_id = i.id JOIN subscription s ON s.id ="
+        " l.subscription_id WHERE s.state = 'canceled' AND a.gateway <> 'manual'"
+        " AND a.state = 'succeeded' AND (a.refunded_minor <> a.amount_minor OR i.state = 'open')"
+        " AND EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id = s.id"
+        " AND e.kind = 'subscription.ended' AND e.at < a.answered_at) AND NOT EXISTS (SELECT 1"
+        " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="
+        " i.id AND r.id <> s.id AND (r.ended_on IS NULL OR r.ended_on >= date(a.answered_at)))",
     ),
     Invariant(
         "S-stuck",
@@ -147,7 +171,8 @@ INVARIANTS = (
     Invariant(
         "F2",
         "an exported box is in a batch",
-        "SELECT public_id FROM box WHERE state IN ('exported','shipped') AND batch_id IS NULL",
+        "SELECT public_id FROM box WHERE state IN ('exported','shipped','delivered')"
+        " AND batch_id IS NULL",
     ),
     Invariant(
         "F6",

@@ -1,0 +1,103 @@
+"""The queries of what must hold find what does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.charges import look_up
+from storefront.domain.charging import AttemptState
+from storefront.models import ChargeAttempt, PaymentMethod, Subscription
+from storefront.models.base import table_of
+from storefront.queries.invariants import broken
+from storefront.runtime import Runtime
+from storefront.services.cancellations import cancel
+from storefront.services.renewals import run_renewals
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+
+
+def _attempts(rt: Runtime) -> list[ChargeAttempt]:
+    rt.session.rollback()
+    rt.session.expire_all()
+    return list(rt.session.scalars(sa.select(ChargeAttempt).order_by(ChargeAttempt.id)))
+
+
+@pytest.fixture
+def ended(rt: Runtime, clock: FrozenClock) -> Subscription:
+    """Cancelled at the end of what was paid, and ended."""
+    sub = make.make_subscription(rt)
+    cancel(rt, sub.customer_id or 0, sub.public_id)
+    while sub.next_on > rt.today():
+        rt.session.rollback()
+        clock.advance(days=1)
+    run_renewals(rt)
+    rt.session.expire_all()
+    found = rt.session.scalars(sa.select(Subscription)).one()
+    assert found.ended_on is not None
+    return found
+
+
+def _change_attempt(rt: Runtime, **values: object) -> None:
+    rt.session.rollback()
+    rt.session.execute(sa.update(table_of(ChargeAttempt)).values(**values))
+    rt.session.commit()
+
+
+def test_a_subscription_that_ended_as_it_should_breaks_nothing(
+    rt: Runtime, ended: Subscription
+) -> None:
+    assert broken(rt.session) == {}
+
+
+@pytest.mark.parametrize("after", [timedelta(seconds=1), timedelta(days=3)])
+def test_a_charge_sent_after_the_end_is_found(
+    rt: Runtime, ended: Subscription, after: timedelta
+) -> None:
+    at = rt.now() + after
+    _change_attempt(rt, sent_at=at)
+
+    assert broken(rt.session) == {"S2-sent": [_attempts(rt)[0].public_id]}
+
+
+def test_a_charge_sent_days_after_an_end_that_nobody_wrote_down_is_found(
+    rt: Runtime, ended: Subscription
+) -> None:
+    at = rt.now()
+    rt.session.execute(
+        sa.update(table_of(Subscription)).values(ended_on=rt.today() - timedelta(days=2))
+    )
+    rt.session.commit()
+    _change_attempt(rt, sent_at=at)
+
+    assert list(broken(rt.session)) == ["S2-sent"]
+
+
+def test_a_success_after_the_end_that_was_kept_is_found(rt: Runtime, ended: Subscription) -> None:
+    _change_attempt(rt, answered_at=rt.now() + timedelta(hours=1))
+
+    assert list(broken(rt.session)) == ["S2-late"]
+
+
+def test_a_success_after_the_end_that_went_back_is_right(
+    rt: Runtime, clock: FrozenClock, demo_gateway
+) -> None:
+    sub = make.make_subscription(rt)
+    rt.session.execute(sa.update(PaymentMethod).values(token=demo_gateway.bank.token_for("0408")))
+    rt.session.commit()
+    while sub.anchor_on > rt.today():
+        rt.session.rollback()
+        clock.advance(days=1)
+        run_renewals(rt)
+    late = _attempts(rt)[-1]
+    assert late.state is AttemptState.UNKNOWN
+    assert cancel(rt, sub.customer_id or 0, sub.public_id).at_once
+    clock.advance(hours=1)
+
+    look_up(rt, late.id)
+
+    answered = _attempts(rt)[-1]
+    assert (answered.state, answered.refunded_minor) == (AttemptState.SUCCEEDED, 2600)
+    assert broken(rt.session) == {}
