@@ -137,21 +137,21 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
         "day": moment.now - timedelta(days=1),
         "month": moment.now - timedelta(days=30),
     }
-    ids = session.execute(candidates, times).scalars().all()
-    if not ids:
+    rows = session.execute(candidates, times).all()
+    if not rows:
         return []
-    when = {"ids": ids, "at": moment.now, "check": moment.now + CHECK_AFTER[0]}
-    sent = session.execute(send, when)
-    return orders(session, sorted(sent.scalars().all()))
+    check = moment.now + CHECK_AFTER[0]
+    when = {"ids": [row.id for row in rows], "at": moment.now, "check": check}
+    sent = set(session.execute(send, when).scalars().all())
+    return [row for row in rows if row.id in sent]
 
 
 @cache
 def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
-        sa.select(attempt.c.id)
+        _orders_of(attempt)
         .where(_waiting(attempt), _allowed(attempt), _within_limits(attempt))
-        .order_by(attempt.c.id)
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
     if locks:
@@ -170,13 +170,24 @@ def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
 
 
 def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    """Return what the gateway is asked for the attempts ``ids``, in key order."""
+    """Return what the gateway is asked for the attempts ``ids``, in key order.
+
+    With their state, when they were sent, and whether they are still owed: an open one may
+    have to be asked about again.
+    """
     return list(session.execute(_orders_statement(), {"ids": ids}).all())
 
 
 @cache
 def _orders_statement() -> AnySelect:
-    attempt, method = table_of(ChargeAttempt), table_of(PaymentMethod)
+    attempt = table_of(ChargeAttempt)
+    owed = _allowed(attempt).label("is_owed")
+    chosen = _orders_of(attempt).where(any_of(attempt.c.id))
+    return chosen.add_columns(attempt.c.state, attempt.c.sent_at, owed)
+
+
+def _orders_of(attempt: sa.Table) -> AnySelect:
+    method = table_of(PaymentMethod)
     invoice, checkout = table_of(Invoice), table_of(Checkout)
     return (
         sa.select(
@@ -187,17 +198,13 @@ def _orders_statement() -> AnySelect:
             attempt.c.amount_minor,
             attempt.c.currency,
             attempt.c.on_session,
-            attempt.c.state,
-            attempt.c.sent_at,
             method.c.token,
             invoice.c.public_id.label("invoice_ref"),
             checkout.c.public_id.label("checkout_ref"),
-            _allowed(attempt).label("is_owed"),
         )
         .join(method, method.c.id == attempt.c.payment_method_id)
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
-        .where(any_of(attempt.c.id))
         .order_by(attempt.c.id)
     )
 
@@ -209,47 +216,56 @@ def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> lis
     hold, without consent, at a retry limit) stays planned. Returns the attempts whose card
     is the reason while their invoice is owed; somebody has to chase those.
     """
-    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
-    refused = session.scalars(
-        sa.select(attempt.c.id)
-        .where(
-            _waiting(attempt),
-            sa.or_(sa.not_(_is_owed(attempt)), sa.not_(_is_usable(attempt)), _is_over(attempt)),
-        )
-        .order_by(attempt.c.id)
-        .limit(limit),
-        {"fresh": moment.now - ON_SESSION_GRACE},
-    ).all()
-    if not refused:
+    hopeless, cardless, abandon = _refuse_statements()
+    asked = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit}
+    ids = session.execute(hopeless, asked).scalars().all()
+    if not ids:
         return []
-    cardless = session.execute(
+    rows = session.execute(cardless, {"ids": ids}).all()
+    session.execute(abandon, {"ids": ids, "at": moment.now})
+    return list(rows)
+
+
+@cache
+def _refuse_statements() -> tuple[AnySelect, AnySelect, sa.UpdateBase]:
+    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
+    is_lost = sa.or_(sa.not_(_is_owed(attempt)), sa.not_(_is_usable(attempt)), _is_over(attempt))
+    hopeless = (
+        sa.select(attempt.c.id)
+        .where(_waiting(attempt), is_lost)
+        .order_by(attempt.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+    chosen = sa.and_(any_of(attempt.c.id), attempt.c.state == AttemptState.PLANNED)
+    cardless = (
         sa.select(attempt.c.id, attempt.c.public_id, attempt.c.invoice_id)
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .where(
-            attempt.c.id.in_(refused),
-            attempt.c.state == AttemptState.PLANNED,
+            chosen,
             invoice.c.state == InvoiceState.OPEN,
             sa.not_(_is_usable(attempt)),
             sa.not_(_is_over(attempt)),
         )
-    ).all()
-    session.execute(
+    )
+    abandon = (
         sa.update(attempt)
-        .where(attempt.c.id.in_(refused), attempt.c.state == AttemptState.PLANNED)
+        .where(chosen)
         .values(
             state=AttemptState.ABANDONED,
             reason=Refusal.NOT_BILLABLE.value,
-            answered_at=moment.now,
+            answered_at=sa.bindparam("at", type_=attempt.c.answered_at.type),
             check_at=None,
         )
     )
-    return list(cardless)
+    return hopeless, cardless, abandon
 
 
 def _waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
     fresh = sa.bindparam("fresh", type_=attempt.c.created_at.type)
+    # Written out: SQLite plans anew at each run when a parameter decides on a partial index.
+    planned: sa.ColumnElement[str] = sa.literal_column(f"'{AttemptState.PLANNED}'")
     return sa.and_(
-        attempt.c.state == AttemptState.PLANNED,
+        attempt.c.state == planned,
         sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < fresh),
     )
 
