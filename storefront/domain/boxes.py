@@ -336,7 +336,8 @@ class Standing:
     """All that decides a subscription's coming boxes.
 
     ``taken`` are cycles that hold a regular box of it, shipped ones too. ``renews_on`` is
-    the start of the next period, None when nothing will be billed (held, past due).
+    the start of the next period, None when nothing will be billed (held, past due). It ends
+    by itself when ``boxes_left`` are billed, or on ``ends_on``.
     """
 
     cycles: Sequence[CycleSlot]
@@ -349,6 +350,8 @@ class Standing:
     skipped: AbstractSet[int] = frozenset()
     pauses: Sequence[Pause] = ()
     cancel_on: date | None = None
+    boxes_left: int | None = None
+    ends_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +406,8 @@ def _planned(standing: Standing, wanted: int) -> list[ProjectedBox]:
     boxes: list[ProjectedBox] = []
     start = standing.renews_on
     while start is not None and len(boxes) < wanted and not _over(standing, start):
+        if standing.boxes_left is not None and len(boxes) + per_period > standing.boxes_left:
+            break
         length = standing.shipping
         slot = slot_for(standing.cycles, start)
         fate = next_period_kind(slot, taken, standing.skipped)
@@ -434,7 +439,7 @@ def _pause_at(standing: Standing, day: date) -> Pause | None:
 
 def _over(standing: Standing, day: date) -> bool:
     """Return whether no period opens at ``day`` or ever after."""
-    if standing.cancel_on is not None and day >= standing.cancel_on:
+    if any(last is not None and day >= last for last in (standing.cancel_on, standing.ends_on)):
         return True
     pause = _pause_at(standing, day)
     return pause is not None and pause.until_on is None

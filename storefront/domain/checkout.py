@@ -14,36 +14,31 @@ from decimal import Decimal
 from hashlib import sha256
 
 from storefront.domain.boxes import boxes_per_period
-from storefront.domain.coupons import Discount
-from storefront.domain.cycles import CycleSlot, first_cycle, first_renewal_on, opening_periods
-from storefront.domain.errors import DomainError
+from storefront.domain.coupons import CouponTerms, cycles_after
+from storefront.domain.cycles import CycleSlot
+from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
+from storefront.domain.openings import FirstPeriod, NoCycle, Opening, anchor_day, open_with
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
-from storefront.domain.recurring import PeriodTerms, PricedPeriod, RunningDiscount, price_period
+from storefront.domain.proration import share_of
+from storefront.domain.recurring import PeriodTerms, Phase, PricedPeriod, price_period
+from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.stacking import with_discounts
 
+__all__ = ["ComingCharge", "NoCycle", "OrderQuote", "OrderTerms", "quote_order"]
 
-class NoCycle(DomainError):
-    """No cycle is planned that an order of today could join, so no ship date can be promised."""
-
-    code = "no_cycle"
-
-
-@dataclass(frozen=True, slots=True)
-class CouponTerms:
-    """A coupon as an order uses it; ``lasts`` billed periods, None for ever."""
-
-    ref: str
-    code: str
-    discount: Discount
-    lasts: int | None
+#: Payments looked at for another amount; a code that never lowers anything never ends.
+_LOOK_AHEAD = 120
 
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
     """Everything that decides what an order costs and when it is charged.
 
-    ``shipping`` is None for a plan that ships nothing; ``charge_day`` is the group's fixed
-    day of month, None where every subscriber has their own. ``cycles`` may be joined.
+    ``shipping`` is None for a plan that ships nothing; ``charge_day`` is the fixed billing
+    day, None where every subscriber has their own. ``cycles`` may be joined. It ends by itself
+    after ``max_boxes`` boxes (a plan that ships nothing counts periods) or on ``ends_on``.
+    ``then`` is the price it goes on at when its prepaid term is over.
     """
 
     plan_name: str
@@ -59,9 +54,25 @@ class OrderTerms:
     quantity: int = 1
     surcharges: tuple[tuple[str, str, Money], ...] = ()
     sign_up_fee: Money | None = None
-    coupon: CouponTerms | None = None
+    discounts: tuple[CouponTerms, ...] = ()
+    rates: tuple[ShippingRate, ...] = ()
     cycles: Sequence[CycleSlot] = ()
     charge_day: int | None = None
+    first_period: FirstPeriod = "full"
+    trial_days: int = 0
+    phases: tuple[Phase, ...] = ()
+    max_boxes: int | None = None
+    ends_on: date | None = None
+    then: AfterTerm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterTerm:
+    """The price per box that a prepaid term falls to."""
+
+    price_ref: str
+    amount: Money
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +87,74 @@ class ComingCharge:
 class OrderQuote:
     """What the shopper is shown before paying and what is booked, the same to the cent.
 
-    ``charges`` holds the next payment and, where a discount ends later, the first one at
-    another amount. ``free`` are days given up to a fixed billing day. ``full`` is one
-    period without discount and sign-up fee: what the consent names.
+    ``charges`` holds the next payment and each later one that begins another amount; none
+    when nothing is charged again. ``full`` is one period without discount, phase and sign-up
+    fee: what the consent names; it comes every ``renews_each``.
     """
 
     first: PricedPeriod
     full: PricedPeriod
-    period: BillingPeriod
-    free: BillingPeriod | None
-    renewal_on: date
+    opening: Opening
     anchor_day: int
     boxes: int
-    cycle: CycleSlot | None
     charges: tuple[ComingCharge, ...]
+    renews_each: Interval
     quote_hash: str
 
     @property
     def due_today(self) -> Money:
         return self.first.quote.total
 
+    @property
+    def period(self) -> BillingPeriod:
+        return self.opening.period
+
+    @property
+    def free(self) -> BillingPeriod | None:
+        return self.opening.free
+
+    @property
+    def renewal_on(self) -> date:
+        return self.opening.renewal_on
+
+    @property
+    def cycle(self) -> CycleSlot | None:
+        return self.opening.cycle
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the first period is paid for, and not tried or given."""
+        return self.opening.kind is PeriodKind.BILLED
+
 
 def quote_order(terms: OrderTerms) -> OrderQuote:
     """Price the first period of an order and say what follows.
 
     The first period starts today. A plan with a fixed billing day is charged again on that
-    day (``first_renewal_on``), any other at the end of the period. The hash changes when
+    day (``first_renewal_on``), any other at the end of the period. In a trial, and in days
+    given up to the billing day, only the sign-up fee is due. The hash changes when
     anything shown changes, also a date. Raises ``NoCycle``, and ``ValueError`` for a
     billing interval that is no multiple of the shipping interval.
-    Source: docs/decisions/0019-first-renewal.md.
+    Source: docs/decisions/0019-first-renewal.md, 0064-how-it-begins.md.
     """
-    boxes, cycle = _first_box(terms)
-    whole = BillingPeriod(terms.today, add_interval(terms.today, terms.interval, 1))
-    renewal_on = whole.end
-    if cycle is not None:
-        renewal_on = first_renewal_on(
-            terms.cycles, cycle, boxes, whole, terms.interval, charge_day=terms.charge_day
+    boxes = boxes_per_period(terms.interval, terms.shipping) if terms.shipping else 0
+    try:
+        opening = open_with(
+            terms.today,
+            terms.interval,
+            boxes,
+            terms.cycles,
+            charge_day=terms.charge_day,
+            trial_days=terms.trial_days,
+            first_period=terms.first_period,
         )
-    period, free = opening_periods(terms.today, terms.interval, renewal_on)
-    first = _priced(terms, boxes)
-    full = _priced(replace(terms, sign_up_fee=None, coupon=None), boxes)
-    day = _anchor_day(terms, whole, renewal_on)
-    charges = _charges(terms, boxes, full, renewal_on, day)
+    except NoCycle:
+        raise NoCycle(plan=terms.plan_name) from None
+    following = _following(terms)
+    full = _priced(following, boxes if terms.then is None else 1)
+    day = anchor_day(opening, terms.today, terms.interval, terms.charge_day)
+    first = _first(terms, boxes, opening)
+    charges = _charges(terms, boxes, opening, first, day)
     shown = {
         "quote": first.quote.content_hash,
         "plan": terms.plan_ref,
@@ -125,73 +162,143 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
         "interval": str(terms.interval),
         "country": terms.country,
         "boxes": boxes,
-        "ships": [cycle.cutoff_on.isoformat(), cycle.ship_from.isoformat()] if cycle else [],
+        "opening": _opening_shown(opening),
+        "ships": [
+            opening.cycle.cutoff_on.isoformat(),
+            opening.cycle.ship_from.isoformat(),
+        ]
+        if opening.cycle
+        else [],
         "charges": [[charge.on.isoformat(), charge.amount.minor] for charge in charges],
+        "then": terms.then.price_ref if terms.then else "",
+        "ends": [terms.max_boxes, terms.ends_on.isoformat() if terms.ends_on else None],
     }
     text = json.dumps(shown, sort_keys=True)
     return OrderQuote(
         first,
         full,
-        period,
-        free,
-        renewal_on,
+        opening,
         day,
         boxes,
-        cycle,
         charges,
+        following.interval,
         sha256(text.encode()).hexdigest(),
     )
 
 
-def _first_box(terms: OrderTerms) -> tuple[int, CycleSlot | None]:
-    if terms.shipping is None:
-        return 0, None
-    boxes = boxes_per_period(terms.interval, terms.shipping)
-    cycle = first_cycle(terms.cycles, terms.today)
-    if cycle is None:
-        raise NoCycle(plan=terms.plan_name)
-    return boxes, cycle
+def _opening_shown(opening: Opening) -> list[str]:
+    """What a shopper is told of the first days; a period paid in full needs no date."""
+    if opening.kind is PeriodKind.BILLED and opening.share is None:
+        return [opening.kind.value]
+    return [opening.kind.value, opening.period.end.isoformat()]
 
 
-def _priced(terms: OrderTerms, boxes: int) -> PricedPeriod:
-    coupon = terms.coupon
-    running: tuple[RunningDiscount, ...] = ()
-    if coupon is not None:
-        lasting = coupon.lasts is None or coupon.lasts > 1
-        running = (RunningDiscount(coupon.ref, coupon.code, coupon.discount, lasting),)
-    return price_period(
-        PeriodTerms(
-            terms.plan_name,
-            terms.plan_ref,
-            terms.amount,
-            terms.interval,
-            boxes,
-            terms.quantity,
-            terms.tax_rate,
-            terms.inclusive,
-            terms.surcharges,
-            running,
-            terms.sign_up_fee,
-        )
+def _following(terms: OrderTerms) -> OrderTerms:
+    """Return the terms of what comes again and again: without fee and introductory price."""
+    terms = replace(terms, sign_up_fee=None, phases=())
+    if terms.then is None:
+        return terms
+    return replace(terms, amount=terms.then.amount, interval=terms.then.interval)
+
+
+def _first(terms: OrderTerms, boxes: int, opening: Opening) -> PricedPeriod:
+    if opening.kind is not PeriodKind.BILLED:
+        nothing = Money(0, terms.amount.currency)
+        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), rates=())
+        return _priced(unpaid, boxes)
+    if opening.share is None:
+        return _priced(terms, boxes, terms.discounts)
+    days, of = opening.share
+    part = replace(
+        terms,
+        amount=share_of(terms.amount, days, of),
+        phases=tuple(replace(one, amount=share_of(one.amount, days, of)) for one in terms.phases),
+        surcharges=tuple(
+            (text, ref, share_of(fee, days, of)) for text, ref, fee in terms.surcharges
+        ),
     )
+    whole = _priced(terms, boxes, terms.discounts)
+    return replace(_priced(part, boxes, terms.discounts), mrr=whole.mrr)
 
 
-def _anchor_day(terms: OrderTerms, whole: BillingPeriod, renewal_on: date) -> int:
-    """Return the day of month that later charges aim at, also after short months."""
-    if terms.charge_day is not None:
-        return terms.charge_day
-    return terms.today.day if renewal_on == whole.end else renewal_on.day
+def _priced(
+    terms: OrderTerms,
+    boxes: int,
+    held: tuple[CouponTerms, ...] = (),
+    *,
+    number: int = 1,
+    boxes_before: int = 0,
+) -> PricedPeriod:
+    """Price billed period ``number`` with what is left of the discounts when it comes."""
+    plain = PeriodTerms(
+        terms.plan_name,
+        terms.plan_ref,
+        terms.amount,
+        terms.interval,
+        boxes,
+        terms.quantity,
+        terms.tax_rate,
+        terms.inclusive,
+        terms.surcharges,
+        (),
+        terms.sign_up_fee,
+        terms.phases,
+        boxes_before,
+    )
+    sent = with_shipping(plain, terms.rates, terms.country)
+    return price_period(with_discounts(sent, held, number, number))
 
 
 def _charges(
-    terms: OrderTerms, boxes: int, full: PricedPeriod, renewal_on: date, day: int
+    terms: OrderTerms, boxes: int, opening: Opening, first: PricedPeriod, day: int
 ) -> tuple[ComingCharge, ...]:
-    coupon = terms.coupon
-    if coupon is None or coupon.lasts == 1:
-        return (ComingCharge(renewal_on, full.quote.total),)
-    lowered = _priced(replace(terms, sign_up_fee=None), boxes).quote.total
-    following = (ComingCharge(renewal_on, lowered),)
-    if coupon.lasts is None:
-        return following
-    ends_on = add_interval(renewal_on, terms.interval, coupon.lasts - 1, day=day)
-    return (*following, ComingCharge(ends_on, full.quote.total))
+    """Return the next payment, and each later one whose amount is another than before it."""
+    per, paid = max(boxes, 1), int(opening.kind is PeriodKind.BILLED)
+    if terms.then is not None and paid:
+        amount = _priced(_following(terms), 1).quote.total
+        return (ComingCharge(opening.renewal_on, amount),)
+    held = _after(terms.discounts, first) if paid else terms.discounts
+    found: list[ComingCharge] = []
+    for turn in range(_turns(terms, per, paid)):
+        on = add_interval(opening.renewal_on, terms.interval, turn, day=day)
+        billed = paid + turn
+        if _is_over(terms, on, (billed + 1) * per):
+            break
+        fallen = terms.then is not None and turn > 0
+        priced = _priced(
+            _following(terms) if fallen else replace(terms, sign_up_fee=None),
+            1 if fallen else boxes,
+            () if fallen else held,
+            number=billed + 1,
+            boxes_before=billed * per,
+        )
+        held = _after(held, priced)
+        amount = priced.quote.total
+        if not found or found[-1].amount != amount:
+            found.append(ComingCharge(on, amount))
+    return tuple(found)
+
+
+def _turns(terms: OrderTerms, per: int, paid: int) -> int:
+    """Return after how many payments the amount cannot change any more."""
+    phases = [-(-phase.boxes // per) - paid for phase in terms.phases]
+    begins = [one.from_billed - 1 - paid for one in terms.discounts]
+    lasting = sum(one.lasts for one in terms.discounts if one.lasts is not None)
+    most = max(0, int(terms.then is not None), *phases, *begins) + lasting
+    return min(most, _LOOK_AHEAD) + 1
+
+
+def _after(held: tuple[CouponTerms, ...], priced: PricedPeriod) -> tuple[CouponTerms, ...]:
+    """Return what is left of each discount after a period that was priced with them."""
+    taken, nothing = dict(priced.taken), Money(0, priced.quote.currency)
+    left = (
+        replace(one, lasts=cycles_after(one.lasts, taken.get(one.ref, nothing))) for one in held
+    )
+    return tuple(one for one in left if one.lasts != 0)
+
+
+def _is_over(terms: OrderTerms, on: date, boxes: int) -> bool:
+    """Return whether a period from ``on``, the one that reaches ``boxes``, is never opened."""
+    return (terms.max_boxes is not None and boxes > terms.max_boxes) or (
+        terms.ends_on is not None and on >= terms.ends_on
+    )

@@ -42,6 +42,19 @@ def unused_value(paid: Money, period: BillingPeriod, on: date) -> Money:
     return Money(paid.minor - used_minor, paid.currency)
 
 
+def share_of(amount: Money, days: int, of: int) -> Money:
+    """Return what ``days`` of a period of ``of`` days cost, rounded half up to a minor unit.
+
+    Raises ``ValueError`` unless 0 <= days <= of and of > 0.
+
+    >>> share_of(Money(3100, "EUR"), 10, 31)
+    Money(minor=1000, currency='EUR')
+    """
+    if not 0 <= days <= of or of <= 0:
+        raise ValueError(f"{days} of {of} days")
+    return Money((2 * amount.minor * days + of) // (2 * of), amount.currency)
+
+
 def settle_change(old: Money, new: Money, period: BillingPeriod, on: date) -> Settlement:
     """Return what changing from ``old`` to ``new`` on the day ``on`` credits and charges.
 

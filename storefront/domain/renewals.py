@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from storefront.domain.boxes import CycleSlot, PeriodFate, next_boundary, next_period_kind
-from storefront.domain.lifecycle import HoldReason
+from storefront.domain.lifecycle import EndReason, HoldReason
 from storefront.domain.periods import Interval
 
 #: Longer than this after it fell due, a renewal is held for the owner instead of charged.
@@ -26,6 +26,7 @@ class Fate(StrEnum):
     SKIP = "skip"
     BILL = "bill"
     HOLD = "hold"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,25 @@ class Boundary:
     last_billed_at: datetime | None = None
     last_paid_on: date | None = None
     has_consent: bool = True
+    #: Boxes billed so far and those the next period brings (1 where nothing ships); it ends
+    #: by itself when they would be more than ``max_boxes``, or on ``ends_on``.
+    boxes_billed: int = 0
+    boxes_next: int = 1
+    max_boxes: int | None = None
+    ends_on: date | None = None
+    #: The customer wants no new period from here; until ``resumes_on`` if that is known.
+    is_pausing: bool = False
+    resumes_on: date | None = None
+    #: A trial without a payment method: its end is the end.
+    is_trial_without_method: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``end_on`` closes the period that opens; ``reason`` says why one is skipped or held."""
+    """``end_on`` closes the period that opens; ``reason`` says why it ends, skips or is held.
+
+    A pause whose end is not known opens no period yet: ``end_on`` is None.
+    """
 
     fate: Fate
     end_on: date | None = None
@@ -69,23 +84,39 @@ class Decision:
 def decide(boundary: Boundary) -> Decision:
     """Return what becomes of the period that starts at ``boundary.start``.
 
-    In this order: not due yet, ended by the customer, days given until a fixed billing day,
-    a period nobody can be served any more (the boundary passed while the last one was unpaid,
-    or its box can no longer ship), skipped by the customer or by a box that moved there, held
-    without consent or after a long outage, one charge per 24 h, and otherwise billed.
+    In this order: not due yet, ended by the customer, over by itself (all its boxes came, its
+    last day, a trial that nobody gave a payment method for), paused, days given until a fixed
+    billing day, a period nobody can be served any more (the boundary passed while the last one
+    was unpaid, or its box can no longer ship), skipped by the customer or by a box that moved
+    there, held without consent or after a long outage, one charge per 24 h, otherwise billed.
     Source: docs/decisions/0007-what-happens-at-a-boundary.md.
     """
+    return _not_served(boundary) or _not_charged(boundary) or _bill(boundary)
+
+
+def _not_served(boundary: Boundary) -> Decision | None:
+    """Return what the customer, the plan or the calendar have decided before."""
     start = boundary.start
     if start > boundary.today:
         return Decision(Fate.WAIT)
     if boundary.cancel_on is not None and boundary.cancel_on <= start:
         return Decision(Fate.END, boundary.cancel_on)
+    over = why_over(boundary)
+    if over is not None:
+        return Decision(Fate.END, start, over)
+    if boundary.is_pausing:
+        return Decision(Fate.PAUSE, boundary.resumes_on)
     if start < boundary.anchor_on:
         return Decision(Fate.FREE, boundary.anchor_on)
     skipped = _why_skipped(boundary)
-    if skipped:
-        end = next_boundary(start, boundary.shipping, boundary.anchor_day)
-        return Decision(Fate.SKIP, end, skipped)
+    if not skipped:
+        return None
+    end = next_boundary(start, boundary.shipping, boundary.anchor_day)
+    return Decision(Fate.SKIP, end, skipped)
+
+
+def _not_charged(boundary: Boundary) -> Decision | None:
+    """Return what keeps back a charge that is due."""
     if not boundary.has_consent:
         return Decision(Fate.HOLD, reason=HoldReason.NO_CONSENT)
     if boundary.now - boundary.due_at > OUTAGE_AFTER:
@@ -93,7 +124,25 @@ def decide(boundary: Boundary) -> Decision:
     last = boundary.last_billed_at
     if last is not None and boundary.now - last < ONE_CHARGE_PER:
         return Decision(Fate.WAIT, wait_until=last + ONE_CHARGE_PER)
-    return Decision(Fate.BILL, next_boundary(start, boundary.billing, boundary.anchor_day))
+    return None
+
+
+def _bill(boundary: Boundary) -> Decision:
+    end = next_boundary(boundary.start, boundary.billing, boundary.anchor_day)
+    return Decision(Fate.BILL, end)
+
+
+def why_over(boundary: Boundary) -> EndReason | None:
+    """Return why no period opens at the boundary or ever after, None when one does.
+
+    A period that would bring more boxes than are left is not opened.
+    """
+    most, last = boundary.max_boxes, boundary.ends_on
+    if most is not None and boundary.boxes_billed + boundary.boxes_next > most:
+        return EndReason.COMPLETED
+    if last is not None and boundary.start >= last:
+        return EndReason.COMPLETED
+    return EndReason.ABANDONED if boundary.is_trial_without_method else None
 
 
 def _why_skipped(boundary: Boundary) -> str:

@@ -1,0 +1,159 @@
+"""How a subscription begins: paid at once, with a trial, or free up to the billing day.
+
+Days are shop-local dates. Source: docs/decisions/0019-first-renewal.md and 0064-how-it-begins.md.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from storefront.domain.cycles import (
+    CycleSlot,
+    first_cycle,
+    first_renewal_on,
+    opening_periods,
+    slot_for,
+)
+from storefront.domain.errors import DomainError
+from storefront.domain.lifecycle import PeriodKind
+from storefront.domain.periods import BillingPeriod, Interval, add_interval
+
+#: What is paid for the days up to a fixed billing day.
+FirstPeriod = Literal["full", "prorated", "free"]
+
+
+class NoCycle(DomainError):
+    """No cycle is planned that an order of today could join, so no ship date can be promised."""
+
+    code = "no_cycle"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first days of a subscription.
+
+    ``kind`` is that of the first ``period``: billed, trial or free. ``free`` are days given
+    behind a billed one, up to ``renewal_on``, when the next payment is taken. ``cycle`` is the
+    first box's. ``share`` is (days, of how many) of a prorated first period.
+    """
+
+    kind: PeriodKind
+    period: BillingPeriod
+    free: BillingPeriod | None
+    renewal_on: date
+    cycle: CycleSlot | None = None
+    share: tuple[int, int] | None = None
+
+
+def open_with(
+    today: date,
+    interval: Interval,
+    boxes: int,
+    cycles: Sequence[CycleSlot],
+    *,
+    charge_day: int | None = None,
+    trial_days: int = 0,
+    first_period: FirstPeriod = "full",
+) -> Opening:
+    """Return how a subscription ordered ``today`` begins.
+
+    ``boxes`` is how many a billing ``interval`` brings, 0 for a plan that ships nothing.
+    ``charge_day`` is the fixed billing day: a day of the month, or a weekday (1 = Monday) where
+    billed by weeks. With a trial the first payment is at its end, moved to the fixed billing
+    day where there is one. ``first_period`` "prorated" is for plans that ship nothing.
+    Raises ``NoCycle`` where a box would have no ship date.
+    """
+    if trial_days:
+        end = today + timedelta(days=trial_days)
+        return _unpaid(PeriodKind.TRIAL, today, end, interval, boxes, cycles, charge_day)
+    if boxes:
+        return _with_boxes(today, interval, boxes, cycles, charge_day, first_period)
+    whole = BillingPeriod(today, add_interval(today, interval, 1))
+    billing_day = None if charge_day is None else next_day(today, interval, charge_day)
+    if billing_day is None or charge_day is None or billing_day == today:
+        return Opening(PeriodKind.BILLED, whole, None, whole.end)
+    if first_period == "free":
+        return Opening(PeriodKind.FREE, BillingPeriod(today, billing_day), None, billing_day)
+    if first_period == "prorated":
+        stub = BillingPeriod(today, billing_day)
+        before = add_interval(billing_day, interval, -1, day=_day_of_month(interval, charge_day))
+        share = (stub.days, (billing_day - before).days)
+        return Opening(PeriodKind.BILLED, stub, None, billing_day, None, share)
+    renewal_on = next_day(whole.end, interval, charge_day)
+    period, free = opening_periods(today, interval, renewal_on)
+    return Opening(PeriodKind.BILLED, period, free, renewal_on)
+
+
+def next_day(day: date, interval: Interval, charge_day: int) -> date:
+    """Return ``day`` or the first later one that is the fixed billing day.
+
+    Short months have it on their last day.
+
+    >>> next_day(date(2027, 2, 10), Interval("month"), 31)
+    datetime.date(2027, 2, 28)
+    >>> next_day(date(2027, 2, 10), Interval("week", 2), 1)
+    datetime.date(2027, 2, 15)
+    """
+    if interval.unit == "day":
+        return day
+    if interval.unit == "week":
+        return day + timedelta(days=(charge_day - day.isoweekday()) % 7)
+    this = day.replace(day=min(charge_day, monthrange(day.year, day.month)[1]))
+    return this if this >= day else add_interval(this, Interval("month"), 1, day=charge_day)
+
+
+def anchor_day(opening: Opening, today: date, interval: Interval, charge_day: int | None) -> int:
+    """Return the day of month that later charges aim at, also after short months."""
+    wished = _day_of_month(interval, charge_day)
+    if wished is not None:
+        return wished
+    regular = opening.renewal_on == add_interval(today, interval, 1)
+    return today.day if regular else opening.renewal_on.day
+
+
+def _day_of_month(interval: Interval, charge_day: int | None) -> int | None:
+    return charge_day if interval.months is not None else None
+
+
+def _unpaid(
+    kind: PeriodKind,
+    today: date,
+    end: date,
+    interval: Interval,
+    boxes: int,
+    cycles: Sequence[CycleSlot],
+    charge_day: int | None,
+) -> Opening:
+    slot = None
+    if boxes:
+        slot = slot_for(cycles, end)
+        if slot is None:
+            raise NoCycle
+        end = slot.charge_on or end
+    elif charge_day is not None:
+        end = next_day(end, interval, charge_day)
+    return Opening(kind, BillingPeriod(today, end), None, end, slot)
+
+
+def _with_boxes(
+    today: date,
+    interval: Interval,
+    boxes: int,
+    cycles: Sequence[CycleSlot],
+    charge_day: int | None,
+    first_period: FirstPeriod,
+) -> Opening:
+    cycle = first_cycle(cycles, today)
+    if cycle is None:
+        raise NoCycle
+    if first_period == "free" and cycle.charge_on is not None and cycle.charge_on > today:
+        until = cycle.charge_on
+        return Opening(PeriodKind.FREE, BillingPeriod(today, until), None, until, cycle)
+    whole = BillingPeriod(today, add_interval(today, interval, 1))
+    renewal_on = first_renewal_on(cycles, cycle, boxes, whole, interval, charge_day=charge_day)
+    period, free = opening_periods(today, interval, renewal_on)
+    return Opening(PeriodKind.BILLED, period, free, renewal_on, cycle)
