@@ -1,7 +1,7 @@
 """Coupons: what a code means, whether it may be used, and what it takes off."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,6 +10,10 @@ from typing import Literal
 
 from storefront.domain.money import CurrencyMismatch, Money, split_minor
 from storefront.domain.periods import Interval
+
+#: What a discount lowers: the box with its options and add-ons, the parcel's way, the fee, or
+#: the first box alone (free, or down to a fixed price).
+Target = Literal["box", "shipping", "fee", "first_box"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,74 @@ def cycles_after(cycles_left: int | None, off: Money) -> int | None:
     return max(cycles_left - 1, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class CouponTerms:
+    """A coupon as a subscription or an order has it.
+
+    ``ref`` is the caller's name for it and ``code`` what the line says. It lowers billed
+    periods from number ``from_billed`` on, ``lasts`` of them (None: for ever). ``priority``
+    and then ``key`` put several in order, the lowest first; one that does not ``combines``
+    works alone.
+    """
+
+    ref: str
+    code: str
+    discount: Discount
+    lasts: int | None
+    target: Target = "box"
+    from_billed: int = 1
+    priority: int = 100
+    key: int = 0
+    combines: bool = True
+
+    @property
+    def is_recurring(self) -> bool:
+        """False for what lowers one period only."""
+        return self.target != "first_box" and (self.lasts is None or self.lasts > 1)
+
+    def is_due(self, number: int, now: int = 1) -> bool:
+        """Return whether it lowers billed period ``number``.
+
+        ``lasts`` is what was left when billed period ``now`` came next, and it lowers every
+        period until then. The first box is in the first billed period only.
+
+        >>> tenth = CouponTerms("c", "LOYAL", Discount("percent", Decimal(10)), 2, from_billed=6)
+        >>> [number for number in range(1, 10) if tenth.is_due(number)]
+        [6, 7]
+        """
+        if self.target == "first_box" and number > 1:
+            return False
+        if number < self.from_billed:
+            return False
+        return self.lasts is None or number - max(now, self.from_billed) < self.lasts
+
+
+def choose_discounts(
+    found: Sequence[CouponTerms], worth: Callable[[Sequence[CouponTerms]], int]
+) -> list[CouponTerms]:
+    """Return which of ``found`` work together, in the order in which they are taken off.
+
+    The order is priority, then key. All that combine work together; one that does not
+    works alone. Of these sets the one that is ``worth`` most to the customer (minor units
+    off the whole) is taken; of equal ones the one whose first member comes first.
+    Source: docs/decisions/0080-which-discounts-together.md.
+
+    >>> tenth = CouponTerms("a", "A", Discount("percent", Decimal(10)), None, key=1)
+    >>> alone = CouponTerms("b", "B", Discount("percent", Decimal(20)), 1, key=2, combines=False)
+    >>> off = lambda some: sum(int(one.discount.percent) for one in some)
+    >>> [one.code for one in choose_discounts([tenth, alone], off)]
+    ['B']
+    """
+    ordered = sorted(found, key=lambda one: (one.priority, one.key, one.ref))
+    together = [one for one in ordered if one.combines]
+    sets = [[one] for one in ordered if not one.combines]
+    if together:
+        sets.append(together)
+    if len(sets) < 2:
+        return sets[0] if sets else []
+    return min(sets, key=lambda some: (-worth(some), some[0].priority, some[0].key))
+
+
 #: Capital letters of other scripts that look like a Latin one on paper and on a screen.
 _LOOKALIKES = str.maketrans(
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408"
@@ -144,6 +216,10 @@ class Refusal(StrEnum):
     NOT_FIRST = "not_first"
     USED_UP = "used_up"
     USED_BY_CUSTOMER = "used_by_customer"
+    #: Only for a running subscription: it has this coupon already.
+    HAS_IT = "has_it"
+    #: Only for a running subscription: the coupon is about the first box or the fee.
+    FIRST_ONLY = "first_only"
 
 
 @dataclass(frozen=True, slots=True)

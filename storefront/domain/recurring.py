@@ -7,19 +7,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
 
-from storefront.domain.coupons import Discount
+from storefront.domain.coupons import Discount, Target
 from storefront.domain.invoices import LineKind
 from storefront.domain.metrics import monthly_value
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.pricing import NamedDiscount, PricedItem, Quote, quote
 from storefront.domain.taxes import Rounding
-
-#: What a discount lowers: the box with its options and add-ons, the parcel's way, the fee, or
-#: the first box alone (free, or down to a fixed price).
-Target = Literal["box", "shipping", "fee", "first_box"]
 
 _BOX = frozenset({LineKind.PLAN, LineKind.OPTION, LineKind.ADDON})
 _KINDS: dict[Target, frozenset[LineKind]] = {

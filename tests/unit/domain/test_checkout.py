@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from storefront.domain.checkout import CouponTerms, NoCycle, OrderTerms, quote_order
-from storefront.domain.coupons import Discount
+from storefront.domain.checkout import NoCycle, OrderTerms, quote_order
+from storefront.domain.coupons import CouponTerms, Discount
 from storefront.domain.cycles import CycleSlot
 from storefront.domain.money import Money
 from storefront.domain.periods import BillingPeriod, Interval
@@ -140,7 +140,7 @@ def test_a_fee_is_due_once():
 def test_what_comes_after_a_discount_is_named(lasts, charges):
     coupon = CouponTerms("cou_1", "LEMON", Discount("percent", percent=Decimal(10)), lasts)
 
-    quote = quote_order(replace(TERMS, coupon=coupon))
+    quote = quote_order(replace(TERMS, discounts=(coupon,)))
 
     assert quote.due_today == euros(2340)
     assert [(charge.on, charge.amount.minor) for charge in quote.charges] == charges
