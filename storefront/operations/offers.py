@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-from storefront.domain.checkout import OrderTerms
+from storefront.domain.checkout import AfterTerm, OrderTerms
 from storefront.domain.cycles import CycleSlot
 from storefront.domain.money import Money
+from storefront.domain.openings import FirstPeriod
 from storefront.domain.periods import Interval
 from storefront.domain.rates import TaxClass, rate_for
+from storefront.domain.recurring import Phase
 from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
 from storefront.models.base import table_of
 from storefront.operations.boxes import slots_of
@@ -34,6 +36,16 @@ class OrderPlan:
     shipping: Interval | None
     group_id: int | None
     charge_day: int | None
+    first_period: FirstPeriod = "full"
+    #: For somebody new; see ``trial_needs_card``.
+    trial_days: int = 0
+    trial_needs_card: bool = True
+    min_boxes: int = 0
+    #: Pinned to a subscription when it is sold, as the price is.
+    max_boxes: int | None = None
+    ends_on: date | None = None
+    #: renew, stop, or monthly: what follows a term of several boxes.
+    at_term_end: str = "renew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class OrderPrice:
     amount: Money
     inclusive: bool
     sign_up_fee: Money
+    phases: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +91,14 @@ def order_terms(
     surcharges: tuple[tuple[str, str, Money], ...] = (),
     code: TypedCode | None = None,
     quantity: int = 1,
+    may_try: bool = False,
+    then: OrderPrice | None = None,
 ) -> OrderTerms:
-    """Put together what ``quote_order`` needs. Raises ``NoRate`` for an unknown country."""
+    """Put together what ``quote_order`` needs. Raises ``NoRate`` for an unknown country.
+
+    ``may_try`` says that the shopper may have the plan's trial; ``then`` is the price that
+    follows a prepaid term.
+    """
     return OrderTerms(
         plan_name=plan.name,
         plan_ref=plan.code,
@@ -97,6 +116,12 @@ def order_terms(
         coupon=code.terms if code else None,
         cycles=slots,
         charge_day=plan.charge_day,
+        first_period=plan.first_period,
+        trial_days=plan.trial_days if may_try else 0,
+        phases=price.phases,
+        max_boxes=most_boxes(plan, price),
+        ends_on=plan.ends_on,
+        then=AfterTerm(then.public_id, then.amount, then.interval) if then else None,
     )
 
 
@@ -121,6 +146,14 @@ def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
         plan.c.shipping_unit,
         plan.c.shipping_count,
         plan.c.cycle_group_id,
+        plan.c.first_period,
+        plan.c.charge_day.label("own_charge_day"),
+        plan.c.trial_days,
+        plan.c.trial_needs_card,
+        plan.c.min_boxes,
+        plan.c.max_boxes,
+        plan.c.ends_on,
+        plan.c.at_term_end,
         group.c.unit.label("group_unit"),
         group.c.charge_day,
     )
@@ -140,7 +173,14 @@ def plan_from(row: AnyRow) -> OrderPlan:
         row.tax_class,
         shipping,
         row.cycle_group_id if row.ships else None,
-        row.charge_day if row.ships and monthly else None,
+        (row.charge_day if monthly else None) if row.ships else row.own_charge_day,
+        row.first_period,
+        row.trial_days,
+        row.trial_needs_card,
+        row.min_boxes,
+        row.max_boxes,
+        row.ends_on,
+        row.at_term_end,
     )
 
 
@@ -191,7 +231,30 @@ def price_from(row: AnyRow) -> OrderPrice:
         Money(row.amount_minor, row.currency),
         row.tax_inclusive,
         Money(row.sign_up_fee_minor, row.currency),
+        phases_of(row.phases, row.currency),
     )
+
+
+def phases_of(kept: Sequence[Mapping[str, int]], currency: str) -> tuple[Phase, ...]:
+    """Return the introductory prices of a price row."""
+    return tuple(Phase(one["boxes"], Money(one["amount_minor"], currency)) for one in kept)
+
+
+def after_term(
+    plan: OrderPlan, price: OrderPrice, on_sale: Sequence[OrderPrice]
+) -> OrderPrice | None:
+    """Return the price per box that a term of several boxes falls to, if the plan says so."""
+    if plan.at_term_end != "monthly" or plan.shipping in (None, price.interval):
+        return None
+    return next((each for each in on_sale if each.interval == plan.shipping), None)
+
+
+def most_boxes(plan: OrderPlan, price: OrderPrice) -> int | None:
+    """Return after how many boxes a subscription sold now ends by itself."""
+    boxes = (price.interval.multiple_of(plan.shipping) or 1) if plan.shipping else 1
+    if plan.at_term_end == "stop" and boxes > 1:
+        return min(boxes, plan.max_boxes or boxes)
+    return plan.max_boxes
 
 
 def length(interval: Interval) -> int:
