@@ -33,6 +33,7 @@ class EventKind(StrEnum):
     BOX_LOCKED = "box.locked"
     BOX_EXPORTED = "box.exported"
     BOX_SHIPPED = "box.shipped"
+    BOX_DELIVERED = "box.delivered"
     ADDRESS_CHANGED = "address.changed"
     METHOD_CHANGED = "payment_method.changed"
 

@@ -114,6 +114,8 @@ class BatchRow:
     actor: str
     shipped: int
     to_ship: int
+    #: On their way, as far as anybody said.
+    to_deliver: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +367,7 @@ def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[Ba
             table.c.actor,
             counted(*_LEFT).label("shipped"),
             counted(BoxState.EXPORTED, BoxState.LOCKED).label("to_ship"),
+            counted(BoxState.SHIPPED).label("to_deliver"),
         )
         .join(cycle, cycle.c.id == table.c.cycle_id)
         .where(wanted)

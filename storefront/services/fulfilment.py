@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from storefront.domain.events import Actor
 from storefront.domain.exports import COLUMNS
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.models.base import table_of
-from storefront.operations import audit
+from storefront.operations import audit, deliveries
 from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
 from storefront.operations.cycles import mark_shipped
@@ -60,7 +60,7 @@ class BatchNotPublished(DomainError):
 
 
 class UnknownBoxes(DomainError):
-    """Tracking numbers name boxes (``boxes``) that are not in the batch."""
+    """Names of ``boxes`` that are not in the batch, or have not left yet."""
 
     code = "unknown_boxes"
 
@@ -202,6 +202,37 @@ def ship_batch(
         after = {"boxes": done, "carrier": carrier}
         audit.write(rt.session, who.id, "boxes.shipped", batch_ref, {}, after, rt.moment(), who.ip)
     rt.session.commit()
+    return done
+
+
+def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -> int:
+    """Mark shipped boxes of a batch as delivered; returns how many arrived now.
+
+    ``names`` are box ids or tracking numbers; none means every box that left. One that
+    arrived before changes nothing. Raises ``BatchNotFound`` and ``UnknownBoxes``.
+    """
+    batch = _batch(rt, batch_ref)
+    with reading():
+        known = deliveries.named_boxes(rt.session, batch.id) if names else {}
+        rt.session.rollback()
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise UnknownBoxes(boxes=unknown)
+    only = sorted({known[name] for name in names})
+
+    def some() -> int:
+        rows = deliveries.boxes_on_their_way(rt.session, batch.id, only, SHIP_SLICE)
+        moment = rt.moment()
+        deliveries.deliver_boxes(rt.session, rows, batch.cycle_key, who.public_id, moment)
+        if rows:
+            after = {"boxes": len(rows), "first": rows[0].public_id, "last": rows[-1].public_id}
+            audit.write(rt.session, who.id, "boxes.delivered", batch_ref, {}, after, moment, who.ip)
+        rt.session.commit()
+        return len(rows)
+
+    done = 0
+    while count := retrying(rt.session, some):
+        done += count
     return done
 
 

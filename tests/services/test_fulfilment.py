@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.exports import COLUMNS, plain_cell
+from storefront.jobs.work import run_all
 from storefront.models import (
     Address,
     AuditEntry,
@@ -36,6 +37,7 @@ from storefront.services.fulfilment import (
     CycleNotLocked,
     UnknownBoxes,
     batch_file,
+    deliver_batch,
     export_boxes,
     exportable_cycles,
     recheck_batch,
@@ -325,7 +327,9 @@ def test_shipping_books_the_revenue_and_moves_the_stock_once(rt, locked):
     assert ship_batch(rt, batch.public_id) == 0
 
     earned = rt.session.execute(
-        sa.select(LedgerTransfer.debit, LedgerTransfer.credit, LedgerTransfer.amount_minor)
+        sa.select(
+            LedgerTransfer.debit, LedgerTransfer.credit, LedgerTransfer.amount_minor
+        ).where(LedgerTransfer.debit == "deferred_revenue")
     ).all()
     assert [tuple(row) for row in earned] == [("deferred_revenue", "revenue", 2185)] * 5
     stock = rt.session.execute(sa.select(ProductVariant.on_hand, ProductVariant.committed)).all()
@@ -418,3 +422,61 @@ def test_the_worker_exports_late_boxes_once_a_day(rt, plan, locked, clock):
     assert exportable_cycles(rt) == []
     clock.advance(days=1)
     assert exportable_cycles(rt) == [locked.public_id]
+
+
+@pytest.fixture
+def shipped(rt, locked):
+    """A batch of five boxes on their way, the first with a tracking number."""
+    batch = export_boxes(rt, locked.public_id).public_id
+    first = rt.session.scalars(sa.select(Box.public_id).order_by(Box.id)).first()
+    rt.session.rollback()
+    ship_batch(rt, batch, tracking={first: "JJD0001"})
+    return batch
+
+
+def test_the_boxes_that_arrived_are_delivered_once(rt, shipped, who):
+    second = rt.session.scalars(sa.select(Box.public_id).order_by(Box.id)).all()[1]
+    rt.session.rollback()
+
+    assert deliver_batch(rt, shipped, ["JJD0001", second], who) == 2
+    assert deliver_batch(rt, shipped, ["JJD0001", second], who) == 0
+    assert states(rt) == ["delivered"] * 2 + ["shipped"] * 3
+    assert deliver_batch(rt, shipped, [], who) == 3
+    assert deliver_batch(rt, shipped, [], who) == 0
+
+    assert states(rt) == ["delivered"] * 5
+    events = rt.session.scalars(
+        sa.select(SubscriptionEvent).where(SubscriptionEvent.kind == "box.delivered")
+    ).all()
+    assert len({event.data["box"] for event in events}) == len(events) == 5
+    assert {(event.actor, event.actor_ref) for event in events} == {("staff", who.public_id)}
+    assert events[0].data["tracking_number"] == "JJD0001"
+    entries = rt.session.scalars(
+        sa.select(AuditEntry).where(AuditEntry.action == "boxes.delivered").order_by(AuditEntry.id)
+    ).all()
+    assert [(entry.object_ref, entry.after["boxes"]) for entry in entries] == [
+        (shipped, 2),
+        (shipped, 3),
+    ]
+
+
+def test_a_name_that_is_not_in_the_batch_delivers_nothing(rt, shipped, who):
+    with pytest.raises(UnknownBoxes):
+        deliver_batch(rt, shipped, ["JJD0001", "box_other"], who)
+    assert states(rt) == ["shipped"] * 5
+
+
+def test_a_box_that_has_not_left_is_not_delivered(rt, locked, who):
+    batch = export_boxes(rt, locked.public_id).public_id
+    box = rt.session.scalars(sa.select(Box.public_id)).first()
+    rt.session.rollback()
+
+    assert deliver_batch(rt, batch, [], who) == 0
+    with pytest.raises(UnknownBoxes):
+        deliver_batch(rt, batch, [box], who)
+
+
+def test_no_day_that_passes_makes_a_box_delivered(rt, shipped, clock):
+    clock.advance(days=60)
+    run_all(rt)
+    assert states(rt) == ["shipped"] * 5

@@ -9,7 +9,7 @@ from storefront.domain.boxes import BoxState
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.queries.recipes import recipe_items
 from storefront.services.cycles import close_cycles
-from storefront.services.fulfilment import export_boxes
+from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.testing.factories import (
     make_group,
     make_options,
@@ -186,6 +186,46 @@ def test_bad_tracking_is_told_beside_the_field_and_kept(
     assert typed.strip() in answer.text
 
 
+@pytest.fixture
+def on_its_way(rt, desk, plan, cycle, clock):
+    """The address to mark the one box of a shipped batch as delivered."""
+    make_recipe(rt, plan)
+    make_box(rt, plan, cycle)
+    clock.advance(days=14)
+    desk.sign_in()
+    close_cycles(rt)
+    batch = export_boxes(rt, cycle.public_id)
+    ship_batch(rt, batch.public_id)
+    return f"/admin/batches/{batch.public_id}/deliver"
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_shipped_batch_is_marked_as_delivered(rt, desk, board, on_its_way, partial):
+    page = desk.get(board).text
+    assert "1 on its way" in page
+    assert f'href="{on_its_way}"' in page
+    assert "1 box is on its way. No mail is sent" in desk.get(on_its_way).text
+
+    headers = PARTIAL if partial else {}
+    done = desk.post(on_its_way, {"boxes": " \n"}, on=on_its_way, headers=headers)
+
+    assert done.status_code == (200 if partial else 303)
+    assert rt.session.scalars(sa.select(Box.state)).all() == [BoxState.DELIVERED]
+    rt.session.rollback()
+    page = desk.get(board).text
+    assert "1 box is marked as delivered." in page
+    assert on_its_way not in page
+    assert "No box of this batch is on its way." in desk.get(on_its_way).text
+
+
+def test_a_box_of_another_batch_is_told_beside_the_field(rt, desk, on_its_way):
+    answer = desk.post(on_its_way, {"boxes": "box_other"}, on=on_its_way)
+
+    assert answer.status_code == 422
+    assert "Not in this batch, or not shipped yet: box_other" in answer.text
+    assert rt.session.scalars(sa.select(Box.state)).all() == [BoxState.SHIPPED]
+
+
 def test_names_on_the_board_are_escaped(rt, desk, plan, cycle, board, clock):
     subscription = make_subscribed(rt, plan)
     rt.session.execute(sa.text("UPDATE customer SET name = '<script>x</script>'"))
@@ -207,6 +247,7 @@ def test_names_on_the_board_are_escaped(rt, desk, plan, cycle, board, clock):
         "/admin/cycles/cyc_none",
         "/admin/batches/bat_none/file",
         "/admin/batches/bat_none/ship",
+        "/admin/batches/bat_none/deliver",
         "/admin/recipes/plan_none",
     ],
 )

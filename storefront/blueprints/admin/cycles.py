@@ -36,6 +36,7 @@ register_policy(
             "admin.retry_boxes",
             "admin.check_batch",
             "admin.ship_batch",
+            "admin.deliver_batch",
         ),
         staff(may.BOXES_MANAGE),
     )
@@ -74,6 +75,26 @@ class ShipForm(Form):
         return dict(pair for pair in pairs if pair)
 
 
+class DeliverForm(Form):
+    """Which parcels arrived; all of the batch when nothing is typed."""
+
+    boxes = TextAreaField(
+        lazy_gettext("Boxes that arrived"),
+        description=lazy_gettext(
+            "One box id or tracking number per line. Leave it empty when all of them arrived."
+        ),
+    )
+
+    def validate_boxes(self, field: TextAreaField) -> None:
+        if len(field.data or "") > _MOST_TRACKING:
+            raise ValidationError(_("That is too much at once. Do it in parts."))
+
+    @property
+    def names(self) -> list[str]:
+        """The lines that say something."""
+        return [name for line in (self.boxes.data or "").splitlines() if (name := one_line(line))]
+
+
 def _pair(line: str) -> tuple[str, str] | None:
     parts = one_line(line.replace("\t", ",").replace(";", ",").replace(" ", ",")).split(",")
     cells = [part.strip("\"' ") for part in parts if part.strip("\"' ")]
@@ -90,6 +111,7 @@ def add_cycles(bp: Blueprint) -> None:
     bp.add_url_rule("/batches/<batch>/file", "batch_file", download)
     bp.add_url_rule("/batches/<batch>/check", "check_batch", check, methods=["POST"])
     bp.add_url_rule("/batches/<batch>/ship", "ship_batch", ship, methods=["GET", "POST"])
+    bp.add_url_rule("/batches/<batch>/deliver", "deliver_batch", deliver, methods=["GET", "POST"])
 
 
 def overview() -> Response:
@@ -198,6 +220,25 @@ def ship(batch: str) -> Response:
     return go(url_for("admin.cycle", cycle=found.cycle_ref), text)
 
 
+def deliver(batch: str) -> Response:
+    """Ask which boxes arrived, then mark them as delivered."""
+    found, form = _batch(batch), DeliverForm(request.form)
+    if request.method == "GET":
+        return _deliver_page(found, form)
+    if not form.validate():
+        return _deliver_page(found, form, 422)
+    try:
+        count = fulfilment.deliver_batch(runtime(), batch, form.names, who())
+    except fulfilment.UnknownBoxes as unknown:
+        boxes = ", ".join(unknown.params["boxes"][:3])
+        form.boxes.errors = [_("Not in this batch, or not shipped yet: %(box)s", box=boxes)]
+        return _deliver_page(found, form, 422)
+    text = ngettext(
+        "%(num)s box is marked as delivered.", "%(num)s boxes are marked as delivered.", count
+    )
+    return go(url_for("admin.cycle", cycle=found.cycle_ref), text)
+
+
 def _board(cycle: str) -> dict[str, Any]:
     rt = runtime()
     found = queries.board(rt.session, cycle, rt.today())
@@ -234,6 +275,17 @@ def _ship_page(found: BatchRow, form: ShipForm, status: int = 200) -> Response:
     return show(
         "storefront/admin/cycles/ship.html",
         "storefront/admin/cycles/_ship.html",
+        status,
+        batch=found,
+        form=form,
+        page_has_errors=status != 200,
+    )
+
+
+def _deliver_page(found: BatchRow, form: DeliverForm, status: int = 200) -> Response:
+    return show(
+        "storefront/admin/cycles/deliver.html",
+        "storefront/admin/cycles/_deliver.html",
         status,
         batch=found,
         form=form,

@@ -205,6 +205,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOX_LOCKED: (_("A box was locked for packing."), "lock", "info"),
         EventKind.BOX_EXPORTED: (_("A box went to the packers."), "download", "info"),
         EventKind.BOX_SHIPPED: (_("A box left the house."), "truck", "positive"),
+        EventKind.BOX_DELIVERED: (_("A box arrived."), "house", "positive"),
         EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
         EventKind.METHOD_CHANGED: (_("The card changed."), "card", "info"),
     }
@@ -252,6 +253,36 @@ _WITH_MONEY: dict[str, Callable[[str], tuple[str, str, str]]] = {
 }
 
 
+def role_name(code: str, name: str) -> str:
+    """Return what a role is called; one that the shop made keeps the name it was given."""
+    known = {
+        "owner": _("Owner"),
+        "fulfilment": _("Fulfilment"),
+        "support": _("Support"),
+    }
+    return known.get(code, name)
+
+
+def permission_name(code: str) -> str:
+    """Return what a permission allows."""
+    known = {
+        "subscribers.view": _("See customers, their subscriptions and invoices"),
+        "subscriptions.manage": _("Change subscriptions for customers"),
+        "charging.manage": _("Hold all charging and turn it on"),
+        "boxes.manage": _("Recipes, locks and files for packing"),
+        "exports.download": _("Download files with names and addresses"),
+        "products.manage": _("Products, stock and imports"),
+        "plans.manage": _("Plans, prices and options"),
+        "coupons.manage": _("Promotion codes"),
+        "messages.manage": _("Read messages, send them again, stop them"),
+        "jobs.manage": _("See the jobs, try failed work again"),
+        "settings.manage": _("Settings and the log of what staff did"),
+        "staff.manage": _("Invite and lock out staff, choose their roles"),
+        "clock.move": _("Move the clock of a demo shop"),
+    }
+    return known.get(code, code.replace("_", " ").replace(".", ": "))
+
+
 def action_name(code: str) -> str:
     """Return what a staff user did, for the log."""
     known = {
@@ -259,6 +290,8 @@ def action_name(code: str) -> str:
         "staff.role_changed": _("Role changed"),
         "staff.password_changed": _("Password changed"),
         "staff.disabled": _("Locked out"),
+        "staff.enabled": _("Let in again"),
+        "staff.link_sent": _("Sent a link to choose a password"),
         "settings.changed": _("Settings changed"),
         "charging.held": _("Charging put on hold"),
         "charging.resumed": _("Charging turned on"),

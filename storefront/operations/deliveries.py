@@ -1,0 +1,89 @@
+"""Note which parcels arrived. A person says so; nothing is assumed from the days gone by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.events import Actor, EventKind
+from storefront.models import Box, Shipment, Subscription
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.timeline import Entry, record
+
+
+def named_boxes(session: AnySession, batch_id: int) -> dict[str, int]:
+    """Return the keys of a batch's boxes that left, by box id and by tracking number.
+
+    A tracking number stands for all boxes of its parcel; only one of them is returned.
+    """
+    box, shipment = table_of(Box), table_of(Shipment)
+    rows = session.execute(
+        sa.select(box.c.id, box.c.public_id, shipment.c.tracking_number)
+        .join(shipment, shipment.c.id == box.c.shipment_id)
+        .where(box.c.batch_id == batch_id)
+    ).all()
+    found = {row.tracking_number: row.id for row in rows if row.tracking_number}
+    return found | {row.public_id: row.id for row in rows}
+
+
+def boxes_on_their_way(
+    session: AnySession, batch_id: int, only: Sequence[int], limit: int
+) -> list[AnyRow]:
+    """Return up to ``limit`` shipped boxes of the batch, locked for us; ``only`` these, if any."""
+    box, subscription = table_of(Box), table_of(Subscription)
+    shipment = table_of(Shipment)
+    statement = (
+        sa.select(
+            box.c.id,
+            box.c.public_id,
+            box.c.subscription_id,
+            subscription.c.public_id.label("subscription"),
+            shipment.c.tracking_number,
+        )
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .join(shipment, shipment.c.id == box.c.shipment_id)
+        .where(box.c.batch_id == batch_id, box.c.state == BoxState.SHIPPED)
+        .order_by(box.c.id)
+        .limit(limit)
+        .with_for_update(of=box, skip_locked=True)
+    )
+    if only:
+        statement = statement.where(box.c.id.in_(only))
+    return list(session.execute(statement))
+
+
+def deliver_boxes(
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, actor_ref: str, moment: Moment
+) -> None:
+    """Move the boxes of ``boxes_on_their_way`` to delivered and tell their timelines."""
+    if not rows:
+        return
+    box = table_of(Box)
+    done = session.connection().execute(
+        sa.update(box)
+        .where(box.c.id.in_([row.id for row in rows]), box.c.state == BoxState.SHIPPED)
+        .values(state=BoxState.DELIVERED)
+    )
+    if done.rowcount != len(rows):
+        raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were delivered")
+    entries = [
+        Entry(
+            row.subscription_id,
+            row.subscription,
+            EventKind.BOX_DELIVERED,
+            Actor.STAFF,
+            actor_ref,
+            {
+                "box": row.public_id,
+                "cycle": cycle_key,
+                "tracking_number": row.tracking_number,
+            },
+            ref=row.public_id,
+        )
+        for row in rows
+    ]
+    record(session, entries, moment)
