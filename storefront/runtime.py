@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -44,6 +45,10 @@ class Shop:
     seller_address: str
     seller_tax_id: str
     seller_country: str
+    #: Where customers who pay by bank send their money; may be empty.
+    bank_details: str
+    #: Small print at the foot of every invoice; may be empty.
+    invoice_footer: str
     #: IANA name of the zone in which charge days and cut-offs are days.
     zone: str
     currency: str
@@ -65,6 +70,27 @@ class Shop:
     @property
     def zone_info(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
+
+    @property
+    def seller(self) -> dict[str, Any]:
+        """Return all of the shop that a document says, for ``InvoiceDraft.snapshot``.
+
+        Documents are drawn from it alone, so that they read the same for ever.
+        """
+        return {
+            "shop": self.name,
+            "name": self.seller_name,
+            "address": self.seller_address,
+            "tax_id": self.seller_tax_id,
+            "country": self.seller_country,
+            "email": self.support_email,
+            "bank": self.bank_details,
+            "footer": self.invoice_footer,
+            "hue": self.brand_hue,
+            "chroma": self.brand_chroma,
+            "zone": self.zone,
+            "locale": self.locale,
+        }
 
 
 @dataclass(frozen=True, slots=True)

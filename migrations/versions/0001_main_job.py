@@ -32,6 +32,9 @@ INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_stock_move_item ON stock_move (box_item_id, kind) WHERE box_item_id IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_scheduled_change_waiting ON scheduled_change (subscription_id) WHERE state = 'waiting' AND kind = 'price'",
     "CREATE INDEX IF NOT EXISTS ix_subscription_resuming ON subscription (resumes_on) WHERE resumes_on IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS ix_subscription_period_by_days ON subscription_period (end_on, earned_on, id) WHERE box_count = 0 AND state = 'paid' AND kind IN ('billed','gift') AND (earned_on IS NULL OR earned_on < end_on)",
+    "CREATE INDEX IF NOT EXISTS ix_ledger_transfer_deferred ON ledger_transfer (period_id) WHERE (debit = 'deferred_revenue' OR credit = 'deferred_revenue')",
+    "CREATE INDEX IF NOT EXISTS ix_ledger_transfer_granted ON ledger_transfer (customer_id) WHERE invoice_id IS NULL AND box_id IS NULL",
     "CREATE INDEX IF NOT EXISTS ix_outbox_message_due ON outbox_message (due_at, id) WHERE state = 'waiting'",
 )
 
@@ -49,10 +52,19 @@ TRIGGERS = (
     (
         "tr_invoice_line_frozen",
         "invoice_line",
-        'CREATE TRIGGER tr_invoice_line_frozen BEFORE UPDATE ON invoice_line FOR EACH ROW WHEN ((SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> \'draft\') AND (OLD."invoice_id" IS NOT NEW."invoice_id" OR OLD."position" IS NOT NEW."position" OR OLD."kind" IS NOT NEW."kind" OR OLD."text" IS NOT NEW."text" OR OLD."subscription_id" IS NOT NEW."subscription_id" OR OLD."period_id" IS NOT NEW."period_id" OR OLD."service_from" IS NOT NEW."service_from" OR OLD."service_to" IS NOT NEW."service_to" OR OLD."quantity" IS NOT NEW."quantity" OR OLD."unit_minor" IS NOT NEW."unit_minor" OR OLD."amount_minor" IS NOT NEW."amount_minor" OR OLD."tax_rate_bp" IS NOT NEW."tax_rate_bp" OR OLD."tax_minor" IS NOT NEW."tax_minor" OR OLD."gross_minor" IS NOT NEW."gross_minor" OR OLD."corrects_line_id" IS NOT NEW."corrects_line_id") BEGIN SELECT RAISE(ABORT, \'invoice_line is frozen\'); END',
+        'CREATE TRIGGER tr_invoice_line_frozen BEFORE UPDATE ON invoice_line FOR EACH ROW WHEN ((SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> \'draft\') AND (OLD."invoice_id" IS NOT NEW."invoice_id" OR OLD."position" IS NOT NEW."position" OR OLD."kind" IS NOT NEW."kind" OR OLD."text" IS NOT NEW."text" OR OLD."subscription_id" IS NOT NEW."subscription_id" OR OLD."period_id" IS NOT NEW."period_id" OR OLD."service_from" IS NOT NEW."service_from" OR OLD."service_to" IS NOT NEW."service_to" OR OLD."quantity" IS NOT NEW."quantity" OR OLD."unit_minor" IS NOT NEW."unit_minor" OR OLD."amount_minor" IS NOT NEW."amount_minor" OR OLD."tax_rate_bp" IS NOT NEW."tax_rate_bp" OR OLD."tax_minor" IS NOT NEW."tax_minor" OR OLD."gross_minor" IS NOT NEW."gross_minor" OR OLD."corrects_line_id" IS NOT NEW."corrects_line_id" OR OLD."lowers" IS NOT NEW."lowers") BEGIN SELECT RAISE(ABORT, \'invoice_line is frozen\'); END',
         (
-            'CREATE OR REPLACE FUNCTION tr_invoice_line_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF ((SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> \'draft\') AND (OLD."invoice_id" IS DISTINCT FROM NEW."invoice_id" OR OLD."position" IS DISTINCT FROM NEW."position" OR OLD."kind" IS DISTINCT FROM NEW."kind" OR OLD."text" IS DISTINCT FROM NEW."text" OR OLD."subscription_id" IS DISTINCT FROM NEW."subscription_id" OR OLD."period_id" IS DISTINCT FROM NEW."period_id" OR OLD."service_from" IS DISTINCT FROM NEW."service_from" OR OLD."service_to" IS DISTINCT FROM NEW."service_to" OR OLD."quantity" IS DISTINCT FROM NEW."quantity" OR OLD."unit_minor" IS DISTINCT FROM NEW."unit_minor" OR OLD."amount_minor" IS DISTINCT FROM NEW."amount_minor" OR OLD."tax_rate_bp" IS DISTINCT FROM NEW."tax_rate_bp" OR OLD."tax_minor" IS DISTINCT FROM NEW."tax_minor" OR OLD."gross_minor" IS DISTINCT FROM NEW."gross_minor" OR OLD."corrects_line_id" IS DISTINCT FROM NEW."corrects_line_id") THEN RAISE EXCEPTION \'invoice_line is frozen\'; END IF; RETURN NEW; END $$',
+            'CREATE OR REPLACE FUNCTION tr_invoice_line_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF ((SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> \'draft\') AND (OLD."invoice_id" IS DISTINCT FROM NEW."invoice_id" OR OLD."position" IS DISTINCT FROM NEW."position" OR OLD."kind" IS DISTINCT FROM NEW."kind" OR OLD."text" IS DISTINCT FROM NEW."text" OR OLD."subscription_id" IS DISTINCT FROM NEW."subscription_id" OR OLD."period_id" IS DISTINCT FROM NEW."period_id" OR OLD."service_from" IS DISTINCT FROM NEW."service_from" OR OLD."service_to" IS DISTINCT FROM NEW."service_to" OR OLD."quantity" IS DISTINCT FROM NEW."quantity" OR OLD."unit_minor" IS DISTINCT FROM NEW."unit_minor" OR OLD."amount_minor" IS DISTINCT FROM NEW."amount_minor" OR OLD."tax_rate_bp" IS DISTINCT FROM NEW."tax_rate_bp" OR OLD."tax_minor" IS DISTINCT FROM NEW."tax_minor" OR OLD."gross_minor" IS DISTINCT FROM NEW."gross_minor" OR OLD."corrects_line_id" IS DISTINCT FROM NEW."corrects_line_id" OR OLD."lowers" IS DISTINCT FROM NEW."lowers") THEN RAISE EXCEPTION \'invoice_line is frozen\'; END IF; RETURN NEW; END $$',
             "CREATE TRIGGER tr_invoice_line_frozen BEFORE UPDATE ON invoice_line FOR EACH ROW EXECUTE FUNCTION tr_invoice_line_frozen()",
+        ),
+    ),
+    (
+        "tr_number_series_frozen",
+        "number_series",
+        'CREATE TRIGGER tr_number_series_frozen BEFORE UPDATE ON number_series FOR EACH ROW WHEN (OLD.next_number > 1) AND (OLD."code" IS NOT NEW."code" OR OLD."prefix" IS NOT NEW."prefix") BEGIN SELECT RAISE(ABORT, \'number_series is frozen\'); END',
+        (
+            'CREATE OR REPLACE FUNCTION tr_number_series_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (OLD.next_number > 1) AND (OLD."code" IS DISTINCT FROM NEW."code" OR OLD."prefix" IS DISTINCT FROM NEW."prefix") THEN RAISE EXCEPTION \'number_series is frozen\'; END IF; RETURN NEW; END $$',
+            "CREATE TRIGGER tr_number_series_frozen BEFORE UPDATE ON number_series FOR EACH ROW EXECUTE FUNCTION tr_number_series_frozen()",
         ),
     ),
     (
@@ -584,6 +596,7 @@ def upgrade() -> None:
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
+        sa.Column("account_codes", sa.JSON(), nullable=False),
         sa.Column(
             "brand_hue", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -2070,6 +2083,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=24), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("earned_on", sa.Date(), nullable=True),
         sa.CheckConstraint(
             "box_count >= 0", name=op.f("ck_subscription_period_box_count_not_negative")
         ),
@@ -2228,6 +2242,7 @@ def upgrade() -> None:
         sa.Column(
             "corrects_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("lowers", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("is_void", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "credited_minor >= 0 AND (credited_minor = 0 OR credited_minor <= gross_minor)",

@@ -65,7 +65,7 @@ class Invoice(Base):
     #: The day the tax rate follows; equals the first day of the billed period.
     tax_point_on: Mapped[date]
     due_on: Mapped[date]
-    #: Seller, buyer and delivery address as they were.
+    #: Seller, buyer and delivery address as they were: all a document says beside its lines.
     snapshot: Mapped[dict[str, Any]] = mapped_column(default=dict)
     content_hash: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
@@ -112,6 +112,8 @@ class InvoiceLine(Base):
     gross_minor: Mapped[int]
     credited_minor: Mapped[int] = mapped_column(default=0)
     corrects_line_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice_line.id"))
+    #: Position of the line that a discount lowers.
+    lowers: Mapped[int | None]
     #: Set with the invoice's void, so that the period can be invoiced anew.
     is_void: Mapped[bool] = mapped_column(default=False)
 
@@ -122,7 +124,7 @@ class NumberSeries(Base):
     __tablename__ = "number_series"
 
     code: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
-    #: Text before the number on documents, such as ``2027-``.
+    #: Text before the number on documents, such as ``2027-``; fixed with the first number.
     prefix: Mapped[str] = mapped_column(sa.String(16), default="")
     next_number: Mapped[int] = mapped_column(default=1)
 

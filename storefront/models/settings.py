@@ -53,6 +53,8 @@ class ShopSettings(Base):
     #: Credit for who recommends and for the friend, in the shop's currency; both 0: off.
     referral_giver_minor: Mapped[int] = mapped_column(default=0)
     referral_friend_minor: Mapped[int] = mapped_column(default=0)
+    #: Account of the ledger -> number of the merchant's own chart, for the accounting export.
+    account_codes: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Brand: hue and chroma (in thousandths) of action and accent colour.
     brand_hue: Mapped[int] = mapped_column(default=262)
     brand_chroma: Mapped[int] = mapped_column(default=125)

@@ -125,6 +125,8 @@ class SubscriptionPeriod(Base):
     reason: Mapped[str] = mapped_column(sa.String(24), default="")
     opened_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+    #: Days before it are booked as revenue; only of periods that ship nothing.
+    earned_on: Mapped[date | None]
 
 
 class SubscriptionEvent(Base):

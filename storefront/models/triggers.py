@@ -90,6 +90,24 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(resumes_on) WHERE resumes_on IS NOT NULL",
         False,
     ),
+    "ix_subscription_period_by_days": (
+        "subscription_period",
+        (
+            "(end_on, earned_on, id) WHERE box_count = 0 AND state = 'paid'"
+            " AND kind IN ('billed','gift') AND (earned_on IS NULL OR earned_on < end_on)"
+        ),
+        False,
+    ),
+    "ix_ledger_transfer_deferred": (
+        "ledger_transfer",
+        "(period_id) WHERE (debit = 'deferred_revenue' OR credit = 'deferred_revenue')",
+        False,
+    ),
+    "ix_ledger_transfer_granted": (
+        "ledger_transfer",
+        "(customer_id) WHERE invoice_id IS NULL AND box_id IS NULL",
+        False,
+    ),
     "ix_outbox_message_due": ("outbox_message", "(due_at, id) WHERE state = 'waiting'", False),
 }
 
@@ -143,7 +161,10 @@ FROZEN: dict[str, tuple[str, ...]] = {
         "tax_minor",
         "gross_minor",
         "corrects_line_id",
+        "lowers",
     ),
+    # Another prefix is another series: printed numbers stay what they are.
+    "number_series": ("code", "prefix"),
     "price": (
         "public_id",
         "plan_id",
@@ -164,6 +185,7 @@ FROZEN: dict[str, tuple[str, ...]] = {
 FREEZE_WHEN = {
     "invoice": "OLD.state <> 'draft'",
     "invoice_line": "(SELECT state FROM invoice WHERE invoice.id = OLD.invoice_id) <> 'draft'",
+    "number_series": "OLD.next_number > 1",
     "price": "EXISTS (SELECT 1 FROM subscription WHERE subscription.price_id = OLD.id)",
 }
 

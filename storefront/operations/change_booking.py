@@ -28,7 +28,7 @@ def book_change(
     session: AnySession,
     facts: ChangeFacts,
     quote: ChangeQuote,
-    seller: Mapping[str, str],
+    seller: Mapping[str, Any],
     agreed: Given | None,
     moment: Moment,
 ) -> int | None:
@@ -69,7 +69,7 @@ def _restart(
     facts: ChangeFacts,
     anew: tuple[Restart, OrderQuote],
     quote: ChangeQuote,
-    seller: Mapping[str, str],
+    seller: Mapping[str, Any],
     moment: Moment,
 ) -> int:
     row, (restarted, order) = facts.row, anew

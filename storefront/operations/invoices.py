@@ -22,10 +22,10 @@ from storefront.domain.ledger import (
     JournalKind,
 )
 from storefront.domain.pricing import Quote
-from storefront.models import Invoice, InvoiceLine, NumberSeries
+from storefront.models import Customer, Invoice, InvoiceLine, NumberSeries
 from storefront.models.base import public_ids, table_of
 from storefront.operations.bulk import insert_many
-from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 
@@ -36,7 +36,11 @@ CREDIT_NOTES = "CN"
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
-    """A quote about to become an invoice for one period of one subscription."""
+    """A quote about to become an invoice for one period of one subscription.
+
+    ``snapshot`` holds seller (``Shop.seller``), buyer and delivery address; the document is
+    drawn from it for ever.
+    """
 
     payer_id: int
     quote: Quote
@@ -47,6 +51,10 @@ class InvoiceDraft:
     due_on: date
     snapshot: Mapping[str, Any]
     checkout_id: int | None = None
+    #: standard, reverse_charge, exempt or export.
+    tax_treatment: str = "standard"
+    #: gateway, or bank.
+    pay_by: str = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +155,62 @@ def rate_bp(rate: Decimal) -> int:
 
 
 def content_hash(parts: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what a document says, over canonical JSON."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Return the SHA-256 of what a document says, over canonical JSON; days are ISO."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return sha256(text.encode()).hexdigest()
+
+
+#: Columns of an invoice and of its lines that a document says. The number is not among them:
+#: an offered invoice draws it when it is paid.
+_SAID = (
+    "public_id",
+    "locale",
+    "tax_treatment",
+    "pay_by",
+    "currency",
+    "tax_inclusive",
+    "total_minor",
+    "tax_minor",
+    "tax_point_on",
+    "due_on",
+    "snapshot",
+)
+_LINE_SAID = (
+    "position",
+    "kind",
+    "text",
+    "service_from",
+    "service_to",
+    "quantity",
+    "unit_minor",
+    "amount_minor",
+    "tax_rate_bp",
+    "tax_minor",
+    "gross_minor",
+    "lowers",
+)
+
+
+def document_hash(invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return the hash of an invoice's row and those of its lines, in their order.
+
+    The same from what is about to be written and from what was read: anybody can check that
+    a stored document is the one that was issued.
+    """
+    said = [invoice[name] for name in _SAID]
+    return content_hash({"said": said, "lines": [[line[n] for n in _LINE_SAID] for line in lines]})
+
+
+def _locales(session: AnySession, payer_ids: set[int]) -> dict[int, str]:
+    """Return the language each payer reads; empty for the shop's."""
+    rows = session.execute(_locales_statement(), {"ids": payer_ids})
+    return {row.id: row.locale for row in rows}
+
+
+@cache
+def _locales_statement() -> AnySelect:
+    table = table_of(Customer)
+    return sa.select(table.c.id, table.c.locale).where(any_of(table.c.id))
 
 
 def _insert(
@@ -163,7 +224,10 @@ def _insert(
         return []
     keys = reserve(session, Invoice, len(drafts))
     publics = public_ids("inv", len(drafts))
-    rows, lines, issued = [], [], []
+    locales = _locales(session, {draft.payer_id for draft in drafts})
+    rows: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    issued = []
     for i, (key, public, draft) in enumerate(zip(keys, publics, drafts, strict=True)):
         priced = draft.quote
         total = priced.total.minor
@@ -188,21 +252,17 @@ def _insert(
                 "tax_point_on": draft.service_from,
                 "due_on": draft.due_on,
                 "snapshot": snapshot,
-                "content_hash": content_hash(
-                    {
-                        "quote": priced.content_hash,
-                        "snapshot": snapshot,
-                        "from": draft.service_from.isoformat(),
-                        "to": draft.service_to.isoformat(),
-                        "due": draft.due_on.isoformat(),
-                    }
-                ),
+                "locale": locales.get(draft.payer_id) or snapshot["seller"].get("locale", ""),
+                "tax_treatment": draft.tax_treatment,
+                "pay_by": draft.pay_by,
                 "created_at": moment.now,
                 "finalised_at": None if first_number is None else moment.now,
                 "paid_at": None,
             }
         )
-        lines += _line_rows(key, draft)
+        own = _line_rows(key, draft)
+        rows[-1]["content_hash"] = document_hash(rows[-1], own)
+        lines += own
         issued.append(IssuedInvoice(key, public, total, priced.currency))
     insert_many(session, Invoice, rows)
     insert_many(session, InvoiceLine, lines)
@@ -230,6 +290,7 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "credited_minor": 0,
             # A credit names the line it takes from by its reference.
             "corrects_line_id": int(line.ref) if line.kind is LineKind.PRORATION_CREDIT else None,
+            "lowers": None if line.lowers is None else line.lowers + 1,
             "is_void": False,
         }
         for position, line in enumerate(draft.quote.lines, start=1)

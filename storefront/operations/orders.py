@@ -18,12 +18,8 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import VaultedMethod
 from storefront.domain.invoices import InvoiceState
-from storefront.domain.lifecycle import (
-    RUNNING,
-    PeriodKind,
-    PeriodState,
-    SubscriptionState,
-)
+from storefront.domain.lifecycle import RUNNING, PeriodState, SubscriptionState
+from storefront.domain.periods import add_interval
 from storefront.models import (
     Address,
     ChargeAttempt,
@@ -31,6 +27,7 @@ from storefront.models import (
     Invoice,
     InvoiceLine,
     PaymentMethod,
+    ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
@@ -42,6 +39,7 @@ from storefront.operations.coupons import Use, give_back_redemptions, redeem
 from storefront.operations.invoices import InvoiceDraft, content_hash, offer_invoices
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.offers import most_boxes
 from storefront.operations.settling import Settlement, settle_invoices
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
@@ -63,7 +61,8 @@ class Booked:
     customer_id: int
     is_new_customer: bool
     subscription_id: int
-    method_id: int
+    #: None for a trial that asks for no payment method.
+    method_id: int | None
     attempt_id: int | None
     #: Hash of the invoice's document, to tell whether a later try reads the same.
     document: str
@@ -73,8 +72,8 @@ def book_order(
     session: AnySession,
     order: Order,
     quote: OrderQuote,
-    card: Card,
-    seller: Mapping[str, str],
+    card: Card | None,
+    seller: Mapping[str, Any],
     moment: Moment,
 ) -> Booked:
     """Write everything an order is, with its charge marked sent; the caller commits, then asks.
@@ -83,12 +82,13 @@ def book_order(
     """
     checkout = order.checkout
     customer_id, is_new = _customer(session, order, moment)
-    method_id = _method(session, customer_id, card, moment)
+    method_id = None if card is None else _method(session, customer_id, card, moment)
     address_id = _address(session, customer_id, order, moment)
     known = _subscription_of(session, checkout.id)
     values = _subscription_values(order, quote, customer_id, address_id, method_id)
     subscription_id = _write_subscription(session, known, values, checkout.id, moment)
     period_id = _write_period(session, subscription_id, order, quote, moment)
+    _write_after_term(session, subscription_id, order, quote, moment)
     _write_consent(session, order, quote, customer_id, subscription_id, moment)
     snapshot = {
         "seller": dict(seller),
@@ -122,6 +122,8 @@ def book_order(
     if quote.due_today.is_zero:
         settle_invoices(session, [Settlement(invoice_id, 0)], moment)
     else:
+        if card is None:
+            raise ValueError("an order that costs something needs a payment method")
         attempt = AttemptDraft(
             invoice_id=invoice_id,
             number=number,
@@ -258,7 +260,7 @@ def _subscription_of(session: AnySession, checkout_id: int) -> AnyRow | None:
 
 
 def _subscription_values(
-    order: Order, quote: OrderQuote, customer_id: int, address_id: int, method_id: int
+    order: Order, quote: OrderQuote, customer_id: int, address_id: int, method_id: int | None
 ) -> dict[str, Any]:
     assert order.price is not None
     return {
@@ -274,6 +276,11 @@ def _subscription_values(
         "anchor_number": 2 if quote.free else 1,
         "anchor_day": quote.anchor_day,
         "next_on": quote.period.end,
+        "billed_count": int(quote.is_paid),
+        "boxes_billed": max(quote.boxes, 1) if quote.is_paid else 0,
+        "min_boxes": order.plan.min_boxes,
+        "max_boxes": most_boxes(order.plan, order.price),
+        "ends_on": order.plan.ends_on,
         "source": source_of(order.checkout),
     }
 
@@ -301,7 +308,6 @@ def _write_subscription(
             checkout_id=checkout_id,
             state=SubscriptionState.INCOMPLETE,
             next_number=1,
-            billed_count=1,
             renews_at=None,
             mrr_minor=0,
             cohort="",
@@ -325,7 +331,9 @@ def _write_period(
         "end_on": quote.period.end,
         "plan_id": order.plan.id,
         "price_id": order.price.id,
-        "box_count": quote.boxes,
+        "kind": quote.opening.kind,
+        "billed_number": int(quote.is_paid),
+        "box_count": quote.boxes if quote.is_paid else 0,
         "mrr_minor": quote.first.mrr.minor,
         "opened_at": moment.now,
     }
@@ -343,14 +351,40 @@ def _write_period(
             id=key,
             subscription_id=subscription_id,
             number=0,
-            kind=PeriodKind.BILLED,
             state=PeriodState.INVOICED,
-            billed_number=1,
             reason="",
             **values,
         )
     )
     return key
+
+
+def _write_after_term(
+    session: AnySession, subscription_id: int, order: Order, quote: OrderQuote, moment: Moment
+) -> None:
+    """Note the price that a prepaid term falls to; the renewal at the term's end applies it."""
+    table = table_of(ScheduledChange)
+    session.execute(
+        sa.update(table)
+        .where(table.c.subscription_id == subscription_id, table.c.state == "waiting")
+        .values(state="withdrawn")
+    )
+    if order.then is None or order.price is None:
+        return
+    turns = 0 if quote.is_paid else 1
+    session.execute(
+        sa.insert(table).values(
+            subscription_id=subscription_id,
+            kind="price",
+            effective_on=add_interval(
+                quote.renewal_on, order.price.interval, turns, day=quote.anchor_day
+            ),
+            price_id=order.then.id,
+            data={"after": "term"},
+            state="waiting",
+            created_at=moment.now,
+        )
+    )
 
 
 def _write_consent(
@@ -365,7 +399,7 @@ def _write_consent(
     kept = order.checkout.consent
     given = Given(kept["text"], kept["version"], kept["ip"], kept["agent"])
     amount, owner = quote.full.quote.total, (customer_id, subscription_id)
-    write_consent(session, owner, given, amount, order.price.interval, moment)
+    write_consent(session, owner, given, amount, quote.renews_each, moment)
 
 
 def _reusable(session: AnySession, order: Order, document: str) -> tuple[int | None, int]:

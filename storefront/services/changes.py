@@ -126,13 +126,7 @@ def _book(
     quote = quote_of(facts, moment)
     if quote.quote_hash != quote_hash:
         raise QuoteChanged
-    seller = {
-        "name": shop.seller_name,
-        "address": shop.seller_address,
-        "tax_id": shop.seller_tax_id,
-        "country": shop.seller_country,
-    }
-    attempt = book_change(rt.session, facts, quote, seller, agreed, moment)
+    attempt = book_change(rt.session, facts, quote, shop.seller, agreed, moment)
     rt.session.commit()
     return attempt
 

@@ -307,7 +307,7 @@ def _book(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome 
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
-    booked = book_order(session, order, order.quote, card, _seller(rt), moment)
+    booked = book_order(session, order, order.quote, card, rt.shop.seller, moment)
     _note(rt, row, setup, booked)
     session.commit()
     return booked
@@ -335,16 +335,6 @@ def _note(rt: Runtime, row: AnyRow, setup: AnyRow, booked: Booked) -> None:
             customer_id=booked.customer_id,
         )
     )
-
-
-def _seller(rt: Runtime) -> dict[str, str]:
-    shop = rt.shop
-    return {
-        "name": shop.seller_name,
-        "address": shop.seller_address,
-        "tax_id": shop.seller_tax_id,
-        "country": shop.seller_country,
-    }
 
 
 def _expire(rt: Runtime, key: str) -> bool:

@@ -324,7 +324,7 @@ def _invoice(rt: Runtime, billed: Sequence[tuple[int, _Work]], moment: Moment) -
     """Finalise the invoices of billed periods, take the discounts, plan or settle."""
     if not billed:
         return
-    seller = _seller(rt.shop)
+    seller = rt.shop.seller
     issued = finalise_invoices(
         rt.session, [_draft(key, work, seller) for key, work in billed], moment
     )
@@ -339,7 +339,7 @@ def _invoice(rt: Runtime, billed: Sequence[tuple[int, _Work]], moment: Moment) -
     settle_invoices(rt.session, free, moment)
 
 
-def _draft(period_id: int, work: _Work, seller: Mapping[str, str]) -> InvoiceDraft:
+def _draft(period_id: int, work: _Work, seller: Mapping[str, Any]) -> InvoiceDraft:
     row = work.row
     assert work.priced is not None
     assert work.decision.end_on is not None
@@ -353,15 +353,6 @@ def _draft(period_id: int, work: _Work, seller: Mapping[str, str]) -> InvoiceDra
         due_on=row.next_on,
         snapshot={"seller": seller, "buyer": _buyer(row), "ship_to": _ship_to(row)},
     )
-
-
-def _seller(shop: Shop) -> dict[str, str]:
-    return {
-        "name": shop.seller_name,
-        "address": shop.seller_address,
-        "tax_id": shop.seller_tax_id,
-        "country": shop.seller_country,
-    }
 
 
 def _buyer(row: AnyRow) -> dict[str, str]:
