@@ -24,6 +24,8 @@ from storefront.domain.proration import share_of
 from storefront.domain.recurring import PeriodTerms, Phase, PricedPeriod, price_period
 from storefront.domain.shipping import ShippingRate, with_shipping
 from storefront.domain.stacking import with_discounts
+from storefront.domain.tax_treatment import TABLE, Treatment
+from storefront.domain.taxes import Rounding
 
 __all__ = ["ComingCharge", "NoCycle", "OrderQuote", "OrderTerms", "quote_order"]
 
@@ -64,6 +66,9 @@ class OrderTerms:
     max_boxes: int | None = None
     ends_on: date | None = None
     then: AfterTerm | None = None
+    treatment: Treatment = Treatment.STANDARD
+    tax_source: str = TABLE
+    rounding: Rounding = "sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
         "price": terms.price_ref,
         "interval": str(terms.interval),
         "country": terms.country,
+        "tax": terms.treatment.value,
         "boxes": boxes,
         "opening": _opening_shown(opening),
         "ships": [
@@ -244,6 +250,9 @@ def _priced(
         terms.sign_up_fee,
         terms.phases,
         boxes_before,
+        rounding=terms.rounding,
+        treatment=terms.treatment,
+        tax_source=terms.tax_source,
     )
     sent = with_shipping(plain, terms.rates, terms.country)
     return price_period(with_discounts(sent, held, number, number))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 
@@ -14,7 +14,8 @@ from storefront.domain.metrics import monthly_value
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.pricing import NamedDiscount, PricedItem, Quote, quote
-from storefront.domain.taxes import Rounding
+from storefront.domain.tax_treatment import TABLE, Treatment
+from storefront.domain.taxes import Rounding, tax_of
 
 _BOX = frozenset({LineKind.PLAN, LineKind.OPTION, LineKind.ADDON})
 _KINDS: dict[Target, frozenset[LineKind]] = {
@@ -71,6 +72,8 @@ class PeriodTerms:
     boxes the period brings; a plan that ships nothing counts as one. ``shipping`` is for one
     box. ``boxes_before`` were billed before this period; the first of ``phases`` that is not
     used up by them sets the amount, whose ``boxes`` count from the first box on and rise.
+    Rates are those of a consumer; with another ``treatment`` than standard no tax is charged
+    and what is inside the amounts comes off. ``tax_source`` says where the rate was found.
     """
 
     plan_name: str
@@ -89,6 +92,8 @@ class PeriodTerms:
     beside: tuple[SoldBeside, ...] = ()
     shipping: Money | None = None
     rounding: Rounding = "sum"
+    treatment: Treatment = Treatment.STANDARD
+    tax_source: str = TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class PricedPeriod:
     quote: Quote
     mrr: Money
     taken: tuple[tuple[str, Money], ...]
+    treatment: Treatment = Treatment.STANDARD
+    tax_source: str = TABLE
 
 
 @lru_cache(maxsize=1024)
@@ -112,6 +119,9 @@ def price_period(terms: PeriodTerms) -> PricedPeriod:
     fee, shipping and what is taken once.
     Source: docs/decisions/0005-one-price-function.md.
     """
+    treatment, source = terms.treatment, terms.tax_source
+    if treatment is not Treatment.STANDARD:
+        terms = without_tax(terms)
     items = _items(terms)
     named = [_named(discount, items, terms) for discount in terms.discounts]
     priced = quote(items, named, inclusive=terms.inclusive, rounding=terms.rounding)
@@ -119,7 +129,42 @@ def price_period(terms: PeriodTerms) -> PricedPeriod:
     passing = {d.ref for d in terms.discounts if not d.is_recurring}
     taken = tuple((d.ref, _off(priced, d.ref, terms.amount.currency)) for d in terms.discounts)
     mrr = monthly_value(_recurring_net(priced, passing, once), terms.interval)
-    return PricedPeriod(priced, mrr, taken)
+    return PricedPeriod(priced, mrr, taken, treatment, source)
+
+
+def without_tax(terms: PeriodTerms) -> PeriodTerms:
+    """Return ``terms`` as they are for a buyer who is charged no tax.
+
+    A price with tax inside is charged without it, each amount rounded once, so that quantity
+    times price still reads right; a price without tax stays. Discounts of a fixed amount
+    shrink alike, at the plan's rate.
+    Source: docs/decisions/0070-tax-treatment.md.
+    """
+    nothing = Decimal(0)
+
+    def net(amount: Money, rate: Decimal = terms.tax_rate) -> Money:
+        return amount - tax_of(amount, rate, inclusive=True) if terms.inclusive else amount
+
+    def lowered(running: RunningDiscount) -> RunningDiscount:
+        off = running.discount.amount
+        if off is None:
+            return running
+        return replace(running, discount=replace(running.discount, amount=net(off)))
+
+    return replace(
+        terms,
+        amount=net(terms.amount),
+        tax_rate=nothing,
+        surcharges=tuple((text, ref, net(fee)) for text, ref, fee in terms.surcharges),
+        discounts=tuple(lowered(running) for running in terms.discounts),
+        sign_up_fee=None if terms.sign_up_fee is None else net(terms.sign_up_fee),
+        phases=tuple(replace(phase, amount=net(phase.amount)) for phase in terms.phases),
+        beside=tuple(
+            replace(item, unit=net(item.unit, item.tax_rate), tax_rate=nothing)
+            for item in terms.beside
+        ),
+        shipping=None if terms.shipping is None else net(terms.shipping),
+    )
 
 
 def amount_of(terms: PeriodTerms) -> Money:

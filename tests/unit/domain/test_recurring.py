@@ -18,6 +18,7 @@ from storefront.domain.recurring import (
     SoldBeside,
     price_period,
 )
+from storefront.domain.tax_treatment import Treatment
 
 
 def eur(minor):
@@ -190,3 +191,64 @@ def test_what_each_discount_took_is_what_the_lines_say(one):
     priced = price_period(one)
     off = -sum(line.amount.minor for line in priced.quote.lines if line.kind is LineKind.DISCOUNT)
     assert sum(taken.minor for _, taken in priced.taken) == off
+
+
+PAID_BY_NOBODY = [Treatment.REVERSE_CHARGE, Treatment.EXEMPT, Treatment.EXPORT]
+
+
+@pytest.mark.parametrize("treatment", PAID_BY_NOBODY)
+@pytest.mark.parametrize(
+    ("gross", "rate", "net"),
+    [
+        (2900, "7", 2710),
+        (1190, "19", 1000),
+        (2000, "20", 1667),
+        (1210, "21", 1000),
+        (999, "5.5", 947),
+        (1, "19", 1),
+        (0, "19", 0),
+        (3500, "25.5", 2789),
+        (2700, "0", 2700),
+    ],
+)
+def test_a_buyer_who_bears_no_tax_pays_the_price_without_it(gross, rate, net, treatment):
+    terms = replace(TEA, amount=eur(gross), tax_rate=Decimal(rate), treatment=treatment)
+    priced = price_period(terms)
+
+    assert (priced.quote.total.minor, priced.quote.tax.minor) == (net, 0)
+    assert priced.quote.taxes == ((Decimal(0), eur(net), eur(0)),)
+    assert priced.treatment is treatment
+
+
+def test_a_price_without_tax_inside_stays_as_it_is_for_a_buyer_who_bears_none():
+    terms = replace(TEA, inclusive=False, treatment=Treatment.REVERSE_CHARGE)
+
+    assert price_period(terms).quote.total == TEA.amount
+
+
+def test_without_tax_quantity_times_price_still_reads_right_on_every_line():
+    terms = replace(
+        TEA,
+        quantity=3,
+        surcharges=(("Milk", "milk=yes", eur(199)),),
+        shipping=eur(490),
+        sign_up_fee=eur(500),
+        beside=(SoldBeside("Cup", "cup", eur(1190), 2, Decimal(19), is_recurring=True),),
+        discounts=(RunningDiscount("1", "FIVE", Discount("fixed", amount=eur(535)), True),),
+        treatment=Treatment.REVERSE_CHARGE,
+    )
+    quote = price_period(terms).quote
+
+    assert all(line.unit * line.quantity == line.amount for line in quote.lines)
+    assert {line.tax_rate for line in quote.lines} == {Decimal(0)}
+    assert [line.amount.minor for line in quote.lines if line.kind == "addon"] == [2000]
+    assert sum(line.amount.minor for line in quote.lines if line.kind == "discount") == -500
+    assert quote.total == quote.net
+
+
+@given(st.integers(0, 10**7), st.sampled_from(["0", "5.5", "7", "19", "25.5"]), st.integers(1, 9))
+def test_the_monthly_value_of_a_firm_is_that_of_a_consumer_to_a_unit_each(gross, rate, count):
+    consumer = replace(TEA, amount=eur(gross), tax_rate=Decimal(rate), quantity=count)
+    firm = replace(consumer, treatment=Treatment.REVERSE_CHARGE)
+
+    assert abs(price_period(consumer).mrr.minor - price_period(firm).mrr.minor) <= count
