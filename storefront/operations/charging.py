@@ -26,7 +26,7 @@ from storefront.models import (
     PaymentMethod,
     Subscription,
 )
-from storefront.models.base import public_ids, table_of
+from storefront.models.base import Base, public_ids, table_of
 from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
@@ -287,11 +287,14 @@ def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(_is_owed(attempt), _is_usable(attempt), sa.not_(refused))
 
 
-# Aliases below, so that the guard also stands inside a statement that joins these tables.
+@cache
+def _apart(model: type[Base]) -> sa.FromClause:
+    """The table once more, so that the guard also stands in a statement that joins it."""
+    return table_of(model).alias()
 
 
 def _is_owed(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    invoice = table_of(Invoice).alias()
+    invoice = _apart(Invoice)
     return sa.exists().where(
         invoice.c.id == attempt.c.invoice_id,
         invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
@@ -300,7 +303,7 @@ def _is_owed(attempt: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _is_usable(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    method = table_of(PaymentMethod).alias()
+    method = _apart(PaymentMethod)
     return sa.exists().where(
         method.c.id == attempt.c.payment_method_id,
         method.c.detached_at.is_(None),
@@ -310,7 +313,7 @@ def _is_usable(attempt: sa.Table) -> sa.ColumnElement[bool]:
 
 def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
     """A subscription on the invoice has ended or pauses: nothing is charged for it again."""
-    line, subscription = table_of(InvoiceLine).alias(), table_of(Subscription).alias()
+    line, subscription = _apart(InvoiceLine), _apart(Subscription)
     return sa.exists().where(
         line.c.invoice_id == attempt.c.invoice_id,
         subscription.c.id == line.c.subscription_id,
@@ -320,7 +323,7 @@ def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
 
 def _within_limits(attempt: sa.Table) -> sa.ColumnElement[bool]:
     """The ceilings per card and amount that no setting exceeds; see ``domain.charging``."""
-    other = table_of(ChargeAttempt).alias()
+    other = _apart(ChargeAttempt)
 
     def tries(since: str) -> sa.ScalarSelect[int]:
         return (
