@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,9 +17,16 @@ from storefront import formats
 from storefront.adapters.mail import Mail
 from storefront.domain.money import Money
 from storefront.operations.secrets import one_time
-from storefront.queries.mails import Person, payment_facts, person, subscription_facts
+from storefront.queries.mails import (
+    Person,
+    payment_facts,
+    person,
+    staff_person,
+    subscription_facts,
+)
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
+from storefront.services.staff import link_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
     Raises ``KeyError`` for a topic nobody words, which is a fault to be seen.
     """
     write = TOPICS[delivery.topic]
-    reader = person(rt.session, delivery.customer_id)
+    staff = delivery.payload.get("staff")
+    reader = staff_person(rt.session, staff) if staff else person(rt.session, delivery.customer_id)
     if reader is None:
         return None
     code = reader.locale or rt.shop.locale
@@ -103,6 +111,21 @@ def _sign_in(writer: Writer) -> Words:
         more=(
             _("The code and the link work for 10 minutes and only once."),
             _("You did not ask for it? Then do nothing: without the code nobody gets in."),
+        ),
+    )
+
+
+def _staff_link(writer: Writer) -> Words:
+    token = link_token(writer.rt, writer.delivery.payload)
+    until = datetime.fromtimestamp(writer.delivery.payload["until"], UTC)
+    return Words(
+        _("Your sign-in to the admin of %(shop)s", shop=writer.rt.shop.name),
+        _("Choose a password, %(name)s.", name=writer.reader.name),
+        _("Then you can sign in to the admin of %(shop)s.", shop=writer.rt.shop.name),
+        action=(_("Choose a password"), writer.url(f"/sign-in/staff/{token}")),
+        more=(
+            _("The link works once, until %(when)s.", when=writer.moment(until)),
+            _("You did not expect this? Then do nothing and tell the shop's owner."),
         ),
     )
 
@@ -299,6 +322,7 @@ def _box_shipped(writer: Writer) -> Words:
 #: Topic of the outbox -> how it is worded.
 TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "sign_in": _sign_in,
+    "staff_link": _staff_link,
     "order_confirmed": _order_confirmed,
     "receipt": _receipt,
     "payment_failed": _payment_failed,

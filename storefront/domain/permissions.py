@@ -24,6 +24,8 @@ MESSAGES_MANAGE = "messages.manage"
 JOBS_MANAGE = "jobs.manage"
 #: The shop's settings and the log of what staff did.
 SETTINGS_MANAGE = "settings.manage"
+#: Invite people to the staff, choose their roles, lock them out.
+STAFF_MANAGE = "staff.manage"
 #: Move the clock of a demo shop.
 CLOCK_MOVE = "clock.move"
 
@@ -40,6 +42,7 @@ ALL = frozenset(
         MESSAGES_MANAGE,
         JOBS_MANAGE,
         SETTINGS_MANAGE,
+        STAFF_MANAGE,
         CLOCK_MOVE,
     }
 )

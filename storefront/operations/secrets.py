@@ -49,6 +49,20 @@ def one_time(key: str, nonce: str) -> OneTime:
     return OneTime(base64.urlsafe_b64encode(link[:24]).decode(), f"{digits:06d}")
 
 
+def staff_state(key: str, staff: str, password_hash: str) -> str:
+    """Return what a staff link is bound to: it changes with the password, and so the link dies."""
+    return _keyed(key, f"staff state:{staff}:{password_hash}").hex()
+
+
+def staff_token(key: str, staff: str, until: int, state: str) -> str:
+    """Return the secret of a link by which a staff user chooses a password.
+
+    ``until`` is in seconds since 1970; ``state`` comes from ``staff_state``.
+    """
+    mac = _keyed(key, f"staff link:{staff}:{until}:{state}")[:24]
+    return f"{staff}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
+
+
 def hash_code(key: str, code: str) -> str:
     """Return what is stored of a six-digit code; keyed, or it could be found by trying all."""
     return _keyed(key, f"sign-in code hash:{code}").hex()

@@ -23,6 +23,7 @@ from storefront.models import (
     PaymentMethod,
     Plan,
     Price,
+    Staff,
     Subscription,
 )
 from storefront.models.base import table_of
@@ -74,6 +75,16 @@ def person(session: AnySession, customer_id: int | None) -> Person | None:
         sa.select(Customer.name, Customer.email, Customer.locale).where(Customer.id == customer_id)
     ).one_or_none()
     return Person(row.name, row.email, row.locale) if row else None
+
+
+def staff_person(session: AnySession, public_id: str) -> Person | None:
+    """Return who a staff user is, in the shop's language; None for one who is locked out."""
+    row = session.execute(
+        sa.select(Staff.name, Staff.email).where(
+            Staff.public_id == public_id, Staff.disabled_at.is_(None)
+        )
+    ).one_or_none()
+    return Person(row.name, row.email, "") if row else None
 
 
 def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts | None:

@@ -1,26 +1,40 @@
-"""The merchant's people and their roles. Only an owner's machine or an owner changes them."""
+"""The merchant's people and their roles. Only an owner's machine or an owner changes them.
+
+``by`` is the staff user who acts; without one it is the command line of the shop's machine.
+"""
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import retrying
+from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.permissions import ALL, FIRST_ROLES, OWNER
 from storefront.domain.privacy import normalise_email
 from storefront.models import Role, Staff, StaffSession
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.secrets import new_nonce, staff_state, staff_token
 from storefront.runtime import Runtime
 
 #: Shortest password of a staff user.
 SHORTEST_PASSWORD = 10
+#: How long a mailed link works.
+LINK_LASTS = timedelta(days=3)
 _BY_COMMAND = "command line"
+#: Digits of seconds since 1970, for some centuries.
+_LONGEST_TIME = 11
+#: Stored of somebody who was invited and has chosen no password yet; it lets nobody in.
+_NONE_YET = ""
 
 
 class UnknownRole(DomainError):
@@ -53,6 +67,18 @@ class LastOwner(DomainError):
     code = "last_owner"
 
 
+class OwnAccount(DomainError):
+    """Somebody else has to do this to your account."""
+
+    code = "own_account"
+
+
+class LinkRefused(DomainError):
+    """The link was used, is too old, or never was one."""
+
+    code = "link_refused"
+
+
 @dataclass(frozen=True, slots=True)
 class StaffRow:
     """A staff user as ``storefront staff list`` shows one."""
@@ -62,6 +88,17 @@ class StaffRow:
     name: str
     role: str
     disabled_at: datetime | None
+    #: Has not chosen a password yet.
+    is_invited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """A role and what it allows."""
+
+    code: str
+    name: str
+    permissions: tuple[str, ...]
 
 
 def ensure_roles(rt: Runtime) -> dict[str, int]:
@@ -83,10 +120,25 @@ def add_staff(rt: Runtime, *, email: str, name: str, password: str, role: str = 
 
     Raises ``NotAnEmail``, ``UnknownRole``, ``StaffExists`` or ``PasswordTooShort``.
     """
-    address = normalise_email(email)
+    return _add(rt, email, name, _hashed(rt, password), role, None)
+
+
+def invite_staff(rt: Runtime, by: Who, *, email: str, name: str, role: str) -> str:
+    """Add a staff user without a password, mail them a link to choose one; returns the public id.
+
+    Raises ``NotAnEmail``, ``UnknownRole`` or ``StaffExists``.
+    """
+    return _add(rt, email, name, _NONE_YET, role, by)
+
+
+def _hashed(rt: Runtime, password: str) -> str:
     if len(password) < SHORTEST_PASSWORD:
         raise PasswordTooShort(least=SHORTEST_PASSWORD)
-    hashed = rt.passwords.hash(password)
+    return rt.passwords.hash(password)
+
+
+def _add(rt: Runtime, email: str, name: str, hashed: str, role: str, by: Who | None) -> str:
+    address = normalise_email(email)
 
     def write() -> str:
         roles, table = _roles(rt), table_of(Staff)
@@ -107,27 +159,85 @@ def add_staff(rt: Runtime, *, email: str, name: str, password: str, role: str = 
                 created_at=now,
             )
         )
-        _note(rt, key, public, "staff.added", {}, {"role": role})
+        _note(rt, by, key, public, "staff.added", {}, {"role": role})
+        if hashed == _NONE_YET:
+            _mail_link(rt, public, hashed)
         rt.session.commit()
         return public
 
     return retrying(rt.session, write)
 
 
-def change_role(rt: Runtime, email: str, role: str) -> None:
+def send_link(rt: Runtime, by: Who, email: str) -> None:
+    """Mail a staff user a new link to choose a password; the present one goes on working.
+
+    Raises ``UnknownStaff``, also for somebody who is locked out.
+    """
+
+    def write() -> None:
+        row = _find(rt, email)
+        if row.disabled_at is not None:
+            raise UnknownStaff(email=email)
+        _mail_link(rt, row.public_id, row.password_hash)
+        _note(rt, by, row.id, row.public_id, "staff.link_sent", {}, {})
+        rt.session.commit()
+
+    retrying(rt.session, write)
+
+
+def link_token(rt: Runtime, payload: Mapping[str, Any]) -> str:
+    """Return the secret of the link that a mail with ``payload`` carries; it is stored nowhere."""
+    key = rt.settings.secret_key
+    return staff_token(key, payload["staff"], payload["until"], payload["state"])
+
+
+def person_of_link(rt: Runtime, token: str) -> str | None:
+    """Return the e-mail of whom a mailed link is for; None when it lets nobody in any more."""
+    with reading():
+        row = _of_link(rt, token)
+        rt.session.rollback()
+    return row.email if row else None
+
+
+def choose_password(rt: Runtime, token: str, password: str) -> None:
+    """Set the password of whom a mailed link is for; the link is used up by that.
+
+    Raises ``PasswordTooShort`` or ``LinkRefused``.
+    """
+    hashed = _hashed(rt, password)
+
+    def write() -> None:
+        row = _of_link(rt, token, lock=True)
+        if row is None:
+            raise LinkRefused
+        _set(rt, row.id, password_hash=hashed)
+        themselves = Who(row.id, row.public_id)
+        _note(rt, themselves, row.id, row.public_id, "staff.password_changed", {}, {})
+        rt.session.commit()
+
+    retrying(rt.session, write)
+
+
+def change_role(rt: Runtime, email: str, role: str, by: Who | None = None) -> None:
     """Give a staff user another role and sign them out everywhere.
 
-    Raises ``UnknownStaff``, ``UnknownRole``, or ``LastOwner`` when no owner would be left.
+    Raises ``UnknownStaff``, ``UnknownRole``, ``OwnAccount``, or ``LastOwner`` when no owner
+    would be left.
     """
 
     def write() -> None:
         roles, row = _roles(rt), _find(rt, email)
         if role not in roles:
             raise UnknownRole(role=role)
+        _require_other(by, row)
+        if row.role == role:
+            rt.session.rollback()
+            return
         if row.role == OWNER and role != OWNER:
             _require_other_owner(rt, row.id)
         _set(rt, row.id, role_id=roles[role])
-        _note(rt, row.id, row.public_id, "staff.role_changed", {"role": row.role}, {"role": role})
+        before, after = {"role": row.role}, {"role": role}
+        _note(rt, by, row.id, row.public_id, "staff.role_changed", before, after)
         rt.session.commit()
 
     retrying(rt.session, write)
@@ -138,23 +248,21 @@ def change_password(rt: Runtime, email: str, password: str) -> None:
 
     Raises ``UnknownStaff`` or ``PasswordTooShort``.
     """
-    if len(password) < SHORTEST_PASSWORD:
-        raise PasswordTooShort(least=SHORTEST_PASSWORD)
-    hashed = rt.passwords.hash(password)
+    hashed = _hashed(rt, password)
 
     def write() -> None:
         row = _find(rt, email)
         _set(rt, row.id, password_hash=hashed)
-        _note(rt, row.id, row.public_id, "staff.password_changed", {}, {})
+        _note(rt, None, row.id, row.public_id, "staff.password_changed", {}, {})
         rt.session.commit()
 
     retrying(rt.session, write)
 
 
-def disable_staff(rt: Runtime, email: str) -> None:
+def disable_staff(rt: Runtime, email: str, by: Who | None = None) -> None:
     """Let a staff user in no more; what they did stays. Doing it again changes nothing.
 
-    Raises ``UnknownStaff``, or ``LastOwner`` when no owner would be left.
+    Raises ``UnknownStaff``, ``OwnAccount``, or ``LastOwner`` when no owner would be left.
     """
 
     def write() -> None:
@@ -162,10 +270,29 @@ def disable_staff(rt: Runtime, email: str) -> None:
         if row.disabled_at is not None:
             rt.session.rollback()
             return
+        _require_other(by, row)
         if row.role == OWNER:
             _require_other_owner(rt, row.id)
         _set(rt, row.id, disabled_at=rt.now())
-        _note(rt, row.id, row.public_id, "staff.disabled", {}, {})
+        _note(rt, by, row.id, row.public_id, "staff.disabled", {}, {})
+        rt.session.commit()
+
+    retrying(rt.session, write)
+
+
+def enable_staff(rt: Runtime, email: str, by: Who | None = None) -> None:
+    """Let a staff user in again with the password they had. Doing it again changes nothing.
+
+    Raises ``UnknownStaff``.
+    """
+
+    def write() -> None:
+        row = _find(rt, email)
+        if row.disabled_at is None:
+            rt.session.rollback()
+            return
+        _set(rt, row.id, disabled_at=None)
+        _note(rt, by, row.id, row.public_id, "staff.enabled", {}, {})
         rt.session.commit()
 
     retrying(rt.session, write)
@@ -181,12 +308,25 @@ def list_staff(rt: Runtime) -> list[StaffRow]:
             table.c.name,
             role.c.code.label("role"),
             table.c.disabled_at,
+            (table.c.password_hash == _NONE_YET).label("is_invited"),
         )
         .join(role, role.c.id == table.c.role_id)
         .order_by(table.c.email)
     ).all()
     rt.session.rollback()
     return [StaffRow(**row._mapping) for row in rows]
+
+
+def list_roles(rt: Runtime) -> list[RoleRow]:
+    """Return every role by name, also a first one that nobody has been given yet."""
+    table = table_of(Role)
+    rows = rt.session.execute(sa.select(table.c.code, table.c.name, table.c.permissions)).all()
+    rt.session.rollback()
+    found = {code: (name, allowed) for code, (name, allowed) in FIRST_ROLES.items()}
+    stored = {row.code: (row.name, frozenset(row.permissions)) for row in rows}
+    found |= stored | {OWNER: (FIRST_ROLES[OWNER][0], ALL)}
+    listed = [RoleRow(code, name, tuple(sorted(may))) for code, (name, may) in found.items()]
+    return sorted(listed, key=lambda each: (each.code != OWNER, each.name))
 
 
 def _roles(rt: Runtime) -> dict[str, int]:
@@ -211,13 +351,53 @@ def _roles(rt: Runtime) -> dict[str, int]:
 def _find(rt: Runtime, email: str) -> AnyRow:
     table, role = table_of(Staff), table_of(Role)
     row = rt.session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.disabled_at, role.c.code.label("role"))
+        sa.select(
+            table.c.id,
+            table.c.public_id,
+            table.c.disabled_at,
+            table.c.password_hash,
+            role.c.code.label("role"),
+        )
         .join(role, role.c.id == table.c.role_id)
         .where(table.c.email == normalise_email(email))
     ).one_or_none()
     if row is None:
         raise UnknownStaff(email=email)
     return row
+
+
+def _of_link(rt: Runtime, token: str, *, lock: bool = False) -> AnyRow | None:
+    """Return the staff user a link is for, if it is whole, in time and not used."""
+    ref, _dot, rest = token.partition(".")
+    until = rest.partition(".")[0]
+    if not (until.isascii() and until.isdigit() and len(until) <= _LONGEST_TIME):
+        return None
+    table = table_of(Staff)
+    statement = sa.select(table.c.id, table.c.public_id, table.c.email, table.c.password_hash)
+    statement = statement.where(table.c.public_id == ref, table.c.disabled_at.is_(None))
+    row = rt.session.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None or rt.now().timestamp() > int(until):
+        return None
+    state = staff_state(rt.settings.secret_key, ref, row.password_hash)
+    right = staff_token(rt.settings.secret_key, ref, int(until), state)
+    return row if hmac.compare_digest(right.encode(), token.encode()) else None
+
+
+def _mail_link(rt: Runtime, public: str, password_hash: str) -> None:
+    """Ask for the mail; its link is made when it is sent, so it stands in no table."""
+    now = rt.now()
+    payload = {
+        "staff": public,
+        "until": int((now + LINK_LASTS).timestamp()),
+        "state": staff_state(rt.settings.secret_key, public, password_hash),
+    }
+    key = f"mail:staff_link:{new_nonce()}"
+    enqueue(rt.session, [Message("mail", "staff_link", key, payload)], now)
+
+
+def _require_other(by: Who | None, row: AnyRow) -> None:
+    if by is not None and by.id == row.id:
+        raise OwnAccount
 
 
 def _require_other_owner(rt: Runtime, staff_id: int) -> None:
@@ -246,11 +426,15 @@ def _set(rt: Runtime, staff_id: int, **values: Any) -> None:
 
 def _note(
     rt: Runtime,
+    by: Who | None,
     staff_id: int,
     public: str,
     action: str,
     before: dict[str, str],
     after: dict[str, str],
 ) -> None:
+    if by is not None:
+        audit.write(rt.session, by.id, action, public, before, after, rt.moment(), by.ip)
+        return
     told = {**after, "by": _BY_COMMAND}
     audit.write(rt.session, staff_id, action, public, before, told, rt.moment())

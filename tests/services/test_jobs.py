@@ -58,5 +58,5 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     from storefront.mails import TOPICS
 
     used = {"sign_in", "order_confirmed", "receipt", "payment_failed", "payment_confirm"}
-    used |= {"cancel_confirmed", "plan_changed", "ended", "box_shipped"}
+    used |= {"cancel_confirmed", "plan_changed", "ended", "box_shipped", "staff_link"}
     assert used == set(TOPICS)

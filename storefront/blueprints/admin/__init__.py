@@ -20,6 +20,7 @@ PAGES = (
     "groups:add_groups",
     "coupons:add_coupons",
     "settings:add_settings",
+    "people:add_people",
     "clock:add_clock",
     "outbox:add_outbox",
     "jobs:add_jobs",
@@ -43,6 +44,7 @@ register_menu(
         (_("Promotion codes"), "admin.coupons", may.COUPONS_MANAGE),
         (_("Messages"), "admin.outbox", may.MESSAGES_MANAGE),
         (_("Jobs"), "admin.jobs", may.JOBS_MANAGE),
+        (_("Staff"), "admin.staff", may.STAFF_MANAGE),
         (_("Settings"), "admin.settings", may.SETTINGS_MANAGE),
     ],
 )

@@ -31,7 +31,7 @@ _MAIL_POLICY = (
     " base-uri 'none'; frame-ancestors 'self'; sandbox"
 )
 #: Mails that let their reader in. Staff must not be able to read them.
-_SECRET = {"sign_in"}
+_SECRET = {"sign_in", "staff_link"}
 _PILLS = {"waiting": "pending", "delivered": "sent", "dead": "dead", "stopped": "stopped"}
 
 
@@ -200,6 +200,7 @@ def topic_name(code: str) -> str:
     """Return what a message is about."""
     known = {
         "sign_in": _("Sign-in code"),
+        "staff_link": _("Link for staff"),
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),
         "payment_failed": _("Payment failed"),

@@ -10,6 +10,7 @@ from flask_babel import ngettext
 
 from storefront.blueprints.auth import limits
 from storefront.blueprints.auth.forms import CodeForm, MailForm, PasswordForm
+from storefront.blueprints.auth.staff import add_staff_password
 from storefront.blueprints.context import runtime
 from storefront.database import start_reading, stop_reading
 from storefront.formats import clock_time
@@ -27,6 +28,7 @@ from storefront.services.signin import KnownCustomer
 from storefront.templating import shop_zone, writing_locale
 
 bp = Blueprint("auth", __name__)
+add_staff_password(bp)
 register_policy(
     {
         "auth.sign_in": PUBLIC,
