@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.exports import FORMAT, box_row, file_name
-from storefront.domain.ledger import DEFERRED_REVENUE, REVENUE, JournalKind
 from storefront.models import (
     Box,
     BoxCycle,
@@ -22,8 +21,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_id, public_ids, table_of
+from storefront.operations.earning import EarnedBox, earn_boxes
 from storefront.operations.keys import AnyRow, AnySession, reserve
-from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.stock import ship as ship_stock
@@ -262,7 +261,7 @@ def ship_boxes(
 ) -> None:
     """Let the boxes of ``boxes_to_ship`` leave: parcel, stock, revenue, mail and timeline.
 
-    A box is worth its revenue when it leaves: its net share moves from deferred revenue.
+    A box is worth its revenue when it leaves: its share moves from deferred revenue.
     """
     if not rows:
         return
@@ -290,22 +289,13 @@ def ship_boxes(
     if done.rowcount != len(rows):
         raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were shipped")
     ship_stock(session, [row.id for row in rows], moment.now, parcel.actor_ref or "worker")
-    book(session, [_earned(row) for row in rows], moment.now)
+    earn_boxes(session, [_earned(row) for row in rows], moment)
     _announce(session, rows, cycle_key, parcel, moment)
 
 
-def _earned(row: AnyRow) -> Journal:
-    transfer = Transfer(
-        DEFERRED_REVENUE,
-        REVENUE,
-        row.net_minor,
-        row.currency,
-        row.payer_id or row.customer_id,
-        None,
-        row.period_id,
-        row.id,
-    )
-    return Journal(JournalKind.BOX_EARNED, row.public_id, (transfer,))
+def _earned(row: AnyRow) -> EarnedBox:
+    owner = row.payer_id or row.customer_id
+    return EarnedBox(row.id, row.public_id, row.period_id, row.net_minor, row.currency, owner)
 
 
 def _announce(

@@ -8,9 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.ledger import BANK, DEFERRED_REVENUE, JournalKind
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
 from storefront.models import Box, BoxCycle, CycleGroup, Plan, Subscription, SubscriptionPeriod
 from storefront.models.base import public_id
+from storefront.operations.ledger import Journal, Transfer, book
 from storefront.runtime import Runtime
 from storefront.testing.factories import make_address, make_customer, price_of, save
 
@@ -96,4 +98,13 @@ def make_box(
     }
     row = Box(**defaults | values)
     save(rt, row)
+    _book_deferred(rt, row)
     return row
+
+
+def _book_deferred(rt: Runtime, box: Box) -> None:
+    """Book what the box was paid with, as its invoice would have."""
+    amount = (box.net_minor, box.currency)
+    transfer = Transfer(BANK, DEFERRED_REVENUE, *amount, period_id=box.period_id)
+    book(rt.session, [Journal(JournalKind.INVOICE_PAID, box.public_id, (transfer,))], rt.now())
+    rt.session.commit()
