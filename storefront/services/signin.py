@@ -265,6 +265,19 @@ def check_staff_password(rt: Runtime, email: str, password: str) -> int | None:
     return row.id if right and row else None
 
 
+def may_welcome(identity: Identity) -> bool:
+    """True if the shop around us has proven an e-mail address that can be an account's."""
+    return bool(_proven_mail(identity))
+
+
+def _proven_mail(identity: Identity) -> str:
+    """Return the address the host has proven, normalised; empty when there is none."""
+    try:
+        return normalise_email(identity.email) if identity.email_verified else ""
+    except NotAnEmail:
+        return ""
+
+
 def welcome_host(rt: Runtime, host: str, identity: Identity) -> KnownCustomer | None:
     """Return the customer of a person whom the shop around us has signed in.
 
@@ -272,10 +285,7 @@ def welcome_host(rt: Runtime, host: str, identity: Identity) -> KnownCustomer | 
     address, which is then linked, or as a new customer. None for an unproven address: its
     owner may be somebody else and signs in here once, by mail.
     """
-    try:
-        email = normalise_email(identity.email) if identity.email_verified else ""
-    except NotAnEmail:
-        email = ""
+    email = _proven_mail(identity)
 
     def write() -> KnownCustomer | None:
         known = rt.session.execute(

@@ -234,7 +234,12 @@ def test_nobody_signed_in_is_nobody(mounted: Flask) -> None:
 
 
 def open_account(client: Client) -> TestResponse:
-    return client.get("/boxes/account/", follow_redirects=True)
+    """Open the account and do what the page's script does: send the one form of a first visit."""
+    page = client.get("/boxes/account/", follow_redirects=True)
+    if 'action="/boxes/sign-in/host"' not in page.text:
+        return page
+    fields = {"csrf_token": csrf_on_last(page), "next": "/boxes/account/"}
+    return client.post("/boxes/sign-in/host", data=fields, follow_redirects=True)
 
 
 def customers_in(shop: Flask) -> list[tuple[str, int]]:
@@ -256,6 +261,45 @@ def test_a_person_of_the_host_is_in_their_account_without_a_second_sign_in(mount
     assert customers_in(mounted) == [(ADA, 1)]
     assert open_account(client).request.path == "/boxes/account/"
     assert customers_in(mounted) == [(ADA, 1)]
+
+
+def test_looking_links_nobody(mounted: Flask) -> None:
+    client = browser(mounted)
+    sign_in(client)
+    for path in ("/boxes/account/", "/boxes/sign-in?next=/boxes/account/invoices"):
+        page = client.get(path, follow_redirects=True)
+        assert "You are signed in as ada@crockery.example" in page.text
+    assert 'name="next" value="/boxes/account/invoices"' in page.text
+    assert 'hx-trigger="load, submit"' in page.text
+    assert customers_in(mounted) == []
+
+
+def test_a_first_visit_goes_on_where_it_wanted_to_and_nowhere_else(mounted: Flask) -> None:
+    client = browser(mounted)
+    sign_in(client)
+    token = csrf_on_last(client.get("/boxes/sign-in"))
+    refused = client.post("/boxes/sign-in/host", data={"csrf_token": "stolen"})
+    assert refused.status_code == 400
+    assert customers_in(mounted) == []
+    fields = {"csrf_token": token, "next": "//evil.example"}
+    assert client.post("/boxes/sign-in/host", data=fields).location == "/boxes/account/"
+    again = client.get("/boxes/sign-in?next=/boxes/account/invoices")
+    assert again.location == "/boxes/account/invoices"
+
+
+def test_who_is_nobody_at_the_host_cannot_be_welcomed(mounted: Flask) -> None:
+    client = browser(mounted)
+    token = csrf_on_last(client.get("/boxes/sign-in"))
+    answer = client.post("/boxes/sign-in/host", data={"csrf_token": token})
+    assert (answer.status_code, answer.location) == (303, "/boxes/sign-in")
+    assert customers_in(mounted) == []
+
+
+def test_another_account_than_the_hosts_can_be_used(mounted: Flask) -> None:
+    client = browser(mounted)
+    sign_in(client)
+    page = client.get("/boxes/sign-in?other=1")
+    assert 'action="/boxes/sign-in/password"' in page.text
 
 
 def test_who_leaves_the_host_has_left_our_account_too(mounted: Flask) -> None:

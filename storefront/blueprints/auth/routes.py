@@ -12,7 +12,6 @@ from storefront.blueprints.auth import limits
 from storefront.blueprints.auth.forms import CodeForm, MailForm, PasswordForm
 from storefront.blueprints.auth.staff import add_staff_password
 from storefront.blueprints.context import runtime
-from storefront.database import start_reading, stop_reading
 from storefront.formats import clock_time
 from storefront.htmx import go, show
 from storefront.logins import (
@@ -32,6 +31,7 @@ add_staff_password(bp)
 register_policy(
     {
         "auth.sign_in": PUBLIC,
+        "auth.host": PUBLIC,
         "auth.password": PUBLIC,
         "auth.code": PUBLIC,
         "auth.link": PUBLIC,
@@ -57,6 +57,17 @@ def sign_in() -> Response:
     signin.request_link(rt, form.email.address, safe_target(request.form.get("next")))
     session[_ASKED] = form.email.address
     return go(url_for("auth.code", next=safe_target(request.form.get("next"))))
+
+
+@bp.post("/sign-in/host")
+def host() -> Response:
+    """Let somebody in whom the shop around us has signed in, and remember who that is."""
+    identity = host_identity()
+    known = identity and signin.welcome_host(runtime(), HOST, identity)
+    if known:
+        return _leave()
+    text = _("Sign in here once with the same e-mail, then both shops know you.")
+    return go(url_for("auth.sign_in", next=safe_target(request.form.get("next"))), text)
 
 
 @bp.post("/sign-in/password")
@@ -136,15 +147,10 @@ def _welcome() -> Response:
     if current_customer() is not None:
         return _leave()
     identity = host_identity()
-    if identity is not None:
-        # The host has signed this person in; the one write that a visit makes, and only once.
-        rt = runtime()
-        rt.session.rollback()
-        stop_reading()
-        known = signin.welcome_host(rt, HOST, identity)
-        start_reading()
-        if known is not None:
-            return _leave()
+    if identity is not None and "other" not in request.args:
+        if signin.may_welcome(identity):
+            # Looking writes nothing; the page's own form does, and goes off by itself.
+            return _page("host", email=identity.email, next=safe_target(request.args.get("next")))
         flash(_("Sign in here once with the same e-mail, then both shops know you."))
     return _sign_in_page(MailForm(), PasswordForm())
 
