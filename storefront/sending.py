@@ -1,0 +1,276 @@
+"""Keep charges in flight: mark planned ones sent, ask, write the answers down.
+
+Nothing here decides whether to charge; that is the guard in ``operations.charging``, which
+marks an attempt sent before anybody asks. No transaction is open while a gateway is waited
+for, and one thread alone talks to the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Self
+
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import failpoint
+from storefront.database import retrying
+from storefront.domain.charging import AnswerStatus, DeclineKind
+from storefront.domain.gateways import ChargeAnswer, ChargeOrder, Gateway
+from storefront.domain.money import Money
+from storefront.operations.charging import refuse_planned, take_planned
+from storefront.operations.dunning import chase_declined
+from storefront.operations.keys import AnyRow
+from storefront.operations.results import Recorded, Result, record_results
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Answers are written down in one transaction per this many, or after a second.
+RECORD_EVERY = 100
+RECORD_SECONDS = 1.0
+#: An answer that takes longer than this makes the next ones fly side by side.
+INSTANT_SECONDS = 0.005
+
+
+class _Pace:
+    """A token bucket per gateway account: never more than ``per_second`` calls start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[str, float] = {}
+
+    def wait(self, account: str, per_second: float | None) -> None:
+        if not per_second:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(self._next.get(account, now), now)
+            self._next[account] = start + 1 / per_second
+        time.sleep(max(0.0, start - time.monotonic()))
+
+
+_pace = _Pace()
+
+
+class Sending:
+    """Charges in flight, and the answers that are not written down yet.
+
+    A gateway that answers at once is asked in this thread; as soon as one takes its time,
+    threads keep as many in flight as it may have, while this thread opens periods or writes
+    answers. What landed is replaced before anything is written. Only what is in flight is
+    ever sent without an answer.
+    """
+
+    def __init__(self, rt: Runtime) -> None:
+        self.recorded = Recorded()
+        self._rt = rt
+        self._bound = _in_flight(rt)
+        self._is_instant = True
+        self._pool: ThreadPoolExecutor | None = None
+        self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
+        self._waiting: list[Result] = []
+        self._since = time.monotonic()
+        #: Planned and not taken yet, as far as this worker knows.
+        self._stock = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def planned(self, count: int) -> None:
+        """``count`` more attempts were planned: send what there is room for; waits for none."""
+        self._stock += count
+        self._land(timeout=0)
+        self._fill()
+        self._write_if_due()
+
+    def wait_for_room(self) -> None:
+        """Wait until fewer are planned than may be in flight, so that more can be opened."""
+        while self._stock >= self._bound and self._flying:
+            self._land_half()
+            self._fill()
+            self._write_if_due()
+
+    def finish(self) -> None:
+        """Send everything planned, by whomever, wait for the answers and write them down."""
+        while self._send() or self._flying:
+            self._write_if_due()
+            self._land_half()
+        self._write()
+        retrying(self._rt.session, partial(_refuse, self._rt))
+
+    def ask(self, rows: Sequence[AnyRow]) -> None:
+        """Ask for ``rows``, which are sent; answers that come at once are kept, others fly."""
+        gateways = self._rt.gateways
+        for row in rows:
+            if self._is_instant or self._bound == 1:
+                start = time.monotonic()
+                self._keep(row, _ask(gateways, self._rt, row))
+                self._is_instant = time.monotonic() - start < INSTANT_SECONDS
+                continue
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(max_workers=self._bound)
+            self._flying[self._pool.submit(_ask, gateways, self._rt, row)] = row
+
+    def settle(self) -> None:
+        """Wait for what is in flight and write it down."""
+        self._land(timeout=None, least=len(self._flying))
+        self._write()
+
+    @property
+    def _room(self) -> int:
+        return self._bound - len(self._flying)
+
+    def _fill(self) -> None:
+        """Send until nothing is known to be planned or as many are in flight as may be."""
+        while self._stock > 0 and self._room:
+            taken = self._send()
+            # Another worker may have sent some of ours, and we some of another's.
+            self._stock = self._stock - taken if taken else 0
+
+    def _send(self) -> int:
+        """Send one slice, as much as there is room for; returns how many."""
+        taken = retrying(self._rt.session, partial(_take, self._rt, self._room))
+        if taken:
+            failpoint("renewal.after_sent")
+        self.ask(taken)
+        return len(taken)
+
+    def _land_half(self) -> None:
+        """Wait until half of what may fly has landed; a slice of one is not worth its commit."""
+        self._land(timeout=None, least=len(self._flying) - self._bound // 2)
+
+    def _land(self, timeout: float | None, least: int = 0) -> None:
+        """Keep the answers that are there; with no ``timeout``, ``least`` at the least."""
+        landed = 0
+        while self._flying:
+            done, _ = wait(self._flying, timeout, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._keep(self._flying.pop(future), future.result())
+            landed += len(done)
+            if not done or landed >= least:
+                break
+
+    def _keep(self, row: AnyRow, answer: ChargeAnswer) -> None:
+        failpoint("renewal.after_answer")
+        self._waiting.append(Result(row.public_id, answer))
+
+    def _write_if_due(self) -> None:
+        late = time.monotonic() - self._since >= RECORD_SECONDS
+        if len(self._waiting) >= RECORD_EVERY or (late and self._waiting):
+            self._write()
+
+    def _write(self) -> None:
+        add(self.recorded, record(self._rt, self._waiting))
+        self._waiting, self._since = [], time.monotonic()
+
+
+def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
+    """Write ``results`` down in one transaction; halves them when one row will not go in.
+
+    A row that fails alone keeps its attempt open, so its look-up comes again; it is logged
+    and no other answer is lost with it.
+    """
+    if not results:
+        return Recorded()
+
+    def work() -> Recorded:
+        recorded = record_results(rt.session, results, rt.moment())
+        failpoint("renewal.before_record_commit")
+        rt.session.commit()
+        failpoint("renewal.after_record")
+        return recorded
+
+    try:
+        return retrying(rt.session, work)
+    except (sa.exc.SQLAlchemyError, RuntimeError):
+        rt.session.rollback()
+        if len(results) == 1:
+            log.exception("the answer to %s could not be recorded", results[0].reference)
+            return Recorded(parked=1)
+        middle = len(results) // 2
+        total = record(rt, results[:middle])
+        add(total, record(rt, results[middle:]))
+        return total
+
+
+def ask(rt: Runtime, row: AnyRow) -> ChargeAnswer:
+    """Ask one charge. Whatever goes wrong on the way is *unknown*, never *no*."""
+    return _ask(rt.gateways, rt, row)
+
+
+def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAnswer:
+    gateway = gateway_of(gateways, row)
+    if gateway is None:
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
+    configured = rt.settings.charges_per_second or None
+    own = gateway.capabilities.per_second
+    _pace.wait(f"{gateway.name}:{gateway.account}", min(filter(None, (configured, own)), default=0))
+    order = ChargeOrder(
+        reference=row.public_id,
+        amount=Money(row.amount_minor, row.currency),
+        token=row.token,
+        on_session=row.on_session,
+        return_url=_return_url(rt, row),
+        description=row.invoice_ref,
+        invoice=row.invoice_ref,
+    )
+    try:
+        return gateway.charge(order)
+    except Exception as error:
+        log.exception("gateway %s did not answer for %s", row.gateway, row.public_id)
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _return_url(rt: Runtime, row: AnyRow) -> str:
+    """Return where the customer comes back to after their bank's page."""
+    if not row.on_session:
+        return ""
+    root = f"{rt.settings.base_url}{rt.settings.url_prefix}"
+    if row.checkout_ref:
+        return f"{root}/checkout/{row.checkout_ref}/finish"
+    return f"{root}/account/payment/back/{row.invoice_ref}"
+
+
+def gateway_of(gateways: Mapping[str, Gateway], row: AnyRow) -> Gateway | None:
+    """Return the gateway of ``row`` if it still charges for the same account."""
+    gateway = gateways.get(row.gateway)
+    return gateway if gateway is not None and gateway.account == row.account else None
+
+
+def add(total: Recorded, more: Recorded) -> None:
+    """Add the counts of ``more`` to ``total``."""
+    for name in Recorded.__dataclass_fields__:
+        setattr(total, name, getattr(total, name) + getattr(more, name))
+
+
+def _take(rt: Runtime, room: int) -> list[AnyRow]:
+    if room == 0:
+        return []
+    taken = take_planned(rt.session, rt.moment(), room)
+    if taken:
+        failpoint("renewal.before_sent_commit")
+    rt.session.commit()
+    return taken
+
+
+def _refuse(rt: Runtime) -> None:
+    """Abandon what can never be sent; an owed invoice without a usable card is chased."""
+    moment = rt.moment()
+    cardless = refuse_planned(rt.session, moment)
+    no_card = ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.HARD, reason="no_usable_card")
+    chase_declined(rt.session, cardless, {row.public_id: no_card for row in cardless}, moment)
+    rt.session.commit()
+
+
+def _in_flight(rt: Runtime) -> int:
+    bounds = [gateway.capabilities.max_in_flight for gateway in rt.gateways.values()]
+    return max(1, min([rt.settings.in_flight, max(bounds, default=1)]))
