@@ -1,17 +1,16 @@
-"""Codes a shopper types: find them, say whether they fit, take and give back their uses."""
+"""Codes a shopper types and automatic discounts: find them, say whether they fit, take uses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-from storefront.domain.checkout import CouponTerms
-from storefront.domain.coupons import CouponRule, Discount, cycles_after
+from storefront.domain.coupons import CouponRule, CouponTerms, cycles_after
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -23,14 +22,22 @@ from storefront.models import (
     SubscriptionDiscount,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession, reserve
+from storefront.operations.bulk import insert_many
+from storefront.operations.discounts import coupon_columns, coupon_terms
+from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.subscriptions import StaleSubscription
+
+
+class NoUseLeft(StaleSubscription):
+    """Another order took the last use meanwhile: decide again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypedCode:
-    """A known code with its rule and what it takes off."""
+    """A known code, or an automatic discount, with its rule and what it takes off."""
 
-    promotion_code_id: int
+    #: None for an automatic discount.
+    promotion_code_id: int | None
     coupon_id: int
     rule: CouponRule
     terms: CouponTerms
@@ -53,16 +60,47 @@ def code_of(session: AnySession, promotion_code_id: int) -> TypedCode | None:
 def _found(session: AnySession, condition: sa.ColumnElement[bool]) -> TypedCode | None:
     code, coupon = table_of(PromotionCode), table_of(Coupon)
     row = session.execute(
-        sa.select(coupon, code.c.id.label("code_id"), code.c.code)
+        _coupons(
+            code.c.id.label("code_id"),
+            code.c.code,
+            code.c.max_uses.label("code_uses"),
+            code.c.used.label("code_used"),
+        )
         .join(code, code.c.coupon_id == coupon.c.id)
         .where(condition, code.c.archived_at.is_(None), coupon.c.archived_at.is_(None))
     ).one_or_none()
     if row is None:
         return None
-    return TypedCode(row.code_id, row.id, _rule(row), _terms(row))
+    rule = rule_of(row)
+    if row.code_uses is not None and row.code_used >= row.code_uses:
+        rule = _used_up(rule)
+    return TypedCode(row.code_id, row.coupon_id, rule, _terms(row, row.code))
 
 
-def _rule(row: sa.Row[Any]) -> CouponRule:
+def automatic_coupons(session: AnySession) -> list[TypedCode]:
+    """Return the discounts that are on and need no code, in no order."""
+    coupon = table_of(Coupon)
+    rows = session.execute(_coupons().where(coupon.c.is_automatic, coupon.c.archived_at.is_(None)))
+    return [TypedCode(None, row.coupon_id, rule_of(row), _terms(row, row.name)) for row in rows]
+
+
+def _coupons(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    coupon = table_of(Coupon)
+    return sa.select(
+        *coupon_columns(),
+        coupon.c.public_id,
+        coupon.c.name,
+        coupon.c.duration_cycles,
+        coupon.c.first_time_only,
+        coupon.c.max_uses,
+        coupon.c.used,
+        coupon.c.max_per_customer,
+        *more,
+    ).select_from(coupon)
+
+
+def rule_of(row: AnyRow) -> CouponRule:
+    """Return who may use the coupon of ``row``, on what and when."""
     limits = row.limits or {}
     return CouponRule(
         plans=frozenset(limits.get("plans", ())),
@@ -77,44 +115,59 @@ def _rule(row: sa.Row[Any]) -> CouponRule:
     )
 
 
+def _used_up(rule: CouponRule) -> CouponRule:
+    """A unique code that was used: no more of it, whatever the coupon still allows."""
+    return replace(rule, max_uses=0)
+
+
+def _terms(row: AnyRow, code: str) -> CouponTerms:
+    lasts = {"once": 1, "cycles": row.duration_cycles, "forever": None}[row.duration]
+    return coupon_terms(row, row.public_id, code, lasts)
+
+
 def _interval(text: str) -> Interval:
     count, _, unit = text.partition(" ")
     return Interval(cast(Any, unit), int(count))
 
 
-def _terms(row: sa.Row[Any]) -> CouponTerms:
-    if row.kind == "percent":
-        discount = Discount("percent", percent=Decimal(row.percent_bp) / 100)
-    else:
-        discount = Discount("fixed", amount=Money(row.amount_minor, row.currency))
-    lasts = {"once": 1, "cycles": row.duration_cycles, "forever": None}[row.duration]
-    return CouponTerms(row.public_id, row.code, discount, lasts)
+def take_use(
+    session: AnySession, coupon_id: int, code_id: int | None = None, count: int = 1
+) -> bool:
+    """Take ``count`` uses of a coupon, and of its code, if as many are left.
+
+    False when they are not; then the caller rolls back, for one of the two may be taken.
+    """
+    coupon, code = table_of(Coupon), table_of(PromotionCode)
+    if not _raise(session, coupon, coupon_id, count):
+        return False
+    return code_id is None or _raise(session, code, code_id, count)
 
 
-def take_use(session: AnySession, coupon_id: int) -> bool:
-    """Take one use if there is one left; False when the last is gone."""
-    table = table_of(Coupon)
+def _raise(session: AnySession, table: sa.Table, key: int, count: int) -> bool:
     taken = session.execute(
         sa.update(table)
         .where(
-            table.c.id == coupon_id,
-            sa.or_(table.c.max_uses.is_(None), table.c.used < table.c.max_uses),
+            table.c.id == key,
+            sa.or_(table.c.max_uses.is_(None), table.c.used + count <= table.c.max_uses),
         )
-        .values(used=table.c.used + 1)
+        .values(used=table.c.used + count)
         .returning(table.c.id)
     )
     return taken.one_or_none() is not None
 
 
-def give_back_uses(session: AnySession, coupon_ids: Sequence[int]) -> None:
-    """Give one use back per entry; the caller makes sure that it happens once."""
-    table = table_of(Coupon)
-    for coupon_id in coupon_ids:
-        session.execute(
-            sa.update(table)
-            .where(table.c.id == coupon_id, table.c.used > 0)
-            .values(used=table.c.used - 1)
-        )
+def give_back_uses(session: AnySession, uses: Iterable[tuple[int, int | None]]) -> None:
+    """Give back one use per (coupon, code); the caller makes sure that it happens once."""
+    for coupon_id, code_id in uses:
+        keys = [(table_of(Coupon), coupon_id)]
+        if code_id is not None:
+            keys.append((table_of(PromotionCode), code_id))
+        for table, key in keys:
+            session.execute(
+                sa.update(table)
+                .where(table.c.id == key, table.c.used > 0)
+                .values(used=table.c.used - 1)
+            )
 
 
 def give_back_redemptions(session: AnySession, invoice_ids: Sequence[int], now: datetime) -> None:
@@ -163,51 +216,113 @@ class Use:
 
 def redeem(
     session: AnySession,
-    code: TypedCode | None,
+    found: Sequence[TypedCode],
     taken: Mapping[str, Money],
     use: Use,
     now: datetime,
 ) -> None:
-    """Put ``code`` to work on a new subscription; the first invoice is its first cycle.
+    """Put discounts to work on a new subscription; the first invoice is their first cycle.
 
-    ``taken`` says what each coupon took off that invoice. A code of an earlier try that was
-    taken off again (also with ``code`` None) lowers nothing any more.
+    ``taken`` says what each that worked took off that invoice. One that lasts one payment
+    and lost against a better is left out, and one of an earlier try of the order that was
+    taken off again lowers nothing any more.
     """
+    kept = [one for one in found if one.terms.ref in taken or not _lost(one.terms)]
     table = table_of(SubscriptionDiscount)
     mine = table.c.subscription_id == use.subscription_id
-    other = table.c.coupon_id != (code.coupon_id if code else 0)
-    session.execute(sa.update(table).where(mine, other).values(cycles_left=0))
-    if code is None:
-        return
-    off = taken[code.terms.ref]
-    left = cycles_after(code.terms.lasts, off)
-    discount_id = session.execute(
+    gone = table.c.coupon_id.not_in([one.coupon_id for one in kept])
+    session.execute(sa.update(table).where(mine, gone).values(cycles_left=0))
+    for place, one in enumerate(kept):
+        off = taken.get(one.terms.ref)
+        left = cycles_after(one.terms.lasts, off) if off is not None else one.terms.lasts
+        discount_id = attach(session, use.subscription_id, one, left, place)
+        if off is not None and off.minor > 0:
+            _write_uses(session, [Lowered(discount_id, one, use, off.minor, True)], now)
+
+
+def _lost(terms: CouponTerms) -> bool:
+    """Whether a discount that was not taken into the first period is over with it."""
+    return terms.from_billed == 1 and terms.lasts == 1
+
+
+def attach(
+    session: AnySession, subscription_id: int, one: TypedCode, left: int | None, place: int
+) -> int:
+    """Write that a subscription has a discount, again if it had it before; returns its key."""
+    table = table_of(SubscriptionDiscount)
+    values = {
+        "promotion_code_id": one.promotion_code_id,
+        "code": one.code[:40],
+        "position": place,
+        "cycles_left": left,
+    }
+    known = session.execute(
         sa.update(table)
-        .where(mine, table.c.coupon_id == code.coupon_id)
-        .values(cycles_left=left, code=code.code)
+        .where(table.c.subscription_id == subscription_id, table.c.coupon_id == one.coupon_id)
+        .values(**values)
         .returning(table.c.id)
     ).scalar_one_or_none()
-    if discount_id is None:
-        discount_id = reserve(session, SubscriptionDiscount, 1)[0]
-        session.execute(
-            sa.insert(table).values(
-                id=discount_id,
-                subscription_id=use.subscription_id,
-                coupon_id=code.coupon_id,
-                code=code.code,
-                position=0,
-                cycles_left=left,
-            )
+    if known is not None:
+        return int(known)
+    key = reserve(session, SubscriptionDiscount, 1)[0]
+    session.execute(
+        sa.insert(table).values(
+            id=key, subscription_id=subscription_id, coupon_id=one.coupon_id, **values
         )
-    if off.minor > 0:
-        session.execute(
-            sa.insert(table_of(Redemption)).values(
-                subscription_discount_id=discount_id,
-                coupon_id=code.coupon_id,
-                customer_id=use.customer_id,
-                invoice_id=use.invoice_id,
-                amount_minor=off.minor,
-                counts=True,
-                at=now,
-            )
-        )
+    )
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What one discount took off one invoice; ``coupon`` has the keys of coupon and code."""
+
+    discount_id: int
+    coupon: Any
+    use: Use
+    off_minor: int
+    #: True for the first of a subscription, which the counters count.
+    counts: bool
+
+
+def redeem_cycle(session: AnySession, lowered: Sequence[Lowered], now: datetime) -> None:
+    """Count one billed period of discounts that lowered invoices of running subscriptions.
+
+    One that does so for the first time takes a use. Raises ``NoUseLeft`` when that was the
+    last and somebody else has it: nothing may be committed then.
+    """
+    if not lowered:
+        return
+    firsts = Counter(
+        (one.coupon.coupon_id, one.coupon.promotion_code_id) for one in lowered if one.counts
+    )
+    for (coupon_id, code_id), count in sorted(firsts.items(), key=str):
+        if not take_use(session, coupon_id, code_id, count):
+            raise NoUseLeft(f"coupon {coupon_id}")
+    _write_uses(session, lowered, now)
+    table = table_of(SubscriptionDiscount)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id.in_([one.discount_id for one in lowered]), table.c.cycles_left > 0)
+        .values(cycles_left=table.c.cycles_left - 1)
+    )
+
+
+def _write_uses(session: AnySession, lowered: Sequence[Lowered], now: datetime) -> None:
+    insert_many(
+        session,
+        Redemption,
+        [
+            {
+                "subscription_discount_id": one.discount_id,
+                "coupon_id": one.coupon.coupon_id,
+                "promotion_code_id": one.coupon.promotion_code_id,
+                "customer_id": one.use.customer_id,
+                "invoice_id": one.use.invoice_id,
+                "amount_minor": one.off_minor,
+                "counts": one.counts,
+                "at": now,
+            }
+            for one in lowered
+        ],
+    )

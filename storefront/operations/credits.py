@@ -23,19 +23,18 @@ from storefront.domain.lifecycle import PeriodState
 from storefront.models import (
     ChargeAttempt,
     Coupon,
-    CreditApplication,
-    CreditMove,
     CreditNote,
     CreditNoteLine,
-    CustomerCredit,
     DunningCase,
     Invoice,
     InvoiceLine,
+    PromotionCode,
     Redemption,
     SubscriptionDiscount,
     SubscriptionPeriod,
 )
 from storefront.models.base import public_ids, table_of
+from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.invoices import (
     CREDIT_NOTES,
     content_hash,
@@ -97,7 +96,7 @@ def credit_invoices(
         return Credited((), waiting)
     rests = _rests(session, list(chosen))
     notes = _write_notes(session, chosen, rests, reason, moment)
-    given_back = _give_credit_back(session, list(chosen), moment)
+    given_back = give_back_applied(session, list(chosen), moment)
     _void(session, list(chosen), rests)
     _close_chases(session, list(chosen), moment)
     _give_uses_back(session, list(chosen), moment)
@@ -226,50 +225,11 @@ def _write_notes(
     return dict(zip(invoices, publics, strict=True))
 
 
-def _give_credit_back(session: AnySession, ids: Sequence[int], moment: Moment) -> dict[int, int]:
-    """Return applied customer credit to its owners; returns how much per invoice."""
-    used, source = table_of(CreditApplication), table_of(CreditMove)
-    rows = list(
-        session.execute(
-            sa.select(
-                used.c.id,
-                used.c.invoice_id,
-                used.c.credit_move_id,
-                used.c.amount_minor,
-                source.c.customer_credit_id,
-            )
-            .join(source, source.c.id == used.c.credit_move_id)
-            .where(used.c.invoice_id.in_(ids), used.c.given_back_at.is_(None))
-        )
-    )
-    if not rows:
-        return {}
-    session.execute(
-        sa.update(used)
-        .where(used.c.id.in_([row.id for row in rows]), used.c.given_back_at.is_(None))
-        .values(given_back_at=moment.now)
-    )
-    per_invoice: dict[int, int] = defaultdict(int)
-    per_move: dict[int, int] = defaultdict(int)
-    per_owner: dict[int, int] = defaultdict(int)
-    for row in rows:
-        per_invoice[row.invoice_id] += row.amount_minor
-        per_move[row.credit_move_id] += row.amount_minor
-        per_owner[row.customer_credit_id] += row.amount_minor
-    _add(session, source.c.rest_minor, per_move)
-    _add(session, table_of(CustomerCredit).c.balance_minor, per_owner)
-    table = table_of(Invoice)
-    _add(session, table.c.applied_minor, {key: -minor for key, minor in per_invoice.items()})
-    return per_invoice
-
-
 def _add(session: AnySession, column: sa.Column[Any], amounts: dict[int, int]) -> None:
-    """Add each amount to ``column`` of the row with that key, and keep an invoice's rest true."""
+    """Add each amount to ``column`` of the row with that key."""
     table = column.table
     assert isinstance(table, sa.Table)
     values: dict[Any, Any] = {column: column + sa.bindparam("amount")}
-    if table is table_of(Invoice):
-        values[table.c.due_minor] = table.c.due_minor - sa.bindparam("amount")
     session.connection().execute(
         sa.update(table).where(table.c.id == sa.bindparam("key")).values(values),
         [{"key": key, "amount": amount} for key, amount in amounts.items()],
@@ -325,20 +285,30 @@ def _give_uses_back(session: AnySession, ids: Sequence[int], moment: Moment) -> 
         sa.update(table)
         .where(table.c.invoice_id.in_(ids), table.c.given_back_at.is_(None))
         .values(given_back_at=moment.now)
-        .returning(table.c.subscription_discount_id, table.c.coupon_id, table.c.counts)
+        .returning(
+            table.c.subscription_discount_id,
+            table.c.coupon_id,
+            table.c.promotion_code_id,
+            table.c.counts,
+        )
     ).all()
     if not rows:
         return
     cycles: dict[int, int] = defaultdict(int)
     uses: dict[int, int] = defaultdict(int)
+    codes: dict[int, int] = defaultdict(int)
     for row in rows:
         cycles[row.subscription_discount_id] += 1
         if row.counts:
             uses[row.coupon_id] -= 1
+        if row.counts and row.promotion_code_id is not None:
+            codes[row.promotion_code_id] -= 1
     # NULL means for ever and stays NULL when one is added.
     _add(session, table_of(SubscriptionDiscount).c.cycles_left, cycles)
     if uses:
         _add(session, table_of(Coupon).c.used, uses)
+    if codes:
+        _add(session, table_of(PromotionCode).c.used, codes)
 
 
 def _book(

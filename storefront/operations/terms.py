@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.coupons import Discount
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.rates import rate_for
-from storefront.domain.recurring import PeriodTerms, RunningDiscount
-from storefront.models import Coupon, Option, OptionGroup, SubscriptionDiscount
+from storefront.domain.recurring import PeriodTerms, Phase
+from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.stacking import with_discounts
+from storefront.domain.tax_treatment import TaxRules
+from storefront.models import Option, OptionGroup
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.discounts import Place, held_by
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.taxes import tax_on
 
 #: (plan id, group code, option code) -> (text for the line, minor units by currency).
 OptionTexts = Mapping[tuple[int, str, str], tuple[str, Mapping[str, int]]]
@@ -28,26 +29,45 @@ def terms_of(
     boxes: int,
     discounts: Sequence[AnyRow],
     options: OptionTexts,
-    seller_country: str,
+    taxes: TaxRules,
     on: date | None = None,
+    *,
+    rates: Sequence[ShippingRate] = (),
+    ahead: int = 0,
 ) -> PeriodTerms:
     """Return the terms of the period that starts ``on``, by default at ``row.next_on``.
 
-    ``row`` has the columns of the subscription, its plan and price by the names used here.
+    ``row`` has the columns of the subscription, its plan, price, payer (``buyer_columns``)
+    and address by the names used here. The tax is that of the period's first day. Raises
+    ``NoRate``. It is the ``ahead``-th billed period after the next one.
     """
-    country = row.country or seller_country
-    return PeriodTerms(
+    country = row.country or taxes.seller_country
+    taxed = tax_on(row, row.tax_class, on or row.next_on, taxes)
+    plain = PeriodTerms(
         plan_name=row.plan_name,
         plan_ref=row.plan_code,
         amount=Money(row.amount_minor, row.currency),
         interval=Interval(row.unit, row.unit_count),
         boxes=boxes,
         quantity=row.quantity,
-        tax_rate=rate_for(country, row.tax_class, on or row.next_on),
+        tax_rate=taxed.rate,
         inclusive=row.tax_inclusive,
         surcharges=surcharges_of(row.options, row.plan_id, row.currency, options),
-        discounts=tuple(running(discount) for discount in discounts),
+        phases=phases_of(row.phases, row.currency),
+        boxes_before=row.boxes_billed + ahead * max(boxes, 1),
+        rounding=taxes.rounding,
+        treatment=taxed.treatment,
+        tax_source=taxed.source,
     )
+    place = Place(row.plan_code, plain.interval, country, on or row.next_on)
+    held = held_by(discounts, place)
+    now = row.billed_count + 1
+    return with_discounts(with_shipping(plain, rates, country), held, now + ahead, now)
+
+
+def phases_of(kept: Sequence[Mapping[str, int]], currency: str) -> tuple[Phase, ...]:
+    """Return the introductory prices of a price row."""
+    return tuple(Phase(one["boxes"], Money(one["amount_minor"], currency)) for one in kept)
 
 
 def surcharges_of(
@@ -60,49 +80,6 @@ def surcharges_of(
         if minor.get(currency):
             found.append((text, f"{group}={option}", Money(minor[currency], currency)))
     return tuple(found)
-
-
-def running(row: AnyRow) -> RunningDiscount:
-    """Return the discount of a row of ``running_discounts``."""
-    if row.kind == "percent":
-        discount = Discount("percent", Decimal(row.percent_bp) / 100)
-    else:
-        discount = Discount("fixed", amount=Money(row.amount_minor, row.currency))
-    return RunningDiscount(str(row.id), row.code, discount, row.duration != "once")
-
-
-def running_discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    """Return the discounts that still lower something, per subscription in their order."""
-    rows = session.execute(_discounts_statement(), {"ids": ids}).all()
-    found: dict[int, list[AnyRow]] = {}
-    for row in rows:
-        found.setdefault(row.subscription_id, []).append(row)
-    return found
-
-
-@cache
-def _discounts_statement() -> AnySelect:
-    table, coupon = table_of(SubscriptionDiscount), table_of(Coupon)
-    return (
-        sa.select(
-            table.c.id,
-            table.c.subscription_id,
-            table.c.coupon_id,
-            table.c.code,
-            table.c.cycles_left,
-            coupon.c.kind,
-            coupon.c.percent_bp,
-            coupon.c.amount_minor,
-            coupon.c.currency,
-            coupon.c.duration,
-        )
-        .join(coupon, coupon.c.id == table.c.coupon_id)
-        .where(
-            any_of(table.c.subscription_id),
-            sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
-        )
-        .order_by(table.c.subscription_id, table.c.position, table.c.id)
-    )
 
 
 def option_texts(session: AnySession, plan_ids: set[int]) -> OptionTexts:

@@ -21,15 +21,18 @@ from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.recurring import price_period
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Subscription,
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming
-from storefront.operations.terms import OptionTexts, option_texts, running_discounts, terms_of
+from storefront.operations.terms import OptionTexts, option_texts, terms_of
 from storefront.queries.contents import Piece, next_contents
 from storefront.queries.invoices import Owed, owed
 
@@ -127,23 +130,23 @@ class Home:
     owed: Owed | None
 
 
-def home(session: AnySession, customer_id: int, moment: Moment, seller_country: str) -> Home:
+def home(session: AnySession, customer_id: int, moment: Moment, taxes: TaxRules) -> Home:
     """Return everything the first page shows; six statements, seven with priced options."""
     table = table_of(Subscription)
     which = sa.and_(table.c.customer_id == customer_id, _is_shown(table))
-    views = _views(session, which, moment, seller_country)
+    views = _views(session, which, moment, taxes)
     return Home(tuple(sorted(views, key=_soonest)), owed(session, customer_id))
 
 
 def subscription(
-    session: AnySession, customer_id: int, public_id: str, moment: Moment, seller_country: str
+    session: AnySession, customer_id: int, public_id: str, moment: Moment, taxes: TaxRules
 ) -> SubscriptionView | None:
     """Return one subscription of the customer, or None."""
     table = table_of(Subscription)
     which = sa.and_(
         table.c.customer_id == customer_id, table.c.public_id == public_id, _is_shown(table)
     )
-    return next(iter(_views(session, which, moment, seller_country)), None)
+    return next(iter(_views(session, which, moment, taxes)), None)
 
 
 def _is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -158,7 +161,7 @@ def _soonest(view: SubscriptionView) -> tuple[bool, date, str]:
 
 
 def _views(
-    session: AnySession, which: sa.ColumnElement[bool], moment: Moment, seller_country: str
+    session: AnySession, which: sa.ColumnElement[bool], moment: Moment, taxes: TaxRules
 ) -> list[SubscriptionView]:
     found = read_coming(session, which, moment.today)
     if not found:
@@ -166,7 +169,8 @@ def _views(
     running = [one.row.id for one in found if one.row.state not in ENDED]
     discounts = running_discounts(session, running)
     options = option_texts(session, {one.row.plan_id for one in found if one.row.options})
-    rows = {one.row.id: _box_rows(one, discounts, options, moment, seller_country) for one in found}
+    costs = Costs(discounts, options, shipping_rates(session), taxes)
+    rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _next_cycle(one, rows[one.row.id]) for one in found}
     )
@@ -256,17 +260,12 @@ def _past_state(box: AnyRow) -> str:
 
 def _box_rows(
     coming: Coming,
-    discounts: Mapping[int, Sequence[AnyRow]],
-    options: OptionTexts,
+    costs: Costs,
     moment: Moment,
-    seller_country: str,
 ) -> list[BoxRow]:
     ahead = project(coming.standing, AHEAD, moment.today)
     days = sorted({box.charge_on for box in ahead if box.charge_on})
-    own = discounts.get(coming.row.id, ())
-    prices = {
-        day: _price(coming, own, options, seller_country, day, n) for n, day in enumerate(days)
-    }
+    prices = {day: _price(coming, costs, day, n) for n, day in enumerate(days)}
     rows, seen = [], set[date]()
     for box in ahead:
         rows.append(_box_row(coming, box, prices, seen, moment))
@@ -275,19 +274,30 @@ def _box_rows(
     return rows
 
 
-def _price(
-    coming: Coming,
-    discounts: Sequence[AnyRow],
-    options: OptionTexts,
-    seller_country: str,
-    day: date,
-    ahead: int,
-) -> Money:
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What beside the plan decides the price of a payment."""
+
+    discounts: Mapping[int, Sequence[AnyRow]]
+    options: OptionTexts
+    rates: tuple[ShippingRate, ...]
+    taxes: TaxRules
+
+
+def _price(coming: Coming, costs: Costs, day: date, ahead: int) -> Money:
     """Return what the ``ahead``-th payment from now will be, by the renewal's own function."""
     standing = coming.standing
     boxes = boxes_per_period(standing.billing, standing.shipping) if coming.row.ships else 0
-    still = [one for one in discounts if one.cycles_left is None or one.cycles_left > ahead]
-    terms = terms_of(coming.row, boxes, still, options, seller_country, day)
+    terms = terms_of(
+        coming.row,
+        boxes,
+        costs.discounts.get(coming.row.id, ()),
+        costs.options,
+        costs.taxes,
+        day,
+        rates=costs.rates,
+        ahead=ahead,
+    )
     return price_period(terms).quote.total
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, cast
 
 import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import boxes_per_period
-from storefront.domain.coupons import CouponFacts, CouponRule, Discount, Refusal, refusal
+from storefront.domain.coupons import CouponFacts, CouponRule, CouponTerms, Refusal, refusal
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.rates import NoRate, rate_for
-from storefront.domain.recurring import PeriodTerms, PricedPeriod, RunningDiscount, price_period
+from storefront.domain.rates import NoRate
+from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
+from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.stacking import with_discounts
+from storefront.domain.tax_treatment import Place, Sale, Taxed, TaxRules
+from storefront.domain.taxes import Rounding
 from storefront.models import (
     Coupon,
     Customer,
@@ -27,6 +30,7 @@ from storefront.models import (
     Redemption,
 )
 from storefront.models.base import table_of
+from storefront.operations.discounts import coupon_terms
 from storefront.operations.keys import AnyRow
 
 #: Redemptions shown on a coupon's page.
@@ -39,9 +43,14 @@ class CouponRow:
 
     id: int
     ref: str
+    #: Empty for an automatic discount, and where every code is its own.
     code: str
     name: str
-    discount: Discount
+    kind: str
+    terms: CouponTerms
+    is_automatic: bool
+    #: How many codes stand for it.
+    codes: int
     duration: str
     cycles: int
     limits: Mapping[str, Any]
@@ -55,6 +64,11 @@ class CouponRow:
     taken: Money
     created_at: datetime
     archived_at: datetime | None
+
+    @property
+    def title(self) -> str:
+        """The code, or the name where none stands for it."""
+        return self.code or self.name
 
     @property
     def rule(self) -> CouponRule:
@@ -114,6 +128,7 @@ class Priced:
     amount: Money
     inclusive: bool
     boxes: int
+    fee: Money
 
 
 def coupon_list(session: AnySession, currency: str) -> list[CouponRow]:
@@ -175,6 +190,7 @@ def priced_plans(session: AnySession, currency: str) -> list[Priced]:
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.tax_inclusive,
+            price.c.sign_up_fee_minor,
         )
         .join(price, price.c.plan_id == plan.c.id)
         .where(
@@ -189,33 +205,38 @@ def priced_plans(session: AnySession, currency: str) -> list[Priced]:
 
 
 def try_on(
-    code: str,
-    discount: Discount,
-    duration: str,
+    terms: CouponTerms,
     rule: CouponRule,
     priced: Priced,
     country: str,
     today: date,
+    rates: tuple[ShippingRate, ...] = (),
+    taxes: TaxRules | None = None,
 ) -> Tried:
     """Say what a coupon does to an order of ``priced``, by the function that charges.
 
     The order is a stranger's first one.
     """
+    sale = Sale(taxes or TaxRules(country), Place(country))
     facts = CouponFacts(today, priced.plan_code, priced.interval, country)
     why = refusal(rule, facts)
     if why is not None:
         return Tried(why)
     try:
-        rate = rate_for(country, cast(Any, priced.tax_class), today)
+        taxed = sale.tax(cast(Any, priced.tax_class), today)
     except NoRate:
         return Tried(Refusal.WRONG_COUNTRY)
-    running = RunningDiscount("try", code, discount, duration != "once")
-    first = price_period(_terms(priced, rate, (running,)))
-    later = None if duration == "forever" else price_period(_terms(priced, rate, ()))
-    return Tried(None, first, later)
+    plain = with_shipping(_terms(priced, taxed, sale.taxes.rounding), rates, sale.country)
+    first = price_period(with_discounts(plain, [terms], terms.from_billed, terms.from_billed))
+    ends = terms.lasts is not None
+    return Tried(None, first, price_period(_after_fee(plain)) if ends else None)
 
 
-def _terms(priced: Priced, rate: Decimal, discounts: tuple[RunningDiscount, ...]) -> PeriodTerms:
+def _after_fee(terms: PeriodTerms) -> PeriodTerms:
+    return replace(terms, sign_up_fee=None)
+
+
+def _terms(priced: Priced, taxed: Taxed, rounding: Rounding) -> PeriodTerms:
     return PeriodTerms(
         plan_name=priced.plan_name,
         plan_ref=priced.plan_code,
@@ -223,9 +244,11 @@ def _terms(priced: Priced, rate: Decimal, discounts: tuple[RunningDiscount, ...]
         interval=priced.interval,
         boxes=priced.boxes,
         quantity=1,
-        tax_rate=rate,
+        tax_rate=taxed.rate,
+        treatment=taxed.treatment,
+        rounding=rounding,
         inclusive=priced.inclusive,
-        discounts=discounts,
+        sign_up_fee=priced.fee,
     )
 
 
@@ -240,6 +263,7 @@ def _priced(row: AnyRow, currency: str) -> Priced:
         Money(row.amount_minor, currency),
         row.tax_inclusive,
         boxes_per_period(interval, shipping) if row.ships else 0,
+        Money(row.sign_up_fee_minor, currency),
     )
 
 
@@ -250,22 +274,40 @@ def _coupons() -> sa.Select[Any]:
         .where(redemption.c.coupon_id == table.c.id, redemption.c.given_back_at.is_(None))
         .scalar_subquery()
     )
-    return sa.select(table, code.c.code, taken.label("taken")).join(
-        code, code.c.coupon_id == table.c.id
+    counted = code.alias()
+    mine = (
+        sa.select(sa.func.count())
+        .where(counted.c.coupon_id == table.c.id)
+        .correlate(table)
+        .scalar_subquery()
+    )
+    # The one made by hand; batches have pages of their own.
+    by_hand = sa.and_(code.c.coupon_id == table.c.id, code.c.batch == "")
+    return (
+        sa.select(
+            table,
+            table.c.id.label("coupon_id"),
+            code.c.code,
+            taken.label("taken"),
+            mine.label("codes"),
+        )
+        .select_from(table)
+        .outerjoin(code, by_hand)
     )
 
 
 def _row(row: AnyRow, currency: str) -> CouponRow:
-    if row.kind == "percent":
-        discount = Discount("percent", percent=Decimal(row.percent_bp) / 100)
-    else:
-        discount = Discount("fixed", amount=Money(row.amount_minor, row.currency))
+    lasts = {"once": 1, "cycles": row.duration_cycles, "forever": None}[row.duration]
+    code = row.code or ""
     return CouponRow(
         row.id,
         row.public_id,
-        row.code,
+        code,
         row.name,
-        discount,
+        row.kind,
+        coupon_terms(row, "try", code or row.name, lasts),
+        row.is_automatic,
+        row.codes,
         row.duration,
         row.duration_cycles,
         row.limits or {},

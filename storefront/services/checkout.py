@@ -71,6 +71,8 @@ class Step(StrEnum):
     """How an order went on."""
 
     PAY = "pay"
+    #: Nothing to pay and no payment method asked for: finish the order.
+    FREE = "free"
     #: Another total, date or code than the shopper agreed to; ask again.
     CHANGED = "changed"
     INCOMPLETE = "incomplete"
@@ -168,7 +170,7 @@ def place_order(
     if offered is None:
         return Placed(Step.UNREACHABLE)
     frozen = _until_written(rt, lambda: _freeze(rt, key, agreement, offered))
-    if frozen.due is None:
+    if frozen.due is None or frozen.step is Step.FREE:
         return Placed(frozen.step)
     order = SetupOrder(
         reference=frozen.reference,
@@ -200,19 +202,23 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     if refused is not None or order.quote is None or order.price is None:
         rt.session.rollback()
         return _Frozen(refused or Step.CHANGED)
-    coupon_id = order.code.coupon_id if order.code and order.refused is None else None
-    if not _reserve_use(rt, row, coupon_id):
+    uses = [[one.coupon_id, one.promotion_code_id] for one in order.working]
+    if not _reserve_uses(rt, row, uses):
         rt.session.rollback()
         return _Frozen(Step.CHANGED)
-    reference = _usable_setup(rt, row, order.quote) or _new_setup(rt, row, gateway)
+    needs_method = order.needs_method
+    reference = ""
+    if needs_method:
+        reference = _usable_setup(rt, row, order.quote) or _new_setup(rt, row, gateway)
     text = agreement.text
     values = {
         "price_id": order.price.id,
         "quote": {
             **_kept(row.quote),
             **_summary(order, order.quote),
-            "coupon_id": coupon_id,
-            "setup": reference,
+            "uses": uses,
+            "setup": reference or None,
+            "no_method": not needs_method,
         },
         "quote_hash": order.quote.quote_hash,
         "consent": {
@@ -230,7 +236,8 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         rt.session.rollback()
         return None
     rt.session.commit()
-    return _Frozen(Step.PAY, reference, order.quote.due_today, row.locale)
+    step = Step.PAY if needs_method else Step.FREE
+    return _Frozen(step, reference, order.quote.due_today, row.locale)
 
 
 def _why_not(order: Order, agreement: Agreement) -> Step | None:
@@ -246,7 +253,9 @@ def _why_not(order: Order, agreement: Agreement) -> Step | None:
 def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier try of this order has left behind and a later one needs."""
     return {
-        name: quote[name] for name in ("document", "redeemed_by", "new_customer") if name in quote
+        name: quote[name]
+        for name in ("document", "redeemed_by", "new_customer", "no_trial")
+        if name in quote
     }
 
 
@@ -265,15 +274,14 @@ def _summary(order: Order, quote: OrderQuote) -> dict[str, Any]:
     }
 
 
-def _reserve_use(rt: Runtime, row: AnyRow, coupon_id: int | None) -> bool:
-    """Hold one use of the coupon for this order; False when the last one is gone."""
-    held = row.quote.get("coupon_id")
-    if held == coupon_id:
-        return True
-    if coupon_id is not None and not take_use(rt.session, coupon_id):
-        return False
-    if held is not None:
-        give_back_uses(rt.session, [held])
+def _reserve_uses(rt: Runtime, row: AnyRow, uses: list[list[int | None]]) -> bool:
+    """Hold one use of each discount for this order; False when the last of one is gone."""
+    held = row.quote.get("uses", [])
+    for coupon_id, code_id in sorted((each for each in uses if each not in held), key=str):
+        assert coupon_id is not None
+        if not take_use(rt.session, coupon_id, code_id):
+            return False
+    give_back_uses(rt.session, [tuple(each) for each in held if each not in uses])
     return True
 
 

@@ -91,7 +91,7 @@ def test_what_a_trial_shows_is_what_the_price_function_says(rt: Runtime, who: Wh
     )
     row = found(rt, ref)
     (priced,) = query.priced_plans(rt.session, "EUR")
-    tried = query.try_on(row.code, row.discount, row.duration, row.rule, priced, "DE", rt.today())
+    tried = query.try_on(row.terms, row.rule, priced, "DE", rt.today())
     assert tried.first is not None
     assert tried.later is not None
     assert tried.first.quote.total == Money(2100, "EUR")
@@ -103,7 +103,7 @@ def test_a_trial_says_why_a_code_does_not_fit(rt: Runtime, who: Who) -> None:
     ref = add(rt, who, "LEMON", countries=("FR",))
     row = found(rt, ref)
     (priced,) = query.priced_plans(rt.session, "EUR")
-    tried = query.try_on(row.code, row.discount, row.duration, row.rule, priced, "DE", rt.today())
+    tried = query.try_on(row.terms, row.rule, priced, "DE", rt.today())
     assert tried.refused == "wrong_country"
 
 

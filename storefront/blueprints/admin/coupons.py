@@ -16,10 +16,11 @@ from storefront.blueprints.admin.words import amount, long_day
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.domain import permissions
-from storefront.domain.coupons import CouponRule, Discount, Refusal
+from storefront.domain.coupons import CouponRule, CouponTerms, Discount, Refusal
 from storefront.domain.money import Money, exponent
 from storefront.formats import interval_name, interval_per, listing, percent
 from storefront.htmx import go
+from storefront.operations.discounts import shipping_rates
 from storefront.queries import coupons as query
 from storefront.security import register_policy, staff
 from storefront.services import promotions
@@ -144,13 +145,12 @@ def _trial(found: query.CouponRow, plans: list[query.Priced]) -> dict[str, Any]:
     tried = None
     if chosen is not None and country:
         tried = query.try_on(
-            found.code,
-            found.discount,
-            found.duration,
+            found.terms,
             found.rule,
             chosen,
             country,
             rt.today(),
+            shipping_rates(rt.session),
         )
     return {
         "tried": tried,
@@ -180,18 +180,32 @@ def _words() -> dict[str, Any]:
 
 def what(found: query.CouponRow) -> str:
     """Return what a coupon takes off: "10% off"."""
-    return _off(found.discount)
+    return _off(found.terms)
 
 
-def _off(discount: Discount) -> str:
+def _off(terms: CouponTerms) -> str:
+    discount = terms.discount
+    if terms.target == "first_box":
+        if discount.amount is None:
+            return _("first box free")
+        return _("first box for %(sum)s", sum=amount(discount.amount))
+    if terms.target == "shipping":
+        return _("free delivery")
     if discount.amount is not None:
-        return _("%(sum)s off", sum=amount(discount.amount))
-    assert discount.percent is not None
-    return _("%(percent)s off", percent=percent(discount.percent, writing_locale()))
+        off = amount(discount.amount)
+    else:
+        assert discount.percent is not None
+        off = percent(discount.percent, writing_locale())
+    if terms.target == "fee":
+        return _("%(off)s off the sign-up fee", off=off)
+    return _("%(sum)s off", sum=off)
 
 
 def lasts(found: query.CouponRow) -> str:
     """Return how long it lowers what is paid."""
+    nth = found.terms.from_billed
+    if nth > 1:
+        return _("from payment %(nth)s on", nth=nth)
     if found.duration == "once":
         return _("first payment")
     if found.duration == "forever":
@@ -247,6 +261,8 @@ def _why_not(code: Refusal) -> str:
         Refusal.NOT_FIRST: _("It is for a first order only."),
         Refusal.USED_UP: _("It is used up."),
         Refusal.USED_BY_CUSTOMER: _("This customer has used it."),
+        Refusal.HAS_IT: _("The subscription has it already."),
+        Refusal.FIRST_ONLY: _("It is for the first payment of a new subscription."),
     }[code]
 
 
@@ -258,20 +274,24 @@ def _examples(priced: query.Priced | None, currency: str) -> dict[str, str]:
     country = next(iter(rt.shop.countries), rt.shop.seller_country)
     five = Money(5 * 10 ** exponent(currency), currency)
     samples = {
-        "percent": Discount("percent", percent=Decimal(10)),
-        "fixed": Discount("fixed", amount=five),
+        "percent": CouponTerms("", "", Discount("percent", percent=Decimal(10)), 1),
+        "fixed": CouponTerms("", "", Discount("fixed", amount=five), 1),
+        "free_first_box": CouponTerms(
+            "", "", Discount("percent", percent=Decimal(100)), 1, "first_box"
+        ),
+        "first_box_price": CouponTerms("", "", Discount("fixed", amount=five), 1, "first_box"),
     }
-    return {kind: _example(discount, priced, country) for kind, discount in samples.items()}
+    return {kind: _example(terms, priced, country) for kind, terms in samples.items()}
 
 
-def _example(discount: Discount, priced: query.Priced, country: str) -> str:
+def _example(terms: CouponTerms, priced: query.Priced, country: str) -> str:
     today = runtime().today()
-    tried = query.try_on("", discount, "once", CouponRule(), priced, country, today)
+    tried = query.try_on(terms, CouponRule(), priced, country, today, taxes=rt.shop.taxes)
     if tried.first is None or tried.later is None:
         return ""
     return _(
         "%(off)s: %(plan)s costs %(new)s instead of %(old)s %(interval)s.",
-        off=_off(discount),
+        off=_off(terms),
         plan=priced.plan_name,
         new=amount(tried.first.quote.total),
         old=amount(tried.later.quote.total),

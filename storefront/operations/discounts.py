@@ -1,0 +1,169 @@
+"""What a coupon's row means to a price, and which discounts a subscription has; one way for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.coupons import CouponTerms, Discount, Target
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.domain.shipping import ShippingRate
+from storefront.models import Coupon, PromotionCode, Redemption, SubscriptionDiscount
+from storefront.models import ShippingRate as ShippingRateRow
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the limits of an automatic discount are compared with, period by period."""
+
+    plan: str
+    interval: Interval
+    country: str
+    on: date
+
+
+def held_by(rows: Sequence[AnyRow], place: Place) -> list[CouponTerms]:
+    """Return the discounts of ``running_discounts`` that may lower a period at ``place``.
+
+    A code was checked when it was typed and keeps what it promised. An automatic one is
+    for whom it fits, so its limits are compared again.
+    """
+    return [
+        coupon_terms(row, str(row.id), row.code, row.cycles_left)
+        for row in rows
+        if not row.is_automatic or _fits(row, place)
+    ]
+
+
+def _fits(row: AnyRow, place: Place) -> bool:
+    limits = row.limits or {}
+    inside = all(
+        not limits.get(name) or value in limits[name]
+        for name, value in (
+            ("plans", place.plan),
+            ("intervals", str(place.interval)),
+            ("countries", place.country),
+        )
+    )
+    if row.is_counted or row.from_billed == 1:
+        return inside
+    # Loyalty: the days are those of the period in which it begins.
+    begun = row.starts_on is None or row.starts_on <= place.on
+    return inside and begun and (row.ends_on is None or place.on <= row.ends_on)
+
+
+#: Kind of a coupon -> what it lowers; the others lower what ``applies_to`` says.
+_TARGETS: dict[str, Target] = {
+    "free_shipping": "shipping",
+    "free_first_box": "first_box",
+    "first_box_price": "first_box",
+}
+
+
+def coupon_terms(row: AnyRow, ref: str, code: str, lasts: int | None) -> CouponTerms:
+    """Return what the coupon of ``row`` (columns of ``COUPON_COLUMNS``) takes off, and when."""
+    if row.kind == "percent":
+        discount = Discount("percent", Decimal(row.percent_bp) / 100)
+    elif row.kind in ("fixed", "first_box_price"):
+        discount = Discount("fixed", amount=Money(row.amount_minor, row.currency))
+    else:
+        discount = Discount("percent", Decimal(100))
+    target: Target = "fee" if row.applies_to == "fee" else "box"
+    return CouponTerms(
+        ref,
+        code,
+        discount,
+        lasts,
+        _TARGETS.get(row.kind, target),
+        row.from_billed,
+        row.priority,
+        row.coupon_id,
+        row.combines,
+    )
+
+
+def coupon_columns() -> tuple[sa.ColumnElement[Any], ...]:
+    """The columns of ``coupon`` that ``coupon_terms`` and the limits read."""
+    coupon = table_of(Coupon)
+    return (
+        coupon.c.id.label("coupon_id"),
+        coupon.c.kind,
+        coupon.c.applies_to,
+        coupon.c.percent_bp,
+        coupon.c.amount_minor,
+        coupon.c.currency,
+        coupon.c.duration,
+        coupon.c.from_billed,
+        coupon.c.priority,
+        coupon.c.combines,
+        coupon.c.is_automatic,
+        coupon.c.limits,
+        coupon.c.starts_on,
+        coupon.c.ends_on,
+    )
+
+
+def running_discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    """Return the discounts that still lower something, per subscription in their order."""
+    rows = session.execute(_discounts_statement(), {"ids": ids}).all()
+    found: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.subscription_id, []).append(row)
+    return found
+
+
+@cache
+def _discounts_statement() -> AnySelect:
+    table, coupon, used = table_of(SubscriptionDiscount), table_of(Coupon), table_of(Redemption)
+    code = table_of(PromotionCode)
+    counted = sa.exists().where(
+        used.c.subscription_discount_id == table.c.id, used.c.counts, used.c.given_back_at.is_(None)
+    )
+    # The first time it lowers something it takes a use; where none is left it lowers nothing.
+    has_use = sa.and_(
+        sa.or_(coupon.c.max_uses.is_(None), coupon.c.used < coupon.c.max_uses),
+        sa.or_(code.c.id.is_(None), code.c.max_uses.is_(None), code.c.used < code.c.max_uses),
+        sa.or_(sa.not_(coupon.c.is_automatic), coupon.c.archived_at.is_(None)),
+    )
+    return (
+        sa.select(
+            table.c.id,
+            table.c.subscription_id,
+            table.c.promotion_code_id,
+            table.c.code,
+            table.c.cycles_left,
+            counted.label("is_counted"),
+            *coupon_columns(),
+        )
+        .join(coupon, coupon.c.id == table.c.coupon_id)
+        .outerjoin(code, code.c.id == table.c.promotion_code_id)
+        .where(
+            any_of(table.c.subscription_id),
+            sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
+            sa.or_(counted, has_use),
+        )
+        .order_by(table.c.subscription_id, table.c.position, table.c.id)
+    )
+
+
+def shipping_rates(session: AnySession) -> tuple[ShippingRate, ...]:
+    """Return what sending a box costs where; none in a shop whose prices hold delivery."""
+    table = table_of(ShippingRateRow)
+    rows = session.execute(sa.select(table).order_by(table.c.id))
+    return tuple(
+        ShippingRate(
+            row.country,
+            Money(row.amount_minor, row.currency),
+            None if row.free_from_minor is None else Money(row.free_from_minor, row.currency),
+        )
+        for row in rows
+    )
