@@ -1191,6 +1191,7 @@ def upgrade() -> None:
         sa.Column("more", sa.JSON(), nullable=False),
         sa.Column("addons", sa.JSON(), nullable=False),
         sa.Column("tax_id", sa.String(length=24), nullable=False),
+        sa.Column("tax_id_state", sa.String(length=8), nullable=False),
         sa.Column(
             "referrer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
@@ -1503,6 +1504,7 @@ def upgrade() -> None:
         sa.Column("max_boxes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("ends_on", sa.Date(), nullable=True),
         sa.Column("at_term_end", sa.String(length=8), nullable=False),
+        sa.Column("pauses_on", sa.Date(), nullable=True),
         sa.Column("resumes_on", sa.Date(), nullable=True),
         sa.Column("renews_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_on", sa.Date(), nullable=True),

@@ -30,6 +30,10 @@ class PeriodKind(StrEnum):
     PAUSED = "paused"
 
 
+#: Days that nobody pays for: a subscriber begins to count after them.
+UNPAID_KINDS = frozenset({PeriodKind.TRIAL, PeriodKind.FREE})
+
+
 class PeriodState(StrEnum):
     """Where the money of a period stands; a period without an invoice is paid at once."""
 

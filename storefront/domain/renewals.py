@@ -81,6 +81,12 @@ class Decision:
     wait_until: datetime | None = None
 
 
+def is_pausing(pauses_on: date | None, resumes_on: date | None, start: date) -> bool:
+    """Return whether a wanted pause covers the period that would start at ``start``."""
+    begun = pauses_on is not None and pauses_on <= start
+    return begun and (resumes_on is None or start < resumes_on)
+
+
 def decide(boundary: Boundary) -> Decision:
     """Return what becomes of the period that starts at ``boundary.start``.
 

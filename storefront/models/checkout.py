@@ -39,6 +39,8 @@ class Checkout(Base):
     addons: Mapped[list[Any]] = mapped_column(default=list)
     #: VAT number as typed, for a firm.
     tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
+    #: As ``customer.tax_id_state``.
+    tax_id_state: Mapped[str] = mapped_column(sa.String(8), default="")
     #: Who sent this shopper.
     referrer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
     promotion_code_id: Mapped[int | None] = mapped_column(sa.ForeignKey("promotion_code.id"))

@@ -66,6 +66,8 @@ class Subscription(Base):
     max_boxes: Mapped[int | None]
     ends_on: Mapped[date | None]
     at_term_end: Mapped[str] = mapped_column(sa.String(8), default="renew")
+    #: No new period from the first boundary on or after this day; NULL: no pause wanted.
+    pauses_on: Mapped[date | None]
     #: A pause ends on this day by itself; NULL: not paused, or until the customer resumes.
     resumes_on: Mapped[date | None]
     #: When the renewal run may pick it up; NULL when nothing will be billed by the clock.
