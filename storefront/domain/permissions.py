@@ -6,7 +6,7 @@ from __future__ import annotations
 SUBSCRIBERS_VIEW = "subscribers.view"
 #: Skip, cancel, hold and release a subscription for its customer; send a sign-in link.
 SUBSCRIPTIONS_MANAGE = "subscriptions.manage"
-#: Hold all charging, release what an outage held, try failed renewals again.
+#: Hold all charging, release what an outage held, decide about payments over wrong amounts.
 CHARGING_MANAGE = "charging.manage"
 #: Cycles, recipes, locks, exports of boxes.
 BOXES_MANAGE = "boxes.manage"

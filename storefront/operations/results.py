@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState, DeclineKind
 from storefront.domain.gateways import ChargeAnswer
 from storefront.domain.invoices import InvoiceState
-from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
-from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod, Refund
-from storefront.models.base import public_ids, table_of
+from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
+from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
+from storefront.models.base import table_of
 from storefront.operations.bulk import update_many
 from storefront.operations.changes import withdraw_unpaid
 from storefront.operations.charging import (
@@ -29,9 +29,9 @@ from storefront.operations.charging import (
 )
 from storefront.operations.dunning import chase_authentication, chase_declined
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
-from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
+from storefront.operations.surplus import Surplus, plan_surplus_refunds
 
 #: Reason of an attempt that the gateway, asked after its settle time, knows nothing of.
 NEVER_ARRIVED = "never_arrived"
@@ -82,7 +82,7 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     """
     answers = {result.reference: result.answer for result in results}
     recorded = Recorded()
-    rows = _attempts(session, list(answers))
+    rows = answerable(session, list(answers))
     known = [row for row in rows if AttemptState(row.state) in ANSWERABLE]
     recorded.repeated = len(results) - len(known)
     if not known:
@@ -94,14 +94,14 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
         [Settlement(r.invoice_id, r.due_minor, r.gateway, r.public_id) for r in found.settles],
         moment,
     )
-    _plan_surplus_refunds(session, found.surplus, moment)
+    plan_surplus_refunds(session, [_surplus(row, minor) for row, minor in found.surplus], moment)
     _refuse_methods(session, found.declined, answers, moment)
     _reopen_checkouts(session, found.declined + found.lost)
     withdraw_unpaid(session, _unpaid_offers(found.declined + found.lost), moment)
     _plan_again(session, _owing(found.lost), moment)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
-    _park(session, found.odd, moment)
+    _park(session, found.odd, answers, moment)
     recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
     recorded.declined, recorded.action_required = len(found.declined), len(found.action)
     recorded.parked = len(found.odd)
@@ -113,7 +113,8 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     return recorded
 
 
-def _attempts(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
+def answerable(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
+    """Return attempts by public id with what their invoices owe, locked for us."""
     statement = _attempts_statement(session.get_bind().dialect.name == "postgresql")
     return list(session.execute(statement, {"ids": references}).all())
 
@@ -135,6 +136,8 @@ def _attempts_statement(locks: bool) -> AnySelect:
             attempt.c.currency,
             attempt.c.on_session,
             attempt.c.state,
+            attempt.c.reason,
+            attempt.c.gateway_reference,
             attempt.c.checks,
             attempt.c.sent_at,
             invoice.c.public_id.label("invoice_ref"),
@@ -206,7 +209,7 @@ def _write_attempts(
                 "id": row.id,
                 "state": _STATES[status],
                 "decline_kind": answer.decline if status is AnswerStatus.DECLINED else None,
-                "reason": "amount_mismatch" if row.id in odd else answer.reason[:80],
+                "reason": AMOUNT_MISMATCH if row.id in odd else answer.reason[:80],
                 "gateway_reference": answer.gateway_reference,
                 "action_url": answer.action_url or "",
                 "settles": row.id in settles,
@@ -229,51 +232,6 @@ def _check_at(row: AnyRow, status: AnswerStatus, moment: Moment) -> Any:
     if status is AnswerStatus.ACTION_REQUIRED:
         return moment.now + ACTION_CHECK_AFTER
     return None
-
-
-def _plan_surplus_refunds(
-    session: AnySession, surplus: Sequence[tuple[AnyRow, int]], moment: Moment
-) -> None:
-    """Book money nobody owes and plan its way back, in the transaction that recorded it."""
-    if not surplus:
-        return
-    book(
-        session,
-        [
-            Journal(
-                JournalKind.SURPLUS,
-                row.public_id,
-                (
-                    Transfer(
-                        clearing(row.gateway),
-                        REFUNDS_DUE,
-                        minor,
-                        row.currency,
-                        row.payer_id,
-                        row.invoice_id,
-                    ),
-                ),
-            )
-            for row, minor in surplus
-        ],
-        moment.now,
-    )
-    session.execute(
-        sa.insert(table_of(Refund)),
-        [
-            {
-                "public_id": public,
-                "attempt_id": row.id,
-                "amount_minor": minor,
-                "currency": row.currency,
-                "reason": "surplus",
-                "state": AttemptState.PLANNED,
-                "gateway_reference": "",
-                "created_at": moment.now,
-            }
-            for public, (row, minor) in zip(public_ids("ref", len(surplus)), surplus, strict=True)
-        ],
-    )
 
 
 def _refuse_methods(
@@ -344,20 +302,51 @@ def _owing(rows: Sequence[AnyRow]) -> list[AnyRow]:
     return [row for row in rows if row.invoice_state == InvoiceState.OPEN]
 
 
-def _park(session: AnySession, odd: Sequence[AnyRow], moment: Moment) -> None:
+def ask_anew(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
+    """Free what the attempts ``rows`` of ``answerable`` were to pay for, whose money is gone.
+
+    An order is open again, a change of plan is dropped, and what is owed is asked for again.
+    """
+    _reopen_checkouts(session, rows)
+    withdraw_unpaid(session, _unpaid_offers(rows), moment)
+    _plan_again(session, _owing(rows), moment)
+
+
+def _surplus(row: AnyRow, minor: int) -> Surplus:
+    return Surplus(
+        row.id, row.public_id, row.gateway, minor, row.currency, row.payer_id, row.invoice_id
+    )
+
+
+def _park(
+    session: AnySession, odd: Sequence[AnyRow], answers: dict[str, ChargeAnswer], moment: Moment
+) -> None:
+    """Put each before a person once, with what the gateway took (``domain.mismatches``)."""
     if not odd:
         return
-    session.execute(
-        sa.insert(table_of(ParkedWork)),
-        [
-            {
-                "kind": "charge",
-                "subject": row.public_id,
-                "reason": "amount_mismatch",
-                "detail": "The gateway reports another amount than was asked for.",
-                "parked_at": moment.now,
-                "resolved_by": "",
-            }
-            for row in odd
-        ],
-    )
+    table = table_of(ParkedWork)
+    taken = {row.public_id: answers[row.public_id].amount for row in odd}
+    details = {ref: taken_text(amount) for ref, amount in taken.items() if amount is not None}
+    open_rows = sa.and_(table.c.reason == AMOUNT_MISMATCH, table.c.resolved_at.is_(None))
+    there = session.execute(
+        sa.select(table.c.id, table.c.subject).where(table.c.subject.in_(details), open_rows)
+    ).all()
+    for row in there:
+        session.execute(
+            sa.update(table).where(table.c.id == row.id).values(detail=details.pop(row.subject))
+        )
+    if details:
+        session.execute(
+            sa.insert(table),
+            [
+                {
+                    "kind": "charge",
+                    "subject": subject,
+                    "reason": AMOUNT_MISMATCH,
+                    "detail": detail,
+                    "parked_at": moment.now,
+                    "resolved_by": "",
+                }
+                for subject, detail in details.items()
+            ],
+        )

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from storefront.database import retrying
+from storefront.domain.charging import AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.lifecycle import ENDED, HoldReason, SubscriptionState
+from storefront.domain.mismatches import AMOUNT_MISMATCH
 from storefront.domain.privacy import mask_card_numbers
-from storefront.models import ParkedWork, Subscription
+from storefront.models import ChargeAttempt, ParkedWork, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -41,6 +43,12 @@ class AlreadyEnded(DomainError):
     """The subscription has ended; there is nothing to hold."""
 
     code = "already_ended"
+
+
+class NeedsDecision(DomainError):
+    """A payment over another amount than asked waits; ``payment`` must be decided first."""
+
+    code = "needs_decision"
 
 
 def hold(rt: Runtime, who: Who, subscription: str, note: str) -> bool:
@@ -128,6 +136,7 @@ def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
     """Put a parked renewal back into the run; False when it is back already.
 
     Only renewals wait on their row; other kinds of parked work are merely marked as seen.
+    Raises ``NeedsDecision`` for a payment that only a decision about its amount settles.
     """
 
     def change() -> bool:
@@ -143,6 +152,8 @@ def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
             return False
         if work.kind == "renewal":
             _unpark(rt, work.subject)
+        elif work.reason == AMOUNT_MISMATCH and _is_unknown(rt, work.subject):
+            raise NeedsDecision(payment=work.subject)
         before = {"kind": work.kind, "reason": work.reason}
         audit.write(
             rt.session, who.id, "parked.tried_again", work.subject, before, {}, moment, who.ip
@@ -160,6 +171,13 @@ def _unpark(rt: Runtime, subscription: str) -> None:
         return
     values = {"parked_at": None, "renews_at": _due(rt, row)}
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+
+
+def _is_unknown(rt: Runtime, payment: str) -> bool:
+    table = table_of(ChargeAttempt)
+    unsettled = table.c.state == AttemptState.UNKNOWN
+    found = sa.select(table.c.id).where(table.c.public_id == payment, unsettled)
+    return rt.session.scalar(found) is not None
 
 
 def _let_go(rt: Runtime, who: Who, rows: Sequence[AnyRow]) -> None:

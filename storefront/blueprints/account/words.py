@@ -136,6 +136,11 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.BOX_LOCKED: (_("We are packing your box."), "box", "info"),
         EventKind.BOX_SHIPPED: (_("Your box left us."), "truck", "info"),
         EventKind.BOX_DELIVERED: (_("Your box arrived."), "house", "positive"),
+        EventKind.PAYMENT_CORRECTED: (
+            _("We put a payment over a wrong amount right."),
+            "receipt",
+            "info",
+        ),
         EventKind.REFUND_DONE: (_("We sent money back to you."), "refund", "info"),
     }
     if kind == EventKind.SUBSCRIPTION_CANCEL_PLANNED and "ends_on" in data:

@@ -8,9 +8,12 @@ from flask import Blueprint, Response, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.mismatches import add_mismatches
 from storefront.blueprints.admin.words import job_name, job_report
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
+from storefront.domain.mismatches import AMOUNT_MISMATCH
+from storefront.htmx import go
 from storefront.jobs.work import JOBS
 from storefront.queries import outbox as query
 from storefront.queries.today import JobState, job_states
@@ -23,7 +26,8 @@ register_policy({"admin.jobs": _ACCESS, "admin.parked_try_again": _ACCESS})
 
 
 def add_jobs(bp: Blueprint) -> None:
-    """Add the page and trying set-aside work again."""
+    """Add the page, trying set-aside work again, and deciding about wrong amounts."""
+    add_mismatches(bp)
     bp.add_url_rule("/jobs", "jobs", jobs)
     bp.add_url_rule(
         "/jobs/parked/<int:key>/try-again", "parked_try_again", try_again, methods=["POST"]
@@ -37,7 +41,10 @@ def jobs() -> Response:
 
 def try_again(key: int) -> Response:
     """Put a failed row back into the run; other kinds of work are marked as seen."""
-    done = holds.try_again(runtime(), who(), key)
+    try:
+        done = holds.try_again(runtime(), who(), key)
+    except holds.NeedsDecision as error:
+        return go(url_for("admin.mismatch", payment=error.params["payment"]))
     text = (
         _("It is back in the run; the worker takes it next time.")
         if done
@@ -54,6 +61,7 @@ def _context() -> dict[str, Any]:
         "jobs": [(job_name(name), ran.get(name), _said(ran.get(name))) for name in names],
         "parked": query.parked(session),
         "job_name": job_name,
+        "amount_mismatch": AMOUNT_MISMATCH,
     }
 
 

@@ -196,6 +196,11 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.PAYMENT_DECLINED: (_("The bank declined."), "warning", "danger"),
         EventKind.PAYMENT_ACTION_REQUIRED: (_("The bank asks the customer."), "lock", "caution"),
         EventKind.PAYMENT_UNKNOWN: (_("The bank has not answered."), "search", "held"),
+        EventKind.PAYMENT_CORRECTED: (
+            _("A payment over another amount than asked was settled."),
+            "receipt",
+            "info",
+        ),
         EventKind.PAYMENT_SURPLUS: (_("Paid once too often; sent back."), "refund", "info"),
         EventKind.REFUND_DONE: (_("Money sent back."), "refund", "info"),
         EventKind.BOX_MADE: (_("A box was paid for."), "box-open", "info"),

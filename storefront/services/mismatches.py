@@ -1,0 +1,55 @@
+"""Decide about a payment over another amount than was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from storefront.database import retrying
+from storefront.domain.mismatches import Choice, ChoiceNotOffered, taken_text
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.mismatches import read_mismatch, settle_mismatch
+from storefront.operations.subscriptions import StaleSubscription
+from storefront.runtime import Runtime
+
+_TRIES = 4
+T = TypeVar("T")
+
+
+def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> None:
+    """Settle the payment as ``choice`` says, once, and log who decided on what evidence.
+
+    ``taken`` is the amount the person was shown. Raises ``NothingToDecide`` when it is
+    settled already, ``ChoiceNotOffered`` when the amounts are others by now.
+    """
+
+    def work() -> None:
+        moment = rt.moment()
+        found = read_mismatch(rt.session, payment)
+        if taken_text(found.taken) != taken:
+            raise ChoiceNotOffered(choice=choice.value)
+        settle_mismatch(rt.session, found, choice, who, moment)
+        before = {"asked": taken_text(found.asked), "invoice": found.attempt.invoice_ref}
+        after = {
+            "choice": choice.value,
+            "taken": taken,
+            "evidence": "person",
+            "gateway": found.attempt.gateway,
+            "gateway_reference": found.attempt.gateway_reference,
+        }
+        audit.write(rt.session, who.id, "payment.corrected", payment, before, after, moment, who.ip)
+        rt.session.commit()
+
+    _again(rt, work)
+
+
+def _again(rt: Runtime, change: Callable[[], T]) -> T:
+    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, change)
+        except StaleSubscription:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
