@@ -17,7 +17,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from storefront import failures, headers, security, templating
+from storefront import failures, headers, kept, security, templating
 from storefront.adapters import failpoints
 from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
@@ -84,6 +84,7 @@ def create_app(
     app.extensions["storefront"] = rt
     failures.init_app(app)
     security.init_app(app)
+    kept.init_app(app)
     headers.init_app(app)
     templating.init_app(app)
     app.context_processor(_page_values)

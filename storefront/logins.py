@@ -20,7 +20,9 @@ from storefront.queries.logins import (
     CustomerLogin,
     StaffLogin,
     customer_of_host,
+    customer_of_secret,
     customer_of_session,
+    staff_of_secret,
     staff_of_session,
 )
 from storefront.runtime import Runtime
@@ -72,6 +74,17 @@ def current_staff() -> StaffLogin | None:
             _look_up(rt, lambda: staff_of_session(rt.session, secret, rt.now())) if secret else None
         )
     return cast("StaffLogin | None", g.staff_login)
+
+
+def owner_of_browser(kind: str) -> str | None:
+    """Return the public id of whom this browser was signed in as, also after the session ended.
+
+    ``kind`` is customer or staff. It lets nobody in: it only says whose a form was.
+    """
+    secret = session.get("_user_id" if kind == "customer" else _STAFF_KEY)
+    rt = _runtime()
+    query = customer_of_secret if kind == "customer" else staff_of_secret
+    return _look_up(rt, lambda: query(rt.session, secret)) if secret else None
 
 
 def host_identity() -> Identity | None:

@@ -12,10 +12,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request, url_for
+from flask_babel import gettext as _
 from werkzeug.exceptions import BadRequest
 
 from storefront.extensions import csrf
 from storefront.htmx import go
+from storefront.kept import keep
 from storefront.logins import current_customer, current_staff
 from storefront.services.throttle import forget_tries, throttle
 
@@ -158,20 +160,25 @@ def _check_access() -> Response | None:
     if access is None or access in {PUBLIC, SIGNED}:
         return None
     if access is CUSTOMER:
-        return None if current_customer() else _ask_to_sign_in("auth.sign_in")
+        return None if current_customer() else _ask_to_sign_in("auth.sign_in", "customer")
     who = current_staff()
     if who is None:
-        return _ask_to_sign_in("admin.sign_in")
+        return _ask_to_sign_in("admin.sign_in", "staff")
     if not who.may(access.permission):
         g.missing_permission = access.permission
         abort(403)
     return None
 
 
-def _ask_to_sign_in(endpoint: str) -> Response:
+def _ask_to_sign_in(endpoint: str, kind: str) -> Response:
     if endpoint not in current_app.view_functions:
         abort(401)
-    return go(url_for(endpoint, next=_page_wanted()), status=401)
+    wanted = _page_wanted()
+    to = url_for(endpoint, next=wanted)
+    if keep(kind, wanted):
+        text = _("You were signed out. Sign in again: what you typed is kept.")
+        return go(to, text, status=401)
+    return go(to, status=401)
 
 
 def _page_wanted() -> str | None:

@@ -63,6 +63,24 @@ def customer_of_session(session: AnySession, secret: str, now: datetime) -> Cust
     return CustomerLogin(**row._mapping) if row else None
 
 
+def customer_of_secret(session: AnySession, secret: str) -> str | None:
+    """Return the public id of the customer a session was of, whether or not it has ended."""
+    return session.scalar(
+        sa.select(Customer.public_id)
+        .join(LoginSession, LoginSession.customer_id == Customer.id)
+        .where(LoginSession.token_hash == hash_secret(secret))
+    )
+
+
+def staff_of_secret(session: AnySession, secret: str) -> str | None:
+    """Return the public id of the staff user a session was of, whether or not it has ended."""
+    return session.scalar(
+        sa.select(Staff.public_id)
+        .join(StaffSession, StaffSession.staff_id == Staff.id)
+        .where(StaffSession.token_hash == hash_secret(secret))
+    )
+
+
 def customer_of_host(session: AnySession, host: str, ref: str) -> CustomerLogin | None:
     """Return the customer linked to the person ``ref`` of the shop around us, else None."""
     row = session.execute(

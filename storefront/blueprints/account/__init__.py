@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _
 from storefront.blueprints.account import boxes, money, plan, profile, subscriptions
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
+from storefront.kept import register_kept
 from storefront.security import CUSTOMER, register_policy
 
 __all__ = ["boxes", "bp", "money", "plan", "profile", "subscriptions"]
@@ -48,6 +49,7 @@ register_policy(
         )
     }
 )
+register_kept(["account.address", "account.cancel"])
 register_menu(
     "account",
     [

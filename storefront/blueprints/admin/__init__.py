@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront.blueprints.context import register_menu
 from storefront.domain import permissions as may
+from storefront.kept import register_kept
 
 #: ``module:function`` of every page or group of pages; the function adds them to the blueprint.
 PAGES = (
@@ -47,6 +48,22 @@ register_menu(
         (_("Staff"), "admin.staff", may.STAFF_MANAGE),
         (_("Settings"), "admin.settings", may.SETTINGS_MANAGE),
     ],
+)
+
+# Forms of several fields; none of them asks for anything secret.
+register_kept(
+    f"admin.{name}"
+    for name in (
+        "coupon_new",
+        "cycle_group_new",
+        "plan_new",
+        "plan_text",
+        "plan_rules",
+        "save_product",
+        "settings_save",
+        "staff_invite",
+        "subscription_cancel",
+    )
 )
 
 for page in PAGES:
