@@ -7,7 +7,7 @@ its session is whatever the caller's scope is (one request, one tick, one comman
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,8 +21,10 @@ from storefront.adapters.mail import Mailer
 from storefront.adapters.passwords import Passwords
 from storefront.database import reading
 from storefront.domain.gateways import Gateway
+from storefront.domain.tax_treatment import TaxRules
 from storefront.models.settings import ShopSettings
 from storefront.operations.moment import Moment
+from storefront.operations.taxes import read_rules
 from storefront.plugins import Hooks
 from storefront.settings import Settings
 
@@ -66,6 +68,8 @@ class Shop:
     charging_held_at: datetime | None
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
+    #: Rates, rounding and the seller's country: what every price is taxed by.
+    taxes: TaxRules
 
     @property
     def zone_info(self) -> ZoneInfo:
@@ -137,6 +141,10 @@ class Runtime:
             kept = self.session.info[_KEPT] = _read_shop(self.session)
         return kept
 
+    def tax_by(self, taxes: TaxRules) -> None:
+        """Price by ``taxes`` from now on: the shop's own with what a provider answered."""
+        self.session.info[_KEPT] = replace(self.shop, taxes=taxes)
+
     def forget_shop(self) -> None:
         """Have the settings read again; call it after changing them."""
         self.session.info.pop(_KEPT, None)
@@ -144,13 +152,15 @@ class Runtime:
 
 def _read_shop(session: scoped_session[Session]) -> Shop:
     table = ShopSettings.__table__
-    columns = [table.c[name] for name in Shop.__dataclass_fields__]
+    columns = [table.c[name] for name in Shop.__dataclass_fields__ if name != "taxes"]
     inside = session().in_transaction()
     with reading():
-        row = session.execute(sa.select(*columns)).one_or_none()
+        row = session.execute(sa.select(*columns, table.c.tax_rounding)).one_or_none()
+        taxes = row and read_rules(session, row.seller_country, row.tax_rounding)
     if not inside:
         session.rollback()
-    if row is None:
+    if row is None or taxes is None:
         raise ShopNotSetUp("this shop has not been set up yet")
     values = dict(row._mapping)
-    return Shop(**{**values, "countries": tuple(values["countries"])})
+    del values["tax_rounding"]
+    return Shop(**{**values, "countries": tuple(values["countries"]), "taxes": taxes})

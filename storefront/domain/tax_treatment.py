@@ -54,6 +54,10 @@ class Buyer:
     is_exempt: bool = False
 
 
+#: Nobody in particular: what a page shows before it knows who reads it.
+CONSUMER = Buyer()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a box goes, as far as tax asks; ``region`` as typed or as a code."""
@@ -149,6 +153,24 @@ def country_of_tax_id(number: str) -> str:
     return _PREFIXES.get(number[:2], number[:2])
 
 
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Who buys where, under which rules: all that decides the tax of what is sold."""
+
+    taxes: TaxRules
+    place: Place
+    buyer: Buyer = CONSUMER
+
+    @property
+    def country(self) -> str:
+        """The country sent to; the seller's own where nothing is sent."""
+        return self.place.country or self.taxes.seller_country
+
+    def tax(self, tax_class: TaxClass, on: date) -> Taxed:
+        """Return the tax of a product at the tax point ``on``. Raises ``NoRate``."""
+        return self.taxes.decide(self.place, tax_class, on, self.buyer)
+
+
 @dataclass(frozen=True)
 class TaxRules:
     """Everything the shop knows about tax on one day or another; a plain value."""
@@ -181,8 +203,12 @@ class TaxRules:
         known, also for a firm that pays none: what is inside its price would be a guess.
         """
         country = place.country or self.seller_country
+        abroad = tax_area(self.seller_country) != tax_area(country)
         treatment = treatment_of(
-            self.seller_country, country, buyer, is_registered=self.is_registered(country, on)
+            self.seller_country,
+            country,
+            buyer,
+            is_registered=abroad and self.is_registered(country, on),
         )
         if treatment is Treatment.EXPORT:
             # What a consumer at home has inside the price; abroad nobody pays it.

@@ -21,6 +21,7 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.taxes import note_of
 from storefront.operations.timeline import Entry, record
 
 
@@ -83,7 +84,9 @@ def _restart(
         service_from=row.start_on,
         service_to=order.period.end,
         due_on=moment.today,
+        tax_treatment=facts.period.treatment,
         snapshot={
+            "tax": note_of(facts.period, row.tax_id),
             "seller": dict(seller),
             "buyer": {"name": row.payer_name, "email": row.payer_email},
         },

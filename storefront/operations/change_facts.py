@@ -22,6 +22,7 @@ from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
 from storefront.domain.recurring import PricedPeriod
+from storefront.domain.tax_treatment import Sale, TaxRules
 from storefront.models import (
     Address,
     Box,
@@ -48,6 +49,7 @@ from storefront.operations.offers import (
     price_from,
     read_plan,
 )
+from storefront.operations.taxes import buyer_columns, sale_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,20 @@ def read_change(
     customer_id: int,
     subscription: str,
     price: str,
-    seller_country: str,
+    taxes: TaxRules,
     moment: Moment,
 ) -> ChangeFacts:
     """Return the facts of changing to the price version ``price``.
 
     Raises ``LookupError`` for what is not the customer's or not on sale, and
-    ``NotChangeable``. ``seller_country`` taxes what is sent nowhere.
+    ``NotChangeable``. ``taxes`` are the shop's.
     """
     row = own_subscription(session, customer_id, subscription)
     target, plan = _target(session, row, price)
     _check(session, row, target)
-    country = row.country or seller_country
-    period, asks = costs_of_change(session, row, target, plan, country, moment)
-    order = _first_order(session, row, target, plan, country, moment)
+    sale = sale_to(row, taxes)
+    period, asks = costs_of_change(session, row, target, plan, sale, moment)
+    order = _first_order(session, row, target, plan, sale, moment)
     restarted = None
     if order is not None and order.boxes >= row.box_count:
         restarted = restart(_paid_lines(session, row.period_id), period.quote)
@@ -125,6 +127,10 @@ def own_subscription(session: AnySession, customer_id: int, subscription: str) -
             pays.label("payer"),
             price.c.currency,
             address.c.country,
+            address.c.region,
+            address.c.postcode,
+            address.c.city,
+            *buyer_columns(payer),
             payer.c.name.label("payer_name"),
             payer.c.email.label("payer_email"),
             method.c.id.label("method_id"),
@@ -200,14 +206,14 @@ def _first_order(
     row: AnyRow,
     target: OrderPrice,
     plan: OrderPlan,
-    country: str,
+    sale: Sale,
     moment: Moment,
 ) -> OrderQuote | None:
     """Return the period as if it were ordered today; None when the change has to wait."""
     if row.start_on != moment.today or not _is_untouched(session, row, moment):
         return None
     slots = open_slots(session, plan.group_id, moment.today)
-    terms = order_terms(plan, target, country, moment.today, slots, quantity=row.quantity)
+    terms = order_terms(plan, target, sale, moment.today, slots, quantity=row.quantity)
     try:
         return quote_order(terms)
     except NoCycle:

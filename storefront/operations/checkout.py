@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -12,17 +12,28 @@ import sqlalchemy as sa
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.coupons import CouponFacts, Refusal, refusal
 from storefront.domain.cycles import CycleSlot
+from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.rates import NoRate
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import CONSUMER, Buyer, Place, Sale, TaxRules
 from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
-from storefront.operations.coupons import TypedCode, code_of, is_first_order, uses_by
+from storefront.operations.coupons import (
+    TypedCode,
+    automatic_coupons,
+    code_of,
+    is_first_order,
+    uses_by,
+)
+from storefront.operations.discounts import shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
     OrderPlan,
     OrderPrice,
     Question,
+    after_term,
     fits,
     open_slots,
     order_terms,
@@ -31,6 +42,7 @@ from storefront.operations.offers import (
     read_prices,
     read_questions,
 )
+from storefront.operations.trials import may_try
 
 #: Columns of a delivery address that must be filled in.
 NEEDED = ("name", "street", "postcode", "city", "country")
@@ -45,6 +57,8 @@ class MarketShop(Protocol):
     def countries(self) -> tuple[str, ...]: ...
     @property
     def seller_country(self) -> str: ...
+    @property
+    def taxes(self) -> TaxRules: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +68,17 @@ class Market:
     currency: str
     #: Countries delivered to; the first is assumed until an address is typed.
     countries: tuple[str, ...]
+    taxes: TaxRules
 
     @classmethod
     def of(cls, shop: MarketShop) -> Market:
         """Return the market of ``shop``; one that names no country delivers to its own."""
-        return cls(shop.currency, shop.countries or (shop.seller_country,))
+        return cls(shop.currency, shop.countries or (shop.seller_country,), shop.taxes)
+
+    def sale_to(self, address: Mapping[str, Any], buyer: Buyer = CONSUMER) -> Sale:
+        """Return the sale of something sent to ``address`` as far as it was typed."""
+        typed = {name: str(address.get(name, "")) for name in ("region", "postcode", "city")}
+        return Sale(self.taxes, Place(self.country_of(address), **typed), buyer)
 
     def country_of(self, address: Mapping[str, Any]) -> str:
         typed = str(address.get("country", ""))
@@ -79,16 +99,39 @@ class Order:
     prices: tuple[OrderPrice, ...]
     questions: tuple[Question, ...]
     chosen: Mapping[str, str]
-    country: str
+    sale: Sale
     code: TypedCode | None
     refused: Refusal | None
     quote: OrderQuote | None
     problem: str = ""
+    #: The price that follows a prepaid term; None when it renews as it is.
+    then: OrderPrice | None = None
+    #: The code, if it fits, and the automatic discounts that do.
+    discounts: tuple[TypedCode, ...] = ()
+
+    @property
+    def country(self) -> str:
+        return self.sale.country
 
     @property
     def has_box(self) -> bool:
         """True when every question about the box is answered."""
         return all(question.code in self.chosen for question in self.questions)
+
+    @property
+    def working(self) -> tuple[TypedCode, ...]:
+        """The discounts that lower what is due today; each holds a use once it is ordered."""
+        taken = dict(self.quote.first.taken) if self.quote else {}
+        return tuple(
+            one for one in self.discounts if one.terms.ref in taken and taken[one.terms.ref].minor
+        )
+
+    @property
+    def needs_method(self) -> bool:
+        """False for a trial that the merchant gives without a payment method."""
+        if self.quote is None or self.quote.opening.kind is not PeriodKind.TRIAL:
+            return True
+        return self.plan.trial_needs_card or not self.quote.due_today.is_zero
 
     @property
     def has_delivery(self) -> bool:
@@ -128,7 +171,8 @@ def read_order(
     """
     plan = read_plan(session, checkout.plan_id)
     questions = read_questions(session, checkout.plan_id, market.currency)
-    country = market.country_of(checkout.address)
+    sale = market.sale_to(checkout.address, _buyer(session, checkout))
+    country = sale.country
     on_sale = read_prices(session, checkout.plan_id, market.currency, country)
     prices = tuple(price for price in on_sale if fits(plan, price))
     named = price_named(session, checkout.price_id)
@@ -138,21 +182,55 @@ def read_order(
     chosen = _known(checkout.options, questions)
     code, refused = _code(session, checkout, plan, price, country, moment.today)
     slots = open_slots(session, plan.group_id, moment.today)
+    then = after_term(plan, price, prices) if price is not None else None
     order = Order(
-        checkout, plan, price, prices, questions, chosen, country, code, refused, None, "gone"
+        checkout,
+        plan,
+        price,
+        prices,
+        questions,
+        chosen,
+        sale,
+        code,
+        refused,
+        None,
+        "gone",
+        then,
     )
     if price is None or not fits(plan, price):
         return order
-    accepted = code if refused is None else None
-    return _priced(order, price, accepted, slots, moment.today)
+    fitting = _automatic(session, checkout, plan, price, country, moment.today)
+    if code is not None and refused is None:
+        fitting = [one for one in fitting if one.coupon_id != code.coupon_id] + [code]
+    order = replace(order, discounts=tuple(fitting))
+    trial = bool(plan.trial_days) and may_try(session, checkout)
+    return _priced(order, price, slots, shipping_rates(session), moment.today, trial)
+
+
+def _automatic(
+    session: AnySession,
+    checkout: AnyRow,
+    plan: OrderPlan,
+    price: OrderPrice,
+    country: str,
+    today: date,
+) -> list[TypedCode]:
+    """Return what is given without a code: now if it fits, or later whatever fits then."""
+    return [
+        one
+        for one in automatic_coupons(session)
+        if one.terms.from_billed > 1
+        or why_refused(session, checkout, one, plan, price, country, today) is None
+    ]
 
 
 def _priced(
     order: Order,
     price: OrderPrice,
-    code: TypedCode | None,
     slots: Sequence[CycleSlot],
+    rates: tuple[ShippingRate, ...],
     today: date,
+    trial: bool,
 ) -> Order:
     quote, problem = None, ""
     try:
@@ -160,29 +238,34 @@ def _priced(
             order_terms(
                 order.plan,
                 price,
-                order.country,
+                order.sale,
                 today,
                 slots,
                 surcharges=_surcharges(order.questions, order.chosen),
-                code=code,
+                discounts=order.discounts,
+                rates=rates,
                 quantity=order.checkout.quantity,
+                may_try=trial,
+                then=order.then,
+                is_estimate=not order.has_delivery,
             )
         )
     except (NoCycle, NoRate) as error:
         problem = error.code
-    return Order(
-        order.checkout,
-        order.plan,
-        price,
-        order.prices,
-        order.questions,
-        order.chosen,
-        order.country,
-        order.code,
-        order.refused,
-        quote,
-        problem,
-    )
+    return replace(order, quote=quote, problem=problem)
+
+
+def _buyer(session: AnySession, checkout: AnyRow) -> Buyer:
+    """Return who buys: the number typed here, and an exemption only of who is signed in."""
+    table = table_of(Customer)
+    exempt = False
+    if checkout.customer_id is not None:
+        exempt = bool(
+            session.scalar(
+                sa.select(table.c.is_tax_exempt).where(table.c.id == checkout.customer_id)
+            )
+        )
+    return Buyer(checkout.tax_id, checkout.tax_id_state, exempt)
 
 
 def _known(options: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, str]:
@@ -249,8 +332,12 @@ def why_refused(
     )
     reason = refusal(code.rule, facts)
     # The use this checkout holds is its own; the guarded counter let it have that.
-    mine = reason is Refusal.USED_UP and checkout.quote.get("coupon_id") == code.coupon_id
-    return None if mine else reason
+    return None if reason is Refusal.USED_UP and _holds(checkout, code) else reason
+
+
+def _holds(checkout: AnyRow, code: TypedCode) -> bool:
+    """Return whether the order holds a use of this very code or automatic discount."""
+    return [code.coupon_id, code.promotion_code_id] in checkout.quote.get("uses", ())
 
 
 def _customer_id(session: AnySession, email: str) -> int | None:
@@ -265,7 +352,7 @@ def _used(session: AnySession, checkout: AnyRow, code: TypedCode, customer_id: i
         return 0
     used = uses_by(session, code.coupon_id, customer_id)
     own = checkout.quote.get("redeemed_by") == customer_id
-    return max(used - own, 0) if checkout.quote.get("coupon_id") == code.coupon_id else used
+    return max(used - own, 0) if _holds(checkout, code) else used
 
 
 def expires_at(now: datetime) -> datetime:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,13 +15,16 @@ from storefront.domain.cycles import CycleSlot
 from storefront.domain.money import Money
 from storefront.domain.openings import FirstPeriod
 from storefront.domain.periods import Interval
-from storefront.domain.rates import TaxClass, rate_for
+from storefront.domain.rates import NoRate, TaxClass
 from storefront.domain.recurring import Phase
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import Sale, Taxed
 from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
 from storefront.models.base import table_of
 from storefront.operations.boxes import slots_of
 from storefront.operations.coupons import TypedCode
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.terms import phases_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +88,30 @@ class Question:
 def order_terms(
     plan: OrderPlan,
     price: OrderPrice,
-    country: str,
+    sale: Sale,
     today: date,
     slots: Sequence[CycleSlot],
     *,
     surcharges: tuple[tuple[str, str, Money], ...] = (),
-    code: TypedCode | None = None,
+    discounts: Sequence[TypedCode] = (),
+    rates: tuple[ShippingRate, ...] = (),
     quantity: int = 1,
     may_try: bool = False,
     then: OrderPrice | None = None,
+    is_estimate: bool = False,
 ) -> OrderTerms:
-    """Put together what ``quote_order`` needs. Raises ``NoRate`` for an unknown country.
+    """Put together what ``quote_order`` needs. Raises ``NoRate`` for a place without a rate.
 
     ``may_try`` says that the shopper may have the plan's trial; ``then`` is the price that
-    follows a prepaid term.
+    follows a prepaid term. With ``is_estimate`` a rate that is not known yet, because nobody
+    has typed an address, counts as none; such terms are shown and never booked.
     """
+    try:
+        taxed = sale.tax(plan.tax_class, today)
+    except NoRate:
+        if not is_estimate:
+            raise
+        taxed = Taxed(Decimal(0))
     return OrderTerms(
         plan_name=plan.name,
         plan_ref=plan.code,
@@ -107,13 +120,17 @@ def order_terms(
         interval=price.interval,
         shipping=plan.shipping,
         inclusive=price.inclusive,
-        tax_rate=rate_for(country, plan.tax_class, today),
-        country=country,
+        tax_rate=taxed.rate,
+        treatment=taxed.treatment,
+        tax_source=taxed.source,
+        rounding=sale.taxes.rounding,
+        country=sale.country,
         today=today,
         quantity=quantity,
         surcharges=surcharges,
         sign_up_fee=price.sign_up_fee,
-        coupon=code.terms if code else None,
+        discounts=tuple(one.terms for one in discounts),
+        rates=rates,
         cycles=slots,
         charge_day=plan.charge_day,
         first_period=plan.first_period,
@@ -233,11 +250,6 @@ def price_from(row: AnyRow) -> OrderPrice:
         Money(row.sign_up_fee_minor, row.currency),
         phases_of(row.phases, row.currency),
     )
-
-
-def phases_of(kept: Sequence[Mapping[str, int]], currency: str) -> tuple[Phase, ...]:
-    """Return the introductory prices of a price row."""
-    return tuple(Phase(one["boxes"], Money(one["amount_minor"], currency)) for one in kept)
 
 
 def after_term(

@@ -41,6 +41,7 @@ from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
 from storefront.operations.settling import Settlement, settle_invoices
+from storefront.operations.taxes import note_of, note_tax_id
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
 
@@ -83,6 +84,7 @@ def book_order(
     checkout = order.checkout
     customer_id, is_new = _customer(session, order, moment)
     method_id = None if card is None else _method(session, customer_id, card, moment)
+    note_tax_id(session, checkout, customer_id, is_new, moment)
     address_id = _address(session, customer_id, order, moment)
     known = _subscription_of(session, checkout.id)
     values = _subscription_values(order, quote, customer_id, address_id, method_id)
@@ -94,6 +96,7 @@ def book_order(
         "seller": dict(seller),
         "buyer": {"name": checkout.address.get("name", ""), "email": checkout.email},
         "ship_to": {name: checkout.address.get(name, "") for name in ADDRESS_COLUMNS},
+        "tax": note_of(quote.first, checkout.tax_id),
     }
     document = content_hash({"quote": checkout.quote_hash, "snapshot": snapshot})
     invoice_id, number = _reusable(session, order, document)
@@ -108,12 +111,13 @@ def book_order(
             service_to=quote.period.end,
             due_on=moment.today,
             snapshot=snapshot,
+            tax_treatment=quote.first.treatment,
             checkout_id=checkout.id,
         )
         invoice_id = offer_invoices(session, [draft], moment)[0].id
         redeem(
             session,
-            order.code if order.refused is None else None,
+            order.discounts,
             dict(quote.first.taken),
             Use(subscription_id, customer_id, invoice_id),
             moment.now,
@@ -122,7 +126,7 @@ def book_order(
     if quote.due_today.is_zero:
         settle_invoices(session, [Settlement(invoice_id, 0)], moment)
     else:
-        if card is None:
+        if card is None or method_id is None:
             raise ValueError("an order that costs something needs a payment method")
         attempt = AttemptDraft(
             invoice_id=invoice_id,

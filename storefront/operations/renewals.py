@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import CycleSlot, slot_for
 from storefront.domain.lifecycle import PeriodKind
+from storefront.domain.shipping import ShippingRate
 from storefront.models import (
     Address,
     BoxCycle,
@@ -25,9 +26,11 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import CycleUse, cycle_use
+from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
-from storefront.operations.terms import OptionTexts, option_texts, running_discounts
+from storefront.operations.taxes import buyer_columns
+from storefront.operations.terms import OptionTexts, option_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class BatchFacts:
     discounts: Mapping[int, Sequence[AnyRow]]
     #: (plan id, group code, option code) -> (text for the line, minor units by currency).
     options: OptionTexts
+    rates: tuple[ShippingRate, ...]
 
 
 def count_due(session: AnySession, now: datetime) -> int:
@@ -116,6 +120,7 @@ def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
         cycle_use(session, ids),
         running_discounts(session, ids),
         option_texts(session, with_options),
+        shipping_rates(session),
     )
 
 
@@ -172,9 +177,18 @@ def _subscriptions_statement() -> AnySelect:
             subscription.c.next_on,
             subscription.c.next_number,
             subscription.c.billed_count,
+            subscription.c.boxes_billed,
+            subscription.c.max_boxes,
+            subscription.c.ends_on,
             subscription.c.cancel_on,
+            subscription.c.pauses_on,
+            subscription.c.resumes_on,
+            subscription.c.mrr_minor,
+            subscription.c.cohort,
+            subscription.c.source,
             price.c.currency,
             price.c.amount_minor,
+            price.c.phases,
             price.c.tax_inclusive,
             price.c.unit,
             price.c.count.label("unit_count"),
@@ -192,6 +206,8 @@ def _subscriptions_statement() -> AnySelect:
             address.c.postcode,
             address.c.city,
             address.c.country,
+            address.c.region,
+            *buyer_columns(customer),
             customer.c.name.label("payer_name"),
             customer.c.email.label("payer_email"),
             method.c.id.label("method_id"),

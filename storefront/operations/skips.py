@@ -25,6 +25,7 @@ from storefront.models import (
     Box,
     BoxCycle,
     BoxSkip,
+    Customer,
     PaymentMethod,
     Plan,
     Price,
@@ -39,6 +40,7 @@ from storefront.operations.subscriptions import (
     SubscriptionChange,
     change_subscriptions,
 )
+from storefront.operations.taxes import buyer_columns
 
 #: Paid boxes that have not left the house.
 UNSENT = frozenset({BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED})
@@ -111,6 +113,7 @@ def _subscriptions(
 ) -> list[AnyRow]:
     subscription, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
     address, method = table_of(Address), table_of(PaymentMethod)
+    customer = table_of(Customer)
     now_plan, now_price, change = plan.alias(), price.alias(), table_of(ScheduledChange)
     waiting = sa.and_(
         change.c.subscription_id == subscription.c.id,
@@ -166,6 +169,8 @@ def _subscriptions(
             address.c.postcode,
             address.c.city,
             address.c.country,
+            address.c.region,
+            *buyer_columns(customer),
             method.c.public_id.label("method_ref"),
             method.c.brand,
             method.c.last4,
@@ -175,6 +180,7 @@ def _subscriptions(
         .outerjoin(change, waiting)
         .join(price, price.c.id == sa.func.coalesce(change.c.price_id, now_price.c.id))
         .join(plan, plan.c.id == price.c.plan_id)
+        .outerjoin(customer, customer.c.id == payer)
         .outerjoin(address, address.c.id == subscription.c.address_id)
         .outerjoin(method, chosen)
         .where(which)

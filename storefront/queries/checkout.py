@@ -87,6 +87,9 @@ class _Unwritten:
     promotion_code_id: int | None = None
     quote_hash: str = ""
     id: int = 0
+    tax_id: str = ""
+    tax_id_state: str = ""
+    customer_id: int | None = None
 
     @property
     def address(self) -> dict[str, Any]:

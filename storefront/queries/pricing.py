@@ -273,7 +273,7 @@ def _offer(
     boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
     total, renewal_on = price.amount, None
     try:
-        quote = quote_order(order_terms(plan, price, market.country_of({}), today, slots))
+        quote = quote_order(order_terms(plan, price, market.sale_to({}), today, slots))
         total, renewal_on = quote.full.quote.total, quote.renewal_on
     except (NoCycle, NoRate):
         pass

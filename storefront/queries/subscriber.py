@@ -14,6 +14,7 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.money import Money
+from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Box,
     BoxCycle,
@@ -121,13 +122,13 @@ class Subscriber:
 
 
 def subscriber(
-    session: AnySession, ref: str, moment: Moment, currency: str, seller_country: str
+    session: AnySession, ref: str, moment: Moment, currency: str, taxes: TaxRules
 ) -> Subscriber | None:
     """Return the page of the customer ``ref``, or None."""
     customer = person(session, ref, currency)
     if customer is None:
         return None
-    found = home(session, customer.id, moment, seller_country)
+    found = home(session, customer.id, moment, taxes)
     return Subscriber(
         customer,
         found.subscriptions,

@@ -45,9 +45,9 @@ def quote_change(rt: Runtime, customer_id: int, subscription: str, price: str) -
     Raises ``LookupError`` for what is not the customer's or not on sale, and
     ``NotChangeable``.
     """
-    moment, country = rt.moment(), rt.shop.seller_country
+    moment, taxes = rt.moment(), rt.shop.taxes
     with reading():
-        facts = read_change(rt.session, customer_id, subscription, price, country, moment)
+        facts = read_change(rt.session, customer_id, subscription, price, taxes, moment)
         rt.session.rollback()
     return quote_of(facts, moment)
 
@@ -122,7 +122,7 @@ def _book(
     """Write the change to the price ``shown`` with its hash; returns what ``book_change`` does."""
     price, quote_hash = shown
     moment, shop = rt.moment(), rt.shop
-    facts = read_change(rt.session, customer_id, subscription, price, shop.seller_country, moment)
+    facts = read_change(rt.session, customer_id, subscription, price, shop.taxes, moment)
     quote = quote_of(facts, moment)
     if quote.quote_hash != quote_hash:
         raise QuoteChanged

@@ -21,7 +21,7 @@ from storefront.services.skips import SkipChange
 def home() -> Response:
     """Show the next box of every subscription, soonest first."""
     rt = runtime()
-    found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.seller_country)
+    found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.taxes)
     return page("home", home=found, owed=found.owed, why_declined=words.why_declined)
 
 
@@ -78,7 +78,7 @@ def subscription_context(subscription: str) -> dict[str, Any]:
     rt, me = runtime(), customer()
     rt.session.rollback()
     view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
     )
     if view is None:
         abort(404)

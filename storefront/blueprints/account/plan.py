@@ -91,7 +91,7 @@ def _show(subscription: str, price: str, problem: str = "", status: int = 200) -
     rt, me = runtime(), customer()
     rt.session.rollback()
     view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
     )
     if view is None:
         abort(404)

@@ -39,7 +39,7 @@ def cancel(subscription: str) -> Response:
             if not quote.changed:
                 return go(url_for("account.cancelled", subscription=subscription))
             view = accounts.subscription(
-                rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+                rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
             )
             return page("cancel", sub=view, quote=quote, form=form)
         cancellations.cancel(
@@ -63,7 +63,7 @@ def cancelled(subscription: str) -> Response:
     if quote.changed:
         return go(url_for("account.subscription", subscription=subscription))
     view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.seller_country
+        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
     )
     return page("cancelled", sub=view, quote=quote)
 

@@ -15,7 +15,7 @@ from storefront.blueprints.context import runtime
 from storefront.domain import permissions as may
 from storefront.domain.errors import DomainError
 from storefront.domain.money import Money
-from storefront.domain.rates import rate_for
+from storefront.domain.tax_treatment import Place
 from storefront.domain.taxes import tax_of
 from storefront.htmx import go, show
 from storefront.queries import recipes as queries
@@ -274,7 +274,9 @@ def _net(rt: Runtime, plan: PlanFacts) -> Money | None:
     if price is None or not plan.is_inclusive:
         return price
     try:
-        rate = rate_for(rt.shop.seller_country, plan.tax_class, rt.today())  # type: ignore[arg-type]
+        rate, _source = rt.shop.taxes.rate(
+            Place(rt.shop.seller_country), plan.tax_class, rt.today()
+        )  # type: ignore[arg-type]
     except DomainError:
         return price
     return Money(price.minor - tax_of(price, rate, inclusive=True).minor, price.currency)

@@ -183,7 +183,7 @@ def subscriber(ref: str) -> Response:
 def _context(ref: str, **more: Any) -> dict[str, Any]:
     rt = runtime()
     shop = rt.shop
-    found = one.subscriber(rt.session, ref, rt.moment(), shop.currency, shop.seller_country)
+    found = one.subscriber(rt.session, ref, rt.moment(), shop.currency, shop.taxes)
     if found is None:
         abort(404)
     return {

@@ -1,0 +1,114 @@
+"""Read what decides about tax, and say on the document what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from storefront.domain.rates import TaxClass
+from storefront.domain.recurring import PricedPeriod
+from storefront.domain.tax_treatment import (
+    Buyer,
+    OwnRate,
+    Place,
+    Sale,
+    Taxed,
+    TaxIdState,
+    TaxRules,
+    Treatment,
+)
+from storefront.domain.taxes import Rounding
+from storefront.models import Customer, TaxRate
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+
+
+def read_rules(session: AnySession, seller_country: str, rounding: str) -> TaxRules:
+    """Return the rules of the shop with the rates the merchant entered; one statement."""
+    table = table_of(TaxRate)
+    rows = session.execute(
+        sa.select(
+            table.c.country, table.c.region, table.c.tax_class, table.c.since_on, table.c.rate_bp
+        )
+    )
+    own = [
+        OwnRate(
+            row.country, row.region, row.tax_class, row.since_on, Decimal(row.rate_bp).scaleb(-2)
+        )
+        for row in rows
+    ]
+    return TaxRules.of(seller_country, cast(Rounding, rounding), own)
+
+
+def buyer_columns(payer: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return what ``tax_on`` reads of who pays; ``payer`` is ``customer`` or its alias."""
+    return (payer.c.tax_id, payer.c.tax_id_state, payer.c.is_tax_exempt)
+
+
+def buyer_of(row: AnyRow) -> Buyer:
+    """Return the buyer of a row with ``buyer_columns``; none where nobody pays yet."""
+    return Buyer(row.tax_id or "", row.tax_id_state or "", bool(row.is_tax_exempt))
+
+
+def place_of(row: AnyRow) -> Place:
+    """Return where a row's box goes; a row without an address is the seller's own place."""
+    return Place(row.country or "", row.region or "", row.postcode or "", row.city or "")
+
+
+def sale_to(row: AnyRow, taxes: TaxRules) -> Sale:
+    """Return the sale to the payer and the address of ``row``."""
+    return Sale(taxes, place_of(row), buyer_of(row))
+
+
+def tax_on(row: AnyRow, tax_class: str, on: date, taxes: TaxRules) -> Taxed:
+    """Return the tax of a sale to ``row`` at the tax point ``on``. Raises ``NoRate``."""
+    return sale_to(row, taxes).tax(cast(TaxClass, tax_class), on)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxNote:
+    """What a document says about its tax beside rates and amounts."""
+
+    treatment: Treatment
+    source: str
+    tax_id: str = ""
+
+    def values(self) -> dict[str, str]:
+        """Return the plain values for the document's snapshot; the number where it matters."""
+        number = self.tax_id if self.treatment is Treatment.REVERSE_CHARGE else ""
+        return {"treatment": self.treatment.value, "source": self.source, "buyer_tax_id": number}
+
+
+def note_of(priced: PricedPeriod, tax_id: str | None) -> dict[str, str]:
+    """Return the tax note of a priced period for a payer with this VAT number."""
+    return TaxNote(priced.treatment, priced.tax_source, tax_id or "").values()
+
+
+def note_tax_id(
+    session: AnySession, checkout: AnyRow, customer_id: int, is_new: bool, moment: Moment
+) -> None:
+    """Keep the VAT number of an order with its customer, for the renewals.
+
+    A number that somebody else's customer already has is replaced only by that customer
+    signed in: an order under a foreign e-mail must not change what its owner is charged.
+    """
+    if not checkout.tax_id:
+        return
+    table = table_of(Customer)
+    free = sa.or_(table.c.tax_id == "", table.c.tax_id == checkout.tax_id)
+    allowed = is_new or checkout.customer_id == customer_id
+    state = checkout.tax_id_state
+    session.execute(
+        sa.update(table)
+        .where(table.c.id == customer_id, sa.true() if allowed else free)
+        .values(
+            tax_id=checkout.tax_id,
+            tax_id_state=state,
+            tax_id_checked_at=None if state == TaxIdState.PENDING else moment.now,
+        )
+    )
