@@ -16,7 +16,14 @@ import sqlalchemy as sa
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.ledger import RECEIVABLE, JournalKind, clearing
-from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState, check_move
+from storefront.domain.lifecycle import (
+    ENDED,
+    UNPAID_KINDS,
+    PeriodKind,
+    PeriodState,
+    SubscriptionState,
+    check_move,
+)
 from storefront.domain.metrics import MovementKind
 from storefront.domain.periods import Interval
 from storefront.models import (
@@ -207,6 +214,7 @@ def _periods_statement() -> AnySelect:
             period.c.id,
             period.c.subscription_id,
             period.c.number,
+            period.c.kind,
             period.c.start_on,
             period.c.box_count,
             period.c.mrr_minor,
@@ -267,8 +275,10 @@ def _pay_periods() -> sa.UpdateBase:
 def _entered(row: AnyRow, moment: Moment) -> SubscriptionChange:
     state = SubscriptionState(row.state)
     if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
-        check_move(state, SubscriptionState.ACTIVE)
-        state = SubscriptionState.ACTIVE
+        is_trial = row.kind == PeriodKind.TRIAL
+        entered = SubscriptionState.TRIALING if is_trial else SubscriptionState.ACTIVE
+        check_move(state, entered)
+        state = entered
     stop = row.cancel_on if row.cancel_on and row.cancel_on < row.next_on else row.next_on
     return SubscriptionChange(
         row.subscription_id,
@@ -277,9 +287,16 @@ def _entered(row: AnyRow, moment: Moment) -> SubscriptionChange:
             "state": state,
             "renews_at": max(moment.start_of(stop), moment.now),
             "mrr_minor": row.mrr_minor,
-            "cohort": row.cohort or moment.today.strftime("%Y-%m"),
+            "cohort": _cohort(row, moment),
         },
     )
+
+
+def _cohort(row: AnyRow, moment: Moment) -> str:
+    """Return the month of the first payment; a trial and days given are none."""
+    if row.cohort or row.kind in UNPAID_KINDS:
+        return str(row.cohort)
+    return moment.today.strftime("%Y-%m")
 
 
 def _paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeriod:
@@ -350,6 +367,8 @@ def _tell(
 
 def _movement(row: AnyRow, currency: str, moment: Moment) -> MrrChange | None:
     delta = row.mrr_minor - row.old_mrr
+    if row.kind in UNPAID_KINDS:
+        return None
     if not row.cohort:
         kind, reason = MovementKind.NEW, "sign_up"
     elif delta == 0:

@@ -21,9 +21,10 @@ from storefront import charges
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState
+from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer
-from storefront.domain.lifecycle import PeriodState, SubscriptionState, check_move
+from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState, check_move
 from storefront.models import (
     ChargeAttempt,
     Checkout,
@@ -35,11 +36,12 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.orders import Booked, Card, book_order, discard_offered
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
+from storefront.operations.trials import card_has_tried
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -88,10 +90,10 @@ def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time
     row = _read(rt, key)
     if row.state == "paying":
         return _ask_again(rt, key, row, pause)
-    if row.state != "open" or not row.quote.get("setup"):
-        return standing(rt, key)
-    setup = _setup_of(rt, row)
-    if setup is None or setup.state in (AttemptState.SUCCEEDED, AttemptState.DECLINED):
+    if row.state == "open" and row.quote.get("no_method"):
+        return _finish_unpaid(rt, key)
+    setup = _open_setup(rt, row)
+    if setup is None:
         return standing(rt, key)
     answer = _finish_setup(rt, setup)
     failpoint("checkout.after_setup")
@@ -109,7 +111,15 @@ def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time
     return standing(rt, key)
 
 
-def _book_unless_held(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome | None:
+def _finish_unpaid(rt: Runtime, key: str) -> Finished:
+    """Finish an order that asks for no payment method: a trial the merchant gives so."""
+    booked = _book_unless_held(rt, key, None, None)
+    return Finished(booked) if isinstance(booked, Outcome) else standing(rt, key)
+
+
+def _book_unless_held(
+    rt: Runtime, key: str, setup: AnyRow | None, card: Card | None
+) -> Booked | Outcome | None:
     """Book the order, unless charging is held or this is a copy: then nothing is written."""
     if not charges.may_charge(rt):
         return Outcome.UNREACHABLE
@@ -219,6 +229,15 @@ def _setup_of(rt: Runtime, row: AnyRow) -> AnyRow | None:
     return found
 
 
+def _open_setup(rt: Runtime, row: AnyRow) -> AnyRow | None:
+    """Return the set-up whose card is still to be taken, None when there is none."""
+    if row.state != "open" or not row.quote.get("setup"):
+        return None
+    setup = _setup_of(rt, row)
+    answered = (AttemptState.SUCCEEDED, AttemptState.DECLINED)
+    return None if setup is None or setup.state in answered else setup
+
+
 def _last_attempt(rt: Runtime, checkout_id: int) -> AnyRow | None:
     attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
     with reading():
@@ -293,16 +312,26 @@ def _not_stored(rt: Runtime, key: str, setup: AnyRow, answer: SetupAnswer) -> Fi
     return Finished(Outcome.UNFINISHED, url=setup.redirect_url)
 
 
-def _book(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome | None:
+def _book(
+    rt: Runtime, key: str, setup: AnyRow | None, card: Card | None
+) -> Booked | Outcome | None:
     """Write the order with its charge marked sent; None when another request was first."""
     session, moment = rt.session, rt.moment()
     row = find_checkout(session, key, lock=True)
-    if row is None or row.state != "open" or row.quote.get("setup") != setup.public_id:
+    reference = setup.public_id if setup is not None else None
+    if row is None or row.state != "open" or row.quote.get("setup") != reference:
         session.rollback()
         return None
     order = read_order(session, row, Market.of(rt.shop), moment, pinned=True)
     if order.quote is None or order.quote.quote_hash != row.quote_hash:
         session.rollback()
+        return Outcome.CHANGED
+    if order.needs_method is (card is None):
+        session.rollback()
+        return Outcome.CHANGED
+    if card is not None and _has_tried(session, order.quote, card):
+        change_checkout(session, row, {"quote": {**row.quote, "no_trial": True}})
+        session.commit()
         return Outcome.CHANGED
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
@@ -313,10 +342,15 @@ def _book(rt: Runtime, key: str, setup: AnyRow, card: Card) -> Booked | Outcome 
     return booked
 
 
-def _note(rt: Runtime, row: AnyRow, setup: AnyRow, booked: Booked) -> None:
+def _has_tried(session: AnySession, quote: OrderQuote, card: Card) -> bool:
+    is_trial = quote.opening.kind is PeriodKind.TRIAL
+    return is_trial and card_has_tried(session, card.method.fingerprint)
+
+
+def _note(rt: Runtime, row: AnyRow, setup: AnyRow | None, booked: Booked) -> None:
     """Keep on checkout and set-up what a later try, the page and expiry need to know."""
     quote: dict[str, Any] = {**row.quote, "document": booked.document}
-    if row.quote.get("coupon_id") is not None:
+    if row.quote.get("uses"):
         quote["redeemed_by"] = booked.customer_id
     if booked.is_new_customer:
         quote["new_customer"] = booked.customer_id
@@ -326,6 +360,8 @@ def _note(rt: Runtime, row: AnyRow, setup: AnyRow, booked: Booked) -> None:
         .where(checkout.c.id == row.id)
         .values(quote=quote, customer_id=booked.customer_id)
     )
+    if setup is None:
+        return
     rt.session.execute(
         sa.update(table)
         .where(table.c.id == setup.id)
@@ -344,13 +380,12 @@ def _expire(rt: Runtime, key: str) -> bool:
     if row is None or not over:
         session.rollback()
         return False
-    held = row.quote.get("coupon_id")
-    values = {"state": "expired", "quote": {**row.quote, "coupon_id": None}}
+    held = row.quote.get("uses", [])
+    values = {"state": "expired", "quote": {**row.quote, "uses": []}}
     if not change_checkout(session, row, values):
         session.rollback()
         return False
-    if held is not None:
-        give_back_uses(session, [held])
+    give_back_uses(session, [tuple(each) for each in held])
     discard_offered(session, row.id, moment)
     _expire_subscription(rt, row.id, moment)
     session.commit()

@@ -127,6 +127,7 @@ def _lines(order: Order) -> list[tuple[str, Any, str | None]]:
             text = _title(order)
             boxes = order.quote.boxes
             note = _("%(count)s boxes", count=boxes) if boxes > 1 else None
+            note = words.begins(order.quote) or note
         elif line.kind == "discount":
             text = _("Code %(code)s", code=line.text)
         elif line.kind == "sign_up_fee":

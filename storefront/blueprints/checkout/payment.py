@@ -83,7 +83,7 @@ def order(key: str) -> Response:
     if found.quote is None:
         return _pay_page(found, status=422)
     if not form.consent.data:
-        form.consent.errors = [words.consent_missing(found, found.quote)]
+        form.consent.errors = [words.consent_missing(found.quote)]
         return _pay_page(found, form, 422)
     gateway = next(iter(rt.gateways), "")
     placed = place_order(
@@ -102,6 +102,8 @@ def order(key: str) -> Response:
     )
     if placed.step is Step.PAY:
         return go(placed.url)
+    if placed.step is Step.FREE:
+        return _lead_on(rt, key, finish_checkout(rt, key))
     if placed.step in (Step.CLOSED, Step.INCOMPLETE):
         return go(url_for("checkout.resume", key=key))
     fresh = load(rt, key, "pay")
@@ -199,6 +201,8 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "consent": words.consent_text(order, quote) if quote else "",
         "button": words.order_button(order.country),
         "included": words.included(order),
+        "begins": words.begins(quote) if quote else "",
+        "renews": words.renews(order, quote) if quote else "",
         "country": countries.get(address.get("country", ""), ""),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }

@@ -11,11 +11,12 @@ from storefront import formats
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
+from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.rates import RATES
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
-from storefront.operations.offers import OrderPlan, OrderPrice
+from storefront.operations.offers import OrderPlan, OrderPrice, most_boxes
 from storefront.templating import shop_today, shop_zone, writing_locale
 
 #: Raised with every change of the consent's words, in any language.
@@ -39,10 +40,17 @@ def day(value: date) -> str:
 
 def consent_text(order: Order, quote: OrderQuote) -> str:
     """Return what the shopper agrees to. Stored as shown, so no part of it may be vague."""
-    assert order.price is not None
+    if not quote.charges:
+        return _(
+            "I agree to order %(plan)s for %(amount)s (%(included)s). It ends by itself and is "
+            "not renewed.",
+            plan=order.plan.name,
+            amount=money(quote.due_today),
+            included=included(order),
+        )
     values = {
         "plan": order.plan.name,
-        "each": formats.interval_each(order.price.interval),
+        "each": formats.interval_each(quote.renews_each),
         "amount": money(quote.charges[0].amount),
         "day": long_day(quote.charges[0].on),
         "included": included(order),
@@ -62,12 +70,13 @@ def consent_text(order: Order, quote: OrderQuote) -> str:
     )
 
 
-def consent_missing(order: Order, quote: OrderQuote) -> str:
+def consent_missing(quote: OrderQuote) -> str:
     """Return what stands at the box when it was left empty."""
-    assert order.price is not None
+    if not quote.charges:
+        return _("Tick the box to agree to the order")
     return _(
         "Tick the box to agree that the subscription renews %(each)s for %(amount)s",
-        each=formats.interval_each(order.price.interval),
+        each=formats.interval_each(quote.renews_each),
         amount=money(quote.charges[0].amount),
     )
 
@@ -79,18 +88,54 @@ def included(order: Order) -> str:
 
 def then(order: Order, quote: OrderQuote) -> list[str]:
     """Return the sentences below the total: what is charged next, and when the box leaves."""
-    assert order.price is not None
     sentences = [
         _("Then %(amount)s on %(day)s.", amount=money(one.amount), day=day(one.on))
         if index == 0
         else _("From %(day)s %(amount)s.", amount=money(one.amount), day=day(one.on))
         for index, one in enumerate(quote.charges)
     ]
-    each = formats.interval_each(order.price.interval)
-    sentences[-1] += " " + _("It renews %(each)s until you cancel.", each=each)
+    sentences += [_ends(order, quote)]
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
     return sentences
+
+
+def begins(quote: OrderQuote) -> str:
+    """Return how the first days are paid for, empty for a whole period paid now."""
+    opening = quote.opening
+    until = long_day(opening.period.end)
+    if opening.kind is PeriodKind.TRIAL:
+        return _("with a free trial until %(day)s", day=until)
+    if opening.kind is PeriodKind.FREE:
+        return _("free until the first payment on %(day)s", day=until)
+    if opening.share is not None:
+        return _("with the days until %(day)s, paid by the day", day=until)
+    return ""
+
+
+def renews(order: Order, quote: OrderQuote) -> str:
+    """Return how often it renews, and for how long it binds."""
+    if not quote.charges:
+        return _("not; it ends by itself")
+    each = formats.interval_each(quote.renews_each)
+    least = order.plan.min_boxes
+    if least > 1:
+        return _("%(each)s, at least %(count)s boxes", each=each, count=least)
+    return _("%(each)s, no minimum term", each=each)
+
+
+def _ends(order: Order, quote: OrderQuote) -> str:
+    """Say how long it goes on."""
+    plan, price = order.plan, order.price
+    most = most_boxes(plan, price) if price is not None else None
+    if not quote.charges:
+        return _("It ends by itself and is not charged again.")
+    if plan.ends_on is not None:
+        return _("It ends by itself on %(day)s.", day=long_day(plan.ends_on))
+    each = formats.interval_each(quote.renews_each)
+    if most is not None:
+        return _("It renews %(each)s and ends after box %(count)s.", each=each, count=most)
+    return _("It renews %(each)s until you cancel.", each=each)
 
 
 def box_note(plan: OrderPlan, price: OrderPrice) -> str | None:
@@ -123,6 +168,8 @@ def refusal_words(refused: Refusal, typed: str, found: TypedCode | None) -> str:
         Refusal.NOT_FIRST: _("%(code)s is for a first subscription", code=code),
         Refusal.USED_UP: _("%(code)s has been used up", code=code),
         Refusal.USED_BY_CUSTOMER: _("%(code)s has already been used with this e-mail", code=code),
+        Refusal.HAS_IT: _("Your subscription has %(code)s already", code=code),
+        Refusal.FIRST_ONLY: _("%(code)s is for the first payment of a new subscription", code=code),
     }
     return texts[refused]
 
