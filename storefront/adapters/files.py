@@ -7,8 +7,12 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 #: A spreadsheet takes a cell that starts like this for a formula.
@@ -63,6 +67,16 @@ class FileStore:
         done = self.publish(name, _csv_chunks(heading, counter))
         return Published(done.path, done.sha256, done.size, counter.count)
 
+    def listed(self, folder: str, suffix: str) -> list[tuple[str, datetime, int]]:
+        """Return (name, made at, size) of the files below ``folder``, newest first."""
+        found = []
+        for path in self.path_of(folder).glob(f"*{suffix}"):
+            if not path.name.startswith("."):
+                about = path.stat()
+                made_at = datetime.fromtimestamp(about.st_mtime, UTC)
+                found.append((f"{folder}/{path.name}", made_at, about.st_size))
+        return sorted(found, key=lambda each: each[1], reverse=True)
+
     def path_of(self, name: str) -> Path:
         """Return where ``name`` is or would be. Raises ``ValueError`` if it leads outside."""
         root = self.folder.resolve()
@@ -70,6 +84,51 @@ class FileStore:
         if path == root or not path.is_relative_to(root):
             raise ValueError(f"{name!r} leads out of the folder")
         return path
+
+
+@contextmanager
+def publish_folder(target: Path) -> Iterator[FileStore]:
+    """Give a hidden folder to write files into; they appear as ``target`` together, or never.
+
+    An error inside leaves no trace. Raises ``FileExistsError`` when ``target`` is there and
+    not an empty folder, before anything is written and again before it is published.
+    """
+    target = target.resolve()
+    _require_free(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    partial.mkdir()
+    try:
+        yield FileStore(partial)
+        _require_free(target)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _sync_folder(target.parent)
+
+
+def _require_free(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} exists already")
+
+
+def zipped(folder: Path) -> Iterator[bytes]:
+    """Yield the files of ``folder`` as one ZIP file, the same bytes for the same files."""
+    packed = folder / f".{secrets.token_hex(4)}.zip"
+    try:
+        with zipfile.ZipFile(packed, "x", zipfile.ZIP_DEFLATED) as out:
+            for path in sorted(each for each in folder.iterdir() if not each.name.startswith(".")):
+                entry = zipfile.ZipInfo(path.name)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with path.open("rb") as source, out.open(entry, "w", force_zip64=True) as cell:
+                    shutil.copyfileobj(source, cell, 1 << 20)
+        with packed.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
+    finally:
+        packed.unlink(missing_ok=True)
 
 
 class _Counter:

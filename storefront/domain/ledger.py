@@ -46,6 +46,21 @@ REFUNDS_DUE = "refunds_due"
 DISPUTE_SUSPENSE = "dispute_suspense"
 GATEWAY_FEES = "gateway_fees"
 BAD_DEBT = "bad_debt"
+#: Every account with a fixed name; each gateway has a clearing account beside them.
+ACCOUNTS = (
+    RECEIVABLE,
+    DEFERRED_REVENUE,
+    REVENUE,
+    TAX_PAYABLE,
+    BANK,
+    CUSTOMER_CREDIT,
+    CREDITS_GRANTED,
+    CARRIED_BALANCE,
+    REFUNDS_DUE,
+    DISPUTE_SUSPENSE,
+    GATEWAY_FEES,
+    BAD_DEBT,
+)
 
 
 def clearing(gateway: str) -> str:

@@ -19,12 +19,15 @@ from storefront.runtime import Runtime
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
+from storefront.services.earning import earn_due_days
 from storefront.services.endings import end_passed_over
 from storefront.services.finishing import expire_checkouts
 from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
+from storefront.services.seals import seal_days
+from storefront.services.selfcheck import check_nightly
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,9 @@ REFUNDS = Job("refunds", send_refunds)
 CLOSE_CYCLES = Job("close_cycles", close_cycles)
 EXPORT = Job("export", _export)
 OUTBOX = Job("outbox", _deliver)
+EARN = Job("earn_days", earn_due_days)
+SEAL = Job("seal_ledger", seal_days)
+SELF_CHECK = Job("self_check", check_nightly)
 
 #: What is unknown is settled before anything new is charged; mail goes last.
 JOBS = (
@@ -75,6 +81,9 @@ JOBS = (
     CLOSE_CYCLES,
     EXPORT,
     OUTBOX,
+    EARN,
+    SEAL,
+    SELF_CHECK,
 )
 
 

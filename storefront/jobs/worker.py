@@ -20,6 +20,7 @@ from storefront.adapters.clock import SystemClock
 from storefront.jobs.work import (
     CLOSE_CYCLES,
     DUNNING,
+    EARN,
     EXPIRE,
     EXPORT,
     LOOK_UPS,
@@ -27,6 +28,8 @@ from storefront.jobs.work import (
     PLAN_CYCLES,
     REFUNDS,
     RENEWALS,
+    SEAL,
+    SELF_CHECK,
     Job,
     run_job,
 )
@@ -39,6 +42,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     "charges": ((LOOK_UPS, EXPIRE, RENEWALS, DUNNING, REFUNDS), 30),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     "messages": ((OUTBOX,), 5),
+    # Each is done once a day; the order matters, since a sealed day takes no more bookings.
+    "books": ((EARN, SEAL, SELF_CHECK), 900),
 }
 
 

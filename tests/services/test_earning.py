@@ -90,7 +90,7 @@ def test_days_are_earned_once_however_often_the_job_runs(rt, clock, member):
 
 def test_a_kill_before_the_commit_books_nothing(rt, clock, member):
     clock.advance(days=31)
-    arm("earning.before_commit")
+    arm("earning.before_commit:raise")
     with pytest.raises(FailpointReached):
         earn_due_days(rt)
     rt.session.rollback()
