@@ -25,11 +25,6 @@ def database(databases, tmp_path):
 
 
 @pytest.fixture
-def owner(app: Flask, rt: Runtime) -> Desk:
-    return desk(app, rt)
-
-
-@pytest.fixture
 def payment(rt: Runtime, clock, demo_gateway) -> str:
     """A renewal over 26.00 that the gateway says it took 25.00 for."""
     from storefront.models import PaymentMethod
@@ -49,6 +44,12 @@ def payment(rt: Runtime, clock, demo_gateway) -> str:
     answer = ChargeAnswer(AnswerStatus.SUCCEEDED, "ch_77", amount=Money(2500, "EUR"))
     charges.record(rt, [Result(found, answer)])
     return str(found)
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime, payment: str) -> Desk:
+    """Signed in after the days until the renewal."""
+    return desk(app, rt)
 
 
 def test_both_amounts_and_the_reference_are_shown_before_anything_is_done(
