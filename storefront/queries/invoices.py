@@ -1,12 +1,9 @@
-"""What a customer owes and has paid: open invoice, list, and one document."""
+"""What a customer owes and has paid: open invoice, list, and what became of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
@@ -28,14 +25,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.queries.documents import ISSUED
 
-#: States a customer sees; an order that was never paid for is no invoice.
-_SHOWN = (
-    InvoiceState.OPEN,
-    InvoiceState.PAID,
-    InvoiceState.VOID,
-    InvoiceState.UNCOLLECTIBLE,
-)
 _PAGE = 24
 
 
@@ -120,6 +111,16 @@ def has_setup(session: AnySession, customer_id: int, public_id: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A credit note under its invoice in the list; ``total`` is below zero."""
+
+    public_id: str
+    number: str
+    at: datetime
+    total: Money
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceRow:
     """One line of the list. ``state`` is a pill's: open, overdue, paid, void …"""
 
@@ -129,6 +130,7 @@ class InvoiceRow:
     text: str
     total: Money
     state: str
+    notes: tuple[NoteRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def invoices(
     )
     statement = (
         sa.select(
+            table.c.id,
             table.c.public_id,
             series.c.prefix,
             table.c.number,
@@ -162,7 +165,7 @@ def invoices(
             text.label("text"),
         )
         .outerjoin(series, series.c.code == table.c.series)
-        .where(table.c.payer_id == customer_id, table.c.state.in_(_SHOWN))
+        .where(table.c.payer_id == customer_id, table.c.state.in_(ISSUED))
         .order_by(table.c.id.desc())
         .limit(_PAGE + 1)
     )
@@ -172,6 +175,7 @@ def invoices(
         )
         statement = statement.where(table.c.id < edge.scalar_subquery())
     found = session.execute(statement).all()
+    notes = _notes(session, [row.id for row in found[:_PAGE]])
     rows = tuple(
         InvoiceRow(
             row.public_id,
@@ -179,194 +183,118 @@ def invoices(
             row.tax_point_on,
             row.text or "",
             Money(row.total_minor, row.currency),
-            _state(row.state, row.due_on, today),
+            pill_state(InvoiceState(row.state).value, row.due_on, today),
+            tuple(notes.get(row.id, ())),
         )
         for row in found[:_PAGE]
     )
     return InvoiceList(rows, rows[-1].public_id if len(found) > _PAGE else None)
 
 
-def _state(state: InvoiceState, due_on: date, today: date) -> str:
-    if state is InvoiceState.OPEN and due_on < today:
+def _notes(session: AnySession, invoice_ids: list[int]) -> dict[int, list[NoteRow]]:
+    """Return the credit notes of invoices; no statement for none."""
+    if not invoice_ids:
+        return {}
+    note, series = table_of(CreditNote), table_of(NumberSeries)
+    rows = session.execute(
+        sa.select(note, series.c.prefix)
+        .outerjoin(series, series.c.code == note.c.series)
+        .where(note.c.invoice_id.in_(invoice_ids))
+        .order_by(note.c.id)
+    )
+    found: dict[int, list[NoteRow]] = {}
+    for row in rows:
+        found.setdefault(row.invoice_id, []).append(
+            NoteRow(
+                row.public_id,
+                f"{row.prefix or ''}{row.number}",
+                row.created_at,
+                Money(-row.total_minor, row.currency),
+            )
+        )
+    return found
+
+
+def pill_state(state: str, due_on: date, today: date) -> str:
+    """Return an invoice's state as its pill says it: an open one may be overdue."""
+    if state == InvoiceState.OPEN and due_on < today:
         return "overdue"
-    return InvoiceState(state).value
+    return str(state)
 
 
 @dataclass(frozen=True, slots=True)
-class LineView:
-    """One line of a document; ``amount`` is as printed, tax in it when the prices have it."""
-
-    text: str
-    kind: str
-    quantity: int
-    unit: Money
-    rate: Decimal
-    amount: Money
-    service_from: date | None
-    #: Last day covered.
-    service_until: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentView:
-    """Money that came or went back, or a credit note. ``kind``: paid, refund, credit_note."""
+class Event:
+    """What became of an invoice. ``kind``: paid, refund, credit_note."""
 
     kind: str
     amount: Money
     at: datetime
-    brand: str = ""
-    last4: str = ""
-    number: str = ""
-    state: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceView:
-    """A document as its customer reads it."""
-
-    public_id: str
+    brand: str
+    last4: str
+    #: Of a credit note: its number and public id.
     number: str
-    state: str
-    on: date
-    due_on: date
-    seller: Mapping[str, Any]
-    buyer: Mapping[str, Any]
-    ship_to: Mapping[str, Any]
-    tax_inclusive: bool
-    lines: tuple[LineView, ...]
-    #: Per rate: rate in percent, net, tax.
-    taxes: tuple[tuple[Decimal, Money, Money], ...]
-    total: Money
-    net: Money
-    tax: Money
-    credited: Money
-    due: Money
-    payments: tuple[PaymentView, ...]
+    ref: str
 
 
-def invoice(
-    session: AnySession, customer_id: int, public_id: str, today: date
-) -> InvoiceView | None:
-    """Return one of the customer's invoices, or None. Four statements."""
-    table, series, line = table_of(Invoice), table_of(NumberSeries), table_of(InvoiceLine)
-    row = session.execute(
-        sa.select(table, series.c.prefix)
-        .outerjoin(series, series.c.code == table.c.series)
-        .where(
-            table.c.public_id == public_id,
-            table.c.payer_id == customer_id,
-            table.c.state.in_(_SHOWN),
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    lines = session.execute(
-        sa.select(line).where(line.c.invoice_id == row.id).order_by(line.c.position)
-    ).all()
-
-    def money(minor: int) -> Money:
-        return Money(minor, row.currency)
-
-    snapshot = row.snapshot or {}
-    return InvoiceView(
-        row.public_id,
-        f"{row.prefix or ''}{row.number}",
-        _state(row.state, row.due_on, today),
-        row.tax_point_on,
-        row.due_on,
-        snapshot.get("seller", {}),
-        snapshot.get("buyer", {}),
-        snapshot.get("ship_to", {}),
-        row.tax_inclusive,
-        tuple(_line(one, row.currency) for one in lines),
-        _taxes(lines, row.currency),
-        money(row.total_minor),
-        money(row.total_minor - row.tax_minor),
-        money(row.tax_minor),
-        money(row.credited_minor),
-        money(row.due_minor),
-        _payments(session, row.id, row.currency),
-    )
-
-
-def _line(row: Any, currency: str) -> LineView:
-    return LineView(
-        row.text,
-        str(row.kind.value),
-        row.quantity,
-        Money(row.unit_minor, currency),
-        Decimal(row.tax_rate_bp) / 100,
-        Money(row.amount_minor, currency),
-        row.service_from,
-        row.service_to - timedelta(days=1) if row.service_to else None,
-    )
-
-
-def _taxes(lines: Sequence[Any], currency: str) -> tuple[tuple[Decimal, Money, Money], ...]:
-    sums: dict[int, list[int]] = {}
-    for line in lines:
-        net_tax = sums.setdefault(line.tax_rate_bp, [0, 0])
-        net_tax[0] += line.gross_minor - line.tax_minor
-        net_tax[1] += line.tax_minor
-    return tuple(
-        (Decimal(rate) / 100, Money(net, currency), Money(tax, currency))
-        for rate, (net, tax) in sorted(sums.items())
-    )
-
-
-def _payments(session: AnySession, invoice_id: int, currency: str) -> tuple[PaymentView, ...]:
-    """Return what was paid, given back and credited, in the order it happened."""
-    attempt, method = table_of(ChargeAttempt), table_of(PaymentMethod)
-    refund, note = table_of(Refund), table_of(CreditNote)
-    series = table_of(NumberSeries)
+def history(session: AnySession, public_id: str) -> tuple[Event, ...]:
+    """Return what was paid, given back and credited on an invoice, in the order it happened."""
+    table, attempt, method = table_of(Invoice), table_of(ChargeAttempt), table_of(PaymentMethod)
+    refund, note, series = table_of(Refund), table_of(CreditNote), table_of(NumberSeries)
     blank = sa.literal("")
-    took = sa.select(
-        sa.literal("paid").label("kind"),
-        attempt.c.amount_minor,
-        attempt.c.answered_at.label("at"),
-        method.c.brand,
-        method.c.last4,
-        blank.label("number"),
-        blank.label("state"),
-    ).outerjoin(method, method.c.id == attempt.c.payment_method_id)
-    took = took.where(attempt.c.invoice_id == invoice_id, attempt.c.state == AttemptState.SUCCEEDED)
+    mine = sa.select(table.c.id).where(table.c.public_id == public_id).scalar_subquery()
+    took = (
+        sa.select(
+            sa.literal("paid").label("kind"),
+            attempt.c.amount_minor,
+            attempt.c.currency,
+            attempt.c.answered_at.label("at"),
+            method.c.brand,
+            method.c.last4,
+            blank.label("number"),
+            blank.label("ref"),
+        )
+        .outerjoin(method, method.c.id == attempt.c.payment_method_id)
+        .where(attempt.c.invoice_id == mine, attempt.c.state == AttemptState.SUCCEEDED)
+    )
     gave = (
         sa.select(
             sa.literal("refund"),
             refund.c.amount_minor,
+            refund.c.currency,
             sa.func.coalesce(refund.c.answered_at, refund.c.created_at),
             method.c.brand,
             method.c.last4,
             blank,
-            sa.cast(refund.c.state, sa.String),
+            blank,
         )
         .join(attempt, attempt.c.id == refund.c.attempt_id)
         .outerjoin(method, method.c.id == attempt.c.payment_method_id)
-        .where(attempt.c.invoice_id == invoice_id)
+        .where(attempt.c.invoice_id == mine, refund.c.state != AttemptState.DECLINED)
     )
     noted = (
         sa.select(
             sa.literal("credit_note"),
             note.c.total_minor,
+            note.c.currency,
             note.c.created_at,
             blank,
             blank,
             sa.func.coalesce(series.c.prefix, "") + sa.cast(note.c.number, sa.String),
-            blank,
+            note.c.public_id,
         )
         .outerjoin(series, series.c.code == note.c.series)
-        .where(note.c.invoice_id == invoice_id)
+        .where(note.c.invoice_id == mine)
     )
     rows = session.execute(sa.union_all(took, gave, noted).order_by("at"))
     return tuple(
-        PaymentView(
+        Event(
             row.kind,
-            Money(row.amount_minor, currency),
+            Money(row.amount_minor, row.currency),
             row.at,
             row.brand or "",
             row.last4 or "",
             row.number,
-            row.state,
+            row.ref,
         )
         for row in rows
     )

@@ -34,6 +34,7 @@ register_policy(
             "addresses",
             "invoices",
             "invoice",
+            "invoice_pdf",
             "payment",
             "use_method",
             "add_card",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints import papers
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
@@ -12,6 +13,7 @@ from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go
 from storefront.queries import invoices as documents
 from storefront.queries import profile
+from storefront.queries.documents import Document, document
 from storefront.services import methods
 from storefront.services.methods import Paid
 
@@ -148,9 +150,18 @@ def invoices() -> Response:
 
 @bp.get("/invoices/<invoice>")
 def invoice(invoice: str) -> Response:
-    """Show one document, ready to print."""
-    rt = runtime()
-    found = documents.invoice(rt.session, customer().id, invoice, rt.today())
+    """Show an invoice (inv_…) or a credit note (crn_…), ready to print."""
+    return page("invoice", **papers.page_of(runtime(), _document(invoice)))
+
+
+@bp.get("/invoices/<invoice>/pdf")
+def invoice_pdf(invoice: str) -> Response:
+    """Download it."""
+    return papers.pdf(_document(invoice))
+
+
+def _document(ref: str) -> Document:
+    found = document(runtime().session, ref, customer().id)
     if found is None:
         abort(404)
-    return page("invoice", invoice=found)
+    return found

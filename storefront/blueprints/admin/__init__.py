@@ -17,6 +17,7 @@ PAGES = (
     "design:add_design",
     "today:add_today",
     "subscribers:add_subscribers",
+    "documents:add_documents",
     "plans:add_plans",
     "groups:add_groups",
     "coupons:add_coupons",
