@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 RECORD_EVERY = 100
 RECORD_SECONDS = 1.0
 #: An answer that takes longer than this makes the next ones fly side by side.
-INSTANT_SECONDS = 0.005
+INSTANT_SECONDS = 0.02
 
 
 class _Pace:

@@ -183,6 +183,10 @@ class TaxRules:
     quoted: Mapping[TaxQuestion, TaxAnswer] = field(default_factory=dict)
     #: True where a provider was asked, so that silence is a fallback and is said.
     has_provider: bool = False
+    #: Answers given before; forgotten with the rules themselves.
+    _decided: dict[tuple[object, ...], Taxed] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def of(cls, seller_country: str, rounding: Rounding, own: Sequence[OwnRate]) -> TaxRules:
@@ -202,6 +206,15 @@ class TaxRules:
         A place without a country is the seller's own. Raises ``NoRate`` where no rate is
         known, also for a firm that pays none: what is inside its price would be a guess.
         """
+        if self.has_provider:
+            return self._decide(place, tax_class, on, buyer)
+        # Our own tables know no more of a place than this, so a run decides once for many.
+        asked = (place.country, place.region, tax_class, on, buyer)
+        if asked not in self._decided:
+            self._decided[asked] = self._decide(place, tax_class, on, buyer)
+        return self._decided[asked]
+
+    def _decide(self, place: Place, tax_class: TaxClass, on: date, buyer: Buyer) -> Taxed:
         country = place.country or self.seller_country
         abroad = tax_area(self.seller_country) != tax_area(country)
         treatment = treatment_of(
@@ -214,13 +227,12 @@ class TaxRules:
             # What a consumer at home has inside the price; abroad nobody pays it.
             rate, source = self.rate(Place(self.seller_country), tax_class, on)
             return Taxed(rate, treatment, source)
-        rate, source = self.rate(Place(country, place.region), tax_class, on)
-        if treatment is Treatment.STANDARD and self.has_provider:
-            answer = self.quoted.get(self.question(place, tax_class, on))
-            if answer is None:
-                return Taxed(rate, treatment, FALLBACK)
+        asked = treatment is Treatment.STANDARD and self.has_provider
+        answer = self.quoted.get(self.question(place, tax_class, on)) if asked else None
+        if answer is not None:
             return Taxed(answer.rate, treatment, answer.provider)
-        return Taxed(rate, treatment, source)
+        rate, source = self.rate(Place(country, place.region), tax_class, on)
+        return Taxed(rate, treatment, FALLBACK if asked else source)
 
     def question(self, place: Place, tax_class: str, on: date) -> TaxQuestion:
         """Return what a provider is asked about a sale to ``place``."""
