@@ -39,7 +39,7 @@ from storefront.operations.invoices import (
     CREDIT_NOTES,
     content_hash,
     draw_numbers,
-    split_lines,
+    split_by_period,
 )
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
@@ -321,10 +321,9 @@ def _book(
 ) -> None:
     journals = []
     for key, invoice in invoices.items():
-        deferred, revenue, tax = split_lines(rests[key])
-        period = next((one.period_id for one in rests[key] if one.period_id), None)
         transfers = tuple(
             Transfer(account, RECEIVABLE, minor, invoice.currency, invoice.payer_id, key, period)
+            for period, deferred, revenue, tax in split_by_period(rests[key])
             for account, minor in (
                 (DEFERRED_REVENUE, deferred),
                 (REVENUE, revenue),

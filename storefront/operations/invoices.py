@@ -102,7 +102,7 @@ def finalise_invoices(
     book(
         session,
         [
-            _finalised(one, draft.payer_id, draft.period_id, *_split(draft.quote))
+            _finalised(one, draft.payer_id, [(draft.period_id, *_split(draft.quote))])
             for one, draft in zip(issued, drafts, strict=True)
         ],
         moment.now,
@@ -141,8 +141,7 @@ def finalise_offered(
     for row in invoices:
         own = [line for line in lines if line.invoice_id == row.id]
         issued = IssuedInvoice(row.id, row.public_id, row.total_minor, row.currency)
-        period = next((line.period_id for line in own if line.period_id), None)
-        journals.append(_finalised(issued, row.payer_id, period, *split_lines(own)))
+        journals.append(_finalised(issued, row.payer_id, split_by_period(own)))
     book(session, journals, moment.now)
 
 
@@ -315,19 +314,37 @@ def split_lines(lines: Sequence[Any]) -> tuple[int, int, int]:
     return deferred, sum(net.values()) - deferred, tax
 
 
+def split_by_period(lines: Sequence[Any]) -> list[tuple[int | None, int, int, int]]:
+    """Return (period, deferred, revenue at once, tax) of invoice lines, per period they pay for.
+
+    Each subscription of a combined invoice earns from its own period. What pays for no period
+    is revenue at once, whatever its kind: nothing would ever earn it.
+    """
+    found = []
+    for period in dict.fromkeys(line.period_id for line in lines):
+        deferred, revenue, tax = split_lines([one for one in lines if one.period_id == period])
+        if period is None:
+            deferred, revenue = 0, deferred + revenue
+        found.append((period, deferred, revenue, tax))
+    return found
+
+
 def _finalised(
-    issued: IssuedInvoice,
-    payer_id: int,
-    period_id: int | None,
-    deferred: int,
-    revenue: int,
-    tax: int,
+    issued: IssuedInvoice, payer_id: int, parts: Sequence[tuple[int | None, int, int, int]]
 ) -> Journal:
-    def to(account: str, minor: int) -> Transfer:
+    def to(account: str, minor: int, period_id: int | None) -> Transfer:
         return Transfer(RECEIVABLE, account, minor, issued.currency, payer_id, issued.id, period_id)
 
     return Journal(
         JournalKind.INVOICE_FINALISED,
         issued.public_id,
-        (to(DEFERRED_REVENUE, deferred), to(REVENUE, revenue), to(TAX_PAYABLE, tax)),
+        tuple(
+            to(account, minor, period)
+            for period, deferred, revenue, tax in parts
+            for account, minor in (
+                (DEFERRED_REVENUE, deferred),
+                (REVENUE, revenue),
+                (TAX_PAYABLE, tax),
+            )
+        ),
     )
