@@ -13,18 +13,23 @@ import click
 #: Name -> ``module:attribute`` of a click command or group.
 COMMANDS = {
     "check": "storefront.cli.operate:check",
+    "invoices": "storefront.cli.documents:invoices",
     "migrate": "storefront.cli.operate:migrate",
     "backup": "storefront.cli.operate:backup",
     "serve": "storefront.cli.operate:serve",
+    "make-codes": "storefront.cli.codes:make_codes",
     "plan-cycles": "storefront.cli.cycles:plan_cycles",
     "close-cycles": "storefront.cli.cycles:close_cycles",
     "confirm": "storefront.cli.installation:confirm",
     "demo": "storefront.cli.demo:demo",
+    "export-accounting": "storefront.cli.accounting:export_accounting",
     "export-boxes": "storefront.cli.fulfilment:export_boxes",
     "import-products": "storefront.cli.imports:import_products",
     "renew": "storefront.cli.renewals:renew",
+    "self-check": "storefront.cli.ledger:self_check",
     "setup": "storefront.cli.setup:setup",
     "staff": "storefront.cli.staff:staff",
+    "verify-ledger": "storefront.cli.ledger:verify_ledger",
     "worker": "storefront.cli.operate:worker",
 }
 

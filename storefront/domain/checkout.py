@@ -266,7 +266,11 @@ def _charges(
     if terms.then is not None and paid:
         amount = _priced(_following(terms), 1).quote.total
         return (ComingCharge(opening.renewal_on, amount),)
-    held = _after(terms.discounts, first) if paid else terms.discounts
+    held = terms.discounts
+    if paid:
+        working = {ref for ref, _ in first.taken}
+        held = tuple(one for one in held if one.ref in working or not one.is_for_first)
+        held = _after(held, first)
     found: list[ComingCharge] = []
     for turn in range(_turns(terms, per, paid)):
         on = add_interval(opening.renewal_on, terms.interval, turn, day=day)

@@ -128,6 +128,11 @@ class CouponTerms:
         """False for what lowers one period only."""
         return self.target != "first_box" and (self.lasts is None or self.lasts > 1)
 
+    @property
+    def is_for_first(self) -> bool:
+        """True for what lowers the first payment only: where it loses there, it is over."""
+        return self.from_billed == 1 and self.lasts == 1
+
     def is_due(self, number: int, now: int = 1) -> bool:
         """Return whether it lowers billed period ``number``.
 

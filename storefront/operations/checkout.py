@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from storefront.operations.coupons import (
     is_first_order,
     uses_by,
 )
+from storefront.operations.customer_credit import balance_of, set_aside_for
 from storefront.operations.discounts import shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -108,6 +110,8 @@ class Order:
     then: OrderPrice | None = None
     #: The code, if it fits, and the automatic discounts that do.
     discounts: tuple[TypedCode, ...] = ()
+    #: Credit that pays a part of what is due today, or None.
+    credit: Money | None = None
 
     @property
     def country(self) -> str:
@@ -117,6 +121,13 @@ class Order:
     def has_box(self) -> bool:
         """True when every question about the box is answered."""
         return all(question.code in self.chosen for question in self.questions)
+
+    @property
+    def to_pay(self) -> Money:
+        """What is charged today: the total less the credit of a signed-in customer."""
+        if self.quote is None:
+            raise ValueError("nothing can be ordered")
+        return self.quote.due_today - self.credit if self.credit else self.quote.due_today
 
     @property
     def working(self) -> tuple[TypedCode, ...]:
@@ -204,7 +215,26 @@ def read_order(
         fitting = [one for one in fitting if one.coupon_id != code.coupon_id] + [code]
     order = replace(order, discounts=tuple(fitting))
     trial = bool(plan.trial_days) and may_try(session, checkout)
-    return _priced(order, price, slots, shipping_rates(session), moment.today, trial)
+    priced = _priced(order, price, slots, shipping_rates(session), moment.today, trial)
+    return _with_credit(session, priced)
+
+
+def _with_credit(session: AnySession, order: Order) -> Order:
+    """Let the credit of who began the order signed in pay; what they agree to says so.
+
+    An order sent to another e-mail is somebody else's, whose credit is nobody's business.
+    """
+    owner, quote = order.checkout.quote.get("owner"), order.quote
+    if owner is None or quote is None or _customer_id(session, order.checkout.email) != owner:
+        return order
+    there = balance_of(session, owner, quote.due_today.currency)
+    there += set_aside_for(session, order.checkout.id, there.currency)
+    credit = min(there, quote.due_today, key=lambda amount: amount.minor)
+    if credit.is_zero:
+        return order
+    text = f"{quote.quote_hash};{credit.minor}"
+    quote = replace(quote, quote_hash=sha256(text.encode()).hexdigest())
+    return replace(order, quote=quote, credit=credit)
 
 
 def _automatic(
@@ -258,13 +288,10 @@ def _priced(
 def _buyer(session: AnySession, checkout: AnyRow) -> Buyer:
     """Return who buys: the number typed here, and an exemption only of who is signed in."""
     table = table_of(Customer)
-    exempt = False
-    if checkout.customer_id is not None:
-        exempt = bool(
-            session.scalar(
-                sa.select(table.c.is_tax_exempt).where(table.c.id == checkout.customer_id)
-            )
-        )
+    owner, exempt = checkout.quote.get("owner"), False
+    if owner is not None:
+        found = session.scalar(sa.select(table.c.is_tax_exempt).where(table.c.id == owner))
+        exempt = bool(found)
     return Buyer(checkout.tax_id, checkout.tax_id_state, exempt)
 
 

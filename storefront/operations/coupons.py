@@ -11,7 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from storefront.domain.coupons import CouponRule, CouponTerms, cycles_after
-from storefront.domain.lifecycle import SubscriptionState
+from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.models import (
@@ -227,7 +227,7 @@ def redeem(
     and lost against a better is left out, and one of an earlier try of the order that was
     taken off again lowers nothing any more.
     """
-    kept = [one for one in found if one.terms.ref in taken or not _lost(one.terms)]
+    kept = [one for one in found if one.terms.ref in taken or not one.terms.is_for_first]
     table = table_of(SubscriptionDiscount)
     mine = table.c.subscription_id == use.subscription_id
     gone = table.c.coupon_id.not_in([one.coupon_id for one in kept])
@@ -238,11 +238,6 @@ def redeem(
         discount_id = attach(session, use.subscription_id, one, left, place)
         if off is not None and off.minor > 0:
             _write_uses(session, [Lowered(discount_id, one, use, off.minor, True)], now)
-
-
-def _lost(terms: CouponTerms) -> bool:
-    """Whether a discount that was not taken into the first period is over with it."""
-    return terms.from_billed == 1 and terms.lasts == 1
 
 
 def attach(
@@ -271,6 +266,42 @@ def attach(
         )
     )
     return key
+
+
+def attach_to_running(session: AnySession, coupon_id: int) -> int:
+    """Put an automatic discount on every subscription that has not ended; returns on how many.
+
+    One statement whatever their number. Whether it fits is asked period by period.
+    """
+    table, coupon, subscription = (
+        table_of(SubscriptionDiscount),
+        table_of(Coupon),
+        table_of(Subscription),
+    )
+    mine = table.alias()
+    has_it = sa.exists().where(
+        mine.c.subscription_id == subscription.c.id, mine.c.coupon_id == coupon_id
+    )
+    lasts = sa.case(
+        (coupon.c.duration == "once", 1),
+        (coupon.c.duration == "cycles", coupon.c.duration_cycles),
+        else_=None,
+    )
+    rows = (
+        sa.select(
+            subscription.c.id,
+            coupon.c.id,
+            sa.func.substr(coupon.c.name, 1, 40),
+            sa.literal(9),
+            lasts,
+        )
+        .select_from(subscription.join(coupon, coupon.c.id == coupon_id))
+        .where(subscription.c.state.not_in(ENDED), sa.not_(has_it))
+        .order_by(subscription.c.id)
+    )
+    names = ["subscription_id", "coupon_id", "code", "position", "cycles_left"]
+    written: Any = session.execute(sa.insert(table).from_select(names, rows))
+    return int(written.rowcount)
 
 
 @dataclass(frozen=True, slots=True)

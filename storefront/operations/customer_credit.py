@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.credit import spend_credit
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.ledger import CREDITS_GRANTED, CUSTOMER_CREDIT, RECEIVABLE, JournalKind
 from storefront.domain.money import Money
 from storefront.models import CreditApplication, CreditMove, CustomerCredit, Invoice
@@ -177,6 +178,49 @@ def give_back_applied(
     _add(session, source, {"rest_minor": 1}, per_move)
     _add(session, table_of(Invoice), {"applied_minor": -1, "due_minor": 1}, per_invoice)
     return dict(per_invoice)
+
+
+def set_aside_for(session: AnySession, checkout_id: int, currency: str) -> Money:
+    """Return the credit that the offered invoice of an order holds."""
+    used, invoice = table_of(CreditApplication), table_of(Invoice)
+    minor = session.execute(
+        sa.select(sa.func.sum(used.c.amount_minor))
+        .join(invoice, invoice.c.id == used.c.invoice_id)
+        .where(
+            invoice.c.checkout_id == checkout_id,
+            invoice.c.state == InvoiceState.OFFERED,
+            used.c.given_back_at.is_(None),
+        )
+    ).scalar_one()
+    return Money(int(minor or 0), currency)
+
+
+def book_set_aside(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:
+    """Book the credit that invoices held while they were offered; they are finalised now."""
+    if not invoice_ids:
+        return
+    table = table_of(Invoice)
+    rows = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.public_id,
+            table.c.payer_id,
+            table.c.currency,
+            table.c.due_minor,
+            table.c.applied_minor,
+        ).where(table.c.id.in_(invoice_ids), table.c.applied_minor > 0)
+    )
+    book_applied(
+        session,
+        [
+            (
+                Owing(row.id, row.public_id, row.payer_id, row.currency, row.due_minor),
+                row.applied_minor,
+            )
+            for row in rows
+        ],
+        moment,
+    )
 
 
 def balance_of(session: AnySession, customer_id: int, currency: str) -> Money:

@@ -36,11 +36,13 @@ from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.coupons import Use, give_back_redemptions, redeem
+from storefront.operations.customer_credit import Owing, apply_credit, give_back_applied
 from storefront.operations.invoices import InvoiceDraft, content_hash, offer_invoices
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
 from storefront.operations.settling import Settlement, settle_invoices
+from storefront.operations.subscriptions import StaleSubscription
 from storefront.operations.taxes import note_of, note_tax_id
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
@@ -79,7 +81,8 @@ def book_order(
 ) -> Booked:
     """Write everything an order is, with its charge marked sent; the caller commits, then asks.
 
-    A total of zero is settled here, without a charge.
+    A total of zero, or one that credit pays, is settled here, without a charge. Raises
+    ``CreditGone`` when the credit that was agreed on was used elsewhere meanwhile.
     """
     checkout = order.checkout
     customer_id, is_new = _customer(session, order, moment)
@@ -122,8 +125,9 @@ def book_order(
             Use(subscription_id, customer_id, invoice_id),
             moment.now,
         )
+        _set_credit_aside(session, order, customer_id, invoice_id, moment)
     attempt_id = None
-    if quote.due_today.is_zero:
+    if order.to_pay.is_zero:
         settle_invoices(session, [Settlement(invoice_id, 0)], moment)
     else:
         if card is None or method_id is None:
@@ -135,12 +139,28 @@ def book_order(
             account=card.account,
             payment_method_id=method_id,
             fingerprint=card.method.fingerprint,
-            amount_minor=quote.due_today.minor,
-            currency=quote.due_today.currency,
+            amount_minor=order.to_pay.minor,
+            currency=order.to_pay.currency,
             on_session=True,
         )
         attempt_id = plan_attempts(session, [attempt], moment, AttemptState.SENT)[0][0]
     return Booked(customer_id, is_new, subscription_id, method_id, attempt_id, document)
+
+
+class CreditGone(StaleSubscription):
+    """The customer's credit is less than the order says: show it again."""
+
+
+def _set_credit_aside(
+    session: AnySession, order: Order, customer_id: int, invoice_id: int, moment: Moment
+) -> None:
+    """Hold the credit for this invoice until it is paid or withdrawn."""
+    if order.credit is None:
+        return
+    owing = Owing(invoice_id, "", customer_id, order.credit.currency, order.credit.minor)
+    applied = apply_credit(session, [owing], moment, is_booked=False)
+    if applied.get(invoice_id) != order.credit.minor:
+        raise CreditGone(str(order.credit))
 
 
 def _customer(session: AnySession, order: Order, moment: Moment) -> tuple[int, bool]:
@@ -446,3 +466,4 @@ def discard_invoices(session: AnySession, invoice_ids: list[int], moment: Moment
     )
     session.execute(sa.update(line).where(line.c.invoice_id.in_(invoice_ids)).values(is_void=True))
     give_back_redemptions(session, invoice_ids, moment.now)
+    give_back_applied(session, invoice_ids, moment)

@@ -39,6 +39,7 @@ from storefront.models.base import table_of
 from storefront.operations.boxes import PaidPeriod, make_boxes
 from storefront.operations.bulk import update_many
 from storefront.operations.changes import apply_paid_change, changes_paid_by
+from storefront.operations.customer_credit import book_set_aside
 from storefront.operations.invoices import finalise_offered
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.ledger import Journal, Transfer, book
@@ -72,6 +73,7 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
     lines = _lines(session, ids)
     offered = [row for row in invoices.values() if row.state == InvoiceState.OFFERED]
     finalise_offered(session, offered, lines, moment)
+    book_set_aside(session, [row.id for row in offered], moment)
     _mark_paid(session, settlements, moment)
     _book_paid(session, settlements, invoices, moment)
     _close_around(session, ids, invoices, moment)

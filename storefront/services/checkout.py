@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from storefront import charges
+from storefront import charges, tax_desk
 from storefront.database import retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import Gateway, SetupOrder
 from storefront.domain.money import Money
+from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Checkout, GatewaySetup
 from storefront.models.base import public_id, table_of
 from storefront.operations.checkout import (
@@ -54,6 +55,8 @@ class Start:
     address: Mapping[str, str] = field(default_factory=dict)
     locale: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
+    #: VAT number of a signed-in customer, with its state.
+    tax_id: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,12 @@ def start_checkout(rt: Runtime, start: Start) -> str:
                 options=dict(start.options),
                 email=start.email,
                 address=dict(start.address),
+                tax_id=start.tax_id[0],
+                tax_id_state=start.tax_id[1],
                 customer_id=start.customer_id,
                 locale=start.locale,
-                quote={},
+                # Whose credit may pay, whatever e-mail is typed later.
+                quote={"owner": start.customer_id} if start.customer_id else {},
                 quote_hash="",
                 consent={},
                 source=dict(start.source),
@@ -131,9 +137,17 @@ def change_box(rt: Runtime, key: str, price_id: int, options: Mapping[str, str])
     return _change(rt, key, {"price_id": price_id, "options": dict(options)})
 
 
-def change_delivery(rt: Runtime, key: str, email: str, address: Mapping[str, str]) -> bool:
-    """Take e-mail (normalised) and address; as ``change_box``."""
-    return _change(rt, key, {"email": email, "address": dict(address)})
+def change_delivery(
+    rt: Runtime,
+    key: str,
+    email: str,
+    address: Mapping[str, str],
+    tax_id: tuple[str, TaxIdState] = ("", TaxIdState.NONE),
+) -> bool:
+    """Take e-mail (normalised), address, and a VAT number with its state; as ``change_box``."""
+    number, state = tax_id
+    values = {"tax_id": number, "tax_id_state": state.value}
+    return _change(rt, key, {"email": email, "address": dict(address), **values})
 
 
 def _change(rt: Runtime, key: str, values: dict[str, Any]) -> bool:
@@ -169,6 +183,7 @@ def place_order(
     offered = rt.gateways.get(gateway)
     if offered is None:
         return Placed(Step.UNREACHABLE)
+    tax_desk.prepare_checkout(rt, key)
     frozen = _until_written(rt, lambda: _freeze(rt, key, agreement, offered))
     if frozen.due is None or frozen.step is Step.FREE:
         return Placed(frozen.step)
@@ -237,7 +252,7 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         return None
     rt.session.commit()
     step = Step.PAY if needs_method else Step.FREE
-    return _Frozen(step, reference, order.quote.due_today, row.locale)
+    return _Frozen(step, reference, order.to_pay, row.locale)
 
 
 def _why_not(order: Order, agreement: Agreement) -> Step | None:
@@ -254,7 +269,7 @@ def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier try of this order has left behind and a later one needs."""
     return {
         name: quote[name]
-        for name in ("document", "redeemed_by", "new_customer", "no_trial")
+        for name in ("owner", "document", "redeemed_by", "new_customer", "no_trial")
         if name in quote
     }
 
@@ -264,7 +279,8 @@ def _summary(order: Order, quote: OrderQuote) -> dict[str, Any]:
     return {
         "lines": [[line.text, line.amount.minor] for line in quote.first.quote.lines],
         "currency": quote.due_today.currency,
-        "due_minor": quote.due_today.minor,
+        "due_minor": order.to_pay.minor,
+        "credit_minor": order.credit.minor if order.credit else 0,
         "tax_minor": quote.first.quote.tax.minor,
         "full_minor": quote.full.quote.total.minor,
         "charges": [[charge.on.isoformat(), charge.amount.minor] for charge in quote.charges],

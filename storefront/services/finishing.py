@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront import charges
+from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState
@@ -38,7 +38,7 @@ from storefront.operations.checkout import Market, change_checkout, find_checkou
 from storefront.operations.coupons import give_back_uses
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.orders import Booked, Card, book_order, discard_offered
+from storefront.operations.orders import Booked, Card, CreditGone, book_order, discard_offered
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 from storefront.operations.trials import card_has_tried
@@ -123,6 +123,7 @@ def _book_unless_held(
     """Book the order, unless charging is held or this is a copy: then nothing is written."""
     if not charges.may_charge(rt):
         return Outcome.UNREACHABLE
+    tax_desk.prepare_checkout(rt, key)
     return retrying(rt.session, partial(_book, rt, key, setup, card))
 
 
@@ -336,7 +337,11 @@ def _book(
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
-    booked = book_order(session, order, order.quote, card, rt.shop.seller, moment)
+    try:
+        booked = book_order(session, order, order.quote, card, rt.shop.seller, moment)
+    except CreditGone:
+        session.rollback()
+        return Outcome.CHANGED
     _note(rt, row, setup, booked)
     session.commit()
     return booked

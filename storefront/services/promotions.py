@@ -17,6 +17,7 @@ from storefront.models import Coupon, PromotionCode
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.coupons import attach_to_running
 from storefront.operations.keys import reserve
 from storefront.runtime import Runtime
 
@@ -36,6 +37,12 @@ class CodeExists(DomainError):
     code = "code_exists"
 
 
+class ImpossibleCoupon(DomainError):
+    """What is asked of the coupon cannot be kept; ``reason`` says what."""
+
+    code = "impossible_coupon"
+
+
 class EmptyCode(DomainError):
     """Nothing is left of the code but spaces and signs, or it is too long."""
 
@@ -44,9 +51,10 @@ class EmptyCode(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class CouponDraft:
-    """A new coupon with its code. Exactly one of ``percent_bp`` and ``amount`` is set.
+    """A new coupon with its code, or without one: automatic, or with codes made later.
 
-    An empty tuple or None means no limit; both days count as inside.
+    ``amount`` goes with fixed and first_box_price, ``percent_bp`` with percent. An empty
+    tuple or None means no limit; both days count as inside.
     """
 
     code: str
@@ -66,6 +74,22 @@ class CouponDraft:
     ends_on: date | None = None
     max_uses: int | None = None
     max_per_customer: int | None = None
+    #: percent, fixed, free_shipping, free_first_box, first_box_price; empty: by the amount.
+    kind: str = ""
+    #: box or fee; only percent and fixed may lower the fee.
+    applies_to: str = "box"
+    is_automatic: bool = False
+    #: True: no code of its own, each shopper gets another one.
+    has_unique_codes: bool = False
+    priority: int = 100
+    combines: bool = True
+    #: The first billed period that it lowers.
+    from_billed: int = 1
+
+    @property
+    def what(self) -> str:
+        """The kind, also where it follows from the amount."""
+        return self.kind or ("fixed" if self.amount else "percent")
 
     @property
     def limits(self) -> dict[str, list[str]]:
@@ -79,17 +103,23 @@ class CouponDraft:
 
 
 def add_coupon(rt: Runtime, who: Who, draft: CouponDraft) -> str:
-    """Add a coupon with its code and return its public id.
+    """Add a coupon, with its code if it has one, and return its public id.
 
-    Raises ``EmptyCode`` or ``CodeExists``.
+    An automatic one is on from now; one for loyal subscribers is put on all that run.
+    Raises ``EmptyCode``, ``CodeExists`` or ``ImpossibleCoupon``.
     """
-    code = normalise_code(draft.code)
-    if not any(character.isalnum() for character in code) or len(code) > LONGEST:
+    has_code = not (draft.is_automatic or draft.has_unique_codes)
+    code = normalise_code(draft.code) if has_code else ""
+    if has_code and (not any(character.isalnum() for character in code) or len(code) > LONGEST):
         raise EmptyCode(longest=LONGEST)
+    _check(draft)
 
     def write() -> str:
         codes, moment = table_of(PromotionCode), rt.moment()
-        if rt.session.execute(sa.select(codes.c.id).where(codes.c.code == code)).first():
+        if (
+            has_code
+            and rt.session.execute(sa.select(codes.c.id).where(codes.c.code == code)).first()
+        ):
             raise CodeExists(taken=code)
         key, public = reserve(rt.session, Coupon, 1)[0], public_id("cou")
         values = _values(draft)
@@ -98,14 +128,17 @@ def add_coupon(rt: Runtime, who: Who, draft: CouponDraft) -> str:
                 id=key, public_id=public, used=0, created_at=moment.now, **values
             )
         )
-        rt.session.execute(
-            sa.insert(codes).values(
-                id=reserve(rt.session, PromotionCode, 1)[0],
-                coupon_id=key,
-                code=code,
-                created_at=moment.now,
+        if has_code:
+            rt.session.execute(
+                sa.insert(codes).values(
+                    id=reserve(rt.session, PromotionCode, 1)[0],
+                    coupon_id=key,
+                    code=code,
+                    created_at=moment.now,
+                )
             )
-        )
+        if draft.is_automatic and draft.from_billed > 1:
+            attach_to_running(rt.session, key)
         after = {"code": code, **values}
         audit.write(rt.session, who.id, "coupon.added", public, {}, after, moment, who.ip)
         rt.session.commit()
@@ -116,6 +149,31 @@ def add_coupon(rt: Runtime, who: Who, draft: CouponDraft) -> str:
     except sa.exc.IntegrityError as error:
         # Two people at once: the unique index is the last word.
         raise CodeExists(taken=code) from error
+
+
+#: Kinds that are about the first box, so about the first payment and no later one.
+_FIRST_BOX = ("free_first_box", "first_box_price")
+
+
+def _check(draft: CouponDraft) -> None:
+    """Refuse what contradicts itself, or what nobody could count."""
+    kind = draft.what
+    wrong = {
+        "amount": (draft.amount is not None) != (kind in ("fixed", "first_box_price")),
+        "percent": kind == "percent" and not 0 < draft.percent_bp <= 10_000,
+        "fee": draft.applies_to == "fee" and kind not in ("percent", "fixed"),
+        "once": (kind in _FIRST_BOX or draft.applies_to == "fee") and draft.duration != "once",
+        "first": (kind in _FIRST_BOX or draft.applies_to == "fee") and draft.from_billed > 1,
+        "name": draft.is_automatic and not draft.name,
+        # Put on everybody who runs, whoever they are: there is no order to look at.
+        "loyalty": draft.is_automatic
+        and draft.from_billed > 1
+        and (draft.first_time_only or draft.max_per_customer is not None),
+        "billed": draft.from_billed < 1,
+    }
+    for reason, is_wrong in wrong.items():
+        if is_wrong:
+            raise ImpossibleCoupon(reason=reason)
 
 
 def archive_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
@@ -130,7 +188,7 @@ def restore_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
 
 def _archive(rt: Runtime, who: Who, coupon: str, *, archived: bool) -> bool:
     def write() -> bool:
-        table, codes, moment = table_of(Coupon), table_of(PromotionCode), rt.moment()
+        table, moment = table_of(Coupon), rt.moment()
         row = rt.session.execute(
             sa.select(table).where(table.c.public_id == coupon).with_for_update()
         ).one_or_none()
@@ -141,9 +199,9 @@ def _archive(rt: Runtime, who: Who, coupon: str, *, archived: bool) -> bool:
             return False
         at = moment.now if archived else None
         rt.session.execute(sa.update(table).where(table.c.id == row.id).values(archived_at=at))
-        rt.session.execute(
-            sa.update(codes).where(codes.c.coupon_id == row.id).values(archived_at=at)
-        )
+        if row.is_automatic and row.from_billed > 1 and not archived:
+            # Who began while it was off.
+            attach_to_running(rt.session, row.id)
         action = "coupon.archived" if archived else "coupon.restored"
         audit.write(rt.session, who.id, action, coupon, {}, {}, moment, who.ip)
         rt.session.commit()
@@ -156,8 +214,13 @@ def _values(draft: CouponDraft) -> dict[str, Any]:
     fixed = draft.amount
     return {
         "name": draft.name,
-        "kind": "percent" if fixed is None else "fixed",
-        "percent_bp": draft.percent_bp if fixed is None else 0,
+        "kind": draft.what,
+        "applies_to": draft.applies_to,
+        "is_automatic": draft.is_automatic,
+        "priority": draft.priority,
+        "combines": draft.combines,
+        "from_billed": draft.from_billed,
+        "percent_bp": draft.percent_bp if draft.what == "percent" else 0,
         "amount_minor": fixed.minor if fixed else 0,
         "currency": fixed.currency if fixed else "",
         "duration": draft.duration,

@@ -267,7 +267,7 @@ def _shown_total(order: Order) -> Money:
     if "due_minor" in kept:
         return Money(kept["due_minor"], kept["currency"])
     assert order.quote is not None
-    return order.quote.due_today
+    return order.to_pay
 
 
 def _changed(order: Order) -> str | None:
@@ -279,7 +279,7 @@ def _changed(order: Order) -> str | None:
 
 
 def _new_total(order: Order, before: Money) -> str:
-    now = order.quote.due_today if order.quote else before
+    now = order.to_pay if order.quote else before
     why = f" {words.refusal_words(order.refused, '', order.code)}." if order.refused else ""
     if now == before:
         return _("The dates of your order changed.") + why + " " + _("Please check before you pay.")
