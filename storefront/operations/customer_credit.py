@@ -154,26 +154,25 @@ def give_back_applied(
     used, source = table_of(CreditApplication), table_of(CreditMove)
     rows = session.execute(
         sa.update(used)
-        .where(
-            used.c.invoice_id.in_(invoice_ids),
-            used.c.given_back_at.is_(None),
-            used.c.credit_move_id == source.c.id,
-        )
+        .where(used.c.invoice_id.in_(invoice_ids), used.c.given_back_at.is_(None))
         .values(given_back_at=moment.now)
-        .returning(
-            used.c.invoice_id,
-            used.c.credit_move_id,
-            used.c.amount_minor,
-            source.c.customer_credit_id,
-        )
+        .returning(used.c.invoice_id, used.c.credit_move_id, used.c.amount_minor)
     ).all()
+    moves = {row.credit_move_id for row in rows}
+    owners: dict[int, int] = dict(
+        session.execute(
+            sa.select(source.c.id, source.c.customer_credit_id).where(source.c.id.in_(moves))
+        )
+        .tuples()
+        .all()
+    )
     per_invoice: dict[int, int] = defaultdict(int)
     per_move: dict[int, int] = defaultdict(int)
     per_owner: dict[int, int] = defaultdict(int)
     for row in rows:
         per_invoice[row.invoice_id] += row.amount_minor
         per_move[row.credit_move_id] += row.amount_minor
-        per_owner[row.customer_credit_id] += row.amount_minor
+        per_owner[owners[row.credit_move_id]] += row.amount_minor
     _add(session, table_of(CustomerCredit), {"balance_minor": 1}, per_owner)
     _add(session, source, {"rest_minor": 1}, per_move)
     _add(session, table_of(Invoice), {"applied_minor": -1, "due_minor": 1}, per_invoice)
