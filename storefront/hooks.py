@@ -47,6 +47,7 @@ from storefront.domain.gateways import (
     charge_many,
 )
 from storefront.domain.money import Money
+from storefront.domain.tax_treatment import Place, TaxAnswer, TaxQuestion
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -66,6 +67,7 @@ __all__ = [
     "Identity",
     "Layout",
     "Money",
+    "Place",
     "PluginContext",
     "RefundAnswer",
     "RefundOrder",
@@ -74,6 +76,8 @@ __all__ = [
     "SetupOrder",
     "SetupStart",
     "StorefrontPlugin",
+    "TaxAnswer",
+    "TaxQuestion",
     "VaultedMethod",
     "WebhookError",
     "charge_many",
@@ -235,6 +239,26 @@ class HookSpecs:
         carries the CSRF field, and no GET writes.
         """
         raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_tax_id(self, number: str) -> str | None:
+        """Resolver. Say whether a VAT number, with prefix and well formed, is in the register.
+
+        Answer "valid" or "invalid", or "unreachable" when the register does not answer: the
+        number then stays pending, its owner is charged with tax, and you are asked again a
+        day later. Asked outside any transaction, in a thread of its own, for three seconds;
+        an exception counts as unreachable.
+        """
+
+    @hookspec(firstresult=True)
+    def quote_tax(self, question: TaxQuestion) -> TaxAnswer | None:
+        """Resolver. Return the rate in percent of a place, a product class and a tax point.
+
+        Asked for sales that bear tax only: exports, exempt customers and reverse charge are
+        decided before. Asked outside any transaction, many at once in threads, for three
+        seconds together; without an answer, or with a rate outside 0 to 100, the shop's own
+        table holds and the invoice says so. None means "not mine".
+        """
 
     @hookspec
     def slot(self, name: str, ctx: Mapping[str, Any]) -> str | None:

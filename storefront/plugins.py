@@ -145,6 +145,10 @@ class Hooks:
                 log.exception("plugin %s failed in %s, asking the next", name, hook)
         return None
 
+    def has(self, hook: str) -> bool:
+        """True if any plugin implements ``hook``."""
+        return next(self._calls(hook), None) is not None
+
     def slot(self, slot: str, ctx: Mapping[str, Any] | None = None) -> Markup:
         """Join what the plugins have for a place in a page; one that fails is left out."""
         pieces = []

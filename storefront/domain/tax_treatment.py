@@ -15,7 +15,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from storefront.domain.rates import EU, REGIONS, NoRate, TaxClass, rate_for
+from storefront.domain.rates import EU, REGIONS, TaxClass, rate_for
 from storefront.domain.regions import region_code
 from storefront.domain.taxes import Rounding
 
@@ -269,10 +269,6 @@ class TaxRules:
             return False
         return country in REGIONS or any(key[0] == country and key[1] for key in self.own)
 
-    def knows(self, place: Place, tax_class: TaxClass, on: date) -> bool:
-        """True if a sale to ``place`` could be taxed."""
-        try:
-            self.decide(place, tax_class, on, Buyer())
-        except NoRate:
-            return False
-        return True
+    def rate_at(self, place: Place, tax_class: TaxClass, on: date) -> Decimal:
+        """Return the rate of a sale to a consumer at ``place``. Raises ``NoRate``."""
+        return self.decide(place, tax_class, on, CONSUMER).rate

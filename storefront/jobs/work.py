@@ -26,6 +26,7 @@ from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
+from storefront.services.tax_ids import look_up_pending
 from storefront.services.seals import seal_days
 from storefront.services.selfcheck import check_nightly
 
@@ -60,6 +61,7 @@ def _deliver(rt: Runtime) -> Any:
 PLAN_CYCLES = Job("plan_cycles", plan_ahead)
 LOOK_UPS = Job("look_ups", charges.look_up_open)
 EXPIRE = Job("expire_checkouts", _expire)
+TAX_IDS = Job("tax_ids", look_up_pending)
 RENEWALS = Job("renewals", run_renewals)
 DUNNING = Job("dunning", chase_due)
 REFUNDS = Job("refunds", send_refunds)
@@ -75,6 +77,7 @@ JOBS = (
     PLAN_CYCLES,
     LOOK_UPS,
     EXPIRE,
+    TAX_IDS,
     RENEWALS,
     DUNNING,
     REFUNDS,

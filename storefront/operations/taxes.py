@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.rates import TaxClass
 from storefront.domain.recurring import PricedPeriod
 from storefront.domain.tax_treatment import (
@@ -22,7 +23,7 @@ from storefront.domain.tax_treatment import (
     Treatment,
 )
 from storefront.domain.taxes import Rounding
-from storefront.models import Customer, TaxRate
+from storefront.models import Customer, Invoice, TaxRate
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -101,7 +102,7 @@ def note_tax_id(
         return
     table = table_of(Customer)
     free = sa.or_(table.c.tax_id == "", table.c.tax_id == checkout.tax_id)
-    allowed = is_new or checkout.customer_id == customer_id
+    allowed = is_new or checkout.quote.get("owner") == customer_id
     state = checkout.tax_id_state
     session.execute(
         sa.update(table)
@@ -112,3 +113,25 @@ def note_tax_id(
             tax_id_checked_at=None if state == TaxIdState.PENDING else moment.now,
         )
     )
+
+
+def last_invoiced_on(
+    session: AnySession, country: str, seller_country: str, since: date
+) -> date | None:
+    """Return the latest tax point on or after ``since`` of an invoice sent into ``country``.
+
+    What was sent nowhere counts for the seller's country. Offered documents count too: they
+    are frozen and may be paid at any moment.
+    """
+    table = table_of(Invoice)
+    to = sa.func.coalesce(
+        sa.func.nullif(table.c.snapshot["ship_to"]["country"].as_string(), ""), seller_country
+    )
+    found: date | None = session.scalar(
+        sa.select(sa.func.max(table.c.tax_point_on)).where(
+            table.c.tax_point_on >= since,
+            table.c.state.not_in([InvoiceState.DRAFT, InvoiceState.DISCARDED]),
+            to == country,
+        )
+    )
+    return found

@@ -112,13 +112,17 @@ class KnownDelivery:
 
     email: str
     address: dict[str, str]
+    #: VAT number and its state.
+    tax_id: tuple[str, str] = ("", "")
 
 
 def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
     """Return e-mail and the newest address of a customer."""
     customer, address = table_of(Customer), table_of(Address)
     who = session.execute(
-        sa.select(customer.c.email, customer.c.name).where(customer.c.id == customer_id)
+        sa.select(
+            customer.c.email, customer.c.name, customer.c.tax_id, customer.c.tax_id_state
+        ).where(customer.c.id == customer_id)
     ).one()
     row = session.execute(
         sa.select(*[address.c[name] for name in ADDRESS_COLUMNS])
@@ -127,7 +131,7 @@ def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
         .limit(1)
     ).one_or_none()
     known = dict(row._mapping) if row else {"name": who.name}
-    return KnownDelivery(who.email, known)
+    return KnownDelivery(who.email, known, (who.tax_id, who.tax_id_state))
 
 
 @dataclass(frozen=True, slots=True)

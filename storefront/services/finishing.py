@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
-from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState
+from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState, TriedTooOften
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import EventKind
-from storefront.domain.gateways import CancelAnswer, SetupAnswer
+from storefront.domain.gateways import CancelAnswer, SetupAnswer, VaultedMethod
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState, check_move
 from storefront.models import (
     ChargeAttempt,
@@ -99,8 +99,18 @@ def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time
     failpoint("checkout.after_setup")
     if answer.status is not AnswerStatus.SUCCEEDED or answer.method is None:
         return _not_stored(rt, key, setup, answer)
-    card = Card(setup.gateway, setup.account, answer.method)
-    booked = _book_unless_held(rt, key, setup, card)
+    try:
+        return _finish_with(rt, key, setup, answer.method, pause)
+    except TriedTooOften as error:
+        # Nothing was written: the order stays open for another card.
+        return _not_stored(rt, key, setup, SetupAnswer(AnswerStatus.DECLINED, reason=error.code))
+
+
+def _finish_with(
+    rt: Runtime, key: str, setup: AnyRow, method: VaultedMethod, pause: Callable[[float], None]
+) -> Finished:
+    """Book the order and charge its first period with the card that was stored."""
+    booked = _book_unless_held(rt, key, setup, Card(setup.gateway, setup.account, method))
     if isinstance(booked, Outcome):
         return Finished(booked)
     if booked is None:

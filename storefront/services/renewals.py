@@ -16,9 +16,10 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from storefront import charges
+from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
+from storefront.domain.errors import DomainError
 from storefront.domain.renewals import Fate
 from storefront.models import ParkedWork, Subscription
 from storefront.models.base import table_of
@@ -132,13 +133,14 @@ def _open_periods(run: _Run, claims: Sequence[Claim], moment: Moment, until: dat
     with reading():
         facts = read_batch(rt.session, claims)
         rt.session.rollback()
+    taxes = tax_desk.rules_for(rt, facts.subscriptions)
     held = {claim.id: claim for claim in claims}
     openings = []
     for row in facts.subscriptions:
         if row.fence != held[row.id].fence:
             continue
         try:
-            openings.append(decide_opening(held[row.id], row, facts, moment, rt.shop.taxes))
+            openings.append(decide_opening(held[row.id], row, facts, moment, taxes))
         except Exception as error:
             log.exception("renewal of %s could not be decided", row.public_id)
             _park(rt, held[row.id], row, error, moment)
@@ -210,7 +212,7 @@ def _park(rt: Runtime, claim: Claim, row: AnyRow, error: Exception, moment: Mome
         sa.insert(table_of(ParkedWork)).values(
             kind="renewal",
             subject=row.public_id,
-            reason=type(error).__name__,
+            reason=error.code if isinstance(error, DomainError) else type(error).__name__,
             detail=str(error)[:2000],
             parked_at=moment.now,
         )

@@ -76,12 +76,16 @@ def job_name(code: str) -> str:
         "plan_cycles": _("Plan coming cycles"),
         "look_ups": _("Ask for unknown payments"),
         "expire_checkouts": _("Tidy unfinished orders"),
+        "tax_ids": _("Ask for pending VAT numbers"),
         "renewals": _("Renew subscriptions"),
         "dunning": _("Chase declined payments"),
         "refunds": _("Send refunds"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
         "outbox": _("Send messages"),
+        "earn_days": _("Book days as earned"),
+        "seal_ledger": _("Seal the ledger"),
+        "self_check": _("Check that everything adds up"),
     }
     return known.get(code, code.replace("_", " ").capitalize())
 
@@ -111,6 +115,10 @@ def job_report(report: Mapping[str, Any]) -> str:
         "sent": _("sent"),
         "retried": _("tried again"),
         "lost": _("given up"),
+        "periods": _("periods booked"),
+        "days": _("days sealed"),
+        "asked": _("rules asked"),
+        "broken": _("broken"),
     }
     parts = []
     for key, value in report.items():
@@ -192,6 +200,8 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_ENDED: (_("Ended."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_EXPIRED: (_("The order was never finished."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_CHANGED: (_("Changed."), "swap", "info"),
+        EventKind.CODE_ADDED: (_("Code added."), "percent", "positive"),
+        EventKind.CODE_REMOVED: (_("Code taken off."), "percent", "neutral"),
         EventKind.PAYMENT_SUCCEEDED: (_("Paid."), "check", "positive"),
         EventKind.PAYMENT_DECLINED: (_("The bank declined."), "warning", "danger"),
         EventKind.PAYMENT_ACTION_REQUIRED: (_("The bank asks the customer."), "lock", "caution"),
@@ -281,6 +291,7 @@ def permission_name(code: str) -> str:
         "coupons.manage": _("Promotion codes"),
         "messages.manage": _("Read messages, send them again, stop them"),
         "jobs.manage": _("See the jobs, try failed work again"),
+        "accounting.export": _("See the books and export them"),
         "settings.manage": _("Settings and the log of what staff did"),
         "staff.manage": _("Invite and lock out staff, choose their roles"),
         "clock.move": _("Move the clock of a demo shop"),
@@ -316,8 +327,52 @@ def action_name(code: str) -> str:
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),
         "coupon.restored": _("Promotion code accepted again"),
+        "coupon.codes_made": _("Batch of codes made"),
+        "coupon.batch_off": _("Batch of codes taken out of use"),
+        "coupon.batch_on": _("Batch of codes accepted again"),
+        "subscription.code_added": _("Code put on a subscription"),
+        "subscription.code_removed": _("Code taken off a subscription"),
+        "credit.given": _("Credit given"),
+        "shipping.saved": _("Delivery cost saved"),
+        "shipping.removed": _("Delivery cost removed"),
         "message.sent_again": _("Message sent again"),
         "message.stopped": _("Message stopped"),
         "clock.moved": _("Demo clock moved"),
+        "accounting.exported": _("Books exported"),
+        "accounting.codes": _("Account numbers changed"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": "))
+
+
+def account_name(code: str) -> str:
+    """Return what an account of the ledger holds."""
+    known = {
+        "receivable": _("Owed by customers"),
+        "deferred_revenue": _("Paid in advance, not delivered"),
+        "revenue": _("Revenue"),
+        "tax_payable": _("Tax to pay"),
+        "bank": _("Bank"),
+        "customer_credit": _("Credit of customers"),
+        "credits_granted": _("Credit given away"),
+        "carried_balance": _("Small sums asked for later"),
+        "refunds_due": _("Refunds on their way"),
+        "dispute_suspense": _("In dispute"),
+        "gateway_fees": _("Fees of gateways"),
+        "bad_debt": _("Written off"),
+    }
+    gateway = code.removeprefix("clearing:")
+    if gateway != code:
+        return _("At the gateway %(name)s", name=gateway)
+    return known.get(code, code)
+
+
+def seal_reason(found: str) -> str:
+    """Return what is wrong with a sealed day, told as "2027-03-03: changed"."""
+    known = {
+        "changed": _("its rows are not what was sealed"),
+        "count": _("rows were added or taken away"),
+        "missing_seal": _("its seal is missing"),
+        "before_the_first": _("it has rows, but the seals begin later"),
+    }
+    day, _colon, reason = found.partition(": ")
+    return f"{day}: {known.get(reason, reason)}"

@@ -147,6 +147,16 @@ class DeliveryForm(Form):
         [Length(max=120, message=lazy("The note must be 120 characters or fewer"))],
         filters=[one_line],
     )
+    region = StringField(
+        lazy("State or region"),
+        [Length(max=80, message=lazy("State must be 80 characters or fewer"))],
+        filters=[one_line],
+    )
+    tax_id = StringField(
+        lazy("VAT number"),
+        [Length(max=24, message=lazy("A VAT number has 24 characters at most"))],
+        filters=[one_line],
+    )
     as_typed = BooleanField(lazy("The postcode is right, use it as typed"))
 
     def validate_email(self, field: EmailField) -> None:
@@ -175,7 +185,7 @@ class DeliveryForm(Form):
 
     def address(self) -> dict[str, str]:
         """Return the address of a valid form, by column name."""
-        names = ("name", "company", "street", "extra", "postcode", "city", "country")
+        names = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
         return {name: self[name].data or "" for name in names}
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import abort, flash, url_for
 from flask_babel import gettext as _
 
+from storefront import tax_desk
 from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.intervals import interval_code
@@ -47,6 +48,7 @@ def load(rt: Runtime, key: str, step: str | None = None) -> Order:
     the answer leads to where the order stands.
     """
     check_key(key)
+    tax_desk.prepare_checkout(rt, key)
     order = look(rt, lambda: order_page(rt.session, key, Market.of(rt.shop), rt.moment()))
     if order is None:
         abort(404)

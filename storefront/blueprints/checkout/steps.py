@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, session, url_for
 
-from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout import tax_fields, words
 from storefront.blueprints.checkout.forms import (
     ANSWER,
     DeliveryForm,
@@ -95,6 +95,7 @@ def start() -> Response:
             known.address,
             locale_code(),
             source_of_visit(),
+            known.tax_id,
         ),
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
@@ -137,7 +138,11 @@ def delivery(key: str) -> Response:
     """Step 2: who and where."""
     rt = runtime()
     order = load(rt, key, "delivery")
-    known = {**order.checkout.address, "email": order.checkout.email}
+    known = {
+        **order.checkout.address,
+        "email": order.checkout.email,
+        "tax_id": order.checkout.tax_id,
+    }
     return _delivery_page(rt, order, delivery_form(countries_of(rt), known))
 
 
@@ -151,9 +156,11 @@ def save_delivery(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
-    if not form.validate():
+    if not form.validate() or not tax_fields.check(rt, order, form):
         return _delivery_page(rt, order, form, 422)
-    change_delivery(rt, key, normalise_email(form.email.data or ""), form.address())
+    number = tax_fields.number_of(rt, form)
+    tax_id = (number, tax_fields.state_of(rt, order, number))
+    change_delivery(rt, key, normalise_email(form.email.data or ""), form.address(), tax_id)
     return go(url_for("checkout.pay", key=key))
 
 
@@ -185,7 +192,7 @@ def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 
 
 
 def delivery_values(rt: Runtime, form: DeliveryForm) -> dict[str, Any]:
-    return {"form": form, "countries": countries_of(rt)}
+    return {"form": form, "countries": countries_of(rt), **tax_fields.asked(rt)}
 
 
 def _chosen_plan(rt: Runtime) -> Choosable:

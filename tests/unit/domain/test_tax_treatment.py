@@ -145,7 +145,8 @@ def test_a_place_without_a_known_rate_is_refused_by_name(state):
     with pytest.raises(NoRate) as refused:
         rules(seller="US").decide(Place("US", state), "standard", DAY, CONSUMER)
     assert refused.value.code == "no_tax_rate"
-    assert not rules(seller="US").knows(Place("US", state), "standard", DAY)
+    with pytest.raises(NoRate):
+        rules(seller="US").rate_at(Place("US", state), "standard", DAY)
 
 
 def test_a_state_is_asked_for_where_the_rate_depends_on_it():

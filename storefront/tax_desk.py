@@ -1,0 +1,131 @@
+"""Ask plugins about tax: the rate of a place, whether a VAT number is in the register.
+
+Never inside a transaction, never longer than a few seconds, and silence is an answer: the
+shop's own rates hold, a number stays pending. Services and pages may import this module.
+Source: docs/decisions/0073-asking-about-tax.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import date
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storefront.database import reading
+from storefront.domain.rates import NoRate
+from storefront.domain.tax_treatment import (
+    Sale,
+    TaxAnswer,
+    TaxIdState,
+    TaxQuestion,
+    TaxRules,
+    Treatment,
+)
+from storefront.models import Plan
+from storefront.models.base import table_of
+from storefront.operations.checkout import Market, find_checkout
+from storefront.operations.keys import AnyRow
+from storefront.operations.taxes import sale_to
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: How long all questions of one batch, or one page, may take together.
+SECONDS = 3.0
+#: Questions under way at once.
+AT_ONCE = 8
+_VERDICTS = {"valid": TaxIdState.VALID, "invalid": TaxIdState.INVALID}
+
+
+def checks_numbers(rt: Runtime) -> bool:
+    """True if a plugin can look VAT numbers up."""
+    return rt.hooks.has("check_tax_id")
+
+
+def check_number(rt: Runtime, number: str) -> TaxIdState:
+    """Return what the register says of a well-formed VAT number; pending if it says nothing."""
+    if not number:
+        return TaxIdState.NONE
+    if not checks_numbers(rt):
+        return TaxIdState.PENDING
+    found = _all_in_time([number], lambda each: rt.hooks.resolve("check_tax_id", str, number=each))
+    return _VERDICTS.get(found.get(number, ""), TaxIdState.PENDING)
+
+
+def rules_for(rt: Runtime, rows: Sequence[AnyRow]) -> TaxRules:
+    """Return the shop's rules with the provider's rates for the coming periods of ``rows``.
+
+    ``rows`` as ``operations.terms.terms_of`` wants them. Without a provider nothing is asked.
+    """
+    taxes = rt.shop.taxes
+    if not rt.hooks.has("quote_tax"):
+        return taxes
+    sales = ((sale_to(row, taxes), row.tax_class, row.next_on) for row in rows)
+    return _quoted(rt, taxes, sales)
+
+
+def prepare_checkout(rt: Runtime, key: str) -> None:
+    """Have the order ``key`` taxed by the provider's rate in what follows, if there is one."""
+    if not rt.hooks.has("quote_tax"):
+        return
+    market, plan = Market.of(rt.shop), table_of(Plan)
+    with reading():
+        row = find_checkout(rt.session, key)
+        tax_class = None
+        if row is not None:
+            tax_class = rt.session.scalar(
+                sa.select(plan.c.tax_class).where(plan.c.id == row.plan_id)
+            )
+        rt.session.rollback()
+    if row is None or tax_class is None:
+        return
+    sale = market.sale_to(row.address)
+    rt.tax_by(_quoted(rt, market.taxes, [(sale, tax_class, rt.today())]))
+
+
+def _quoted(rt: Runtime, taxes: TaxRules, sales: Iterable[tuple[Sale, Any, date]]) -> TaxRules:
+    questions = {
+        taxes.question(sale.place, tax_class, on)
+        for sale, tax_class, on in sales
+        if _is_asked(sale, tax_class, on)
+    }
+    answers = _all_in_time(
+        list(questions), lambda each: rt.hooks.resolve("quote_tax", TaxAnswer, question=each)
+    )
+    fine = {each: answer for each, answer in answers.items() if 0 <= answer.rate <= 100}
+    for silent in sorted(questions - set(fine), key=str):
+        log.warning("no tax provider answered for %s; the table's rate is taken", _where(silent))
+    return taxes.with_quotes(fine)
+
+
+def _is_asked(sale: Sale, tax_class: Any, on: date) -> bool:
+    try:
+        return sale.tax(tax_class, on).treatment is Treatment.STANDARD
+    except NoRate:
+        # Nobody here knows a rate; the provider may.
+        return True
+
+
+def _where(question: TaxQuestion) -> str:
+    """Name a question in the log without street or person."""
+    place = question.place
+    return f"{place.country} {place.region} {question.tax_class} {question.on}"
+
+
+def _all_in_time(questions: list[Any], ask: Callable[[Any], T | None]) -> dict[Any, T]:
+    """Ask everything at once and return what was answered in time."""
+    if not questions:
+        return {}
+    pool = ThreadPoolExecutor(max_workers=min(AT_ONCE, len(questions)), thread_name_prefix="tax")
+    try:
+        asked = {pool.submit(ask, each): each for each in questions}
+        done, _late = wait(asked, timeout=SECONDS)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    answers = ((asked[future], future.result()) for future in done if not future.cancelled())
+    return {question: answer for question, answer in answers if answer is not None}
