@@ -123,7 +123,13 @@ def _open_invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]
     table = table_of(Invoice)
     statement = (
         sa.select(
-            table.c.id, table.c.public_id, table.c.payer_id, table.c.currency, table.c.due_minor
+            table.c.id,
+            table.c.public_id,
+            table.c.payer_id,
+            table.c.currency,
+            table.c.due_minor,
+            table.c.snapshot,
+            table.c.locale,
         )
         .where(
             table.c.id.in_(ids),
@@ -207,6 +213,8 @@ def _write_notes(
                 "total_minor": sum(one.gross_minor for one in own),
                 "tax_minor": sum(one.tax_minor for one in own),
                 "reason": reason,
+                "snapshot": invoice.snapshot,
+                "locale": invoice.locale,
                 "content_hash": content_hash({"invoice": invoice.public_id, "lines": said}),
                 "created_at": moment.now,
             }

@@ -324,8 +324,8 @@ def _credited_lines(session: AnySession, row: AnyRow) -> tuple[DocumentLine, ...
     )
 
 
-def issued_between(session: AnySession, since: datetime, until: datetime) -> list[tuple[str, str]]:
-    """Return (kind, public id) of what was issued from ``since`` to before ``until``.
+def issued_between(session: AnySession, since: datetime, until: datetime) -> list[str]:
+    """Return the public ids of what was issued from ``since`` to before ``until``, aware.
 
     Invoices first, each kind in the order of its numbers.
     """
@@ -344,7 +344,7 @@ def issued_between(session: AnySession, since: datetime, until: datetime) -> lis
         .where(note.c.created_at >= since, note.c.created_at < until)
         .order_by(note.c.series, note.c.number)
     ).scalars()
-    return [("invoice", one) for one in invoices] + [("credit_note", one) for one in notes]
+    return [*invoices, *notes]
 
 
 def _payments(
