@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from storefront.domain.ledger import CREDITS_GRANTED, CUSTOMER_CREDIT, RECEIVABLE, JournalKind
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.ledger import CUSTOMER_CREDIT, RECEIVABLE, JournalKind
+from storefront.domain.money import Money
 from storefront.models import CreditApplication, CreditMove, CustomerCredit, Invoice
 from storefront.models.base import table_of
+from storefront.operations.customer_credit import grant_credit
 from storefront.operations.keys import AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
@@ -22,8 +24,7 @@ class Goodwill:
 
     invoice_id: int
     payer_id: int
-    amount_minor: int
-    currency: str
+    amount: Money
     reason: str
     event_ref: str
 
@@ -35,69 +36,56 @@ def bear_part(session: AnySession, goodwill: Goodwill, moment: Moment) -> None:
     is given back to the customer if the invoice becomes void. Raises ``RuntimeError`` when
     the invoice owes less than that.
     """
-    minor = goodwill.amount_minor
-    invoice = table_of(Invoice)
-    lowered: Any = session.execute(
-        sa.update(invoice)
-        .where(invoice.c.id == goodwill.invoice_id, invoice.c.due_minor >= minor)
-        .values(
-            applied_minor=invoice.c.applied_minor + minor, due_minor=invoice.c.due_minor - minor
-        )
+    minor = goodwill.amount.minor
+    state = _lower(session, goodwill.invoice_id, minor)
+    move = grant_credit(
+        session, goodwill.payer_id, goodwill.amount, "goodwill", goodwill.reason, moment
     )
-    if lowered.rowcount != 1:
-        raise RuntimeError(f"invoice {goodwill.invoice_id} owes less than {minor}")
-    move = session.execute(
-        sa.insert(table_of(CreditMove))
-        .values(
-            customer_credit_id=_account(session, goodwill),
-            amount_minor=minor,
-            rest_minor=0,
-            origin="goodwill",
-            reason=goodwill.reason,
-            at=moment.now,
-        )
-        .returning(table_of(CreditMove).c.id)
-    ).scalar_one()
+    _use_up(session, move, minor)
     session.execute(
         sa.insert(table_of(CreditApplication)).values(
             credit_move_id=move, invoice_id=goodwill.invoice_id, amount_minor=minor, at=moment.now
         )
     )
-    _book(session, goodwill, moment)
-
-
-def _account(session: AnySession, goodwill: Goodwill) -> int:
-    """Return the payer's credit in this currency, made if there is none; nothing is added."""
-    table = table_of(CustomerCredit)
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    session.execute(
-        dialect.insert(table)
-        .values(customer_id=goodwill.payer_id, currency=goodwill.currency, balance_minor=0)
-        .on_conflict_do_nothing(index_elements=["customer_id", "currency"])
-    )
-    key = session.execute(
-        sa.select(table.c.id).where(
-            table.c.customer_id == goodwill.payer_id, table.c.currency == goodwill.currency
-        )
-    ).scalar_one()
-    return int(key)
-
-
-def _book(session: AnySession, goodwill: Goodwill, moment: Moment) -> None:
-    def transfer(debit: str, credit: str, invoice_id: int | None) -> Transfer:
-        return Transfer(
-            debit,
-            credit,
-            goodwill.amount_minor,
-            goodwill.currency,
+    # What an offered invoice holds is booked when it is finalised.
+    if state is InvoiceState.OPEN:
+        applied = Transfer(
+            CUSTOMER_CREDIT,
+            RECEIVABLE,
+            minor,
+            goodwill.amount.currency,
             goodwill.payer_id,
-            invoice_id,
+            goodwill.invoice_id,
         )
+        journal = Journal(JournalKind.CREDIT_APPLIED, goodwill.event_ref, (applied,))
+        book(session, [journal], moment.now)
 
-    granted = transfer(CREDITS_GRANTED, CUSTOMER_CREDIT, None)
-    applied = transfer(CUSTOMER_CREDIT, RECEIVABLE, goodwill.invoice_id)
-    journals = [
-        Journal(JournalKind.CREDIT_GRANTED, goodwill.event_ref, (granted,)),
-        Journal(JournalKind.CREDIT_APPLIED, goodwill.event_ref, (applied,)),
-    ]
-    book(session, journals, moment.now)
+
+def _lower(session: AnySession, invoice_id: int, minor: int) -> InvoiceState:
+    """Take ``minor`` off what the invoice owes and return its state."""
+    table = table_of(Invoice)
+    state = session.execute(
+        sa.update(table)
+        .where(table.c.id == invoice_id, table.c.due_minor >= minor)
+        .values(applied_minor=table.c.applied_minor + minor, due_minor=table.c.due_minor - minor)
+        .returning(table.c.state)
+    ).scalar_one_or_none()
+    if state is None:
+        raise RuntimeError(f"invoice {invoice_id} owes less than {minor}")
+    return InvoiceState(state)
+
+
+def _use_up(session: AnySession, move_id: int, minor: int) -> None:
+    """Take the credit just granted; exactly that one, however much older there is."""
+    move, credit = table_of(CreditMove), table_of(CustomerCredit)
+    owner: Any = session.execute(
+        sa.update(move)
+        .where(move.c.id == move_id)
+        .values(rest_minor=move.c.rest_minor - minor)
+        .returning(move.c.customer_credit_id)
+    ).scalar_one()
+    session.execute(
+        sa.update(credit)
+        .where(credit.c.id == owner)
+        .values(balance_minor=credit.c.balance_minor - minor)
+    )

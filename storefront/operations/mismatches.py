@@ -134,8 +134,7 @@ def _missing(found: Mismatch) -> Goodwill:
     return Goodwill(
         row.invoice_id,
         row.payer_id,
-        found.asked.minor - found.taken.minor,
-        row.currency,
+        found.asked - found.taken,
         AMOUNT_MISMATCH,
         row.public_id,
     )
