@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from storefront.domain.errors import DomainError
+
 
 class AnswerStatus(StrEnum):
     """What a gateway can say to a charge, a set-up or a refund."""
@@ -57,6 +59,12 @@ class Refusal(StrEnum):
     ATTEMPT_OPEN = "attempt_open"
     NOTHING_DUE = "nothing_due"
     NO_METHOD = "no_method"
+
+
+class TriedTooOften(DomainError):
+    """The card schemes allow no further try of this card for this amount for now."""
+
+    code = Refusal.RETRY_LIMIT.value
 
 
 #: Hard ceilings per (card fingerprint, amount) that no merchant setting exceeds.

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import compress
 
 import sqlalchemy as sa
 
-from storefront.domain.charging import (
-    MAX_TRIES_PER_DAY,
-    MAX_TRIES_PER_MONTH,
-    AttemptState,
-    Refusal,
-)
+from storefront.domain.charging import AttemptState, Refusal
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.models import (
@@ -28,6 +24,12 @@ from storefront.models import (
 )
 from storefront.models.base import Base, public_ids, table_of
 from storefront.operations.bulk import insert_many
+from storefront.operations.ceilings import (
+    below_ceilings,
+    check_ceilings,
+    since,
+    within_slice,
+)
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 
@@ -63,14 +65,18 @@ def plan_attempts(
 ) -> list[tuple[int, str]]:
     """Write attempts and return (key, public id) of each.
 
-    ``state`` is planned, or sent when the caller commits and asks the gateway itself.
+    ``state`` is planned, or sent when the caller commits and asks the gateway itself; then
+    ``TriedTooOften`` is raised for a card at a ceiling of the schemes.
     Raises ``IntegrityError`` while another attempt on the invoice is open.
     """
     if not drafts:
         return []
+    sent = state is AttemptState.SENT
+    if sent:
+        cards = [(draft.fingerprint, draft.amount_minor) for draft in drafts]
+        check_ceilings(session, cards, moment)
     keys = reserve(session, ChargeAttempt, len(drafts))
     publics = public_ids("pay", len(drafts))
-    sent = state is AttemptState.SENT
     insert_many(
         session,
         ChargeAttempt,
@@ -125,19 +131,16 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
     """Mark up to ``limit`` planned attempts sent and return what the gateway needs.
 
     One guarded update asks the whole guard again, set-wise: the invoice still owes exactly
-    this amount, and no subscription on it is ended, canceled, paused, held or without
-    consent. Two workers never get the same attempt. What the guard refuses stays planned
-    for ``refuse_planned``.
+    this amount, no subscription on it is ended, canceled, paused, held or without consent,
+    and its card is below the schemes' ceilings. Two workers never get the same attempt. What
+    the guard refuses stays planned for ``refuse_planned``.
     """
     locks = session.get_bind().dialect.name == "postgresql"
     candidates, send = _take_statements(locks)
-    times = {
-        "fresh": moment.now - ON_SESSION_GRACE,
-        "size": limit,
-        "day": moment.now - timedelta(days=1),
-        "month": moment.now - timedelta(days=30),
-    }
+    times = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit, **since(moment)}
     rows = session.execute(candidates, times).all()
+    cards = [(row.fingerprint, row.amount_minor) for row in rows]
+    rows = list(compress(rows, within_slice(session, cards, moment)))
     if not rows:
         return []
     check = moment.now + CHECK_AFTER[0]
@@ -151,7 +154,7 @@ def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
         _orders_of(attempt)
-        .where(_waiting(attempt), _allowed(attempt), _within_limits(attempt))
+        .where(_waiting(attempt), _allowed(attempt), below_ceilings(attempt))
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
     if locks:
@@ -197,6 +200,7 @@ def _orders_of(attempt: sa.Table) -> AnySelect:
             attempt.c.account,
             attempt.c.amount_minor,
             attempt.c.currency,
+            attempt.c.fingerprint,
             attempt.c.on_session,
             method.c.token,
             invoice.c.public_id.label("invoice_ref"),
@@ -318,25 +322,4 @@ def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
         line.c.invoice_id == attempt.c.invoice_id,
         subscription.c.id == line.c.subscription_id,
         subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
-    )
-
-
-def _within_limits(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    """The ceilings per card and amount that no setting exceeds; see ``domain.charging``."""
-    other = _apart(ChargeAttempt)
-
-    def tries(since: str) -> sa.ScalarSelect[int]:
-        return (
-            sa.select(sa.func.count())
-            .where(
-                other.c.fingerprint == attempt.c.fingerprint,
-                other.c.amount_minor == attempt.c.amount_minor,
-                other.c.sent_at >= sa.bindparam(since, type_=other.c.sent_at.type),
-            )
-            .scalar_subquery()
-        )
-
-    return sa.or_(
-        attempt.c.fingerprint == "",
-        sa.and_(tries("day") < MAX_TRIES_PER_DAY, tries("month") < MAX_TRIES_PER_MONTH),
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storefront import charges
 from storefront.database import reading, retrying
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged
-from storefront.domain.charging import AttemptState
+from storefront.domain.charging import AttemptState, TriedTooOften
 from storefront.models import ChargeAttempt
 from storefront.models.base import table_of
 from storefront.operations.change_booking import book_change, note_change
@@ -73,6 +73,8 @@ def change(
         )
     except StaleSubscription as error:
         raise QuoteChanged from error
+    except TriedTooOften as error:
+        return Changed("declined", reason=error.code)
     if booked is None:
         return Changed("scheduled")
     if booked == 0:

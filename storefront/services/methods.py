@@ -11,7 +11,13 @@ import sqlalchemy as sa
 
 from storefront import charges
 from storefront.database import reading, retrying
-from storefront.domain.charging import ANSWERABLE, OPEN_ATTEMPTS, AnswerStatus, AttemptState
+from storefront.domain.charging import (
+    ANSWERABLE,
+    OPEN_ATTEMPTS,
+    AnswerStatus,
+    AttemptState,
+    TriedTooOften,
+)
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer, SetupOrder, VaultedMethod
@@ -74,6 +80,8 @@ class Paid(StrEnum):
     DECLINED = "declined"
     ACTION = "action"
     WAITING = "waiting"
+    #: The card schemes allow no further try of this card for now; nobody was asked.
+    TOO_OFTEN = "too_often"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +306,8 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     except sa.exc.IntegrityError:
         # Another attempt is open: the partial index lets only one ask at a time.
         raise NotNow(invoice=invoice) from None
+    except TriedTooOften:
+        return Paid.TOO_OFTEN
     recorded = charges.charge_now(rt, [key])
     if recorded.settled:
         return Paid.DONE

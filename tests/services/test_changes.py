@@ -235,7 +235,7 @@ def between_reading_and_writing(monkeypatch, work):
     def first(*args):
         while todo:
             todo.pop()()
-        write(*args)
+        return write(*args)
 
     monkeypatch.setattr(renewals, "_write", first)
 

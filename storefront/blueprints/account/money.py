@@ -127,6 +127,7 @@ def _outcome(outcome: Paid) -> str:
         Paid.DONE: _("Paid. Thank you."),
         Paid.DECLINED: _("Your bank declined it. Nothing was charged. Try another card."),
         Paid.ACTION: _("Your bank wants a confirmation."),
+        Paid.TOO_OFTEN: _("This card was tried too often. Nothing was charged. Use another card."),
         Paid.WAITING: _(
             "We are asking our payment partner what happened. Please do not pay again. "
             "We e-mail you the answer."

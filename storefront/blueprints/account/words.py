@@ -96,6 +96,7 @@ def why_declined(reason: str) -> str:
         "insufficient_funds": _("the card does not have enough money"),
         "expired_card": _("the card has expired"),
         "never_arrived": _("the bank did not answer"),
+        "retry_limit": _("this card was tried too often, use another card"),
     }.get(reason, _("your bank declined"))
 
 
@@ -131,6 +132,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_HELD: (_("Your subscription is on hold."), "stop", "held"),
         EventKind.SUBSCRIPTION_RELEASED: (_("Your subscription goes on."), "play", "positive"),
         EventKind.SUBSCRIPTION_CHANGED: (_("Your subscription changed."), "swap", "info"),
+        EventKind.CODE_ADDED: (_("A code was added."), "percent", "positive"),
+        EventKind.CODE_REMOVED: (_("A code was taken off."), "percent", "neutral"),
         EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),
         EventKind.PAYMENT_ACTION_REQUIRED: (_("Your bank asked for you."), "lock", "caution"),
         EventKind.BOX_LOCKED: (_("We are packing your box."), "box", "info"),

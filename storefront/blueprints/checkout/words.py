@@ -169,6 +169,9 @@ def refusal_words(refused: Refusal, typed: str, found: TypedCode | None) -> str:
         Refusal.USED_UP: _("%(code)s has been used up", code=code),
         Refusal.USED_BY_CUSTOMER: _("%(code)s has already been used with this e-mail", code=code),
         Refusal.HAS_IT: _("Your subscription has %(code)s already", code=code),
+        Refusal.HAS_ANOTHER: _(
+            "One code at a time: %(code)s can follow when it has ended", code=code
+        ),
         Refusal.FIRST_ONLY: _("%(code)s is for the first payment of a new subscription", code=code),
     }
     return texts[refused]
@@ -198,6 +201,7 @@ def decline_words(reason: str, amount: Money) -> str:
             amount=money(amount),
         ),
         "expired_card": _("The card has expired. Nothing was charged. Use another card."),
+        "retry_limit": _("This card was tried too often. Nothing was charged. Use another card."),
         "authentication_failed": _("Your bank could not confirm it was you. Nothing was charged."),
         "cancelled": _("You left your bank's page. Nothing was charged."),
         "never_arrived": _(

@@ -1,0 +1,114 @@
+"""How often one card may be asked for one amount: the card schemes' ceilings.
+
+No setting exceeds them, and every way to ``sent`` passes here: the worker's slices ask
+``below_ceilings`` and ``tries_left``, a charge that is sent while its customer waits asks
+``check_ceilings``. Source: docs/decisions/0092-ceilings-of-the-card-schemes.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.charging import MAX_TRIES_PER_DAY, MAX_TRIES_PER_MONTH, TriedTooOften
+from storefront.models import ChargeAttempt
+from storefront.models.base import table_of
+from storefront.operations.keys import AnySelect, AnySession, any_of
+from storefront.operations.moment import Moment
+
+#: A card by its fingerprint, and minor units of its currency.
+CardAndAmount = tuple[str, int]
+
+DAY, MONTH = timedelta(days=1), timedelta(days=30)
+
+
+def since(moment: Moment) -> dict[str, Any]:
+    """Return the parameters that ``below_ceilings`` needs in its statement."""
+    return {"day": moment.now - DAY, "month": moment.now - MONTH}
+
+
+def below_ceilings(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that an attempt's card may be asked for its amount once more."""
+    other = table_of(ChargeAttempt).alias()
+
+    def tries(start: str) -> sa.ScalarSelect[int]:
+        return (
+            sa.select(sa.func.count())
+            .where(
+                other.c.fingerprint == attempt.c.fingerprint,
+                other.c.amount_minor == attempt.c.amount_minor,
+                other.c.sent_at >= sa.bindparam(start, type_=other.c.sent_at.type),
+            )
+            .scalar_subquery()
+        )
+
+    return sa.or_(
+        attempt.c.fingerprint == "",
+        sa.and_(tries("day") < MAX_TRIES_PER_DAY, tries("month") < MAX_TRIES_PER_MONTH),
+    )
+
+
+def tries_left(
+    session: AnySession, cards: Collection[CardAndAmount], moment: Moment
+) -> dict[CardAndAmount, int]:
+    """Return how often each card may be asked for its amount now; one statement for all."""
+    prints = sorted({fingerprint for fingerprint, _ in cards})
+    rows = session.execute(_tries_statement(), {"ids": prints, **since(moment)}).all()
+    left = dict.fromkeys(cards, MAX_TRIES_PER_DAY)
+    for row in rows:
+        if (row.fingerprint, row.amount_minor) in left:
+            rest = min(MAX_TRIES_PER_DAY - row.in_day, MAX_TRIES_PER_MONTH - row.in_month)
+            left[row.fingerprint, row.amount_minor] = rest
+    return left
+
+
+def check_ceilings(session: AnySession, cards: Sequence[CardAndAmount], moment: Moment) -> None:
+    """Raise ``TriedTooOften`` unless each of ``cards`` may be asked for its amount now.
+
+    A card without a fingerprint cannot be told from another, so nothing is counted for it.
+    """
+    wanted = Counter(card for card in cards if card[0])
+    if wanted:
+        left = tries_left(session, wanted, moment)
+        if any(left[card] < count for card, count in wanted.items()):
+            raise TriedTooOften
+
+
+def within_slice(session: AnySession, cards: Sequence[CardAndAmount], moment: Moment) -> list[bool]:
+    """Return for each of ``cards``, all below the ceilings, whether it still is after those before.
+
+    Asks the database only where a slice holds the same card and amount more than once.
+    """
+    counts = Counter(card for card in cards if card[0])
+    shared = {card for card, count in counts.items() if count > 1}
+    if not shared:
+        return [True] * len(cards)
+    left = tries_left(session, shared, moment)
+    allowed = []
+    for card in cards:
+        allowed.append(card not in shared or left[card] > 0)
+        if card in shared:
+            left[card] -= 1
+    return allowed
+
+
+@cache
+def _tries_statement() -> AnySelect:
+    table = table_of(ChargeAttempt)
+    day, month = (sa.bindparam(name, type_=table.c.sent_at.type) for name in ("day", "month"))
+    in_day = sa.func.sum(sa.case((table.c.sent_at >= day, 1), else_=0))
+    return (
+        sa.select(
+            table.c.fingerprint,
+            table.c.amount_minor,
+            in_day.label("in_day"),
+            sa.func.count().label("in_month"),
+        )
+        .where(any_of(table.c.fingerprint), table.c.sent_at >= month)
+        .group_by(table.c.fingerprint, table.c.amount_minor)
+    )
