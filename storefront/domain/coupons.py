@@ -223,6 +223,8 @@ class Refusal(StrEnum):
     USED_BY_CUSTOMER = "used_by_customer"
     #: Only for a running subscription: it has this coupon already.
     HAS_IT = "has_it"
+    #: Only for a running subscription: another code lowers it.
+    HAS_ANOTHER = "has_another"
     #: Only for a running subscription: the coupon is about the first box or the fee.
     FIRST_ONLY = "first_only"
 

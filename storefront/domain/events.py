@@ -22,6 +22,8 @@ class EventKind(StrEnum):
     SUBSCRIPTION_HELD = "subscription.held"
     SUBSCRIPTION_RELEASED = "subscription.released"
     SUBSCRIPTION_CHANGED = "subscription.changed"
+    CODE_ADDED = "subscription.code_added"
+    CODE_REMOVED = "subscription.code_removed"
     PAYMENT_SUCCEEDED = "payment.succeeded"
     PAYMENT_DECLINED = "payment.declined"
     PAYMENT_ACTION_REQUIRED = "payment.action_required"

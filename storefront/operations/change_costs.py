@@ -60,6 +60,8 @@ def _terms(
         tax_rate=taxed.rate,
         inclusive=target.inclusive,
         surcharges=surcharges_of(row.options, plan.id, row.currency, options),
+        phases=target.phases,
+        boxes_before=row.boxes_billed,
         rounding=sale.taxes.rounding,
         treatment=taxed.treatment,
         tax_source=taxed.source,

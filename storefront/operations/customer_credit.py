@@ -159,13 +159,10 @@ def give_back_applied(
         .returning(used.c.invoice_id, used.c.credit_move_id, used.c.amount_minor)
     ).all()
     moves = {row.credit_move_id for row in rows}
-    owners: dict[int, int] = dict(
-        session.execute(
-            sa.select(source.c.id, source.c.customer_credit_id).where(source.c.id.in_(moves))
-        )
-        .tuples()
-        .all()
+    sources = session.execute(
+        sa.select(source.c.id, source.c.customer_credit_id).where(source.c.id.in_(moves))
     )
+    owners: dict[int, int] = {row.id: row.customer_credit_id for row in sources}
     per_invoice: dict[int, int] = defaultdict(int)
     per_move: dict[int, int] = defaultdict(int)
     per_owner: dict[int, int] = defaultdict(int)

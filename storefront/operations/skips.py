@@ -160,6 +160,7 @@ def _subscriptions(
             plan.c.tax_class,
             price.c.currency,
             price.c.amount_minor,
+            price.c.phases,
             price.c.tax_inclusive,
             price.c.unit,
             price.c.count.label("unit_count"),

@@ -191,6 +191,34 @@ INVARIANTS = (
         " HAVING count(r.id) > c.used",
     ),
     Invariant(
+        "F9",
+        "a code's counter is not below the number of its counting uses",
+        "SELECT c.code FROM promotion_code c JOIN redemption r ON r.promotion_code_id = c.id"
+        " AND r.counts AND r.given_back_at IS NULL GROUP BY c.id, c.code, c.used"
+        " HAVING count(r.id) > c.used",
+    ),
+    Invariant(
+        "C1",
+        "what is left of a customer's credit is what its records say",
+        "SELECT c.customer_id FROM customer_credit c LEFT JOIN (SELECT customer_credit_id,"
+        " sum(rest_minor) AS rest FROM credit_move GROUP BY customer_credit_id) m"
+        " ON m.customer_credit_id = c.id WHERE coalesce(m.rest, 0) <> c.balance_minor",
+    ),
+    Invariant(
+        "C2",
+        "credit given is credit left and credit used",
+        "SELECT m.id FROM credit_move m LEFT JOIN (SELECT credit_move_id, sum(amount_minor) AS used"
+        " FROM credit_application WHERE given_back_at IS NULL GROUP BY credit_move_id) a"
+        " ON a.credit_move_id = m.id WHERE coalesce(a.used, 0) + m.rest_minor <> m.amount_minor",
+    ),
+    Invariant(
+        "C3",
+        "credit used for an invoice is what the invoice says",
+        "SELECT i.public_id FROM invoice i LEFT JOIN (SELECT invoice_id, sum(amount_minor) AS used"
+        " FROM credit_application WHERE given_back_at IS NULL GROUP BY invoice_id) a"
+        " ON a.invoice_id = i.id WHERE coalesce(a.used, 0) <> i.applied_minor",
+    ),
+    Invariant(
         "N5",
         "whatever was charged off session had consent",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="

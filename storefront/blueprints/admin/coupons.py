@@ -262,6 +262,7 @@ def _why_not(code: Refusal) -> str:
         Refusal.USED_UP: _("It is used up."),
         Refusal.USED_BY_CUSTOMER: _("This customer has used it."),
         Refusal.HAS_IT: _("The subscription has it already."),
+        Refusal.HAS_ANOTHER: _("Another code lowers the subscription."),
         Refusal.FIRST_ONLY: _("It is for the first payment of a new subscription."),
     }[code]
 

@@ -309,6 +309,11 @@ def action_name(code: str) -> str:
         "staff.enabled": _("Let in again"),
         "staff.link_sent": _("Sent a link to choose a password"),
         "settings.changed": _("Settings changed"),
+        "tax_rate.added": _("Tax rate added"),
+        "tax_rate.removed": _("Tax rate removed"),
+        "tax_id.confirmed": _("VAT number confirmed"),
+        "tax_id.refused": _("VAT number refused"),
+        "customer.exempt": _("Tax exemption changed"),
         "charging.held": _("Charging put on hold"),
         "charging.resumed": _("Charging turned on"),
         "outage.released": _("Released what an outage held"),
@@ -342,6 +347,12 @@ def action_name(code: str) -> str:
         "accounting.codes": _("Account numbers changed"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": "))
+
+
+def parked_reason(code: str) -> str:
+    """Return why work was parked; an unknown error keeps its own name."""
+    known = {"no_tax_rate": _("no tax rate is known for where the box goes")}
+    return known.get(code, code)
 
 
 def account_name(code: str) -> str:

@@ -1,0 +1,65 @@
+"""The credit a customer has: where it came from and what is left of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.money import Money
+from storefront.models import CreditMove, CustomerCredit
+from storefront.models.base import table_of
+
+#: Records shown, the newest first.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRow:
+    """One credit given; ``origin`` is change, refund, goodwill or referral."""
+
+    at: datetime
+    origin: str
+    reason: str
+    amount: Money
+    rest: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What is left in each currency, and the records behind it."""
+
+    balances: tuple[Money, ...]
+    rows: tuple[CreditRow, ...]
+
+
+def credit_of(session: AnySession, customer_id: int) -> Credit:
+    """Return a customer's credit; empty when none was ever given."""
+    owner, move = table_of(CustomerCredit), table_of(CreditMove)
+    rows = session.execute(
+        sa.select(move, owner.c.currency)
+        .join(owner, owner.c.id == move.c.customer_credit_id)
+        .where(owner.c.customer_id == customer_id)
+        .order_by(move.c.id.desc())
+        .limit(SHOWN)
+    ).all()
+    balances = session.execute(
+        sa.select(owner.c.balance_minor, owner.c.currency)
+        .where(owner.c.customer_id == customer_id, owner.c.balance_minor > 0)
+        .order_by(owner.c.currency)
+    ).all()
+    return Credit(
+        tuple(Money(row.balance_minor, row.currency) for row in balances),
+        tuple(
+            CreditRow(
+                row.at,
+                row.origin,
+                row.reason,
+                Money(row.amount_minor, row.currency),
+                Money(row.rest_minor, row.currency),
+            )
+            for row in rows
+        ),
+    )
