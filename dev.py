@@ -92,6 +92,11 @@ def rig(options: argparse.Namespace) -> int:
     return _run_module("tests.rigs", options.name, options.rest)
 
 
+def simulate(options: argparse.Namespace) -> int:
+    """Live through years of a shop with random customers and faults, from one seed."""
+    return _run_module("tests.rigs", "simulate", options.rest)
+
+
 def shots(options: argparse.Namespace) -> int:
     """Make the screenshots of the README."""
     return _run_module("tests.browser", "shots", options.rest)
@@ -121,11 +126,11 @@ def _python(*arguments: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for function in (run, test, lint, types, lock, reset, browser, bench, shots, rig):
+    for function in (run, test, lint, types, lock, reset, browser, bench, shots, rig, simulate):
         text = function.__doc__ or ""
         name = function.__name__
         # What a script of ours can do, it says itself: `dev.py rig kill --help`.
-        own_help = name not in {"bench", "rig", "shots"}
+        own_help = name not in {"bench", "rig", "shots", "simulate"}
         command = commands.add_parser(name, help=text, description=text, add_help=own_help)
         command.set_defaults(function=function)
         if name in _ADD_OPTIONS:
@@ -156,7 +161,7 @@ _ADD_OPTIONS = {
     "rig": _named_options,
 }
 #: Commands that hand everything they do not know to what they run.
-_PASSES_ON = {"test", "bench", "shots", "rig"}
+_PASSES_ON = {"test", "bench", "shots", "rig", "simulate"}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,241 @@
+"""What customers of the simulation do, each through the service that its page calls.
+
+An action answers what it did in a word, or None when there was nothing to do. A refusal
+(``DomainError``) is an answer as well; anything else that is raised is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+
+import sqlalchemy as sa
+
+from storefront.demo.people import Shopper
+from storefront.demo.shopping import bank_of, order, replace_card, tokens_of
+from storefront.domain.invoices import InvoiceState
+from storefront.domain.lifecycle import ENDED
+from storefront.models import BoxCycle, Invoice, Price, Subscription
+from storefront.operations.consents import Given
+from storefront.runtime import Runtime
+from storefront.services.addresses import PostalAddress, change_address
+from storefront.services.cancellations import cancel, undo_cancel
+from storefront.services.changes import change, quote_change, withdraw
+from storefront.services.methods import pay_now
+from storefront.services.skips import skip_box, undo_skip
+
+#: Card by how often it is brought; 0408 is charged without ever answering.
+CARDS = ("4242",) * 8 + ("9995", "0341", "0408", "3220")
+COUNTRIES = (("DE", "07743", "Jena"), ("AT", "1010", "Wien"), ("FR", "75002", "Paris"))
+#: Behaviours of the bank for the next charges of somebody.
+TROUBLE = (
+    {"status": "declined", "decline": "soft", "reason": "insufficient_funds"},
+    {"status": "declined", "decline": "hard", "reason": "stolen_card"},
+    {"status": "pending", "reason": "bank_debit"},
+    {"is_lost": True},
+)
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody of the simulation; without ``customer_id`` until an order went through."""
+
+    number: int
+    customer_id: int | None = None
+
+    @property
+    def email(self) -> str:
+        return f"person{self.number}@example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an action may look at and draw from."""
+
+    rt: Runtime
+    rng: Random
+    plans: tuple[tuple[str, tuple[str, int]], ...]
+    codes: tuple[str, ...]
+
+
+Action = Callable[[World, Person], str | None]
+
+
+def subscribe(world: World, person: Person) -> str | None:
+    """Order one of the plans, sometimes with a code, sometimes with a bad card."""
+    rng = world.rng
+    country, postcode, city = rng.choice(COUNTRIES)
+    plan, interval = rng.choice(world.plans)
+    shopper = Shopper(
+        name=f"Person {person.number}",
+        email=person.email,
+        address={
+            "name": f"Person {person.number}",
+            "street": "Lindenweg 4",
+            "postcode": postcode,
+            "city": city,
+            "country": country,
+        },
+        plan=plan,
+        interval=interval,
+        options={},
+        card=rng.choice(CARDS),
+        source={},
+        code=rng.choice(world.codes) if rng.random() < 0.3 else "",
+        abandons=rng.random() < 0.05,
+        returns=rng.random() < 0.7,
+    )
+    found = order(world.rt, shopper)
+    if found is None:
+        return "left"
+    person.customer_id = found.customer_id
+    return f"has {plan}"
+
+
+def skip(world: World, person: Person) -> str | None:
+    """Skip one of the next cycles."""
+    sub, cycle = _subscription(world, person), _cycle(world)
+    if sub is None or cycle is None:
+        return None
+    skip_box(world.rt, sub.customer_id, sub.public_id, cycle)
+    return "skipped"
+
+
+def unskip(world: World, person: Person) -> str | None:
+    sub, cycle = _subscription(world, person), _cycle(world)
+    if sub is None or cycle is None:
+        return None
+    undo_skip(world.rt, sub.customer_id, sub.public_id, cycle)
+    return "took a skip back"
+
+
+def leave(world: World, person: Person) -> str | None:
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    cancel(world.rt, sub.customer_id, sub.public_id)
+    return "cancelled"
+
+
+def stay(world: World, person: Person) -> str | None:
+    sub = _subscription(world, person)
+    if sub is None or sub.cancel_on is None:
+        return None
+    undo_cancel(world.rt, sub.customer_id, sub.public_id)
+    return "stayed"
+
+
+def move_plan(world: World, person: Person) -> str | None:
+    """Change to another price, at times with a quote that was shown long ago."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    refs = world.rt.session.scalars(
+        sa.select(Price.public_id).where(Price.retired_at.is_(None)).order_by(Price.id)
+    ).all()
+    world.rt.session.rollback()
+    price = world.rng.choice(refs)
+    quoted = quote_change(world.rt, sub.customer_id, sub.public_id, price)
+    shown = "of another day" if world.rng.random() < 0.1 else quoted.quote_hash
+    agreed = Given("I agree.", "sim-1", "192.0.2.1", "UA")
+    return change(world.rt, sub.customer_id, sub.public_id, price, shown, agreed).outcome
+
+
+def stay_on_plan(world: World, person: Person) -> str | None:
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    withdraw(world.rt, sub.customer_id, sub.public_id)
+    return "withdrew"
+
+
+def bring_card(world: World, person: Person) -> str | None:
+    if person.customer_id is None:
+        return None
+    replace_card(world.rt, person.customer_id, world.rng.choice(("4242", "4242", "9995")))
+    return "another card"
+
+
+def pay(world: World, person: Person) -> str | None:
+    """Pay what is open."""
+    owed = world.rt.session.scalars(
+        sa.select(Invoice.public_id).where(
+            Invoice.payer_id == person.customer_id, Invoice.state == InvoiceState.OPEN
+        )
+    ).first()
+    world.rt.session.rollback()
+    if owed is None or person.customer_id is None:
+        return None
+    return pay_now(world.rt, person.customer_id, owed).value
+
+
+def move_house(world: World, person: Person) -> str | None:
+    """Have the boxes sent to another address, at times in another country."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    country, postcode, city = world.rng.choice(COUNTRIES)
+    typed = PostalAddress("Person", "Am Markt 1", postcode, city, country)
+    change_address(world.rt, sub.customer_id, sub.public_id, typed)
+    return f"moved to {country}"
+
+
+def have_trouble(world: World, person: Person) -> str | None:
+    """Have the bank do something else with this person's next charges."""
+    if person.customer_id is None:
+        return None
+    token = tokens_of(world.rt, [person.customer_id]).get(person.customer_id)
+    if token is None:
+        return None
+    bank_of(world.rt).script(token, [world.rng.choice(TROUBLE)] * world.rng.randint(1, 4))
+    return "has trouble at the bank"
+
+
+#: Every action with how often it is drawn.
+ACTIONS: tuple[tuple[Action, int], ...] = (
+    (subscribe, 4),
+    (skip, 12),
+    (unskip, 6),
+    (leave, 4),
+    (stay, 4),
+    (move_plan, 8),
+    (stay_on_plan, 2),
+    (bring_card, 6),
+    (pay, 6),
+    (move_house, 4),
+    (have_trouble, 8),
+)
+
+
+def _subscription(world: World, person: Person) -> Subscription | None:
+    """Return one of the person's subscriptions, mostly a running one."""
+    if person.customer_id is None:
+        return None
+    statement = sa.select(Subscription.__table__).where(
+        Subscription.customer_id == person.customer_id
+    )
+    if world.rng.random() < 0.95:
+        statement = statement.where(Subscription.state.not_in(ENDED))
+    rows = world.rt.session.execute(statement.order_by(Subscription.id)).all()
+    world.rt.session.rollback()
+    return world.rng.choice(rows) if rows else None
+
+
+def _cycle(world: World) -> str | None:
+    """Return a cycle that is open now or soon."""
+    today = world.rt.today()
+    refs = world.rt.session.scalars(
+        sa.select(BoxCycle.public_id)
+        .where(BoxCycle.cutoff_on >= today - timedelta(days=2))
+        .order_by(BoxCycle.cutoff_on)
+        .limit(4)
+    ).all()
+    world.rt.session.rollback()
+    return world.rng.choice(refs) if refs else None
+
+
+def twin(person: Person) -> Person:
+    """Return the same person in a second tab."""
+    return replace(person)
