@@ -14,6 +14,7 @@ from storefront.blueprints.context import runtime
 from storefront.database import journal_mode
 from storefront.migrate import schema_state
 from storefront.models.outbox import JobRun
+from storefront.queries.selfcheck import last_check
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 
@@ -52,4 +53,20 @@ def _database(rt: Runtime) -> dict[str, Any]:
         found["journal_mode"] = journal_mode()
     last = rt.session.scalar(sa.select(sa.func.max(JobRun.finished_at)))
     found["worker_seconds_ago"] = round((rt.now() - last).total_seconds()) if last else None
-    return found
+    return found | _books(rt)
+
+
+def _books(rt: Runtime) -> dict[str, Any]:
+    """What the nightly check found: broken books still serve pages, but somebody must look."""
+    checked = last_check(rt.session)
+    if checked is None:
+        return {"books": "not checked yet"}
+    age = round((rt.now() - checked.at).total_seconds())
+    if checked.is_whole:
+        return {"books": "whole", "books_checked_seconds_ago": age}
+    return {
+        "books": "broken",
+        "books_checked_seconds_ago": age,
+        "broken": sorted(checked.broken),
+        "what_to_do": "run storefront self-check; docs/invariants.md explains each id",
+    }

@@ -22,6 +22,8 @@ COUPONS_MANAGE = "coupons.manage"
 MESSAGES_MANAGE = "messages.manage"
 #: See how the worker does, try parked work again.
 JOBS_MANAGE = "jobs.manage"
+#: See balances and the nightly check, export the books, set account numbers.
+ACCOUNTING_EXPORT = "accounting.export"
 #: The shop's settings and the log of what staff did.
 SETTINGS_MANAGE = "settings.manage"
 #: Invite people to the staff, choose their roles, lock them out.
@@ -41,6 +43,7 @@ ALL = frozenset(
         COUPONS_MANAGE,
         MESSAGES_MANAGE,
         JOBS_MANAGE,
+        ACCOUNTING_EXPORT,
         SETTINGS_MANAGE,
         STAFF_MANAGE,
         CLOCK_MOVE,

@@ -26,6 +26,9 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 
+#: Transfers that are summed within a page view; more are summed when somebody asks for it.
+QUICKLY_SUMMED = 300_000
+
 
 @dataclass(frozen=True, slots=True)
 class AccountSum:
@@ -40,6 +43,18 @@ class AccountSum:
     @property
     def closing_minor(self) -> int:
         return self.opening_minor + self.debits_minor - self.credits_minor
+
+    @property
+    def debits(self) -> Money:
+        return Money(self.debits_minor, self.currency)
+
+    @property
+    def credits(self) -> Money:
+        return Money(self.credits_minor, self.currency)
+
+    @property
+    def closing(self) -> Money:
+        return Money(self.closing_minor, self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,12 @@ def account_sums(session: AnySession, start: datetime, end: datetime) -> list[Ac
         AccountSum(row.account, row.currency, int(row.opening), int(row.debits), int(row.credits))
         for row in rows
     ]
+
+
+def is_quickly_summed(session: AnySession) -> bool:
+    """Return whether ``account_sums`` reads few enough rows to be asked by every page view."""
+    newest = session.scalar(sa.select(sa.func.max(table_of(LedgerTransfer).c.id)))
+    return (newest or 0) <= QUICKLY_SUMMED
 
 
 def customer_balances(session: AnySession, customer_id: int) -> list[CustomerBalance]:

@@ -35,6 +35,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
+from storefront.queries.ledger import CustomerBalance, customer_balances
 from storefront.queries.subscribers import Happening
 
 #: Rows shown of each list.
@@ -123,6 +124,8 @@ class Subscriber:
 
 def subscriber(
     session: AnySession, ref: str, moment: Moment, currency: str, taxes: TaxRules
+    #: How the customer stands in the ledger, per currency.
+    balances: tuple[CustomerBalance, ...]
 ) -> Subscriber | None:
     """Return the page of the customer ``ref``, or None."""
     customer = person(session, ref, currency)
@@ -140,6 +143,7 @@ def subscriber(
 
 
 def person(session: AnySession, ref: str, currency: str) -> Person | None:
+        tuple(customer_balances(session, customer.id)),
     """Return the customer ``ref`` with what they paid in all, or None."""
     customer, invoice = table_of(Customer), table_of(Invoice)
     paid = (

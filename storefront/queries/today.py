@@ -90,6 +90,11 @@ class Today:
     worker_at: datetime | None
     since: datetime
 
+    @property
+    def broken_rules(self) -> int:
+        """How many rules did not hold when the nightly check last asked, as its job noted."""
+        return sum(job.report.get("broken", 0) for job in self.jobs if job.name == "self_check")
+
 
 def today(session: AnySession, moment: Moment, currency: str) -> Today:
     """Return the page's facts; five statements."""

@@ -28,6 +28,7 @@ PAGES = (
     "jobs:add_jobs",
     "cycles:add_cycles",
     "recipes:add_recipes",
+    "accounting:add_accounting",
     "products:add_products",
     "imports:add_imports",
 )
@@ -48,6 +49,7 @@ register_menu(
         (_("Jobs"), "admin.jobs", may.JOBS_MANAGE),
         (_("Staff"), "admin.staff", may.STAFF_MANAGE),
         (_("Settings"), "admin.settings", may.SETTINGS_MANAGE),
+        (_("Books"), "admin.accounting", may.ACCOUNTING_EXPORT),
     ],
 )
 

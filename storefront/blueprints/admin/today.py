@@ -175,6 +175,7 @@ def _needs(facts: query.Today) -> list[Need]:
     ]
     needs = [line for line in lines if line is not None]
     needs.sort(key=_urgency)
+    needs = _books(facts) + needs
     if may(permissions.PRODUCTS_MANAGE):
         needs += [_low(variant) for variant in facts.low[:3]]
         more = len(facts.low) - 3
@@ -183,6 +184,20 @@ def _needs(facts: query.Today) -> list[Need]:
             url = url_for("admin.short_stock")
             needs.append(Need("caution", "box-open", text, _("See all"), url))
     return needs
+
+
+def _books(facts: query.Today) -> list[Need]:
+    """Return the line that comes before all others: the books do not add up."""
+    if not facts.broken_rules:
+        return []
+    text = ngettext(
+        "The nightly check found %(num)s rule that does not hold",
+        "The nightly check found %(num)s rules that do not hold",
+        facts.broken_rules,
+    )
+    can_look = may(permissions.ACCOUNTING_EXPORT)
+    url = url_for("admin.accounting", _anchor="check") if can_look else ""
+    return [Need("danger", "warning", text, _("What to do"), url)]
 
 
 def _urgency(need: Need) -> tuple[int, float]:
