@@ -326,7 +326,8 @@ def list_roles(rt: Runtime) -> list[RoleRow]:
     stored = {row.code: (row.name, frozenset(row.permissions)) for row in rows}
     found |= stored | {OWNER: (FIRST_ROLES[OWNER][0], ALL)}
     listed = [RoleRow(code, name, tuple(sorted(may))) for code, (name, may) in found.items()]
-    return sorted(listed, key=lambda each: (each.code != OWNER, each.name))
+    # The owner last: what a form chooses by itself should not be everything.
+    return sorted(listed, key=lambda each: (each.code == OWNER, each.name))
 
 
 def _roles(rt: Runtime) -> dict[str, int]:

@@ -136,6 +136,10 @@ def test_the_page_says_what_each_role_may(owner: Desk) -> None:
     for words in ("Owner", "Fulfilment", "Support", "Download files with names and addresses"):
         assert words in page
     assert "staff.manage" not in page
+    form = page[page.index('id="invite"') :]
+    first = re.search(r'<select[^>]*name="role"[^>]*><option[^>]*value="(\w+)"', form)
+    assert first is not None
+    assert first[1] != "owner", "nobody is made an owner by not looking"
 
 
 def test_only_who_may_sees_and_changes_the_staff(app: Flask, rt: Runtime, owner: Desk) -> None:
