@@ -16,7 +16,7 @@ from storefront.models.base import table_of
 from storefront.operations.change_facts import ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
-from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices
+from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices, ship_to_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
@@ -88,6 +88,7 @@ def _restart(
         snapshot={
             "tax": note_of(facts.period, row.tax_id),
             "seller": dict(seller),
+            "ship_to": ship_to_of(row),
             "buyer": {"name": row.payer_name, "email": row.payer_email},
         },
     )

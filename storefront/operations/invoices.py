@@ -145,6 +145,25 @@ def finalise_offered(
     book(session, journals, moment.now)
 
 
+def ship_to_of(row: Any) -> dict[str, str]:
+    """Return where it goes for a snapshot, of a row with the columns of an address.
+
+    ``ship_name`` is the recipient's. Empty for what goes nowhere.
+    """
+    if row.country is None:
+        return {}
+    return {
+        "name": row.ship_name,
+        "company": row.company,
+        "street": row.street,
+        "extra": row.extra,
+        "postcode": row.postcode,
+        "city": row.city,
+        "region": row.region,
+        "country": row.country,
+    }
+
+
 def rate_bp(rate: Decimal) -> int:
     """Return a tax rate in percent as hundredths of a percent. Raises ``ValueError``."""
     scaled = rate * 100

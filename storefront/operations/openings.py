@@ -31,7 +31,12 @@ from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.coupons import Lowered, Use, redeem_cycle
 from storefront.operations.customer_credit import Owing, apply_credit
 from storefront.operations.endings import Ending, end_subscriptions
-from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, finalise_invoices
+from storefront.operations.invoices import (
+    InvoiceDraft,
+    IssuedInvoice,
+    finalise_invoices,
+    ship_to_of,
+)
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.renewals import BatchFacts, Claim, slot_at
@@ -248,7 +253,7 @@ def _draft(period_id: int, opening: Opening, seller: Mapping[str, Any]) -> Invoi
         snapshot={
             "seller": seller,
             "buyer": _buyer(row),
-            "ship_to": _ship_to(row),
+            "ship_to": ship_to_of(row),
             "tax": note_of(opening.priced, row.tax_id),
         },
         tax_treatment=opening.priced.treatment,
@@ -257,20 +262,6 @@ def _draft(period_id: int, opening: Opening, seller: Mapping[str, Any]) -> Invoi
 
 def _buyer(row: AnyRow) -> dict[str, str]:
     return {"name": row.payer_name, "email": row.payer_email}
-
-
-def _ship_to(row: AnyRow) -> dict[str, str]:
-    if row.country is None:
-        return {}
-    return {
-        "name": row.ship_name,
-        "company": row.company,
-        "street": row.street,
-        "extra": row.extra,
-        "postcode": row.postcode,
-        "city": row.city,
-        "country": row.country,
-    }
 
 
 def _attempt(opening: Opening, invoice: IssuedInvoice, due_minor: int) -> AttemptDraft:
