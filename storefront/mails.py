@@ -319,6 +319,19 @@ def _box_shipped(writer: Writer) -> Words:
     )
 
 
+def _surplus_refunded(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    amount = writer.money(Money(int(payload["amount_minor"]), str(payload["currency"])))
+    return Words(
+        _("We send %(amount)s back to you", amount=amount),
+        _("We send %(amount)s back to you.", amount=amount),
+        _("Your bank took more than you owed us."),
+        ((_("Amount"), amount),),
+        (_("See your invoices"), writer.url("/account/invoices")),
+        (_("You need not do anything. It goes back the way it came, usually within days."),),
+    )
+
+
 #: Topic of the outbox -> how it is worded.
 TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "sign_in": _sign_in,
@@ -331,6 +344,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "plan_changed": _plan_changed,
     "ended": _ended,
     "box_shipped": _box_shipped,
+    "surplus_refunded": _surplus_refunded,
 }
 
 

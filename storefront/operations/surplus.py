@@ -14,6 +14,7 @@ from storefront.models.base import public_ids, table_of
 from storefront.operations.keys import AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class Surplus:
 
 
 def plan_surplus_refunds(session: AnySession, surplus: Sequence[Surplus], moment: Moment) -> None:
-    """Write a journal and a planned refund for each; the caller writes ``refunded_minor``.
+    """Write a journal, a planned refund and a mail for each, in the caller's transaction.
 
-    Raises ``IntegrityError`` for an attempt whose surplus was booked before.
+    The caller writes ``refunded_minor``. Raises ``IntegrityError`` for an attempt whose
+    surplus was booked before.
     """
     if not surplus:
         return
@@ -53,6 +55,17 @@ def plan_surplus_refunds(session: AnySession, surplus: Sequence[Surplus], moment
             for public, one in zip(public_ids("ref", len(surplus)), surplus, strict=True)
         ],
     )
+    enqueue(session, [_mail(one) for one in surplus], moment.now)
+
+
+def _mail(one: Surplus) -> Message:
+    payload = {
+        "payment": one.attempt_ref,
+        "amount_minor": one.amount_minor,
+        "currency": one.currency,
+    }
+    key = f"mail:surplus_refunded:{one.attempt_ref}"
+    return Message("mail", "surplus_refunded", key, payload, one.payer_id)
 
 
 def _journal(one: Surplus) -> Journal:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from storefront.charges import look_up
 from storefront.domain.charging import AttemptState
-from storefront.models import ChargeAttempt, PaymentMethod, Subscription
+from storefront.mails import compose
+from storefront.models import ChargeAttempt, OutboxMessage, PaymentMethod, Subscription
 from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
+from storefront.services.outbox import deliver_due
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -101,3 +106,12 @@ def test_a_success_after_the_end_that_went_back_is_right(
     answered = _attempts(rt)[-1]
     assert (answered.state, answered.refunded_minor) == (AttemptState.SUCCEEDED, 2600)
     assert broken(rt.session) == {}
+    sent = sa.select(OutboxMessage).where(OutboxMessage.topic == "surplus_refunded")
+    (told,) = rt.session.scalars(sent).all()
+    assert (told.customer_id, told.payload["amount_minor"]) == (sub.customer_id, 2600)
+    deliver_due(rt, partial(compose, rt))
+    rt.session.expire_all()
+    assert rt.session.scalars(sent).one().state == "delivered"
+    folder = rt.settings.data_dir / "mail"
+    mails = [message_from_bytes(path.read_bytes(), policy=default) for path in folder.glob("*.eml")]
+    assert [mail["Subject"] for mail in mails].count("We send €26.00 back to you") == 1

@@ -208,5 +208,6 @@ def topic_name(code: str) -> str:
         "cancel_confirmed": _("Cancellation confirmed"),
         "ended": _("Subscription ended"),
         "box_shipped": _("Box shipped"),
+        "surplus_refunded": _("Surplus sent back"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": ").capitalize())
