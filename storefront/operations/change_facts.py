@@ -39,6 +39,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.change_costs import costs_of_change
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
     OrderPlan,
@@ -114,13 +115,6 @@ def own_subscription(session: AnySession, customer_id: int, subscription: str) -
     table, price, period = table_of(Subscription), table_of(Price), table_of(SubscriptionPeriod)
     address, method, payer = table_of(Address), table_of(PaymentMethod), table_of(Customer)
     pays = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
-    chosen = sa.or_(
-        method.c.id == table.c.payment_method_id,
-        sa.and_(
-            table.c.payment_method_id.is_(None), method.c.customer_id == pays, method.c.is_default
-        ),
-    )
-    usable = sa.and_(method.c.detached_at.is_(None), method.c.refused_at.is_(None))
     statement = (
         sa.select(
             table,
@@ -156,7 +150,7 @@ def own_subscription(session: AnySession, customer_id: int, subscription: str) -
             ),
         )
         .outerjoin(address, address.c.id == table.c.address_id)
-        .outerjoin(method, sa.and_(chosen, usable))
+        .outerjoin(method, paying_method(usable=True))
         .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
     )
     row = session.execute(statement).one_or_none()

@@ -1,11 +1,11 @@
-"""Which stored cards a customer may be offered again."""
+"""Which stored card pays for a subscription, and which a customer may be offered again."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from storefront.domain.charging import AttemptState
-from storefront.models import ChargeAttempt, GatewaySetup, Invoice, PaymentMethod
+from storefront.models import ChargeAttempt, GatewaySetup, Invoice, PaymentMethod, Subscription
 from storefront.models.base import table_of
 
 
@@ -26,3 +26,28 @@ def was_accepted() -> sa.ColumnElement[bool]:
         setup.c.payment_method_id == method.c.id, setup.c.checkout_id.is_(None)
     )
     return sa.or_(~ordered_with, paid_with, added_in_account)
+
+
+def paying_method(*, usable: bool) -> sa.ColumnElement[bool]:
+    """Return the condition that joins a subscription with the method that pays for it.
+
+    That is the method the subscription names; where it names none, its payer's default one
+    (the payer is who was named to pay, otherwise the customer). A method that was taken away
+    is nobody's default.
+
+    ``usable`` passes over a method that was taken away or refused for good: nobody could pay.
+    The renewal goes without it: what is owed is invoiced, the guard abandons the charge, and
+    the customer is asked for another card.
+    """
+    subscription, method = table_of(Subscription), table_of(PaymentMethod)
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    default = sa.and_(
+        subscription.c.payment_method_id.is_(None),
+        method.c.customer_id == payer,
+        method.c.is_default,
+        method.c.detached_at.is_(None),
+    )
+    chosen = sa.or_(method.c.id == subscription.c.payment_method_id, default)
+    if not usable:
+        return chosen
+    return sa.and_(chosen, method.c.detached_at.is_(None), method.c.refused_at.is_(None))

@@ -28,6 +28,7 @@ from storefront.models.base import table_of
 from storefront.operations.boxes import CycleUse, cycle_use
 from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts
@@ -149,15 +150,6 @@ def _subscriptions_statement() -> AnySelect:
     method, last = table_of(PaymentMethod), table_of(SubscriptionPeriod)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     consent, change = table_of(Consent), table_of(ScheduledChange)
-    chosen = sa.or_(
-        method.c.id == subscription.c.payment_method_id,
-        sa.and_(
-            subscription.c.payment_method_id.is_(None),
-            method.c.customer_id == payer,
-            method.c.is_default,
-            method.c.detached_at.is_(None),
-        ),
-    )
     return (
         sa.select(
             subscription.c.id,
@@ -234,7 +226,7 @@ def _subscriptions_statement() -> AnySelect:
         .join(plan, plan.c.id == price.c.plan_id)
         .join(customer, customer.c.id == payer)
         .outerjoin(address, address.c.id == subscription.c.address_id)
-        .outerjoin(method, chosen)
+        .outerjoin(method, paying_method(usable=False))
         .outerjoin(
             last,
             sa.and_(

@@ -20,6 +20,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 
 
@@ -31,16 +32,6 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     case, invoice, line = table_of(DunningCase), table_of(Invoice), table_of(InvoiceLine)
     subscription, method = table_of(Subscription), table_of(PaymentMethod)
     attempt = table_of(ChargeAttempt)
-    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
-    usable = sa.and_(method.c.detached_at.is_(None), method.c.refused_at.is_(None))
-    chosen = sa.or_(
-        method.c.id == subscription.c.payment_method_id,
-        sa.and_(
-            subscription.c.payment_method_id.is_(None),
-            method.c.customer_id == payer,
-            method.c.is_default,
-        ),
-    )
     last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == invoice.c.id)
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == invoice.c.id, attempt.c.state.in_(OPEN_ATTEMPTS)
@@ -68,7 +59,7 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
         .join(invoice, invoice.c.id == case.c.invoice_id)
         .join(line, sa.and_(line.c.invoice_id == invoice.c.id, line.c.kind == "plan"))
         .join(subscription, subscription.c.id == line.c.subscription_id)
-        .outerjoin(method, sa.and_(chosen, usable))
+        .outerjoin(method, paying_method(usable=True))
         .where(
             case.c.state == "open", case.c.next_at <= moment.now, subscription.c.held_at.is_(None)
         )
