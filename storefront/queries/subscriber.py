@@ -54,6 +54,10 @@ class Person:
     is_verified: bool
     source: str
     paid: Money
+    tax_id: str
+    #: pending, valid, invalid or empty.
+    tax_id_state: str
+    is_tax_exempt: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,12 @@ class Subscriber:
     invoices: tuple[InvoiceRow, ...]
     boxes: tuple[BoxRow, ...]
     events: tuple[Happening, ...]
+    #: How the customer stands in the ledger, per currency.
+    balances: tuple[CustomerBalance, ...]
 
 
 def subscriber(
     session: AnySession, ref: str, moment: Moment, currency: str, taxes: TaxRules
-    #: How the customer stands in the ledger, per currency.
-    balances: tuple[CustomerBalance, ...]
 ) -> Subscriber | None:
     """Return the page of the customer ``ref``, or None."""
     customer = person(session, ref, currency)
@@ -139,11 +143,11 @@ def subscriber(
         _invoices(session, customer.id),
         _boxes(session, customer.id),
         events(session, customer.id),
+        tuple(customer_balances(session, customer.id)),
     )
 
 
 def person(session: AnySession, ref: str, currency: str) -> Person | None:
-        tuple(customer_balances(session, customer.id)),
     """Return the customer ``ref`` with what they paid in all, or None."""
     customer, invoice = table_of(Customer), table_of(Invoice)
     paid = (
@@ -165,6 +169,9 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
         row.email_verified_at is not None,
         row.source,
         Money(int(row.paid), currency),
+        row.tax_id,
+        row.tax_id_state,
+        row.is_tax_exempt,
     )
 
 
