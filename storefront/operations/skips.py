@@ -35,6 +35,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.methods import paying_method
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -127,15 +128,6 @@ def _subscriptions(
         ),
     )
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
-    chosen = sa.or_(
-        method.c.id == subscription.c.payment_method_id,
-        sa.and_(
-            subscription.c.payment_method_id.is_(None),
-            method.c.customer_id == payer,
-            method.c.is_default,
-            method.c.detached_at.is_(None),
-        ),
-    )
     statement = (
         sa.select(
             *(column for column in subscription.c if column.name not in {"plan_id", "price_id"}),
@@ -183,7 +175,7 @@ def _subscriptions(
         .join(plan, plan.c.id == price.c.plan_id)
         .outerjoin(customer, customer.c.id == payer)
         .outerjoin(address, address.c.id == subscription.c.address_id)
-        .outerjoin(method, chosen)
+        .outerjoin(method, paying_method(usable=False))
         .where(which)
         .order_by(subscription.c.id)
     )
