@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from storefront.database import reading, retrying
 from storefront.models import SelfCheck
 from storefront.models.base import table_of
+from storefront.operations.document_checks import changed_invoices
 from storefront.operations.seals import verify_seals
 from storefront.queries.invariants import INVARIANTS, Invariant
 from storefront.queries.selfcheck import Checked, last_check
@@ -20,10 +21,14 @@ from storefront.runtime import Runtime
 EXAMPLES = 5
 #: Older answers are dropped; whether it was whole yesterday is what matters.
 KEPT = timedelta(days=90)
-#: Seals asked again each night; the command `verify-ledger` asks all of them.
-SEALED_DAYS = timedelta(days=35)
+#: How far back seals and documents are worked out again each night; the command
+#: `verify-ledger` asks every seal.
+CHECKED_AGAIN = timedelta(days=35)
 #: The invariant of the seals, which no single query can ask.
 SEALED = Invariant("L2", "no sealed day of the ledger was changed", "")
+#: Nor this one: hashes are worked out here.
+DOCUMENTS = Invariant("I1", "an issued invoice says what it said when it was issued", "")
+EXTRA = (SEALED, DOCUMENTS)
 
 
 def check_self(rt: Runtime, report: Callable[[int, int], None] | None = None) -> Checked:
@@ -32,9 +37,9 @@ def check_self(rt: Runtime, report: Callable[[int, int], None] | None = None) ->
     Each question is a read of its own, so no lock is held and a long one delays nobody.
     """
     began, broken = time.monotonic(), {}
-    asked = (*INVARIANTS, SEALED)
+    asked = (*INVARIANTS, *EXTRA)
     for done, invariant in enumerate(asked, start=1):
-        found = _sealed(rt) if invariant is SEALED else _ask(rt, invariant)
+        found = _ask(rt, invariant)
         if found:
             broken[invariant.id] = found
         if report is not None:
@@ -55,10 +60,17 @@ def check_nightly(rt: Runtime) -> dict[str, int]:
         rt.session.rollback()
     if checked is None or rt.day_of(checked.at) < rt.today():
         checked = check_self(rt)
-    return {"asked": len(INVARIANTS) + 1, "broken": len(checked.broken)}
+    return {"asked": len(INVARIANTS) + len(EXTRA), "broken": len(checked.broken)}
 
 
 def _ask(rt: Runtime, invariant: Invariant) -> list[str]:
+    if invariant is SEALED:
+        return _sealed(rt)
+    if invariant is DOCUMENTS:
+        with reading():
+            found = changed_invoices(rt.session, rt.now() - CHECKED_AGAIN, EXAMPLES)
+            rt.session.rollback()
+        return found
     with reading():
         rows = rt.session.execute(sa.text(f"{invariant.sql} LIMIT {EXAMPLES}")).all()
         rt.session.rollback()
@@ -68,7 +80,7 @@ def _ask(rt: Runtime, invariant: Invariant) -> list[str]:
 def _sealed(rt: Runtime) -> list[str]:
     rt.session.rollback()
     with reading():
-        verdict = verify_seals(rt.session, since=rt.today() - SEALED_DAYS)
+        verdict = verify_seals(rt.session, since=rt.today() - CHECKED_AGAIN)
         rt.session.rollback()
     return [] if verdict.broken_on is None else [f"{verdict.broken_on}: {verdict.reason}"]
 

@@ -7,7 +7,14 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.ledger import JournalKind
-from storefront.models import ChargeAttempt, LedgerSeal, LedgerTransfer, SelfCheck
+from storefront.models import (
+    ChargeAttempt,
+    Invoice,
+    InvoiceLine,
+    LedgerSeal,
+    LedgerTransfer,
+    SelfCheck,
+)
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.queries.invariants import INVARIANTS
 from storefront.queries.selfcheck import last_check
@@ -141,7 +148,7 @@ def test_a_day_waits_an_hour_before_it_is_sealed(rt, clock):
 
 def test_a_whole_shop_checks_itself_once_a_night(rt, clock):
     factories.make_subscription(rt)
-    assert check_nightly(rt) == {"asked": len(INVARIANTS) + 1, "broken": 0}
+    assert check_nightly(rt) == {"asked": len(INVARIANTS) + 2, "broken": 0}
     asked_at = last_check(rt.session).at
     clock.advance(hours=3)
     assert check_nightly(rt)["broken"] == 0
@@ -160,6 +167,19 @@ def test_what_is_broken_is_named_with_an_example(rt):
     checked = check_self(rt)
     assert (checked.is_whole, checked.broken["M1"]) == (False, [attempt])
     assert last_check(rt.session).broken == checked.broken
+
+
+def test_an_invoice_rewritten_around_its_trigger_is_named(rt):
+    factories.make_subscription(rt)
+    assert check_self(rt).is_whole
+    if rt.session.get_bind().dialect.name == "postgresql":
+        rt.session.execute(sa.text("ALTER TABLE invoice_line DISABLE TRIGGER USER"))
+    else:
+        rt.session.execute(sa.text("DROP TRIGGER tr_invoice_line_frozen"))
+    rt.session.execute(sa.update(InvoiceLine).values(text="Something else"))
+    rt.session.commit()
+    invoice = rt.session.scalar(sa.select(Invoice.public_id))
+    assert check_self(rt).broken == {"I1": [invoice]}
 
 
 def test_old_answers_are_dropped(rt, clock):

@@ -25,7 +25,7 @@ from storefront.queries.ledger import account_sums, is_quickly_summed
 from storefront.queries.selfcheck import last_check
 from storefront.security import register_policy, staff
 from storefront.services import accounting as service
-from storefront.services.selfcheck import SEALED
+from storefront.services.selfcheck import EXTRA, SEALED
 
 _ACCESS = staff(permissions.ACCOUNTING_EXPORT)
 register_policy(
@@ -131,13 +131,13 @@ def _context(form: ExportForm) -> dict[str, Any]:
         ],
         "checked": checked,
         "broken": _broken(checked.broken) if checked else [],
-        "asked": len(INVARIANTS) + 1,
+        "asked": len(INVARIANTS) + len(EXTRA),
     }
 
 
 def _broken(found: dict[str, list[str]]) -> list[tuple[str, str, list[str]]]:
     """Return (id, what does not hold, examples) of what the check found broken."""
-    says = {one.id: _(one.says) for one in (*INVARIANTS, SEALED)}
+    says = {one.id: _(one.says) for one in (*INVARIANTS, *EXTRA)}
     return [
         (key, says.get(key, key), [seal_reason(row) if key == SEALED.id else row for row in rows])
         for key, rows in found.items()
