@@ -138,7 +138,7 @@ def without_tax(terms: PeriodTerms) -> PeriodTerms:
     A price with tax inside is charged without it, each amount rounded once, so that quantity
     times price still reads right; a price without tax stays. Discounts of a fixed amount
     shrink alike, at the plan's rate.
-    Source: docs/decisions/0070-tax-treatment.md.
+    Source: docs/decisions/0071-tax-treatment.md.
     """
     nothing = Decimal(0)
 

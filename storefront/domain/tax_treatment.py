@@ -3,7 +3,7 @@
 One object, ``TaxRules``, holds what the shop knows (its own rates, its country, how it rounds);
 ``TaxRules.decide`` is the only place where a rate is chosen. Pages, renewals, the checkout and
 changes of plan all ask it.
-Source: docs/decisions/0070-tax-treatment.md and 0071-own-rates.md.
+Source: docs/decisions/0071-tax-treatment.md and 0072-own-rates.md.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def treatment_of(
     tax area are an export, unless the shop ``is_registered`` there or that country has sellers
     abroad collect its tax. Inside the European Union a firm of another member state with a
     valid VAT number accounts for the tax itself. Everything else is standard.
-    Source: Directive 2006/112/EC, articles 138, 146(1)(a) and 196; docs/decisions/0070.
+    Source: Directive 2006/112/EC, articles 138, 146(1)(a) and 196; docs/decisions/0071-tax-treatment.md.
 
     >>> firm = Buyer("FR40303265045", "valid")
     >>> treatment_of("DE", "FR", firm).value

@@ -21,7 +21,7 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
-from storefront.operations.taxes import note_of
+from storefront.operations.taxes import note_of, number_shown
 from storefront.operations.timeline import Entry, record
 
 
@@ -86,10 +86,14 @@ def _restart(
         due_on=moment.today,
         tax_treatment=facts.period.treatment,
         snapshot={
-            "tax": note_of(facts.period, row.tax_id),
+            "tax": note_of(facts.period),
             "seller": dict(seller),
             "ship_to": ship_to_of(row),
-            "buyer": {"name": row.payer_name, "email": row.payer_email},
+            "buyer": {
+                "name": row.payer_name,
+                "email": row.payer_email,
+                **number_shown(facts.period, row.tax_id),
+            },
         },
     )
     invoice = offer_invoices(session, [draft], moment)[0]

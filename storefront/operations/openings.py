@@ -42,7 +42,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.renewals import BatchFacts, Claim, slot_at
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
-from storefront.operations.taxes import note_of
+from storefront.operations.taxes import note_of, number_shown
 from storefront.operations.terms import terms_of
 from storefront.operations.timeline import Entry, MrrChange, move, record
 
@@ -252,9 +252,9 @@ def _draft(period_id: int, opening: Opening, seller: Mapping[str, Any]) -> Invoi
         due_on=row.next_on,
         snapshot={
             "seller": seller,
-            "buyer": _buyer(row),
+            "buyer": {**_buyer(row), **number_shown(opening.priced, row.tax_id)},
             "ship_to": ship_to_of(row),
-            "tax": note_of(opening.priced, row.tax_id),
+            "tax": note_of(opening.priced),
         },
         tax_treatment=opening.priced.treatment,
     )

@@ -43,7 +43,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import StaleSubscription
-from storefront.operations.taxes import note_of, note_tax_id
+from storefront.operations.taxes import note_of, note_tax_id, number_shown
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
 
@@ -97,9 +97,13 @@ def book_order(
     _write_consent(session, order, quote, customer_id, subscription_id, moment)
     snapshot = {
         "seller": dict(seller),
-        "buyer": {"name": checkout.address.get("name", ""), "email": checkout.email},
+        "buyer": {
+            "name": checkout.address.get("name", ""),
+            "email": checkout.email,
+            **number_shown(quote.first, checkout.tax_id),
+        },
         "ship_to": {name: checkout.address.get(name, "") for name in ADDRESS_COLUMNS},
-        "tax": note_of(quote.first, checkout.tax_id),
+        "tax": note_of(quote.first),
     }
     document = content_hash({"quote": checkout.quote_hash, "snapshot": snapshot})
     invoice_id, number = _reusable(session, order, document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, cast
@@ -71,23 +70,18 @@ def tax_on(row: AnyRow, tax_class: str, on: date, taxes: TaxRules) -> Taxed:
     return sale_to(row, taxes).tax(cast(TaxClass, tax_class), on)
 
 
-@dataclass(frozen=True, slots=True)
-class TaxNote:
-    """What a document says about its tax beside rates and amounts."""
-
-    treatment: Treatment
-    source: str
-    tax_id: str = ""
-
-    def values(self) -> dict[str, str]:
-        """Return the plain values for the document's snapshot; the number where it matters."""
-        number = self.tax_id if self.treatment is Treatment.REVERSE_CHARGE else ""
-        return {"treatment": self.treatment.value, "source": self.source, "buyer_tax_id": number}
+def note_of(priced: PricedPeriod) -> dict[str, str]:
+    """Return what a document says about its tax beside rates and amounts."""
+    return {"treatment": priced.treatment.value, "source": priced.tax_source}
 
 
-def note_of(priced: PricedPeriod, tax_id: str | None) -> dict[str, str]:
-    """Return the tax note of a priced period for a payer with this VAT number."""
-    return TaxNote(priced.treatment, priced.tax_source, tax_id or "").values()
+def number_shown(priced: PricedPeriod, tax_id: str | None) -> dict[str, str]:
+    """Return the buyer's VAT number for the document: it must stand where they owe the tax.
+
+    Source: Directive 2006/112/EC, article 226(4).
+    """
+    shown = priced.treatment is Treatment.REVERSE_CHARGE and tax_id
+    return {"tax_id": tax_id} if shown and tax_id else {}
 
 
 def note_tax_id(

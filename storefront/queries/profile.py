@@ -91,6 +91,23 @@ class Holdings:
     consents: tuple[ConsentView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TaxNumber:
+    """A VAT number and what is known of it; both empty for a private person."""
+
+    number: str
+    state: str
+
+
+def tax_number(session: AnySession, customer_id: int) -> TaxNumber:
+    """Return the VAT number of a customer; one statement."""
+    table = table_of(Customer)
+    row = session.execute(
+        sa.select(table.c.tax_id, table.c.tax_id_state).where(table.c.id == customer_id)
+    ).one()
+    return TaxNumber(row.tax_id, row.tax_id_state)
+
+
 def addresses(session: AnySession, customer_id: int) -> list[AddressView]:
     """Return the addresses that running subscriptions ship to; one statement."""
     return [AddressView(**row._mapping) for row in session.execute(_addresses(customer_id))]

@@ -12,7 +12,14 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.account import words as customer_words
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.words import amount, decline_reason, hold_reason, long_day, told
+from storefront.blueprints.admin.words import (
+    amount,
+    decline_reason,
+    hold_reason,
+    long_day,
+    parked_reason,
+    told,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
@@ -177,10 +184,11 @@ def _state_word(code: str) -> str:
 
 def subscriber(ref: str) -> Response:
     """Show one customer."""
-    return page("subscribers/subscriber", **_context(ref))
+    return page("subscribers/subscriber", **subscriber_context(ref))
 
 
-def _context(ref: str, **more: Any) -> dict[str, Any]:
+def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
+    """Return what the page of a customer shows; answers 404 where there is none."""
     rt = runtime()
     shop = rt.shop
     found = one.subscriber(rt.session, ref, rt.moment(), shop.currency, shop.taxes)
@@ -192,6 +200,7 @@ def _context(ref: str, **more: Any) -> dict[str, Any]:
         "events": [told(event, shop.currency) for event in found.events],
         "hold_reason": hold_reason,
         "decline_reason": decline_reason,
+        "parked_reason": parked_reason,
         **more,
     }
 
@@ -303,7 +312,7 @@ def hold(ref: str, sub: str) -> Response:
     note = one_line(request.form.get("note"))
     if not note:
         error = _("Say why, so that the next person knows")
-        context = _context(ref, hold_error=(sub, error))
+        context = subscriber_context(ref, hold_error=(sub, error))
         return page("subscribers/subscriber", 422, **context)
 
     def act() -> str:
@@ -346,7 +355,7 @@ def send_link(ref: str) -> Response:
         _("The sign-in link is on its way to %(email)s.", email=customer.email),
         "subscribers/subscriber",
         url_for("admin.subscriber", ref=ref),
-        **_context(ref),
+        **subscriber_context(ref),
     )
 
 
@@ -377,7 +386,7 @@ def _act(ref: str, act: Callable[[], str]) -> Response:
         message,
         "subscribers/subscriber",
         url_for("admin.subscriber", ref=ref),
-        **_context(ref),
+        **subscriber_context(ref),
     )
 
 
