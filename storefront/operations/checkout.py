@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.coupons import CouponFacts, Refusal, refusal
 from storefront.domain.cycles import CycleSlot
+from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.rates import NoRate
@@ -121,6 +122,12 @@ class Order:
     def has_box(self) -> bool:
         """True when every question about the box is answered."""
         return all(question.code in self.chosen for question in self.questions)
+
+    @property
+    def asks_shipping(self) -> bool:
+        """True where delivery has a line of its own, not inside the price."""
+        lines = self.quote.first.quote.lines if self.quote else ()
+        return any(line.kind is LineKind.SHIPPING for line in lines)
 
     @property
     def to_pay(self) -> Money:

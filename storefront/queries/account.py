@@ -115,7 +115,12 @@ class SubscriptionView:
     contents: tuple[str, ...]
     pictures: tuple[tuple[str, str | None], ...]
     past: tuple[PastBox, ...]
+    #: Codes at work with the payments they still lower (None: all), and those that can be
+    #: taken off, for they lowered nothing yet.
     discounts: tuple[tuple[str, int | None], ...]
+    removable: tuple[str, ...]
+    #: Names of discounts without a code that lower the next payment.
+    gifts: tuple[str, ...]
 
     @property
     def boxes(self) -> tuple[BoxRow, ...]:
@@ -184,6 +189,7 @@ def _view(
     discounts: Mapping[int, Sequence[AnyRow]],
 ) -> SubscriptionView:
     row = coming.row
+    mine = discounts.get(row.id, ())
     charged = next((box for box in boxes if box.charge_on), None)
     first = _first_shown(boxes)
     after = [box for box in boxes if box is not first]
@@ -217,8 +223,10 @@ def _view(
         contents=tuple(piece.text for piece in contents),
         pictures=tuple((piece.sku, piece.kind) for piece in contents),
         past=_past(coming),
-        discounts=tuple(
-            (one.code, one.cycles_left) for one in discounts.get(row.id, ()) if one.code
+        discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
+        removable=tuple(one.code for one in mine if not one.is_automatic and not one.is_counted),
+        gifts=tuple(
+            one.code for one in mine if one.is_automatic and one.from_billed <= row.billed_count + 1
         ),
     )
 

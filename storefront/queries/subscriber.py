@@ -35,6 +35,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
+from storefront.queries.credit import Credit, credit_of
 from storefront.queries.ledger import CustomerBalance, customer_balances
 from storefront.queries.subscribers import Happening
 
@@ -123,6 +124,7 @@ class Subscriber:
     standings: dict[str, Standing]
     invoices: tuple[InvoiceRow, ...]
     boxes: tuple[BoxRow, ...]
+    credit: Credit
     events: tuple[Happening, ...]
     #: How the customer stands in the ledger, per currency.
     balances: tuple[CustomerBalance, ...]
@@ -142,6 +144,7 @@ def subscriber(
         standings(session, customer.id),
         _invoices(session, customer.id),
         _boxes(session, customer.id),
+        credit_of(session, customer.id),
         events(session, customer.id),
         tuple(customer_balances(session, customer.id)),
     )
@@ -350,3 +353,10 @@ def events(session: AnySession, customer_id: int, limit: int = EVENTS) -> tuple[
         Happening(row.at, row.kind, row.actor, row.actor_name or "", row.public_id, row.data)
         for row in rows
     )
+
+
+def customer_key(session: AnySession, ref: str) -> int | None:
+    """Return the key of the customer with this public id, or None."""
+    table = table_of(Customer)
+    key: int | None = session.scalar(sa.select(table.c.id).where(table.c.public_id == ref))
+    return key

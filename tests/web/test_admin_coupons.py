@@ -101,3 +101,82 @@ def test_who_may_not_make_codes_is_told_so(app: Flask, rt: Runtime) -> None:
     support = desk(app, rt, "support")
     assert support.get("/admin/codes").status_code == 403
     assert support.post("/admin/codes/new", NEW).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"kind": "free_shipping"}, "free delivery"),
+        ({"kind": "free_first_box"}, "first box free"),
+        ({"kind": "first_box_price", "amount": "9.00"}, "first box for €9.00"),
+        ({"applies_to_fee": "y"}, "10% off the sign-up fee"),
+        ({"from_billed": "6", "duration": "forever"}, "from payment 6 on"),
+    ],
+)
+def test_every_kind_of_discount_says_what_it_does(
+    owner: Desk, fields: dict[str, str], says: str
+) -> None:
+    assert says in owner.get(add(owner, **fields)).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "first_box_price"}, "Enter what the first box costs"),
+        ({"kind": "free_first_box", "duration": "forever"}, "lowers the first payment only"),
+        ({"kind": "free_shipping", "applies_to_fee": "y"}, "lowers the fee"),
+        ({"way": "automatic"}, "Enter the name that the line shows"),
+        (
+            {"way": "automatic", "name": "Loyal", "from_billed": "6", "max_per_customer": "1"},
+            "it is for all subscribers",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_said_beside_a_field(
+    rt: Runtime, owner: Desk, wrong: dict[str, str], message: str
+) -> None:
+    owner.get("/admin/codes/new")
+    answer = owner.post("/admin/codes/new", {**NEW, **wrong})
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(Coupon)) == 0
+
+
+def test_an_automatic_discount_is_listed_by_its_name(owner: Desk) -> None:
+    path = add(owner, way="automatic", name="Spring", code="")
+    assert "Given without a code" in owner.get(path).text
+    assert "without a code" in owner.get("/admin/codes").text
+
+
+def test_a_campaign_makes_its_codes_lists_them_and_gives_them_out(rt: Runtime, owner: Desk) -> None:
+    path = add(owner, way="unique", name="Flyer", code="")
+    made = owner.post(f"{path}/batches", {"name": "March", "count": "12", "prefix": "tea"})
+    assert made.status_code == 303
+    assert "0 of 12 used" in owner.get(path).text
+    listing = owner.get(f"{path}/batch?batch=March").text
+    assert listing.count("<code>TEA-") == 12
+    answer = owner.get(f"{path}/batch.csv?batch=March")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert len(answer.text.splitlines()) == 13
+
+    owner.post(f"{path}/batches/switch", {"batch": "March", "on": "0"})
+    assert "out of use" in owner.get(path).text
+    assert owner.post(f"{path}/batches/switch", {"batch": "April", "on": "0"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "", "count": "5"}, "Enter a name, such as Spring flyer"),
+        ({"name": "x", "count": ""}, "Enter how many codes, such as 500"),
+        ({"name": "x", "count": "100001"}, "Enter a whole number from 1 to 100000"),
+        ({"name": "x", "count": "5", "prefix": "=cmd"}, "Begin with letters or digits"),
+    ],
+)
+def test_a_batch_that_cannot_be_made_is_answered_beside_its_field(
+    owner: Desk, fields: dict[str, str], message: str
+) -> None:
+    path = add(owner, way="unique", name="Flyer", code="")
+    answer = owner.post(f"{path}/batches", fields)
+    assert answer.status_code == 422
+    assert message in answer.text

@@ -21,6 +21,8 @@ register_policy(
         for name in (
             "home",
             "subscription",
+            "add_code",
+            "remove_code",
             "skip",
             "undo_skip",
             "plan",

@@ -13,6 +13,7 @@ from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go
 from storefront.queries import invoices as documents
 from storefront.queries import profile
+from storefront.queries.credit import credit_of
 from storefront.queries.documents import Document, document
 from storefront.services import methods
 from storefront.services.methods import Paid
@@ -25,6 +26,8 @@ def payment() -> Response:
     return page(
         "payment",
         methods=profile.methods(rt.session, me.id),
+        credit=credit_of(rt.session, me.id),
+        origin_word=words.credit_origin,
         owed=documents.owed(rt.session, me.id),
         why_declined=words.why_declined,
     )

@@ -11,22 +11,79 @@ from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.boxes import subscription_context
 from storefront.blueprints.account.forms import AddressForm, LeavingForm
+from storefront.blueprints.checkout.forms import CodeForm
+from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
-from storefront.htmx import go
+from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import invoices, profile
+from storefront.queries.credit import credit_of
+from storefront.security import throttle
+from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
 from storefront.services import cancellations
 from storefront.services.addresses import AddressChange, PostalAddress
 from storefront.templating import writing_locale
 
+_OK = 200
+#: Codes that may be tried, and in how many seconds.
+_CODE_TRIES = (10, 60)
+
 
 @bp.get("/subscriptions/<subscription>")
 def subscription(subscription: str) -> Response:
     """Show everything about one subscription."""
-    context = subscription_context(subscription)
-    owed = invoices.owed(runtime().session, customer().id)
-    return page("subscription", owed=owed, why_declined=words.why_declined, **context)
+    return _subscription_page(subscription)
+
+
+def _subscription_page(
+    subscription: str, status: int = 200, code_form: CodeForm | None = None
+) -> Response:
+    rt, me = runtime(), customer()
+    return page(
+        "subscription",
+        status,
+        owed=invoices.owed(rt.session, me.id),
+        why_declined=words.why_declined,
+        credit=credit_of(rt.session, me.id),
+        code_form=code_form or CodeForm(),
+        page_has_errors=status != _OK,
+        **subscription_context(subscription),
+    )
+
+
+@bp.post("/subscriptions/<subscription>/code")
+def add_code(subscription: str) -> Response:
+    """Let a code lower the coming payments."""
+    rt, form = runtime(), CodeForm(request.form)
+    typed = (form.code.data or "")[:200]
+    wait = throttle(rt, "code", f"{request.remote_addr} {customer().public_id}", *_CODE_TRIES)
+    if wait is not None:
+        form.code.errors = [too_many(wait)]
+        # htmx swaps a 422 and leaves a 429 alone, whose text must be seen as well.
+        return _subscription_page(subscription, 422 if wants_partial() else 429, form)
+    try:
+        code = codes.add_code(rt, customer().id, subscription, typed)
+    except codes.NoSubscription:
+        abort(404)
+    except codes.CodeRefused as error:
+        form.code.errors = [refusal_words(error.reason, typed, error.found)]
+        return _subscription_page(subscription, 422, form)
+    text = _("Saved. %(code)s lowers your next payment.", code=code)
+    return go(url_for("account.subscription", subscription=subscription), text)
+
+
+@bp.post("/subscriptions/<subscription>/code/remove")
+def remove_code(subscription: str) -> Response:
+    """Take a code off that lowered nothing yet."""
+    try:
+        gone = codes.remove_code(
+            runtime(), customer().id, subscription, request.form.get("code", "")[:40]
+        )
+    except codes.NoSubscription:
+        abort(404)
+    text = _("Taken off.") if gone else _("It lowered a payment already, so it stays.")
+    return go(url_for("account.subscription", subscription=subscription), text)
 
 
 @bp.route("/subscriptions/<subscription>/cancel", methods=["GET", "POST"])
@@ -62,9 +119,7 @@ def cancelled(subscription: str) -> Response:
         abort(404)
     if quote.changed:
         return go(url_for("account.subscription", subscription=subscription))
-    view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
-    )
+    view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     return page("cancelled", sub=view, quote=quote)
 
 

@@ -186,3 +186,14 @@ def browser(user_agent: str) -> str:
     if name and system:
         return _("%(browser)s on %(system)s", browser=name, system=system)
     return name or system or _("Unknown browser")
+
+
+def credit_origin(origin: str) -> str:
+    """Return where a customer's credit came from."""
+    return {
+        "goodwill": _("From us"),
+        "referral": _("For recommending us"),
+        "welcome": _("Because a friend sent you"),
+        "refund": _("Refunded"),
+        "change": _("From a change of plan"),
+    }.get(origin, _("Credit"))

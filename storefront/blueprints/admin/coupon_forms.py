@@ -29,21 +29,42 @@ from storefront.domain.coupons import normalise_code
 from storefront.domain.periods import Interval
 from storefront.formats import interval_name
 from storefront.queries.coupons import Priced
+from storefront.services.codes import LONGEST_PREFIX, MOST, BatchDraft
 from storefront.services.promotions import CouponDraft
 
 
 class CouponForm(Form):
     """A new code."""
 
-    code = LineField(
-        _("Code"),
-        [InputRequired(_("Enter a code, like LEMON")), Length(max=60)],
+    way = RadioField(
+        _("Who gets it"),
+        choices=choices_of(
+            (
+                ("code", _("Who types one code")),
+                ("unique", _("Who has a code of their own")),
+                ("automatic", _("Everybody it fits, without a code")),
+            )
+        ),
+        default="code",
     )
+    code = LineField(_("Code"), [Length(max=60)])
     kind = RadioField(
         _("What it takes off"),
-        choices=choices_of((("percent", _("A percentage")), ("fixed", _("A fixed amount")))),
+        choices=choices_of(
+            (
+                ("percent", _("A percentage")),
+                ("fixed", _("A fixed amount")),
+                ("free_shipping", _("Delivery")),
+                ("free_first_box", _("The first box")),
+                ("first_box_price", _("The first box down to a price")),
+            )
+        ),
         default="percent",
     )
+    applies_to_fee = BooleanField(_("Off the sign-up fee instead of the box"))
+    from_billed = WholeField(_("Begins with payment number"), 1, 99)
+    priority = WholeField(_("Place in the order"), 1, 999)
+    alone = BooleanField(_("Not together with other discounts"))
     percent = PercentField(_("Percent off"))
     amount = MoneyField(_("Amount off"))
     duration = RadioField(
@@ -58,7 +79,7 @@ class CouponForm(Form):
         default="once",
     )
     cycles = WholeField(_("How many payments"), 2, 36)
-    name = LineField(_("Note for yourselves"), [Length(max=80)])
+    name = LineField(_("Name"), [Length(max=80)])
     plans = checks(_("Only for these plans"))
     intervals = checks(_("Only when paid"))
     countries = checks(_("Only to these countries"))
@@ -76,6 +97,8 @@ class CouponForm(Form):
         countries: Sequence[tuple[str, str]],
     ) -> None:
         super().__init__(formdata)
+        if not self.way.data:
+            self.way.data = "code"
         self.amount.currency = currency
         self.plans.choices = choices_of({p.plan_code: p.plan_name for p in plans}.items())
         intervals = {interval_code(p.interval): interval_name(p.interval) for p in plans}
@@ -83,6 +106,10 @@ class CouponForm(Form):
         self.countries.choices = choices_of(countries)
 
     def validate_code(self, field: LineField) -> None:
+        if self.way.data != "code":
+            return
+        if not field.text:
+            raise ValidationError(gettext("Enter a code, like LEMON"))
         if not any(character.isalnum() for character in normalise_code(field.text)):
             raise ValidationError(gettext("Use letters and digits, 40 at most"))
 
@@ -91,8 +118,16 @@ class CouponForm(Form):
             raise ValidationError(gettext("Enter a number from 1 to 100"))
 
     def validate_amount(self, field: MoneyField) -> None:
-        if self.kind.data == "fixed" and not field.errors and field.money.is_zero:
+        if field.errors or not field.money.is_zero:
+            return
+        if self.kind.data == "fixed":
             raise ValidationError(gettext("Enter what it takes off"))
+        if self.kind.data == "first_box_price":
+            raise ValidationError(gettext("Enter what the first box costs"))
+
+    def validate_name(self, field: LineField) -> None:
+        if self.way.data == "automatic" and not field.text:
+            raise ValidationError(gettext("Enter the name that the line shows"))
 
     def validate_cycles(self, field: WholeField) -> None:
         if self.duration.data == "cycles" and field.number is None:
@@ -106,11 +141,18 @@ class CouponForm(Form):
 
     def draft(self) -> CouponDraft:
         """Return what was typed. Only after validation."""
-        fixed = self.kind.data == "fixed"
+        fixed = self.kind.data in ("fixed", "first_box_price")
         return CouponDraft(
+            kind=self.kind.data,
+            applies_to="fee" if self.applies_to_fee.data else "box",
+            is_automatic=self.way.data == "automatic",
+            has_unique_codes=self.way.data == "unique",
+            priority=self.priority.number or 100,
+            combines=not self.alone.data,
+            from_billed=self.from_billed.number or 1,
             code=self.code.text,
             name=self.name.text,
-            percent_bp=0 if fixed else self.percent.basis_points,
+            percent_bp=self.percent.basis_points if self.kind.data == "percent" else 0,
             amount=self.amount.money if fixed else None,
             duration=self.duration.data,
             cycles=self.cycles.number or 1,
@@ -127,3 +169,22 @@ class CouponForm(Form):
     def _intervals(self) -> tuple[Interval, ...]:
         found = [interval_from(code) for code in self.intervals.data or ()]
         return tuple(interval for interval in found if interval is not None)
+
+
+class BatchForm(Form):
+    """Codes to make, each good for one order."""
+
+    name = LineField(
+        _("Name of the batch"),
+        [InputRequired(_("Enter a name, such as Spring flyer")), Length(max=40)],
+    )
+    count = WholeField(_("How many codes"), 1, MOST)
+    prefix = LineField(_("What each begins with"), [Length(max=LONGEST_PREFIX)])
+
+    def validate_count(self, field: WholeField) -> None:
+        if not field.errors and field.number is None:
+            raise ValidationError(gettext("Enter how many codes, such as 500"))
+
+    def draft(self) -> BatchDraft:
+        """Return what was typed. Only after validation."""
+        return BatchDraft(self.name.text, self.count.number or 0, self.prefix.text)

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.coupon_forms import CouponForm
+from storefront.blueprints.admin.coupon_forms import BatchForm, CouponForm
 from storefront.blueprints.admin.words import amount, long_day
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
@@ -21,18 +21,31 @@ from storefront.domain.money import Money, exponent
 from storefront.formats import interval_name, interval_per, listing, percent
 from storefront.htmx import go
 from storefront.operations.discounts import shipping_rates
+from storefront.queries import codes as batch_query
 from storefront.queries import coupons as query
 from storefront.security import register_policy, staff
-from storefront.services import promotions
+from storefront.services import codes, promotions
 from storefront.templating import writing_locale
 
 _ACCESS = staff(permissions.COUPONS_MANAGE)
 register_policy(
     {
         f"admin.{name}": _ACCESS
-        for name in ("coupons", "coupon_new", "coupon", "coupon_archive", "coupon_restore")
+        for name in (
+            "coupons",
+            "coupon_new",
+            "coupon",
+            "coupon_archive",
+            "coupon_restore",
+            "batch_new",
+            "batch_switch",
+            "batch_codes",
+            "code_file",
+        )
     }
 )
+#: Digits that fit the key of any row.
+_LONGEST_KEY = 18
 _PILLS = {
     "active": ("positive", "check"),
     "waiting": ("info", "calendar"),
@@ -49,6 +62,10 @@ def add_coupons(bp: Blueprint) -> None:
     bp.add_url_rule("/codes/<ref>", "coupon", coupon)
     bp.add_url_rule("/codes/<ref>/archive", "coupon_archive", archive, methods=["POST"])
     bp.add_url_rule("/codes/<ref>/restore", "coupon_restore", restore, methods=["POST"])
+    bp.add_url_rule("/codes/<ref>/batches", "batch_new", new_batch, methods=["POST"])
+    bp.add_url_rule("/codes/<ref>/batches/switch", "batch_switch", switch_batch, methods=["POST"])
+    bp.add_url_rule("/codes/<ref>/batch", "batch_codes", batch_codes)
+    bp.add_url_rule("/codes/<ref>/batch.csv", "code_file", code_file)
 
 
 def coupon_list() -> Response:
@@ -73,8 +90,10 @@ def new() -> Response:
             form.code.errors = [_("There is a code %(code)s already", code=taken)]
         except promotions.EmptyCode:
             form.code.errors = [_("Use letters and digits, 40 at most")]
+        except promotions.ImpossibleCoupon as error:
+            _say_impossible(form, str(error.params["reason"]))
         else:
-            return go(url_for("admin.coupon", ref=ref), _("The code is accepted from now on."))
+            return go(url_for("admin.coupon", ref=ref), _made(form.way.data))
     status = 422 if request.method == "POST" else 200
     return page(
         "coupons/new",
@@ -83,6 +102,28 @@ def new() -> Response:
         currency=currency,
         examples=_examples(plans[0] if plans else None, currency),
     )
+
+
+def _made(way: str) -> str:
+    return {
+        "unique": _("Saved. Make its codes below."),
+        "automatic": _("Given to everybody it fits from now on."),
+    }.get(way, _("The code is accepted from now on."))
+
+
+def _say_impossible(form: CouponForm, reason: str) -> None:
+    """Say beside the field what contradicts another choice."""
+    fields = {
+        "fee": (form.applies_to_fee, _("Only a percentage or a fixed amount lowers the fee")),
+        "once": (form.duration, _("This lowers the first payment only")),
+        "first": (form.from_billed, _("This is about the first payment")),
+        "loyalty": (
+            form.from_billed,
+            _("From a later payment on it is for all subscribers: no first orders, no limit each"),
+        ),
+    }
+    field, text = fields.get(reason, (form.kind, _("These choices do not go together")))
+    field.errors = [text]
 
 
 def coupon(ref: str) -> Response:
@@ -114,6 +155,70 @@ def _switch(ref: str, *, archived: bool) -> Response:
     return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
 
 
+def new_batch(ref: str) -> Response:
+    """Make codes of a campaign."""
+    rt, form = runtime(), BatchForm(request.form)
+    if not form.validate():
+        rt.session.rollback()
+        return page("coupons/coupon", 422, **{**_context(ref), "batch_form": form})
+    rt.session.rollback()
+    try:
+        made = codes.make_codes(rt, who(), ref, form.draft())
+    except codes.UnknownBatch:
+        abort(404)
+    except codes.BadBatch:
+        form.prefix.errors = [_("Begin with letters or digits")]
+        return page("coupons/coupon", 422, **{**_context(ref), "batch_form": form})
+    text = ngettext("%(num)s code made.", "%(num)s codes made.", made)
+    return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
+
+
+def switch_batch(ref: str) -> Response:
+    """Accept the codes of a batch no more, or again."""
+    on = request.form.get("on") == "1"
+    try:
+        count = codes.switch_batch(runtime(), who(), ref, request.form.get("batch", ""), on=on)
+    except codes.UnknownBatch:
+        abort(404)
+    text = (
+        ngettext("%(num)s code is accepted again.", "%(num)s codes are accepted again.", count)
+        if on
+        else ngettext("%(num)s code is out of use.", "%(num)s codes are out of use.", count)
+    )
+    return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
+
+
+def batch_codes(ref: str) -> Response:
+    """List the codes of a batch with who used each."""
+    rt, batch = runtime(), request.args.get("batch", "")[:40]
+    found = query.coupon(rt.session, ref, rt.shop.currency)
+    typed = request.args.get("above", "")
+    above = int(typed) if typed.isdecimal() and len(typed) <= _LONGEST_KEY else 0
+    rows = batch_query.codes(rt.session, found.id, batch, above) if found and batch else []
+    if found is None or not rows:
+        abort(404)
+    shown = rows[: batch_query.PAGE]
+    return page(
+        "coupons/batch",
+        coupon=found,
+        batch=batch,
+        rows=shown,
+        above=shown[-1].id if len(rows) > batch_query.PAGE else None,
+    )
+
+
+def code_file(ref: str) -> Response:
+    """Give out a batch as a file for the printer or the mailing."""
+    rt, batch = runtime(), request.args.get("batch", "")[:40]
+    found = query.coupon(rt.session, ref, rt.shop.currency)
+    if found is None or not batch:
+        abort(404)
+    text = "".join(batch_query.code_file(rt.session, found.id, batch))
+    response = Response(text, mimetype="text/csv")
+    response.headers.set("Content-Disposition", "attachment", filename=f"codes-{found.ref}.csv")
+    return response
+
+
 def _context(ref: str) -> dict[str, Any]:
     rt = runtime()
     currency = rt.shop.currency
@@ -123,6 +228,9 @@ def _context(ref: str) -> dict[str, Any]:
     plans = query.priced_plans(rt.session, currency)
     return {
         "coupon": found,
+        "batches": batch_query.batches(rt.session, found.id),
+        "batch_form": BatchForm(),
+        "batch_sum": lambda minor: Money(minor, currency),
         "uses": query.uses(rt.session, found.id, currency),
         "most": query.USES,
         "limits": _limits(found, plans),
@@ -287,7 +395,7 @@ def _examples(priced: query.Priced | None, currency: str) -> dict[str, str]:
 
 def _example(terms: CouponTerms, priced: query.Priced, country: str) -> str:
     today = runtime().today()
-    tried = query.try_on(terms, CouponRule(), priced, country, today, taxes=rt.shop.taxes)
+    tried = query.try_on(terms, CouponRule(), priced, country, today, taxes=runtime().shop.taxes)
     if tried.first is None or tried.later is None:
         return ""
     return _(

@@ -199,6 +199,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},
         "events": [told(event, shop.currency) for event in found.events],
         "hold_reason": hold_reason,
+        "credit_origin": customer_words.credit_origin,
         "decline_reason": decline_reason,
         "parked_reason": parked_reason,
         **more,

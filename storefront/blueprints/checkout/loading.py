@@ -104,6 +104,7 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "then": words.then(order, quote) if quote else [],
         "code_form": code_form or CodeForm(),
         "code_refused": _refused(order),
+        "tax_note": words.tax_note(order),
         "sign_in_url": page_url("auth.sign_in"),
     }
 
@@ -131,7 +132,10 @@ def _lines(order: Order) -> list[tuple[str, Any, str | None]]:
             note = _("%(count)s boxes", count=boxes) if boxes > 1 else None
             note = words.begins(order.quote) or note
         elif line.kind == "discount":
-            text = _("Code %(code)s", code=line.text)
+            typed = order.code is not None and line.text.partition(" (")[0] == order.code.code
+            text = _("Code %(code)s", code=line.text) if typed else line.text
+        elif line.kind == "shipping":
+            text = _("Delivery")
         elif line.kind == "sign_up_fee":
             text = _("Once, with the first payment")
         lines.append((text, line.amount, note))

@@ -13,7 +13,8 @@ from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
-from storefront.domain.rates import RATES
+from storefront.domain.rates import EU as MEMBER_STATES
+from storefront.domain.tax_treatment import Treatment
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
 from storefront.operations.offers import OrderPlan, OrderPrice, most_boxes
@@ -22,7 +23,7 @@ from storefront.templating import shop_today, shop_zone, writing_locale
 #: Raised with every change of the consent's words, in any language.
 CONSENT_VERSION = "renewal-1"
 #: Member states, where the order button has words fixed by law.
-EU = frozenset(RATES) - {"CH", "GB"}
+EU = MEMBER_STATES
 
 
 def long_day(day: date) -> str:
@@ -83,7 +84,24 @@ def consent_missing(quote: OrderQuote) -> str:
 
 def included(order: Order) -> str:
     """Return what a price holds."""
-    return _("incl. VAT and delivery") if order.plan.shipping else _("incl. VAT")
+    if order.quote is not None and order.quote.first.treatment is not Treatment.STANDARD:
+        return _("without VAT, delivery included") if order.plan.shipping else _("without VAT")
+    if not order.plan.shipping:
+        return _("incl. VAT")
+    # Where delivery is a line of its own, the sum holds it as well.
+    return _("incl. VAT and delivery")
+
+
+def tax_note(order: Order) -> str:
+    """Return why no tax is charged, or that it will be before a VAT number is checked."""
+    treatment = order.quote.first.treatment if order.quote else Treatment.STANDARD
+    if treatment is Treatment.STANDARD and order.sale.buyer.tax_id_state == "pending":
+        return _("Your VAT number is not checked yet, so this order bears VAT.")
+    return {
+        Treatment.REVERSE_CHARGE: _("Reverse charge: your firm accounts for the VAT."),
+        Treatment.EXEMPT: _("Exempt from VAT."),
+        Treatment.EXPORT: _("Tax-free export. Import tax may be due on arrival."),
+    }.get(treatment, "")
 
 
 def then(order: Order, quote: OrderQuote) -> list[str]:
