@@ -215,7 +215,7 @@ class _Writer:
         if document.pay_by != "bank":
             yield (_("%(sum)s is due on %(day)s. It is charged to your card.", **due),)
             return
-        yield (_("Please pay %(sum)s until %(day)s.", **due),)
+        yield (_("Please pay %(sum)s by %(day)s.", **due),)
         bank = document.seller.get("bank", "").splitlines()
         if bank:
             yield (*bank, _("Reference: %(number)s", number=document.number))
