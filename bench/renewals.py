@@ -3,8 +3,11 @@
     python3 dev.py bench renewals [--sizes 1000,10000,100000] [--slow] [--database URL]
 
 Each size runs in a process of its own, on a fresh database: so many subscriptions are due at
-once, the demo gateway answers at once (or, with ``--slow``, a thousand after 200 ms each). The
-floor copies the rows the engine wrote, by the driver alone, in the same batches and with the
+once, the demo gateway answers at once (or, with ``--slow``, 3,000 after 200 ms each). A worker
+ticks for weeks, so its first tick, a hundred others, comes before the clock starts; what that
+tick took more than its share is shown as ``first``. The best of ``--rounds`` is shown.
+
+The floor copies the rows the engine wrote, by the driver alone, in the same batches and with the
 same commits, onto a copy of the database as it was before. Wall times drift with the machine;
 the ratio of one run does not.
 """
@@ -32,6 +35,9 @@ for place in (str(ROOT), str(ROOT / "plugins")):
 
 DUE = date(2027, 3, 12)
 BATCH = 100
+#: Renewals of the tick before the measured one, which pays for imports and statements.
+FIRST_TICK = 100
+SLOW_DUE, SLOW_MS = 3000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,21 @@ class Measured:
     floor_cpu_seconds: float
     peak_mib: float
     setup_mib: float
+    #: CPU seconds the first tick of the process took for ``FIRST_TICK`` renewals.
+    first_cpu_seconds: float
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,10000,100000")
-    parser.add_argument("--slow", action="store_true", help="also 1,000 with answers after 200 ms")
+    parser.add_argument("--slow", action="store_true", help="also 3,000 with answers after 200 ms")
     parser.add_argument("--in-flight", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=1, help="show the best of so many")
     parser.add_argument("--json", action="store_true", help="print one JSON line instead")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
-    rows = [_apart(measure, size, 0, options.in_flight) for size in sizes]
-    slow = _apart(measure, 1000, 200, options.in_flight) if options.slow else None
+    rows = [_best(options.rounds, size, 0, options.in_flight) for size in sizes]
+    slow = _best(options.rounds, SLOW_DUE, SLOW_MS, options.in_flight) if options.slow else None
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))
     else:
@@ -72,8 +81,12 @@ def measure(due: int, answer_ms: int, in_flight: int) -> Measured:
     try:
         app, rt = _shop(folder, answer_ms, in_flight)
         with app.app_context():
-            _fill(rt, due)
+            _fill(rt, FIRST_TICK + due)
             rt.clock.advance(days=(DUE - rt.today()).days)
+            rt.session.remove()
+            cpu = time.process_time()
+            run_renewals(rt, limit=FIRST_TICK)
+            first = time.process_time() - cpu
             rt.session.remove()
             before = folder / "before.db"
             _copy(folder / "storefront.db", before)
@@ -85,7 +98,7 @@ def measure(due: int, answer_ms: int, in_flight: int) -> Measured:
             assert (report.billed, report.charges.settled) == (due, due), report
             rt.session.remove()
         floor = _floor(folder / "storefront.db", before) if not answer_ms else (0.0, 0.0)
-        return Measured(due, seconds, cpu, *floor, peak, setup)
+        return Measured(due, seconds, cpu, *floor, peak, setup, first)
     finally:
         shutil.rmtree(folder)
 
@@ -144,7 +157,14 @@ FIRST = (
     "ledger_transfer",
     "charge_attempt",
 )
-SECOND = ("ledger_journal", "ledger_transfer", "box", "subscription_event", "outbox_message")
+SECOND = (
+    "ledger_journal",
+    "ledger_transfer",
+    "box",
+    "subscription_event",
+    "outbox_message",
+    "movement",
+)
 
 
 def _floor(after: Path, before: Path) -> tuple[float, float]:
@@ -247,7 +267,7 @@ def _batches(
     lines, transfers = by("invoice_line", "invoice_id"), by("ledger_transfer", "invoice_id")
     attempts, journals = by("charge_attempt", "invoice_id"), by("ledger_journal", "id")
     periods, boxes = by("subscription_period", "id"), by("box", "period_id")
-    events = by("subscription_event", "subscription_id")
+    events, moves = (by(name, "subscription_id") for name in ("subscription_event", "movement"))
     of_period = names["invoice_line"].index("period_id")
     of_subscription = names["invoice_line"].index("subscription_id")
     changes = {row[-1]: row for row in updates}
@@ -267,6 +287,7 @@ def _batches(
             batch["subscription_period"] += periods[period]
             batch["box"] += boxes.get(period, [])
             batch["subscription_event"] += events[subscription]
+            batch["movement"] += moves.get(subscription, [])
             batch["subscription"].append(changes[subscription])
         batch["ledger_journal"].sort(key=lambda row: (row[1] != "invoice_finalised", row[0]))
         first = {row[0] for row in batch["ledger_journal"] if row[1] == "invoice_finalised"}
@@ -287,6 +308,12 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _best(rounds: int, *arguments: int) -> Measured:
+    """Return the round that took the least CPU, beside its own floor."""
+    measured = [_apart(measure, *arguments) for _ in range(rounds)]
+    return min(measured, key=lambda one: one.cpu_seconds)
+
+
 def _apart(work: Callable[..., Measured], *arguments: int) -> Measured:
     """Run ``work`` in a fresh process, so that its peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -295,21 +322,24 @@ def _apart(work: Callable[..., Measured], *arguments: int) -> Measured:
 
 def _print(rows: Sequence[Measured], slow: Measured | None, in_flight: int) -> None:
     head = f"{'due':>8} {'renewals/s':>11} {'floor/s':>9} {'ratio':>6}"
-    print(f"{head} {'per cpu s':>10} {'floor':>9} {'ratio':>6} {'peak MiB':>9} {'grew MiB':>9}")
+    head += f" {'per cpu s':>10} {'floor':>9} {'ratio':>6}"
+    print(f"{head} {'peak MiB':>9} {'grew MiB':>9} {'first':>7}")
     for row in rows:
         rate, floor = row.due / row.seconds, row.due / row.floor_seconds
         cpu, floor_cpu = row.due / row.cpu_seconds, row.due / row.floor_cpu_seconds
+        first = 1000 * (row.first_cpu_seconds - FIRST_TICK * row.cpu_seconds / row.due)
         print(
             f"{row.due:>8,} {rate:>11,.0f} {floor:>9,.0f} {rate / floor:>6.0%}"
             f" {cpu:>10,.0f} {floor_cpu:>9,.0f} {cpu / floor_cpu:>6.0%}"
-            f" {row.peak_mib:>9.1f} {row.peak_mib - row.setup_mib:>9.1f}"
+            f" {row.peak_mib:>9.1f} {row.peak_mib - row.setup_mib:>9.1f} {first:>4,.0f} ms"
         )
     if slow is not None:
-        best = in_flight / 0.2
+        best = in_flight / (SLOW_MS / 1000)
         rate = slow.due / slow.seconds
         print(
-            f"{slow.due:,} with answers after 200 ms, {in_flight} in flight: {rate:,.0f}/s,"
-            f" {rate / best:.0%} of what the gateway allows"
+            f"{slow.due:,} with answers after {SLOW_MS} ms, {in_flight} in flight: {rate:,.0f}/s,"
+            f" {rate / best:.0%} of what the gateway allows,"
+            f" {slow.cpu_seconds / slow.seconds:.0%} of one core"
         )
 
 
