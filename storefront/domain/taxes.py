@@ -95,6 +95,25 @@ def minor_per_line(
     return taxes
 
 
+def tax_of_part(gross: int, tax: int, credited: tuple[int, int], part: int) -> int:
+    """Return the tax inside a refund of ``part`` of a line, in minor units.
+
+    ``gross`` and ``tax`` are the line's, ``credited`` what was refunded of both before. The
+    parts' taxes follow the line's own share, each rounded half up on the running sum, so
+    however a line is split they sum to its tax, and the last part takes the rest. The rate
+    is not asked: it may have changed since. Raises ``ValueError`` for a part that is not
+    between zero and what is left.
+    Source: docs/decisions/0014-tax-once-per-rate.md.
+
+    >>> tax_of_part(1000, 160, (0, 0), 333), tax_of_part(1000, 160, (333, 53), 667)
+    (53, 107)
+    """
+    before, taken = credited
+    if not (0 <= part <= gross - before):
+        raise ValueError(f"{part} is no part of what is left of {gross} after {before}")
+    return _half_up(tax * (before + part), gross) - taken if gross else 0
+
+
 def _split_group(amounts: list[int], above: int, below: int) -> list[int]:
     """Round the tax of one rate once and split it; amounts of both signs may meet here."""
     whole = sum(amounts) * above

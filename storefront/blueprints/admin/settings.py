@@ -22,14 +22,21 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.fields import LineField, WholeField, checks, choices_of
+from storefront.blueprints.admin.fields import (
+    LineField,
+    MoneyField,
+    WholeField,
+    checks,
+    choices_of,
+    plain_money,
+)
 from storefront.blueprints.admin.words import action_name, amount
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.money import EXPONENTS, Money
 from storefront.domain.privacy import NotAnEmail, normalise_email
-from storefront.domain.rates import RATES
+from storefront.domain.rates import RATES, REGIONS
 from storefront.operations.audit import verify
 from storefront.queries import audit as log
 from storefront.runtime import Shop
@@ -116,6 +123,16 @@ class SellingForm(Form):
         }
 
 
+class ReferralForm(Form):
+    """What is given for a recommendation."""
+
+    referral_giver_minor = MoneyField(lazy_gettext("Who recommends gets"))
+    referral_friend_minor = MoneyField(lazy_gettext("The friend gets"))
+
+    def values(self) -> dict[str, Any]:
+        return {field.name: field.money.minor for field in self}
+
+
 class LookForm(Form):
     """The brand's colours: only hue and strength, so that everything stays readable."""
 
@@ -143,6 +160,7 @@ SECTIONS: dict[str, Callable[..., Any]] = {
     "shop": ShopForm,
     "seller": SellerForm,
     "selling": SellingForm,
+    "referral": ReferralForm,
     "look": LookForm,
 }
 
@@ -254,10 +272,16 @@ def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
         data = {name: getattr(now, name) for name in fields}
         if section == "look":
             data = {name: str(value) for name, value in data.items()}
+    if section == "referral" and data is not None and now is not None:
+        sums = {name: Money(minor, now.currency) for name, minor in data.items()}
+        data = {name: plain_money(one) if one.minor else "" for name, one in sums.items()}
     form = SECTIONS[section](typed, data=data)
+    if section == "referral":
+        for field in form:
+            field.currency = runtime().shop.currency
     names = writing_locale().territories
     shop = runtime().shop
-    known = {*RATES, *shop.countries, shop.seller_country}
+    known = {*RATES, *REGIONS, *shop.countries, shop.seller_country}
     countries = sorted(((code, names.get(code, code)) for code in known), key=lambda c: c[1])
     if section == "seller":
         form.seller_country.choices = choices_of(countries)

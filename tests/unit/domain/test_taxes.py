@@ -2,13 +2,16 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storefront.domain.invoices import LineKind
 from storefront.domain.money import CurrencyMismatch, Money
-from storefront.domain.taxes import tax_of, tax_per_line, tax_total
+from storefront.domain.pricing import PricedItem, quote
+from storefront.domain.taxes import tax_of, tax_of_part, tax_per_line, tax_total
 
 RATES = st.sampled_from([Decimal(text) for text in ("0", "2.6", "5.5", "7", "19", "25.5", "100")])
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD"])
@@ -113,3 +116,70 @@ def test_a_document_has_a_line_and_one_currency():
             inclusive=True,
             rounding="sum",
         )
+
+
+#: Net and rate, then tax on it and the tax inside the gross, worked out on paper.
+ON_PAPER = """
+    1000 19 190 160 | 1000 7 70 65 | 1000 20 200 167 | 1000 5.5 55 52 | 1000 21 210 174
+    1000 10 100 91 | 1000 25 250 200 | 1000 27 270 213 | 1000 8.1 81 75 | 1000 2.6 26 25
+    999 19 190 160 | 999 7 70 65 | 999 20 200 167 | 999 5.5 55 52 | 999 21 210 173
+    999 13.5 135 119 | 999 25.5 255 203 | 999 6.25 62 59 | 999 7.25 72 68 | 999 4 40 38
+    2600 19 494 415 | 2600 7 182 170 | 2600 20 520 433 | 2600 21 546 451 | 2600 22 572 469
+    2600 23 598 486 | 2600 24 624 503 | 2600 25.5 663 528 | 2600 9.5 247 226 | 2600 0 0 0
+    1 19 0 0 | 2 19 0 0 | 3 19 1 0 | 4 19 1 1 | 5 19 1 1 | 7 7 0 0 | 8 7 1 1 | 10 5 1 0
+    1 50 1 0 | 3 50 2 1 | 1 100 1 1 | 33 19 6 5 | 50 1 1 0 | 49 1 0 0 | 150 1 2 1
+    7490 19 1423 1196 | 7490 7 524 490 | 7490 20 1498 1248 | 29900 19 5681 4774
+"""
+CASES = [entry.split() for entry in ON_PAPER.replace("\n", "|").split("|") if entry.strip()]
+
+
+@pytest.mark.parametrize(("minor", "rate", "on_top", "inside"), CASES)
+@pytest.mark.parametrize("currency", ["EUR", "JPY"])
+def test_tax_is_what_paper_says(minor, rate, on_top, inside, currency):
+    amount = Money(int(minor), currency)
+
+    assert tax_of(amount, Decimal(rate), inclusive=False).minor == int(on_top)
+    assert tax_of(amount, Decimal(rate), inclusive=True).minor == int(inside)
+    assert tax_of(-amount, Decimal(rate), inclusive=True).minor == -int(inside)
+
+
+CUTS = st.lists(st.integers(0, 10**6), max_size=6)
+
+
+def parts_of(gross, cuts):
+    """Cut ``gross`` at the places named."""
+    places = sorted({cut % (gross + 1) for cut in cuts} | {0, gross})
+    return [after - before for before, after in pairwise(places)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**6), RATES), min_size=1, max_size=6),
+    INCLUSIVE,
+    st.sampled_from(["sum", "line"]),
+    st.lists(CUTS, min_size=6, max_size=6),
+)
+def test_tax_per_rate_is_that_of_its_lines_and_survives_any_split_into_refunds(
+    lines, inclusive, rounding, cuts
+):
+    items = [
+        PricedItem(LineKind.PLAN, "Tea", 1, Money(minor, "EUR"), rate) for minor, rate in lines
+    ]
+    document = quote(items, inclusive=inclusive, rounding=rounding)
+    refunded: dict[Decimal, int] = {}
+    for line, places in zip(document.lines, cuts, strict=False):
+        gross = line.amount.minor + (0 if inclusive else line.tax.minor)
+        done, taken = 0, 0
+        for part in parts_of(gross, places):
+            tax = tax_of_part(gross, line.tax.minor, (done, taken), part)
+            assert 0 <= tax <= part
+            done, taken = done + part, taken + tax
+        assert (done, taken) == (gross, line.tax.minor)
+        refunded[line.tax_rate] = refunded.get(line.tax_rate, 0) + taken
+
+    assert refunded == {rate: tax.minor for rate, _net, tax in document.taxes}
+
+
+@pytest.mark.parametrize("part", [-1, 501])
+def test_more_than_is_left_of_a_line_has_no_tax(part):
+    with pytest.raises(ValueError, match="no part"):
+        tax_of_part(1000, 160, (500, 80), part)
