@@ -38,8 +38,8 @@ GROUP: dict[str, Any] = {
     "ship_days": 6,
     "ship_window_days": 2,
 }
-#: Days between declines; together longer than a month, so that a chase outlasts one cycle.
-RETRY_DAYS = [3, 5, 9, 15]
+#: Days after the first decline on which a charge is tried again: four attempts in 21 days.
+RETRY_DAYS = [3, 10, 21]
 #: (unit, count, boxes, hundredths of the monthly price per box).
 INTERVALS: tuple[tuple[Unit, int, int, int], ...] = (
     ("month", 1, 1, 100),

@@ -71,3 +71,7 @@ class TriedTooOften(DomainError):
 #: Source: card scheme retry rules, half of the strictest published limit.
 MAX_TRIES_PER_DAY = 9
 MAX_TRIES_PER_MONTH = 14
+#: "Pay now" is let through so often per shop-local day: for an invoice with one card, and for
+#: an invoice with any. Beyond it somebody tries out cards.
+PAY_NOW_PER_CARD = 3
+PAY_NOW_PER_INVOICE = 8

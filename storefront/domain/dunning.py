@@ -12,19 +12,22 @@ LastAction = Literal["cancel", "pause", "leave"]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to wait after each soft decline, in days, and what happens in the end.
+    """On which days a charge is tried again, and what happens in the end.
 
-    Each number counts from the decline just before, so (3, 5, 7) tries 3, 8 and 15 days
-    after the first decline. The end comes with the decline of the last try.
-    Raises ``ValueError`` for a wait below one day.
+    Each number is a day after the first decline, so (3, 8, 15) tries three times within
+    15 days. The end comes with the decline of the last try.
+    Raises ``ValueError`` for a day below one and for days that do not rise.
     """
 
-    retry_after_days: tuple[int, ...] = (3, 5, 7)
+    retry_after_days: tuple[int, ...] = (3, 8, 15)
     last_action: LastAction = "cancel"
 
     def __post_init__(self) -> None:
-        if any(days < 1 for days in self.retry_after_days):
-            raise ValueError(f"a retry waits at least a day: {self.retry_after_days}")
+        days = self.retry_after_days
+        if any(day < 1 for day in days):
+            raise ValueError(f"a retry waits at least a day: {days}")
+        if list(days) != sorted(set(days)):
+            raise ValueError(f"the days of a schedule rise: {days}")
 
 
 DEFAULT_POLICY = RetryPolicy()
@@ -46,26 +49,36 @@ class Step:
     on: date
 
 
-def next_step(policy: RetryPolicy, step: int, declined_on: date, decline: DeclineKind) -> Step:
-    """Return what follows the decline of ``declined_on``.
+def next_step(
+    policy: RetryPolicy, first_on: date, step: int, today: date, decline: DeclineKind
+) -> Step:
+    """Return what follows a decline of today, when the first one was on ``first_on``.
 
-    ``step`` counts the declines of this case before that one, so the first is 0. A soft
-    decline is tried again while the policy has a wait left, then the last action is due
-    at once. A hard decline is never tried again on that method: the customer is asked
-    for another, and has as long as the retries left would have taken.
+    ``step`` counts the tries by the clock so far: 0 at the first decline. A soft decline is
+    tried again on the next day of the schedule that is still to come (a day that passed while
+    nothing ran is not made up for), then the last action is due at once. A hard decline is
+    never tried again on that method: the customer is asked for another, and has until the
+    last day of the schedule.
     Units: shop-local days. Raises ``ValueError`` for a negative ``step``.
     Source: docs/decisions/0021-steps-of-dunning.md.
 
-    >>> next_step(DEFAULT_POLICY, 0, date(2027, 3, 12), DeclineKind.SOFT)
+    >>> first = date(2027, 3, 12)
+    >>> next_step(DEFAULT_POLICY, first, 0, first, DeclineKind.SOFT)
     Step(kind=<StepKind.RETRY: 'retry'>, on=datetime.date(2027, 3, 15))
-    >>> next_step(DEFAULT_POLICY, 1, date(2027, 3, 15), DeclineKind.HARD)
+    >>> next_step(DEFAULT_POLICY, first, 1, date(2027, 3, 15), DeclineKind.HARD)
     Step(kind=<StepKind.ASK: 'ask'>, on=datetime.date(2027, 3, 27))
     """
     if step < 0:
         raise ValueError(f"steps count from zero, not {step}")
-    waits = policy.retry_after_days[step:]
-    if not waits:
-        return Step(StepKind.LAST_ACTION, declined_on)
+    days = [first_on + timedelta(days=day) for day in policy.retry_after_days[step:]]
+    left = [day for day in days if day > today]
+    if not left:
+        return Step(StepKind.LAST_ACTION, today)
     if decline is DeclineKind.HARD:
-        return Step(StepKind.ASK, declined_on + timedelta(days=sum(waits)))
-    return Step(StepKind.RETRY, declined_on + timedelta(days=waits[0]))
+        return Step(StepKind.ASK, left[-1])
+    return Step(StepKind.RETRY, left[0])
+
+
+def last_day(policy: RetryPolicy, first_on: date) -> date:
+    """Return the last day of the schedule: until then the customer may pay some other way."""
+    return first_on + timedelta(days=max(policy.retry_after_days, default=0))

@@ -24,10 +24,12 @@ class DunningCase(Base):
     invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), unique=True)
     kind: Mapped[str] = mapped_column(sa.String(16))
     state: Mapped[str] = mapped_column(sa.String(12), default="open")
-    #: Retries done so far.
+    #: Tries by the clock so far; what the customer tries is no step.
     step: Mapped[int] = mapped_column(default=0)
-    #: When the clock acts next; NULL when only the customer can.
+    #: When the clock acts next; NULL while its try is on its way.
     next_at: Mapped[datetime | None]
+    #: Set while a card just saved is to be tried at ``next_at``: when the schedule goes on.
+    resume_at: Mapped[datetime | None]
     #: ``retry`` or ``last_action``: what happens at ``next_at``.
     next_action: Mapped[str] = mapped_column(sa.String(12), default="retry")
     policy: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -55,7 +55,7 @@ class Plan(Base):
     #: ``standard``, ``reduced`` or ``zero``; the rate follows from country and tax point.
     tax_class: Mapped[str] = mapped_column(sa.String(12), default="standard")
     #: Days after the first decline on which the charge is tried again.
-    retry_days: Mapped[list[Any]] = mapped_column(default=lambda: [3, 5, 7])
+    retry_days: Mapped[list[Any]] = mapped_column(default=lambda: [3, 8, 15])
     #: What happens after the last retry: cancel, pause or leave.
     last_action: Mapped[str] = mapped_column(sa.String(8), default="cancel")
     #: What becomes of a past due subscription's boxes: hold, ship, ship_once.

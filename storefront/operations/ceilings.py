@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.charging import MAX_TRIES_PER_DAY, MAX_TRIES_PER_MONTH, TriedTooOften
-from storefront.models import ChargeAttempt
+from storefront.domain.charging import (
+    MAX_TRIES_PER_DAY,
+    MAX_TRIES_PER_MONTH,
+    PAY_NOW_PER_CARD,
+    PAY_NOW_PER_INVOICE,
+    TriedTooOften,
+)
+from storefront.models import ChargeAttempt, Invoice, PaymentMethod
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
@@ -95,6 +102,50 @@ def within_slice(session: AnySession, cards: Sequence[CardAndAmount], moment: Mo
         if card in shared:
             left[card] -= 1
     return allowed
+
+
+@dataclass(frozen=True, slots=True)
+class PaidNow:
+    """How often the customer had an invoice charged today: with one card, and in all."""
+
+    with_card: int = 0
+    in_all: int = 0
+
+    @property
+    def is_enough(self) -> bool:
+        """True when "Pay now" waits for another card or the next day."""
+        return self.with_card >= PAY_NOW_PER_CARD or self.in_all >= PAY_NOW_PER_INVOICE
+
+
+def paid_now(session: AnySession, invoice_id: int, moment: Moment) -> PaidNow:
+    """Return how often the customer tried to pay an invoice today."""
+    invoice = table_of(Invoice)
+    row = session.execute(
+        sa.select(*tries_today(invoice, moment)).where(invoice.c.id == invoice_id)
+    ).one()
+    return PaidNow(row.tries_with_card, row.tries_in_all)
+
+
+def tries_today(invoice: sa.Table, moment: Moment) -> tuple[sa.Label[int], sa.Label[int]]:
+    """Return columns beside ``invoice``: ``tries_with_card`` and ``tries_in_all``.
+
+    What the customer tried since the day began in the shop, with the card that pays now.
+    """
+    table, method = table_of(ChargeAttempt).alias(), table_of(PaymentMethod)
+    tries = sa.select(sa.func.count()).where(
+        table.c.invoice_id == invoice.c.id,
+        table.c.on_session,
+        table.c.sent_at >= moment.start_of(moment.today),
+    )
+    card = sa.exists().where(
+        method.c.id == table.c.payment_method_id,
+        method.c.customer_id == invoice.c.payer_id,
+        method.c.is_default,
+    )
+    return (
+        tries.where(card).correlate(invoice).scalar_subquery().label("tries_with_card"),
+        tries.correlate(invoice).scalar_subquery().label("tries_in_all"),
+    )
 
 
 @cache

@@ -242,7 +242,7 @@ def _refuse_statements() -> tuple[AnySelect, AnySelect, sa.UpdateBase]:
     )
     chosen = sa.and_(any_of(attempt.c.id), attempt.c.state == AttemptState.PLANNED)
     cardless = (
-        sa.select(attempt.c.id, attempt.c.public_id, attempt.c.invoice_id)
+        sa.select(attempt.c.id, attempt.c.public_id, attempt.c.invoice_id, attempt.c.on_session)
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .where(
             chosen,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.charging import DeclineKind
-from storefront.domain.dunning import RetryPolicy, StepKind, next_step
+from storefront.domain.dunning import RetryPolicy, StepKind, last_day, next_step
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import ChargeAnswer
 from storefront.domain.lifecycle import BILLABLE, SubscriptionState
-from storefront.models import DunningCase, InvoiceLine, Plan, Subscription
+from storefront.models import (
+    ChargeAttempt,
+    DunningCase,
+    InvoiceLine,
+    OutboxMessage,
+    Plan,
+    Subscription,
+)
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -23,6 +30,8 @@ from storefront.operations.timeline import Entry, record
 
 #: Time of day, shop-local, at which a retry is made: banks refill accounts overnight.
 RETRY_HOUR = 9
+#: One mail about a failed payment of an invoice in this time.
+MAIL_EVERY = timedelta(hours=24)
 #: How long a customer has to authenticate before the last action.
 AUTHENTICATION_DAYS = 7
 
@@ -35,13 +44,16 @@ def chase_declined(
 ) -> None:
     """Open a case for each declined attempt on an open invoice, or take its next step.
 
-    ``rows`` carry ``public_id`` and ``invoice_id`` of attempts. Subscriptions on them go
-    past due; the customer is told once per decline.
+    ``rows`` carry ``public_id`` and ``invoice_id`` of attempts. Only a try by the clock is a
+    step: what the customer tried meanwhile leaves the schedule alone. Subscriptions on them go
+    past due; the customer is told, at most once a day.
+    Source: docs/decisions/0021-steps-of-dunning.md.
     """
     if not rows:
         return
     facts = _facts(session, [row.invoice_id for row in rows])
     cases = _cases(session, [row.invoice_id for row in rows])
+    told = _told(session, list(cases), moment.now - MAIL_EVERY)
     opened, stepped, mails = [], [], []
     for row in rows:
         fact = facts.get(row.invoice_id)
@@ -50,18 +62,10 @@ def chase_declined(
         case = cases.get(row.invoice_id)
         policy = _policy(case.policy if case else fact)
         decline = answers[row.public_id].decline or DeclineKind.SOFT
-        done = case.step if case else 0
-        step = next_step(policy, done, moment.today, decline)
-        values = {
-            "step": done + 1,
-            "kind": "decline",
-            "state": "open",
-            "next_at": moment.start_of(step.on) + timedelta(hours=RETRY_HOUR),
-            "next_action": "retry" if step.kind is StepKind.RETRY else "last_action",
-        }
-        if case:
+        values = _step(case, row, policy, decline, moment)
+        if case and values:
             stepped.append({"key": case.id, **{f"new_{k}": v for k, v in values.items()}})
-        else:
+        elif values:
             opened.append(
                 values
                 | {
@@ -73,10 +77,45 @@ def chase_declined(
                     "opened_at": moment.now,
                 }
             )
-        mails.append(_mail("payment_failed", row, fact, {"reason": answers[row.public_id].reason}))
+        if row.invoice_id not in told:
+            more = {"reason": answers[row.public_id].reason}
+            mails.append(_mail("payment_failed", row, fact, more))
     _write(session, opened, stepped)
     _past_due(session, list(facts.values()), answers, rows, moment)
     enqueue(session, mails, moment.now)
+
+
+def _step(
+    case: AnyRow | None, row: AnyRow, policy: RetryPolicy, decline: DeclineKind, moment: Moment
+) -> dict[str, Any]:
+    """Return what becomes of a case, or of none yet, with this decline; empty: it stays."""
+    if case is None:
+        return _next(policy, moment.today, 0, decline, moment)
+    first = moment.day_of(case.opened_at)
+    if case.next_at is None:
+        return _next(policy, first, case.step + 1, decline, moment)
+    if case.kind == "authentication" and not row.on_session:
+        # The charge that its customer was asked to confirm: the schedule begins after all.
+        return _next(policy, first, case.step, decline, moment)
+    return {}
+
+
+def _next(
+    policy: RetryPolicy, first_on: date, step: int, decline: DeclineKind, moment: Moment
+) -> dict[str, Any]:
+    following = next_step(policy, first_on, step, moment.today, decline)
+    return {
+        "step": step,
+        "kind": "decline",
+        "state": "open",
+        "next_at": moment.start_of(following.on) + timedelta(hours=RETRY_HOUR),
+        "next_action": "retry" if following.kind is StepKind.RETRY else "last_action",
+    }
+
+
+def ends_on(case: AnyRow, moment: Moment) -> date:
+    """Return the last day of the schedule of a case (``policy``, ``opened_at``)."""
+    return last_day(_policy(case.policy), moment.day_of(case.opened_at))
 
 
 def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
@@ -103,7 +142,19 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
         for row in rows
         if row.invoice_id in facts and row.invoice_id not in cases
     ]
-    _write(session, opened, [])
+    asked = [case for case in cases.values() if case.next_at is None]
+    stepped = [
+        {
+            "key": case.id,
+            "new_kind": "authentication",
+            "new_state": "open",
+            "new_step": case.step + 1,
+            "new_next_at": max(deadline, moment.start_of(ends_on(case, moment))),
+            "new_next_action": "last_action",
+        }
+        for case in asked
+    ]
+    _write(session, opened, stepped)
     _past_due(session, list(facts.values()), {}, rows, moment)
     mails = [
         _mail("payment_confirm", row, facts[row.invoice_id], {})
@@ -139,11 +190,31 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]
 def _cases(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
     table = table_of(DunningCase)
     rows = session.execute(
-        sa.select(table.c.id, table.c.invoice_id, table.c.step, table.c.policy).where(
-            table.c.invoice_id.in_(invoice_ids)
-        )
+        sa.select(
+            table.c.id,
+            table.c.invoice_id,
+            table.c.step,
+            table.c.kind,
+            table.c.policy,
+            table.c.opened_at,
+            table.c.next_at,
+        ).where(table.c.invoice_id.in_(invoice_ids))
     )
     return {row.invoice_id: row for row in rows}
+
+
+def _told(session: AnySession, invoice_ids: Sequence[int], since: datetime) -> set[int]:
+    """Return the invoices about whose failed payment a mail was written after ``since``."""
+    if not invoice_ids:
+        return set()
+    attempt, message = table_of(ChargeAttempt), table_of(OutboxMessage)
+    key = sa.literal("mail:payment_failed:").concat(attempt.c.public_id)
+    rows = session.execute(
+        sa.select(attempt.c.invoice_id)
+        .join(message, message.c.key == key)
+        .where(attempt.c.invoice_id.in_(invoice_ids), message.c.created_at > since)
+    )
+    return {row.invoice_id for row in rows}
 
 
 def _policy(source: Any) -> RetryPolicy:

@@ -41,6 +41,8 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
             case.c.id,
             case.c.next_action,
             case.c.policy,
+            case.c.opened_at,
+            case.c.resume_at,
             invoice.c.id.label("invoice_id"),
             invoice.c.state.label("invoice_state"),
             invoice.c.due_minor,
@@ -72,8 +74,12 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
 
 
 def retry(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> list[tuple[int, str]]:
-    """Plan the next attempt of each case; the answer decides the next step."""
-    _set(session, [row.id for row in rows], next_at=None)
+    """Plan the next attempt of each case; the answer of a try by the clock is its next step.
+
+    A card that was just saved is tried beside the schedule, which stays as it was.
+    """
+    _set(session, [row.id for row in rows if row.resume_at is None], next_at=None)
+    back_to_schedule(session, rows)
     return plan_attempts(
         session,
         [
@@ -108,6 +114,18 @@ def postpone(
         _set(session, ids, next_at=at, next_action=action)
 
 
+def back_to_schedule(session: AnySession, rows: Sequence[AnyRow]) -> None:
+    """Let the cases among ``rows`` that wait for a new card's try go on as before."""
+    table = table_of(DunningCase)
+    ids = [row.id for row in rows if row.resume_at is not None]
+    if ids:
+        session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(ids))
+            .values(next_at=table.c.resume_at, resume_at=None)
+        )
+
+
 def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """Return attempts that still wait for their customer although the case's time is up."""
     case, attempt = table_of(DunningCase), table_of(ChargeAttempt)
@@ -119,6 +137,7 @@ def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[Any
                 case.c.state == "open",
                 case.c.next_at <= moment.now,
                 case.c.next_action == "last_action",
+                case.c.resume_at.is_(None),
                 attempt.c.state == AttemptState.ACTION_REQUIRED,
             )
             .order_by(case.c.next_at, case.c.id)

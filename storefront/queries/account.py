@@ -140,7 +140,7 @@ def home(session: AnySession, customer_id: int, moment: Moment, taxes: TaxRules)
     table = table_of(Subscription)
     which = sa.and_(table.c.customer_id == customer_id, _is_shown(table))
     views = _views(session, which, moment, taxes)
-    return Home(tuple(sorted(views, key=_soonest)), owed(session, customer_id))
+    return Home(tuple(sorted(views, key=_soonest)), owed(session, customer_id, moment))
 
 
 def subscription(

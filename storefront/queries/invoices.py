@@ -25,6 +25,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.ceilings import PaidNow, tries_today
+from storefront.operations.moment import Moment
 from storefront.queries.documents import ISSUED
 
 _PAGE = 24
@@ -45,9 +47,11 @@ class Owed:
     next_try_at: datetime | None
     action_url: str
     is_past_due: bool
+    #: How often the customer tried to pay it today with the card that pays.
+    paid_now: PaidNow
 
 
-def owed(session: AnySession, customer_id: int) -> Owed | None:
+def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
     """Return the most urgent open invoice of the customer, or None; one statement."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)
@@ -76,6 +80,8 @@ def owed(session: AnySession, customer_id: int) -> Owed | None:
             attempt.c.action_url,
             case.c.next_at,
             case.c.next_action,
+            case.c.resume_at,
+            *tries_today(invoice, moment),
         )
         .select_from(invoice)
         .outerjoin(attempt, attempt.c.id == newest)
@@ -95,9 +101,10 @@ def owed(session: AnySession, customer_id: int) -> Owed | None:
         AttemptState(row.attempt).value if row.attempt else "",
         row.reason or "",
         row.answered_at,
-        row.next_at if row.next_action == "retry" else None,
+        row.next_at if row.next_action == "retry" or row.resume_at else None,
         row.action_url or "",
         row.state == SubscriptionState.PAST_DUE,
+        PaidNow(row.tries_with_card, row.tries_in_all),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storefront import charges
 from storefront.database import reading, retrying
@@ -13,12 +13,14 @@ from storefront.domain.gateways import CancelAnswer
 from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import ENDED, EndReason, SubscriptionState
 from storefront.operations.credits import credit_invoices
+from storefront.operations.dunning import ends_on
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.results import Recorded
 from storefront.operations.retries import (
     abandon_actions,
+    back_to_schedule,
     close_cases,
     due_cases,
     is_owed,
@@ -101,13 +103,15 @@ def _step(rt: Runtime, report: DunningReport) -> int:
     rest = [row for row in rows if not row.is_open]
     over = [row for row in rest if not is_owed(row)]
     owed = [row for row in rest if is_owed(row)]
-    tries = [row for row in owed if row.next_action == "retry" and row.method_id]
-    cardless = [row for row in owed if row.next_action == "retry" and not row.method_id]
-    last = [row for row in owed if row.next_action == "last_action"]
+    wanted = [row for row in owed if row.next_action == "retry" or row.resume_at]
+    tries = [row for row in wanted if row.method_id]
+    back_to_schedule(rt.session, [row for row in wanted if not row.method_id])
+    cardless = [row for row in wanted if not row.method_id and not row.resume_at]
+    last = [row for row in owed if row.next_action == "last_action" and not row.resume_at]
     close_cases(rt.session, [row.id for row in over], "closed", moment)
     postpone(rt.session, [row.id for row in waiting], moment.now + LOOK_AGAIN)
-    asked_until = moment.start_of(moment.today + timedelta(days=ASK_DAYS))
-    postpone(rt.session, [row.id for row in cardless], asked_until, "last_action")
+    for until, ids in _asked_until(cardless, moment).items():
+        postpone(rt.session, ids, until, "last_action")
     retry(rt.session, tries, moment)
     flying = _last_action(rt, last, moment)
     postpone(rt.session, flying, moment.now + LOOK_AGAIN)
@@ -116,6 +120,19 @@ def _step(rt: Runtime, report: DunningReport) -> int:
     report.ended += len(last) - len(flying)
     report.waiting += len(waiting) + len(cardless) + len(flying)
     return len(rows)
+
+
+def _asked_until(rows: Sequence[AnyRow], moment: Moment) -> dict[datetime, list[int]]:
+    """Return the cases without a usable card by the time until which another is asked for.
+
+    Never before the schedule would have ended.
+    """
+    soonest = moment.today + timedelta(days=ASK_DAYS)
+    found: dict[datetime, list[int]] = {}
+    for row in rows:
+        until = moment.start_of(max(soonest, ends_on(row, moment)))
+        found.setdefault(until, []).append(row.id)
+    return found
 
 
 def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[int]:

@@ -33,6 +33,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_id, table_of
+from storefront.operations.ceilings import paid_now
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
 from storefront.operations.methods import was_accepted
@@ -82,6 +83,8 @@ class Paid(StrEnum):
     WAITING = "waiting"
     #: The card schemes allow no further try of this card for now; nobody was asked.
     TOO_OFTEN = "too_often"
+    #: The customer tried often enough today; nobody was asked.
+    TRIED_TODAY = "tried_today"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,10 @@ def _repoint(rt: Runtime, customer_id: int, last4: str) -> int:
 
 
 def _chase_now(rt: Runtime, customer_id: int) -> None:
-    """Make the payer's open cases due for a retry; a charge on its way is waited for."""
+    """Have the payer's open cases tried at once, beside their schedule.
+
+    A charge on its way is waited for.
+    """
     case, invoice, attempt = table_of(DunningCase), table_of(Invoice), table_of(ChargeAttempt)
     owed = sa.exists().where(
         invoice.c.id == case.c.invoice_id,
@@ -172,7 +178,7 @@ def _chase_now(rt: Runtime, customer_id: int) -> None:
     rt.session.execute(
         sa.update(case)
         .where(case.c.state == "open", owed, ~on_its_way)
-        .values(next_action="retry", next_at=rt.now())
+        .values(resume_at=sa.func.coalesce(case.c.resume_at, case.c.next_at), next_at=rt.now())
     )
 
 
@@ -308,6 +314,8 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
         raise NotNow(invoice=invoice) from None
     except TriedTooOften:
         return Paid.TOO_OFTEN
+    if key is None:
+        return Paid.TRIED_TODAY
     recorded = charges.charge_now(rt, [key])
     if recorded.settled:
         return Paid.DONE
@@ -382,8 +390,11 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     return row
 
 
-def _plan(rt: Runtime, customer_id: int, invoice: str) -> int:
-    """Write the attempt and commit, so that it is on disk before anybody asks."""
+def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | None:
+    """Write the attempt and commit, so that it is on disk before anybody asks.
+
+    Returns None when the customer tried often enough today.
+    """
     row = _owed(rt, customer_id, invoice)
     if row is None:
         raise NotFound(invoice=invoice)
@@ -391,6 +402,9 @@ def _plan(rt: Runtime, customer_id: int, invoice: str) -> int:
         raise NotNow(invoice=invoice)
     if row.method_id is None:
         raise NoMethod(invoice=invoice)
+    if paid_now(rt.session, row.id, rt.moment()).is_enough:
+        rt.session.rollback()
+        return None
     draft = AttemptDraft(
         invoice_id=row.id,
         number=(row.last_number or 0) + 1,

@@ -9,17 +9,19 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import EndReason, SubscriptionState
 from storefront.models import (
     Box,
+    ChargeAttempt,
     CreditNote,
     DunningCase,
     GatewaySetup,
     Invoice,
     LedgerTransfer,
+    OutboxMessage,
     PaymentMethod,
     Subscription,
 )
 from storefront.queries.invariants import broken
 from storefront.services.dunning import chase_due
-from storefront.services.methods import begin_card, finish_card
+from storefront.services.methods import Paid, begin_card, finish_card, pay_now
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
@@ -41,6 +43,15 @@ def declined(rt, clock):
     """A subscriber whose renewal of 12 March was declined softly."""
     plan = factories.make_plan(rt)
     populate(rt, plan, factories.price_of(rt, plan), 1, DUE, card="0341")
+    clock.advance(days=(DUE - rt.today()).days)
+    run_renewals(rt)
+
+
+@pytest.fixture
+def broke(rt, clock):
+    """The same with a card that has no money when its customer pays either."""
+    plan = factories.make_plan(rt)
+    populate(rt, plan, factories.price_of(rt, plan), 1, DUE, card="9995")
     clock.advance(days=(DUE - rt.today()).days)
     run_renewals(rt)
 
@@ -90,6 +101,95 @@ def test_a_new_card_after_a_hard_decline_is_tried_at_once(rt, clock, demo_gatewa
     assert only(rt, Invoice).state is InvoiceState.PAID
     assert only(rt, Subscription).state is SubscriptionState.ACTIVE
     assert only(rt, DunningCase).state == "recovered"
+
+
+def pay(rt):
+    invoice = only(rt, Invoice)
+    return pay_now(rt, invoice.payer_id, invoice.public_id)
+
+
+def save_card(rt, demo_gateway, card):
+    customer_id = only(rt, Subscription).customer_id
+    page = begin_card(rt, customer_id, "https://shop.test/account/payment/card")
+    reference = page.rpartition("/")[2]
+    demo_gateway.bank.choose(reference, card)
+    rt.session.rollback()
+    setup = rt.session.scalar(
+        sa.select(GatewaySetup.public_id).order_by(GatewaySetup.id.desc()).limit(1)
+    )
+    finish_card(rt, customer_id, setup, {})
+
+
+def mails(rt, topic):
+    rt.session.rollback()
+    return rt.session.scalar(
+        sa.select(sa.func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == topic)
+    )
+
+
+def test_what_the_customer_tries_neither_shortens_nor_uses_up_the_schedule(rt, clock, broke):
+    before = only(rt, DunningCase)
+    waits = (before.step, before.next_at, before.next_action)
+
+    assert [pay(rt) for _ in range(3)] == [Paid.DECLINED] * 3
+    chase_due(rt)
+
+    case = only(rt, DunningCase)
+    assert (case.step, case.next_at, case.next_action) == waits
+    assert only(rt, Subscription).state is SubscriptionState.PAST_DUE
+
+
+def test_pay_now_is_let_through_three_times_a_day_with_one_card(rt, clock, broke):
+    assert [pay(rt) for _ in range(4)] == [Paid.DECLINED] * 3 + [Paid.TRIED_TODAY]
+
+    clock.advance(days=1)
+
+    assert pay(rt) is Paid.DECLINED
+
+
+def test_a_card_just_saved_that_is_declined_leaves_the_schedule_as_it_was(
+    rt, clock, declined, demo_gateway
+):
+    due = only(rt, DunningCase).next_at
+    for card in ("0341", "0069"):
+        save_card(rt, demo_gateway, card)
+        chase_due(rt)
+
+    case = only(rt, DunningCase)
+    assert (case.step, case.next_at, case.next_action) == (0, due, "retry")
+    assert case.resume_at is None
+    assert only(rt, Subscription).state is SubscriptionState.PAST_DUE
+
+
+def test_without_a_usable_card_the_customer_is_asked_until_the_schedule_ends(rt, clock, declined):
+    rt.session.execute(sa.update(PaymentMethod).values(refused_at=rt.now()))
+    rt.session.commit()
+
+    walk(rt, clock, 14)
+    assert only(rt, Subscription).state is SubscriptionState.PAST_DUE
+    walk(rt, clock, 1)
+    assert only(rt, Subscription).state is SubscriptionState.CANCELED
+
+
+def test_one_mail_about_a_failed_payment_leaves_in_24_hours(rt, clock, broke):
+    pay(rt)
+    pay(rt)
+    assert mails(rt, "payment_failed") == 1
+
+    clock.advance(days=1, minutes=1)
+    pay(rt)
+
+    assert mails(rt, "payment_failed") == 2
+
+
+def test_the_tries_are_made_on_the_days_after_the_first_decline(rt, clock, declined):
+    tried = {}
+    for day in range(1, 20):
+        walk(rt, clock, 1)
+        tried[day] = rt.session.scalar(sa.select(sa.func.count()).select_from(ChargeAttempt))
+
+    assert [day for day in tried if tried[day] > tried.get(day - 1, 1)] == [3, 8, 15]
+    assert only(rt, Subscription).state is SubscriptionState.CANCELED
 
 
 def test_after_the_last_retry_the_subscription_ends_and_owes_nothing(

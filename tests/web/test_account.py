@@ -402,6 +402,52 @@ def test_a_bank_that_wants_a_confirmation_can_be_asked_again_by_paying_now(
     assert demo_gateway.bank.double_charges() == []
 
 
+def test_a_card_that_was_tried_thrice_today_is_not_tried_again(
+    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, demo_gateway: DemoGateway
+) -> None:
+    bad = demo_gateway.bank.token_for("9995")
+    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": bad})
+    rt.session.commit()
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    pay = re.search(r'action="(/account/payment/pay/[^"]+)"', ada.get("/account/").text)
+    assert pay is not None
+    for _ in range(3):
+        ada.post(pay[1])
+
+    page = ada.get("/account/payment").text
+    assert pay[1] not in page
+    assert "Tried 3 times today with this card. Use another card" in text_of(page)
+    ada.post(pay[1])
+    assert "You tried this card often enough today." in text_of(ada.get("/account/payment").text)
+
+
+def test_while_something_is_owed_the_page_of_a_new_card_says_what_is_charged(
+    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, demo_gateway: DemoGateway
+) -> None:
+    bad = demo_gateway.bank.token_for("9995")
+    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": bad})
+    rt.session.commit()
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    ada.get("/account/payment")
+    start = ada.post("/account/payment/card")
+    demo_gateway.bank.choose(start.location.rpartition("/")[2].partition("?")[0], "4242")
+    setup = rt.session.execute(
+        sa.text("SELECT public_id FROM gateway_setup ORDER BY id DESC LIMIT 1")
+    ).scalar_one()
+    rt.session.rollback()
+
+    back = text_of(ada.get(f"/account/payment/card/{setup}").text)
+    assert "the open €26.00 is charged on it" in back
+    assert "Nothing is charged" not in back
+    ada.post(f"/account/payment/card/{setup}")
+    page = text_of(ada.get("/account/payment").text)
+    assert "The open €26.00 is charged on it in the next minutes." in page
+
+
 def test_another_card_is_added_at_the_payment_partner_and_pays_from_then_on(
     rt: Runtime, ada: Visitor, demo_gateway: DemoGateway
 ) -> None:

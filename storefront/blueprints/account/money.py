@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from storefront.blueprints import papers
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.checkout.words import money
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go
@@ -28,7 +29,7 @@ def payment() -> Response:
         methods=profile.methods(rt.session, me.id),
         credit=credit_of(rt.session, me.id),
         origin_word=words.credit_origin,
-        owed=documents.owed(rt.session, me.id),
+        owed=documents.owed(rt.session, me.id, rt.moment()),
         why_declined=words.why_declined,
     )
 
@@ -67,7 +68,9 @@ def card_back(setup: str) -> Response:
     rt = runtime()
     if not documents.has_setup(rt.session, customer().id, setup):
         abort(404)
-    return page("card_back", setup=setup)
+    return page(
+        "card_back", setup=setup, owed=documents.owed(rt.session, customer().id, rt.moment())
+    )
 
 
 @bp.post("/payment/card/<setup>")
@@ -93,9 +96,13 @@ def keep_card(setup: str) -> Response:
 
 def _told(text: str) -> str:
     """Add that what is owed is tried with the new card."""
-    if not documents.owed(runtime().session, customer().id):
+    rt = runtime()
+    owed = documents.owed(rt.session, customer().id, rt.moment())
+    if owed is None:
         return text
-    return f"{text} " + _("What is open is tried with it in the next minutes.")
+    return f"{text} " + _(
+        "The open %(amount)s is charged on it in the next minutes.", amount=money(owed.amount)
+    )
 
 
 @bp.post("/payment/pay/<invoice>")
@@ -131,6 +138,10 @@ def _outcome(outcome: Paid) -> str:
         Paid.DECLINED: _("Your bank declined it. Nothing was charged. Try another card."),
         Paid.ACTION: _("Your bank wants a confirmation."),
         Paid.TOO_OFTEN: _("This card was tried too often. Nothing was charged. Use another card."),
+        Paid.TRIED_TODAY: _(
+            "You tried this card often enough today. Nothing was charged. "
+            "Use another card, or try again tomorrow."
+        ),
         Paid.WAITING: _(
             "We are asking our payment partner what happened. Please do not pay again. "
             "We e-mail you the answer."

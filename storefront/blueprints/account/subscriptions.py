@@ -14,10 +14,12 @@ from storefront.blueprints.account.forms import AddressForm, LeavingForm
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
+from storefront.domain.rates import NoRate
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import invoices, profile
 from storefront.queries.credit import credit_of
+from storefront.queries.profile import AddressView
 from storefront.security import throttle
 from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
@@ -43,7 +45,7 @@ def _subscription_page(
     return page(
         "subscription",
         status,
-        owed=invoices.owed(rt.session, me.id),
+        owed=invoices.owed(rt.session, me.id, rt.moment()),
         why_declined=words.why_declined,
         credit=credit_of(rt.session, me.id),
         code_form=code_form or CodeForm(),
@@ -153,22 +155,32 @@ def address(subscription: str) -> Response:
     form = AddressForm(request.form, **asdict(present))
     form.offer(rt.shop.countries, writing_locale())
     if request.method == "GET" or not form.validate():
-        effect = address_service.first_box_after(rt, me.id, subscription)
-        return page(
-            "address",
-            200 if request.method == "GET" else 422,
-            form=form,
-            plan=present.plan,
-            subscription=subscription,
-            effect=effect,
-            page_has_errors=request.method == "POST",
-        )
+        return _address_page(form, present)
     typed = PostalAddress(
         **{name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
     )
-    effect = address_service.change_address(rt, me.id, subscription, typed)
+    try:
+        effect = address_service.change_address(rt, me.id, subscription, typed)
+    except NoRate:
+        rt.session.rollback()
+        form.country.errors = [_("We cannot charge tax there yet. Choose another place")]
+        return _address_page(form, present)
     flash(_changed(effect))
     return go(url_for("account.subscription", subscription=subscription))
+
+
+def _address_page(form: AddressForm, present: AddressView) -> Response:
+    rt, subscription = runtime(), present.subscription
+    return page(
+        "address",
+        200 if request.method == "GET" else 422,
+        form=form,
+        plan=present.plan,
+        subscription=subscription,
+        effect=address_service.first_box_after(rt, customer().id, subscription),
+        asks_region=any(map(rt.shop.taxes.asks_region, rt.shop.countries)),
+        page_has_errors=request.method == "POST",
+    )
 
 
 def _changed(effect: AddressChange) -> str:

@@ -114,7 +114,7 @@ class RulesForm(Form):
     def validate_retry_days(self, field: LineField) -> None:
         days = self.days
         if days is None or days != sorted(set(days)) or len(days) > 8:
-            raise ValidationError(gettext("Enter days in order, like 3, 5, 7"))
+            raise ValidationError(gettext("Enter days in order, like 3, 8, 15"))
         if days and days[-1] > 60:
             raise ValidationError(gettext("60 days is the longest a chase may take"))
 
