@@ -37,6 +37,7 @@ class AddressView:
     extra: str
     postcode: str
     city: str
+    region: str
     country: str
 
 
@@ -135,6 +136,7 @@ def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str
             address.c.extra,
             address.c.postcode,
             address.c.city,
+            address.c.region,
             address.c.country,
         )
         .join(plan, plan.c.id == table.c.plan_id)

@@ -11,6 +11,7 @@ from storefront.database import retrying
 from storefront.domain.boxes import ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
+from storefront.domain.tax_treatment import Place
 from storefront.models import Address, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations.keys import AnyRow
@@ -50,6 +51,8 @@ class PostalAddress:
     country: str
     company: str = ""
     extra: str = ""
+    #: Asked for only where the rate of tax depends on it.
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def change_address(
     """Give the subscription a new address row; old documents keep theirs.
 
     Boxes whose contents are not frozen yet follow. The same address again changes nothing.
-    Raises ``NotFound`` or ``NotServed``.
+    Raises ``NotFound``, ``NotServed``, or ``NoRate`` where nobody could be invoiced.
     """
     if typed.country not in rt.shop.countries:
         raise NotServed(country=typed.country)
@@ -87,6 +90,9 @@ def change_address(
     def change() -> AddressChange:
         coming = _load(rt, customer_id, subscription, for_update=True)
         effect = _effect(coming, rt.today())
+        if not rt.hooks.has("quote_tax"):
+            where = Place(typed.country, typed.region, typed.postcode, typed.city)
+            rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
         row, moment = coming.row, rt.moment()
         if _is_same(_present(rt, row.address_id), typed):
             rt.session.rollback()
@@ -153,7 +159,6 @@ def _insert(rt: Runtime, customer_id: int, typed: PostalAddress) -> tuple[int, s
         .values(
             public_id=ref,
             customer_id=customer_id,
-            region="",
             phone="",
             created_at=rt.now(),
             **asdict(typed),

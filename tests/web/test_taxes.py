@@ -259,3 +259,21 @@ def test_a_customer_keeps_a_number_of_their_own(app, rt):
 
     assert stored(rt, Customer).tax_id == ""
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Address)) == 0
+
+
+@pytest.mark.parametrize(("region", "status"), [("", 422), ("NJ", 422), ("california", 303)])
+def test_a_new_address_needs_a_place_that_can_be_taxed(app, rt, region, status):
+    key = customer_with_password(rt, "ada@example.org")
+    owner = rt.session.get(Customer, key)
+    rt.session.expunge(owner)
+    rt.session.rollback()
+    subscription = make.make_subscription(rt, customer=owner)
+    sell_from(rt, "US", "US", "DE")
+    ada = Visitor.of(app).sign_in("ada@example.org")
+    page = f"/account/subscriptions/{subscription.public_id}/address"
+    assert "State or region" in ada.get(page).text
+    typed = {**TYPED, "country": "US", "postcode": "10001", "city": "Town", "region": region}
+    answer = ada.post(page, **typed)
+
+    assert answer.status_code == status
+    assert ("We cannot charge tax there yet" in answer.text) == (status == 422)

@@ -74,6 +74,11 @@ class AddressForm(Form):
         ],
         filters=[_strip],
     )
+    region = StringField(
+        _("State or region"),
+        [Length(max=80, message=_("Use 80 characters or fewer"))],
+        filters=[_strip],
+    )
     country = SelectField(_("Country"), validate_choice=False)
 
     def offer(self, countries: Sequence[str], locale: Locale) -> AddressForm:
