@@ -287,6 +287,41 @@ def _plan_changed(writer: Writer) -> Words | None:
     )
 
 
+def _price_change(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    subscription = subscription_facts(writer.rt.session, payload["subscription"])
+    if subscription is None:
+        return None
+    old, new = (Money(payload[name], payload["currency"]) for name in ("old_minor", "new_minor"))
+    day = writer.day(date.fromisoformat(payload["on"]))
+    each = formats.interval_each(subscription.interval)
+    return Words(
+        _("A new price for %(plan)s", plan=subscription.plan),
+        _("From %(day)s %(plan)s costs another price.", day=day, plan=subscription.plan),
+        _(
+            "You pay %(new)s %(each)s from %(day)s. Until then nothing changes.",
+            new=writer.money(new),
+            each=each,
+            day=day,
+        ),
+        (
+            (_("Now"), f"{writer.money(old)} {each}"),
+            (_("From %(day)s", day=day), f"{writer.money(new)} {each}"),
+        ),
+        (
+            _("See or refuse the new price"),
+            writer.url(f"/account/subscriptions/{subscription.public_id}"),
+        ),
+        (
+            _(
+                "You need not do anything to agree. On the page of your subscription you can keep "
+                "the old price, choose another plan or cancel, until the day before."
+            ),
+            _how_to_cancel(writer, subscription.public_id),
+        ),
+    )
+
+
 def _ended(writer: Writer) -> Words | None:
     subscription = subscription_facts(writer.rt.session, writer.delivery.payload["subscription"])
     if subscription is None:
@@ -332,6 +367,24 @@ def _surplus_refunded(writer: Writer) -> Words:
     )
 
 
+def _referral_credit(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    amount = writer.money(Money(int(payload["amount_minor"]), str(payload["currency"])))
+    thanks = (
+        _("Thank you for recommending us.")
+        if payload["origin"] == "referral"
+        else _("Thank you for trying us.")
+    )
+    return Words(
+        _("%(amount)s of credit for you", amount=amount),
+        _("You have %(amount)s of credit.", amount=amount),
+        thanks,
+        ((_("Credit"), amount),),
+        (_("See your credit"), writer.url("/account/payment")),
+        (_("It pays your next invoices before your card does."),),
+    )
+
+
 #: Topic of the outbox -> how it is worded.
 TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "sign_in": _sign_in,
@@ -342,9 +395,11 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "payment_confirm": _payment_confirm,
     "cancel_confirmed": _cancel_confirmed,
     "plan_changed": _plan_changed,
+    "price_change": _price_change,
     "ended": _ended,
     "box_shipped": _box_shipped,
     "surplus_refunded": _surplus_refunded,
+    "referral_credit": _referral_credit,
 }
 
 

@@ -58,6 +58,9 @@ class Shop:
     locale: str
     #: ISO codes of the countries delivered to.
     countries: tuple[str, ...]
+    #: What is given for a recommendation, in the shop's currency; both 0: nothing.
+    referral_giver_minor: int
+    referral_friend_minor: int
     brand_hue: int
     #: Thousandths.
     brand_chroma: int
@@ -70,6 +73,10 @@ class Shop:
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.
     taxes: TaxRules
+
+    @property
+    def gives_referrals(self) -> bool:
+        return bool(self.referral_giver_minor or self.referral_friend_minor)
 
     @property
     def zone_info(self) -> ZoneInfo:

@@ -24,11 +24,13 @@ from storefront.services.endings import end_passed_over
 from storefront.services.finishing import expire_checkouts
 from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
+from storefront.services.price_changes import tell_due
+from storefront.services.referrals import grant_referrals
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
-from storefront.services.tax_ids import look_up_pending
 from storefront.services.seals import seal_days
 from storefront.services.selfcheck import check_nightly
+from storefront.services.tax_ids import look_up_pending
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ EXPIRE = Job("expire_checkouts", _expire)
 TAX_IDS = Job("tax_ids", look_up_pending)
 RENEWALS = Job("renewals", run_renewals)
 DUNNING = Job("dunning", chase_due)
+PRICE_CHANGES = Job("price_changes", tell_due)
+REFERRALS = Job("referrals", grant_referrals)
 REFUNDS = Job("refunds", send_refunds)
 CLOSE_CYCLES = Job("close_cycles", close_cycles)
 EXPORT = Job("export", _export)
@@ -78,9 +82,11 @@ JOBS = (
     LOOK_UPS,
     EXPIRE,
     TAX_IDS,
+    PRICE_CHANGES,
     RENEWALS,
     DUNNING,
     REFUNDS,
+    REFERRALS,
     CLOSE_CYCLES,
     EXPORT,
     OUTBOX,

@@ -57,6 +57,8 @@ class Start:
     source: Mapping[str, str] = field(default_factory=dict)
     #: VAT number of a signed-in customer, with its state.
     tax_id: tuple[str, str] = ("", "")
+    #: Who sent the shopper.
+    referrer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def start_checkout(rt: Runtime, start: Start) -> str:
                 customer_id=start.customer_id,
                 locale=start.locale,
                 # Whose credit may pay, whatever e-mail is typed later.
+                referrer_id=start.referrer_id,
                 quote={"owner": start.customer_id} if start.customer_id else {},
                 quote_hash="",
                 consent={},

@@ -25,6 +25,7 @@ from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer, VaultedMethod
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState, check_move
+from storefront.domain.money import Money
 from storefront.models import (
     ChargeAttempt,
     Checkout,
@@ -39,6 +40,7 @@ from storefront.operations.coupons import give_back_uses
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.orders import Booked, Card, CreditGone, book_order, discard_offered
+from storefront.operations.referrals import Friend, Promise, note_referral
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 from storefront.operations.trials import card_has_tried
@@ -352,6 +354,7 @@ def _book(
     except CreditGone:
         session.rollback()
         return Outcome.CHANGED
+    _note_friend(rt, row, booked, card, moment)
     _note(rt, row, setup, booked)
     session.commit()
     return booked
@@ -360,6 +363,29 @@ def _book(
 def _has_tried(session: AnySession, quote: OrderQuote, card: Card) -> bool:
     is_trial = quote.opening.kind is PeriodKind.TRIAL
     return is_trial and card_has_tried(session, card.method.fingerprint)
+
+
+def _note_friend(
+    rt: Runtime, row: AnyRow, booked: Booked, card: Card | None, moment: Moment
+) -> None:
+    """Keep who sent this shopper; both are credited when the first box is paid."""
+    shop = rt.shop
+    if row.referrer_id is None or not shop.gives_referrals:
+        return
+    friend = Friend(
+        booked.customer_id,
+        row.email,
+        booked.subscription_id,
+        card.method.fingerprint if card else "",
+        str(row.address.get("street", "")),
+        str(row.address.get("postcode", "")),
+        str(row.address.get("country", "")),
+    )
+    promise = Promise(
+        Money(shop.referral_giver_minor, shop.currency),
+        Money(shop.referral_friend_minor, shop.currency),
+    )
+    note_referral(rt.session, row.referrer_id, friend, promise, moment)
 
 
 def _note(rt: Runtime, row: AnyRow, setup: AnyRow | None, booked: Booked) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 
-from storefront.blueprints.account import boxes, money, plan, profile, subscriptions, tax
+from storefront.blueprints.account import boxes, money, plan, profile, recommend, subscriptions, tax
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
 from storefront.kept import register_kept
 from storefront.security import CUSTOMER, register_policy
 
-__all__ = ["boxes", "bp", "money", "plan", "profile", "subscriptions", "tax"]
+__all__ = ["boxes", "bp", "money", "plan", "profile", "recommend", "subscriptions", "tax"]
 
 register_policy(
     {
@@ -49,6 +49,8 @@ register_policy(
             "end_other_sessions",
             "password",
             "privacy",
+            "recommend",
+            "make_link",
             "tax_id",
         )
     }

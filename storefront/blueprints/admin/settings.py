@@ -100,6 +100,16 @@ class SellerForm(Form):
         }
 
 
+class PapersForm(Form):
+    """What every invoice says beside seller and lines."""
+
+    bank_details = TextAreaField(lazy_gettext("Bank details"), [Length(max=400)])
+    invoice_footer = TextAreaField(lazy_gettext("Small print of invoices"), [Length(max=600)])
+
+    def values(self) -> dict[str, Any]:
+        return {field.name: several_lines(field.data) for field in self}
+
+
 class SellingForm(Form):
     """Where, in what language and by which clock the shop sells."""
 
@@ -159,6 +169,7 @@ _LONGEST_KEY = 18
 SECTIONS: dict[str, Callable[..., Any]] = {
     "shop": ShopForm,
     "seller": SellerForm,
+    "papers": PapersForm,
     "selling": SellingForm,
     "referral": ReferralForm,
     "look": LookForm,

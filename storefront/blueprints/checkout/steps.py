@@ -56,6 +56,8 @@ _FOLDER = "storefront/checkout"
 #: Orders this browser began, so that only it is signed in when one is paid.
 BEGUN = "orders"
 _BEGUN_KEPT = 5
+#: Key of the customer whose link this browser followed.
+REFERRER = "referrer"
 
 
 @bp.get("/checkout")
@@ -96,6 +98,7 @@ def start() -> Response:
             locale_code(),
             source_of_visit(),
             known.tax_id,
+            session.get(REFERRER),
         ),
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
