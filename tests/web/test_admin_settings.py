@@ -79,6 +79,17 @@ def test_countries_zone_and_language_are_saved(rt: Runtime, owner: Desk) -> None
     assert nowhere.status_code == 422
 
 
+def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: Desk) -> None:
+    fields = {"bank_details": " IBAN DE02 1203 \r\nBIC X ", "invoice_footer": "HRB 12345\r\n"}
+    assert owner.post("/admin/settings/papers", fields).status_code == 303
+    rt.forget_shop()
+    seller = rt.shop.seller
+    assert (seller["bank"], seller["footer"]) == ("IBAN DE02 1203\nBIC X", "HRB 12345")
+    assert "HRB 12345" in owner.get("/admin/settings").text
+    answer = owner.post("/admin/settings/papers", {**fields, "invoice_footer": "x" * 601})
+    assert answer.status_code == 422
+
+
 def test_the_seller_stands_on_new_invoices_as_typed(rt: Runtime, owner: Desk) -> None:
     fields = {
         "seller_name": "Ten Kettles GmbH",
