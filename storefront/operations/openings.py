@@ -333,6 +333,12 @@ def _entries(by_fate: Mapping[Fate, Sequence[Opening]]) -> list[Entry]:
         until = end.isoformat() if end else None
         entries.append(entry(one, EventKind.SUBSCRIPTION_PAUSED, until=until))
     entries += [
+        entry(one, EventKind.SUBSCRIPTION_RESUMED)
+        for fate in (Fate.FREE, Fate.SKIP, Fate.BILL)
+        for one in by_fate[fate]
+        if one.row.state == SubscriptionState.PAUSED
+    ]
+    entries += [
         entry(one, EventKind.SUBSCRIPTION_CHANGED, plan=one.row.plan_name)
         for one in by_fate[Fate.BILL]
         if one.row.change_id

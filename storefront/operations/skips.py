@@ -15,6 +15,7 @@ from storefront.domain.boxes import (
     BoxState,
     CycleSlot,
     PaidBox,
+    Pause,
     Standing,
     place_boxes,
 )
@@ -139,6 +140,7 @@ def _subscriptions(
             now_plan.c.name.label("now_plan_name"),
             now_plan.c.code.label("now_plan_code"),
             now_plan.c.cycle_group_id.label("now_group_id"),
+            now_plan.c.pause_unpaid,
             now_price.c.amount_minor.label("now_amount_minor"),
             now_price.c.unit.label("now_unit"),
             now_price.c.count.label("now_count"),
@@ -199,6 +201,7 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
             box.c.state,
             box.c.problem,
             period.c.end_on,
+            period.c.state.label("period_state"),
         )
         .join(period, period.c.id == box.c.period_id)
         .where(
@@ -261,7 +264,9 @@ def _standing(
 ) -> Standing:
     slots = {key: _slot(cycle) for key, cycle in cycles.items()}
     billing = Interval(row.unit, row.unit_count)
-    bills = SubscriptionState(row.state) in BILLABLE and row.held_at is None and row.ships
+    state = SubscriptionState(row.state)
+    goes_on = state in BILLABLE or (state is SubscriptionState.PAUSED and row.pauses_on is not None)
+    bills = goes_on and row.held_at is None and row.ships
     return Standing(
         cycles=tuple(
             slots[key] for key, cycle in cycles.items() if cycle.group_id == row.cycle_group_id
@@ -277,7 +282,10 @@ def _standing(
         ),
         taken=frozenset(box.cycle_id for box in boxes if box.cycle_id),
         skipped=frozenset(skips),
+        pauses=(Pause(row.pauses_on, row.resumes_on),) if row.pauses_on else (),
         cancel_on=row.cancel_on,
+        boxes_left=None if row.max_boxes is None else row.max_boxes - row.boxes_billed,
+        ends_on=row.ends_on,
     )
 
 
