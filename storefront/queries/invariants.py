@@ -73,6 +73,83 @@ INVARIANTS = (
         " WHERE a.settles AND j.id IS NULL",
     ),
     Invariant(
+        "L3-credit",
+        "a customer's credit in the books is their balance and what waits on unpaid orders",
+        "SELECT c.public_id FROM customer_credit k JOIN customer c ON c.id = k.customer_id"
+        " LEFT JOIN (SELECT customer_id, currency, sum(CASE WHEN credit = 'customer_credit'"
+        " THEN amount_minor ELSE -amount_minor END) AS booked FROM ledger_transfer"
+        " WHERE debit = 'customer_credit' OR credit = 'customer_credit'"
+        " GROUP BY customer_id, currency) t ON t.customer_id = k.customer_id"
+        " AND t.currency = k.currency LEFT JOIN (SELECT i.payer_id, i.currency,"
+        " sum(a.amount_minor) AS aside FROM credit_application a JOIN invoice i"
+        " ON i.id = a.invoice_id WHERE i.number IS NULL AND a.given_back_at IS NULL"
+        " GROUP BY i.payer_id, i.currency) o ON o.payer_id = k.customer_id"
+        " AND o.currency = k.currency"
+        " WHERE coalesce(t.booked, 0) <> k.balance_minor + coalesce(o.aside, 0)",
+    ),
+    Invariant(
+        "L3-carried",
+        "what is carried in the books is what waits to be asked for with a later invoice",
+        "SELECT 1 FROM (SELECT (SELECT coalesce(sum(CASE WHEN debit = 'carried_balance'"
+        " THEN amount_minor ELSE -amount_minor END), 0) FROM ledger_transfer"
+        " WHERE debit = 'carried_balance' OR credit = 'carried_balance') AS booked,"
+        " (SELECT coalesce(sum(amount_minor), 0) FROM carried_amount WHERE settled_at IS NULL)"
+        " AS waiting) sums WHERE booked <> waiting",
+    ),
+    Invariant(
+        "L3-refunds",
+        "refunds due in the books are the refunds that have not reached the customer",
+        "SELECT 1 FROM (SELECT (SELECT coalesce(sum(CASE WHEN credit = 'refunds_due'"
+        " THEN amount_minor ELSE -amount_minor END), 0) FROM ledger_transfer"
+        " WHERE debit = 'refunds_due' OR credit = 'refunds_due') AS booked,"
+        " (SELECT coalesce(sum(amount_minor), 0) FROM refund WHERE state <> 'succeeded')"
+        " AS waiting) sums WHERE booked <> waiting",
+    ),
+    Invariant(
+        "L-tax",
+        "tax payable in the books is the tax of the invoices less that of their credit notes",
+        "SELECT 1 FROM (SELECT (SELECT coalesce(sum(CASE WHEN credit = 'tax_payable'"
+        " THEN amount_minor ELSE -amount_minor END), 0) FROM ledger_transfer"
+        " WHERE debit = 'tax_payable' OR credit = 'tax_payable') AS booked,"
+        " (SELECT coalesce(sum(tax_minor), 0) FROM invoice WHERE number IS NOT NULL)"
+        " - (SELECT coalesce(sum(tax_minor), 0) FROM credit_note) AS said) sums"
+        " WHERE booked <> said",
+    ),
+    Invariant(
+        "L-deferred",
+        "no period holds deferred revenue below zero, or once nothing of it is to come",
+        "SELECT s.public_id FROM (SELECT period_id, sum(CASE WHEN credit = 'deferred_revenue'"
+        " THEN amount_minor ELSE -amount_minor END) AS rest FROM ledger_transfer"
+        " WHERE (debit = 'deferred_revenue' OR credit = 'deferred_revenue') GROUP BY period_id) d"
+        " JOIN subscription_period p ON p.id = d.period_id"
+        " JOIN subscription s ON s.id = p.subscription_id WHERE d.rest < 0 OR (d.rest > 0"
+        " AND (p.state = 'void' OR (p.box_count = 0 AND p.earned_on = p.end_on)"
+        " OR (p.state = 'paid' AND p.box_count > 0 AND NOT EXISTS (SELECT 1 FROM box b"
+        " WHERE b.period_id = p.id AND b.kind = 'regular'"
+        " AND b.state IN ('planned','held','locked','exported')))))",
+    ),
+    Invariant(
+        "L4-note",
+        "every credit note is booked once",
+        "SELECT c.public_id FROM credit_note c LEFT JOIN ledger_journal j"
+        " ON j.event_ref = c.public_id AND j.kind = 'credit_note' WHERE j.id IS NULL",
+    ),
+    Invariant(
+        "L4-refund",
+        "every refund that reached the customer is booked once",
+        "SELECT r.public_id FROM refund r LEFT JOIN ledger_journal j"
+        " ON j.event_ref = r.public_id AND j.kind = 'refund_done'"
+        " WHERE r.state = 'succeeded' AND j.id IS NULL",
+    ),
+    Invariant(
+        "L5",
+        "no journal mixes currencies, and each has the currency of its invoice",
+        "SELECT j.event_ref FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id"
+        " LEFT JOIN invoice i ON i.id = t.invoice_id GROUP BY j.id, j.event_ref"
+        " HAVING min(t.currency) <> max(t.currency) OR min(coalesce(i.currency, t.currency))"
+        " <> max(t.currency)",
+    ),
+    Invariant(
         "I2",
         "credit notes of an invoice sum to what is credited on it",
         "SELECT i.public_id FROM invoice i LEFT JOIN credit_note c ON c.invoice_id = i.id"
