@@ -21,11 +21,18 @@ class ShippingRate:
     free_from: Money | None = None
 
 
+def rate_for_box(rates: Sequence[ShippingRate], country: str, currency: str) -> ShippingRate | None:
+    """Return the rate of a country: its own, else the one of every other, else None."""
+    fitting = [
+        rate for rate in rates if rate.country in ("", country) and rate.amount.currency == currency
+    ]
+    return max(fitting, key=lambda rate: rate.country) if fitting else None
+
+
 def shipping_cost(rates: Sequence[ShippingRate], country: str, goods: Money) -> Money | None:
     """Return what sending one box with ``goods`` in it costs, or None where no rate is set.
 
-    A rate of the country goes before the one of every other; rates of another currency do
-    not count. No rate means that delivery is inside the price.
+    No rate means that delivery is inside the price.
     Source: docs/decisions/0081-shipping-per-box.md.
 
     >>> rates = [ShippingRate("", Money(490, "EUR"), Money(4000, "EUR"))]
@@ -34,14 +41,9 @@ def shipping_cost(rates: Sequence[ShippingRate], country: str, goods: Money) -> 
     >>> shipping_cost(rates, "DE", Money(4000, "EUR"))
     Money(minor=0, currency='EUR')
     """
-    fitting = [
-        rate
-        for rate in rates
-        if rate.country in ("", country) and rate.amount.currency == goods.currency
-    ]
-    if not fitting:
+    rate = rate_for_box(rates, country, goods.currency)
+    if rate is None:
         return None
-    rate = max(fitting, key=lambda one: one.country)
     if rate.free_from is not None and goods.minor >= rate.free_from.minor:
         return Money(0, goods.currency)
     return rate.amount

@@ -10,11 +10,13 @@ from flask import Blueprint, Response, abort, render_template, request, session,
 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.memo import remembered
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
+from storefront.domain.shipping import rate_for_box
 from storefront.logins import current_customer
-from storefront.operations.checkout import Market
+from storefront.operations.discounts import shipping_rates
 from storefront.queries.pricing import PlanCard, plan_page, pricing_page
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
@@ -59,6 +61,7 @@ def _answer(name: str, values: Any) -> Response:
     key = (
         name,
         shop.catalogue_version,
+        market_of_visit(rt).countries[0],
         str(writing_locale()),
         locale_code(),
         request.args.get("interval", "")[:8],
@@ -74,7 +77,7 @@ def _answer(name: str, values: Any) -> Response:
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
-    market = Market.of(rt.shop)
+    market = market_of_visit(rt)
     page = pricing_page(rt.session, market, rt.today())
     chosen = _chosen(page.intervals)
     links = [
@@ -88,13 +91,15 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         "intervals": links,
         "example": shown or (page.plans[0] if page.plans else None),
         "choose_url": _choose_url,
+        "delivery": rate_for_box(shipping_rates(rt.session), market.countries[0], market.currency),
         "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
         "countries": _country_names(market.countries),
+        "places": _places(market.countries),
     }
 
 
 def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
-    market = Market.of(rt.shop)
+    market = market_of_visit(rt)
     page = plan_page(rt.session, code, market, rt.today())
     if page is None:
         abort(404)
@@ -115,7 +120,9 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "offer": page.plan.offer(chosen),
         "intervals": links,
         "choose_url": _choose_url,
+        "delivery": rate_for_box(shipping_rates(rt.session), market.countries[0], market.currency),
         "countries": _country_names(market.countries),
+        "places": _places(market.countries),
     }
 
 
@@ -133,6 +140,11 @@ def _choose_url(plan: PlanCard, interval: Interval) -> str:
     source: dict[str, Any] = {**source_of_visit()}
     code = interval_code(interval)
     return url_for("checkout.choose", plan=plan.code, interval=code, **source)
+
+
+def _places(codes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (code, name) of the countries delivered to; the one prices are shown for first."""
+    return list(zip(codes, _country_names(codes), strict=True))
 
 
 def _country_names(codes: tuple[str, ...]) -> list[str]:
