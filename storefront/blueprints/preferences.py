@@ -1,4 +1,4 @@
-"""A visitor's own choices, kept in their browser and nowhere else: language and colours."""
+"""A visitor's own choices, kept in their browser alone: language, colours, country."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from flask import Blueprint, Response, request, url_for
 from storefront.blueprints.context import runtime
 from storefront.htmx import go
 from storefront.navigation import page_url
+from storefront.operations.checkout import Market
+from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy, safe_target
 from storefront.templating import LANGUAGES, THEMES
 
 bp = Blueprint("preferences", __name__)
-register_policy({"preferences.look": PUBLIC})
+register_policy({"preferences.look": PUBLIC, "preferences.country": PUBLIC})
 
-LANGUAGE_COOKIE, THEME_COOKIE = "language", "theme"
+LANGUAGE_COOKIE, THEME_COOKIE, COUNTRY_COOKIE = "language", "theme", "country"
 _ONE_YEAR = 31_536_000
 
 
@@ -26,6 +28,21 @@ def look() -> Response:
     _keep(response, LANGUAGE_COOKIE, request.form.get("language", ""), languages)
     _keep(response, THEME_COOKIE, request.form.get("theme", ""), set(THEMES))
     return response
+
+
+@bp.post("/country")
+def country() -> Response:
+    """Show prices as they are where the visitor lives; elsewhere than we deliver is forgotten."""
+    home = page_url("pricing.index") or url_for("health.alive")
+    response = go(safe_target(request.form.get("to")) or home)
+    offered = set(Market.of(runtime().shop).countries)
+    _keep(response, COUNTRY_COOKIE, request.form.get("country", ""), offered)
+    return response
+
+
+def market_of_visit(rt: Runtime) -> Market:
+    """Return what is sold, with the country that this visitor chose assumed first."""
+    return Market.of(rt.shop).seen_from(request.cookies.get(COUNTRY_COOKIE, ""))
 
 
 def _keep(response: Response, name: str, choice: str, offered: set[str]) -> None:

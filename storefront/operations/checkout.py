@@ -78,6 +78,12 @@ class Market:
         """Return the market of ``shop``; one that names no country delivers to its own."""
         return cls(shop.currency, shop.countries or (shop.seller_country,), shop.taxes)
 
+    def seen_from(self, country: str) -> Market:
+        """Return the market as a visitor from ``country`` sees it: theirs is assumed first."""
+        if country not in self.countries:
+            return self
+        return replace(self, countries=tuple(dict.fromkeys([country, *self.countries])))
+
     def sale_to(self, address: Mapping[str, Any], buyer: Buyer = CONSUMER) -> Sale:
         """Return the sale of something sent to ``address`` as far as it was typed."""
         typed = {name: str(address.get(name, "")) for name in ("region", "postcode", "city")}

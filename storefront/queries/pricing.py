@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from storefront.domain.cycles import CycleSlot, first_cycle
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
+from storefront.domain.tax_treatment import Sale, Treatment
 from storefront.models import (
     BoxCycle,
     CycleGroup,
@@ -49,6 +50,9 @@ PAST_BOXES = 3
 AHEAD_DAYS = 430
 
 
+Taxing = Literal["in", "without", "plus"]
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A plan in one interval. ``total`` is what one payment costs, tax and delivery inside.
@@ -65,6 +69,8 @@ class Offer:
     saving: int
     once: Money
     renewal_on: date | None
+    #: in the price, without (an export), or plus (the rate depends on an address).
+    tax: Taxing = "in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,18 +242,7 @@ def _offers(
     ordered = sorted(prices.values(), key=lambda price: length(price.interval))
     priced = [_offer(plan, price, slots, market, today) for price in ordered]
     base = priced[0] if priced else None
-    return tuple(
-        Offer(
-            one.interval,
-            one.total,
-            one.per_box,
-            one.boxes,
-            _saving(one, base),
-            one.once,
-            one.renewal_on,
-        )
-        for one in priced
-    )
+    return tuple(replace(one, saving=_saving(one, base)) for one in priced)
 
 
 def _price(row: AnyRow) -> OrderPrice:
@@ -271,14 +266,25 @@ def _offer(
 ) -> Offer:
     """Price an order of today with the checkout's own function, so the card cannot differ."""
     boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
-    total, renewal_on = price.amount, None
+    sale, renewal_on = market.sale_to({}), None
+    tax = _taxed(sale, plan, today)
+    terms = order_terms(plan, price, sale, today, slots, is_estimate=True)
     try:
-        quote = quote_order(order_terms(plan, price, market.sale_to({}), today, slots))
+        quote = quote_order(terms)
         total, renewal_on = quote.full.quote.total, quote.renewal_on
-    except (NoCycle, NoRate):
-        pass
+    except NoCycle:
+        # Sold out: nothing can be ordered, but what it costs is said as it would be.
+        total = quote_order(replace(terms, shipping=None)).full.quote.total
     per_box = Money(-(-total.minor // boxes), total.currency)
-    return Offer(price.interval, total, per_box, boxes, 0, price.sign_up_fee, renewal_on)
+    return Offer(price.interval, total, per_box, boxes, 0, price.sign_up_fee, renewal_on, tax)
+
+
+def _taxed(sale: Sale, plan: OrderPlan, today: date) -> Taxing:
+    try:
+        taxed = sale.tax(plan.tax_class, today)
+    except NoRate:
+        return "plus"
+    return "in" if taxed.treatment is Treatment.STANDARD else "without"
 
 
 def _saving(one: Offer, base: Offer | None) -> int:

@@ -242,6 +242,21 @@ def test_the_price_on_the_page_is_the_one_charged_to_the_cent(app, rt, country, 
     assert f"€{Money(total, 'EUR').minor / 100:.2f}" in shown
 
 
+def test_a_visitor_sees_the_prices_of_the_country_they_choose_up_to_the_charge(app, rt):
+    plan = make.make_plan(rt, amount_minor=None)
+    make.make_price(rt, plan, amount_minor=2000, tax_inclusive=False)
+    visitor = Visitor.of(app)
+    assert "€23.80" in visitor.get("/").text
+    assert visitor.post("/country", country="FR", to="/").status_code == 303
+    shown = visitor.get("/").text
+    assert "€24.00" in shown
+    assert "€23.80" not in shown
+    assert "€24.00" in visitor.get(f"/checkout?plan={plan.code}").text
+    visitor.get("/")
+    visitor.post("/country", country="US", to="/")
+    assert "€23.80" in visitor.get("/").text
+
+
 # ------------------------------------------------------------------------------------ account
 
 

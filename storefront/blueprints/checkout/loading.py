@@ -13,11 +13,12 @@ from storefront import tax_desk
 from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.intervals import interval_code
+from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
 from storefront.formats import interval_name
 from storefront.htmx import go
 from storefront.navigation import page_url
-from storefront.operations.checkout import Market, Order
+from storefront.operations.checkout import Order
 from storefront.queries.checkout import order_page
 from storefront.runtime import Runtime
 
@@ -49,7 +50,7 @@ def load(rt: Runtime, key: str, step: str | None = None) -> Order:
     """
     check_key(key)
     tax_desk.prepare_checkout(rt, key)
-    order = look(rt, lambda: order_page(rt.session, key, Market.of(rt.shop), rt.moment()))
+    order = look(rt, lambda: order_page(rt.session, key, market_of_visit(rt), rt.moment()))
     if order is None:
         abort(404)
     if step is not None:

@@ -18,11 +18,12 @@ from storefront.blueprints.checkout.forms import (
 from storefront.blueprints.checkout.loading import load, look, place_of, shown
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
 from storefront.htmx import go, show
 from storefront.logins import current_customer
-from storefront.operations.checkout import Market, Order
+from storefront.operations.checkout import Order
 from storefront.queries.checkout import (
     Choosable,
     KnownDelivery,
@@ -65,7 +66,7 @@ def choose() -> Response:
     """Step 1 before anything is written: looking at a box leaves nothing behind."""
     rt = runtime()
     chosen = _chosen_plan(rt)
-    order = look(rt, lambda: preview(rt.session, chosen, {}, Market.of(rt.shop), rt.moment()))
+    order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
     return _box_page(order, box_form(order))
 
 
@@ -74,7 +75,7 @@ def start() -> Response:
     """Begin an order with what was chosen."""
     rt = runtime()
     chosen = _chosen_plan(rt)
-    order = look(rt, lambda: preview(rt.session, chosen, {}, Market.of(rt.shop), rt.moment()))
+    order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
     asked = [ANSWER + question.code for question in order.questions]
     form = box_form(order, request.form)
     options: dict[str, str] = {}
@@ -204,7 +205,7 @@ def _chosen_plan(rt: Runtime) -> Choosable:
         abort(404)
     interval = interval_from(request.values.get("interval"))
     wished = (interval.unit, interval.count) if interval else None
-    found = look(rt, lambda: find_plan(rt.session, code, Market.of(rt.shop), wished))
+    found = look(rt, lambda: find_plan(rt.session, code, market_of_visit(rt), wished))
     if found is None:
         abort(404)
     return found
@@ -218,5 +219,5 @@ def _price_id(order: Order, code: str | None) -> int:
 
 def countries_of(rt: Runtime) -> list[tuple[str, str]]:
     names = writing_locale().territories
-    codes = Market.of(rt.shop).countries
+    codes = market_of_visit(rt).countries
     return [(each, str(names.get(each, each))) for each in codes]
