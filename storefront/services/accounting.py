@@ -127,11 +127,13 @@ def make_download(rt: Runtime, who: Who, first: date, last: date) -> str:
     with tempfile.TemporaryDirectory(prefix="accounting-") as made:
         done = export_accounting(rt, first, last, Path(made) / "export")
         packed = rt.files.publish(name, zipped(done.path))
-    after = {"first": first, "last": last, "transfers": done.transfers, "sha256": packed.sha256}
+    after = {"file": name, "transfers": done.transfers, "sha256": packed.sha256}
+
+    days = f"{first.isoformat()}/{last.isoformat()}"
 
     def note() -> None:
         moment = rt.moment()
-        audit.write(rt.session, who.id, "accounting.exported", name, {}, after, moment, who.ip)
+        audit.write(rt.session, who.id, "accounting.exported", days, {}, after, moment, who.ip)
         rt.session.commit()
 
     retrying(rt.session, note)
