@@ -55,6 +55,13 @@ def types(_options: argparse.Namespace) -> int:
     return int(bool(checks.run(*checks.TYPES)))
 
 
+def build(_options: argparse.Namespace) -> int:
+    """Write the wheel into dist/."""
+    ensure("e2e")
+    assets.ensure()
+    return _python("-m", "hatchling", "build", "-t", "wheel", "-d", "dist")
+
+
 def lock(options: argparse.Namespace) -> int:
     """Write requirements/*.lock from pyproject.toml."""
     compile_locks(upgrade=options.upgrade)
@@ -126,7 +133,20 @@ def _python(*arguments: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for function in (run, test, lint, types, lock, reset, browser, bench, shots, rig, simulate):
+    for function in (
+        run,
+        test,
+        lint,
+        types,
+        build,
+        lock,
+        reset,
+        browser,
+        bench,
+        shots,
+        rig,
+        simulate,
+    ):
         text = function.__doc__ or ""
         name = function.__name__
         # What a script of ours can do, it says itself: `dev.py rig kill --help`.

@@ -96,6 +96,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 # --------------------------------------------------------------------------- the plugin itself
 
 
+class PluginOff(Exception):
+    """Raised in ``setup`` by a plugin that does not run here, with the reason in plain words."""
+
+
 class StorefrontPlugin:
     """Base of every plugin class; the package says ``PLUGIN = <class>``.
 
@@ -111,7 +115,8 @@ class StorefrontPlugin:
     def setup(self, ctx: PluginContext) -> None:
         """Register providers and open what the plugin needs, once per application.
 
-        An exception disables this plugin, is shown on the health page, and leaves the shop up.
+        An exception disables this plugin, is shown on the health page, and leaves the shop up;
+        ``PluginOff`` does so without being a failure.
         """
 
 

@@ -29,6 +29,7 @@ from storefront.hooks import (
     Identity,
     Layout,
     PluginContext,
+    PluginOff,
     RequestInfo,
     StorefrontPlugin,
 )
@@ -63,6 +64,8 @@ class Hooks:
         self._gateways: dict[str, tuple[str, Gateway]] = {}
         #: Plugin name -> why it is not running.
         self.failed: dict[str, str] = {}
+        #: Plugin name -> why it chose not to run here.
+        self.off: dict[str, str] = {}
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +96,11 @@ class Hooks:
             self._check_and_add(plugin, name)
             if context is not None and isinstance(plugin, StorefrontPlugin):
                 plugin.setup(context(name))
+        except PluginOff as reason:
+            log.warning("plugin %s is off: %s", name, reason)
+            self._take_back(name)
+            self.off[name] = str(reason)
+            return False
         except Exception as error:
             log.exception("plugin %s is switched off", name)
             self.fail(name or type(plugin).__name__, error)
@@ -103,6 +111,9 @@ class Hooks:
     def fail(self, name: str, error: Exception) -> None:
         """Write down why ``name`` is not running and take back what it had registered."""
         self.failed[name] = f"{type(error).__name__}: {error}"
+        self._take_back(name)
+
+    def _take_back(self, name: str) -> None:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
         self._gateways = {k: v for k, v in self._gateways.items() if v[0] != name}
@@ -288,6 +299,11 @@ def load_plugins(
         if name not in settings.plugins_off:
             hooks.register(found[name], name=name, context=context)
     return hooks
+
+
+def plugin_names(settings: Settings) -> set[str]:
+    """Return the names of all plugins there are, without starting any."""
+    return {name for name, _ in _find(settings.plugin_dirs, Hooks())}
 
 
 def _find(folders: Iterable[Path], hooks: Hooks) -> Iterator[tuple[str, StorefrontPlugin]]:

@@ -121,6 +121,16 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
     Without ``toml_path`` the file named by ``STOREFRONT_CONFIG`` is read, if any. Raises
     :class:`SettingsError` naming every value that cannot be read, at once.
     """
+    settings, errors = read_settings(environ, toml_path)
+    if errors:
+        raise SettingsError(errors)
+    return settings
+
+
+def read_settings(
+    environ: Mapping[str, str], toml_path: Path | None = None
+) -> tuple[Settings, list[str]]:
+    """Return what can be read, with the default for the rest, and what cannot be."""
     errors: list[str] = []
     named = environ.get("STOREFRONT_CONFIG")
     path = toml_path or (Path(named) if named else None)
@@ -131,9 +141,16 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
         if raw is not None:
             values[name] = raw
     known = {name: _convert(name, raw, errors) for name, raw in values.items()}
-    if errors:
-        raise SettingsError(errors)
-    return replace(Settings(), **known, plugins=plugins)
+    return replace(Settings(), **known, plugins=plugins), errors
+
+
+def all_problems(environ: Mapping[str, str], toml_path: Path | None = None) -> list[str]:
+    """Return what cannot be read together with everything wrong in what can, each once."""
+    settings, errors = read_settings(environ, toml_path)
+    named = {error.partition(":")[0].removeprefix(PREFIX).lower() for error in errors}
+    named |= {name.removesuffix("_file") for name in named}
+    rest = [line for line in problems(settings) if line.partition(":")[0] not in named]
+    return errors + rest
 
 
 def problems(settings: Settings) -> list[str]:
@@ -273,6 +290,8 @@ def _production_problems(settings: Settings) -> list[str]:
         found.append("base_url: must be https in production")
     if not settings.trusted_hosts:
         found.append("trusted_hosts: name the hosts that are answered")
+    elif any("*" in host or not host.strip(".") for host in settings.trusted_hosts):
+        found.append("trusted_hosts: name each host; a star would answer every one")
     if urlsplit(settings.mail_url).scheme in {"file", "null"}:
         found.append("mail_url: production needs a mail server, smtp:// or smtps://")
     return found + _sqlite_problems(settings)

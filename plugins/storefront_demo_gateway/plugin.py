@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from flask import Blueprint, has_request_context, url_for
 
-from storefront.hooks import PluginContext, StorefrontPlugin, hookimpl
+from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin, hookimpl
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 from storefront_demo_gateway.pages import make_blueprint
@@ -34,7 +34,7 @@ class DemoGatewaySettings:
 
 
 class DemoGatewayPlugin(StorefrontPlugin):
-    """Offers the gateway ``demo``. It refuses to run in production."""
+    """Offers the gateway ``demo``. It is off in production."""
 
     name = "demo-gateway"
     api = 1
@@ -42,7 +42,7 @@ class DemoGatewayPlugin(StorefrontPlugin):
 
     def setup(self, ctx: PluginContext) -> None:
         if ctx.environment == "production":
-            raise RuntimeError("the demo gateway moves no money; switch it off in production")
+            raise PluginOff("it moves no money, so it does not run in production")
         own: DemoGatewaySettings = ctx.settings
 
         def page(kind: str, key: str) -> str:

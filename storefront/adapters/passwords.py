@@ -14,6 +14,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 #: OWASP's second choice of argon2id parameters: 19 MiB, two passes, one lane.
 _TIME_COST, _MEMORY_KIB = 2, 19 * 1024
 _LOW_TIME_COST, _LOW_MEMORY_KIB = 1, 8
+#: Stands in every hash made at low cost.
+LOW_COST_MARK = f"$m={_LOW_MEMORY_KIB},t={_LOW_TIME_COST},"
 
 
 class Passwords:

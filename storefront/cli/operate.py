@@ -16,18 +16,20 @@ from storefront import database
 from storefront import migrate as schema
 from storefront.cli.runner import application, progress
 from storefront.extensions import db
+from storefront.plugins import plugin_names
+from storefront.queries.demo_traces import demo_traces
 from storefront.runtime import Runtime
-from storefront.settings import SettingsError, load_settings, problems, unknown_names
+from storefront.settings import all_problems, read_settings, unknown_names
 
 
 @click.command()
 def check() -> None:
     """List everything that is wrong with the settings, the database and the plugins."""
-    try:
-        settings = load_settings(os.environ)
-    except SettingsError as error:
-        _end_with(error.problems)
-    found = problems(settings) or _problems_inside()
+    settings, _ = read_settings(os.environ)
+    found = all_problems(os.environ)
+    names = plugin_names(settings) | set(settings.plugins) | set(settings.plugins_off)
+    strange = [f"{name}: nothing reads this" for name in unknown_names(os.environ, names)]
+    found += strange + ([] if found else _problems_inside())
     if found:
         _end_with(found)
     click.echo(f"{settings.environment}: everything is in order")
@@ -90,18 +92,33 @@ def worker() -> None:
 
 
 def _problems_inside() -> list[str]:
-    """Return what is wrong with plugins, variables and database, once the settings are sound."""
+    """Return what is wrong with plugins and database, once the settings are sound."""
     app = application(any_schema=True)
     rt: Runtime = app.extensions["storefront"]
     found = [f"plugin {name}: {why}" for name, why in rt.hooks.failed.items()]
-    plugins = {*rt.hooks.names, *rt.hooks.failed, *rt.settings.plugins, *rt.settings.plugins_off}
-    found += [f"{name}: nothing reads this" for name in unknown_names(os.environ, plugins)]
+    if not rt.gateways:
+        off = "".join(f" (plugin {name} is off: {why})" for name, why in rt.hooks.off.items())
+        found.append(f"gateway: none is running, so nothing can be paid{off}")
     with app.app_context():
         try:
-            found.append(schema.schema_state(db.engine).describe())
+            state = schema.schema_state(db.engine)
+            found.append(state.describe())
+            if state.is_current and rt.settings.is_production:
+                found += _people_of_a_demo(rt)
         except sa.exc.DBAPIError as error:
             found.append(f"database: {error.orig}")
     return [line for line in found if line]
+
+
+def _people_of_a_demo(rt: Runtime) -> list[str]:
+    there = demo_traces(rt.session)
+    rt.session.rollback()
+    found = []
+    if there.staff:
+        found.append(f"database: {there.staff} on the staff with the password of a demo")
+    if there.customers:
+        found.append(f"database: {there.customers} customers of a demo; start with an empty one")
+    return found
 
 
 def _end_with(lines: list[str]) -> NoReturn:

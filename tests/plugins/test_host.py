@@ -320,11 +320,17 @@ def test_a_plugin_is_switched_off_by_its_name(folder: Path) -> None:
     assert hooks.failed == {}
 
 
-def test_the_bundled_demo_gateway_is_found_and_refuses_production(tmp_path: Path) -> None:
+def test_the_bundled_demo_gateway_is_found_and_is_off_in_production(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = settings_for(Path("plugins"), secret_key="x" * 40)
     settings = replace(settings, data_dir=tmp_path)
     assert load_plugins(settings, FrozenClock(NOW), {}).gateways["demo"].account == "demo"
     live = replace(settings, environment="production")
     hooks = load_plugins(live, FrozenClock(NOW), {})
     assert "demo" not in hooks.gateways
-    assert "moves no money" in hooks.failed["demo-gateway"]
+    assert hooks.failed == {}
+    assert "moves no money" in hooks.off["demo-gateway"]
+    (said,) = caplog.records
+    assert (said.levelname, said.exc_info) == ("WARNING", None)
+    assert "plugin demo-gateway is off: it moves no money" in said.getMessage()

@@ -49,6 +49,49 @@ def test_check_names_a_variable_that_nothing_reads(environ: pytest.MonkeyPatch):
     assert (done.exit_code, "STOREFRONT_BASEURL" in done.stderr) == (1, True)
 
 
+def in_production(environ: pytest.MonkeyPatch) -> None:
+    values = {
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": "k" * 40,
+        "BASE_URL": "https://boxes.example",
+        "TRUSTED_HOSTS": "boxes.example",
+        "MAIL_URL": "smtp://mail.example:587",
+    }
+    for name, value in values.items():
+        environ.setenv(f"STOREFRONT_{name}", value)
+
+
+def test_check_lists_the_rest_although_one_value_cannot_be_read(environ: pytest.MonkeyPatch):
+    environ.setenv("STOREFRONT_ENVIRONMENT", "production")
+    environ.setenv("STOREFRONT_LEASE_SECONDS", "soon")
+    environ.setenv("STOREFRONT_BASEURL", "https://shop.example")
+    done = run("check")
+    assert done.exit_code == 1
+    named = [line.partition(":")[0] for line in done.stderr.splitlines()]
+    assert {"lease_seconds", "secret_key", "trusted_hosts", "STOREFRONT_BASEURL"} <= set(named)
+    assert len(named) == len(set(named))
+
+
+def test_check_says_in_one_line_that_production_has_no_gateway(environ: pytest.MonkeyPatch):
+    in_production(environ)
+    assert run("migrate").exit_code == 0
+    done = run("check")
+    assert done.exit_code == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["gateway"]
+    assert "plugin demo-gateway is off: it moves no money" in done.stderr
+
+
+def test_check_names_the_people_of_a_demo_in_production(environ: pytest.MonkeyPatch):
+    run("migrate")
+    shop = ("--name", "Boxes", "--support-email", "hello@shop.example", "--seller-name", "Boxes")
+    place = ("--seller-address", "Lindenweg 4; 07743 Jena", "--country", "DE")
+    assert run("setup", *shop, *place).exit_code == 0
+    added = ("staff", "add", "owner@shop.example", "--name", "Greta")
+    assert run(*added, "--password", "kettles on the hob").exit_code == 0
+    in_production(environ)
+    assert "1 on the staff with the password of a demo" in run("check").stderr
+
+
 @pytest.mark.usefixtures("environ")
 def test_check_tells_of_an_empty_database_and_migrate_mends_it():
     assert "run `storefront migrate`" in run("check").stderr

@@ -24,7 +24,18 @@ def test_every_command_is_listed_by_help():
     said = subprocess.run(
         [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for command in ("run", "test", "lint", "types", "lock", "reset", "browser", "bench", "shots"):
+    for command in (
+        "run",
+        "test",
+        "lint",
+        "types",
+        "build",
+        "lock",
+        "reset",
+        "browser",
+        "bench",
+        "shots",
+    ):
         assert re.search(rf"^\s+{command}\s", said, re.MULTILINE), command
 
 
