@@ -42,8 +42,6 @@ class ShopSettings(Base):
     countries: Mapped[list[Any]] = mapped_column(default=list)
     #: Tax is rounded once per rate on the document (sum), or on each line.
     tax_rounding: Mapped[str] = mapped_column(sa.String(4), default="sum")
-    #: Days a subscriber is told before a new price is charged.
-    price_notice_days: Mapped[int] = mapped_column(default=30)
     #: Days to pay for customers who pay by bank.
     payment_days: Mapped[int] = mapped_column(default=14)
     #: Where to pay, printed on invoices paid by bank: holder, IBAN, BIC.

@@ -223,8 +223,15 @@ def _refuse(name: str, table: str, event: str, when: str, message: str) -> Trigg
     return Trigger(name, table, sqlite, (function, trigger))
 
 
+#: Columns that may be filled in later, once: a line of a change is paid before its period is.
+FILLED_LATER = frozenset({"period_id"})
+
+
 def _differs(column: str, *, postgresql: bool) -> str:
     quoted = f'"{column}"'
+    if column in FILLED_LATER:
+        differs = "IS DISTINCT FROM" if postgresql else "IS NOT"
+        return f"(OLD.{quoted} IS NOT NULL AND OLD.{quoted} {differs} NEW.{quoted})"
     if postgresql:
         cast = "::text" if column in {"snapshot", "phases"} else ""
         return f"OLD.{quoted}{cast} IS DISTINCT FROM NEW.{quoted}{cast}"

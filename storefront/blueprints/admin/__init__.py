@@ -22,6 +22,7 @@ PAGES = (
     "documents:add_documents",
     "plans:add_plans",
     "groups:add_groups",
+    "plan_terms:add_plan_terms",
     "price_changes:add_price_changes",
     "coupons:add_coupons",
     "shipping:add_shipping",

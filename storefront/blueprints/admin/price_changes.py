@@ -1,0 +1,160 @@
+"""New prices for running subscribers: drafted, looked at, set going, stopped."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from wtforms import Form, SelectField, ValidationError
+from wtforms.validators import InputRequired, Length
+
+from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.fields import DayField, LineField, WholeField, choices_of
+from storefront.blueprints.context import runtime
+from storefront.domain import permissions
+from storefront.domain.price_changes import ImpossibleMigration
+from storefront.formats import interval_name, money
+from storefront.htmx import go
+from storefront.queries import price_changes as query
+from storefront.security import register_policy, staff
+from storefront.services import price_changes
+from storefront.templating import writing_locale
+
+_ACCESS = staff(permissions.PLANS_MANAGE)
+register_policy(
+    {
+        f"admin.{name}": _ACCESS
+        for name in (
+            "price_changes",
+            "price_change_new",
+            "price_change",
+            "price_change_schedule",
+            "price_change_stop",
+        )
+    }
+)
+#: Subscribers listed in a dry run; all are counted.
+_LISTED = 50
+
+
+class PriceChangeForm(Form):
+    """What everybody is to pay, from when, and how long before they are told."""
+
+    name = LineField(_("Name, for you"), [InputRequired(_("Enter a name")), Length(max=80)])
+    price = SelectField(_("New price"))
+    effective_on = DayField(_("From"), [InputRequired(_("Enter a day like 2027-03-12"))])
+    notice_days = WholeField(_("Days of notice"), 0, 365)
+
+    def __init__(self, formdata: Any, prices: list[query.Offered], today: date) -> None:
+        super().__init__(formdata)
+        self.today = today
+        locale = writing_locale()
+        self.price.choices = choices_of(
+            (
+                one.ref,
+                gettext(
+                    "%(plan)s, %(interval)s: %(amount)s (%(count)s on another price)",
+                    plan=one.plan,
+                    interval=interval_name(one.interval).lower(),
+                    amount=money(one.amount, locale),
+                    count=one.others,
+                ),
+            )
+            for one in prices
+        )
+
+    def validate_effective_on(self, field: DayField) -> None:
+        # What is no day at all has its own words already.
+        if not field.errors and (field.day is None or field.day <= self.today):
+            raise ValidationError(gettext("Choose a day in the future"))
+
+
+def add_price_changes(bp: Blueprint) -> None:
+    """Add the list, a new change and the page of one."""
+    bp.add_url_rule("/price-changes", "price_changes", change_list)
+    bp.add_url_rule("/price-changes/new", "price_change_new", new, methods=["GET", "POST"])
+    bp.add_url_rule("/price-changes/<ref>", "price_change", change)
+    for name, view in (("schedule", schedule), ("stop", stop)):
+        rule = f"/price-changes/<ref>/{name}"
+        bp.add_url_rule(rule, f"price_change_{name}", view, methods=["POST"])
+
+
+def change_list() -> Response:
+    """List every change of prices for subscribers."""
+    rt = runtime()
+    return page(
+        "price_changes/changes",
+        changes=query.price_changes(rt.session),
+        can_begin=bool(query.prices_with_older(rt.session)),
+    )
+
+
+def new() -> Response:
+    """Ask for a change and keep it as a draft."""
+    rt = runtime()
+    prices = query.prices_with_older(rt.session)
+    form = PriceChangeForm(request.form, prices, rt.today())
+    if request.method == "GET":
+        form.effective_on.data = (rt.today() + timedelta(days=60)).isoformat()
+        form.notice_days.data = "30"
+        return page("price_changes/new", form=form, prices=prices)
+    if not form.validate():
+        return page("price_changes/new", 422, form=form, prices=prices)
+    rt.session.rollback()
+    assert form.effective_on.day is not None
+    draft = price_changes.MigrationDraft(
+        form.name.text,
+        form.price.data,
+        form.effective_on.day,
+        notice_days=form.notice_days.number or 0,
+    )
+    try:
+        ref = price_changes.draft_migration(rt, who(), draft)
+    except ImpossibleMigration:
+        form.price.errors = [gettext("Nobody pays another version of this price any more")]
+        return page("price_changes/new", 422, form=form, prices=prices)
+    return go(
+        url_for("admin.price_change", ref=ref),
+        gettext("Saved as a draft. Look at who pays what before you set it going."),
+    )
+
+
+def change(ref: str) -> Response:
+    """Show a change: as a draft with its dry run, else how far it has come."""
+    return page("price_changes/change", **_context(ref))
+
+
+def schedule(ref: str) -> Response:
+    """Set a draft going."""
+    return _moved(ref, price_changes.schedule, gettext("Set going. The first notices leave soon."))
+
+
+def stop(ref: str) -> Response:
+    """Stop a change; nobody else is told."""
+    return _moved(ref, price_changes.stop, gettext("Stopped. Everybody keeps the price they pay."))
+
+
+def _moved(ref: str, move: Any, text: str) -> Response:
+    try:
+        moved = move(runtime(), who(), ref)
+    except LookupError:
+        abort(404)
+    said = text if moved else gettext("It is over already.")
+    return go(url_for("admin.price_change", ref=ref), said)
+
+
+def _context(ref: str) -> dict[str, Any]:
+    rt = runtime()
+    found = query.price_change(rt.session, ref)
+    if found is None:
+        abort(404)
+    if found.state != "draft":
+        return {"change": found, "people": query.concerned(rt.session, ref), "tried": None}
+    every = price_changes.dry_run(rt, ref)
+    listed = list(islice(every, _LISTED))
+    more = sum(1 for _one in every)
+    return {"change": found, "people": [], "tried": listed, "more": more}

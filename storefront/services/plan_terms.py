@@ -1,0 +1,223 @@
+"""Set the terms of a plan, and its prices for other countries, currencies and new subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.errors import DomainError
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+from storefront.domain.plan_terms import PlanTerms, problem_of_phases, problems_of_terms
+from storefront.models import Plan, Price, ShopSettings
+from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
+from storefront.operations.keys import AnyRow, reserve
+from storefront.runtime import Runtime
+
+T = TypeVar("T")
+
+
+class UnknownPlan(DomainError):
+    """There is no such plan."""
+
+    code = "unknown_plan"
+
+
+class ImpossibleTerms(DomainError):
+    """What is asked of the plan cannot be kept; ``fields`` says what, by field."""
+
+    code = "impossible_terms"
+
+
+class ImpossiblePrice(DomainError):
+    """The price cannot be sold; ``reason``: does_not_fit, not_rising, not_whole or zero."""
+
+    code = "impossible_price"
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrice:
+    """A price as a merchant lists it; ``country`` empty: everywhere, in the shop's currency."""
+
+    amount: Money
+    interval: Interval
+    country: str = ""
+    is_tax_inside: bool = True
+    sign_up_fee: Money | None = None
+    #: (boxes from the first on, price of a billing interval until then).
+    phases: tuple[tuple[int, Money], ...] = ()
+
+
+def save_terms(rt: Runtime, who: Who, plan: str, terms: PlanTerms) -> bool:
+    """Set how a plan begins, binds and ends; False when nothing differs.
+
+    What was sold keeps the minimum, the end and the price it was sold with; the other terms
+    hold from the next change or decline on. Raises ``UnknownPlan``, ``ImpossibleTerms``.
+    """
+
+    def write() -> bool:
+        row = _plan(rt, plan)
+        billing = [Interval(one.unit, one.unit_count) for one in _on_sale(rt, row.id)]
+        wrong = problems_of_terms(terms, _shipping(row), billing)
+        if wrong:
+            rt.session.rollback()
+            raise ImpossibleTerms(fields=wrong)
+        wanted = asdict(terms)
+        changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+        if not changed:
+            rt.session.rollback()
+            return False
+        table = table_of(Plan)
+        rt.session.execute(sa.update(table).where(table.c.id == row.id).values(**changed))
+        before = {name: getattr(row, name) for name in changed}
+        _note(rt, who, "plan.changed", plan, before, changed)
+        rt.session.commit()
+        return True
+
+    return _changing(rt, write)
+
+
+def list_price(rt: Runtime, who: Who, plan: str, price: ListPrice) -> bool:
+    """Sell ``plan`` at ``price`` from now on; False when it is so already.
+
+    The version on sale for the same country, currency and interval is retired; whoever has it
+    keeps it. Raises ``UnknownPlan``, ``ImpossiblePrice``.
+    """
+
+    def write() -> bool:
+        row = _plan(rt, plan)
+        _check(row, price)
+        table = table_of(Price)
+        same = [
+            one
+            for one in _on_sale(rt, row.id)
+            if (one.country, one.currency, one.unit, one.unit_count)
+            == (price.country, price.amount.currency, price.interval.unit, price.interval.count)
+        ]
+        values = _values(price)
+        if len(same) == 1 and all(getattr(same[0], name) == values[name] for name in _SAID):
+            rt.session.rollback()
+            return False
+        last = rt.session.scalar(
+            sa.select(sa.func.max(table.c.version)).where(
+                table.c.plan_id == row.id,
+                table.c.currency == price.amount.currency,
+                table.c.country == price.country,
+                table.c.unit == price.interval.unit,
+                table.c.count == price.interval.count,
+            )
+        )
+        rt.session.execute(
+            sa.insert(table).values(
+                id=reserve(rt.session, Price, 1)[0],
+                public_id=public_id("pri"),
+                plan_id=row.id,
+                version=(last or 0) + 1,
+                created_at=rt.now(),
+                **values,
+            )
+        )
+        for one in same:
+            rt.session.execute(
+                sa.update(table).where(table.c.id == one.id).values(retired_at=rt.now())
+            )
+        before = {name: getattr(same[-1], name) for name in _SAID} if same else {}
+        _note(rt, who, "plan.price_changed" if same else "plan.price_added", plan, before, values)
+        rt.session.commit()
+        return True
+
+    return _changing(rt, write)
+
+
+#: What makes two versions of a price the same.
+_SAID = ("amount_minor", "tax_inclusive", "sign_up_fee_minor", "phases")
+
+
+def _values(price: ListPrice) -> dict[str, Any]:
+    return {
+        "currency": price.amount.currency,
+        "country": price.country,
+        "unit": price.interval.unit,
+        "count": price.interval.count,
+        "amount_minor": price.amount.minor,
+        "tax_inclusive": price.is_tax_inside,
+        "sign_up_fee_minor": price.sign_up_fee.minor if price.sign_up_fee else 0,
+        "phases": [{"boxes": boxes, "amount_minor": one.minor} for boxes, one in price.phases],
+    }
+
+
+def _check(row: AnyRow, price: ListPrice) -> None:
+    shipping = _shipping(row)
+    reason = ""
+    if shipping is not None and price.interval.multiple_of(shipping) is None:
+        reason = "does_not_fit"
+    elif price.amount.minor == 0:
+        reason = "zero"
+    else:
+        phases = [(boxes, amount.minor) for boxes, amount in price.phases]
+        reason = problem_of_phases(phases, shipping, price.interval)
+    if reason:
+        raise ImpossiblePrice(reason=reason)
+
+
+def _shipping(row: AnyRow) -> Interval | None:
+    return Interval(row.shipping_unit, row.shipping_count) if row.ships else None
+
+
+def _plan(rt: Runtime, plan: str) -> AnyRow:
+    table = table_of(Plan)
+    row = rt.session.execute(sa.select(table).where(table.c.public_id == plan)).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise UnknownPlan(plan=plan)
+    return row
+
+
+def _on_sale(rt: Runtime, plan_id: int) -> list[AnyRow]:
+    table = table_of(Price)
+    return list(
+        rt.session.execute(
+            sa.select(
+                *[column for column in table.c if column.name != "count"],
+                table.c.count.label("unit_count"),
+            )
+            .where(table.c.plan_id == plan_id, table.c.retired_at.is_(None))
+            .order_by(table.c.version)
+        )
+    )
+
+
+def _note(
+    rt: Runtime, who: Who, action: str, plan: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Write the audit entry and let cached pages go."""
+    audit.write(
+        rt.session, who.id, action, plan, _plain(before), _plain(after), rt.moment(), who.ip
+    )
+    raise_version(rt.session)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: one.isoformat() if isinstance(one, date) else one for name, one in values.items()}
+
+
+def _changing(rt: Runtime, write: Callable[[], T]) -> T:
+    """Run ``write`` behind the lock of the catalogue, so that two changes queue."""
+
+    def locked() -> T:
+        rt.session.execute(sa.select(table_of(ShopSettings).c.id).with_for_update())
+        return write()
+
+    try:
+        return retrying(rt.session, locked)
+    except DomainError:
+        rt.session.rollback()
+        raise

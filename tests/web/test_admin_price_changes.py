@@ -1,0 +1,82 @@
+"""A new price for running subscribers, from the draft to the last notice."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from storefront.runtime import Runtime
+from storefront.services.price_changes import tell_due
+from storefront.testing import factories as make
+from tests.support.admin import Desk, desk
+
+NEW = {"name": "Spring", "effective_on": "2027-03-20", "notice_days": "30"}
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime) -> Desk:
+    plan = make.make_plan(rt, code="pot", name="Pot")
+    make.make_subscription(rt, plan=plan)
+    return desk(app, rt)
+
+
+@pytest.fixture
+def dearer(rt: Runtime, owner: Desk) -> str:
+    from storefront.models import Plan
+
+    plan = rt.session.query(Plan).one()
+    return make.make_price(rt, plan, amount_minor=2900).public_id
+
+
+def test_without_an_older_price_the_page_says_what_to_do_first(owner: Desk) -> None:
+    page = owner.get("/admin/price-changes").text
+    assert "Change a price of a plan first" in page
+    assert "Nobody to move" in owner.get("/admin/price-changes/new").text
+
+
+def test_a_draft_shows_who_pays_what_and_is_set_going(
+    rt: Runtime, owner: Desk, dearer: str
+) -> None:
+    assert "€29.00 (1 on another price)" in owner.get("/admin/price-changes/new").text
+
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer})
+    assert answer.status_code == 303
+    page = owner.get(str(answer.location)).text
+    assert "1 subscriber would be moved" in page
+    assert "€26.00" in page
+    assert "12 April 2027" in page or "12 Apr 2027" in page
+
+    assert owner.post(f"{answer.location}/schedule").status_code == 303
+    tell_due(rt)
+    page = owner.get(str(answer.location)).text
+    assert "Stop it" in page
+    assert "not told yet" in page or "told" in page
+
+    assert owner.post(f"{answer.location}/stop").status_code == 303
+    assert "left, or changed plans" in owner.get(str(answer.location)).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": ""}, "Enter a name"),
+        ({"effective_on": "2027-03-02"}, "Choose a day in the future"),
+        ({"effective_on": "soon"}, "Enter a day like 2027-03-12"),
+        ({"notice_days": "many"}, "Enter a whole number from 0 to 365"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_lost(
+    owner: Desk, dearer: str, wrong: dict[str, str], message: str
+) -> None:
+    owner.get("/admin/price-changes/new")
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer, **wrong})
+    assert answer.status_code == 422
+    assert message in answer.text
+    for value in ({**NEW, **wrong}).values():
+        assert f'value="{value}"' in answer.text or value == ""
+
+
+def test_an_unknown_change_is_not_found(owner: Desk) -> None:
+    assert owner.get("/admin/price-changes/pmg_nothing").status_code == 404
+    owner.get("/admin/price-changes")
+    assert owner.post("/admin/price-changes/pmg_nothing/stop").status_code == 404
