@@ -16,8 +16,17 @@ from storefront.demo.people import draw_shopper
 from storefront.demo.walk import ClockIsReal, TooFar, walk
 from storefront.domain.boxes import BoxState
 from storefront.domain.lifecycle import SubscriptionState
-from storefront.models import Box, BoxSkip, ChargeAttempt, Customer, Invoice, Subscription
+from storefront.models import (
+    Box,
+    BoxSkip,
+    ChargeAttempt,
+    Customer,
+    Invoice,
+    LedgerTransfer,
+    Subscription,
+)
 from storefront.queries.invariants import broken
+from storefront.services.accounting import export_accounting
 from storefront.services.signin import check_password
 from storefront.settings import PREFIX
 from storefront.testing import factories as make
@@ -88,7 +97,9 @@ class TestHistory:
     def clock(self) -> StoryClock:
         return StoryClock(datetime(2026, 1, 1, tzinfo=UTC))
 
-    def test_a_story_holds_every_promise_and_loses_no_money(self, rt, clock, demo_gateway):
+    def test_a_story_holds_every_promise_and_loses_no_money(
+        self, rt, clock, demo_gateway, tmp_path
+    ):
         days = []
         done = seed.tell(rt, clock, END, TINY, lambda number, total: days.append((number, total)))
 
@@ -105,6 +116,9 @@ class TestHistory:
         shipped = sa.select(sa.func.count()).where(Box.state == BoxState.SHIPPED)
         assert rt.session.scalar(shipped) > 0
         self.every_member_of_the_cast_is_as_promised(rt)
+        # It raises where a total is not the ledger's.
+        books = export_accounting(rt, date(2026, 1, 1), END.date(), tmp_path / "books")
+        assert books.transfers == rt.session.scalar(sa.select(sa.func.count(LedgerTransfer.id)))
 
     def every_member_of_the_cast_is_as_promised(self, rt):
         found = {
