@@ -202,7 +202,8 @@ def _due_periods(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
             sa.text(_BY_DAYS),
             sa.or_(period.c.end_on <= moment.today, since < moment.today.replace(day=1)),
         )
-        .order_by(period.c.id)
+        # In the order of the partial index, or SQLite would walk the whole table by its keys.
+        .order_by(period.c.end_on, period.c.earned_on, period.c.id)
         .limit(limit)
     )
     if session.get_bind().dialect.name == "postgresql":
