@@ -194,7 +194,6 @@ def read_order(
     version the checkout names: the one a shopper has agreed to.
     """
     plan = read_plan(session, checkout.plan_id)
-    questions = read_questions(session, checkout.plan_id, market.currency)
     sale = market.sale_to(checkout.address, _buyer(session, checkout))
     country = sale.country
     on_sale = read_prices(session, checkout.plan_id, market.currency, country)
@@ -203,6 +202,8 @@ def read_order(
     price: OrderPrice | None = named
     if not pinned:
         price = next((each for each in prices if each.interval == named.interval), None)
+    currency = price.amount.currency if price else market.currency
+    questions = read_questions(session, checkout.plan_id, currency)
     chosen = _known(checkout.options, questions)
     code, refused = _code(session, checkout, plan, price, country, moment.today)
     slots = open_slots(session, plan.group_id, moment.today)

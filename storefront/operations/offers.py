@@ -217,21 +217,38 @@ def read_prices(
 ) -> tuple[OrderPrice, ...]:
     """Return what is on sale now, one price per interval, the shortest interval first.
 
-    A price made for ``country`` goes before one for all.
+    ``currency`` is the shop's. A price made for ``country`` goes before one for all, and where
+    there are such prices, theirs is the currency there.
     """
     table = table_of(Price)
     rows = session.execute(
         sa.select(table)
         .where(
             table.c.plan_id == plan_id,
-            table.c.currency == currency,
-            table.c.country.in_(["", country]),
+            listed_in(table, currency, country),
             table.c.retired_at.is_(None),
         )
         .order_by(table.c.country, table.c.version)
-    )
-    found = {price.interval: price for price in map(price_from, rows)}
+    ).all()
+    found = {price.interval: price for price in map(price_from, in_one_currency(rows))}
     return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
+
+
+def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnElement[bool]:
+    """Select the prices for ``country`` and those for everywhere in the shop's ``currency``."""
+    everywhere = sa.and_(price.c.country == "", price.c.currency == currency)
+    return sa.or_(price.c.country == (country or None), everywhere)
+
+
+def in_one_currency(rows: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return the prices of one plan in the currency of those made for the country, if any.
+
+    The rows come with the prices for everywhere first, the versions of each in order. Source:
+    docs/decisions/0066-price-lists.md.
+    """
+    of_country = [row.currency for row in rows if row.country]
+    wanted = of_country[-1] if of_country else None
+    return [row for row in rows if wanted is None or row.currency == wanted]
 
 
 def fits(plan: OrderPlan, price: OrderPrice) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from storefront.domain.boxes import boxes_per_period
-from storefront.domain.checkout import NoCycle, quote_order
+from storefront.domain.checkout import NoCycle, OrderTerms, quote_order
 from storefront.domain.cycles import CycleSlot, first_cycle
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -36,12 +36,15 @@ from storefront.operations.offers import (
     OrderPrice,
     Question,
     fits,
+    in_one_currency,
     length,
+    listed_in,
     order_terms,
     plan_columns,
     plan_from,
     read_questions,
 )
+from storefront.operations.terms import phases_of
 
 #: How far back past boxes are shown.
 PAST_DAYS = 200
@@ -71,6 +74,10 @@ class Offer:
     renewal_on: date | None
     #: in the price, without (an export), or plus (the rate depends on an address).
     tax: Taxing = "in"
+    #: What a payment costs at first, and up to which box; None without an introductory price.
+    intro: tuple[Money, int] | None = None
+    #: Days that somebody new may try it for nothing.
+    trial_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,10 @@ def plan_page(session: AnySession, code: str, market: Market, today: date) -> Pl
     if not rows:
         return None
     cards, past = _cards(session, rows, market, today)
-    questions = read_questions(session, rows[0].id, market.currency)
+    if not cards:
+        return None
+    currency = cards[0].offers[0].total.currency
+    questions = read_questions(session, rows[0].id, currency)
     return PlanPage(cards[0], questions, tuple(past[:PAST_BOXES]))
 
 
@@ -177,6 +187,8 @@ def _plan_rows(
             price.c.id.label("price_id"),
             price.c.public_id.label("price_ref"),
             price.c.currency,
+            price.c.country,
+            price.c.phases,
             price.c.unit,
             price.c.count.label("unit_count"),
             price.c.amount_minor,
@@ -188,8 +200,7 @@ def _plan_rows(
             condition,
             plan.c.archived_at.is_(None),
             price.c.retired_at.is_(None),
-            price.c.currency == market.currency,
-            price.c.country.in_(["", country]),
+            listed_in(price, market.currency, country),
         )
         .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
     ).all()
@@ -211,7 +222,7 @@ def _cards(
         coming = None
         if cycle is not None:
             coming = ComingBox(cycle.cutoff_on, cycle.ship_from, ends[cycle.id])
-        offers = _offers(plan, own, joinable, market, today)
+        offers = _offers(plan, in_one_currency(own), joinable, market, today)
         if not offers:
             continue
         row = own[0]
@@ -254,6 +265,7 @@ def _price(row: AnyRow) -> OrderPrice:
         Money(row.amount_minor, row.currency),
         row.tax_inclusive,
         Money(row.sign_up_fee_minor, row.currency),
+        phases_of(row.phases, row.currency),
     )
 
 
@@ -276,7 +288,26 @@ def _offer(
         # Sold out: nothing can be ordered, but what it costs is said as it would be.
         total = quote_order(replace(terms, shipping=None)).full.quote.total
     per_box = Money(-(-total.minor // boxes), total.currency)
-    return Offer(price.interval, total, per_box, boxes, 0, price.sign_up_fee, renewal_on, tax)
+    return Offer(
+        price.interval,
+        total,
+        per_box,
+        boxes,
+        0,
+        price.sign_up_fee,
+        renewal_on,
+        tax,
+        _intro(terms),
+        plan.trial_days,
+    )
+
+
+def _intro(terms: OrderTerms) -> tuple[Money, int] | None:
+    """Return the first payment at an introductory price, without the sign-up fee."""
+    if not terms.phases:
+        return None
+    alone = replace(terms, sign_up_fee=None, shipping=None, cycles=(), charge_day=None)
+    return quote_order(alone).due_today, terms.phases[0].boxes
 
 
 def _taxed(sale: Sale, plan: OrderPlan, today: date) -> Taxing:
