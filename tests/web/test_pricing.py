@@ -109,7 +109,7 @@ def test_the_dates_are_those_of_the_next_cycle(
     assert "Mon 19 April" in page  # 18 April is a Sunday
 
 
-def test_three_statements_cold_and_one_warm(
+def test_five_statements_cold_and_one_warm(
     rt: Runtime, client: FlaskClient, statements: list[str]
 ):
     plan = make.make_plan(rt, is_recommended=True)
@@ -118,7 +118,8 @@ def test_three_statements_cold_and_one_warm(
     statements.clear()
 
     client.get("/")
-    assert len(statements) == 3, statements
+    # Settings, the shop's own tax rates, plans, cycles, what delivery costs.
+    assert len(statements) == 5, statements
     statements.clear()
     client.get("/")
     assert len(statements) == 1, statements
