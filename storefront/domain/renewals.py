@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from storefront.domain.boxes import CycleSlot, PeriodFate, next_boundary, next_period_kind
+from storefront.domain.commitment import boxes_owed
 from storefront.domain.lifecycle import EndReason, HoldReason
 from storefront.domain.periods import Interval
 
@@ -51,6 +52,8 @@ class Boundary:
     taken: AbstractSet[int] = frozenset()
     skipped: AbstractSet[int] = frozenset()
     cancel_on: date | None = None
+    #: Boxes agreed to at least; a cancellation takes effect when they have come.
+    min_boxes: int = 0
     last_billed_at: datetime | None = None
     last_paid_on: date | None = None
     has_consent: bool = True
@@ -105,7 +108,8 @@ def _not_served(boundary: Boundary) -> Decision | None:
     start = boundary.start
     if start > boundary.today:
         return Decision(Fate.WAIT)
-    if boundary.cancel_on is not None and boundary.cancel_on <= start:
+    obliged = boxes_owed(boundary.boxes_billed, boundary.min_boxes) > 0
+    if boundary.cancel_on is not None and boundary.cancel_on <= start and not obliged:
         return Decision(Fate.END, boundary.cancel_on)
     over = why_over(boundary)
     if over is not None:

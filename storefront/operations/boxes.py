@@ -197,3 +197,14 @@ def _join(
     return assign_cycles(
         in_time, taken, skipped, one.box_count, today, start=one.start_on, shipping=one.shipping
     )
+
+
+def without_boxes(session: AnySession, period_ids: Sequence[int]) -> set[int]:
+    """Return those of the periods whose boxes are still to be made."""
+    table = table_of(Box)
+    have = session.execute(
+        sa.select(table.c.period_id)
+        .where(table.c.period_id.in_(period_ids), table.c.kind == BoxKind.REGULAR)
+        .distinct()
+    )
+    return set(period_ids) - set(have.scalars())

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState, Refusal
 from storefront.domain.invoices import CreditReason, InvoiceState
 from storefront.domain.ledger import (
@@ -21,6 +22,7 @@ from storefront.domain.ledger import (
 )
 from storefront.domain.lifecycle import PeriodState
 from storefront.models import (
+    Box,
     ChargeAttempt,
     Coupon,
     CreditNote,
@@ -35,6 +37,7 @@ from storefront.models import (
 )
 from storefront.models.base import public_ids, table_of
 from storefront.operations.customer_credit import give_back_applied
+from storefront.operations.earning import deferred_of
 from storefront.operations.invoices import (
     CREDIT_NOTES,
     content_hash,
@@ -274,6 +277,19 @@ def _void(session: AnySession, ids: Sequence[int], rests: dict[int, list[_Rest]]
             .where(period.c.id.in_(periods), period.c.state == PeriodState.INVOICED)
             .values(state=PeriodState.VOID)
         )
+        box = table_of(Box)
+        session.execute(
+            sa.update(box)
+            .where(
+                box.c.period_id.in_(periods),
+                box.c.kind == BoxKind.REGULAR,
+                box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
+                box.c.period_id.in_(
+                    sa.select(period.c.id).where(period.c.state == PeriodState.VOID)
+                ),
+            )
+            .values(state=BoxState.CANCELED)
+        )
 
 
 def _close_chases(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
@@ -327,14 +343,18 @@ def _book(
     given_back: dict[int, int],
     moment: Moment,
 ) -> None:
+    periods = [one.period_id for own in rests.values() for one in own if one.period_id]
+    held = deferred_of(session, periods) if periods else {}
     journals = []
     for key, invoice in invoices.items():
         transfers = tuple(
             Transfer(account, RECEIVABLE, minor, invoice.currency, invoice.payer_id, key, period)
             for period, deferred, revenue, tax in split_by_period(rests[key])
+            # Boxes that went out unpaid have earned their share before.
+            for earned in (max(0, deferred - held.get(period or 0, 0)),)
             for account, minor in (
-                (DEFERRED_REVENUE, deferred),
-                (REVENUE, revenue),
+                (DEFERRED_REVENUE, deferred - earned),
+                (REVENUE, revenue + earned),
                 (TAX_PAYABLE, tax),
             )
         )

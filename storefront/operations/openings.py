@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from storefront.domain.boxes import boxes_per_period
+from storefront.domain.commitment import boxes_owed, obliged_until
 from storefront.domain.events import EventKind
 from storefront.domain.lifecycle import (
     EndReason,
@@ -57,6 +59,8 @@ class Opening:
     priced: PricedPeriod | None = None
     boxes: int = 0
     discounts: tuple[AnyRow, ...] = ()
+    #: Boxes that a billed period brings, whatever becomes of this one.
+    per_period: int = 0
 
 
 def decide_opening(
@@ -80,6 +84,7 @@ def decide_opening(
             taken=facts.use.taken.get(row.id, frozenset()),
             skipped=facts.use.skipped.get(row.id, frozenset()),
             cancel_on=row.cancel_on,
+            min_boxes=row.min_boxes,
             last_billed_at=row.last_opened_at,
             last_paid_on=moment.day_of(row.last_paid_at) if row.last_paid_at else None,
             has_consent=row.has_consent,
@@ -93,13 +98,13 @@ def decide_opening(
         )
     )
     if decision.fate is not Fate.BILL:
-        return Opening(claim, row, decision)
+        return Opening(claim, row, decision, per_period=boxes)
     discounts = tuple(facts.discounts.get(row.id, ()))
     terms = terms_of(row, boxes, discounts, facts.options, taxes, rates=facts.rates)
     priced = price_period(terms)
     if not priced.quote.total.is_zero and row.method_id is None:
         return Opening(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))
-    return Opening(claim, row, decision, priced, boxes, discounts)
+    return Opening(claim, row, decision, priced, boxes, discounts, boxes)
 
 
 def open_periods(
@@ -166,20 +171,41 @@ def _change(opening: Opening, moment: Moment) -> SubscriptionChange:
     else:
         end = decision.end_on
         billed = decision.fate is Fate.BILL
-        stop = min(end, row.cancel_on) if end and row.cancel_on else end
+        boxes_billed = row.boxes_billed + (max(opening.boxes, 1) if billed else 0)
+        leaves = _leaves_on(opening, boxes_billed)
+        stop = min(end, leaves) if end and leaves else end
         values = {
             "next_on": end,
             "next_number": row.next_number + 1,
             "billed_count": row.billed_count + billed,
-            "boxes_billed": row.boxes_billed + (max(opening.boxes, 1) if billed else 0),
+            "boxes_billed": boxes_billed,
+            "cancel_on": leaves,
             "renews_at": None if billed or stop is None else moment.start_of(stop),
         }
         if row.pauses_on is not None and row.next_on >= row.pauses_on:
             # What is paused opens no period, so this one is the first after it.
             values |= {"pauses_on": None, "resumes_on": None, "state": SubscriptionState.ACTIVE}
         if billed and row.change_id:
-            values |= {"plan_id": row.plan_id, "price_id": row.price_id}
+            values |= {
+                "plan_id": row.plan_id,
+                "price_id": row.price_id,
+                "quantity": row.quantity,
+                "options": row.options,
+            }
     return SubscriptionChange(row.id, row.version, values, opening.claim.fence)
+
+
+def _leaves_on(opening: Opening, boxes_billed: int) -> date | None:
+    """Return the day of a cancellation; a skip puts it off while boxes are still owed."""
+    row, end = opening.row, opening.decision.end_on
+    leaves: date | None = row.cancel_on
+    owed = boxes_owed(boxes_billed, row.min_boxes)
+    if leaves is None or end is None or not owed:
+        return leaves
+    billing = Interval(row.unit, row.unit_count)
+    start, per_period = max(end, row.anchor_on), max(opening.per_period, 1)
+    until = obliged_until(start, billing, row.anchor_day, owed, per_period)
+    return max(leaves, until) if until else leaves
 
 
 _KINDS = {Fate.FREE: PeriodKind.FREE, Fate.SKIP: PeriodKind.SKIPPED, Fate.BILL: PeriodKind.BILLED}

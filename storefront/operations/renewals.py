@@ -26,6 +26,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.boxes import CycleUse, cycle_use
+from storefront.operations.change_data import changed
 from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.methods import paying_method
@@ -140,7 +141,8 @@ def _due(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    return list(session.execute(_subscriptions_statement(), {"ids": ids}).all())
+    rows = session.execute(_subscriptions_statement(), {"ids": ids}).all()
+    return [changed(row) if row.change_data else row for row in rows]
 
 
 @cache
@@ -159,6 +161,7 @@ def _subscriptions_statement() -> AnySelect:
             price.c.plan_id,
             price.c.id.label("price_id"),
             change.c.id.label("change_id"),
+            change.c.data.label("change_data"),
             subscription.c.quantity,
             subscription.c.options,
             subscription.c.state,
@@ -170,6 +173,7 @@ def _subscriptions_statement() -> AnySelect:
             subscription.c.next_number,
             subscription.c.billed_count,
             subscription.c.boxes_billed,
+            subscription.c.min_boxes,
             subscription.c.max_boxes,
             subscription.c.ends_on,
             subscription.c.cancel_on,

@@ -36,9 +36,9 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
-from storefront.operations.boxes import PaidPeriod, make_boxes
+from storefront.operations.boxes import PaidPeriod, make_boxes, without_boxes
 from storefront.operations.bulk import update_many
-from storefront.operations.changes import apply_paid_change, changes_paid_by
+from storefront.operations.changes import apply_paid_change, changes_paid_by, open_paid_periods
 from storefront.operations.customer_credit import book_set_aside
 from storefront.operations.invoices import finalise_offered
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
@@ -70,19 +70,20 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
         return
     ids = [one.invoice_id for one in settlements]
     invoices = _invoices(session, ids)
-    lines = _lines(session, ids)
     offered = [row for row in invoices.values() if row.state == InvoiceState.OFFERED]
+    # A change is paid by an offered invoice only; renewals need not look for one.
+    changes = changes_paid_by(session, [row.id for row in offered]) if offered else {}
+    open_paid_periods(session, list(changes.values()), moment)
+    lines = lines_of(session, ids)
     finalise_offered(session, offered, lines, moment)
     book_set_aside(session, [row.id for row in offered], moment)
     _mark_paid(session, settlements, moment)
     _book_paid(session, settlements, invoices, moment)
     _close_around(session, ids, invoices, moment)
-    # A change is paid by an offered invoice only; renewals need not look for one.
-    changes = changes_paid_by(session, [row.id for row in offered]) if offered else {}
     for invoice_id, change in changes.items():
         apply_paid_change(session, change, invoices[invoice_id], moment)
     lines = [line for line in lines if line.invoice_id not in changes]
-    periods = _periods(session, lines)
+    periods = periods_of(session, lines)
     _enter_periods(session, periods, lines, invoices, moment)
 
 
@@ -105,7 +106,8 @@ def _invoices_statement() -> AnySelect:
     ).where(any_of(table.c.id))
 
 
-def _lines(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+def lines_of(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+    """Return the lines of invoices, in their order."""
     return list(session.execute(_lines_statement(), {"ids": ids}).all())
 
 
@@ -197,7 +199,8 @@ def _close_cases() -> sa.UpdateBase:
     )
 
 
-def _periods(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
+def periods_of(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return the periods that ``lines`` pay for, with what their boxes are made from."""
     ids = sorted({line.period_id for line in lines if line.period_id})
     if not ids:
         return []
@@ -259,10 +262,15 @@ def _enter_periods(
             per_period[line.period_id].append(line)
     running = [row for row in periods if SubscriptionState(row.state) not in ENDED]
     change_subscriptions(session, [_entered(row, moment) for row in running])
+    late = [row.id for row in running if row.state == SubscriptionState.PAST_DUE]
+    # Of a late payer the boxes may have gone out before.
+    made = set(late) - (without_boxes(session, late) if late else set())
     paid = []
     for row in running:
+        if row.id in made:
+            continue
         own = per_period[row.id]
-        paid.append(_paid_period(row, own, invoices[own[0].invoice_id].currency))
+        paid.append(paid_period(row, own, invoices[own[0].invoice_id].currency))
     make_boxes(session, paid, moment)
     _tell(session, running, per_period, invoices, moment)
 
@@ -301,7 +309,8 @@ def _cohort(row: AnyRow, moment: Moment) -> str:
     return moment.today.strftime("%Y-%m")
 
 
-def _paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeriod:
+def paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeriod:
+    """Return what makes the boxes of the period ``row`` that ``lines`` cost."""
     goods = [line for line in lines if LineKind(line.kind) in DEFERRED_KINDS]
     gross = sum(line.gross_minor for line in goods)
     tax = sum(line.tax_minor for line in goods)

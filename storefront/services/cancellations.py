@@ -15,15 +15,18 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from storefront.database import retrying
-from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState
+from storefront.domain.boxes import boxes_per_period
+from storefront.domain.commitment import boxes_owed, obliged_until
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.invoices import CreditReason, InvoiceState
+from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import BILLABLE, ENDED, EndReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.privacy import mask_card_numbers
-from storefront.models import ChargeAttempt, Invoice, InvoiceLine, Subscription
+from storefront.models import Subscription
 from storefront.models.base import table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.operations.changes import open_changes, withdraw_open
 from storefront.operations.credits import credit_invoices
 from storefront.operations.endings import Ending, end_subscriptions
@@ -36,6 +39,7 @@ from storefront.operations.subscriptions import (
     SubscriptionChange,
     change_subscriptions,
 )
+from storefront.operations.tiling import open_invoices
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
@@ -80,13 +84,18 @@ class Cancellation:
     received_at: datetime | None = None
     #: False when it was cancelled already.
     changed: bool = True
+    #: Boxes agreed to at least, and how many of them are still to be charged and sent.
+    min_boxes: int = 0
+    boxes_owed: int = 0
 
 
 def quote_cancellation(rt: Runtime, customer_id: int, subscription: str) -> Cancellation:
     """Say what ``cancel`` would do now, without doing it. Raises ``NotFound``, ``NotStarted``."""
     coming = _load(rt, customer_id, subscription)
     paying = _pays_change(open_changes(rt.session, coming.row.id))
-    found = _cancellation(coming, _owed(rt, coming.row.id), rt.moment(), pays_change=paying)
+    found = _cancellation(
+        coming, open_invoices(rt.session, coming.row.id), rt.moment(), pays_change=paying
+    )
     rt.session.rollback()
     return found
 
@@ -99,11 +108,14 @@ def cancel(
     why: str = "",
     note: str = "",
     actor: Actor = Actor.CUSTOMER,
+    early: Who | None = None,
 ) -> Cancellation:
     """Cancel; a second click gives the same answer. Raises ``NotFound``, ``NotStarted``.
 
     A change of plan that waits goes too, also one that is being paid; undoing the
     cancellation does not bring it back.
+    Somebody who agreed to a least number of boxes leaves after the last of them, and is billed
+    until then; ``early`` is the staff user who lets them go before, which is audited.
     ``why`` is a short code and ``note`` free words of somebody leaving; both may be empty.
     """
 
@@ -120,14 +132,11 @@ def cancel(
             withdraw_open(rt.session, changes, moment)
             coming = _load(rt, customer_id, subscription, for_update=True)
             row = coming.row
-        owed = _owed(rt, row.id)
-        outcome = _cancellation(coming, owed, moment, pays_change=_pays_change(changes))
-        values: dict[str, Any] = {"canceled_at": moment.now}
-        if not outcome.at_once:
-            values |= {
-                "cancel_on": outcome.ends_on,
-                "renews_at": moment.start_of(outcome.ends_on),
-            }
+        owed = open_invoices(rt.session, row.id)
+        outcome = _cancellation(
+            coming, owed, moment, pays_change=_pays_change(changes), early=early is not None
+        )
+        values = _planned(rt, row, outcome, moment, early)
         change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
         data = {"ends_on": outcome.ends_on.isoformat()}
         if why or note:
@@ -163,10 +172,11 @@ def undo_cancel(
         if row.cancel_on <= moment.today:
             raise CancelTooLate(ended_on=row.cancel_on)
         bills = SubscriptionState(row.state) in BILLABLE
+        waits = bool(open_invoices(rt.session, row.id))
         values = {
             "cancel_on": None,
             "canceled_at": None,
-            "renews_at": moment.start_of(row.next_on) if bills else None,
+            "renews_at": moment.start_of(row.next_on) if bills and not waits else None,
         }
         change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
         record(rt.session, [_entry(row, EventKind.SUBSCRIPTION_CANCEL_UNDONE, actor, {})], moment)
@@ -187,28 +197,29 @@ def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool 
     return found[0]
 
 
-def _owed(rt: Runtime, subscription_id: int) -> list[AnyRow]:
-    """Return open invoices of the subscription, and whether a charge for each is on its way."""
-    invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
-    on_its_way = sa.exists().where(
-        attempt.c.invoice_id == invoice.c.id,
-        attempt.c.state.in_(OPEN_ATTEMPTS - {AttemptState.PLANNED}),
-    )
-    mine = sa.exists().where(
-        line.c.invoice_id == invoice.c.id, line.c.subscription_id == subscription_id
-    )
-    return list(
-        rt.session.execute(
-            sa.select(
-                invoice.c.id,
-                invoice.c.due_minor,
-                invoice.c.currency,
-                on_its_way.label("in_flight"),
-            )
-            .where(invoice.c.state == InvoiceState.OPEN, mine)
-            .order_by(invoice.c.id)
+def _planned(
+    rt: Runtime, row: AnyRow, outcome: Cancellation, moment: Moment, early: Who | None
+) -> dict[str, Any]:
+    """Return what a cancellation changes before it takes effect."""
+    values: dict[str, Any] = {"canceled_at": moment.now}
+    if early is not None and row.min_boxes:
+        values["min_boxes"] = 0
+        before, after = {"min_boxes": row.min_boxes}, {"min_boxes": 0}
+        audit.write(
+            rt.session,
+            early.id,
+            "subscription.let_go_early",
+            row.public_id,
+            before,
+            after,
+            moment,
+            early.ip,
         )
-    )
+    if not outcome.at_once:
+        values["cancel_on"] = outcome.ends_on
+        if not outcome.boxes_owed:
+            values["renews_at"] = moment.start_of(outcome.ends_on)
+    return values
 
 
 def _pays_change(changes: list[AnyRow]) -> bool:
@@ -216,12 +227,25 @@ def _pays_change(changes: list[AnyRow]) -> bool:
 
 
 def _cancellation(
-    coming: Coming, owed: list[AnyRow], moment: Moment, *, pays_change: bool = False
+    coming: Coming,
+    owed: list[AnyRow],
+    moment: Moment,
+    *,
+    pays_change: bool = False,
+    early: bool = False,
 ) -> Cancellation:
     row = coming.row
-    ended = SubscriptionState(row.state) in ENDED
-    over = ended or bool(owed) or row.next_on <= moment.today
-    day = row.ended_on if ended else row.cancel_on or (moment.today if over else row.next_on)
+    state = SubscriptionState(row.state)
+    ended = state in ENDED
+    to_come = 0 if ended or early else boxes_owed(row.boxes_billed, row.min_boxes)
+    paused = state is SubscriptionState.PAUSED
+    # Nothing that is paid is left to wait for.
+    nothing_left = bool(owed) or row.next_on <= moment.today or paused
+    over = ended or (nothing_left and not to_come)
+    if to_come:
+        owed = []
+    usual = _obliged_until(coming, to_come) or (moment.today if over else row.next_on)
+    day = row.ended_on if ended else row.cancel_on or usual
     places = [box.cycle for box in coming.standing.paid]
     return Cancellation(
         row.public_id,
@@ -232,7 +256,16 @@ def _cancellation(
         pays_change or any(one.in_flight for one in owed),
         row.canceled_at or moment.now,
         not ended and row.cancel_on is None,
+        row.min_boxes,
+        to_come,
     )
+
+
+def _obliged_until(coming: Coming, owed: int) -> date | None:
+    row, standing = coming.row, coming.standing
+    per_period = boxes_per_period(standing.billing, standing.shipping) if row.ships else 1
+    start = max(row.next_on, row.anchor_on)
+    return obliged_until(start, standing.billing, row.anchor_day, owed, per_period)
 
 
 def _end_now(rt: Runtime, row: AnyRow, owed: list[AnyRow], actor: Actor, moment: Moment) -> None:
@@ -272,6 +305,8 @@ def _confirm(rt: Runtime, row: AnyRow, outcome: Cancellation, moment: Moment) ->
         "dropped_minor": outcome.dropped.minor if outcome.dropped else 0,
         "currency": row.currency,
         "in_flight": outcome.in_flight,
+        "min_boxes": outcome.min_boxes,
+        "boxes_owed": outcome.boxes_owed,
     }
     key = f"mail:cancel_confirmed:{row.public_id}:{moment.now:%Y%m%dT%H%M%S}"
     enqueue(

@@ -1,0 +1,110 @@
+"""Boxes of those who pay late: kept back, sent all the same, or sent once."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.demo.shopping import replace_card
+from storefront.domain.boxes import BoxState
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.models import Box, Invoice, Plan, Subscription
+from storefront.models.base import table_of
+from storefront.queries.invariants import broken
+from storefront.runtime import Runtime
+from storefront.services.cancellations import cancel
+from storefront.services.methods import pay_now
+from storefront.services.pauses import pause
+from storefront.services.renewals import run_renewals
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+
+RENEWAL = datetime(2027, 4, 12, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_broken(rt: Runtime):
+    yield
+    assert not any(broken(rt.session).values())
+    rt.session.rollback()
+
+
+def declined(rt: Runtime, clock: FrozenClock, policy: str) -> Subscription:
+    """Return a subscription whose renewal of 12 April the bank declined."""
+    sub = make.make_subscription(rt, plan=make.make_plan(rt, past_due_shipping=policy), card="0341")
+    clock.set(RENEWAL)
+    run_renewals(rt)
+    run_renewals(rt)
+    return sub
+
+
+def boxes(rt: Runtime) -> list[str]:
+    rows = rt.session.scalars(sa.select(Box.state).order_by(Box.id)).all()
+    rt.session.rollback()
+    return [BoxState(state).value for state in rows]
+
+
+def pay_the_rest(rt: Runtime, sub: Subscription) -> None:
+    owner = sub.customer_id or 0
+    replace_card(rt, owner, "4242")
+    owed = rt.session.scalars(sa.select(Invoice.public_id).where(Invoice.state == "open")).first()
+    rt.session.rollback()
+    if owed:
+        pay_now(rt, owner, owed)
+
+
+@pytest.mark.parametrize(("policy", "made"), [("hold", 1), ("ship", 2), ("ship_once", 2)])
+def test_an_unpaid_box_is_made_only_where_the_plan_ships_all_the_same(
+    rt: Runtime, clock: FrozenClock, policy: str, made: int
+):
+    declined(rt, clock, policy)
+
+    assert len(boxes(rt)) == made
+    assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.PAST_DUE
+
+
+@pytest.mark.parametrize("policy", ["hold", "ship", "ship_once"])
+def test_paid_later_a_period_has_its_box_once(rt: Runtime, clock: FrozenClock, policy: str):
+    sub = declined(rt, clock, policy)
+
+    pay_the_rest(rt, sub)
+
+    assert boxes(rt) == ["planned", "planned"]
+    assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.ACTIVE
+
+
+def test_leaving_takes_back_the_box_that_is_neither_paid_nor_packed(
+    rt: Runtime, clock: FrozenClock
+):
+    sub = declined(rt, clock, "ship")
+
+    cancel(rt, sub.customer_id or 0, sub.public_id)
+
+    assert boxes(rt) == ["planned", "canceled"]
+
+
+def test_a_box_that_left_unpaid_stays_sent_when_its_customer_leaves(
+    rt: Runtime, clock: FrozenClock
+):
+    sub = declined(rt, clock, "ship")
+    rt.session.execute(sa.update(table_of(Box)).where(Box.id == 2).values(state=BoxState.LOCKED))
+    rt.session.commit()
+
+    done = cancel(rt, sub.customer_id or 0, sub.public_id)
+
+    assert done.dropped is not None
+    assert boxes(rt) == ["planned", "locked"]
+
+
+def test_once_means_once_until_it_is_paid(rt: Runtime, clock: FrozenClock):
+    sub = declined(rt, clock, "ship_once")
+    rt.session.execute(sa.update(table_of(Box)).where(Box.id == 2).values(state=BoxState.LOCKED))
+    rt.session.execute(sa.update(table_of(Plan)).values(last_action="pause"))
+    rt.session.commit()
+    pause(rt, sub.customer_id or 0, sub.public_id, date(2027, 5, 12))
+    for day in (12, 13):
+        clock.set(datetime(2027, 5, day, 9, 0, tzinfo=UTC))
+        run_renewals(rt)
+
+    assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.PAST_DUE
+    assert len(boxes(rt)) == 2
