@@ -50,7 +50,11 @@ def make_unpaid_boxes(session: AnySession, invoice_ids: Sequence[int], moment: M
     made = make_boxes(session, owed, moment)
     entries = [
         Entry(
-            row.subscription_id, row.public_id, kind, data={"period": row.number}, ref=f"{row.id}"
+            row.subscription_id,
+            row.public_id,
+            EventKind.BOXES_MADE_UNPAID,
+            data={"period": row.number},
+            ref=str(row.id),
         )
         for row in chosen
     ]
