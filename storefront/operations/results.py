@@ -32,6 +32,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.surplus import Surplus, plan_surplus_refunds
+from storefront.operations.unpaid_boxes import make_unpaid_boxes
 
 #: Reason of an attempt that the gateway, asked after its settle time, knows nothing of.
 NEVER_ARRIVED = "never_arrived"
@@ -101,6 +102,8 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     _plan_again(session, _owing(found.lost), moment)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
+    failed = [row.invoice_id for row in _owing(found.declined + found.action)]
+    make_unpaid_boxes(session, failed, moment)
     _park(session, found.odd, answers, moment)
     recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
     recorded.declined, recorded.action_required = len(found.declined), len(found.action)

@@ -231,9 +231,12 @@ INVARIANTS = (
     ),
     Invariant(
         "F1-unpaid",
-        "an unpaid period has no box",
+        "an unpaid period has no box, unless its plan ships to late payers",
         "SELECT b.public_id FROM box b JOIN subscription_period p ON p.id = b.period_id"
-        " WHERE b.kind = 'regular' AND b.state <> 'canceled' AND p.state <> 'paid'",
+        " WHERE b.kind = 'regular' AND b.state <> 'canceled' AND p.state <> 'paid'"
+        " AND NOT EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id ="
+        " b.subscription_id AND e.kind = 'subscription.boxes_made_unpaid'"
+        " AND e.at = b.created_at)",
     ),
     Invariant(
         "F1-share",
