@@ -53,6 +53,28 @@ class CycleRhythm:
         return self.charge_day is None
 
 
+_SHORTEST_MONTH, _LONGEST_MONTH = 28, 31
+
+
+def can_keep(group: Interval, shipping: Interval, *, is_rolling: bool) -> bool:
+    """Return whether a group with a cycle per ``group`` can pack what ships every ``shipping``.
+
+    The k-th box joins a cycle by order, so a calendar group keeps its own interval only. In a
+    rolling group each box looks for its packing day; a second one before the next is too many.
+    Source: docs/decisions/0018-boxes-join-cycles-by-order.md.
+
+    >>> can_keep(Interval("month"), Interval("month", 2), is_rolling=False)
+    False
+    >>> can_keep(Interval("week"), Interval("month"), is_rolling=True)
+    True
+    """
+    if not is_rolling:
+        return shipping.multiple_of(group) == 1
+    shortest = shipping.days or (shipping.months or 0) * _SHORTEST_MONTH
+    longest = group.days or (group.months or 0) * _LONGEST_MONTH
+    return shortest >= longest or shipping.multiple_of(group) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class CycleDates:
     """The days of one cycle, all shop-local; cut-off and lock are last seconds of theirs.

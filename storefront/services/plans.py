@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from storefront.database import retrying
+from storefront.domain.cycles import can_keep
 from storefront.domain.errors import DomainError
 from storefront.domain.lifecycle import RUNNING
 from storefront.domain.money import Money
@@ -68,6 +69,12 @@ class IntervalDoesNotFit(DomainError):
     code = "interval_does_not_fit"
 
 
+class RhythmDoesNotFit(DomainError):
+    """The cycle group cannot keep the shipping interval."""
+
+    code = "rhythm_does_not_fit"
+
+
 class PlanInUse(DomainError):
     """Subscriptions run on the plan, so its rhythm is settled."""
 
@@ -93,7 +100,7 @@ class PlanDraft:
 def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
     """Add a plan and return its public id.
 
-    Raises ``CodeTaken``, ``UnknownGroup`` or ``IntervalDoesNotFit``.
+    Raises ``CodeTaken``, ``UnknownGroup``, ``RhythmDoesNotFit`` or ``IntervalDoesNotFit``.
     """
 
     def write() -> str:
@@ -101,7 +108,8 @@ def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
         _lock_catalogue(rt)
         if rt.session.execute(sa.select(table.c.id).where(table.c.code == draft.code)).first():
             raise CodeTaken(plan=draft.code)
-        group_id = _group_id(rt, draft.group) if draft.group else None
+        group = _group(rt, draft.group) if draft.group else None
+        _require_rhythm(group, draft.shipping)
         last = rt.session.execute(sa.select(sa.func.max(table.c.position))).scalar_one()
         key, public = reserve(rt.session, Plan, 1)[0], public_id("plan")
         rt.session.execute(
@@ -115,10 +123,10 @@ def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
                 benefits=[],
                 is_public=draft.is_public,
                 position=(last or 0) + 1,
-                ships=group_id is not None,
+                ships=group is not None,
                 shipping_unit=draft.shipping.unit,
                 shipping_count=draft.shipping.count,
-                cycle_group_id=group_id,
+                cycle_group_id=group.id if group else None,
                 tax_class=draft.tax_class,
                 created_at=moment.now,
             )
@@ -165,19 +173,21 @@ def save_plan(rt: Runtime, who: Who, plan: str, values: Mapping[str, Any]) -> bo
 def change_rhythm(rt: Runtime, who: Who, plan: str, shipping: Interval, group: str) -> bool:
     """Change how often a plan ships and in which cycles; False when nothing differs.
 
-    Raises ``UnknownPlan``, ``UnknownGroup``, ``PlanInUse`` once anything was sold, or
-    ``IntervalDoesNotFit`` when a price on sale would no longer fit.
+    Raises ``UnknownPlan``, ``UnknownGroup``, ``RhythmDoesNotFit``, ``PlanInUse`` once anything
+    was sold, or ``IntervalDoesNotFit`` when a price on sale would no longer fit.
     """
 
     def write() -> bool:
         row, table = _plan(rt, plan), table_of(Plan)
-        group_id = _group_id(rt, group) if group else None
+        found = _group(rt, group) if group else None
+        group_id = found.id if found else None
         old = Interval(row.shipping_unit, row.shipping_count)
         if old == shipping and row.cycle_group_id == group_id:
             rt.session.rollback()
             return False
         if _was_sold(rt, row.id):
             raise PlanInUse(plan=plan)
+        _require_rhythm(found, shipping)
         for price in _on_sale(rt, row.id):
             _require_fit(Interval(price.unit, price.unit_count), shipping)
         values = {
@@ -357,13 +367,22 @@ def _plan(rt: Runtime, plan: str) -> AnyRow:
     return row
 
 
-def _group_id(rt: Runtime, group: str) -> int:
+def _group(rt: Runtime, group: str) -> AnyRow:
     table = table_of(CycleGroup)
-    found = sa.select(table.c.id).where(table.c.public_id == group)
-    key: int | None = rt.session.execute(found).scalar_one_or_none()
-    if key is None:
+    columns = (table.c.id, table.c.unit, table.c.count.label("unit_count"), table.c.charge_day)
+    row = rt.session.execute(sa.select(*columns).where(table.c.public_id == group)).one_or_none()
+    if row is None:
         raise UnknownGroup(group=group)
-    return key
+    return row
+
+
+def _require_rhythm(group: AnyRow | None, shipping: Interval) -> None:
+    """Refuse a shipping interval that the group cannot keep; without a group nothing ships."""
+    if group is None:
+        return
+    interval = Interval(group.unit, group.unit_count)
+    if not can_keep(interval, shipping, is_rolling=group.charge_day is None):
+        raise RhythmDoesNotFit(group=str(interval), shipping=str(shipping))
 
 
 def _lock_catalogue(rt: Runtime) -> None:

@@ -85,7 +85,7 @@ def test_paying_must_cover_a_whole_number_of_boxes(
 
 
 def test_a_quarterly_plan_cannot_be_paid_monthly(rt: Runtime, who: Who) -> None:
-    group = make.make_group(rt)
+    group = make.make_group(rt, count=3)
     draft = plans.PlanDraft(
         "slow", "Slow", Interval("month", 3), group.public_id, "reduced", amount=eur(9000)
     )
@@ -104,6 +104,23 @@ def test_a_new_plan_with_a_price_can_be_bought_at_once(rt: Runtime, who: Who) ->
     rt.session.rollback()
     assert shown is not None
     assert [offer.total for offer in shown.plan.offers] == [eur(1600)]
+
+
+@pytest.mark.parametrize("shipping", [Interval("week"), Interval("month", 2), Interval("year")])
+def test_a_rhythm_that_the_group_cannot_keep_is_refused(
+    rt: Runtime, who: Who, shipping: Interval
+) -> None:
+    group = make.make_group(rt)
+    draft = plans.PlanDraft("odd", "Odd", shipping, group.public_id, "zero")
+    with pytest.raises(plans.RhythmDoesNotFit):
+        plans.add_plan(rt, who, draft)
+    rt.session.rollback()
+    fits = plans.PlanDraft("even", "Even", MONTH, group.public_id, "zero")
+    plan = plans.add_plan(rt, who, fits)
+    with pytest.raises(plans.RhythmDoesNotFit):
+        plans.change_rhythm(rt, who, plan, shipping, group.public_id)
+    rt.session.rollback()
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(Plan)) == 1
 
 
 def test_two_plans_cannot_share_a_short_name(rt: Runtime, who: Who) -> None:
@@ -136,7 +153,7 @@ def test_only_the_listed_fields_of_a_plan_can_be_changed(rt: Runtime, who: Who) 
 
 def test_the_rhythm_is_settled_once_people_subscribe(rt: Runtime, who: Who) -> None:
     plan = make.make_plan(rt)
-    group = make.make_group(rt)
+    group = make.make_group(rt, count=2)
     plans.retire_price(rt, who, plan.public_id, detail(rt, plan).on_sale[0].ref)
     assert plans.change_rhythm(rt, who, plan.public_id, Interval("month", 2), group.public_id)
     price = make.make_price(rt, plan, count=2)

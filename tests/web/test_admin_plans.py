@@ -71,6 +71,10 @@ def test_wrong_input_keeps_what_was_typed_and_says_why(rt: Runtime, owner: Desk)
         assert "<title>Error: " in answer.text
     fields = {**NEW, "group": group.public_id, "billing": "2w"}
     assert "Must be a whole multiple" in owner.post("/admin/plans/new", fields).text
+    fields = {**NEW, "group": group.public_id, "shipping": "1w", "billing": "4w"}
+    wrong = owner.post("/admin/plans/new", fields)
+    assert wrong.status_code == 422
+    assert "leave at another rhythm" in wrong.text
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Plan)) == 0
 
 

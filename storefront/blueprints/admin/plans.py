@@ -112,6 +112,8 @@ def new() -> Response:
             ref = plans.add_plan(rt, who(), draft)
         except plans.CodeTaken:
             form.name.errors = [_("There is a plan of this name already")]
+        except plans.RhythmDoesNotFit:
+            form.shipping.errors = [_no_rhythm()]
         except plans.IntervalDoesNotFit:
             form.billing.errors = [_no_fit()]
         else:
@@ -166,6 +168,8 @@ def save_rhythm(ref: str) -> Response:
         changed = plans.change_rhythm(rt, who(), ref, form.shipping.interval, form.group.data or "")
     except plans.PlanInUse:
         form.shipping.errors = [_("People subscribe to this plan, so its rhythm stays")]
+    except plans.RhythmDoesNotFit:
+        form.shipping.errors = [_no_rhythm()]
     except plans.IntervalDoesNotFit:
         form.shipping.errors = [_no_fit()]
     except plans.UnknownPlan:
@@ -308,6 +312,10 @@ def _saved(changed: bool) -> str:
 
 def _no_fit() -> str:
     return _("Must be a whole multiple of how often a box leaves, such as every 3 months")
+
+
+def _no_rhythm() -> str:
+    return _("The plans it is packed with leave at another rhythm. Choose theirs, or another group")
 
 
 def _act(ref: str, act: Callable[[], str]) -> Response:
