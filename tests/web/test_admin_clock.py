@@ -60,6 +60,11 @@ def test_without_the_script_it_answers_with_a_page_that_can_be_reloaded(owner: D
     assert "Walked 1 day." in owner.get(answer.location).text
 
 
+@pytest.mark.parametrize("since", ["0001-01-01", "9999-12-31", "1970-01-01", "soon"])
+def test_any_day_in_the_address_is_answered_with_the_page(owner: Desk, since: str) -> None:
+    assert owner.get(f"/admin/clock?since={since}").status_code == 200
+
+
 def test_a_walk_is_one_to_thirty_one_days(rt: Runtime, owner: Desk) -> None:
     for days in ("0", "32", "-1", "x", "²", ""):
         assert owner.post("/admin/clock/walk", {"days": days}).status_code == 422

@@ -350,6 +350,16 @@ def test_bad_pieces_are_told_beside_the_field_and_nothing_is_saved(rt, desk, pla
     assert items(rt, plan) == []
 
 
+def test_saving_takes_a_product_that_was_chosen_and_not_added_yet(rt, desk, plan):
+    assam = make_variant(rt, name="Assam", cost_minor=300)
+    url = f"/admin/recipes/{plan.public_id}"
+
+    desk.post(url, {"do": "save", "add": assam.public_id}, on=url)
+
+    assert items(rt, plan) == [(assam.public_id, 1)]
+    assert "Recipe saved." in desk.get(url).text
+
+
 def test_a_recipe_of_one_cycle_and_option_is_kept_apart(rt, desk, plan, cycle):
     make_options(rt, plan)
     tea = make_variant(rt)

@@ -24,6 +24,8 @@ _ACCESS = staff(permissions.CLOCK_MOVE)
 register_policy({"admin.clock": _ACCESS, "admin.clock_walk": _ACCESS})
 #: Days of one walk; a longer one is several.
 MOST_DAYS = 31
+#: The page tells of so many days back.
+MOST_DAYS_BACK = 366
 #: A walk stops after this many seconds and offers to go on, so that no request hangs.
 MOST_SECONDS = 15.0
 
@@ -73,10 +75,13 @@ def _days() -> int:
 
 
 def _since() -> date:
+    """Return the day from which to tell what happened; one far away is nobody's walk."""
+    today = runtime().today()
     try:
-        return date.fromisoformat(request.args.get("since", ""))
+        wished = date.fromisoformat(request.args.get("since", ""))
     except ValueError:
-        return runtime().today()
+        return today
+    return min(max(wished, today - timedelta(days=MOST_DAYS_BACK)), today)
 
 
 def _context(since: date, left: int | None = None) -> dict[str, Any]:

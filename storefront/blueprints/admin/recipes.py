@@ -127,7 +127,9 @@ def save(plan: str) -> Response:
     """Store the recipe, or show it with one more step of editing done."""
     scope = _scope(plan)
     action, _colon, subject = request.form.get("do", "preview").partition(":")
-    lines = _edited(_lines(_typed()), action, subject)
+    # Who chose a product and saves at once means it, too.
+    chosen = "add" if action == "save" else action
+    lines = _edited(_lines(_typed()), chosen, subject)
     if action != "save":
         status = 422 if any(line.error for line in lines) else 200
         return _page(scope, lines, status if action == "preview" else 200, is_draft=True)
