@@ -17,7 +17,8 @@ from storefront.domain.boxes import (
     boxes_per_period,
     project,
 )
-from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.domain.commitment import boxes_owed
+from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.recurring import price_period
@@ -93,6 +94,15 @@ class SubscriptionView:
     quantity: int
     is_ended: bool
     is_held: bool
+    #: A pause that is wanted or runs, and when it ends by itself.
+    pauses_on: date | None
+    resumes_on: date | None
+    #: Boxes agreed to at least, and how many of them are still to come.
+    min_boxes: int
+    boxes_owed: int
+    #: It ends by itself after this many more payments' boxes, or on that day.
+    boxes_left: int | None
+    ends_on: date | None
     cancel_on: date | None
     canceled_at: datetime | None
     ended_on: date | None
@@ -154,6 +164,21 @@ def subscription(
     return next(iter(_views(session, which, moment, taxes)), None)
 
 
+def next_price(
+    session: AnySession, customer_id: int, public_id: str, day: date, taxes: TaxRules
+) -> Money | None:
+    """Return what the next payment would be on ``day``; None for what is not the customer's."""
+    table = table_of(Subscription)
+    which = sa.and_(table.c.customer_id == customer_id, table.c.public_id == public_id)
+    found = read_coming(session, which, day)
+    if not found:
+        return None
+    one = found[0]
+    options = option_texts(session, {one.row.plan_id}) if one.row.options else {}
+    discounts = running_discounts(session, [one.row.id])
+    return _price(one, Costs(discounts, options, shipping_rates(session), taxes), day, 0)
+
+
 def _is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
     """Orders that were never paid for are no subscriptions to a customer."""
     hidden = [SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
@@ -204,6 +229,12 @@ def _view(
         quantity=row.quantity,
         is_ended=row.state in ENDED,
         is_held=row.held_at is not None,
+        pauses_on=row.pauses_on,
+        resumes_on=row.resumes_on,
+        min_boxes=row.min_boxes,
+        boxes_owed=boxes_owed(row.boxes_billed, row.min_boxes),
+        boxes_left=coming.standing.boxes_left,
+        ends_on=row.ends_on,
         cancel_on=row.cancel_on,
         canceled_at=row.canceled_at,
         ended_on=row.ended_on,
@@ -337,13 +368,18 @@ def _box_row(
         charge_on=box.charge_on,
         amount=prices.get(box.charge_on) if box.charge_on else None,
         covered=covered,
-        is_paid=box.kind is ProjectedKind.PAID,
+        is_paid=box.kind is ProjectedKind.PAID and not _is_owed(paid),
         can_skip=is_open and not is_skip and movable and coming.row.held_at is None,
         can_undo=is_open and is_skip and not begun,
         spared_on=cycle.charge_on if cycle and is_skip and not moved else None,
         moved=moved and is_skip,
         moved_to=moved_to.ship_from if moved_to and is_skip else None,
     )
+
+
+def _is_owed(box: AnyRow | None) -> bool:
+    """Return whether a box goes out before it is paid."""
+    return box is not None and box.period_state != PeriodState.PAID
 
 
 def box_feed(cycle: AnyRow) -> date:
