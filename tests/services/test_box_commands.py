@@ -10,7 +10,13 @@ from storefront.app import create_app
 from storefront.cli import main
 from storefront.extensions import db
 from storefront.settings import PREFIX, load_settings
-from storefront.testing.factories import make_group, make_plan, make_recipe, make_shop
+from storefront.testing.factories import (
+    make_code,
+    make_group,
+    make_plan,
+    make_recipe,
+    make_shop,
+)
 from tests.support.boxes import cycles_of, make_box
 
 FILE = "Handle,Title,Variant Price,Variant SKU\nassam,Assam,6.50,AS\nbad,Bad,cheap,BAD\n"
@@ -77,3 +83,16 @@ def test_a_file_that_is_no_export_ends_the_command_without_a_trace(rt, tmp_path)
 
     assert refused.exit_code == 1
     assert "unknown_heading" in refused.stderr
+
+
+def test_codes_of_a_campaign_are_made_and_the_second_time_none(rt):
+    coupon = make_code(rt, "FLYER")
+    rt.session.remove()
+
+    arguments = ("make-codes", coupon.public_id, "--batch", "March", "--count", "7")
+    done = run(*arguments, "--prefix", "tea")
+    assert "codes made: 7 of 7" in done.stderr
+    assert "7 codes made in batch March" in done.stdout
+    assert "0 codes made in batch March" in run(*arguments).stdout
+    wrong = CliRunner().invoke(main, ["make-codes", "cou_no", "--batch", "x", "--count", "1"])
+    assert wrong.exit_code == 1
