@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from babel import Locale
 from flask import current_app
 from flask_babel import force_locale
 from flask_babel import gettext as _
@@ -16,9 +14,10 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.adapters.mail import Mail
 from storefront.domain.money import Money
+from storefront.mail_words import Words, Writer
+from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
-    Person,
     payment_facts,
     person,
     staff_person,
@@ -27,43 +26,6 @@ from storefront.queries.mails import (
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
 from storefront.services.staff import link_token
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What one mail says; ready texts in the reader's language."""
-
-    subject: str
-    news: str
-    preheader: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    #: Label and address of the one button.
-    action: tuple[str, str] | None = None
-    more: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """What a topic's function is given."""
-
-    rt: Runtime
-    delivery: Delivery
-    reader: Person
-    locale: Locale
-
-    def money(self, value: Money) -> str:
-        return formats.money(value, self.locale)
-
-    def day(self, value: date) -> str:
-        return formats.day(value, self.locale, self.rt.today())
-
-    def moment(self, value: datetime) -> str:
-        return formats.moment(value, self.locale, self.rt.shop.zone_info, self.rt.today())
-
-    def url(self, path: str) -> str:
-        settings = self.rt.settings
-        return f"{settings.base_url}{settings.url_prefix}{path}"
 
 
 def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
@@ -399,6 +361,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "ended": _ended,
     "box_shipped": _box_shipped,
     "surplus_refunded": _surplus_refunded,
+    **INVOICE_TOPICS,
     "referral_credit": _referral_credit,
 }
 

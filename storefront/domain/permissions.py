@@ -8,6 +8,8 @@ SUBSCRIBERS_VIEW = "subscribers.view"
 SUBSCRIPTIONS_MANAGE = "subscriptions.manage"
 #: Hold all charging, release what an outage held, decide about payments over wrong amounts.
 CHARGING_MANAGE = "charging.manage"
+#: Refund, void and write off invoices, charge extras, note transfers that came by bank.
+INVOICES_MANAGE = "invoices.manage"
 #: Cycles, recipes, locks, exports of boxes.
 BOXES_MANAGE = "boxes.manage"
 #: Download files that hold names and addresses.
@@ -36,6 +38,7 @@ ALL = frozenset(
         SUBSCRIBERS_VIEW,
         SUBSCRIPTIONS_MANAGE,
         CHARGING_MANAGE,
+        INVOICES_MANAGE,
         BOXES_MANAGE,
         EXPORTS_DOWNLOAD,
         PRODUCTS_MANAGE,

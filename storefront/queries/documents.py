@@ -24,6 +24,7 @@ from storefront.domain.money import Money
 from storefront.models import (
     CarriedAmount,
     ChargeAttempt,
+    CreditApplication,
     CreditNote,
     CreditNoteLine,
     Customer,
@@ -186,7 +187,7 @@ def _invoice(session: AnySession, row: AnyRow) -> Document:
         net=money(row.total_minor - row.tax_minor),
         tax=money(row.tax_minor),
         total=money(row.total_minor),
-        applied=money(row.applied_minor),
+        applied=money(_applied(session, row.id)),
         credited=money(_credited_unpaid(session, row.id)),
         carried=money(_carried(session, row.id)),
         paid=_payments(session, row.id, row.currency, zone),
@@ -383,6 +384,15 @@ def _credited_unpaid(session: AnySession, invoice_id: int) -> int:
     note = table_of(CreditNote)
     total = sa.select(sa.func.coalesce(sa.func.sum(note.c.total_minor), 0)).where(
         note.c.invoice_id == invoice_id, note.c.to == "open"
+    )
+    return int(session.execute(total).scalar_one())
+
+
+def _applied(session: AnySession, invoice_id: int) -> int:
+    """Return the credit that paid it; a refund later on does not change the document."""
+    table = table_of(CreditApplication)
+    total = sa.select(sa.func.coalesce(sa.func.sum(table.c.amount_minor), 0)).where(
+        table.c.invoice_id == invoice_id, table.c.given_back_at.is_(None)
     )
     return int(session.execute(total).scalar_one())
 

@@ -40,13 +40,14 @@ INVARIANTS = (
         "M6",
         "what settled an invoice is what was paid on it, in its currency",
         "SELECT i.public_id FROM invoice i JOIN charge_attempt a ON a.invoice_id = i.id"
-        " AND a.settles WHERE a.currency <> i.currency OR i.paid_minor > a.amount_minor",
+        " AND a.settles WHERE a.currency <> i.currency"
+        " OR i.paid_minor > a.amount_minor - a.carried_minor",
     ),
     Invariant(
         "M7",
         "refunds of a charge never exceed it",
         "SELECT a.public_id FROM charge_attempt a JOIN refund r ON r.attempt_id = a.id"
-        " WHERE r.state <> 'declined' GROUP BY a.id, a.public_id, a.amount_minor"
+        " WHERE r.state NOT IN ('declined','abandoned') GROUP BY a.id, a.public_id, a.amount_minor"
         " HAVING sum(r.amount_minor) > a.amount_minor",
     ),
     Invariant(
@@ -102,7 +103,8 @@ INVARIANTS = (
         "SELECT 1 FROM (SELECT (SELECT coalesce(sum(CASE WHEN credit = 'refunds_due'"
         " THEN amount_minor ELSE -amount_minor END), 0) FROM ledger_transfer"
         " WHERE debit = 'refunds_due' OR credit = 'refunds_due') AS booked,"
-        " (SELECT coalesce(sum(amount_minor), 0) FROM refund WHERE state <> 'succeeded')"
+        " (SELECT coalesce(sum(amount_minor), 0) FROM refund"
+        " WHERE state NOT IN ('succeeded','abandoned'))"
         " AS waiting) sums WHERE booked <> waiting",
     ),
     Invariant(
@@ -127,6 +129,22 @@ INVARIANTS = (
         " OR (p.state = 'paid' AND p.box_count > 0 AND NOT EXISTS (SELECT 1 FROM box b"
         " WHERE b.period_id = p.id AND b.kind = 'regular'"
         " AND b.state IN ('planned','held','locked','exported')))))",
+    ),
+    Invariant(
+        "L4-carried",
+        "a success that asked for carried amounts settled exactly those",
+        "SELECT a.public_id FROM charge_attempt a LEFT JOIN (SELECT attempt_id,"
+        " sum(amount_minor) AS carried FROM carried_amount WHERE settled_at IS NOT NULL"
+        " GROUP BY attempt_id) c ON c.attempt_id = a.id WHERE a.state = 'succeeded'"
+        " AND coalesce(c.carried, 0) <> CASE WHEN a.settles THEN a.carried_minor ELSE 0 END",
+    ),
+    Invariant(
+        "L4-back",
+        "what goes back to a card for a credit note is the credit note's amount",
+        "SELECT c.public_id FROM credit_note c LEFT JOIN (SELECT credit_note_id,"
+        " sum(amount_minor) AS back FROM refund GROUP BY credit_note_id) r"
+        " ON r.credit_note_id = c.id WHERE coalesce(r.back, 0) <> CASE WHEN c.\"to\" = 'card'"
+        " THEN c.total_minor ELSE 0 END",
     ),
     Invariant(
         "L4-note",
@@ -293,10 +311,14 @@ INVARIANTS = (
     ),
     Invariant(
         "C3",
-        "credit used for an invoice is what the invoice says",
+        "credit used for an invoice is what the invoice says, less what of it went back",
         "SELECT i.public_id FROM invoice i LEFT JOIN (SELECT invoice_id, sum(amount_minor) AS used"
         " FROM credit_application WHERE given_back_at IS NULL GROUP BY invoice_id) a"
-        " ON a.invoice_id = i.id WHERE coalesce(a.used, 0) <> i.applied_minor",
+        " ON a.invoice_id = i.id LEFT JOIN (SELECT invoice_id, sum(total_minor) AS back"
+        " FROM credit_note WHERE \"to\" <> 'open' GROUP BY invoice_id) n ON n.invoice_id = i.id"
+        " WHERE coalesce(a.used, 0) <> i.applied_minor AND (i.paid_minor > 0"
+        " OR coalesce(a.used, 0) < i.applied_minor"
+        " OR coalesce(a.used, 0) - i.applied_minor > coalesce(n.back, 0))",
     ),
     Invariant(
         "N5",

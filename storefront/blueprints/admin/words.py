@@ -290,6 +290,7 @@ def permission_name(code: str) -> str:
         "subscribers.view": _("See customers, their subscriptions and invoices"),
         "subscriptions.manage": _("Change subscriptions for customers"),
         "charging.manage": _("Hold all charging and turn it on"),
+        "invoices.manage": _("Refund and write off invoices, charge extras, note transfers"),
         "boxes.manage": _("Recipes, locks and files for packing"),
         "exports.download": _("Download files with names and addresses"),
         "products.manage": _("Products, stock and imports"),

@@ -1,0 +1,52 @@
+"""What a mail is made of, and what the function that words it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from babel import Locale
+
+from storefront import formats
+from storefront.domain.money import Money
+from storefront.queries.mails import Person
+from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What one mail says; ready texts in the reader's language."""
+
+    subject: str
+    news: str
+    preheader: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    #: Label and address of the one button.
+    action: tuple[str, str] | None = None
+    more: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What a topic's function is given."""
+
+    rt: Runtime
+    delivery: Delivery
+    reader: Person
+    locale: Locale
+
+    def money(self, value: Money) -> str:
+        return formats.money(value, self.locale)
+
+    def day(self, value: date) -> str:
+        return formats.day(value, self.locale, self.rt.today())
+
+    def moment(self, value: datetime) -> str:
+        return formats.moment(value, self.locale, self.rt.shop.zone_info, self.rt.today())
+
+    def url(self, path: str) -> str:
+        settings = self.rt.settings
+        return f"{settings.base_url}{settings.url_prefix}{path}"

@@ -1,0 +1,289 @@
+"""Refund a paid invoice as staff decided: what was shown is what is done, once.
+
+Credit note, the way of the money and what becomes of subscriptions and boxes are one
+transaction. Source: docs/decisions/0094-refunds.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from storefront.database import retrying
+from storefront.domain.invoices import CreditReason
+from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
+from storefront.domain.money import Money
+from storefront.domain.refunds import (
+    Afterwards,
+    NothingToRefund,
+    Refundable,
+    RefundChanged,
+    RefundTooHigh,
+    Taken,
+    Way,
+    WayNotOffered,
+    refundables,
+    take,
+)
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.invoices import content_hash
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.refund_facts import RefundFacts, read_refund
+from storefront.operations.refunding import Back, give_back
+from storefront.operations.stopping import cancel_boxes, stop_at_period_end, stop_now
+from storefront.operations.subscriptions import StaleSubscription
+from storefront.runtime import Runtime
+
+_TRIES = 4
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What staff want: minor units by key of the line, the way, the reason, and afterwards."""
+
+    amounts: Mapping[int, int]
+    way: Way
+    reason: CreditReason
+    afterwards: Afterwards = Afterwards.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What of an invoice can go back now, and how."""
+
+    invoice: str
+    number: int
+    payer: str
+    currency: str
+    lines: tuple[Refundable, ...]
+    #: Way -> the most that goes back that way, in minor units.
+    ways: Mapping[Way, int]
+    afterwards: tuple[Afterwards, ...]
+
+    @property
+    def left(self) -> int:
+        return sum(one.left for one in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundQuote:
+    """What a refund does, before it is done."""
+
+    invoice: str
+    payer: str
+    wish: Wish
+    total: Money
+    tax: Money
+    #: Text of each line with what goes back of it.
+    parts: tuple[tuple[str, Money], ...]
+    #: Plan and last day not served of each subscription that ends.
+    ends: tuple[tuple[str, date], ...]
+    #: Ship days of boxes that are canceled; None where the day is not known yet.
+    canceled: tuple[date | None, ...]
+    quote_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    quote: RefundQuote
+    taken: tuple[Taken, ...]
+    stopping: tuple[AnyRow, ...]
+    boxes: tuple[AnyRow, ...]
+
+
+def offer(rt: Runtime, invoice: str) -> Offer:
+    """Return what can go back. Raises ``LookupError`` for an invoice that is not paid."""
+    facts = read_refund(rt.session, invoice)
+    found = _offer(facts, rt.moment())
+    rt.session.rollback()
+    return found
+
+
+def quote_refund(rt: Runtime, invoice: str, wish: Wish) -> RefundQuote:
+    """Say what ``refund`` would do now. Raises as it does."""
+    facts = read_refund(rt.session, invoice)
+    found = _plan(facts, wish, rt.moment()).quote
+    rt.session.rollback()
+    return found
+
+
+def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: str = "") -> str:
+    """Do it and return the credit note's public id; ``shown`` is the hash of what was shown.
+
+    Raises ``LookupError``, ``NothingToRefund``, ``RefundTooHigh``, ``WayNotOffered``, and
+    ``RefundChanged`` when it would do something else by now. The second click is one of
+    these: what went back is no longer left.
+    """
+
+    def work() -> str:
+        moment = rt.moment()
+        facts = read_refund(rt.session, invoice, for_update=True)
+        plan = _plan(facts, wish, moment)
+        if plan.quote.quote_hash != shown:
+            rt.session.rollback()
+            raise RefundChanged(invoice=invoice)
+        back = Back(plan.taken, wish.way, wish.reason)
+        public = give_back(rt.session, facts, back, moment)
+        if wish.afterwards is Afterwards.PERIOD_END:
+            stop_at_period_end(rt.session, plan.stopping, who, moment)
+        elif wish.afterwards is Afterwards.STOP_NOW:
+            stop_now(rt.session, plan.stopping, who, moment)
+            cancel_boxes(rt.session, plan.boxes, who, moment)
+        _tell(rt, facts, plan, public, moment)
+        _log(rt, who, invoice, plan, public, note, moment)
+        rt.session.commit()
+        return public
+
+    return _again(rt, work)
+
+
+def _offer(facts: RefundFacts, moment: Moment) -> Offer:
+    lines = refundables(facts.lines)
+    left = sum(one.left for one in lines)
+    invoice = facts.invoice
+    if facts.carried is not None:
+        # A charge that is on its way asks for it already.
+        is_asked = facts.carried.attempt_id is not None and facts.carried.attempt_state in _OPEN
+        whole = facts.carried.amount_minor == left
+        ways = {Way.OPEN: left} if whole and not is_asked else {}
+    else:
+        back = min(sum(row.left for row in facts.payments), invoice.paid_minor, left)
+        ways = {Way.CARD: back, Way.CREDIT: left, Way.BANK: min(invoice.paid_minor, left)}
+    running = [row for row in facts.subscriptions if SubscriptionState(row.state) not in ENDED]
+    choices = [Afterwards.KEEP]
+    if running and all(_can_run_out(row, moment) for row in running):
+        choices.append(Afterwards.PERIOD_END)
+    if running:
+        choices.append(Afterwards.STOP_NOW)
+    return Offer(
+        invoice.public_id,
+        invoice.number,
+        invoice.payer,
+        invoice.currency,
+        lines,
+        {way: most for way, most in ways.items() if most > 0},
+        tuple(choices),
+    )
+
+
+_OPEN = ("planned", "sent", "action_required", "pending", "unknown")
+
+
+def _can_run_out(row: AnyRow, moment: Moment) -> bool:
+    """Its paid time has an end to wait for, and it is not ending anyway."""
+    runs = SubscriptionState(row.state) in BILLABLE and row.cancel_on is None
+    return runs and row.next_on > moment.today and not row.owes
+
+
+def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
+    offered = _offer(facts, moment)
+    by_line = {one.head.id: one for one in offered.lines}
+    chosen = [(key, minor) for key, minor in wish.amounts.items() if minor]
+    if not chosen or any(key not in by_line for key, _minor in chosen):
+        raise NothingToRefund(invoice=offered.invoice)
+    taken: list[Taken] = []
+    parts = []
+    for key, minor in chosen:
+        taken += take(by_line[key], minor)
+        parts.append((by_line[key].head.text, Money(minor, offered.currency)))
+    total = sum(minor for _key, minor in chosen)
+    if wish.way not in offered.ways or (wish.way is Way.OPEN and total != offered.left):
+        raise WayNotOffered(way=wish.way.value)
+    if total > offered.ways[wish.way]:
+        raise RefundTooHigh(left=offered.ways[wish.way])
+    touched = {member.subscription_id for key, _minor in chosen for member in by_line[key].members}
+    stopping, boxes = _consequences(facts, wish, touched, moment)
+    by_end = wish.afterwards is Afterwards.PERIOD_END
+    ends = tuple((row.plan, row.next_on if by_end else moment.today) for row in stopping)
+    days = tuple(box.ship_from for box in boxes)
+    said = {
+        "invoice": offered.invoice,
+        "credited": facts.invoice.credited_minor,
+        "taken": [[one.line_id, one.gross, one.tax] for one in taken],
+        "way": wish.way.value,
+        "reason": wish.reason.value,
+        "afterwards": wish.afterwards.value,
+        "ends": [[row.id, day] for row, (_plan, day) in zip(stopping, ends, strict=True)],
+        "boxes": [box.id for box in boxes],
+    }
+    quote = RefundQuote(
+        offered.invoice,
+        offered.payer,
+        wish,
+        Money(total, offered.currency),
+        Money(sum(one.tax for one in taken), offered.currency),
+        tuple(parts),
+        ends,
+        days,
+        content_hash(said),
+    )
+    return _Plan(quote, tuple(taken), stopping, boxes)
+
+
+def _consequences(
+    facts: RefundFacts, wish: Wish, touched: set[int | None], moment: Moment
+) -> tuple[tuple[AnyRow, ...], tuple[AnyRow, ...]]:
+    """Return the subscriptions that end and the boxes that are canceled with them."""
+    if wish.afterwards is Afterwards.KEEP:
+        return (), ()
+    own = tuple(
+        row
+        for row in facts.subscriptions
+        if row.id in touched and SubscriptionState(row.state) not in ENDED
+    )
+    by_end = wish.afterwards is Afterwards.PERIOD_END
+    if not own or (by_end and not all(_can_run_out(row, moment) for row in own)):
+        raise WayNotOffered(afterwards=wish.afterwards.value)
+    if by_end:
+        return own, ()
+    keys = {row.id for row in own}
+    return own, tuple(box for box in facts.boxes if box.subscription_id in keys)
+
+
+def _tell(rt: Runtime, facts: RefundFacts, plan: _Plan, public: str, moment: Moment) -> None:
+    payload = {
+        "invoice": facts.invoice.public_id,
+        "credit_note": public,
+        "way": plan.quote.wish.way.value,
+        "amount_minor": plan.quote.total.minor,
+        "currency": plan.quote.total.currency,
+    }
+    message = Message(
+        "mail", "refunded", f"mail:refunded:{public}", payload, facts.invoice.payer_id
+    )
+    enqueue(rt.session, [message], moment.now)
+
+
+def _log(
+    rt: Runtime, who: Who, invoice: str, plan: _Plan, public: str, note: str, moment: Moment
+) -> None:
+    wish = plan.quote.wish
+    after = {
+        "credit_note": public,
+        "amount_minor": plan.quote.total.minor,
+        "currency": plan.quote.total.currency,
+        "way": wish.way.value,
+        "reason": wish.reason.value,
+        "afterwards": wish.afterwards.value,
+        "boxes_canceled": len(plan.boxes),
+        "note": note[:200],
+    }
+    audit.write(rt.session, who.id, "invoice.refunded", invoice, {}, after, moment, who.ip)
+
+
+def _again(rt: Runtime, change: Callable[[], T]) -> T:
+    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, change)
+        except StaleSubscription:
+            rt.session.rollback()
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
