@@ -1,24 +1,30 @@
-"""What changing the plan or interval inside a paid period costs, and what the customer is shown.
+"""What changing plan, interval, quantity or options inside a paid period costs.
 
-Only the case that restarts a period on its first day is settled now; any other change waits
-for the next boundary. Source: docs/decisions/0009-restart-on-the-first-day.md.
+A change *adjusts* the running period, whose days stay as they are, or *restarts* it: its
+unused part is credited and a whole new period begins today. Either happens only where the
+customer owes something or nothing by it; any other change waits for the next boundary.
+Source: docs/decisions/0085-changes-inside-a-period.md and 0009-restart-on-the-first-day.md.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from hashlib import sha256
+from typing import Literal
 
 from storefront.domain.errors import DomainError
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money, split_minor
-from storefront.domain.periods import Interval
-from storefront.domain.pricing import PricedItem, Quote, QuoteLine, quote
+from storefront.domain.periods import BillingPeriod, Interval
+from storefront.domain.pricing import PricedItem, Quote, QuoteLine, quote, with_credits
+from storefront.domain.proration import unused_minor, unused_value
+from storefront.domain.taxes import Rounding
 
 
 class NotChangeable(DomainError):
@@ -39,24 +45,57 @@ class QuoteChanged(DomainError):
     code = "quote_changed"
 
 
+class Policy(StrEnum):
+    """How a plan credits what was paid for it when it is left inside a period."""
+
+    BOXES = "boxes"
+    DAYS = "days"
+    FULL = "full"
+    NONE = "none"
+
+
+When = Literal["now", "boundary"]
+How = Literal["adjust", "restart", "wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a customer wants: None leaves quantity or answers as they are.
+
+    ``when`` "now" is today where that is possible, and the next boundary otherwise.
+    """
+
+    price: str
+    quantity: int | None = None
+    options: Mapping[str, str] | None = None
+    when: When = "now"
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeQuote:
     """What a change costs, shown before and booked as shown.
 
-    ``at_once``: today, for ``due_today``; otherwise on ``effective_on`` and nothing now.
-    ``asks_consent``: booked only with the customer's words to the new price and interval.
+    ``how`` "wait": on ``effective_on`` and nothing now; otherwise today, for ``due_today``.
+    ``boxes`` are paid boxes not packed yet that change today. ``asks_consent``: booked only
+    with the customer's words to the new price and interval.
     """
 
-    at_once: bool
+    how: How
     effective_on: date
     plan: str
     interval: Interval
+    quantity: int
     amount: Money
     credit: Money
     due_today: Money
     next_charge_on: date
+    boxes: int
     asks_consent: bool
     quote_hash: str
+
+    @property
+    def at_once(self) -> bool:
+        return self.how != "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +109,13 @@ class PeriodCost:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is changed to: the price version, its plan's name, and what a period of it costs."""
+    """What is changed to: price version, plan, quantity, answers, what a period of it costs."""
 
     price: str
     plan: str
     interval: Interval
+    quantity: int
+    options: tuple[tuple[str, str], ...]
     amount: Money
     asks_consent: bool
 
@@ -90,111 +131,232 @@ def asks_consent(old: PeriodCost, new: PeriodCost) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PaidLine:
-    """A line of the invoice that paid the period: key, kind, what it added, tax rate."""
+    """What is left of a line that paid for the period: less its discounts and what went back.
+
+    ``gross_minor`` has ``tax_minor`` inside; ``service`` are the days it paid for.
+    """
 
     id: int
     kind: LineKind
     text: str
     gross_minor: int
+    tax_minor: int
     tax_rate: Decimal
+    service: BillingPeriod
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """The document of a restart, and how much it takes back of each old line."""
+class Unused:
+    """What is unused of a period: ``boxes`` not packed of ``of`` its lines pay for; ``on`` today.
+
+    ``worth_minor`` are those boxes' own shares of what was paid.
+    """
+
+    boxes: int
+    of: int
+    on: date
+    worth_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """How much of a paid line a change takes back, tax in it."""
+
+    line: PaidLine
+    gross_minor: int
+    tax_minor: int
+
+
+def take_back(lines: Sequence[PaidLine], unused: Unused, policy: Policy) -> list[TakenBack]:
+    """Return what leaving a plan takes back of the lines that pay for it now.
+
+    By boxes: the boxes not packed of those the lines pay for, cut to whole minor units; by
+    days: ``unused_value``; full: everything. Never more than is left of a line, and each
+    line with its own share of tax, so refunds and changes together never exceed it.
+
+    >>> year = BillingPeriod(date(2027, 1, 1), date(2028, 1, 1))
+    >>> line = PaidLine(1, LineKind.PLAN, "Tea", 4000, 262, Decimal(7), year)
+    >>> unused = Unused(9, 12, date(2027, 4, 1), 2997)
+    >>> [one.gross_minor for one in take_back([line], unused, Policy.BOXES)]
+    [3000]
+    """
+    lines = [line for line in lines if line.gross_minor > 0]
+    whole = sum(line.gross_minor for line in lines)
+    if policy == Policy.FULL:
+        part = whole
+    elif policy == Policy.NONE:
+        part = 0
+    elif policy == Policy.BOXES:
+        part = whole * unused.boxes // unused.of if unused.of else 0
+        if part > unused.worth_minor + unused.of:
+            # More than rounding: the lines pay for boxes sent before as well.
+            part = unused.worth_minor
+    else:
+        part = sum(_unused_days(line, unused.on) for line in lines)
+    if not part:
+        return []
+    parts = split_minor(part, [line.gross_minor for line in lines])
+    return [
+        TakenBack(line, minor, _tax_in(line, minor))
+        for line, minor in zip(lines, parts, strict=True)
+        if minor
+    ]
+
+
+def _unused_days(line: PaidLine, on: date) -> int:
+    if on >= line.service.end:
+        return 0
+    return unused_minor(line.gross_minor, line.service, max(on, line.service.start))
+
+
+def _tax_in(line: PaidLine, minor: int) -> int:
+    if minor == line.gross_minor:
+        return line.tax_minor
+    return split_minor(line.tax_minor, [minor, line.gross_minor - minor])[0]
+
+
+def part_of(new: Money, period: BillingPeriod, unused: Unused, boxes: int, policy: Policy) -> Money:
+    """Return what the rest of a running period costs on a plan whose whole period costs ``new``.
+
+    ``boxes`` is how many the whole period brings; by boxes is for plans that ship.
+
+    >>> march = BillingPeriod(date(2027, 3, 1), date(2027, 4, 1))
+    >>> today, price = Unused(2, 3, date(2027, 3, 11), 0), Money(6200, "EUR")
+    >>> [part_of(price, march, today, 4, by).minor for by in (Policy.BOXES, Policy.DAYS)]
+    [3100, 4200]
+    """
+    if policy == Policy.FULL:
+        return new
+    if policy == Policy.BOXES:
+        rest = boxes - unused.boxes
+        return Money(split_minor(new.minor, [unused.boxes, rest])[0], new.currency)
+    return unused_value(new, period, unused.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The document of a change made today, and what it takes back of which line."""
 
     quote: Quote
-    #: (line id, minor units), positive, together what the period cost.
-    credited: tuple[tuple[int, int], ...]
+    credited: tuple[TakenBack, ...]
+
+    @property
+    def credit(self) -> Money:
+        return Money(sum(one.gross_minor for one in self.credited), self.quote.currency)
 
 
-def restart(lines: Sequence[PaidLine], new: Quote) -> Restart | None:
-    """Return what a restart on the period's first day costs: all new less all paid.
+def settle(
+    taken: Sequence[TakenBack], new: Quote, part: Money, *, rounding: Rounding = "sum"
+) -> Settled:
+    """Return the document that takes back ``taken`` and charges ``part`` of the price ``new``.
 
-    Nothing of the period was used and no box was packed, so everything paid for it is
-    credited, each line at its own tax rate, and the new period is charged in full. Discounts
-    paid with are taken off the lines they lowered, by largest remainder; those of ``new`` are
-    inside the charges they lower, which name them. The sign-up fee stays paid.
-    None when less than nothing would be due: such a change waits for the boundary.
-    Amounts are gross, so the document reads with tax inside.
+    Discounts of ``new`` are inside the charges they lower, which name them; its sign-up fee
+    is not charged. Amounts are gross, so the document reads with tax inside. Its total may
+    be below zero; such a change is never invoiced.
     """
-    goods = [
-        line for line in lines if line.gross_minor > 0 and line.kind is not LineKind.SIGN_UP_FEE
-    ]
-    off = -sum(line.gross_minor for line in lines if line.kind is LineKind.DISCOUNT)
-    shares = split_minor(off, [line.gross_minor for line in goods]) if off else [0] * len(goods)
-    credited = [(line, line.gross_minor - share) for line, share in zip(goods, shares, strict=True)]
-    currency = new.currency
-    items = [
-        PricedItem(
-            LineKind.PRORATION_CREDIT,
-            line.text,
-            1,
-            Money(-minor, currency),
-            line.tax_rate,
-            str(line.id),
-        )
-        for line, minor in credited
-        if minor
+    lines = [
+        (place, line)
+        for place, line in enumerate(new.lines)
+        if line.kind not in (LineKind.SIGN_UP_FEE, LineKind.DISCOUNT)
     ]
     lowering: dict[int | None, list[QuoteLine]] = defaultdict(list)
     for line in new.lines:
         if line.kind is LineKind.DISCOUNT:
             lowering[line.lowers].append(line)
-    items += [
-        PricedItem(
-            LineKind.PRORATION_CHARGE,
-            _named(line.text, [off.text for off in lowering[place]]),
-            1,
-            sum((_gross(off, new) for off in lowering[place]), start=_gross(line, new)),
-            line.tax_rate,
-            line.ref,
-        )
-        for place, line in enumerate(new.lines)
-        if line.kind not in (LineKind.SIGN_UP_FEE, LineKind.DISCOUNT)
-    ]
-    priced = quote(items, inclusive=True)
-    if priced.total.minor < 0:
-        return None
-    return Restart(priced, tuple((line.id, minor) for line, minor in credited))
+    whole = [_gross(line, new) + sum(_gross(o, new) for o in lowering[at]) for at, line in lines]
+    parts = split_minor(part.minor, whole) if part.minor else [0] * len(whole)
+    charges = quote(
+        [
+            PricedItem(
+                LineKind.PRORATION_CHARGE,
+                _named(line.text, [off.text for off in lowering[at]]),
+                1,
+                Money(minor, new.currency),
+                line.tax_rate,
+                line.ref,
+            )
+            for (at, line), minor in zip(lines, parts, strict=True)
+        ],
+        inclusive=True,
+        rounding=rounding,
+    )
+    return Settled(with_credits(charges, [_credit(one, new.currency) for one in taken]), (*taken,))
+
+
+def full_price(new: Quote) -> Money:
+    """Return what ``new`` costs without its sign-up fee, tax inside."""
+    fees = {at for at, line in enumerate(new.lines) if line.kind is LineKind.SIGN_UP_FEE}
+    minor = sum(
+        _gross(line, new)
+        for at, line in enumerate(new.lines)
+        if at not in fees and line.lowers not in fees
+    )
+    return Money(minor, new.currency)
 
 
 def quote_now(
-    subscription: str, target: Target, restarted: Restart, today: date, next_on: date
+    subscription: str,
+    target: Target,
+    settled: Settled,
+    how: How,
+    days: tuple[date, date],
+    boxes: int,
 ) -> ChangeQuote:
-    """Return what a change costs that restarts the period today."""
-    credit = Money(sum(minor for _, minor in restarted.credited), target.amount.currency)
-    due = restarted.quote.total
-    return _quoted(subscription, target, (True, today, next_on), credit, due)
+    """Return what a change costs that is made today; ``days`` are today and the next charge."""
+    due = settled.quote.total
+    return _quoted(subscription, target, how, days, settled.credit, due, boxes)
 
 
 def quote_later(subscription: str, target: Target, boundary: date) -> ChangeQuote:
     """Return what a change costs that waits for ``boundary``: nothing until then."""
     zero = Money.zero(target.amount.currency)
-    return _quoted(subscription, target, (False, boundary, boundary), zero, zero)
+    return _quoted(subscription, target, "wait", (boundary, boundary), zero, zero, 0)
 
 
 def _quoted(
-    subscription: str, target: Target, when: tuple[bool, date, date], credit: Money, due: Money
+    subscription: str,
+    target: Target,
+    how: How,
+    days: tuple[date, date],
+    credit: Money,
+    due: Money,
+    boxes: int,
 ) -> ChangeQuote:
-    at_once, effective, next_on = when
-    shown = [at_once, effective.isoformat(), target.price, due.minor, next_on.isoformat()]
+    effective, next_on = days
+    shown = [how, effective.isoformat(), target.price, due.minor, next_on.isoformat(), boxes]
+    shown += [target.quantity, target.options, credit.minor, target.amount.minor, subscription]
     return ChangeQuote(
-        at_once,
+        how,
         effective,
         target.plan,
         target.interval,
+        target.quantity,
         target.amount,
         credit,
         due,
         next_on,
+        boxes,
         target.asks_consent,
-        sha256(json.dumps([*shown, target.amount.minor, subscription]).encode()).hexdigest(),
+        sha256(json.dumps(shown).encode()).hexdigest(),
     )
 
 
-def _gross(line: QuoteLine, new: Quote) -> Money:
-    return line.amount if new.inclusive else line.amount + line.tax
+def _credit(one: TakenBack, currency: str) -> QuoteLine:
+    amount = Money(-one.gross_minor, currency)
+    return QuoteLine(
+        LineKind.PRORATION_CREDIT,
+        one.line.text,
+        1,
+        amount,
+        amount,
+        one.line.tax_rate,
+        Money(-one.tax_minor, currency),
+        str(one.line.id),
+    )
+
+
+def _gross(line: QuoteLine, new: Quote) -> int:
+    return line.amount.minor + (0 if new.inclusive else line.tax.minor)
 
 
 def _named(text: str, discounts: Sequence[str]) -> str:

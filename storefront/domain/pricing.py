@@ -115,6 +115,32 @@ def quote(
     return _quote_all(items, discounts, inclusive, rounding)
 
 
+def with_credits(charges: Quote, taken: Sequence[QuoteLine]) -> Quote:
+    """Return the document that takes ``taken`` back, before the lines of ``charges``.
+
+    Those lines are below zero and carry the tax they were paid with, so that what is taken back
+    is exactly what was booked; no line of ``charges`` may name another by its position.
+    Raises ``ValueError`` where one does.
+    """
+    if any(line.lowers is not None for line in charges.lines):
+        raise ValueError("a line that names another by its position would name the wrong one")
+    lines = (*taken, *charges.lines)
+    amounts = [(line.amount.minor, line.tax_rate) for line in lines]
+    per_rate = _per_rate(amounts, [line.tax.minor for line in lines], charges.inclusive)
+    currency, inclusive = charges.currency, charges.inclusive
+    net, tax = sum(row[1] for row in per_rate), sum(row[2] for row in per_rate)
+    return Quote(
+        currency,
+        inclusive,
+        lines,
+        Money(net + tax, currency),
+        Money(tax, currency),
+        Money(net, currency),
+        tuple((rate, Money(part, currency), Money(due, currency)) for rate, part, due in per_rate),
+        _content_hash(currency, inclusive, lines, per_rate),
+    )
+
+
 def _quote_one(item: PricedItem, inclusive: bool) -> Quote:
     """Price a single item with no discount: most renewals, so it takes the short way.
 

@@ -35,11 +35,15 @@ def unused_value(paid: Money, period: BillingPeriod, on: date) -> Money:
     >>> unused_value(Money(3100, "EUR"), march, date(2027, 3, 11))
     Money(minor=2100, currency='EUR')
     """
+    return Money(unused_minor(paid.minor, period, on), paid.currency)
+
+
+def unused_minor(paid: int, period: BillingPeriod, on: date) -> int:
+    """Do the work of ``unused_value`` on bare minor units; same rules and errors."""
     if not period.start <= on <= period.end:
         raise ValueError(f"{on} is outside {period}")
     used_days = (on - period.start).days
-    used_minor = (2 * paid.minor * used_days + period.days) // (2 * period.days)
-    return Money(paid.minor - used_minor, paid.currency)
+    return paid - (2 * paid * used_days + period.days) // (2 * period.days)
 
 
 def share_of(amount: Money, days: int, of: int) -> Money:

@@ -1,4 +1,4 @@
-"""Write a change of plan down: for its day, or as an offered invoice that has to be paid first."""
+"""Write a change down: for its day, or as an offered invoice that has to be paid first."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.changes import ChangeQuote, ConsentMissing, Restart
+from storefront.domain.changes import ChangeQuote, ConsentMissing
 from storefront.domain.charging import AttemptState
-from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import Actor, EventKind
 from storefront.models import ScheduledChange
 from storefront.models.base import table_of
-from storefront.operations.change_facts import ChangeFacts
+from storefront.operations.change_facts import AtOnce, ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices, ship_to_of
@@ -44,10 +43,10 @@ def book_change(
             raise ConsentMissing(subscription=facts.row.public_id)
         owner = (facts.row.customer_id, facts.row.id)
         write_consent(session, owner, agreed, quote.amount, quote.interval, moment)
-    if not quote.at_once or facts.restart is None or facts.order is None:
+    if facts.now is None:
         _schedule(session, facts, quote, moment)
         return None
-    return _restart(session, facts, (facts.restart, facts.order), quote, seller, moment)
+    return _make_now(session, facts, facts.now, quote, seller, moment)
 
 
 def note_change(session: AnySession, row: AnyRow, data: dict[str, Any], moment: Moment) -> None:
@@ -56,61 +55,85 @@ def note_change(session: AnySession, row: AnyRow, data: dict[str, Any], moment: 
     record(session, [entry], moment)
 
 
+def what_changes(facts: ChangeFacts) -> dict[str, Any]:
+    """Return the quantity and the answers a change brings, as it keeps them."""
+    return {"quantity": facts.new.quantity, "options": dict(facts.new.options)}
+
+
 def _schedule(session: AnySession, facts: ChangeFacts, quote: ChangeQuote, moment: Moment) -> None:
     row = facts.row
-    _insert(session, facts, quote, moment, data={})
+    _insert(session, facts, quote, moment, data=what_changes(facts))
     # A renewal that has read the batch without the change must read it again.
     change_subscriptions(session, [SubscriptionChange(row.id, row.version, {})])
-    data = {"to": facts.plan.name, "on": quote.effective_on.isoformat()}
+    data = {"to": facts.new.plan.name, "on": quote.effective_on.isoformat()}
     note_change(session, row, data, moment)
 
 
-def _restart(
+def _make_now(
     session: AnySession,
     facts: ChangeFacts,
-    anew: tuple[Restart, OrderQuote],
+    now: AtOnce,
     quote: ChangeQuote,
     seller: Mapping[str, Any],
     moment: Moment,
 ) -> int:
-    row, (restarted, order) = facts.row, anew
+    row = facts.row
     # Not claimed by the renewal run while its change is being paid.
     change_subscriptions(session, [SubscriptionChange(row.id, row.version, {"renews_at": None})])
+    # A period that began today is priced anew; a later restart opens another one.
+    opens = now.order is not None and row.start_on < moment.today
     draft = InvoiceDraft(
         payer_id=row.payer,
-        quote=restarted.quote,
+        quote=now.settled.quote,
         subscription_id=row.id,
-        period_id=row.period_id,
-        service_from=row.start_on,
-        service_to=order.period.end,
+        period_id=None if opens else row.period_id,
+        credited_period_id=row.period_id,
+        service_from=moment.today,
+        service_to=now.order.period.end if now.order else row.end_on,
         due_on=moment.today,
-        tax_treatment=facts.period.treatment,
+        tax_treatment=now.priced.treatment,
         snapshot={
-            "tax": note_of(facts.period),
+            "tax": note_of(now.priced),
             "seller": dict(seller),
             "ship_to": ship_to_of(row),
             "buyer": {
                 "name": row.payer_name,
                 "email": row.payer_email,
-                **number_shown(facts.period, row.tax_id),
+                **number_shown(now.priced, row.tax_id),
             },
         },
     )
     invoice = offer_invoices(session, [draft], moment)[0]
-    data = {
-        "period_id": row.period_id,
-        "end_on": order.period.end.isoformat(),
-        "boxes": order.boxes,
-        "mrr_minor": facts.period.mrr.minor,
-        "anchor_on": order.renewal_on.isoformat(),
-        "anchor_day": order.anchor_day,
-        "credited": [list(pair) for pair in restarted.credited],
-    }
+    data = _kept(facts, now, moment, opens=opens)
     _insert(session, facts, quote, moment, data=data, invoice_id=invoice.id)
     if invoice.total_minor:
         return _plan(session, row, invoice, moment)
     settle_invoices(session, [Settlement(invoice.id, 0)], moment)
     return 0
+
+
+def _kept(facts: ChangeFacts, now: AtOnce, moment: Moment, *, opens: bool) -> dict[str, Any]:
+    """Return what the payment needs to apply the change exactly as it was shown."""
+    row, order = facts.row, now.order
+    data = {
+        **what_changes(facts),
+        "how": now.how,
+        "period_id": row.period_id,
+        "unsent": list(now.paid.unsent),
+        "mrr_minor": now.priced.mrr.minor,
+        "credited": [[one.line.id, one.gross_minor] for one in now.settled.credited],
+    }
+    if order is not None:
+        data |= {
+            "opens": opens,
+            "start_on": moment.today.isoformat(),
+            "end_on": order.period.end.isoformat(),
+            "boxes": order.boxes,
+            "anchor_on": order.renewal_on.isoformat(),
+            "anchor_day": order.anchor_day,
+            "lowered": [[int(ref), off.minor] for ref, off in now.priced.taken if off.minor > 0],
+        }
+    return data
 
 
 def _insert(
@@ -121,7 +144,7 @@ def _insert(
             subscription_id=facts.row.id,
             kind="price",
             effective_on=quote.effective_on,
-            price_id=facts.price.id,
+            price_id=facts.new.price.id,
             state="waiting",
             created_at=moment.now,
             **values,

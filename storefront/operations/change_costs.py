@@ -1,35 +1,100 @@
-"""What a period costs before a change and after it, with the options and discounts there are."""
+"""What a subscription costs with another plan, quantity or other answers: now, and from then on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+import sqlalchemy as sa
 
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.changes import PeriodCost, asks_consent
+from storefront.domain.coupons import CouponTerms
 from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
 from storefront.domain.shipping import with_shipping
 from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import Sale
-from storefront.operations.discounts import Place, held_by, running_discounts, shipping_rates
+from storefront.models import Coupon, InvoiceLine, Redemption, SubscriptionDiscount
+from storefront.models.base import table_of
+from storefront.operations.discounts import (
+    Place,
+    coupon_columns,
+    coupon_terms,
+    held_by,
+    inside_limits,
+    running_discounts,
+    shipping_rates,
+)
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import OrderPlan, OrderPrice, price_named, read_plan
 from storefront.operations.terms import option_texts, surcharges_of
 
 
-def costs_of_change(
-    session: AnySession,
-    row: AnyRow,
-    target: OrderPrice,
-    plan: OrderPlan,
-    sale: Sale,
-    moment: Moment,
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a subscription is, or would be: plan, price, quantity, answers."""
+
+    plan: OrderPlan
+    price: OrderPrice
+    quantity: int
+    options: Mapping[str, str]
+
+    @property
+    def boxes(self) -> int:
+        """How many boxes a billing interval brings, 0 where nothing is shipped."""
+        if self.plan.shipping is None:
+            return 0
+        return boxes_per_period(self.price.interval, self.plan.shipping)
+
+
+def next_period(
+    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment
 ) -> tuple[PricedPeriod, bool]:
-    """Return a period of what is changed to, and whether its customer has to agree to it."""
-    new = _terms(session, row, target, plan, sale, moment)
-    price, old_plan = price_named(session, row.price_id), read_plan(session, row.plan_id)
-    old = _terms(session, row, price, old_plan, sale, moment)
-    return price_period(new), asks_consent(_cost(old), _cost(new))
+    """Return the next period with what is changed to, and whether its customer has to agree."""
+    found = _coming(session, row, new, sale, moment)
+    plan, price = read_plan(session, row.plan_id), price_named(session, row.price_id)
+    now = Held(plan, price, row.quantity, row.options or {})
+    old = _coming(session, row, now, sale, moment)
+    return price_period(found), asks_consent(_cost(old), _cost(found))
+
+
+def this_period(
+    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment
+) -> PricedPeriod:
+    """Return what the running period would have cost with what is changed to.
+
+    With the discounts that lowered it when it was billed, and the phase it was billed in.
+    """
+    per = max(row.box_count, 1)
+    plain = _plain(session, new, sale, moment, row.boxes_billed - per)
+    held = _redeemed(session, row.period_id, _place(new, sale, row.start_on))
+    return price_period(with_discounts(plain, held, row.billed_number, row.billed_number))
+
+
+def whole_period(
+    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment, replaced: int
+) -> PricedPeriod:
+    """Return what a period of what is changed to costs that begins today.
+
+    ``replaced`` boxes billed before are not sent; those of the new period stand for them.
+    """
+    plain = _plain(session, new, sale, moment, max(row.boxes_billed - replaced, 0))
+    discounts = running_discounts(session, [row.id]).get(row.id, [])
+    counted = [one for one in discounts if one.is_counted]
+    held = held_by(counted, Place(new.plan.code, new.price.interval, sale.country, moment.today))
+    number = row.billed_count + 1
+    return price_period(with_discounts(plain, held, number, number))
+
+
+def _coming(session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment) -> PeriodTerms:
+    """Return the terms of the next period after the change, as the renewal would have them."""
+    plain = _plain(session, new, sale, moment, row.boxes_billed)
+    discounts = running_discounts(session, [row.id]).get(row.id, [])
+    held = held_by(discounts, Place(new.plan.code, new.price.interval, sale.country, row.next_on))
+    number = row.billed_count + 1
+    return with_discounts(plain, held, number, number)
 
 
 def _cost(terms: PeriodTerms) -> PeriodCost:
@@ -38,35 +103,58 @@ def _cost(terms: PeriodTerms) -> PeriodCost:
     return PeriodCost(terms.interval, amount, full)
 
 
-def _terms(
-    session: AnySession,
-    row: AnyRow,
-    target: OrderPrice,
-    plan: OrderPlan,
-    sale: Sale,
-    moment: Moment,
+def _plain(
+    session: AnySession, new: Held, sale: Sale, moment: Moment, boxes_before: int
 ) -> PeriodTerms:
-    """Return the terms of the next period after the change, as the renewal would have them."""
-    options = option_texts(session, {plan.id} if row.options else set())
-    discounts = running_discounts(session, [row.id]).get(row.id, [])
+    plan, price = new.plan, new.price
+    options = option_texts(session, {plan.id} if new.options else set())
     taxed = sale.tax(plan.tax_class, moment.today)
-    plain = PeriodTerms(
+    terms = PeriodTerms(
         plan_name=plan.name,
         plan_ref=plan.code,
-        amount=target.amount,
-        interval=target.interval,
-        boxes=boxes_per_period(target.interval, plan.shipping) if plan.shipping else 0,
-        quantity=row.quantity,
+        amount=price.amount,
+        interval=price.interval,
+        boxes=new.boxes,
+        quantity=new.quantity,
         tax_rate=taxed.rate,
-        inclusive=target.inclusive,
-        surcharges=surcharges_of(row.options, plan.id, row.currency, options),
-        phases=target.phases,
-        boxes_before=row.boxes_billed,
+        inclusive=price.inclusive,
+        surcharges=surcharges_of(new.options, plan.id, price.amount.currency, options),
+        phases=price.phases,
+        boxes_before=boxes_before,
         rounding=sale.taxes.rounding,
         treatment=taxed.treatment,
         tax_source=taxed.source,
     )
-    held = held_by(discounts, Place(plan.code, target.interval, sale.country, row.next_on))
-    number = row.billed_count + 1
-    sent = with_shipping(plain, shipping_rates(session), sale.country)
-    return with_discounts(sent, held, number, number)
+    return with_shipping(terms, shipping_rates(session), sale.country)
+
+
+def _place(new: Held, sale: Sale, on: date) -> Place:
+    return Place(new.plan.code, new.price.interval, sale.country, on)
+
+
+def _redeemed(session: AnySession, period_id: int, place: Place) -> list[CouponTerms]:
+    """Return the discounts that lowered the running period, each with this use still to take.
+
+    Those that do not fit ``place`` rest.
+    """
+    table, coupon, used = table_of(SubscriptionDiscount), table_of(Coupon), table_of(Redemption)
+    line = table_of(InvoiceLine)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.code, table.c.cycles_left, *coupon_columns())
+        .join(coupon, coupon.c.id == table.c.coupon_id)
+        .join(used, used.c.subscription_discount_id == table.c.id)
+        .where(
+            used.c.given_back_at.is_(None),
+            used.c.invoice_id.in_(
+                sa.select(line.c.invoice_id).where(line.c.period_id == period_id)
+            ),
+        )
+        .order_by(table.c.position, table.c.id)
+    ).all()
+    return [
+        coupon_terms(
+            row, str(row.id), row.code, None if row.cycles_left is None else row.cycles_left + 1
+        )
+        for row in {row.id: row for row in rows}.values()
+        if inside_limits(row, place)
+    ]

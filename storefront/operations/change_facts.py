@@ -1,125 +1,155 @@
-"""Read what a change of plan or interval needs to know, and refuse what cannot be changed."""
+"""Read what a change of a running subscription needs to know, and refuse what cannot be changed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxState
 from storefront.domain.changes import (
     ChangeQuote,
+    How,
     NotChangeable,
-    PaidLine,
-    Restart,
+    Policy,
+    Settled,
+    TakenBack,
     Target,
+    Wish,
+    full_price,
+    part_of,
     quote_later,
     quote_now,
-    restart,
+    settle,
+    take_back,
 )
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
-from storefront.domain.invoices import InvoiceState, LineKind
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
+from storefront.domain.periods import BillingPeriod
 from storefront.domain.recurring import PricedPeriod
 from storefront.domain.tax_treatment import Sale, TaxRules
 from storefront.models import (
     Address,
-    Box,
-    BoxCycle,
     Customer,
     Invoice,
     InvoiceLine,
     PaymentMethod,
+    Plan,
     Price,
     ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
-from storefront.operations.change_costs import costs_of_change
+from storefront.operations.change_costs import Held, next_period, this_period, whole_period
+from storefront.operations.change_paid import PaidPeriodFacts, read_paid
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
-    OrderPlan,
-    OrderPrice,
     fits,
     open_slots,
     order_terms,
     price_from,
     read_plan,
+    read_questions,
 )
 from storefront.operations.taxes import buyer_columns, sale_to
+
+#: More of one plan than this is a mistake, not a wish.
+MOST = 99
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """A change as it could be made today.
+
+    ``priced`` is the period it is charged by; ``order`` says when a restarted one ends.
+    """
+
+    how: How
+    settled: Settled
+    priced: PricedPeriod
+    paid: PaidPeriodFacts
+    order: OrderQuote | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """A change as it could be made now; without ``order`` and ``restart`` it waits."""
+    """A change as it could be made now; without ``now`` it waits for the next boundary."""
 
     row: AnyRow
-    price: OrderPrice
-    plan: OrderPlan
-    #: A period of what is changed to, with the options and discounts there are.
+    new: Held
+    #: The next period of what is changed to, with the discounts there are.
     period: PricedPeriod
     asks_consent: bool
-    order: OrderQuote | None
-    restart: Restart | None
+    now: AtOnce | None
+    #: What today's change would give back net, where it can only wait because of that.
+    owed: AtOnce | None = None
 
 
 def read_change(
     session: AnySession,
-    customer_id: int,
+    customer_id: int | None,
     subscription: str,
-    price: str,
+    wish: Wish,
     taxes: TaxRules,
     moment: Moment,
 ) -> ChangeFacts:
-    """Return the facts of changing to the price version ``price``.
+    """Return the facts of the change ``wish``; ``customer_id`` None asks for anybody's.
 
     Raises ``LookupError`` for what is not the customer's or not on sale, and
     ``NotChangeable``. ``taxes`` are the shop's.
     """
     row = own_subscription(session, customer_id, subscription)
-    target, plan = _target(session, row, price)
-    _check(session, row, target)
+    new = _target(session, row, wish)
+    _check(session, row, new)
     sale = sale_to(row, taxes)
-    period, asks = costs_of_change(session, row, target, plan, sale, moment)
-    order = _first_order(session, row, target, plan, sale, moment)
-    restarted = None
-    if order is not None and order.boxes >= row.box_count:
-        restarted = restart(_paid_lines(session, row.period_id), period.quote)
-    return ChangeFacts(row, target, plan, period, asks, order, restarted)
+    period, asks = next_period(session, row, new, sale, moment)
+    found = _at_once(session, row, new, sale, moment)
+    if found is None or wish.when == "boundary":
+        return ChangeFacts(row, new, period, asks, None)
+    if found.settled.quote.total.minor < 0:
+        return ChangeFacts(row, new, period, asks, None, found)
+    return ChangeFacts(row, new, period, asks, found)
 
 
 def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
     """Return what the change of ``facts`` costs, as it is shown and booked."""
-    row, order = facts.row, facts.order
+    row, new, now = facts.row, facts.new, facts.now
     target = Target(
-        facts.price.public_id,
-        facts.plan.name,
-        facts.price.interval,
+        new.price.public_id,
+        new.plan.name,
+        new.price.interval,
+        new.quantity,
+        tuple(sorted(new.options.items())),
         facts.period.quote.total,
         facts.asks_consent,
     )
-    if order is None or facts.restart is None:
+    if now is None:
         return quote_later(row.public_id, target, max(row.next_on, row.anchor_on))
-    return quote_now(row.public_id, target, facts.restart, moment.today, order.renewal_on)
+    next_on = now.order.renewal_on if now.order else max(row.next_on, row.anchor_on)
+    days = (moment.today, next_on)
+    return quote_now(row.public_id, target, now.settled, now.how, days, len(now.paid.unsent))
 
 
-def own_subscription(session: AnySession, customer_id: int, subscription: str) -> AnyRow:
+def own_subscription(session: AnySession, customer_id: int | None, subscription: str) -> AnyRow:
     """Return the customer's subscription with price, last period, payer and usable method.
 
-    Raises ``LookupError`` for what is not the customer's.
+    Raises ``LookupError`` for what is not the customer's; ``customer_id`` None is anybody's.
     """
     table, price, period = table_of(Subscription), table_of(Price), table_of(SubscriptionPeriod)
     address, method, payer = table_of(Address), table_of(PaymentMethod), table_of(Customer)
+    plan = table_of(Plan)
     pays = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
     statement = (
         sa.select(
             table,
             pays.label("payer"),
             price.c.currency,
+            plan.c.change_policy,
+            plan.c.ships,
             address.c.name.label("ship_name"),
             address.c.company,
             address.c.street,
@@ -139,9 +169,12 @@ def own_subscription(session: AnySession, customer_id: int, subscription: str) -
             period.c.kind.label("period_kind"),
             period.c.state.label("period_state"),
             period.c.start_on,
+            period.c.end_on,
+            period.c.billed_number,
             period.c.box_count,
         )
         .join(price, price.c.id == table.c.price_id)
+        .join(plan, plan.c.id == table.c.plan_id)
         .join(payer, payer.c.id == pays)
         .join(
             period,
@@ -151,33 +184,65 @@ def own_subscription(session: AnySession, customer_id: int, subscription: str) -
         )
         .outerjoin(address, address.c.id == table.c.address_id)
         .outerjoin(method, paying_method(usable=True))
-        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+        .where(table.c.public_id == subscription)
     )
+    if customer_id is not None:
+        statement = statement.where(table.c.customer_id == customer_id)
     row = session.execute(statement).one_or_none()
     if row is None:
         raise LookupError(subscription)
     return row
 
 
-def _target(session: AnySession, row: AnyRow, price: str) -> tuple[OrderPrice, OrderPlan]:
+def _target(session: AnySession, row: AnyRow, wish: Wish) -> Held:
     table = table_of(Price)
     found = session.execute(
-        sa.select(table).where(table.c.public_id == price, table.c.retired_at.is_(None))
+        sa.select(table).where(
+            table.c.public_id == wish.price,
+            sa.or_(table.c.retired_at.is_(None), table.c.id == row.price_id),
+        )
     ).one_or_none()
     if found is None or found.currency != row.currency:
-        raise LookupError(price)
+        raise LookupError(wish.price)
     target, plan = price_from(found), read_plan(session, found.plan_id)
     if not fits(plan, target):
-        raise LookupError(price)
-    return target, plan
+        raise LookupError(wish.price)
+    quantity = row.quantity if wish.quantity is None else wish.quantity
+    if not 1 <= quantity <= MOST:
+        raise NotChangeable(reason="quantity")
+    return Held(plan, target, quantity, _answers(session, row, plan.id, wish.options))
 
 
-def _check(session: AnySession, row: AnyRow, target: OrderPrice) -> None:
+def _answers(
+    session: AnySession, row: AnyRow, plan_id: int, given: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return an answer to each question of the plan; what is not answered anew stays.
+
+    Somebody who keeps the plan keeps their answers, also those not offered any more, and is
+    not made to answer what was asked later. Raises ``NotChangeable`` for an unknown or a
+    missing answer.
+    """
+    before = dict(row.options or {})
+    same = plan_id == row.plan_id
+    answers = before if same else {}
+    for question in read_questions(session, plan_id, row.currency):
+        choice = (given or {}).get(question.code) or before.get(question.code)
+        if choice is None and same:
+            continue
+        kept = same and choice == before.get(question.code)
+        if not kept and choice not in {each.code for each in question.choices}:
+            raise NotChangeable(reason="answers", question=question.code)
+        answers[question.code] = str(choice)
+    return answers
+
+
+def _check(session: AnySession, row: AnyRow, new: Held) -> None:
     if SubscriptionState(row.state) is not SubscriptionState.ACTIVE or row.held_at is not None:
         raise NotChangeable(reason=str(row.state))
     if row.cancel_on is not None:
         raise NotChangeable(reason="cancelled")
-    if row.price_id == target.id:
+    now = (row.price_id, row.quantity, dict(row.options or {}))
+    if now == (new.price.id, new.quantity, dict(new.options)):
         raise NotChangeable(reason="same")
     if row.method_id is None:
         raise NotChangeable(reason="no_method")
@@ -199,59 +264,74 @@ def _check(session: AnySession, row: AnyRow, target: OrderPrice) -> None:
         raise NotChangeable(reason="unpaid")
 
 
-def _first_order(
-    session: AnySession,
-    row: AnyRow,
-    target: OrderPrice,
-    plan: OrderPlan,
-    sale: Sale,
-    moment: Moment,
-) -> OrderQuote | None:
-    """Return the period as if it were ordered today; None when the change has to wait."""
-    if row.start_on != moment.today or not _is_untouched(session, row, moment):
+def _at_once(
+    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment
+) -> AtOnce | None:
+    """Return the change as made today; None when nothing of the period is left to change."""
+    is_paid = row.period_kind == PeriodKind.BILLED and row.period_state == PeriodState.PAID
+    policy = Policy(row.change_policy) if row.ships else _without_boxes(row.change_policy)
+    if not is_paid or not row.start_on <= moment.today < row.end_on or policy is Policy.NONE:
         return None
-    slots = open_slots(session, plan.group_id, moment.today)
-    terms = order_terms(plan, target, sale, moment.today, slots, quantity=row.quantity)
-    try:
-        return quote_order(terms)
-    except NoCycle:
-        return None
+    paid = read_paid(session, row.period_id, moment)
+    taken = take_back(paid.lines, paid.unused, policy)
+    if _stays(session, row, new):
+        return _adjusted(session, row, new, sale, moment, paid, taken, policy)
+    return _restarted(session, row, new, sale, moment, paid, taken)
 
 
-def _is_untouched(session: AnySession, row: AnyRow, moment: Moment) -> bool:
-    """Return whether the period is a paid one, and each of its boxes can still be changed."""
-    if row.period_kind != PeriodKind.BILLED or row.period_state != PeriodState.PAID:
-        return False
-    box, cycle = table_of(Box), table_of(BoxCycle)
-    rows = session.execute(
-        sa.select(box.c.state, cycle.c.cutoff_on)
-        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .where(box.c.period_id == row.period_id)
-    ).all()
-    return all(
-        each.state == BoxState.PLANNED
-        and (each.cutoff_on is None or each.cutoff_on >= moment.today)
-        for each in rows
+def _without_boxes(policy: str) -> Policy:
+    return Policy.DAYS if policy == Policy.BOXES else Policy(policy)
+
+
+def _stays(session: AnySession, row: AnyRow, new: Held) -> bool:
+    """Return whether the running period and the rhythm of its boxes fit what is changed to."""
+    plan, price = read_plan(session, row.plan_id), table_of(Price)
+    now = price_from(session.execute(sa.select(price).where(price.c.id == row.price_id)).one())
+    return (now.interval, plan.shipping, plan.group_id) == (
+        new.price.interval,
+        new.plan.shipping,
+        new.plan.group_id,
     )
 
 
-def _paid_lines(session: AnySession, period_id: int) -> list[PaidLine]:
-    """Return the live lines of a period; what a change took back of them is off already."""
-    line, invoice = table_of(InvoiceLine), table_of(Invoice)
-    rows = session.execute(
-        sa.select(line)
-        .join(invoice, invoice.c.id == line.c.invoice_id)
-        .where(line.c.period_id == period_id, invoice.c.state == InvoiceState.PAID)
-        .order_by(line.c.id)
-    ).all()
-    return [
-        PaidLine(
-            row.id,
-            LineKind(row.kind),
-            row.text,
-            row.gross_minor - row.credited_minor,
-            Decimal(row.tax_rate_bp) / 100,
-        )
-        for row in rows
-        if row.kind != LineKind.PRORATION_CREDIT and row.credited_minor < abs(row.gross_minor)
-    ]
+def _adjusted(
+    session: AnySession,
+    row: AnyRow,
+    new: Held,
+    sale: Sale,
+    moment: Moment,
+    paid: PaidPeriodFacts,
+    taken: list[TakenBack],
+    policy: Policy,
+) -> AtOnce | None:
+    if new.boxes and (not paid.unsent or len(paid.unsent) > new.boxes):
+        return None
+    priced = this_period(session, row, new, sale, moment)
+    period = BillingPeriod(row.start_on, row.end_on)
+    part = part_of(full_price(priced.quote), period, paid.unused, new.boxes, policy)
+    settled = settle(taken, priced.quote, part, rounding=sale.taxes.rounding)
+    return AtOnce("adjust", settled, priced, paid)
+
+
+def _restarted(
+    session: AnySession,
+    row: AnyRow,
+    new: Held,
+    sale: Sale,
+    moment: Moment,
+    paid: PaidPeriodFacts,
+    taken: list[TakenBack],
+) -> AtOnce | None:
+    slots = open_slots(session, new.plan.group_id, moment.today)
+    try:
+        order = quote_order(order_terms(new.plan, new.price, sale, moment.today, slots))
+    except NoCycle:
+        return None
+    if not order.is_paid or order.opening.share is not None:
+        # Days given or charged in part begin a subscription, not a change.
+        return None
+    replaced = len(paid.unsent) if row.ships else int(row.start_on == moment.today)
+    priced = whole_period(session, row, new, sale, moment, replaced)
+    whole = full_price(priced.quote)
+    settled = settle(taken, priced.quote, whole, rounding=sale.taxes.rounding)
+    return AtOnce("restart", settled, priced, paid, order)

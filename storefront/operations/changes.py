@@ -1,17 +1,20 @@
-"""Apply changes of plan and interval: paid ones at once, waiting ones at their boundary."""
+"""Apply changes of a subscription: paid ones at once, waiting ones at their boundary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import InvoiceState
+from storefront.domain.lifecycle import PeriodKind, PeriodState
 from storefront.domain.metrics import MovementKind
 from storefront.models import (
+    Box,
     ChargeAttempt,
     Invoice,
     InvoiceLine,
@@ -19,13 +22,17 @@ from storefront.models import (
     Price,
     ScheduledChange,
     Subscription,
+    SubscriptionDiscount,
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
-from storefront.operations.change_boxes import reshape_boxes
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.bulk import insert_many
+from storefront.operations.change_boxes import level_deferred, reshape_boxes
+from storefront.operations.coupons import Lowered, Use, redeem_cycle
+from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.skips import MOVABLE
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
 
@@ -33,7 +40,7 @@ from storefront.operations.timeline import Entry, MrrChange, move, record
 def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
     """Return the changes that wait for these invoices, by invoice."""
     table, price, plan = table_of(ScheduledChange), table_of(Price), table_of(Plan)
-    subscription = table_of(Subscription)
+    subscription, old_plan = table_of(Subscription), plan.alias()
     rows = session.execute(
         sa.select(
             table.c.id,
@@ -46,11 +53,15 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             plan.c.cycle_group_id,
             plan.c.shipping_unit,
             plan.c.shipping_count,
+            plan.c.ships,
+            old_plan.c.ships.label("shipped"),
             subscription.c.public_id,
             subscription.c.customer_id,
             subscription.c.version,
-            subscription.c.quantity,
-            subscription.c.options,
+            subscription.c.next_on,
+            subscription.c.next_number,
+            subscription.c.billed_count,
+            subscription.c.boxes_billed,
             subscription.c.mrr_minor,
             subscription.c.source,
             subscription.c.cohort,
@@ -58,58 +69,176 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
         .join(price, price.c.id == table.c.price_id)
         .join(plan, plan.c.id == price.c.plan_id)
         .join(subscription, subscription.c.id == table.c.subscription_id)
+        .join(old_plan, old_plan.c.id == subscription.c.plan_id)
         .where(table.c.invoice_id.in_(invoice_ids), table.c.state == "waiting")
     )
     return {row.invoice_id: row for row in rows}
 
 
-def apply_paid_change(session: AnySession, change: AnyRow, invoice: AnyRow, moment: Moment) -> None:
-    """Restart the period as the change says, in the transaction of the money's arrival.
+def open_paid_periods(session: AnySession, changes: Sequence[AnyRow], moment: Moment) -> None:
+    """Cut the periods that paid changes leave today and open those that begin; first of all.
 
-    ``change.data``: period id, its new end, box count, monthly value, the new anchor, and
-    what it takes back of which old lines (``credited``).
+    The lines of the changes' invoices that pay for the new periods are told so, before they
+    are booked.
     """
-    data = change.data
-    period = table_of(SubscriptionPeriod)
-    session.execute(
+    for change in changes:
+        if change.data.get("opens"):
+            _open_period(session, change, moment)
+
+
+def _open_period(session: AnySession, change: AnyRow, moment: Moment) -> None:
+    data, period = change.data, table_of(SubscriptionPeriod)
+    start = date.fromisoformat(data["start_on"])
+    left = session.execute(
         sa.update(period)
         .where(period.c.id == data["period_id"])
-        .values(
-            end_on=date.fromisoformat(data["end_on"]),
-            plan_id=change.plan_id,
-            price_id=change.price_id,
-            box_count=data["boxes"],
-            mrr_minor=data["mrr_minor"],
-        )
+        .values(end_on=start)
+        .returning(period.c.number, period.c.billed_number)
+    ).one()
+    key = reserve(session, SubscriptionPeriod, 1)[0]
+    insert_many(
+        session,
+        SubscriptionPeriod,
+        [
+            {
+                "id": key,
+                "subscription_id": change.subscription_id,
+                "number": left.number + 1,
+                "kind": PeriodKind.BILLED,
+                "state": PeriodState.PAID,
+                "start_on": start,
+                "end_on": date.fromisoformat(data["end_on"]),
+                "billed_number": left.billed_number + 1,
+                "plan_id": change.plan_id,
+                "price_id": change.price_id,
+                "box_count": data["boxes"],
+                "mrr_minor": data["mrr_minor"],
+                "reason": "",
+                "opened_at": moment.now,
+                "paid_at": moment.now,
+            }
+        ],
     )
     line = table_of(InvoiceLine)
-    for line_id, minor in data["credited"]:
+    session.execute(
+        sa.update(line)
+        .where(line.c.invoice_id == change.invoice_id, line.c.period_id.is_(None))
+        .values(period_id=key)
+    )
+
+
+def apply_paid_change(session: AnySession, change: AnyRow, invoice: AnyRow, moment: Moment) -> None:
+    """Do what a paid change says, in the transaction of the money's arrival.
+
+    ``change.data``: what it changes to, the period and its boxes that were not packed, what
+    it takes back of which old lines (``credited``); for a restart also the new period's days
+    and boxes, and the discounts that lowered it.
+    """
+    data = change.data
+    _credit_lines(session, data["credited"])
+    values: dict[str, Any] = {
+        "plan_id": change.plan_id,
+        "price_id": change.price_id,
+        "quantity": data["quantity"],
+        "options": data["options"],
+        "mrr_minor": data["mrr_minor"],
+    }
+    if data["how"] == "restart":
+        values |= _restarted(session, change)
+    else:
+        _adjust(session, change)
+    values["renews_at"] = moment.start_of(values.get("next_on", change.next_on))
+    version = change.version
+    change_subscriptions(session, [SubscriptionChange(change.subscription_id, version, values)])
+    reshape_boxes(session, change, moment)
+    level_deferred(session, data["period_id"], invoice, moment)
+    redeem_cycle(session, _lowered(session, change, invoice), moment.now)
+    set_state(session, [change.id], "applied")
+    _tell(session, change, invoice, moment)
+
+
+def _credit_lines(session: AnySession, credited: Sequence[Sequence[int]]) -> None:
+    line = table_of(InvoiceLine)
+    for line_id, minor in credited:
         session.execute(
             sa.update(line)
             .where(line.c.id == line_id)
             .values(credited_minor=line.c.credited_minor + minor)
         )
-    change_subscriptions(
-        session,
-        [
-            SubscriptionChange(
-                change.subscription_id,
-                change.version,
-                {
-                    "plan_id": change.plan_id,
-                    "price_id": change.price_id,
-                    "anchor_on": date.fromisoformat(data["anchor_on"]),
-                    "anchor_day": data["anchor_day"],
-                    "next_on": date.fromisoformat(data["end_on"]),
-                    "renews_at": moment.start_of(date.fromisoformat(data["end_on"])),
-                    "mrr_minor": data["mrr_minor"],
-                },
-            )
-        ],
+
+
+def _adjust(session: AnySession, change: AnyRow) -> None:
+    """The period keeps its days; what it is worth and which plan it is for change."""
+    period = table_of(SubscriptionPeriod)
+    session.execute(
+        sa.update(period)
+        .where(period.c.id == change.data["period_id"])
+        .values(
+            plan_id=change.plan_id, price_id=change.price_id, mrr_minor=change.data["mrr_minor"]
+        )
     )
-    reshape_boxes(session, change, moment)
-    set_state(session, [change.id], "applied")
-    _tell(session, change, invoice, moment)
+
+
+def _restarted(session: AnySession, change: AnyRow) -> dict[str, Any]:
+    """Return what a restart changes of the subscription; one of the first day prices the row."""
+    data = change.data
+    end, opens = date.fromisoformat(data["end_on"]), data["opens"]
+    if not opens:
+        period = table_of(SubscriptionPeriod)
+        packed = sa.select(period.c.box_count).where(period.c.id == data["period_id"])
+        left = int(session.execute(packed).scalar_one()) - len(data["unsent"])
+        session.execute(
+            sa.update(period)
+            .where(period.c.id == data["period_id"])
+            .values(
+                end_on=end,
+                plan_id=change.plan_id,
+                price_id=change.price_id,
+                box_count=left + max(data["boxes"], len(data["unsent"])),
+                mrr_minor=data["mrr_minor"],
+            )
+        )
+    # Boxes not sent are no longer billed; a plan that ships nothing counts periods.
+    replaced = len(data["unsent"]) if change.shipped else int(not opens)
+    return {
+        "anchor_on": date.fromisoformat(data["anchor_on"]),
+        "anchor_day": data["anchor_day"],
+        "next_on": end,
+        "next_number": change.next_number + int(opens),
+        "billed_count": change.billed_count + int(opens),
+        "boxes_billed": max(change.boxes_billed - replaced, 0) + max(data["boxes"], 1),
+    }
+
+
+def _lowered(session: AnySession, change: AnyRow, invoice: AnyRow) -> list[Lowered]:
+    """Return the discounts whose next cycle a restarted period takes."""
+    off = dict(change.data.get("lowered", ()))
+    if not off:
+        return []
+    table = table_of(SubscriptionDiscount)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.coupon_id, table.c.promotion_code_id).where(
+            table.c.id.in_(list(off))
+        )
+    )
+    use = Use(change.subscription_id, invoice.payer_id, invoice.id)
+    return [Lowered(row.id, row, use, off[row.id], counts=False) for row in rows]
+
+
+def withdraw_overtaken(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:
+    """Drop changes that can no longer be made as they were shown; their money is surplus.
+
+    A box they were to change was packed, or taken back, while their payment was on its way.
+    """
+    changes = changes_paid_by(session, invoice_ids) if invoice_ids else {}
+    box = table_of(Box)
+    for change in changes.values():
+        unsent = change.data["unsent"]
+        there = session.scalar(
+            sa.select(sa.func.count()).where(box.c.id.in_(unsent), box.c.state.in_(MOVABLE))
+        )
+        if there != len(unsent):
+            withdraw_unpaid(session, [change.invoice_id], moment)
 
 
 def withdraw_unpaid(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:

@@ -45,7 +45,8 @@ class InvoiceDraft:
     payer_id: int
     quote: Quote
     subscription_id: int
-    period_id: int
+    #: None while the period it pays for is opened by its payment only.
+    period_id: int | None
     service_from: date
     service_to: date
     due_on: date
@@ -55,6 +56,8 @@ class InvoiceDraft:
     tax_treatment: str = "standard"
     #: gateway, or bank.
     pay_by: str = "gateway"
+    #: The period that credits take from where it is another one.
+    credited_period_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +299,7 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "kind": line.kind,
             "text": line.text,
             "subscription_id": draft.subscription_id,
-            "period_id": draft.period_id,
+            "period_id": _period_of(line.kind, draft),
             "service_from": draft.service_from,
             "service_to": draft.service_to,
             "quantity": line.quantity,
@@ -313,6 +316,12 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
         }
         for position, line in enumerate(draft.quote.lines, start=1)
     ]
+
+
+def _period_of(kind: LineKind, draft: InvoiceDraft) -> int | None:
+    if kind is LineKind.PRORATION_CREDIT and draft.credited_period_id is not None:
+        return draft.credited_period_id
+    return draft.period_id
 
 
 def _split(priced: Quote) -> tuple[int, int, int]:

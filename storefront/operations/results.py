@@ -20,7 +20,7 @@ from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
 from storefront.models.base import table_of
 from storefront.operations.bulk import update_many
-from storefront.operations.changes import withdraw_unpaid
+from storefront.operations.changes import withdraw_overtaken, withdraw_unpaid
 from storefront.operations.charging import (
     ACTION_CHECK_AFTER,
     AttemptDraft,
@@ -84,6 +84,9 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     answers = {result.reference: result.answer for result in results}
     recorded = Recorded()
     rows = answerable(session, list(answers))
+    if _unpaid_offers(rows):
+        withdraw_overtaken(session, _unpaid_offers(rows), moment)
+        rows = answerable(session, list(answers))
     known = [row for row in rows if AttemptState(row.state) in ANSWERABLE]
     recorded.repeated = len(results) - len(known)
     if not known:

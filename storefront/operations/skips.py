@@ -35,6 +35,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.change_data import changed
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.subscriptions import (
@@ -57,8 +58,8 @@ class Coming:
     """A subscription with everything that decides its coming boxes."""
 
     #: Columns of the subscription, address and payment method, and of the plan and price of
-    #: its **next** period; those of the present one are called ``now_…``. They differ while
-    #: a change waits for its day.
+    #: its **next** period, quantity and options too; those of the present one are called
+    #: ``now_…``. They differ while a change waits for its day.
     row: AnyRow
     standing: Standing
     #: Its regular boxes that were not taken back, oldest first.
@@ -135,6 +136,8 @@ def _subscriptions(
             payer.label("payer"),
             price.c.plan_id,
             price.c.id.label("next_price_id"),
+            change.c.data.label("change_data"),
+            subscription.c.quantity.label("now_quantity"),
             now_price.c.id.label("now_price_id"),
             now_plan.c.id.label("now_plan_id"),
             now_plan.c.name.label("now_plan_name"),
@@ -183,7 +186,7 @@ def _subscriptions(
     )
     if for_update and session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=subscription)
-    return list(session.execute(statement))
+    return [changed(row) if row.change_data else row for row in session.execute(statement)]
 
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:

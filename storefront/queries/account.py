@@ -223,10 +223,10 @@ def _view(
         plan=row.now_plan_name,
         plan_code=row.now_plan_code,
         state=_state(row),
-        price=Money(row.now_amount_minor * row.quantity, row.currency),
+        price=Money(row.now_amount_minor * row.now_quantity, row.currency),
         interval=Interval(row.now_unit, row.now_count),
         then=_then(row),
-        quantity=row.quantity,
+        quantity=row.now_quantity,
         is_ended=row.state in ENDED,
         is_held=row.held_at is not None,
         pauses_on=row.pauses_on,
@@ -263,7 +263,7 @@ def _view(
 
 
 def _then(row: AnyRow) -> tuple[str, Money, Interval] | None:
-    if row.next_price_id == row.now_price_id:
+    if (row.next_price_id, row.quantity) == (row.now_price_id, row.now_quantity):
         return None
     price = Money(row.amount_minor * row.quantity, row.currency)
     return row.plan_name, price, Interval(row.unit, row.unit_count)

@@ -1,4 +1,4 @@
-"""Change plan or interval: at once on the first day of a period, else at the next boundary."""
+"""Change plan, interval, quantity or answers: today where nothing is given back, else later."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from storefront import charges
+from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
-from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged
+from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
 from storefront.domain.charging import AttemptState, TriedTooOften
 from storefront.models import ChargeAttempt
 from storefront.models.base import table_of
@@ -39,15 +40,15 @@ class Changed:
     reason: str = ""
 
 
-def quote_change(rt: Runtime, customer_id: int, subscription: str, price: str) -> ChangeQuote:
-    """Say what changing to the price version ``price`` costs; changes nothing.
+def quote_change(rt: Runtime, customer_id: int, subscription: str, wish: Wish) -> ChangeQuote:
+    """Say what the change ``wish`` costs; changes nothing.
 
     Raises ``LookupError`` for what is not the customer's or not on sale, and
     ``NotChangeable``.
     """
     moment, taxes = rt.moment(), rt.shop.taxes
     with reading():
-        facts = read_change(rt.session, customer_id, subscription, price, taxes, moment)
+        facts = read_change(rt.session, customer_id, subscription, wish, taxes, moment)
         rt.session.rollback()
     return quote_of(facts, moment)
 
@@ -56,7 +57,7 @@ def change(
     rt: Runtime,
     customer_id: int,
     subscription: str,
-    price: str,
+    wish: Wish,
     quote_hash: str,
     agreed: Given | None = None,
 ) -> Changed:
@@ -68,9 +69,7 @@ def change(
     if not charges.may_charge(rt):
         raise NotChangeable(reason="held")
     try:
-        booked = _again(
-            rt, partial(_book, rt, customer_id, subscription, (price, quote_hash), agreed)
-        )
+        booked = _again(rt, partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed))
     except StaleSubscription as error:
         raise QuoteChanged from error
     except TriedTooOften as error:
@@ -79,6 +78,7 @@ def change(
         return Changed("scheduled")
     if booked == 0:
         return Changed("applied")
+    failpoint("change.after_sent")
     charges.charge_now(rt, [booked])
     return standing(rt, booked)
 
@@ -119,16 +119,21 @@ def withdraw(rt: Runtime, customer_id: int, subscription: str) -> bool:
 
 
 def _book(
-    rt: Runtime, customer_id: int, subscription: str, shown: tuple[str, str], agreed: Given | None
+    rt: Runtime,
+    customer_id: int,
+    subscription: str,
+    wish: Wish,
+    quote_hash: str,
+    agreed: Given | None,
 ) -> int | None:
-    """Write the change to the price ``shown`` with its hash; returns what ``book_change`` does."""
-    price, quote_hash = shown
+    """Write the change as it was shown with its hash; returns what ``book_change`` does."""
     moment, shop = rt.moment(), rt.shop
-    facts = read_change(rt.session, customer_id, subscription, price, shop.taxes, moment)
+    facts = read_change(rt.session, customer_id, subscription, wish, shop.taxes, moment)
     quote = quote_of(facts, moment)
     if quote.quote_hash != quote_hash:
         raise QuoteChanged
     attempt = book_change(rt.session, facts, quote, shop.seller, agreed, moment)
+    failpoint("change.before_commit")
     rt.session.commit()
     return attempt
 

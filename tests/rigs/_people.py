@@ -15,10 +15,12 @@ import sqlalchemy as sa
 
 from storefront.demo.people import Shopper
 from storefront.demo.shopping import bank_of, order, replace_card, tokens_of
+from storefront.domain.changes import Wish
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
-from storefront.models import BoxCycle, Invoice, Price, Subscription
+from storefront.models import BoxCycle, Invoice, Plan, Price, Subscription
 from storefront.operations.consents import Given
+from storefront.operations.offers import read_questions
 from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.cancellations import cancel, undo_cancel
@@ -68,6 +70,9 @@ def subscribe(world: World, person: Person) -> str | None:
     rng = world.rng
     country, postcode, city = rng.choice(COUNTRIES)
     plan, interval = rng.choice(world.plans)
+    key = world.rt.session.scalar(sa.select(Plan.id).where(Plan.code == plan))
+    questions = read_questions(world.rt.session, key or 0, "EUR")
+    world.rt.session.rollback()
     shopper = Shopper(
         name=f"Person {person.number}",
         email=person.email,
@@ -80,7 +85,7 @@ def subscribe(world: World, person: Person) -> str | None:
         },
         plan=plan,
         interval=interval,
-        options={},
+        options={one.code: rng.choice(one.choices).code for one in questions},
         card=rng.choice(CARDS),
         source={},
         code=rng.choice(world.codes) if rng.random() < 0.3 else "",
@@ -128,19 +133,55 @@ def stay(world: World, person: Person) -> str | None:
 
 
 def move_plan(world: World, person: Person) -> str | None:
-    """Change to another price, at times with a quote that was shown long ago."""
+    """Change to another price, today or later, at times more of it, or by an old quote."""
+    sub, rng = _subscription(world, person), world.rng
+    if sub is None:
+        return None
+    price = rng.choice(_prices(world))
+    more = rng.randint(1, 3) if rng.random() < 0.2 else None
+    return _change(world, sub, Wish(price, more, when=rng.choice(("now", "now", "boundary"))))
+
+
+def take_more(world: World, person: Person) -> str | None:
+    """Take more or fewer of the same plan, now or with the next payment."""
     sub = _subscription(world, person)
     if sub is None:
         return None
+    price = world.rt.session.scalar(sa.select(Price.public_id).where(Price.id == sub.price_id))
+    world.rt.session.rollback()
+    when = world.rng.choice(("now", "boundary"))
+    return _change(world, sub, Wish(str(price), world.rng.randint(1, 4), when=when))
+
+
+def choose(world: World, person: Person) -> str | None:
+    """Answer the questions about the box anew."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    price = world.rt.session.scalar(sa.select(Price.public_id).where(Price.id == sub.price_id))
+    questions = read_questions(world.rt.session, sub.plan_id, "EUR")
+    world.rt.session.rollback()
+    if not questions:
+        return None
+    chosen = {one.code: world.rng.choice(one.choices).code for one in questions}
+    return _change(world, sub, Wish(str(price), options=chosen))
+
+
+def _prices(world: World) -> list[str]:
     refs = world.rt.session.scalars(
         sa.select(Price.public_id).where(Price.retired_at.is_(None)).order_by(Price.id)
     ).all()
     world.rt.session.rollback()
-    price = world.rng.choice(refs)
-    quoted = quote_change(world.rt, sub.customer_id, sub.public_id, price)
+    return list(refs)
+
+
+def _change(world: World, sub: Subscription, wish: Wish) -> str:
+    """See what it costs and do it, at times by what was shown on another day."""
+    quoted = quote_change(world.rt, sub.customer_id, sub.public_id, wish)
     shown = "of another day" if world.rng.random() < 0.1 else quoted.quote_hash
     agreed = Given("I agree.", "sim-1", "192.0.2.1", "UA")
-    return change(world.rt, sub.customer_id, sub.public_id, price, shown, agreed).outcome
+    done = change(world.rt, sub.customer_id, sub.public_id, wish, shown, agreed)
+    return f"{quoted.how} {done.outcome}"
 
 
 def stay_on_plan(world: World, person: Person) -> str | None:
@@ -201,6 +242,8 @@ ACTIONS: tuple[tuple[Action, int], ...] = (
     (leave, 4),
     (stay, 4),
     (move_plan, 8),
+    (take_more, 5),
+    (choose, 4),
     (stay_on_plan, 2),
     (bring_card, 6),
     (pay, 6),

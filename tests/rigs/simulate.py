@@ -241,6 +241,12 @@ class Simulation:
         plans += [(intro, month), (term, ("month", 3)), (term, month), (club, month)]
         yearly = make.make_plan(rt, amount_minor=9900, unit="year", ships=False)
         plans.append((yearly, ("year", 1)))
+        sizes = [("small", "Small", 0), ("big", "Big", 700)]
+        for policy in ("boxes", "days", "full"):
+            sized = make.make_plan(rt, group=monthly, amount_minor=2900, change_policy=policy)
+            make.make_options(rt, sized, code="size", choices=sizes)
+            make.make_price(rt, sized, amount_minor=30_900, unit="year")
+            plans += [(sized, month), (sized, ("year", 1))]
         codes: list[dict[str, Any]] = [
             {"code": "ONCE10", "percent_bp": 1000},
             {"code": "THREE", "percent_bp": 10_000, "duration": "cycles", "duration_cycles": 3},

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.charges import send_planned
+from storefront.domain.changes import Wish
 from storefront.domain.charging import MAX_TRIES_PER_DAY, AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
@@ -129,7 +130,7 @@ def test_paying_now_stops_at_the_ceiling_and_another_card_may_pay(rt, plan, cloc
 def test_a_change_of_plan_is_refused_at_the_ceiling_and_nothing_changes(rt, plan, demo_gateway):
     yearly = factories.make_price(rt, plan, amount_minor=28080, unit="year")
     sub = factories.make_subscription(rt, plan=plan)
-    asked = quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
+    asked = quote_change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id))
     rt.session.execute(
         sa.update(PaymentMethod)
         .where(PaymentMethod.customer_id == sub.customer_id)
@@ -139,7 +140,8 @@ def test_a_change_of_plan_is_refused_at_the_ceiling_and_nothing_changes(rt, plan
     tried(rt, ONE_CARD, asked.due_today.minor)
     before = demo_gateway.bank.executed_count()
 
-    done = change(rt, sub.customer_id, sub.public_id, yearly.public_id, asked.quote_hash, AGREED)
+    wish = Wish(yearly.public_id)
+    done = change(rt, sub.customer_id, sub.public_id, wish, asked.quote_hash, AGREED)
 
     assert (done.outcome, done.reason) == ("declined", "retry_limit")
     assert demo_gateway.bank.executed_count() == before

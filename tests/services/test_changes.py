@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.charges import look_up
-from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged
+from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged, Wish
 from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
@@ -18,6 +18,7 @@ from storefront.models import (
     InvoiceLine,
     LedgerTransfer,
     PaymentMethod,
+    Price,
     Refund,
     ScheduledChange,
     Subscription,
@@ -63,10 +64,17 @@ def fresh(rt, model, *where):
     return rt.session.scalars(sa.select(model).where(*where).order_by(model.id)).all()
 
 
-def go(rt, sub, price):
-    quote = quote_change(rt, sub.customer_id, sub.public_id, price.public_id)
-    done = change(rt, sub.customer_id, sub.public_id, price.public_id, quote.quote_hash, AGREED)
+def go(rt, sub, price=None, *, when="now", quantity=None, options=None):
+    wanted = price.public_id if price else price_now(rt, sub)
+    wish = Wish(wanted, quantity, options, when)
+    quote = quote_change(rt, sub.customer_id, sub.public_id, wish)
+    done = change(rt, sub.customer_id, sub.public_id, wish, quote.quote_hash, AGREED)
     return quote, done
+
+
+def price_now(rt, sub):
+    (row,) = fresh(rt, Subscription, Subscription.id == sub.id)
+    return rt.session.get(Price, row.price_id).public_id
 
 
 def test_monthly_changed_to_yearly_in_the_minute_after_sign_up_works(
@@ -133,7 +141,7 @@ def test_while_a_change_is_paid_the_subscription_takes_no_other(rt, sub, yearly,
 
     assert done.outcome == "waiting"
     with pytest.raises(NotChangeable):
-        quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
+        quote_change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id))
     look_up(rt, fresh(rt, ChargeAttempt)[-1].id)
     assert fresh(rt, Subscription)[0].price_id == yearly.id
 
@@ -153,10 +161,10 @@ def test_a_change_the_customer_never_confirms_is_given_up(rt, sub, yearly, clock
     assert row.price_id == sub.price_id
 
 
-def test_later_than_the_first_day_a_change_waits_for_the_boundary(rt, sub, yearly, clock):
+def test_a_change_can_wait_for_the_boundary(rt, sub, yearly, clock):
     clock.advance(days=3)
 
-    quote, done = go(rt, sub, yearly)
+    quote, done = go(rt, sub, yearly, when="boundary")
 
     assert (quote.at_once, quote.due_today.minor) == (False, 0)
     assert (quote.effective_on, done.outcome) == (date(2027, 4, 12), "scheduled")
@@ -166,7 +174,7 @@ def test_a_waiting_change_is_applied_and_charged_by_the_renewal(
     rt, sub, yearly, clock, demo_gateway
 ):
     clock.advance(days=3)
-    go(rt, sub, yearly)
+    go(rt, sub, yearly, when="boundary")
     while rt.today() < date(2027, 4, 12):
         rt.session.rollback()
         clock.advance(days=1)
@@ -181,7 +189,7 @@ def test_a_waiting_change_is_applied_and_charged_by_the_renewal(
 
 def test_a_withdrawn_change_is_not_applied(rt, sub, yearly, clock):
     clock.advance(days=3)
-    go(rt, sub, yearly)
+    go(rt, sub, yearly, when="boundary")
 
     assert withdraw(rt, sub.customer_id, sub.public_id)
     assert not withdraw(rt, sub.customer_id, sub.public_id)
@@ -196,13 +204,13 @@ def test_a_withdrawn_change_is_not_applied(rt, sub, yearly, clock):
 
 def test_another_quote_than_the_one_shown_is_refused(rt, sub, yearly):
     with pytest.raises(QuoteChanged):
-        change(rt, sub.customer_id, sub.public_id, yearly.public_id, "stale")
+        change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id), "stale")
     assert fresh(rt, ScheduledChange) == []
 
 
 def test_somebody_elses_subscription_is_not_there(rt, sub, yearly):
     with pytest.raises(LookupError):
-        quote_change(rt, sub.customer_id + 1, sub.public_id, yearly.public_id)
+        quote_change(rt, sub.customer_id + 1, sub.public_id, Wish(yearly.public_id))
 
 
 def test_the_books_know_what_was_really_paid(rt, sub, yearly):
@@ -252,7 +260,7 @@ def test_a_change_withdrawn_while_the_renewal_runs_is_not_charged(
     rt, sub, yearly, clock, monkeypatch
 ):
     clock.advance(days=3)
-    go(rt, sub, yearly)
+    go(rt, sub, yearly, when="boundary")
     to_the_renewal(rt, clock)
     between_reading_and_writing(monkeypatch, lambda: withdraw(rt, sub.customer_id, sub.public_id))
 
@@ -268,7 +276,7 @@ def test_a_change_scheduled_while_the_renewal_runs_is_not_passed_over(
     rt, sub, yearly, clock, monkeypatch
 ):
     to_the_renewal(rt, clock)
-    between_reading_and_writing(monkeypatch, lambda: go(rt, sub, yearly))
+    between_reading_and_writing(monkeypatch, lambda: go(rt, sub, yearly, when="boundary"))
 
     run_renewals(rt)
     run_renewals(rt)
@@ -348,7 +356,7 @@ def test_a_scheduled_change_goes_with_the_cancellation_and_does_not_come_back(
     rt, sub, yearly, clock
 ):
     clock.advance(days=3)
-    go(rt, sub, yearly)
+    go(rt, sub, yearly, when="boundary")
 
     assert not cancel(rt, sub.customer_id, sub.public_id).in_flight
     assert undo_cancel(rt, sub.customer_id, sub.public_id)
@@ -361,7 +369,7 @@ def test_what_is_agreed_to_with_another_interval_is_kept(rt, sub, yearly, clock,
     clock.advance(days=days)
     kept = len(fresh(rt, Consent))
 
-    quote, _ = go(rt, sub, yearly)
+    quote, _ = go(rt, sub, yearly, when="now" if days == 0 else "boundary")
 
     assert (quote.asks_consent, quote.at_once) == (True, days == 0)
     new = fresh(rt, Consent)[kept:]
@@ -375,10 +383,10 @@ def test_what_is_agreed_to_with_another_interval_is_kept(rt, sub, yearly, clock,
 @pytest.mark.parametrize("days", [0, 3])
 def test_without_agreement_to_a_new_interval_nothing_is_booked(rt, sub, yearly, clock, days):
     clock.advance(days=days)
-    quote = quote_change(rt, sub.customer_id, sub.public_id, yearly.public_id)
+    quote = quote_change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id))
 
     with pytest.raises(ConsentMissing):
-        change(rt, sub.customer_id, sub.public_id, yearly.public_id, quote.quote_hash)
+        change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id), quote.quote_hash)
 
     assert fresh(rt, ScheduledChange) == []
     assert len(fresh(rt, ChargeAttempt)) == 1
@@ -393,7 +401,7 @@ def test_a_dearer_plan_is_agreed_to_and_a_cheaper_one_is_not(rt, plan, sub, cloc
 
     quote, done = go(rt, sub, price)
 
-    assert (quote.asks_consent, done.outcome) == (asks, "scheduled")
+    assert (quote.asks_consent, done.outcome) == (asks, "applied" if asks else "scheduled")
     assert len(fresh(rt, Consent)) == kept + asks
 
 
@@ -404,7 +412,7 @@ def test_a_change_that_is_dearer_only_after_its_discount_is_agreed_to(rt, plan, 
     other = factories.make_plan(rt, group=rt.session.get(CycleGroup, plan.cycle_group_id))
     price = factories.make_price(rt, other, amount_minor=2700)
 
-    quote = quote_change(rt, sub.customer_id, sub.public_id, price.public_id)
+    quote = quote_change(rt, sub.customer_id, sub.public_id, Wish(price.public_id))
 
     assert (quote.amount.minor, quote.asks_consent) == (0, True)
 
@@ -413,6 +421,6 @@ def test_an_agreement_is_not_kept_without_its_change(rt, sub, yearly):
     kept = len(fresh(rt, Consent))
 
     with pytest.raises(QuoteChanged):
-        change(rt, sub.customer_id, sub.public_id, yearly.public_id, "stale", AGREED)
+        change(rt, sub.customer_id, sub.public_id, Wish(yearly.public_id), "stale", AGREED)
 
     assert len(fresh(rt, Consent)) == kept

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront import charges
+from storefront.domain.changes import Wish
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.gateways import ChargeAnswer
 from storefront.domain.invoices import InvoiceState
@@ -248,9 +249,9 @@ def test_a_change_of_plan_over_a_wrong_amount_is_applied_or_dropped(
     yearly = make.make_price(rt, plan, amount_minor=28080, unit="year").public_id
     card(NO_ANSWER)
     owner = sub.customer_id or 0
-    quote = quote_change(rt, owner, sub.public_id, yearly)
+    quote = quote_change(rt, owner, sub.public_id, Wish(yearly))
     agreed = Given("I agree", "1", "", "")
-    change(rt, owner, sub.public_id, yearly, quote.quote_hash, agreed)
+    change(rt, owner, sub.public_id, Wish(yearly), quote.quote_hash, agreed)
     payment = all_of(rt, ChargeAttempt)[-1].public_id
 
     decide(rt, who, payment, choice, took(rt, payment, 25000))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.database import reading
+from storefront.domain.changes import Wish
 from storefront.domain.charging import AttemptState
 from storefront.extensions import db
 from storefront.models import (
@@ -116,9 +117,9 @@ def test_a_change_that_waits_is_in_what_is_announced_and_charged(
     rt.session.commit()
     price = make.price_of(rt, cup).public_id
     clock.advance(days=3)
-    quote = quote_change(rt, sub.customer_id or 0, sub.public_id, price)
+    quote = quote_change(rt, sub.customer_id or 0, sub.public_id, Wish(price))
     rt.session.rollback()
-    change(rt, sub.customer_id or 0, sub.public_id, price, quote.quote_hash)
+    change(rt, sub.customer_id or 0, sub.public_id, Wish(price), quote.quote_hash)
     page = text_of(ada.get(f"/account/subscriptions/{sub.public_id}").text)
     assert "€26.00 a month" in page
     assert "From 12 Apr Cup, €16.00 a month" in page

@@ -10,7 +10,7 @@ from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
-from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged
+from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
 from storefront.htmx import go
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
@@ -26,9 +26,9 @@ def plan(subscription: str) -> Response:
         return _show(subscription, request.args.get("price", ""))
     rt, me, price = runtime(), customer(), request.form.get("price", "")
     try:
-        quote = changes.quote_change(rt, me.id, subscription, price)
+        quote = changes.quote_change(rt, me.id, subscription, Wish(price))
         shown = request.form.get("quote_hash", "")
-        done = changes.change(rt, me.id, subscription, price, shown, _agreed(quote))
+        done = changes.change(rt, me.id, subscription, Wish(price), shown, _agreed(quote))
     except LookupError:
         abort(404)
     except NotChangeable as error:
@@ -90,9 +90,7 @@ def _agreed(quote: ChangeQuote) -> Given:
 def _show(subscription: str, price: str, problem: str = "", status: int = 200) -> Response:
     rt, me = runtime(), customer()
     rt.session.rollback()
-    view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
-    )
+    view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     if view is None:
         abort(404)
     targets = changes_seen.targets(rt.session, me.id, subscription)
@@ -101,7 +99,7 @@ def _show(subscription: str, price: str, problem: str = "", status: int = 200) -
     quote = None
     if price and not waiting:
         try:
-            quote = changes.quote_change(rt, me.id, subscription, price)
+            quote = changes.quote_change(rt, me.id, subscription, Wish(price))
         except LookupError:
             abort(404)
         except NotChangeable as error:

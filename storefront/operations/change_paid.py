@@ -1,0 +1,115 @@
+"""What is paid for in a running period and not packed yet: its lines and its boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.changes import PaidLine, Unused
+from storefront.domain.invoices import InvoiceState, LineKind
+from storefront.domain.periods import BillingPeriod
+from storefront.models import Box, BoxCycle, CreditNoteLine, Invoice, InvoiceLine
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.skips import MOVABLE
+
+#: What a change takes back. Something sold beside the boxes stays, and so does a sign-up fee.
+_GOODS = (LineKind.PLAN, LineKind.OPTION, LineKind.SHIPPING, LineKind.PRORATION_CHARGE)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidPeriodFacts:
+    """The lines that pay for the plan held now, and the boxes they bring that are not packed."""
+
+    lines: tuple[PaidLine, ...]
+    unused: Unused
+    #: Keys of boxes that can still change, in their order.
+    unsent: tuple[int, ...]
+
+
+def read_paid(session: AnySession, period_id: int, moment: Moment) -> PaidPeriodFacts:
+    """Return what is paid and unused of a paid period on the plan held now."""
+    lines = _lines(session, period_id)
+    own = {line.id for line in lines}
+    boxes = [box for box in _boxes(session, period_id) if box.state != BoxState.CANCELED]
+    unsent = tuple(box.id for box in boxes if _may_change(box, moment))
+    paid = [box for box in boxes if box.invoice_line_id in own]
+    mine = [box for box in paid if box.id in unsent]
+    worth = sum(box.net_minor + box.tax_minor for box in mine)
+    return PaidPeriodFacts(tuple(lines), Unused(len(mine), len(paid), moment.today, worth), unsent)
+
+
+def _may_change(box: AnyRow, moment: Moment) -> bool:
+    in_time = box.cutoff_on is None or box.cutoff_on >= moment.today
+    return box.state in MOVABLE and in_time
+
+
+def _boxes(session: AnySession, period_id: int) -> list[AnyRow]:
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    return list(
+        session.execute(
+            sa.select(
+                box.c.id,
+                box.c.state,
+                box.c.invoice_line_id,
+                box.c.net_minor,
+                box.c.tax_minor,
+                cycle.c.cutoff_on,
+            )
+            .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+            .where(box.c.period_id == period_id, box.c.kind == BoxKind.REGULAR)
+            .order_by(box.c.ordinal)
+        )
+    )
+
+
+def _lines(session: AnySession, period_id: int) -> list[PaidLine]:
+    """Return what is left of the lines that no earlier change of the period took back."""
+    line, invoice = table_of(InvoiceLine), table_of(Invoice)
+    rows = session.execute(
+        sa.select(line)
+        .join(invoice, invoice.c.id == line.c.invoice_id)
+        .where(line.c.period_id == period_id, invoice.c.state == InvoiceState.PAID)
+        .order_by(line.c.id)
+    ).all()
+    gone = {row.corrects_line_id for row in rows if row.corrects_line_id}
+    taxes = _taxes_back(session, [row.id for row in rows])
+    found = []
+    for row in rows:
+        if row.kind not in _GOODS or row.id in gone:
+            continue
+        off = [
+            each
+            for each in rows
+            if each.kind == LineKind.DISCOUNT
+            and (each.invoice_id, each.lowers) == (row.invoice_id, row.position)
+        ]
+        gross = row.gross_minor - row.credited_minor + sum(each.gross_minor for each in off)
+        tax = row.tax_minor - taxes.get(row.id, 0) + sum(each.tax_minor for each in off)
+        found.append(
+            PaidLine(
+                row.id,
+                LineKind(row.kind),
+                row.text,
+                max(gross, 0),
+                max(tax, 0),
+                Decimal(row.tax_rate_bp) / 100,
+                BillingPeriod(row.service_from, row.service_to),
+            )
+        )
+    return found
+
+
+def _taxes_back(session: AnySession, line_ids: list[int]) -> dict[int, int]:
+    """Return the tax that credit notes took back, by line."""
+    table = table_of(CreditNoteLine)
+    rows = session.execute(
+        sa.select(table.c.invoice_line_id, sa.func.sum(table.c.tax_minor).label("tax"))
+        .where(table.c.invoice_line_id.in_(line_ids))
+        .group_by(table.c.invoice_line_id)
+    )
+    return {row.invoice_line_id: int(row.tax) for row in rows}
