@@ -27,11 +27,10 @@ def normalise_tax_number(typed: str, country: str) -> str:
     text = re.sub(r"[^0-9A-Za-z]", "", typed).upper()
     if not text:
         return ""
-    try:
-        return str(vat.validate(text))
-    except ValidationError:
-        pass
-    try:
-        return str(vat.validate(_PREFIX_OF.get(country, country) + text))
-    except ValidationError:
-        raise NotATaxNumber(number=text) from None
+    for prefixed in (text, country + text):
+        prefix = _PREFIX_OF.get(prefixed[:2], prefixed[:2])
+        try:
+            return str(vat.validate(prefix + prefixed[2:]))
+        except ValidationError:
+            continue
+    raise NotATaxNumber(number=text)

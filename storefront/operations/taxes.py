@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, cast
@@ -28,19 +29,25 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 
 
-def read_rules(session: AnySession, seller_country: str, rounding: str) -> TaxRules:
-    """Return the rules of the shop with the rates the merchant entered; one statement."""
+def own_rate_columns() -> tuple[sa.ColumnElement[Any], ...]:
+    """The columns of ``tax_rate`` that ``rules_of`` reads, for a row of the shop beside each."""
     table = table_of(TaxRate)
-    rows = session.execute(
-        sa.select(
-            table.c.country, table.c.region, table.c.tax_class, table.c.since_on, table.c.rate_bp
-        )
-    )
+    names = ("country", "region", "tax_class", "since_on", "rate_bp")
+    return tuple(table.c[name].label(f"own_{name}") for name in names)
+
+
+def rules_of(rows: Sequence[AnyRow], seller_country: str, rounding: str) -> TaxRules:
+    """Return the rules of the shop; ``rows`` have ``own_rate_columns``, empty where none is."""
     own = [
         OwnRate(
-            row.country, row.region, row.tax_class, row.since_on, Decimal(row.rate_bp).scaleb(-2)
+            row.own_country,
+            row.own_region,
+            row.own_tax_class,
+            row.own_since_on,
+            Decimal(row.own_rate_bp).scaleb(-2),
         )
         for row in rows
+        if row.own_country is not None
     ]
     return TaxRules.of(seller_country, cast(Rounding, rounding), own)
 
