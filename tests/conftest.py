@@ -141,6 +141,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     from storefront.testing.client import Browser
     from tests.support.routing import share_built_routes
     from tests.support.shop import set_up_shop
+    from tests.support.statements_cache import share_compiled
 
     share_built_routes()
     app = create_app(settings, clock=clock)
@@ -150,6 +151,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     # Each application compiles its templates anew otherwise: most of the time of a page test.
     app.jinja_env.bytecode_cache = FileSystemBytecodeCache(os.environ[_SHARED])
     with app.app_context():
+        share_compiled(db.engine)
         set_up_shop(db.engine)
     yield app
     with app.app_context():
