@@ -220,14 +220,19 @@ def redeem(
     taken: Mapping[str, Money],
     use: Use,
     now: datetime,
+    *,
+    is_paid: bool = True,
 ) -> None:
     """Put discounts to work on a new subscription; the first invoice is their first cycle.
 
     ``taken`` says what each that worked took off that invoice. One that lasts one payment
-    and lost against a better is left out, and one of an earlier try of the order that was
-    taken off again lowers nothing any more.
+    and lost against a better is left out, unless nothing was to be paid for (a trial, not
+    ``is_paid``). One of an earlier try of the order that was taken off again lowers nothing
+    any more.
     """
-    kept = [one for one in found if one.terms.ref in taken or not one.terms.is_for_first]
+    kept = [
+        one for one in found if not is_paid or one.terms.ref in taken or not one.terms.is_for_first
+    ]
     table = table_of(SubscriptionDiscount)
     mine = table.c.subscription_id == use.subscription_id
     gone = table.c.coupon_id.not_in([one.coupon_id for one in kept])

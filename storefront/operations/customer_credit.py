@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from storefront.domain.money import Money
 from storefront.models import CreditApplication, CreditMove, CustomerCredit, Invoice
 from storefront.models.base import table_of
 from storefront.operations.bulk import insert_many
-from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 
@@ -231,16 +232,21 @@ def balance_of(session: AnySession, customer_id: int, currency: str) -> Money:
 
 
 def _balances(session: AnySession, payers: set[int]) -> dict[tuple[int, str], AnyRow]:
+    statement = _balances_statement(session.get_bind().dialect.name == "postgresql")
+    rows = session.execute(statement, {"ids": sorted(payers)})
+    return {(row.customer_id, row.currency): row for row in rows}
+
+
+@cache
+def _balances_statement(locks: bool) -> AnySelect:
     table = table_of(CustomerCredit)
     statement = (
-        sa.select(table)
-        .where(table.c.customer_id.in_(sorted(payers)), table.c.balance_minor > 0)
+        sa.select(table.c.id, table.c.customer_id, table.c.currency)
+        .where(any_of(table.c.customer_id), table.c.balance_minor > 0)
         .order_by(table.c.id)
     )
-    if session.get_bind().dialect.name == "postgresql":
-        # In the order of keys, so that two batches never wait for one another.
-        statement = statement.with_for_update()
-    return {(row.customer_id, row.currency): row for row in session.execute(statement)}
+    # In the order of keys, so that two batches never wait for one another.
+    return statement.with_for_update() if locks else statement
 
 
 def _moves(session: AnySession, owners: Sequence[int]) -> dict[int, list[AnyRow]]:

@@ -128,6 +128,7 @@ def book_order(
             dict(quote.first.taken),
             Use(subscription_id, customer_id, invoice_id),
             moment.now,
+            is_paid=quote.is_paid,
         )
         _set_credit_aside(session, order, customer_id, invoice_id, moment)
     attempt_id = None

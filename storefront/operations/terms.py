@@ -59,10 +59,12 @@ def terms_of(
         treatment=taxed.treatment,
         tax_source=taxed.source,
     )
-    place = Place(row.plan_code, plain.interval, country, on or row.next_on)
-    held = held_by(discounts, place)
+    sent = with_shipping(plain, rates, country)
+    if not discounts:
+        return sent
+    held = held_by(discounts, Place(row.plan_code, plain.interval, country, on or row.next_on))
     now = row.billed_count + 1
-    return with_discounts(with_shipping(plain, rates, country), held, now + ahead, now)
+    return with_discounts(sent, held, now + ahead, now)
 
 
 def phases_of(kept: Sequence[Mapping[str, int]], currency: str) -> tuple[Phase, ...]:
