@@ -20,6 +20,7 @@ PAGES = (
     "gifts:add_gifts",
     "customer_tax:add_customer_tax",
     "documents:add_documents",
+    "refunds:add_refunds",
     "plans:add_plans",
     "groups:add_groups",
     "plan_terms:add_plan_terms",

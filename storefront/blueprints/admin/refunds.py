@@ -1,0 +1,226 @@
+"""Refund a paid invoice: choose lines, see what follows, confirm exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.fields import NotAnAmount, read_money
+from storefront.blueprints.admin.words import amount, long_day
+from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import one_line
+from storefront.domain import permissions
+from storefront.domain.errors import DomainError
+from storefront.domain.invoices import CreditReason
+from storefront.domain.money import Money
+from storefront.domain.refunds import (
+    Afterwards,
+    NothingToRefund,
+    Refundable,
+    RefundChanged,
+    RefundTooHigh,
+    Way,
+    WayNotOffered,
+)
+from storefront.htmx import go
+from storefront.security import register_policy, staff
+from storefront.services import refunding
+from storefront.services.refunding import Offer, RefundQuote, Wish
+
+register_policy({"admin.invoice_refund": staff(permissions.INVOICES_MANAGE)})
+
+#: Reasons offered, the most frequent first.
+_REASONS = (CreditReason.REFUND, CreditReason.GOODWILL, CreditReason.WRONG_PRICE)
+
+
+def add_refunds(bp: Blueprint) -> None:
+    """Add the page on which an invoice is refunded."""
+    bp.add_url_rule("/documents/<ref>/refund", "invoice_refund", refund, methods=["GET", "POST"])
+
+
+def refund(ref: str) -> Response:
+    """Ask what goes back; show what follows; do what was shown."""
+    rt = runtime()
+    try:
+        offered = refunding.offer(rt, ref)
+    except LookupError:
+        abort(404)
+    if request.method == "GET":
+        return _show(offered)
+    shown = request.form.get("shown", "")
+    try:
+        wish = _wish(offered, request.form)
+        if not shown or "change" in request.form:
+            quote = None if "change" in request.form else refunding.quote_refund(rt, ref, wish)
+            return _show(offered, quote)
+        note = one_line(request.form.get("note"))
+        done = refunding.refund(rt, who(), ref, wish, shown, note)
+    except RefundChanged:
+        fresh = refunding.offer(rt, ref)
+        text = _("This changed meanwhile. Please look again before you confirm.")
+        return _show(fresh, _quoted(ref, fresh), text)
+    except (DomainError, NotAnAmount, ValueError) as error:
+        rt.session.rollback()
+        return _show(refunding.offer(rt, ref), None, _problem(error, offered))
+    text = _("Refunded. The credit note is written and logged.")
+    return go(url_for("admin.document", ref=done), text)
+
+
+def _quoted(ref: str, offered: Offer) -> RefundQuote | None:
+    """Return what the same wish would do now, or None when that is not possible any more."""
+    try:
+        return refunding.quote_refund(runtime(), ref, _wish(offered, request.form))
+    except DomainError:
+        runtime().session.rollback()
+        return None
+
+
+def _wish(offered: Offer, form: Mapping[str, str]) -> Wish:
+    """Read the form. Raises ``ValueError``, ``NotAnAmount``, ``RefundTooHigh``."""
+    amounts = {}
+    for line in offered.lines:
+        key = line.head.id
+        if line.left and f"line-{key}" in form:
+            amounts[key] = _amount(line, form, offered.currency)
+    return Wish(
+        amounts,
+        Way(form.get("way", "")),
+        CreditReason(form.get("reason", "")),
+        Afterwards(form.get("afterwards", "")),
+    )
+
+
+def _amount(line: Refundable, form: Mapping[str, str], currency: str) -> int:
+    typed = one_line(form.get(f"amount-{line.head.id}"))[:40]
+    pieces = one_line(form.get(f"pieces-{line.head.id}"))[:6]
+    if typed:
+        return read_money(typed, currency).minor
+    if pieces:
+        if not pieces.isascii() or not pieces.isdigit():
+            raise ValueError(pieces)
+        return line.of_pieces(int(pieces))
+    return line.left
+
+
+def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -> Response:
+    form = request.form
+    sent = bool(form)
+    rows = [
+        {
+            "key": line.head.id,
+            "text": line.head.text,
+            "left": Money(line.left, offered.currency),
+            "paid": Money(line.paid, offered.currency),
+            "pieces": line.head.quantity,
+            "checked": f"line-{line.head.id}" in form if sent else len(offered.lines) == 1,
+            "amount": form.get(f"amount-{line.head.id}", ""),
+            "typed_pieces": form.get(f"pieces-{line.head.id}", ""),
+        }
+        for line in offered.lines
+    ]
+    return page(
+        "documents/refund",
+        422 if problem else 200,
+        offered=offered,
+        rows=rows,
+        left=Money(offered.left, offered.currency),
+        quote=quote,
+        problem=problem,
+        ways=[
+            (way.value, _way(way), _way_note(way, most, offered)) for way, most in _ways(offered)
+        ],
+        reasons=[(code.value, _reason(code)) for code in _REASONS],
+        afters=[(one.value, *_afterwards(one)) for one in offered.afterwards],
+        chosen={
+            "way": form.get("way") or next((way.value for way in offered.ways), ""),
+            "reason": form.get("reason") or CreditReason.REFUND.value,
+            "afterwards": form.get("afterwards") or Afterwards.KEEP.value,
+            "note": form.get("note", ""),
+        },
+        said=_said(quote) if quote else [],
+        fields=[(name, form[name]) for name in form if name not in ("csrf_token", "shown")],
+    )
+
+
+def _ways(offered: Offer) -> list[tuple[Way, int]]:
+    return list(offered.ways.items())
+
+
+def _said(quote: RefundQuote) -> list[tuple[str, str]]:
+    """Return the preview as label and text."""
+    rows = [(text, amount(sum_)) for text, sum_ in quote.parts]
+    rows.append((_("Goes back"), amount(quote.total)))
+    rows.append((_("Tax in it"), amount(quote.tax)))
+    rows.append((_("Which way"), _way(quote.wish.way)))
+    rows.append((_("Reason"), _reason(quote.wish.reason)))
+    for plan, day in quote.ends:
+        rows.append((_("%(plan)s ends", plan=plan), _day(day)))
+    if quote.wish.afterwards is Afterwards.STOP_NOW:
+        days = [_day(day) for day in quote.canceled]
+        rows.append((_("Boxes canceled"), ", ".join(days) or _("none: they have left")))
+    if not quote.ends:
+        rows.append((_("Subscription and boxes"), _("stay as they are")))
+    return rows
+
+
+def _day(day: date | None) -> str:
+    return long_day(day) if day else _("a later box")
+
+
+def _way(way: Way) -> str:
+    return {
+        Way.CARD: _("To the card"),
+        Way.CREDIT: _("To the account's credit"),
+        Way.BANK: _("By bank, by hand"),
+        Way.OPEN: _("Do not ask for it"),
+    }[way]
+
+
+def _way_note(way: Way, most: int, offered: Offer) -> str:
+    sum_ = amount(Money(most, offered.currency))
+    return {
+        Way.CARD: _("Up to %(sum)s. The gateway sends it within minutes.", sum=sum_),
+        Way.CREDIT: _("Up to %(sum)s. It pays the next invoices.", sum=sum_),
+        Way.BANK: _("Up to %(sum)s. You send it yourself; it is booked as sent.", sum=sum_),
+        Way.OPEN: _("All of %(sum)s, which nobody was charged for yet.", sum=sum_),
+    }[way]
+
+
+def _reason(reason: CreditReason) -> str:
+    return {
+        CreditReason.REFUND: _("Money back"),
+        CreditReason.GOODWILL: _("Goodwill"),
+        CreditReason.WRONG_PRICE: _("The price was wrong"),
+    }[reason]
+
+
+def _afterwards(one: Afterwards) -> tuple[str, str]:
+    return {
+        Afterwards.KEEP: (
+            _("Keep the subscription"),
+            _("Boxes leave, the next renewal is charged."),
+        ),
+        Afterwards.PERIOD_END: (
+            _("Stop at the end of the paid time"),
+            _("Paid boxes leave, nothing more is charged."),
+        ),
+        Afterwards.STOP_NOW: (
+            _("Stop now"),
+            _("It ends today. Boxes of this invoice that were not sent are canceled."),
+        ),
+    }[one]
+
+
+def _problem(error: Exception, offered: Offer) -> str:
+    if isinstance(error, RefundTooHigh):
+        left = Money(int(error.params.get("left", 0)), offered.currency)
+        return _("That is more than can go back: %(sum)s at most.", sum=amount(left))
+    if isinstance(error, NothingToRefund):
+        return _("Choose a line and an amount above zero.")
+    if isinstance(error, WayNotOffered):
+        return _("That is not possible any more. Choose again.")
+    return _("Choose each answer, and enter amounts as 12.50.")

@@ -1,0 +1,120 @@
+"""The refund page: nothing before the preview, exactly the preview after it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.models import AuditEntry, Box, CreditNote, Invoice, Refund, Subscription
+from storefront.queries.invariants import broken
+from storefront.runtime import Runtime
+from storefront.testing import factories as make
+from tests.support.admin import Desk, desk
+
+
+@pytest.fixture(params=["sqlite"])
+def database(databases, tmp_path):
+    """One kind is enough for pages; the services run on both."""
+    return databases.sqlite(tmp_path)
+
+
+@pytest.fixture
+def invoice(rt: Runtime, demo_gateway) -> str:
+    make.make_subscription(rt, plan=make.make_plan(rt, group=make.make_group(rt, cycles=30)))
+    found = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    rt.session.rollback()
+    return str(found)
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime, invoice: str) -> Desk:
+    return desk(app, rt)
+
+
+def fields_of(page: str, **more: str) -> dict[str, str]:
+    """What a browser would send of the page's forms: hidden fields and what is typed."""
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+    line = re.search(r'name="(line-\d+)"', page)
+    typed = {line[1]: "1"} if line else {}
+    hidden.pop("csrf_token", None)
+    return {**hidden, **typed, **more}
+
+
+WISH = {"way": "card", "reason": "refund", "afterwards": "stop_now"}
+
+
+def count(rt: Runtime, model: type) -> int:
+    found = rt.session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
+    rt.session.rollback()
+    return found
+
+
+def test_an_invoice_is_refunded_as_previewed(owner: Desk, rt: Runtime, invoice: str) -> None:
+    url = f"/admin/documents/{invoice}/refund"
+    assert f'href="{url}"' in owner.get(f"/admin/documents/{invoice}").text
+    page = owner.get(url).text
+    assert "€26.00 of €26.00 left" in page
+
+    preview = owner.post(url, fields_of(page, **WISH))
+    assert preview.status_code == 200
+    for said in ("This is what happens", "Boxes canceled", "Refund €26.00", "To the card"):
+        assert said in preview.text
+    assert count(rt, CreditNote) == 0
+
+    done = owner.post(url, fields_of(preview.text))
+
+    assert done.status_code == 303
+    assert "/admin/documents/crn_" in done.location
+    assert (count(rt, CreditNote), count(rt, Refund)) == (1, 1)
+    assert {box.state for box in rt.session.scalars(sa.select(Box))} == {"canceled"}
+    assert rt.session.scalars(sa.select(Subscription)).one().state == "canceled"
+    assert rt.session.scalars(sa.select(AuditEntry.action)).all()[-1] == "invoice.refunded"
+    rt.session.rollback()
+    assert broken(rt.session) == {}
+    rt.session.rollback()
+    assert owner.get(done.location).status_code == 200
+    assert "Nothing of it can go back now" in owner.get(url).text
+
+
+def test_a_part_is_typed_and_other_answers_are_asked_back(
+    owner: Desk, rt: Runtime, invoice: str
+) -> None:
+    url = f"/admin/documents/{invoice}/refund"
+    page = owner.get(url).text
+    amount = re.search(r'name="(amount-\d+)"', page)
+    assert amount is not None
+
+    for typed in ("30.00", "abc", "-1", "0"):
+        answer = owner.post(url, fields_of(page, **WISH, **{amount[1]: typed}))
+        assert (answer.status_code, "This is what happens" in answer.text) == (422, False), typed
+    assert owner.post(url, {"way": "card"}).status_code == 422
+    answer = owner.post(url, fields_of(page, **WISH, **{amount[1]: "5,50"}))
+    assert "Refund €5.50" in answer.text
+    assert count(rt, CreditNote) == 0
+
+
+def test_a_second_click_shows_it_again_instead_of_paying_twice(
+    owner: Desk, rt: Runtime, invoice: str
+) -> None:
+    url = f"/admin/documents/{invoice}/refund"
+    page = owner.get(url).text
+    amount = re.search(r'name="(amount-\d+)"', page)
+    assert amount is not None
+    wish = fields_of(page, way="credit", reason="goodwill", afterwards="keep")
+    sent = fields_of(owner.post(url, wish | {amount[1]: "5"}).text)
+
+    first, second = owner.post(url, sent), owner.post(url, sent)
+
+    assert (first.status_code, second.status_code) == (303, 422)
+    assert "This changed meanwhile" in second.text
+    assert count(rt, CreditNote) == 1
+
+
+def test_support_staff_cannot_refund(app: Flask, rt: Runtime, invoice: str) -> None:
+    support = desk(app, rt, "support")
+
+    assert support.get(f"/admin/documents/{invoice}/refund").status_code == 403
+    assert "/refund" not in support.get(f"/admin/documents/{invoice}").text
