@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from storefront.cli.runner import progress, with_runtime
+from storefront.jobs.selfcheck import EXTRA, check_self
 from storefront.queries.invariants import INVARIANTS
 from storefront.runtime import Runtime
 from storefront.services.seals import verify_ledger as verify
-from storefront.services.selfcheck import EXTRA, check_self
 
 _REASONS = {
     "changed": "its rows are not what was sealed",

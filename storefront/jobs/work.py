@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront import charges
 from storefront.database import retrying
+from storefront.jobs.selfcheck import check_nightly
 from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
@@ -29,7 +30,6 @@ from storefront.services.referrals import grant_referrals
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
 from storefront.services.seals import seal_days
-from storefront.services.selfcheck import check_nightly
 from storefront.services.tax_ids import look_up_pending
 
 log = logging.getLogger(__name__)

@@ -26,10 +26,13 @@ from storefront.jobs.work import (
     LOOK_UPS,
     OUTBOX,
     PLAN_CYCLES,
+    PRICE_CHANGES,
+    REFERRALS,
     REFUNDS,
     RENEWALS,
     SEAL,
     SELF_CHECK,
+    TAX_IDS,
     Job,
     run_job,
 )
@@ -39,7 +42,10 @@ log = logging.getLogger(__name__)
 
 #: Tick name -> its jobs in order, and seconds between ticks.
 TICKS: dict[str, tuple[Sequence[Job], int]] = {
-    "charges": ((LOOK_UPS, EXPIRE, RENEWALS, DUNNING, REFUNDS), 30),
+    "charges": (
+        (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
+        30,
+    ),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     "messages": ((OUTBOX,), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.

@@ -38,19 +38,19 @@ from storefront.domain.exports import safe_cell
 from storefront.domain.ledger import ACCOUNTS, TAX_PAYABLE, clearing
 from storefront.models import ShopSettings
 from storefront.models.base import table_of
+from storefront.operations import accounting as rows_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.ledger_sums import AccountSum, account_sums, tax_sums
 from storefront.operations.moment import Moment
-from storefront.queries import accounting as rows_of
-from storefront.queries.ledger import AccountSum, account_sums, tax_sums
 from storefront.runtime import Runtime
 
 Report = Callable[[int, int], None]
 Sums = defaultdict[str, int]
 
 #: More transfers than a page should keep a browser waiting for.
-MOST_FOR_A_PAGE = 200_000
+MOST_FOR_A_PAGE = 50_000
 #: Folder of the exports made from the admin, below the folder of files.
 FOLDER = "accounting"
 #: Rows between two reports of how far it is.

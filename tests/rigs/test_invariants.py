@@ -2,8 +2,8 @@
 
 import re
 
+from storefront.jobs.selfcheck import EXTRA
 from storefront.queries.invariants import INVARIANTS
-from storefront.services.selfcheck import EXTRA
 from tools.environment import ROOT
 
 

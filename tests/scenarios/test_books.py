@@ -25,8 +25,9 @@ from storefront.models import (
 from storefront.operations.credits import credit_invoices
 from storefront.operations.customer_credit import grant_credit
 from storefront.operations.earning import TO_COME, deferred_of, forfeit_boxes
+from storefront.operations.ledger_sums import account_sums
 from storefront.queries.invariants import broken
-from storefront.queries.ledger import account_sums, customer_balances
+from storefront.queries.ledger import customer_balances
 from storefront.runtime import Runtime
 from storefront.services.accounting import export_accounting
 from storefront.services.fulfilment import ship_batch

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.ledger import JournalKind
+from storefront.jobs.selfcheck import check_nightly, check_self
 from storefront.models import (
     ChargeAttempt,
     Invoice,
@@ -19,7 +20,6 @@ from storefront.operations.ledger import Journal, Transfer, book
 from storefront.queries.invariants import INVARIANTS
 from storefront.queries.selfcheck import last_check
 from storefront.services.seals import seal_days, verify_ledger
-from storefront.services.selfcheck import check_nightly, check_self
 from storefront.testing import factories
 
 

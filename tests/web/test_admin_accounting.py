@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from storefront.jobs.selfcheck import check_self
 from storefront.jobs.work import SELF_CHECK, run_job
 from storefront.models import AuditEntry, ChargeAttempt, LedgerTransfer
 from storefront.operations.ledger import Journal, JournalKind, Transfer, book
 from storefront.queries import ledger as books
 from storefront.runtime import Runtime
-from storefront.services.selfcheck import check_self
 from storefront.testing import factories
 from tests.support.admin import Desk, desk
 

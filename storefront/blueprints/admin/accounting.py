@@ -19,13 +19,14 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.accounting import TotalsDiffer
+from storefront.jobs.selfcheck import EXTRA, SEALED
+from storefront.operations.ledger_sums import account_sums
 from storefront.operations.moment import Moment
 from storefront.queries.invariants import INVARIANTS
-from storefront.queries.ledger import account_sums, is_quickly_summed
+from storefront.queries.ledger import is_quickly_summed
 from storefront.queries.selfcheck import last_check
 from storefront.security import register_policy, staff
 from storefront.services import accounting as service
-from storefront.services.selfcheck import EXTRA, SEALED
 
 _ACCESS = staff(permissions.ACCOUNTING_EXPORT)
 register_policy(

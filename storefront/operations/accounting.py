@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import AnySession
 from storefront.domain.ledger import (
     BANK,
     DEFERRED_REVENUE,
@@ -29,8 +28,8 @@ from storefront.models import (
     Refund,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow, AnySelect
-from storefront.queries.ledger import buyer_country
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
+from storefront.operations.ledger_sums import buyer_country
 
 #: Rows fetched at a time.
 CHUNK = 2000
