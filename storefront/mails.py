@@ -198,7 +198,17 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
         (_("Ends on"), ends),
         (_("Received"), writer.moment(datetime.fromisoformat(payload["received_at"]))),
     ]
+    owed = int(payload.get("boxes_owed", 0))
     more = [_("You will not be charged again.")]
+    if owed:
+        more = [
+            _(
+                "You agreed to %(least)s boxes. Those still to come (%(owed)s) are charged as"
+                " before; it ends after box %(least)s.",
+                least=payload["min_boxes"],
+                owed=owed,
+            )
+        ]
     boxes = [writer.day(date.fromisoformat(day)) for day in payload["boxes"]]
     if boxes:
         days = formats.listing(boxes, writer.locale)
@@ -212,8 +222,10 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
         more.append(_("A payment was on its way. If it still arrives, you get all of it back."))
     more.append(_("You can come back any time with your old choices."))
     return Words(
-        _("Cancelled: no more charges"),
-        _("Cancelled. You will not be charged again."),
+        _("Cancelled: it ends on %(day)s", day=ends) if owed else _("Cancelled: no more charges"),
+        _("Cancelled. It ends on %(day)s.", day=ends)
+        if owed
+        else _("Cancelled. You will not be charged again."),
         _("Received %(when)s.", when=facts[2][1]),
         tuple(facts),
         (

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 
-from storefront.blueprints.account import boxes, money, plan, profile, recommend, subscriptions, tax
+from storefront.blueprints.account import (
+    boxes,
+    breaks,
+    money,
+    plan,
+    profile,
+    recommend,
+    subscriptions,
+    tax,
+)
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
 from storefront.kept import register_kept
 from storefront.security import CUSTOMER, register_policy
 
-__all__ = ["boxes", "bp", "money", "plan", "profile", "recommend", "subscriptions", "tax"]
+__all__ = ["boxes", "bp", "breaks", "money", "plan", "profile", "recommend", "subscriptions", "tax"]
 
 register_policy(
     {
@@ -32,6 +41,12 @@ register_policy(
             "cancel",
             "cancelled",
             "undo_cancel",
+            "pause",
+            "drop_pause",
+            "resume",
+            "move_date",
+            "send_now",
+            "again",
             "address",
             "addresses",
             "invoices",

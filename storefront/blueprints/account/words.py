@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from babel.dates import format_date
 from flask_babel import gettext as _
@@ -120,6 +122,21 @@ def told(happening: Happening) -> Line:
     return Line(happening.at, text, icon, tone, who)
 
 
+def _other_days(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Word a pause that was asked for or taken back, or a payment that moved (``to``)."""
+    if data.get("to"):
+        day = long_day(date.fromisoformat(data["to"]))
+        return _("The next payment moved to %(day)s.", day=day), "calendar", "info"
+    if not data.get("from"):
+        return _("The pause was taken back."), "undo", "info"
+    first = long_day(date.fromisoformat(data["from"]))
+    if not data.get("until"):
+        return _("A pause from %(day)s on was asked for.", day=first), "pause", "info"
+    last = long_day(date.fromisoformat(data["until"]))
+    text = _("A pause from %(day)s to %(end)s was asked for.", day=first, end=last)
+    return text, "pause", "info"
+
+
 def _told(one: Happening) -> tuple[str, str, str]:
     kind, data = one.kind, one.data
     plain = {
@@ -132,6 +149,9 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_HELD: (_("Your subscription is on hold."), "stop", "held"),
         EventKind.SUBSCRIPTION_RELEASED: (_("Your subscription goes on."), "play", "positive"),
         EventKind.SUBSCRIPTION_CHANGED: (_("Your subscription changed."), "swap", "info"),
+        EventKind.SUBSCRIPTION_PAUSED: (_("Your pause began."), "pause", "held"),
+        EventKind.SUBSCRIPTION_RESUMED: (_("Your pause is over."), "play", "positive"),
+        EventKind.BOXES_MADE_UNPAID: (_("Your box goes out all the same."), "box", "info"),
         EventKind.CODE_ADDED: (_("A code was added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("A code was taken off."), "percent", "neutral"),
         EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),
@@ -149,6 +169,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
     if kind == EventKind.SUBSCRIPTION_CANCEL_PLANNED and "ends_on" in data:
         day = long_day(date.fromisoformat(data["ends_on"]))
         return _("Cancelled. It ends on %(day)s.", day=day), "calendar", "caution"
+    if kind in (EventKind.SUBSCRIPTION_PAUSE_PLANNED, EventKind.DATE_MOVED):
+        return _other_days(data)
     if kind == EventKind.SUBSCRIPTION_ENDED and "ended_on" in data:
         day = long_day(date.fromisoformat(data["ended_on"]))
         return _("Your subscription ended on %(day)s.", day=day), "cross", "neutral"
