@@ -41,6 +41,15 @@ class Diary:
         assert broken(self.rt.session) == {}, f"on {day}"
         self.rt.session.rollback()
 
+    def wake_on(self, day: date) -> None:
+        """Let ``day`` come at once, with a run of all jobs; nothing was due before it."""
+        self.rt.session.rollback()
+        self.clock.advance(days=(day - self.rt.today()).days)
+        assert run_all(self.rt), f"a job failed on {day}"
+        self.rt.session.rollback()
+        assert broken(self.rt.session) == {}, f"on {day}"
+        self.rt.session.rollback()
+
     def now(self) -> Subscription:
         """Return the subscription as it stands."""
         found = self.rt.session.get_one(Subscription, self.subscription.id)
