@@ -23,7 +23,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the limits of an automatic discount are compared with, period by period."""
+    """What the limits of a discount are compared with, period by period."""
 
     plan: str
     interval: Interval
@@ -34,19 +34,27 @@ class Place:
 def held_by(rows: Sequence[AnyRow], place: Place) -> list[CouponTerms]:
     """Return the discounts of ``running_discounts`` that may lower a period at ``place``.
 
-    A code was checked when it was typed and keeps what it promised. An automatic one is
-    for whom it fits, so its limits are compared again.
+    Plan, interval and country are compared for each period: a code that the checkout would
+    refuse for another plan does not come along to it either, it rests. Its days were compared
+    when it was typed; an automatic one is for whom it fits, so its days count each time too.
+    Source: docs/decisions/0047-codes-that-rest.md.
     """
     return [
         coupon_terms(row, str(row.id), row.code, row.cycles_left)
         for row in rows
-        if not row.is_automatic or _fits(row, place)
+        if (_fits(row, place) if row.is_automatic else inside_limits(row, place))
     ]
 
 
-def _fits(row: AnyRow, place: Place) -> bool:
+def resting(rows: Sequence[AnyRow], place: Place) -> tuple[str, ...]:
+    """Return the codes among ``running_discounts`` that lower nothing at ``place``."""
+    return tuple(row.code for row in rows if not row.is_automatic and not inside_limits(row, place))
+
+
+def inside_limits(row: AnyRow, place: Place) -> bool:
+    """Return whether plan, interval and country of ``place`` are those of the coupon."""
     limits = row.limits or {}
-    inside = all(
+    return all(
         not limits.get(name) or value in limits[name]
         for name, value in (
             ("plans", place.plan),
@@ -54,6 +62,10 @@ def _fits(row: AnyRow, place: Place) -> bool:
             ("countries", place.country),
         )
     )
+
+
+def _fits(row: AnyRow, place: Place) -> bool:
+    inside = inside_limits(row, place)
     if row.is_counted or row.from_billed == 1:
         return inside
     # Loyalty: the days are those of the period in which it begins.

@@ -29,7 +29,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
-from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.discounts import Place, resting, running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming
@@ -129,6 +129,8 @@ class SubscriptionView:
     #: taken off, for they lowered nothing yet.
     discounts: tuple[tuple[str, int | None], ...]
     removable: tuple[str, ...]
+    #: Those that do not fit what is paid for next, so that they lower nothing.
+    resting: tuple[str, ...]
     #: Names of discounts without a code that lower the next payment.
     gifts: tuple[str, ...]
 
@@ -201,21 +203,36 @@ def _views(
     options = option_texts(session, {one.row.plan_id for one in found if one.row.options})
     costs = Costs(discounts, options, shipping_rates(session), taxes)
     rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
+    charges = {one.row.id: _next_charge(one, rows[one.row.id], costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _next_cycle(one, rows[one.row.id]) for one in found}
     )
-    return [_view(one, rows[one.row.id], contents.get(one.row.id, ()), discounts) for one in found]
+    return [
+        _view(
+            one,
+            rows[one.row.id],
+            charges[one.row.id],
+            contents.get(one.row.id, ()),
+            discounts,
+            taxes.seller_country,
+        )
+        for one in found
+    ]
 
 
 def _view(
     coming: Coming,
     boxes: Sequence[BoxRow],
+    charge: tuple[date, Money] | None,
     contents: tuple[Piece, ...],
     discounts: Mapping[int, Sequence[AnyRow]],
+    home: str,
 ) -> SubscriptionView:
     row = coming.row
     mine = discounts.get(row.id, ())
-    charged = next((box for box in boxes if box.charge_on), None)
+    place = Place(
+        row.plan_code, Interval(row.unit, row.unit_count), row.country or home, row.next_on
+    )
     first = _first_shown(boxes)
     after = [box for box in boxes if box is not first]
     return SubscriptionView(
@@ -239,8 +256,8 @@ def _view(
         canceled_at=row.canceled_at,
         ended_on=row.ended_on,
         next_on=max(row.next_on, row.anchor_on),
-        next_charge_on=charged.charge_on if charged else None,
-        next_amount=charged.amount if charged else None,
+        next_charge_on=charge[0] if charge else None,
+        next_amount=charge[1] if charge else None,
         ships=row.ships,
         is_monthly=coming.standing.shipping.months is not None,
         address=", ".join(part for part in (row.street, row.city) if part),
@@ -256,6 +273,7 @@ def _view(
         past=_past(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
         removable=tuple(one.code for one in mine if not one.is_automatic and not one.is_counted),
+        resting=resting(mine, place),
         gifts=tuple(
             one.code for one in mine if one.is_automatic and one.from_billed <= row.billed_count + 1
         ),
@@ -338,6 +356,30 @@ def _price(coming: Coming, costs: Costs, day: date, ahead: int) -> Money:
         ahead=ahead,
     )
     return price_period(terms).quote.total
+
+
+def _next_charge(
+    coming: Coming, boxes: Sequence[BoxRow], costs: Costs, moment: Moment
+) -> tuple[date, Money] | None:
+    """Return when the next payment is taken and what it is; None when none will be.
+
+    Of a long prepaid term it lies behind the boxes that are shown.
+    """
+    for box in boxes:
+        if box.charge_on and box.amount:
+            return box.charge_on, box.amount
+    row, standing = coming.row, coming.standing
+    if standing.renews_on is None or row.held_at is not None:
+        return None
+    if not row.ships:
+        day: date = max(row.next_on, row.anchor_on)
+        is_over = row.cancel_on is not None and day >= row.cancel_on
+        return None if is_over else (day, _price(coming, costs, day, 0))
+    waiting = len(standing.paid) + len(standing.skipped)
+    ahead = waiting + boxes_per_period(standing.billing, standing.shipping) + 1
+    days = (box.charge_on for box in project(standing, ahead, moment.today) if box.charge_on)
+    first = next(days, None)
+    return None if first is None else (first, _price(coming, costs, first, 0))
 
 
 def _box_row(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import sqlalchemy as sa
@@ -10,16 +11,18 @@ import sqlalchemy as sa
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.models import (
+    Address,
     ChargeAttempt,
     Invoice,
-    OptionGroup,
     Plan,
     Price,
     ScheduledChange,
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.discounts import Place, resting, running_discounts
 from storefront.operations.keys import AnySession
+from storefront.operations.offers import Question, read_questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +46,22 @@ class Waiting:
     amount: Money
     on: date
     invoice: str
+    price: str
 
 
 def targets(session: AnySession, customer_id: int, subscription: str) -> list[Target]:
     """Return the present price first, then what is on sale to change to.
 
-    Plans that ask questions about the box which this subscription never answered are left
-    out. Raises ``LookupError`` for what is not the customer's.
+    Raises ``LookupError`` for what is not the customer's.
     """
     table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
     own = session.execute(
-        sa.select(
-            table.c.plan_id, table.c.price_id, table.c.quantity, table.c.options, price.c.currency
-        )
+        sa.select(table.c.plan_id, table.c.price_id, table.c.quantity, price.c.currency)
         .join(price, price.c.id == table.c.price_id)
         .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
     ).one_or_none()
     if own is None:
         raise LookupError(subscription)
-    group = table_of(OptionGroup)
-    unanswered = sa.exists().where(
-        group.c.plan_id == plan.c.id, group.c.code.not_in(list(own.options or {}))
-    )
     rows = session.execute(
         sa.select(
             price.c.id,
@@ -86,7 +83,6 @@ def targets(session: AnySession, customer_id: int, subscription: str) -> list[Ta
                     price.c.country == "",
                     plan.c.archived_at.is_(None),
                     sa.or_(plan.c.is_public, plan.c.id == own.plan_id),
-                    sa.or_(plan.c.id == own.plan_id, sa.not_(unanswered)),
                 ),
             )
         )
@@ -106,6 +102,58 @@ def targets(session: AnySession, customer_id: int, subscription: str) -> list[Ta
     return sorted(found, key=lambda target: not target.is_now)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What another plan asks about its box, and the answers there are by code of question."""
+
+    questions: tuple[Question, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+def asked(session: AnySession, customer_id: int, subscription: str, wished: str) -> Asked:
+    """Return what the plan of the price ``wished`` asks; who keeps the plan is asked nothing."""
+    table, price = table_of(Subscription), table_of(Price)
+    row = session.execute(
+        sa.select(price.c.plan_id, price.c.currency, table.c.options)
+        .join(price, price.c.plan_id != table.c.plan_id)
+        .where(
+            table.c.public_id == subscription,
+            table.c.customer_id == customer_id,
+            price.c.public_id == wished,
+        )
+    ).one_or_none()
+    if row is None:
+        return Asked()
+    questions = read_questions(session, row.plan_id, row.currency)
+    return Asked(questions, {code: str(choice) for code, choice in (row.options or {}).items()})
+
+
+def resting_codes(
+    session: AnySession, customer_id: int, subscription: str, wished: str, home: str
+) -> tuple[str, ...]:
+    """Return the codes of a subscription that would lower nothing with the price ``wished``.
+
+    ``home`` is the seller's country, for who has no address.
+    """
+    table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
+    address = table_of(Address)
+    own = session.execute(
+        sa.select(table.c.id, table.c.next_on, address.c.country)
+        .outerjoin(address, address.c.id == table.c.address_id)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    ).one_or_none()
+    target = session.execute(
+        sa.select(plan.c.code, price.c.unit, price.c.count.label("unit_count"))
+        .join(plan, plan.c.id == price.c.plan_id)
+        .where(price.c.public_id == wished)
+    ).one_or_none()
+    if own is None or target is None:
+        return ()
+    interval = Interval(target.unit, target.unit_count)
+    place = Place(target.code, interval, own.country or home, own.next_on)
+    return resting(running_discounts(session, [own.id]).get(own.id, []), place)
+
+
 def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting | None:
     """Return the change of a subscription that waits, if one does."""
     table, change, invoice = table_of(Subscription), table_of(ScheduledChange), table_of(Invoice)
@@ -117,6 +165,7 @@ def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.currency,
+            price.c.public_id.label("price"),
             table.c.quantity,
             change.c.effective_on,
             invoice.c.public_id.label("invoice"),
@@ -140,6 +189,7 @@ def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting
         Money(row.amount_minor * row.quantity, row.currency),
         row.effective_on,
         row.invoice or "",
+        row.price,
     )
 
 

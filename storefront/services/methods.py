@@ -74,6 +74,12 @@ class NotNow(DomainError):
     code = "not_now"
 
 
+class ChargingHeld(NotNow):
+    """The merchant holds all charging, or this database is not the one that may charge."""
+
+    code = "charging_held"
+
+
 class Paid(StrEnum):
     """What became of paying now."""
 
@@ -304,7 +310,7 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     Raises ``NotFound``, ``NoMethod`` or ``NotNow``.
     """
     if not charges.may_charge(rt):
-        raise NotNow(invoice=invoice)
+        raise ChargingHeld(invoice=invoice)
 
     _release(rt, customer_id, invoice)
     try:

@@ -1,13 +1,23 @@
 """Changing the plan on the account's pages, as page and as partial."""
 
 import re
+from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import Consent, Customer, Price, Subscription
+from storefront.models import (
+    Consent,
+    Customer,
+    CycleGroup,
+    Invoice,
+    OptionGroup,
+    Price,
+    Subscription,
+)
 from storefront.runtime import Runtime
+from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from tests.support.visitor import Visitor, customer_with_password
 
@@ -109,3 +119,127 @@ def test_the_words_above_the_button_are_kept_as_they_were_shown(
 
     kept = rt.session.scalars(sa.select(Consent).order_by(Consent.id.desc()).limit(1)).one()
     assert (kept.text, kept.subscription_id, kept.ip) == (said, sub.id, "127.0.0.1")
+
+
+def test_the_same_button_pressed_again_shows_the_outcome(
+    rt: Runtime, ada: Visitor, sub: Subscription, yearly: Price, demo_gateway
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    page = ada.get(f"{url}?price={yearly.public_id}").text
+    first, second = (
+        ada.post(url, price=yearly.public_id, quote_hash=hash_of(page)) for _ in range(2)
+    )
+
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert "Already done a moment ago" in ada.get(second.location).text
+    assert demo_gateway.bank.executed_total("EUR") == 28080
+
+
+def test_a_change_that_was_noted_already_says_so(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    cup = factories.make_plan(rt, group=group, name="Cup", code="cup")
+    rt.session.execute(sa.update(Price).where(Price.plan_id == cup.id).values(amount_minor=1600))
+    rt.session.commit()
+    price = factories.price_of(rt, cup).public_id
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    page = ada.get(f"{url}?price={price}").text
+    answers = [ada.post(url, price=price, quote_hash=hash_of(page)) for _ in range(2)]
+
+    assert [one.status_code for one in answers] == [303, 303]
+    assert "Already noted a moment ago" in ada.get(answers[1].location).text
+
+
+def test_a_plan_that_asks_something_is_offered_and_the_change_carries_the_answers(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    table = factories.make_plan(rt, group=group, name="Table", code="table")
+    factories.make_options(rt, table)
+    rt.session.execute(sa.update(Price).where(Price.plan_id == table.id).values(amount_minor=3900))
+    rt.session.commit()
+    price = factories.price_of(rt, table).public_id
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    assert "Table" in ada.get(url).text
+
+    asked = ada.get(f"{url}?price={price}").text
+    names = sorted(set(re.findall(r'name="(option-[^"]+)" value="([^"]+)"', asked)))
+    assert names
+    assert "Choose for your new box" in asked
+    assert "quote_hash" not in asked
+
+    answers = dict(names)
+    query = "&".join(f"{name}={value}" for name, value in answers.items())
+    page = ada.get(f"{url}?price={price}&{query}").text
+    done = ada.post(url, price=price, quote_hash=hash_of(page), **answers)
+
+    assert done.status_code == 303
+    kept = {name.removeprefix("option-"): value for name, value in answers.items()}
+    rt.session.expire_all()
+    row = rt.session.execute(sa.select(Subscription.options, Subscription.plan_id)).one()
+    assert (row.options, row.plan_id) == (kept, table.id)
+
+
+def test_a_question_without_answers_hides_no_plan(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    table = factories.make_plan(rt, group=group, name="Table", code="table")
+    factories.save(rt, OptionGroup(plan_id=table.id, code="empty", name="Empty?", position=1))
+    price = factories.price_of(rt, table).public_id
+
+    page = ada.get(f"/account/subscriptions/{sub.public_id}/plan?price={price}").text
+
+    assert "Empty?" not in page
+    assert "quote_hash" in page
+
+
+def test_a_yearly_subscriber_sees_the_next_charge_everywhere(
+    rt: Runtime, ada: Visitor, sub: Subscription, yearly: Price, clock
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}"
+    page = ada.get(f"{url}/plan?price={yearly.public_id}").text
+    ada.post(f"{url}/plan", price=yearly.public_id, quote_hash=hash_of(page))
+    year = date(2028, 3, 12)
+
+    for path in ("/account/", url, f"{url}/cancel", "/account/payment"):
+        text = ada.get(path).text
+        assert "€280.80 on Sun 12 March 2028" in text, path
+
+    clock.set(datetime(2028, 3, 12, 9, 0, tzinfo=UTC))
+    rt.session.rollback()
+    run_renewals(rt)
+    newest = rt.session.scalars(sa.select(Invoice).order_by(Invoice.id.desc()).limit(1)).one()
+    assert (newest.due_on, newest.total_minor) == (year, 28080)
+
+
+def test_a_code_that_does_not_fit_rests_and_the_preview_says_so(app: Flask, rt: Runtime) -> None:
+    key = customer_with_password(rt, ADA)
+    customer = rt.session.get(Customer, key)
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    plan = factories.make_plan(rt, group=factories.make_group(rt, cycles=30))
+    yearly = factories.make_price(rt, plan, amount_minor=28080, unit="year")
+    limits = {"intervals": ["1 month"]}
+    factories.make_code(rt, "MONTHLY", percent=50, duration="forever", limits=limits)
+    sub = factories.make_subscription(rt, plan=plan, customer=customer, code="MONTHLY")
+    ada = Visitor.of(app).sign_in(ADA)
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+
+    page = ada.get(f"{url}?price={yearly.public_id}").text
+
+    assert "Your code MONTHLY is not for this plan or interval." in page
+    assert "Change and pay €267.80" in page
+    ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
+    newest = rt.session.scalars(sa.select(Invoice).order_by(Invoice.id.desc()).limit(1)).one()
+    assert newest.total_minor == 26780
+    assert (
+        "rests: it is not for this plan" in ada.get(f"/account/subscriptions/{sub.public_id}").text
+    )

@@ -12,6 +12,7 @@ from storefront.blueprints.checkout.words import money
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go
+from storefront.queries import account as accounts
 from storefront.queries import invoices as documents
 from storefront.queries import profile
 from storefront.queries.credit import credit_of
@@ -27,6 +28,7 @@ def payment() -> Response:
     return page(
         "payment",
         methods=profile.methods(rt.session, me.id),
+        coming=accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
         credit=credit_of(rt.session, me.id),
         origin_word=words.credit_origin,
         owed=documents.owed(rt.session, me.id, rt.moment()),
@@ -116,6 +118,10 @@ def pay(invoice: str) -> Response:
         abort(404)
     except methods.NoMethod:
         return go(to, _("There is no card that could pay. Add one first."))
+    except methods.ChargingHeld:
+        return go(
+            to, _("The shop takes no payments at the moment. Nothing was charged. Try later.")
+        )
     except methods.NotNow:
         return go(to, _("Nothing is waiting to be paid, or a payment is on its way already."))
     return go(to, _outcome(outcome))

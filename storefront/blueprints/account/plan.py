@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront import charges
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.checkout.forms import ANSWER
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
@@ -23,19 +26,22 @@ from storefront.services.changes import Changed
 def plan(subscription: str) -> Response:
     """Show what can be chosen and what it would cost; on the button, do it."""
     if request.method == "GET":
-        return _show(subscription, request.args.get("price", ""))
-    rt, me, price = runtime(), customer(), request.form.get("price", "")
+        return _show(subscription, _wished(request.args))
+    rt, me, wish = runtime(), customer(), _wished(request.form)
     try:
-        quote = changes.quote_change(rt, me.id, subscription, Wish(price))
+        quote = changes.quote_change(rt, me.id, subscription, wish)
         shown = request.form.get("quote_hash", "")
-        done = changes.change(rt, me.id, subscription, Wish(price), shown, _agreed(quote))
+        done = changes.change(rt, me.id, subscription, wish, shown, _agreed(quote))
     except LookupError:
         abort(404)
     except NotChangeable as error:
-        return _show(subscription, "", _refused(str(error.params.get("reason"))), 409)
+        done_before = _done_before(subscription, wish, str(error.params.get("reason")))
+        if done_before is not None:
+            return done_before
+        return _show(subscription, Wish(""), _refused(str(error.params.get("reason"))), 409)
     except QuoteChanged:
         text = _("This changed meanwhile. Please look again before you decide.")
-        return _show(subscription, price, text, 409)
+        return _show(subscription, wish, text, 409)
     return _after(subscription, done)
 
 
@@ -77,6 +83,32 @@ def payment_ask(invoice: str) -> Response:
     return go(url_for("account.payment"), text)
 
 
+def _done_before(subscription: str, wish: Wish, reason: str) -> Response | None:
+    """Return the outcome where the same button was pressed a moment ago; None for another."""
+    to = url_for("account.subscription", subscription=subscription)
+    if reason == "same":
+        return go(to, _("Already done a moment ago: you have this plan."))
+    rt = runtime()
+    rt.session.rollback()
+    waits = changes_seen.waiting(rt.session, customer().id, subscription)
+    rt.session.rollback()
+    if reason != "waiting" or waits is None or waits.price != wish.price:
+        return None
+    if waits.invoice:
+        return go(url_for("account.payment_back", invoice=waits.invoice))
+    return go(to, _("Already noted a moment ago. It changes with your next payment."))
+
+
+def _wished(given: Mapping[str, str]) -> Wish:
+    """Return what was chosen: a price, and the answers that a form gave to any question."""
+    answers = {
+        name.removeprefix(ANSWER): value[:80]
+        for name, value in given.items()
+        if name.startswith(ANSWER) and value
+    }
+    return Wish(given.get("price", ""), options=answers or None)
+
+
 def _agreed(quote: ChangeQuote) -> Given:
     """Return the words above the button. Booked only if the quote is the one shown with them."""
     return Given(
@@ -87,8 +119,8 @@ def _agreed(quote: ChangeQuote) -> Given:
     )
 
 
-def _show(subscription: str, price: str, problem: str = "", status: int = 200) -> Response:
-    rt, me = runtime(), customer()
+def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -> Response:
+    rt, me, price = runtime(), customer(), wish.price
     rt.session.rollback()
     view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     if view is None:
@@ -96,14 +128,22 @@ def _show(subscription: str, price: str, problem: str = "", status: int = 200) -
     targets = changes_seen.targets(rt.session, me.id, subscription)
     waiting = changes_seen.waiting(rt.session, me.id, subscription)
     rt.session.rollback()
+    asked = changes_seen.asked(rt.session, me.id, subscription, price)
+    home = rt.shop.taxes.seller_country
+    resting = changes_seen.resting_codes(rt.session, me.id, subscription, price, home)
+    rt.session.rollback()
     quote = None
     if price and not waiting:
         try:
-            quote = changes.quote_change(rt, me.id, subscription, Wish(price))
+            quote = changes.quote_change(rt, me.id, subscription, wish)
         except LookupError:
             abort(404)
         except NotChangeable as error:
-            problem = problem or _refused(str(error.params.get("reason")))
+            # What is asked about the new box stands below the choice.
+            asks = asked.questions and error.params.get("reason") == "answers"
+            problem = (
+                problem or "" if asks else problem or _refused(str(error.params.get("reason")))
+            )
     return page(
         "plan",
         status,
@@ -111,6 +151,9 @@ def _show(subscription: str, price: str, problem: str = "", status: int = 200) -
         targets=targets,
         waiting=waiting,
         quote=quote,
+        asked=asked,
+        answers={**asked.answers, **(wish.options or {})},
+        resting=resting,
         consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
@@ -146,6 +189,7 @@ def _said(done: Changed) -> str:
 
 def _refused(reason: str) -> str:
     return {
+        "held": _("The shop takes no payments at the moment. Nothing was changed. Try later."),
         "same": _("You have this plan already."),
         "cancelled": _("This subscription ends. Keep it first, then you can change it."),
         "unpaid": _("A payment is open. Once it is settled you can change the plan."),
