@@ -54,7 +54,7 @@ class Policy(StrEnum):
     NONE = "none"
 
 
-When = Literal["now", "boundary"]
+When = Literal["now", "restart", "boundary"]
 How = Literal["adjust", "restart", "wait"]
 
 
@@ -62,7 +62,8 @@ How = Literal["adjust", "restart", "wait"]
 class Wish:
     """What a customer wants: None leaves quantity or answers as they are.
 
-    ``when`` "now" is today where that is possible, and the next boundary otherwise.
+    ``when`` "now" is today where that is possible, and the next boundary otherwise;
+    "restart" begins a whole period today also where the running one could stay.
     """
 
     price: str

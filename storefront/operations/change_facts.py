@@ -107,7 +107,7 @@ def read_change(
     _check(session, row, new)
     sale = sale_to(row, taxes)
     period, asks = next_period(session, row, new, sale, moment)
-    found = _at_once(session, row, new, sale, moment)
+    found = _at_once(session, row, new, sale, moment, anew=wish.when == "restart")
     if found is None or wish.when == "boundary":
         return ChangeFacts(row, new, period, asks, None)
     if found.settled.quote.total.minor < 0:
@@ -265,7 +265,7 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
 
 
 def _at_once(
-    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment
+    session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment, *, anew: bool
 ) -> AtOnce | None:
     """Return the change as made today; None when nothing of the period is left to change."""
     is_paid = row.period_kind == PeriodKind.BILLED and row.period_state == PeriodState.PAID
@@ -274,7 +274,7 @@ def _at_once(
         return None
     paid = read_paid(session, row.period_id, moment)
     taken = take_back(paid.lines, paid.unused, policy)
-    if _stays(session, row, new):
+    if not anew and _stays(session, row, new):
         return _adjusted(session, row, new, sale, moment, paid, taken, policy)
     return _restarted(session, row, new, sale, moment, paid, taken)
 
