@@ -16,6 +16,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_invoices import INVOICE_TOPICS
+from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
     payment_facts,
@@ -374,6 +375,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_shipped": _box_shipped,
     "surplus_refunded": _surplus_refunded,
     **INVOICE_TOPICS,
+    **REMINDER_TOPICS,
     "referral_credit": _referral_credit,
 }
 

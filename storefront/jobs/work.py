@@ -28,6 +28,7 @@ from storefront.services.outbox import deliver_due
 from storefront.services.price_changes import tell_due
 from storefront.services.referrals import grant_referrals
 from storefront.services.refunds import send_refunds
+from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
 from storefront.services.seals import seal_days
 from storefront.services.tax_ids import look_up_pending
@@ -66,6 +67,7 @@ EXPIRE = Job("expire_checkouts", _expire)
 TAX_IDS = Job("tax_ids", look_up_pending)
 RENEWALS = Job("renewals", run_renewals)
 DUNNING = Job("dunning", chase_due)
+REMINDERS = Job("reminders", remind)
 PRICE_CHANGES = Job("price_changes", tell_due)
 REFERRALS = Job("referrals", grant_referrals)
 REFUNDS = Job("refunds", send_refunds)
@@ -85,6 +87,7 @@ JOBS = (
     PRICE_CHANGES,
     RENEWALS,
     DUNNING,
+    REMINDERS,
     REFUNDS,
     REFERRALS,
     CLOSE_CYCLES,

@@ -29,6 +29,7 @@ from storefront.jobs.work import (
     PRICE_CHANGES,
     REFERRALS,
     REFUNDS,
+    REMINDERS,
     RENEWALS,
     SEAL,
     SELF_CHECK,
@@ -46,6 +47,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
         30,
     ),
+    "reminders": ((REMINDERS,), 900),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     "messages": ((OUTBOX,), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.

@@ -28,6 +28,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
+from storefront.operations.methods import paying_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,18 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
         coming.ship_from if coming else None,
         coming.cutoff_on if coming else None,
     )
+
+
+def has_card(session: AnySession, public_id: str) -> bool:
+    """Return whether a card is there that a subscription can be charged to."""
+    table, method = table_of(Subscription), table_of(PaymentMethod)
+    found = session.execute(
+        sa.select(method.c.id)
+        .select_from(table.join(method, paying_method(usable=True)))
+        .where(table.c.public_id == public_id)
+        .limit(1)
+    )
+    return found.scalar_one_or_none() is not None
 
 
 def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFacts | None:

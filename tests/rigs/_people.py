@@ -25,7 +25,9 @@ from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.changes import change, quote_change, withdraw
+from storefront.services.dates import move_date, quote_dates, send_now
 from storefront.services.methods import pay_now
+from storefront.services.pauses import drop_pause, pause, quote_pause, resume
 from storefront.services.skips import skip_box, undo_skip
 
 #: Card by how often it is brought; 0408 is charged without ever answering.
@@ -192,6 +194,54 @@ def stay_on_plan(world: World, person: Person) -> str | None:
     return "withdrew"
 
 
+def take_a_break(world: World, person: Person) -> str | None:
+    """Pause for some boxes or until further notice, at times with the paid boxes held back."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    ends = quote_pause(world.rt, sub.customer_id, sub.public_id).ends
+    until = world.rng.choice((*ends, None))
+    hold = until is not None and world.rng.random() < 0.3
+    pause(world.rt, sub.customer_id, sub.public_id, until, hold_boxes=hold)
+    return f"pauses until {until}"
+
+
+def no_break(world: World, person: Person) -> str | None:
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    return "does not pause" if drop_pause(world.rt, sub.customer_id, sub.public_id) else None
+
+
+def come_back(world: World, person: Person) -> str | None:
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    today = world.rng.random() < 0.5
+    return f"back on {resume(world.rt, sub.customer_id, sub.public_id, today=today)}"
+
+
+def hurry(world: World, person: Person) -> str | None:
+    """Have the next box sent now."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    send_now(world.rt, sub.customer_id, sub.public_id)
+    return "sent now"
+
+
+def other_day(world: World, person: Person) -> str | None:
+    """Have the next payment on any day between the first and the last possible."""
+    sub = _subscription(world, person)
+    if sub is None:
+        return None
+    found = quote_dates(world.rt, sub.customer_id, sub.public_id)
+    days = max(0, (found.last - found.first).days)
+    day = found.first + timedelta(days=world.rng.randint(0, days))
+    move_date(world.rt, sub.customer_id, sub.public_id, day)
+    return f"pays on {day}"
+
+
 def bring_card(world: World, person: Person) -> str | None:
     if person.customer_id is None:
         return None
@@ -245,6 +295,11 @@ ACTIONS: tuple[tuple[Action, int], ...] = (
     (take_more, 5),
     (choose, 4),
     (stay_on_plan, 2),
+    (take_a_break, 8),
+    (no_break, 2),
+    (come_back, 8),
+    (hurry, 10),
+    (other_day, 5),
     (bring_card, 6),
     (pay, 6),
     (move_house, 4),

@@ -17,6 +17,7 @@ PAGES = (
     "design:add_design",
     "today:add_today",
     "subscribers:add_subscribers",
+    "breaks:add_breaks",
     "gifts:add_gifts",
     "customer_tax:add_customer_tax",
     "documents:add_documents",

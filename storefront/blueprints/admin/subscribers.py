@@ -262,7 +262,10 @@ def cancel(ref: str, sub: str) -> Response:
 
     def act() -> str:
         note = one_line(request.form.get("note"))
-        done = cancellations.cancel(rt, customer.id, sub, why="staff", note=note, actor=Actor.STAFF)
+        early = who() if request.form.get("early") == "yes" else None
+        done = cancellations.cancel(
+            rt, customer.id, sub, why="staff", note=note, actor=Actor.STAFF, early=early
+        )
         if not done.changed:
             return _("Already cancelled.")
         if done.at_once:
