@@ -229,6 +229,8 @@ class Simulation:
             (monthly, {"max_boxes": 6, "first_period": "free"}),
             (weekly, {}),
             (weekly, {"last_action": "pause"}),
+            (weekly, {"past_due_shipping": "ship", "min_boxes": 2}),
+            (monthly, {"past_due_shipping": "ship_once", "pause_unpaid": "keep"}),
         ):
             plans.append((make.make_plan(rt, group=group, **values), month))
         intro = make.make_plan(rt, group=weekly, amount_minor=None)
