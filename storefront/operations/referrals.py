@@ -40,6 +40,14 @@ class Friend:
     country: str
 
 
+def friend_of(checkout: AnyRow, customer_id: int, subscription_id: int, card: str) -> Friend:
+    """Return who ordered with ``checkout``; ``card`` is a fingerprint, empty without one."""
+    street, postcode, country = (
+        str(checkout.address.get(name, "")) for name in ("street", "postcode", "country")
+    )
+    return Friend(customer_id, checkout.email, subscription_id, card, street, postcode, country)
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What each is given."""

@@ -40,7 +40,7 @@ from storefront.operations.coupons import give_back_uses
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.orders import Booked, Card, CreditGone, book_order, discard_offered
-from storefront.operations.referrals import Friend, Promise, note_referral
+from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 from storefront.operations.trials import card_has_tried
@@ -350,7 +350,7 @@ def _book(
         session.rollback()
         return None
     try:
-        booked = book_order(session, order, order.quote, card, rt.shop.seller, moment)
+        booked = book_order(session, order, order.quote, card, rt.shop.seller, moment, rt.minimums)
     except CreditGone:
         session.rollback()
         return Outcome.CHANGED
@@ -372,15 +372,8 @@ def _note_friend(
     shop = rt.shop
     if row.referrer_id is None or not shop.gives_referrals:
         return
-    friend = Friend(
-        booked.customer_id,
-        row.email,
-        booked.subscription_id,
-        card.method.fingerprint if card else "",
-        str(row.address.get("street", "")),
-        str(row.address.get("postcode", "")),
-        str(row.address.get("country", "")),
-    )
+    fingerprint = card.method.fingerprint if card else ""
+    friend = friend_of(row, booked.customer_id, booked.subscription_id, fingerprint)
     promise = Promise(
         Money(shop.referral_giver_minor, shop.currency),
         Money(shop.referral_friend_minor, shop.currency),
