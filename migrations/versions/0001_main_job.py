@@ -1922,46 +1922,6 @@ def upgrade() -> None:
         op.f("ix_scheduled_change_invoice_id"), "scheduled_change", ["invoice_id"], unique=False
     )
     op.create_table(
-        "subscription_addon",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.String(length=40), nullable=False),
-        sa.Column(
-            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("addon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("quantity", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "unit_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("cadence", sa.String(length=8), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "cadence IN ('once','every')", name=op.f("ck_subscription_addon_cadence")
-        ),
-        sa.CheckConstraint("quantity > 0", name=op.f("ck_subscription_addon_quantity_positive")),
-        sa.CheckConstraint("unit_minor >= 0", name=op.f("ck_subscription_addon_unit_not_negative")),
-        sa.ForeignKeyConstraint(
-            ["addon_id"], ["addon.id"], name=op.f("fk_subscription_addon_addon_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"],
-            ["subscription.id"],
-            name=op.f("fk_subscription_addon_subscription_id"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription_addon")),
-        sa.UniqueConstraint("public_id", name=op.f("uq_subscription_addon_public_id")),
-    )
-    op.create_index(
-        op.f("ix_subscription_addon_addon_id"), "subscription_addon", ["addon_id"], unique=False
-    )
-    op.create_index(
-        "ix_subscription_addon_of",
-        "subscription_addon",
-        ["subscription_id", "ended_at"],
-        unique=False,
-    )
-    op.create_table(
         "subscription_discount",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -2443,6 +2403,53 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_refund_public_id")),
     )
     op.create_index(op.f("ix_refund_attempt_id"), "refund", ["attempt_id"], unique=False)
+    op.create_table(
+        "subscription_addon",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("addon_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("quantity", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "unit_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("cadence", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("period_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "cadence IN ('once','every')", name=op.f("ck_subscription_addon_cadence")
+        ),
+        sa.CheckConstraint("quantity > 0", name=op.f("ck_subscription_addon_quantity_positive")),
+        sa.CheckConstraint("unit_minor >= 0", name=op.f("ck_subscription_addon_unit_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["addon_id"], ["addon.id"], name=op.f("fk_subscription_addon_addon_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["period_id"], ["subscription_period.id"], name=op.f("fk_subscription_addon_period_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_subscription_addon_subscription_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription_addon")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_subscription_addon_public_id")),
+    )
+    op.create_index(
+        op.f("ix_subscription_addon_addon_id"), "subscription_addon", ["addon_id"], unique=False
+    )
+    op.create_index(
+        "ix_subscription_addon_of",
+        "subscription_addon",
+        ["subscription_id", "ended_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_subscription_addon_period_id"), "subscription_addon", ["period_id"], unique=False
+    )
     op.create_table(
         "box",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 
+from storefront.domain.addons import AddonTerms, is_done, sold_beside
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.coupons import CouponTerms, cycles_after
 from storefront.domain.cycles import CycleSlot
@@ -40,7 +41,8 @@ class OrderTerms:
     ``shipping`` is None for a plan that ships nothing; ``charge_day`` is the fixed billing
     day, None where every subscriber has their own. ``cycles`` may be joined. It ends by itself
     after ``max_boxes`` boxes (a plan that ships nothing counts periods) or on ``ends_on``.
-    ``then`` is the price it goes on at when its prepaid term is over.
+    ``then`` is the price it goes on at when its prepaid term is over. ``addons`` come with the
+    first billed period; a trial brings none.
     """
 
     plan_name: str
@@ -69,6 +71,7 @@ class OrderTerms:
     treatment: Treatment = Treatment.STANDARD
     tax_source: str = TABLE
     rounding: Rounding = "sum"
+    addons: tuple[AddonTerms, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +203,9 @@ def _opening_shown(opening: Opening) -> list[str]:
 
 
 def _following(terms: OrderTerms) -> OrderTerms:
-    """Return the terms of what comes again and again: without fee and introductory price."""
-    terms = replace(terms, sign_up_fee=None, phases=())
+    """Return the terms of what comes again and again: nothing that is paid once or at first."""
+    lasting = tuple(one for one in terms.addons if not is_done(one.cadence))
+    terms = replace(terms, sign_up_fee=None, phases=(), addons=lasting)
     if terms.then is None:
         return terms
     return replace(terms, amount=terms.then.amount, interval=terms.then.interval)
@@ -210,7 +214,7 @@ def _following(terms: OrderTerms) -> OrderTerms:
 def _first(terms: OrderTerms, boxes: int, opening: Opening) -> PricedPeriod:
     if opening.kind is not PeriodKind.BILLED:
         nothing = Money(0, terms.amount.currency)
-        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), rates=())
+        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), rates=(), addons=())
         return _priced(unpaid, boxes)
     if opening.share is None:
         return _priced(terms, boxes, terms.discounts)
@@ -250,6 +254,7 @@ def _priced(
         terms.sign_up_fee,
         terms.phases,
         boxes_before,
+        sold_beside(terms.addons, boxes, is_next=number == 1),
         rounding=terms.rounding,
         treatment=terms.treatment,
         tax_source=terms.tax_source,
@@ -297,7 +302,8 @@ def _turns(terms: OrderTerms, per: int, paid: int) -> int:
     phases = [-(-phase.boxes // per) - paid for phase in terms.phases]
     begins = [one.from_billed - 1 - paid for one in terms.discounts]
     lasting = sum(one.lasts for one in terms.discounts if one.lasts is not None)
-    most = max(0, int(terms.then is not None), *phases, *begins) + lasting
+    once = not paid and any(is_done(one.cadence) for one in terms.addons)
+    most = max(0, int(terms.then is not None or once), *phases, *begins) + lasting
     return min(most, _LOOK_AHEAD) + 1
 
 

@@ -57,6 +57,20 @@ def contents_of(recipe: RecipeFacts, quantity: int) -> list[tuple[int, int]]:
     return [(variant, pieces * quantity) for variant, pieces in recipe.items]
 
 
+def with_addons(
+    contents: Sequence[tuple[int, int]], addons: Mapping[int, int]
+) -> list[tuple[int, int]]:
+    """Return ``contents`` with the pieces of ``addons`` (by variant), each variant once.
+
+    >>> with_addons([(1, 2), (2, 1)], {3: 1, 2: 4})
+    [(1, 2), (2, 5), (3, 1)]
+    """
+    pieces = dict(contents)
+    for variant, number in addons.items():
+        pieces[variant] = pieces.get(variant, 0) + number
+    return list(pieces.items())
+
+
 def is_deliverable(address: Mapping[str, Any] | None, countries: Sequence[str]) -> bool:
     """Return whether a parcel can be addressed: all of it there, in a country delivered to."""
     if address is None:

@@ -201,6 +201,10 @@ class SubscriptionAddon(Base):
     created_at: Mapped[datetime]
     #: When it was charged for the last time or taken off.
     ended_at: Mapped[datetime | None]
+    #: The period it was billed with last: its pieces lie in the boxes of that one.
+    period_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("subscription_period.id"), index=True
+    )
 
 
 class PriceMigration(Base):

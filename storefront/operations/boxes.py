@@ -23,6 +23,7 @@ from storefront.domain.money import split_minor
 from storefront.domain.periods import Interval
 from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
+from storefront.operations.addons import fill_boxes
 from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
@@ -51,6 +52,8 @@ class PaidPeriod:
     #: when the period began with the order itself.
     start_on: date
     is_first: bool
+    #: Whether something was billed beside the plan that may lie in its boxes.
+    has_addons: bool = False
 
 
 @dataclass(slots=True)
@@ -162,6 +165,9 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
             }
         )
     insert_many(session, Box, rows)
+    with_addons = {one.period_id for one in paid if one.has_addons}
+    if with_addons:
+        fill_boxes(session, [row for row in rows if row["period_id"] in with_addons])
     return total
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
 
+from storefront.domain.addons import sold_beside
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.changes import PeriodCost, asks_consent
 from storefront.domain.coupons import CouponTerms
@@ -17,6 +18,7 @@ from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import Sale
 from storefront.models import Coupon, InvoiceLine, Redemption, SubscriptionDiscount
 from storefront.models.base import table_of
+from storefront.operations.addons import running_addons, terms_of_addons
 from storefront.operations.discounts import (
     Place,
     coupon_columns,
@@ -90,7 +92,8 @@ def whole_period(
 
 def _coming(session: AnySession, row: AnyRow, new: Held, sale: Sale, moment: Moment) -> PeriodTerms:
     """Return the terms of the next period after the change, as the renewal would have them."""
-    plain = _plain(session, new, sale, moment, row.boxes_billed)
+    addons = running_addons(session, [row.id]).get(row.id, [])
+    plain = _plain(session, new, sale, moment, row.boxes_billed, addons)
     discounts = running_discounts(session, [row.id]).get(row.id, [])
     held = held_by(discounts, Place(new.plan.code, new.price.interval, sale.country, row.next_on))
     number = row.billed_count + 1
@@ -104,7 +107,12 @@ def _cost(terms: PeriodTerms) -> PeriodCost:
 
 
 def _plain(
-    session: AnySession, new: Held, sale: Sale, moment: Moment, boxes_before: int
+    session: AnySession,
+    new: Held,
+    sale: Sale,
+    moment: Moment,
+    boxes_before: int,
+    addons: Sequence[AnyRow] = (),
 ) -> PeriodTerms:
     plan, price = new.plan, new.price
     options = option_texts(session, {plan.id} if new.options else set())
@@ -121,6 +129,9 @@ def _plain(
         surcharges=surcharges_of(new.options, plan.id, price.amount.currency, options),
         phases=price.phases,
         boxes_before=boxes_before,
+        beside=sold_beside(
+            terms_of_addons(addons, price.amount.currency, sale, moment.today), new.boxes
+        ),
         rounding=sale.taxes.rounding,
         treatment=taxed.treatment,
         tax_source=taxed.source,

@@ -21,6 +21,7 @@ from storefront.domain.shipping import ShippingRate
 from storefront.domain.tax_treatment import CONSUMER, Buyer, Place, Sale, TaxRules
 from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
+from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
 from storefront.operations.coupons import (
     TypedCode,
     automatic_coupons,
@@ -119,6 +120,9 @@ class Order:
     discounts: tuple[TypedCode, ...] = ()
     #: Credit that pays a part of what is due today, or None.
     credit: Money | None = None
+    #: Add-ons on sale with the plan, and those of them that were picked.
+    addons: tuple[OfferedAddon, ...] = ()
+    picked: tuple[PickedAddon, ...] = ()
 
     @property
     def country(self) -> str:
@@ -227,7 +231,9 @@ def read_order(
     fitting = _automatic(session, checkout, plan, price, country, moment.today)
     if code is not None and refused is None:
         fitting = [one for one in fitting if one.coupon_id != code.coupon_id] + [code]
-    order = replace(order, discounts=tuple(fitting))
+    addons = offered_addons(session, plan.code, currency)
+    picked = picked_of(checkout.addons, addons)
+    order = replace(order, discounts=tuple(fitting), addons=addons, picked=picked)
     trial = bool(plan.trial_days) and may_try(session, checkout)
     priced = _priced(order, price, slots, shipping_rates(session), moment.today, trial)
     return _with_credit(session, priced)
@@ -291,6 +297,7 @@ def _priced(
                 quantity=order.checkout.quantity,
                 may_try=trial,
                 then=order.then,
+                addons=order.picked,
                 is_estimate=not order.has_delivery,
             )
         )

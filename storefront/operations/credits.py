@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState, Refusal
-from storefront.domain.invoices import CreditReason, InvoiceState
+from storefront.domain.invoices import CreditReason, InvoiceState, LineKind
 from storefront.domain.ledger import (
     CUSTOMER_CREDIT,
     DEFERRED_REVENUE,
@@ -36,6 +36,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import public_ids, table_of
+from storefront.operations.addons import give_back_addons
 from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.earning import deferred_of
 from storefront.operations.invoices import (
@@ -290,6 +291,9 @@ def _void(session: AnySession, ids: Sequence[int], rests: dict[int, list[_Rest]]
             )
             .values(state=BoxState.CANCELED)
         )
+    addons = [one for own in rests.values() for one in own if one.kind == LineKind.ADDON]
+    if addons:
+        give_back_addons(session, sorted({one.period_id for one in addons if one.period_id}))
 
 
 def _close_chases(session: AnySession, ids: Sequence[int], moment: Moment) -> None:

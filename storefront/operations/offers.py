@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from storefront.domain.addons import AddonTerms
 from storefront.domain.checkout import AfterTerm, OrderTerms
 from storefront.domain.cycles import CycleSlot
 from storefront.domain.money import Money
@@ -21,6 +22,7 @@ from storefront.domain.shipping import ShippingRate
 from storefront.domain.tax_treatment import Sale, Taxed
 from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
 from storefront.models.base import table_of
+from storefront.operations.addons import PickedAddon
 from storefront.operations.boxes import slots_of
 from storefront.operations.coupons import TypedCode
 from storefront.operations.keys import AnyRow, AnySession
@@ -98,6 +100,7 @@ def order_terms(
     quantity: int = 1,
     may_try: bool = False,
     then: OrderPrice | None = None,
+    addons: Sequence[PickedAddon] = (),
     is_estimate: bool = False,
 ) -> OrderTerms:
     """Put together what ``quote_order`` needs. Raises ``NoRate`` for a place without a rate.
@@ -106,12 +109,15 @@ def order_terms(
     follows a prepaid term. With ``is_estimate`` a rate that is not known yet, because nobody
     has typed an address, counts as none; such terms are shown and never booked.
     """
-    try:
-        taxed = sale.tax(plan.tax_class, today)
-    except NoRate:
-        if not is_estimate:
-            raise
-        taxed = Taxed(Decimal(0))
+    def tax(tax_class: TaxClass) -> Taxed:
+        try:
+            return sale.tax(tax_class, today)
+        except NoRate:
+            if not is_estimate:
+                raise
+            return Taxed(Decimal(0))
+
+    taxed = tax(plan.tax_class)
     return OrderTerms(
         plan_name=plan.name,
         plan_ref=plan.code,
@@ -139,6 +145,17 @@ def order_terms(
         max_boxes=most_boxes(plan, price),
         ends_on=plan.ends_on,
         then=AfterTerm(then.public_id, then.amount, then.interval) if then else None,
+        addons=tuple(
+            AddonTerms(
+                one.addon.name,
+                one.ref,
+                one.addon.amount,
+                one.quantity,
+                tax(one.addon.tax_class).rate,
+                one.cadence,
+            )
+            for one in addons
+        ),
     )
 
 

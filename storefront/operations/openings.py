@@ -27,6 +27,7 @@ from storefront.domain.recurring import PricedPeriod, price_period
 from storefront.domain.renewals import Boundary, Decision, Fate, decide, is_pausing
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import SubscriptionPeriod
+from storefront.operations.addons import bill_addons
 from storefront.operations.bulk import insert_many
 from storefront.operations.changes import set_state
 from storefront.operations.charging import AttemptDraft, plan_attempts
@@ -61,6 +62,8 @@ class Opening:
     discounts: tuple[AnyRow, ...] = ()
     #: Boxes that a billed period brings, whatever becomes of this one.
     per_period: int = 0
+    #: What is sold beside the plan, as ``running_addons`` has it.
+    addons: tuple[AnyRow, ...] = ()
 
 
 def decide_opening(
@@ -100,11 +103,14 @@ def decide_opening(
     if decision.fate is not Fate.BILL:
         return Opening(claim, row, decision, per_period=boxes)
     discounts = tuple(facts.discounts.get(row.id, ()))
-    terms = terms_of(row, boxes, discounts, facts.options, taxes, rates=facts.rates)
+    addons = tuple(facts.addons.get(row.id, ()))
+    terms = terms_of(
+        row, boxes, discounts, facts.options, taxes, rates=facts.rates, addons=addons
+    )
     priced = price_period(terms)
     if not priced.quote.total.is_zero and row.method_id is None:
         return Opening(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))
-    return Opening(claim, row, decision, priced, boxes, discounts, boxes)
+    return Opening(claim, row, decision, priced, boxes, discounts, boxes, addons)
 
 
 def open_periods(
@@ -247,6 +253,7 @@ def _invoice(
     )
     pairs = [(opening, invoice) for (_, opening), invoice in zip(billed, issued, strict=True)]
     _redeem(session, pairs, moment)
+    bill_addons(session, [(key, opening.addons) for key, opening in billed], moment)
     owing = [
         Owing(one.id, one.public_id, opening.row.payer, one.currency, one.total_minor)
         for opening, one in pairs

@@ -32,6 +32,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import public_id, table_of
+from storefront.operations.addons import write_picked
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
@@ -94,6 +95,8 @@ def book_order(
     subscription_id = _write_subscription(session, known, values, checkout.id, moment)
     period_id = _write_period(session, subscription_id, order, quote, moment)
     _write_after_term(session, subscription_id, order, quote, moment)
+    billed_with = period_id if quote.is_paid else None
+    write_picked(session, subscription_id, order.picked, billed_with, moment)
     _write_consent(session, order, quote, customer_id, subscription_id, moment)
     snapshot = {
         "seller": dict(seller),

@@ -21,6 +21,7 @@ from storefront.domain.packing import (
     choose_recipe,
     contents_of,
     is_deliverable,
+    with_addons,
 )
 from storefront.models import (
     Address,
@@ -75,6 +76,8 @@ class _Facts:
     recipes: dict[int, list[RecipeFacts]]
     stock: dict[int, VariantStock]
     countries: Sequence[str]
+    #: Add-ons paid for with a box: (key of the item, pieces) by variant.
+    addons: dict[int, dict[int, tuple[int, int]]]
 
 
 def boxes_to_decide(
@@ -184,6 +187,18 @@ def recipes_of(
     return {plan: list(recipes.values()) for plan, recipes in found.items()}
 
 
+def addons_in(session: AnySession, cycle_id: int) -> dict[int, int]:
+    """Return the pieces of add-ons, by variant, in the boxes of a cycle still to be decided."""
+    item, box = table_of(BoxItem), table_of(Box)
+    rows = session.execute(
+        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity).label("pieces"))
+        .join(box, box.c.id == item.c.box_id)
+        .where(box.c.cycle_id == cycle_id, box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
+        .group_by(item.c.variant_id)
+    )
+    return {row.variant_id: int(row.pieces) for row in rows}
+
+
 def _facts(
     session: AnySession, rows: Sequence[AnyRow], cycle_id: int, countries: Sequence[str]
 ) -> _Facts:
@@ -197,12 +212,31 @@ def _facts(
     variants = {
         variant for each in recipes.values() for one in each for variant, _pieces in one.items
     }
-    return _Facts(addresses, recipes, stock_of(session, variants), countries)
+    addons = _addons(session, [row.id for row in rows])
+    variants |= {variant for own in addons.values() for variant in own}
+    return _Facts(addresses, recipes, stock_of(session, variants), countries, addons)
+
+
+def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, tuple[int, int]]]:
+    item = table_of(BoxItem)
+    found: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for row in session.execute(
+        sa.select(item.c.id, item.c.box_id, item.c.variant_id, item.c.quantity)
+        .where(item.c.box_id.in_(box_ids), item.c.origin == "addon")
+        .order_by(item.c.id)
+    ):
+        found[row.box_id][row.variant_id] = (row.id, row.quantity)
+    return found
 
 
 def _contents(row: AnyRow, facts: _Facts) -> list[tuple[int, int]]:
     recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
-    return contents_of(recipe, row.quantity) if recipe else []
+    if recipe is None:
+        return []
+    addons = facts.addons.get(row.id, {})
+    return with_addons(
+        contents_of(recipe, row.quantity), {key: pieces for key, (_id, pieces) in addons.items()}
+    )
 
 
 def _problem(
@@ -225,8 +259,9 @@ def _write_locked(
 ) -> None:
     if not locked:
         return
-    items, allocations = _items(session, locked, facts.stock)
-    session.execute(sa.insert(table_of(BoxItem)), items)
+    items, allocations = _items(session, locked, facts)
+    if items:
+        session.execute(sa.insert(table_of(BoxItem)), items)
     allocate(session, allocations, moment.now, "worker")
     rows = [
         {
@@ -254,25 +289,35 @@ def _write_locked(
 def _items(
     session: AnySession,
     locked: Sequence[tuple[AnyRow, list[tuple[int, int]]]],
-    stock: Mapping[int, VariantStock],
+    facts: _Facts,
 ) -> tuple[list[dict[str, Any]], list[Allocation]]:
+    """Return the items to insert and all that is taken; an add-on's item is there already."""
     keys = iter(reserve(session, BoxItem, sum(len(contents) for _row, contents in locked)))
+    grown: list[tuple[int, int]] = []
     items: list[dict[str, Any]] = []
     allocations: list[Allocation] = []
     for row, contents in locked:
         for variant, pieces in contents:
-            key = next(keys)
-            items.append(
-                {
-                    "id": key,
-                    "box_id": row.id,
-                    "variant_id": variant,
-                    "quantity": pieces,
-                    "origin": "recipe",
-                }
-            )
-            if stock[variant].is_counted:
+            key, lying = facts.addons.get(row.id, {}).get(variant, (0, 0))
+            if not lying:
+                key = next(keys)
+                items.append(
+                    {
+                        "id": key,
+                        "box_id": row.id,
+                        "variant_id": variant,
+                        "quantity": pieces,
+                        "origin": "recipe",
+                    }
+                )
+            elif lying != pieces:
+                grown.append((key, pieces))
+            if facts.stock[variant].is_counted:
                 allocations.append(Allocation(key, variant, pieces))
+    for key, pieces in grown:
+        # The recipe holds the same product: one item of a box for each.
+        item = table_of(BoxItem)
+        session.execute(sa.update(item).where(item.c.id == key).values(quantity=pieces))
     return items, allocations
 
 

@@ -25,6 +25,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.taxes import buyer_columns
@@ -72,12 +73,22 @@ def moved_slice(
     then = {row.id: row for row in _rows(session, migration, after, of=migration.price_id)}
     discounts, rates = running_discounts(session, ids), shipping_rates(session)
     options = option_texts(session, {row.plan_id for row in rows if row.options})
+    addons = running_addons(session, (row.id for row in rows if row.has_addons))
 
     def cost(row: AnyRow, on: date) -> Money:
         billing = Interval(row.unit, row.unit_count)
         shipping = Interval(row.shipping_unit, row.shipping_count)
         boxes = boxes_per_period(billing, shipping) if row.ships else 0
-        terms = terms_of(row, boxes, discounts.get(row.id, ()), options, taxes, on, rates=rates)
+        terms = terms_of(
+            row,
+            boxes,
+            discounts.get(row.id, ()),
+            options,
+            taxes,
+            on,
+            rates=rates,
+            addons=addons.get(row.id, ()),
+        )
         return price_period(terms).quote.total
 
     found = []
@@ -149,6 +160,7 @@ def _rows(session: AnySession, migration: AnyRow, after: int, of: int | None) ->
             address.c.city,
             *buyer_columns(customer),
             customer.c.email,
+            has_addons(subscription).label("has_addons"),
         )
         .select_from(subscription)
         .join(price, priced)

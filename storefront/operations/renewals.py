@@ -25,6 +25,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.boxes import CycleUse, cycle_use
 from storefront.operations.change_data import changed
 from storefront.operations.discounts import running_discounts, shipping_rates
@@ -55,6 +56,7 @@ class BatchFacts:
     #: (plan id, group code, option code) -> (text for the line, minor units by currency).
     options: OptionTexts
     rates: tuple[ShippingRate, ...]
+    addons: Mapping[int, Sequence[AnyRow]]
 
 
 def count_due(session: AnySession, now: datetime) -> int:
@@ -123,6 +125,7 @@ def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
         running_discounts(session, ids),
         option_texts(session, with_options),
         shipping_rates(session),
+        running_addons(session, (row.id for row in rows if row.has_addons)),
     )
 
 
@@ -215,6 +218,7 @@ def _subscriptions_statement() -> AnySelect:
             last.c.opened_at.label("last_opened_at"),
             last.c.paid_at.label("last_paid_at"),
             sa.exists().where(consent.c.subscription_id == subscription.c.id).label("has_consent"),
+            has_addons(subscription).label("has_addons"),
         )
         .outerjoin(
             change,

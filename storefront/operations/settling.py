@@ -330,6 +330,7 @@ def paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeri
         Interval(row.shipping_unit, row.shipping_count),
         row.start_on,
         row.number == 0,
+        any(line.kind == LineKind.ADDON for line in lines),
     )
 
 

@@ -35,6 +35,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.addons import has_addons
 from storefront.operations.change_data import changed
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
@@ -172,6 +173,7 @@ def _subscriptions(
             method.c.public_id.label("method_ref"),
             method.c.brand,
             method.c.last4,
+            has_addons(subscription).label("has_addons"),
         )
         .join(now_plan, now_plan.c.id == subscription.c.plan_id)
         .join(now_price, now_price.c.id == subscription.c.price_id)

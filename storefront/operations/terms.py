@@ -16,6 +16,7 @@ from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import Option, OptionGroup
 from storefront.models.base import table_of
+from storefront.operations.addons import beside_of
 from storefront.operations.discounts import Place, held_by
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.taxes import tax_on
@@ -34,12 +35,14 @@ def terms_of(
     *,
     rates: Sequence[ShippingRate] = (),
     ahead: int = 0,
+    addons: Sequence[AnyRow] = (),
 ) -> PeriodTerms:
     """Return the terms of the period that starts ``on``, by default at ``row.next_on``.
 
     ``row`` has the columns of the subscription, its plan, price, payer (``buyer_columns``)
     and address by the names used here. The tax is that of the period's first day. Raises
-    ``NoRate``. It is the ``ahead``-th billed period after the next one.
+    ``NoRate``. It is the ``ahead``-th billed period after the next one. ``addons`` are
+    those of ``running_addons``.
     """
     country = row.country or taxes.seller_country
     taxed = tax_on(row, row.tax_class, on or row.next_on, taxes)
@@ -55,6 +58,7 @@ def terms_of(
         surcharges=surcharges_of(row.options, row.plan_id, row.currency, options),
         phases=phases_of(row.phases, row.currency),
         boxes_before=row.boxes_billed + ahead * max(boxes, 1),
+        beside=beside_of(row, addons, boxes, taxes, on or row.next_on, ahead),
         rounding=taxes.rounding,
         treatment=taxed.treatment,
         tax_source=taxed.source,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.addons import running_addons
 from storefront.operations.discounts import Place, resting, running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
@@ -201,7 +202,8 @@ def _views(
     running = [one.row.id for one in found if one.row.state not in ENDED]
     discounts = running_discounts(session, running)
     options = option_texts(session, {one.row.plan_id for one in found if one.row.options})
-    costs = Costs(discounts, options, shipping_rates(session), taxes)
+    addons = running_addons(session, (one.row.id for one in found if one.row.has_addons))
+    costs = Costs(discounts, options, shipping_rates(session), taxes, addons)
     rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
     charges = {one.row.id: _next_charge(one, rows[one.row.id], costs, moment) for one in found}
     contents = next_contents(
@@ -339,6 +341,8 @@ class Costs:
     options: OptionTexts
     rates: tuple[ShippingRate, ...]
     taxes: TaxRules
+    #: What is sold beside the plan, by subscription.
+    addons: Mapping[int, Sequence[AnyRow]] = field(default_factory=dict)
 
 
 def _price(coming: Coming, costs: Costs, day: date, ahead: int) -> Money:
@@ -354,6 +358,7 @@ def _price(coming: Coming, costs: Costs, day: date, ahead: int) -> Money:
         day,
         rates=costs.rates,
         ahead=ahead,
+        addons=costs.addons.get(coming.row.id, ()),
     )
     return price_period(terms).quote.total
 

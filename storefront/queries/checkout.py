@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -90,6 +90,7 @@ class _Unwritten:
     tax_id: str = ""
     tax_id_state: str = ""
     customer_id: int | None = None
+    addons: Sequence[Mapping[str, Any]] = ()
 
     @property
     def address(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -27,7 +27,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
-from storefront.operations.packing import recipes_of
+from storefront.operations.packing import addons_in, recipes_of
 
 #: How many coming or past cycles a list shows.
 LISTED = 60
@@ -177,7 +177,9 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     return Board(
         cycle=cycle,
         plans=_plans(session, row.group_id, demand, recipes),
-        shortages=_shortages(session, demand, recipes) if is_open else (),
+        shortages=_shortages(session, demand, recipes, addons_in(session, row.id))
+        if is_open
+        else (),
         held=_held(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
@@ -294,13 +296,17 @@ def _plans(
 
 
 def _shortages(
-    session: AnySession, demand: _Demand, recipes: dict[int, list[RecipeFacts]]
+    session: AnySession,
+    demand: _Demand,
+    recipes: dict[int, list[RecipeFacts]],
+    addons: Mapping[int, int],
 ) -> tuple[Shortage, ...]:
     needed: Counter[int] = Counter()
     for (plan_id, options, undecided), (_count, sold) in demand.items():
         recipe = choose_recipe(recipes.get(plan_id, ()), json.loads(options))
         if undecided and recipe is not None:
             needed.update(dict(contents_of(recipe, sold)))
+    needed.update(addons)
     variant, product = table_of(ProductVariant), table_of(Product)
     rows = session.execute(
         sa.select(

@@ -1,0 +1,84 @@
+"""Things sold beside the boxes of a subscription: how many a period brings, and in which box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from storefront.domain.money import Money
+from storefront.domain.recurring import SoldBeside
+
+#: Pieces of one add-on that a box may bring.
+MOST = 20
+
+
+class Cadence(StrEnum):
+    """How often an add-on comes: with the first box of one period, or with every box."""
+
+    ONCE = "once"
+    EVERY = "every"
+
+
+@dataclass(frozen=True, slots=True)
+class AddonTerms:
+    """An add-on as it was agreed to: ``quantity`` pieces at ``unit`` each time it comes.
+
+    ``unit`` is in the terms of the plan's price (tax inside or not) and ``tax_rate`` that of
+    the add-on's own class at the period's tax point. ``ref`` is the caller's name for it.
+    """
+
+    text: str
+    ref: str
+    unit: Money
+    quantity: int
+    tax_rate: Decimal
+    cadence: Cadence
+
+
+def pieces_billed(cadence: Cadence, quantity: int, boxes: int) -> int:
+    """Return the pieces of a whole period of ``boxes`` boxes; one without boxes counts as one.
+
+    >>> pieces_billed(Cadence.EVERY, 2, 3), pieces_billed(Cadence.ONCE, 2, 3)
+    (6, 2)
+    >>> pieces_billed(Cadence.EVERY, 2, 0)
+    2
+    """
+    return quantity * max(boxes, 1) if cadence is Cadence.EVERY else quantity
+
+
+def pieces_in_box(cadence: Cadence, quantity: int, ordinal: int) -> int:
+    """Return the pieces in the ``ordinal``-th box of a period, counted from 1.
+
+    >>> [pieces_in_box(Cadence.ONCE, 2, ordinal) for ordinal in (1, 2, 3)]
+    [2, 0, 0]
+    """
+    return quantity if cadence is Cadence.EVERY or ordinal == 1 else 0
+
+
+def is_done(cadence: Cadence) -> bool:
+    """Return whether an add-on has ended once it was billed."""
+    return cadence is Cadence.ONCE
+
+
+def sold_beside(
+    addons: Sequence[AddonTerms], boxes: int, *, is_next: bool = True
+) -> tuple[SoldBeside, ...]:
+    """Return what is sold beside the plan in a period of ``boxes`` boxes, in the given order.
+
+    ``is_next`` is False for the periods after the next billed one, which bring only what
+    comes with every box. Source: docs/decisions/0098-add-ons.md.
+    """
+    return tuple(
+        SoldBeside(
+            one.text,
+            one.ref,
+            one.unit,
+            pieces_billed(one.cadence, one.quantity, boxes),
+            one.tax_rate,
+            one.cadence is Cadence.EVERY,
+        )
+        for one in addons
+        if is_next or not is_done(one.cadence)
+    )
