@@ -138,6 +138,11 @@ class Runtime:
         return self.hooks.gateways
 
     @property
+    def minimums(self) -> Mapping[str, Mapping[str, int]]:
+        """Smallest charge of each gateway by currency, in minor units."""
+        return {name: one.capabilities.minimums for name, one in self.gateways.items()}
+
+    @property
     def shop(self) -> Shop:
         """The merchant's settings, read once per session. Raises :class:`ShopNotSetUp`.
 

@@ -1,8 +1,23 @@
-"""Credit that customers have: which of it pays what is due."""
+"""Credit that customers have: which of it pays what is due. Totals too small to charge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+
+def is_too_small(
+    minor: int, minimums: Mapping[str, Mapping[str, int]], gateway: str, currency: str
+) -> bool:
+    """Return whether ``gateway`` would not charge ``minor`` units, as its minimums say.
+
+    Source: docs/decisions/0097-small-totals-are-carried.md.
+
+    >>> is_too_small(49, {"demo": {"EUR": 50}}, "demo", "EUR")
+    True
+    >>> is_too_small(50, {"demo": {"EUR": 50}}, "demo", "EUR")
+    False
+    """
+    return 0 < minor < minimums.get(gateway, {}).get(currency, 0)
 
 
 def spend_credit(due: Sequence[int], rests: Sequence[int]) -> list[list[tuple[int, int]]]:

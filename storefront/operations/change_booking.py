@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.changes import ChangeQuote, ConsentMissing
 from storefront.domain.charging import AttemptState
+from storefront.domain.credit import is_too_small
 from storefront.domain.events import Actor, EventKind
 from storefront.models import ScheduledChange
 from storefront.models.base import table_of
+from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.change_facts import AtOnce, ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
@@ -31,12 +34,14 @@ def book_change(
     seller: Mapping[str, Any],
     agreed: Given | None,
     moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
 ) -> int | None:
     """Write the change; returns the attempt to ask, 0 when it is applied, None when scheduled.
 
     The attempt is marked sent: commit, then ask the gateway. ``seller`` goes onto the
     invoice; ``agreed`` is kept where the quote asks for it. Raises ``ConsentMissing`` and,
-    when the subscription changed since it was read, ``StaleSubscription``.
+    when the subscription changed since it was read, ``StaleSubscription``. A total under
+    the gateway's of ``minimums`` is carried: applied now, asked for with the next charge.
     """
     if quote.asks_consent:
         if agreed is None:
@@ -46,7 +51,7 @@ def book_change(
     if facts.now is None:
         _schedule(session, facts, quote, moment)
         return None
-    return _make_now(session, facts, facts.now, quote, seller, moment)
+    return _make_now(session, facts, facts.now, quote, seller, moment, minimums)
 
 
 def note_change(session: AnySession, row: AnyRow, data: dict[str, Any], moment: Moment) -> None:
@@ -76,6 +81,7 @@ def _make_now(
     quote: ChangeQuote,
     seller: Mapping[str, Any],
     moment: Moment,
+    minimums: Minimums,
 ) -> int:
     row = facts.row
     # Not claimed by the renewal run while its change is being paid.
@@ -106,7 +112,11 @@ def _make_now(
     invoice = offer_invoices(session, [draft], moment)[0]
     data = _kept(facts, now, moment, opens=opens)
     _insert(session, facts, quote, moment, data=data, invoice_id=invoice.id)
-    if invoice.total_minor:
+    total, currency = invoice.total_minor, invoice.currency
+    if is_too_small(total, minimums, row.gateway or "", currency):
+        carry(session, [Small(invoice.id, row.payer, currency, total)], moment)
+        return 0
+    if total:
         return _plan(session, row, invoice, moment)
     settle_invoices(session, [Settlement(invoice.id, 0)], moment)
     return 0

@@ -44,7 +44,7 @@ ACTION_CHECK_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class AttemptDraft:
-    """A charge to plan; the amount must be the invoice's ``due_minor``."""
+    """A charge to plan; less ``carried_minor`` it must be the invoice's ``due_minor``."""
 
     invoice_id: int
     number: int
@@ -55,6 +55,8 @@ class AttemptDraft:
     amount_minor: int
     currency: str
     on_session: bool = False
+    #: The part that pays what was carried from earlier invoices.
+    carried_minor: int = 0
 
 
 def plan_attempts(
@@ -91,6 +93,7 @@ def plan_attempts(
                 "payment_method_id": draft.payment_method_id,
                 "fingerprint": draft.fingerprint,
                 "amount_minor": draft.amount_minor,
+                "carried_minor": draft.carried_minor,
                 "currency": draft.currency,
                 "on_session": draft.on_session,
                 "state": state,
@@ -302,7 +305,7 @@ def _is_owed(attempt: sa.Table) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         invoice.c.id == attempt.c.invoice_id,
         invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
-        invoice.c.due_minor == attempt.c.amount_minor,
+        invoice.c.due_minor == attempt.c.amount_minor - attempt.c.carried_minor,
     )
 
 

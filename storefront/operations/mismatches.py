@@ -64,7 +64,8 @@ def read_mismatch(session: AnySession, payment: str) -> Mismatch:
     return Mismatch(
         row,
         parked.id,
-        Money(row.amount_minor, row.currency),
+        # What was carried is asked for again with the next charge.
+        Money(row.amount_minor - row.carried_minor, row.currency),
         taken_from(parked.detail),
         Money(row.due_minor, row.currency) if owed and row.due_minor else None,
     )
@@ -112,6 +113,7 @@ def _write_attempt(
     values = {
         "state": AttemptState.SUCCEEDED,
         "amount_minor": found.taken.minor,
+        "carried_minor": 0,
         "currency": found.taken.currency,
         "settles": settles,
         "refunded_minor": back,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from storefront.domain.boxes import boxes_per_period
@@ -29,8 +30,9 @@ from storefront.domain.tax_treatment import TaxRules
 from storefront.models import SubscriptionPeriod
 from storefront.operations.addons import bill_addons
 from storefront.operations.bulk import insert_many
+from storefront.operations.carrying import Minimums, plan_or_carry
 from storefront.operations.changes import set_state
-from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.charging import AttemptDraft
 from storefront.operations.coupons import Lowered, Use, redeem_cycle
 from storefront.operations.customer_credit import Owing, apply_credit
 from storefront.operations.endings import Ending, end_subscriptions
@@ -48,6 +50,7 @@ from storefront.operations.subscriptions import SubscriptionChange, change_subsc
 from storefront.operations.taxes import note_of, number_shown
 from storefront.operations.terms import terms_of
 from storefront.operations.timeline import Entry, MrrChange, move, record
+from storefront.operations.unpaid_boxes import make_unpaid_boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def decide_opening(
             ends_on=row.ends_on,
             is_pausing=is_pausing(row.pauses_on, row.resumes_on, row.next_on),
             resumes_on=row.resumes_on,
-            is_trial_without_method=row.last_kind == PeriodKind.TRIAL and row.method_id is None,
+            is_trial_without_method=row.last_kind == PeriodKind.TRIAL and not _can_pay(row),
         )
     )
     if decision.fate is not Fate.BILL:
@@ -108,16 +111,25 @@ def decide_opening(
         row, boxes, discounts, facts.options, taxes, rates=facts.rates, addons=addons
     )
     priced = price_period(terms)
-    if not priced.quote.total.is_zero and row.method_id is None:
+    if not priced.quote.total.is_zero and not _can_pay(row):
         return Opening(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))
     return Opening(claim, row, decision, priced, boxes, discounts, boxes, addons)
 
 
+def _can_pay(row: AnyRow) -> bool:
+    return row.method_id is not None or row.pays_by == "bank"
+
+
 def open_periods(
-    session: AnySession, openings: Sequence[Opening], moment: Moment, seller: Mapping[str, Any]
+    session: AnySession,
+    openings: Sequence[Opening],
+    moment: Moment,
+    seller: Mapping[str, Any],
+    minimums: Minimums = MappingProxyType({}),
 ) -> int:
     """Write a batch and return how many charges were planned; ``seller`` is on each invoice.
 
+    A total under the gateway's of ``minimums`` is not charged but carried.
     Raises ``StaleSubscription`` when a row changed since it was read or another worker
     holds it; nothing of the batch must then be committed.
     """
@@ -146,7 +158,7 @@ def open_periods(
         [_period(key, opening, moment) for key, opening in zip(keys, opened, strict=True)],
     )
     billed = list(zip(keys, opened, strict=True))[len(opened) - len(by_fate[Fate.BILL]) :]
-    planned = _invoice(session, billed, moment, seller)
+    planned = _invoice(session, billed, moment, seller, minimums)
     changed_plans = [opening for opening in by_fate[Fate.BILL] if opening.row.change_id]
     set_state(session, [opening.row.change_id for opening in changed_plans], "applied")
     record(session, _entries(by_fate), moment)
@@ -244,12 +256,13 @@ def _invoice(
     billed: Sequence[tuple[int, Opening]],
     moment: Moment,
     seller: Mapping[str, Any],
+    minimums: Minimums,
 ) -> int:
     """Finalise the invoices of billed periods, take the discounts, plan or settle."""
     if not billed:
         return 0
     issued = finalise_invoices(
-        session, [_draft(key, opening, seller) for key, opening in billed], moment
+        session, [_draft(key, opening, seller, moment) for key, opening in billed], moment
     )
     pairs = [(opening, invoice) for (_, opening), invoice in zip(billed, issued, strict=True)]
     _redeem(session, pairs, moment)
@@ -260,19 +273,23 @@ def _invoice(
     ]
     credit = apply_credit(session, owing, moment)
     due = {one.id: one.due_minor - credit.get(one.id, 0) for one in owing}
-    planned = plan_attempts(
-        session,
-        [_attempt(opening, one, due[one.id]) for opening, one in pairs if due[one.id]],
-        moment,
-    )
+    by_bank = [one.id for opening, one in pairs if due[one.id] and opening.row.pays_by == "bank"]
+    charged = [pair for pair in pairs if due[pair[1].id] and pair[0].row.pays_by != "bank"]
+    drafts = [(each.row.payer, _attempt(each, one, due[one.id])) for each, one in charged]
+    planned = plan_or_carry(session, drafts, minimums, moment)
+    # Who pays by transfer is a late payer from the first day: boxes as the plan has it.
+    make_unpaid_boxes(session, by_bank, moment)
     # Nothing is due, or credit pays all of it: no gateway is asked.
     free = [Settlement(one.id, 0) for one in owing if not due[one.id]]
     settle_invoices(session, free, moment)
-    return len(planned)
+    return planned
 
 
-def _draft(period_id: int, opening: Opening, seller: Mapping[str, Any]) -> InvoiceDraft:
-    row = opening.row
+def _draft(
+    period_id: int, opening: Opening, seller: Mapping[str, Any], moment: Moment
+) -> InvoiceDraft:
+    row, by_bank = opening.row, opening.row.pays_by == "bank"
+    due_on = moment.today + timedelta(days=row.payment_days) if by_bank else row.next_on
     assert opening.priced is not None
     assert opening.decision.end_on is not None
     return InvoiceDraft(
@@ -282,7 +299,8 @@ def _draft(period_id: int, opening: Opening, seller: Mapping[str, Any]) -> Invoi
         period_id=period_id,
         service_from=row.next_on,
         service_to=opening.decision.end_on,
-        due_on=row.next_on,
+        due_on=due_on,
+        pay_by=row.pays_by,
         snapshot={
             "seller": seller,
             "buyer": {**_buyer(row), **number_shown(opening.priced, row.tax_id)},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
+from storefront.domain.credit import is_too_small
 from storefront.domain.gateways import VaultedMethod
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import RUNNING, PeriodState, SubscriptionState
@@ -33,6 +35,7 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import write_picked
+from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
@@ -79,10 +82,12 @@ def book_order(
     card: Card | None,
     seller: Mapping[str, Any],
     moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
 ) -> Booked:
     """Write everything an order is, with its charge marked sent; the caller commits, then asks.
 
-    A total of zero, or one that credit pays, is settled here, without a charge. Raises
+    A total of zero, or one that credit pays, is settled here, without a charge; so is one
+    under the gateway's of ``minimums``, which is asked for with the next charge. Raises
     ``CreditGone`` when the credit that was agreed on was used elsewhere meanwhile.
     """
     checkout = order.checkout
@@ -140,6 +145,7 @@ def book_order(
     else:
         if card is None or method_id is None:
             raise ValueError("an order that costs something needs a payment method")
+        due, currency = order.to_pay.minor, order.to_pay.currency
         attempt = AttemptDraft(
             invoice_id=invoice_id,
             number=number,
@@ -147,11 +153,14 @@ def book_order(
             account=card.account,
             payment_method_id=method_id,
             fingerprint=card.method.fingerprint,
-            amount_minor=order.to_pay.minor,
-            currency=order.to_pay.currency,
+            amount_minor=due,
+            currency=currency,
             on_session=True,
         )
-        attempt_id = plan_attempts(session, [attempt], moment, AttemptState.SENT)[0][0]
+        if is_too_small(due, minimums, card.gateway, currency):
+            carry(session, [Small(invoice_id, customer_id, currency, due)], moment)
+        else:
+            attempt_id = plan_attempts(session, [attempt], moment, AttemptState.SENT)[0][0]
     return Booked(customer_id, is_new, subscription_id, method_id, attempt_id, document)
 
 

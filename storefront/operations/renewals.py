@@ -21,6 +21,7 @@ from storefront.models import (
     Plan,
     Price,
     ScheduledChange,
+    ShopSettings,
     Subscription,
     SubscriptionPeriod,
 )
@@ -151,7 +152,7 @@ def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
 @cache
 def _subscriptions_statement() -> AnySelect:
     subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
-    address, customer = table_of(Address), table_of(Customer)
+    address, customer, settings = table_of(Address), table_of(Customer), table_of(ShopSettings)
     method, last = table_of(PaymentMethod), table_of(SubscriptionPeriod)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     consent, change = table_of(Consent), table_of(ScheduledChange)
@@ -207,6 +208,10 @@ def _subscriptions_statement() -> AnySelect:
             address.c.country,
             address.c.region,
             *buyer_columns(customer),
+            customer.c.pays_by,
+            sa.func.coalesce(
+                customer.c.payment_days, sa.select(settings.c.payment_days).scalar_subquery()
+            ).label("payment_days"),
             customer.c.name.label("payer_name"),
             customer.c.email.label("payer_email"),
             method.c.id.label("method_id"),

@@ -20,6 +20,7 @@ from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
 from storefront.models.base import table_of
 from storefront.operations.bulk import update_many
+from storefront.operations.carrying import settle_carried
 from storefront.operations.changes import withdraw_overtaken, withdraw_unpaid
 from storefront.operations.charging import (
     ACTION_CHECK_AFTER,
@@ -95,9 +96,13 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     _write_attempts(session, known, answers, found, moment)
     settle_invoices(
         session,
-        [Settlement(r.invoice_id, r.due_minor, r.gateway, r.public_id) for r in found.settles],
+        [
+            Settlement(r.invoice_id, r.due_minor, r.gateway, r.public_id, r.carried_minor)
+            for r in found.settles
+        ],
         moment,
     )
+    settle_carried(session, [row.id for row in found.settles if row.carried_minor], moment)
     plan_surplus_refunds(session, [_surplus(row, minor) for row, minor in found.surplus], moment)
     _refuse_methods(session, found.declined, answers, moment)
     _reopen_checkouts(session, found.declined + found.lost)
@@ -139,6 +144,7 @@ def _attempts_statement(locks: bool) -> AnySelect:
             attempt.c.fingerprint,
             attempt.c.payment_method_id,
             attempt.c.amount_minor,
+            attempt.c.carried_minor,
             attempt.c.currency,
             attempt.c.on_session,
             attempt.c.state,
@@ -172,11 +178,13 @@ def _sort(rows: Sequence[AnyRow], answers: dict[str, ChargeAnswer]) -> _Sorted:
                 continue
             owed = InvoiceState(row.invoice_state) in (InvoiceState.OPEN, InvoiceState.OFFERED)
             due = row.due_minor if owed and row.invoice_id not in settled else 0
-            if 0 < due <= row.amount_minor:
+            carried = 0
+            if 0 < due <= row.amount_minor - row.carried_minor:
                 found.settles.append(row)
                 settled.add(row.invoice_id)
-            if row.amount_minor > due:
-                found.surplus.append((row, row.amount_minor - due))
+                carried = row.carried_minor
+            if row.amount_minor > due + carried:
+                found.surplus.append((row, row.amount_minor - due - carried))
         elif answer.status is AnswerStatus.DECLINED:
             lost = answer.reason == NEVER_ARRIVED
             (found.lost if lost else found.declined).append(row)

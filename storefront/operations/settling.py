@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
-from storefront.domain.ledger import RECEIVABLE, JournalKind, clearing
+from storefront.domain.ledger import CARRIED_BALANCE, RECEIVABLE, JournalKind, clearing
 from storefront.domain.lifecycle import (
     ENDED,
     UNPAID_KINDS,
@@ -58,6 +58,10 @@ class Settlement:
     gateway: str = ""
     #: Public id of the attempt, the event that is booked; empty for a zero total.
     event_ref: str = ""
+    #: Paid with the same money: what was carried from earlier invoices.
+    carried_minor: int = 0
+    #: True: no money came; what is due is asked for with a later charge.
+    is_carried: bool = False
 
 
 def settle_invoices(session: AnySession, settlements: Sequence[Settlement], moment: Moment) -> None:
@@ -161,15 +165,16 @@ def _book_paid(
         if not one.amount_minor:
             continue
         invoice = invoices[one.invoice_id]
-        transfer = Transfer(
-            clearing(one.gateway),
-            RECEIVABLE,
-            one.amount_minor,
-            invoice.currency,
-            invoice.payer_id,
-            invoice.id,
+        owner = (invoice.currency, invoice.payer_id, invoice.id)
+        if one.is_carried:
+            later = Transfer(CARRIED_BALANCE, RECEIVABLE, one.amount_minor, *owner)
+            journals.append(Journal(JournalKind.AMOUNT_CARRIED, invoice.public_id, (later,)))
+            continue
+        paid = (
+            Transfer(clearing(one.gateway), RECEIVABLE, one.amount_minor, *owner),
+            Transfer(clearing(one.gateway), CARRIED_BALANCE, one.carried_minor, *owner),
         )
-        journals.append(Journal(JournalKind.INVOICE_PAID, one.event_ref, (transfer,)))
+        journals.append(Journal(JournalKind.INVOICE_PAID, one.event_ref, paid))
     book(session, journals, moment.now)
 
 

@@ -54,7 +54,7 @@ def mismatch(session: AnySession, payment: str) -> MismatchView | None:
     row = session.execute(
         sa.select(
             attempt.c.public_id,
-            attempt.c.amount_minor,
+            (attempt.c.amount_minor - attempt.c.carried_minor).label("amount_minor"),
             attempt.c.currency,
             attempt.c.gateway,
             attempt.c.gateway_reference,

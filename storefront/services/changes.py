@@ -132,7 +132,7 @@ def _book(
     quote = quote_of(facts, moment)
     if quote.quote_hash != quote_hash:
         raise QuoteChanged
-    attempt = book_change(rt.session, facts, quote, shop.seller, agreed, moment)
+    attempt = book_change(rt.session, facts, quote, shop.seller, agreed, moment, rt.minimums)
     failpoint("change.before_commit")
     rt.session.commit()
     return attempt

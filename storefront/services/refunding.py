@@ -151,7 +151,7 @@ def _offer(facts: RefundFacts, moment: Moment) -> Offer:
         # A charge that is on its way asks for it already.
         is_asked = facts.carried.attempt_id is not None and facts.carried.attempt_state in _OPEN
         whole = facts.carried.amount_minor == left
-        ways = {Way.OPEN: left} if whole and not is_asked else {}
+        ways = {Way.OPEN: left if whole and not is_asked else 0, Way.CREDIT: left}
     else:
         back = min(sum(row.left for row in facts.payments), invoice.paid_minor, left)
         ways = {Way.CARD: back, Way.CREDIT: left, Way.BANK: min(invoice.paid_minor, left)}

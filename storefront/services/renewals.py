@@ -194,7 +194,7 @@ _COUNTED = {
 
 
 def _commit(rt: Runtime, openings: Sequence[Opening], moment: Moment) -> int:
-    planned = open_periods(rt.session, openings, moment, rt.shop.seller)
+    planned = open_periods(rt.session, openings, moment, rt.shop.seller, rt.minimums)
     failpoint("renewal.before_planned_commit")
     rt.session.commit()
     return planned
