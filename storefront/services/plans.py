@@ -75,6 +75,12 @@ class RhythmDoesNotFit(DomainError):
     code = "rhythm_does_not_fit"
 
 
+class PriceIsZero(DomainError):
+    """Nothing is sold for nothing; a code or a trial gives something away on purpose."""
+
+    code = "price_is_zero"
+
+
 class PlanInUse(DomainError):
     """Subscriptions run on the plan, so its rhythm is settled."""
 
@@ -292,6 +298,8 @@ def _archive(rt: Runtime, who: Who, plan: str, *, archived: bool) -> bool:
 def _insert_price(
     rt: Runtime, plan: AnyRow, amount: Money, billing: Interval, old: AnyRow | None
 ) -> None:
+    if not amount.minor:
+        raise PriceIsZero
     if plan.ships:
         _require_fit(billing, Interval(plan.shipping_unit, plan.shipping_count))
     table = table_of(Price)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
+from storefront.domain.passwords import is_easy_to_guess
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.hooks import Identity
 from storefront.models import Customer, HostIdentity, LoginLink, OutboxMessage, Staff
@@ -49,7 +50,7 @@ class PasswordTooShort(DomainError):
 
 
 class PasswordTooPlain(DomainError):
-    """Made of one or two characters, or of the person's own e-mail address."""
+    """Among the first that anybody would try; see ``domain.passwords``."""
 
     code = "password_too_plain"
 
@@ -234,7 +235,7 @@ def check_new_password(password: str, email: str) -> None:
     """Raise ``PasswordTooShort`` or ``PasswordTooPlain`` for a password nobody should use."""
     if len(password) < PASSWORD_LENGTH:
         raise PasswordTooShort(length=PASSWORD_LENGTH)
-    if len(set(password)) < 3 or password.casefold() in {email, email.partition("@")[0]}:
+    if is_easy_to_guess(password, email):
         raise PasswordTooPlain
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
+from storefront.domain.passwords import is_easy_to_guess
 from storefront.domain.permissions import ALL, FIRST_ROLES, OWNER
 from storefront.domain.privacy import normalise_email
 from storefront.models import Role, Staff, StaffSession
@@ -53,6 +54,12 @@ class StaffExists(DomainError):
     """Somebody on the staff has this e-mail already."""
 
     code = "staff_exists"
+
+
+class PasswordTooPlain(DomainError):
+    """Among the first that anybody would try; see ``domain.passwords``."""
+
+    code = "password_too_plain"
 
 
 class PasswordTooShort(DomainError):
@@ -134,6 +141,8 @@ def invite_staff(rt: Runtime, by: Who, *, email: str, name: str, role: str) -> s
 def _hashed(rt: Runtime, password: str) -> str:
     if len(password) < SHORTEST_PASSWORD:
         raise PasswordTooShort(least=SHORTEST_PASSWORD)
+    if is_easy_to_guess(password):
+        raise PasswordTooPlain
     return rt.passwords.hash(password)
 
 

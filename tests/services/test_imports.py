@@ -144,3 +144,28 @@ def test_the_size_of_a_slice_changes_nothing(rt, monkeypatch, slice_size):
 
     assert import_products(rt, FILE).new == 2
     assert import_products(rt, FILE).changes_nothing
+
+
+def test_the_command_says_in_words_what_it_left_out_and_ends_with_one(
+    rt, tmp_path, monkeypatch, settings
+):
+    from click.testing import CliRunner
+
+    from storefront.cli import main
+
+    file = tmp_path / "products.csv"
+    file.write_bytes(FILE.replace(b"8.00", b"much"))
+    values = {
+        "ENVIRONMENT": "test",
+        "DATABASE_URL": settings.database_url,
+        "DATA_DIR": str(settings.data_dir),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"STOREFRONT_{name}", value)
+    rt.session.rollback()
+
+    done = CliRunner().invoke(main, ["import-products", str(file)])
+
+    assert done.exit_code == 1
+    assert "'much' is no amount like 26.00" in done.stderr
+    assert "1 issue\n" in done.stdout

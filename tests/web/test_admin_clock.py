@@ -71,6 +71,11 @@ def test_a_walk_is_one_to_thirty_one_days(rt: Runtime, owner: Desk) -> None:
     assert rt.today() == date(2027, 3, 2)
 
 
+def test_the_bar_leads_to_the_clock_only_who_may_move_it(app: Flask, owner: Desk) -> None:
+    assert "Move the clock" in owner.get("/admin/").text
+    assert "Move the clock" not in app.test_client().get("/").text
+
+
 def test_only_who_may_moves_it(app: Flask, rt: Runtime) -> None:
     support = desk(app, rt, "support")
     assert support.get("/admin/clock").status_code == 403

@@ -61,6 +61,7 @@ def test_wrong_input_keeps_what_was_typed_and_says_why(rt: Runtime, owner: Desk)
         ("-3", "A price cannot be below 0"),
         ("1,234", "Enter an amount like 26.00"),
         ("", "Enter an amount like 26.00"),
+        ("0.00", "A price is above 0."),
     ):
         fields = {**NEW, "group": group.public_id, "amount": typed}
         answer = owner.post("/admin/plans/new", fields)
@@ -93,6 +94,18 @@ def test_a_new_price_says_how_many_keep_theirs(rt: Runtime, owner: Desk, pot: Pl
     assert "Applies to new sales from now. 3 subscribers keep €26.00." in answer.text
     assert "<html" not in answer.text
     assert prices(rt) == [(2600, False), (2900, True)]
+
+
+def test_full_width_digits_are_digits_and_nothing_is_sold_at_zero(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    wrong = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "0,00"}, partial=True)
+    assert (wrong.status_code, "A price is above 0." in wrong.text) == (422, True)
+    wide = "\N{FULLWIDTH DIGIT TWO}\N{FULLWIDTH DIGIT NINE}\N{FULLWIDTH FULL STOP}5"
+    assert owner.post(f"{path}/prices", {"for": "1m", "1m-amount": wide}).status_code == 303
+    assert prices(rt) == [(2600, False), (2950, True)]
 
 
 def test_a_wrong_price_is_answered_at_its_own_field(rt: Runtime, owner: Desk, pot: Plan) -> None:

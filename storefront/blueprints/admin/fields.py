@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -42,13 +43,14 @@ def checks(label: Any) -> SelectMultipleField:
 
 
 def read_money(text: str, currency: str) -> Money:
-    """Return the sum that was typed: 26, 26,00 and 26.00 alike.
+    """Return the sum that was typed: 26, 26,00 and 26.00 alike, full-width digits too.
 
     Never guesses: ``1,234`` has too many decimals for euros and too few signs for
     thousands, so it is asked back. Raises ``NotAnAmount`` with words for the page.
     """
     digits = exponent(currency)
-    typed = text.strip().removesuffix(currency).strip().lstrip("€$£").strip()
+    typed = unicodedata.normalize("NFKC", text).strip().removesuffix(currency)
+    typed = typed.strip().lstrip("€$£").strip()
     if typed.startswith(("-", "\N{MINUS SIGN}")):
         raise NotAnAmount(_("A price cannot be below 0"))
     decimals = rf"(?:[.,](\d{{1,{digits}}}))?" if digits else ""

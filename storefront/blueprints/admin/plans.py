@@ -112,6 +112,8 @@ def new() -> Response:
             ref = plans.add_plan(rt, who(), draft)
         except plans.CodeTaken:
             form.name.errors = [_("There is a plan of this name already")]
+        except plans.PriceIsZero:
+            form.amount.errors = [_no_price()]
         except plans.RhythmDoesNotFit:
             form.shipping.errors = [_no_rhythm()]
         except plans.IntervalDoesNotFit:
@@ -192,6 +194,9 @@ def set_price(ref: str) -> Response:
     rt.session.rollback()
     try:
         changed = plans.set_price(rt, who(), ref, form.amount.money, form.billing.interval)
+    except plans.PriceIsZero:
+        form.amount.errors = [_no_price()]
+        return _wrong(ref, prices={code: form})
     except plans.IntervalDoesNotFit:
         form.billing.errors = [_no_fit()]
         return _wrong(ref, prices={code: form})
@@ -312,6 +317,10 @@ def _saved(changed: bool) -> str:
 
 def _no_fit() -> str:
     return _("Must be a whole multiple of how often a box leaves, such as every 3 months")
+
+
+def _no_price() -> str:
+    return _("A price is above 0. To give boxes away, make a code or a trial")
 
 
 def _no_rhythm() -> str:

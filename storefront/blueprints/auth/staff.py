@@ -46,6 +46,9 @@ def staff_password(token: str) -> Response:
         return _page(token, email, form, 429)
     try:
         service.choose_password(rt, token, form.password.data or "")
+    except service.PasswordTooPlain:
+        form.password.errors = [_("That one is too easy to guess. Choose another")]
+        return _page(token, email, form, 422)
     except service.PasswordTooShort:
         form.password.errors = [_("Use 10 characters or more")]
         return _page(token, email, form, 422)
