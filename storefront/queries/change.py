@@ -104,28 +104,27 @@ def targets(session: AnySession, customer_id: int, subscription: str) -> list[Ta
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What another plan asks about its box, and the answers there are by code of question."""
+    """What a plan asks about its box; the present quantity, and answers by code of question."""
 
     questions: tuple[Question, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    quantity: int = 1
 
 
 def asked(session: AnySession, customer_id: int, subscription: str, wished: str) -> Asked:
-    """Return what the plan of the price ``wished`` asks; who keeps the plan is asked nothing."""
+    """Return what the plan of the price ``wished`` asks; without one the present plan does."""
     table, price = table_of(Subscription), table_of(Price)
+    which = price.c.public_id == wished if wished else price.c.id == table.c.price_id
     row = session.execute(
-        sa.select(price.c.plan_id, price.c.currency, table.c.options)
-        .join(price, price.c.plan_id != table.c.plan_id)
-        .where(
-            table.c.public_id == subscription,
-            table.c.customer_id == customer_id,
-            price.c.public_id == wished,
-        )
+        sa.select(price.c.plan_id, price.c.currency, table.c.options, table.c.quantity)
+        .join(price, which)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
     ).one_or_none()
     if row is None:
         return Asked()
     questions = read_questions(session, row.plan_id, row.currency)
-    return Asked(questions, {code: str(choice) for code, choice in (row.options or {}).items()})
+    answers = {code: str(choice) for code, choice in (row.options or {}).items()}
+    return Asked(questions, answers, row.quantity)
 
 
 def resting_codes(
@@ -167,6 +166,7 @@ def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting
             price.c.currency,
             price.c.public_id.label("price"),
             table.c.quantity,
+            change.c.data,
             change.c.effective_on,
             invoice.c.public_id.label("invoice"),
         )
@@ -186,7 +186,7 @@ def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting
     return Waiting(
         row.name,
         Interval(row.unit, row.unit_count),
-        Money(row.amount_minor * row.quantity, row.currency),
+        Money(row.amount_minor * (row.data or {}).get("quantity", row.quantity), row.currency),
         row.effective_on,
         row.invoice or "",
         row.price,

@@ -49,6 +49,12 @@ def ada(app: Flask, sub: Subscription) -> Visitor:
     return Visitor.of(app).sign_in(ADA)
 
 
+def price_now(rt: Runtime, sub: Subscription) -> str:
+    found = rt.session.scalar(sa.select(Price.public_id).where(Price.id == sub.price_id))
+    rt.session.rollback()
+    return str(found)
+
+
 def hash_of(page: str) -> str:
     return re.search(r'name="quote_hash" value="([^"]*)"', page)[1]
 
@@ -95,9 +101,9 @@ def test_a_waiting_change_is_shown_and_can_be_taken_back(
 ) -> None:
     clock.advance(days=3)
     url = f"/account/subscriptions/{sub.public_id}/plan"
-    page = ada.get(f"{url}?price={yearly.public_id}").text
+    page = ada.get(f"{url}?price={yearly.public_id}&when=boundary").text
     assert "Change on Mon 12 April" in page
-    ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
+    ada.post(url, price=yearly.public_id, when="boundary", quote_hash=hash_of(page))
 
     assert "Until then nothing changes" in ada.get(url).text
     ada.post(f"{url}/keep")
@@ -243,3 +249,70 @@ def test_a_code_that_does_not_fit_rests_and_the_preview_says_so(app: Flask, rt: 
     assert (
         "rests: it is not for this plan" in ada.get(f"/account/subscriptions/{sub.public_id}").text
     )
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_more_of_the_same_is_shown_on_both_sides_and_paid_at_once(
+    rt: Runtime, ada: Visitor, sub: Subscription, demo_gateway, htmx: bool
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    price = price_now(rt, sub)
+    page = ada.get(f"{url}?price={price}&quantity=2", htmx=htmx).text
+    assert '<th scope="row">Quantity</th><td>1</td><td>2</td>' in page
+    assert "Change and pay €26.00" in page
+    assert "your payment day stays" in page
+
+    ada.post(url, htmx=htmx, price=price, quantity="2", when="now", quote_hash=hash_of(page))
+
+    rt.session.expire_all()
+    assert rt.session.scalar(sa.select(Subscription.quantity)) == 2
+    assert demo_gateway.bank.executed_total("EUR") == 5200
+
+
+def test_the_buttons_around_the_number_count_without_a_script(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    price = price_now(rt, sub)
+    more = ada.get(f"{url}?price={price}&quantity=2&quantity-more=1").text
+    assert "<td>1</td><td>3</td>" in more
+    least = ada.get(f"{url}?price={price}&quantity=1&quantity-less=1").text
+    assert "plan-quote" not in least
+    assert ada.get(f"{url}?price={price}&quantity=%E0%A5%AB&when=tomorrow").status_code == 200
+
+
+def test_the_day_of_a_change_can_be_chosen(rt: Runtime, ada: Visitor, sub: Subscription) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    price = price_now(rt, sub)
+    later = ada.get(f"{url}?price={price}&quantity=2&when=boundary").text
+    assert "Nothing to pay today" in later
+    assert "Change on Mon 12 April" in later
+    anew = ada.get(f"{url}?price={price}&quantity=2&when=restart").text
+    assert "A new period begins today" in anew
+
+    ada.post(url, price=price, quantity="2", when="boundary", quote_hash=hash_of(later))
+
+    assert "€52.00 a month" in ada.get(url).text
+    assert rt.session.scalar(sa.select(Subscription.quantity)) == 1
+
+
+def test_answers_are_changed_on_the_page_and_what_costs_nothing_counts_at_once(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    from storefront.models import Plan
+
+    plan = rt.session.get(Plan, sub.plan_id)
+    rt.session.expunge(plan)
+    rt.session.rollback()
+    factories.make_options(rt, plan)
+    price = price_now(rt, sub)
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    assert "How do you like it?" in ada.get(url).text
+    page = ada.get(f"{url}?price={price}&option-taste=strong").text
+    assert "<td></td><td>Strong</td>" in page
+    assert "Change now" in page
+
+    ada.post(url, price=price, quote_hash=hash_of(page), **{"option-taste": "strong"})
+
+    rt.session.expire_all()
+    assert rt.session.scalar(sa.select(Subscription.options)) == {"taste": "strong"}

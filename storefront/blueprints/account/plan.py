@@ -1,4 +1,4 @@
-"""Change plan or interval: see both sides, then decide; and the way back from the bank."""
+"""Change plan, quantity or answers: see both sides, then decide; and the way back from the bank."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.checkout.forms import ANSWER
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
-from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
+from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, When, Wish
 from storefront.htmx import go
+from storefront.operations.change_facts import MOST
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
 from storefront.queries import change as changes_seen
 from storefront.services import changes
 from storefront.services.changes import Changed
+from storefront.templating import FILTERS
+
+_WHEN: tuple[When, ...] = ("now", "restart", "boundary")
 
 
 @bp.route("/subscriptions/<subscription>/plan", methods=["GET", "POST"])
@@ -100,13 +104,20 @@ def _done_before(subscription: str, wish: Wish, reason: str) -> Response | None:
 
 
 def _wished(given: Mapping[str, str]) -> Wish:
-    """Return what was chosen: a price, and the answers that a form gave to any question."""
+    """Return what was chosen: price, quantity, when, and an answer to each question asked."""
     answers = {
         name.removeprefix(ANSWER): value[:80]
         for name, value in given.items()
         if name.startswith(ANSWER) and value
     }
-    return Wish(given.get("price", ""), options=answers or None)
+    typed = given.get("quantity", "").strip()[:4]
+    quantity = int(typed) if typed.isascii() and typed.isdecimal() else None
+    if quantity is not None:
+        # The buttons around the number, where no script counts.
+        quantity += ("quantity-more" in given) - ("quantity-less" in given)
+        quantity = min(max(quantity, 1), MOST)
+    when = next((one for one in _WHEN if one == given.get("when")), "now")
+    return Wish(given.get("price", ""), quantity, answers or None, when)
 
 
 def _agreed(quote: ChangeQuote) -> Given:
@@ -139,11 +150,11 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         except LookupError:
             abort(404)
         except NotChangeable as error:
-            # What is asked about the new box stands below the choice.
-            asks = asked.questions and error.params.get("reason") == "answers"
-            problem = (
-                problem or "" if asks else problem or _refused(str(error.params.get("reason")))
-            )
+            reason = str(error.params.get("reason"))
+            # What is asked about the box stands below the choice, and so does what there is.
+            shown = reason == "same" or (asked.questions and reason == "answers")
+            problem = problem or ("" if shown else _refused(reason))
+    answers = {**asked.answers, **(wish.options or {})}
     return page(
         "plan",
         status,
@@ -151,13 +162,47 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         targets=targets,
         waiting=waiting,
         quote=quote,
+        rows=_rows(view, asked, answers, quote) if quote else (),
         asked=asked,
-        answers={**asked.answers, **(wish.options or {})},
+        answers=answers,
+        quantity=wish.quantity or asked.quantity,
+        most=MOST,
+        when=wish.when,
         resting=resting,
         consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
     )
+
+
+def _rows(
+    view: accounts.SubscriptionView,
+    asked: changes_seen.Asked,
+    answers: Mapping[str, str],
+    quote: ChangeQuote,
+) -> list[tuple[str, str, str]]:
+    """Return both sides of a change, line by line: what it is called, before, after."""
+    money, per = FILTERS["money"], FILTERS["interval_per"]
+    rows = [(_("Plan"), view.plan, quote.plan)]
+    if (view.quantity, quote.quantity) != (1, 1):
+        rows.append((_("Quantity"), str(view.quantity), str(quote.quantity)))
+    for question in asked.questions:
+        names = {choice.code: choice.name for choice in question.choices}
+        before, after = (
+            names.get(by.get(question.code, ""), "") for by in (asked.answers, answers)
+        )
+        if before != after:
+            rows.append((question.name, before, after))
+    rows.append(
+        (
+            _("Price"),
+            f"{money(view.price)} {per(view.interval)}",
+            f"{money(quote.amount)} {per(quote.interval)}",
+        )
+    )
+    before = words.long_day(view.next_charge_on) if view.next_charge_on else ""
+    rows.append((_("Next charge"), before, words.long_day(quote.next_charge_on)))
+    return rows
 
 
 def _after(subscription: str, done: Changed) -> Response:
@@ -194,5 +239,7 @@ def _refused(reason: str) -> str:
         "cancelled": _("This subscription ends. Keep it first, then you can change it."),
         "unpaid": _("A payment is open. Once it is settled you can change the plan."),
         "waiting": _("A change is waiting already. Take it back first."),
+        "answers": _("This is not offered for the box any more. Please choose again."),
+        "quantity": _("So many are not possible. Please choose a smaller number."),
         "no_method": _("There is no card that could pay. Add one first."),
     }.get(reason, _("This subscription cannot be changed now."))
