@@ -1,11 +1,15 @@
 """Pausing and coming back: before, on and after a renewal, in a term, with money open."""
 
+import contextlib
 from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
 
+from storefront.charges import look_up_open
 from storefront.database import reading
+from storefront.demo.shopping import replace_card, tokens_of
+from storefront.domain.errors import DomainError
 from storefront.domain.events import EventKind
 from storefront.domain.lifecycle import PeriodKind, SubscriptionState
 from storefront.domain.pauses import NotPausable, NotResumable
@@ -22,10 +26,12 @@ from storefront.queries.account import subscription as account_view
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
+from storefront.services.methods import pay_now
 from storefront.services.pauses import drop_pause, pause, quote_pause, quote_resume, resume
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from storefront_demo_gateway.cards import LOST
 from storefront_demo_gateway.gateway import DemoGateway
 
 
@@ -382,3 +388,56 @@ def test_somebody_who_leaves_does_not_pause(rt: Runtime, sub: Subscription):
 def test_a_day_in_the_past_is_no_end(rt: Runtime, sub: Subscription):
     with pytest.raises(NotPausable, match="past"):
         pause(rt, *me(sub), date(2027, 4, 12))
+
+
+def in_flight(rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway) -> Subscription:
+    """Return a subscription whose renewal of 12 April was taken, but the answer got lost."""
+    made = make.make_subscription(rt)
+    demo_gateway.bank.script(tokens_of(rt, [made.customer_id or 0])[made.customer_id or 0], [LOST])
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    return made
+
+
+def test_a_charge_on_its_way_decides_by_itself_and_the_pause_begins_behind_it(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+):
+    sub = in_flight(rt, clock, demo_gateway)
+
+    quote = pause(rt, *me(sub), date(2027, 6, 12))
+    assert (quote.drops_unpaid, quote.starts_on) == (False, date(2027, 5, 12))
+    clock.advance(minutes=6)
+    look_up_open(rt)
+
+    assert (state(rt), ships(rt)) == ("active", ["2027-03", "2027-04"])
+    days_until(rt, clock, date(2027, 5, 12))
+    assert (state(rt), demo_gateway.bank.executed_count()) == ("paused", 2)
+
+
+@pytest.mark.parametrize("stop", ["cancel", "pause"])
+@pytest.mark.parametrize("shipping", ["hold", "ship"])
+def test_paying_an_old_invoice_revives_nobody(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway, stop: str, shipping: str
+):
+    plan = make.make_plan(rt, past_due_shipping=shipping)
+    sub = make.make_subscription(rt, plan=plan, card="0341")
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    old = rt.session.scalars(sa.select(Invoice.public_id).where(Invoice.state == "open")).one()
+    rt.session.rollback()
+    if stop == "cancel":
+        cancel(rt, *me(sub))
+    else:
+        pause(rt, *me(sub), None)
+    before = state(rt)
+    replace_card(rt, sub.customer_id or 0, "4242")
+
+    with contextlib.suppress(DomainError):
+        pay_now(rt, sub.customer_id or 0, old)
+    days_until(rt, clock, date(2027, 5, 13))
+
+    assert state(rt) == before == ("canceled" if stop == "cancel" else "paused")
+    assert demo_gateway.bank.executed_count() == 1
+    assert ships(rt)[:1] == ["2027-03"]
