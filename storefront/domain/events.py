@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     SUBSCRIPTION_CHANGED = "subscription.changed"
     DATE_MOVED = "subscription.date_moved"
     BOXES_MADE_UNPAID = "subscription.boxes_made_unpaid"
+    ADDONS_CHANGED = "subscription.addons_changed"
     CODE_ADDED = "subscription.code_added"
     CODE_REMOVED = "subscription.code_removed"
     PAYMENT_SUCCEEDED = "payment.succeeded"

@@ -77,6 +77,7 @@ def _running_statement() -> AnySelect:
             table.c.id,
             table.c.public_id,
             table.c.subscription_id,
+            table.c.addon_id,
             table.c.quantity,
             table.c.unit_minor,
             table.c.cadence,

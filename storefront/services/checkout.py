@@ -7,7 +7,7 @@ connection loses nothing. Nothing here moves money.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -59,6 +59,8 @@ class Start:
     tax_id: tuple[str, str] = ("", "")
     #: Who sent the shopper.
     referrer_id: int | None = None
+    #: As ``checkout.addons`` has them.
+    addons: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def start_checkout(rt: Runtime, start: Start) -> str:
                 price_id=start.price_id,
                 quantity=1,
                 options=dict(start.options),
+                addons=[dict(one) for one in start.addons],
                 email=start.email,
                 address=dict(start.address),
                 tax_id=start.tax_id[0],
@@ -132,12 +135,22 @@ def start_checkout(rt: Runtime, start: Start) -> str:
     return retrying(rt.session, write)
 
 
-def change_box(rt: Runtime, key: str, price_id: int, options: Mapping[str, str]) -> bool:
-    """Take another interval or other options; False when the order is no longer open.
+def change_box(
+    rt: Runtime,
+    key: str,
+    price_id: int,
+    options: Mapping[str, str],
+    addons: Sequence[Mapping[str, Any]] | None = None,
+) -> bool:
+    """Take another interval, other options or add-ons; False when the order is no longer open.
 
-    Raises ``LookupError`` for an unknown order.
+    ``addons`` as ``checkout.addons`` has them; None leaves them as they are. Raises
+    ``LookupError`` for an unknown order.
     """
-    return _change(rt, key, {"price_id": price_id, "options": dict(options)})
+    values: dict[str, Any] = {"price_id": price_id, "options": dict(options)}
+    if addons is not None:
+        values["addons"] = [dict(one) for one in addons]
+    return _change(rt, key, values)
 
 
 def change_delivery(

@@ -17,6 +17,7 @@ from storefront.domain.coupons import normalise_code
 from storefront.domain.cycles import CycleRhythm, plan_cycles
 from storefront.domain.periods import Interval
 from storefront.models import (
+    Addon,
     BoxCycle,
     Coupon,
     CycleGroup,
@@ -270,6 +271,27 @@ def make_variant(
     variant = ProductVariant(**defaults | values)
     save(rt, variant)
     return variant
+
+
+def make_addon(
+    rt: Runtime,
+    amount_minor: int = 900,
+    *,
+    name: str = "Tin",
+    variant: ProductVariant | None = None,
+    **values: Any,
+) -> Addon:
+    """Return an add-on in euros that every plan may bring; without ``variant`` a service."""
+    defaults: dict[str, Any] = {
+        "public_id": public_id("adn"),
+        "name": name,
+        "variant_id": variant.id if variant else None,
+        "amounts": {"EUR": amount_minor},
+        "created_at": rt.now(),
+    }
+    addon = Addon(**defaults | values)
+    save(rt, addon)
+    return addon
 
 
 def make_recipe(

@@ -31,6 +31,7 @@ from storefront.services.checkout import (
 from storefront.services.coupons import use_code
 from storefront.services.finishing import Outcome, finish_checkout
 from storefront.testing.catalogue import (
+    make_addon,
     make_code,
     make_cycles,
     make_group,
@@ -49,6 +50,7 @@ from storefront_demo_gateway.gateway import DemoGateway
 __all__ = [
     "Days",
     "demo_gateway_of",
+    "make_addon",
     "make_address",
     "make_code",
     "make_customer",

@@ -152,6 +152,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_PAUSED: (_("Your pause began."), "pause", "held"),
         EventKind.SUBSCRIPTION_RESUMED: (_("Your pause is over."), "play", "positive"),
         EventKind.BOXES_MADE_UNPAID: (_("Your box goes out all the same."), "box", "info"),
+        EventKind.ADDONS_CHANGED: (_("You changed what is in your box."), "box", "info"),
         EventKind.CODE_ADDED: (_("A code was added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("A code was taken off."), "percent", "neutral"),
         EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),
