@@ -17,6 +17,7 @@ from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
+from storefront.services.bank import remind_overdue
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
@@ -68,6 +69,7 @@ TAX_IDS = Job("tax_ids", look_up_pending)
 RENEWALS = Job("renewals", run_renewals)
 DUNNING = Job("dunning", chase_due)
 REMINDERS = Job("reminders", remind)
+TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due)
 REFERRALS = Job("referrals", grant_referrals)
 REFUNDS = Job("refunds", send_refunds)
@@ -88,6 +90,7 @@ JOBS = (
     RENEWALS,
     DUNNING,
     REMINDERS,
+    TRANSFERS,
     REFUNDS,
     REFERRALS,
     CLOSE_CYCLES,

@@ -44,6 +44,7 @@ from storefront.operations.invoices import (
 )
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
 from storefront.operations.renewals import BatchFacts, Claim, slot_at
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
@@ -114,6 +115,11 @@ def decide_opening(
     if not priced.quote.total.is_zero and not _can_pay(row):
         return Opening(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))
     return Opening(claim, row, decision, priced, boxes, discounts, boxes, addons)
+
+
+def _transfer_mail(one: Owing) -> Message:
+    key = f"mail:transfer_due:{one.public_id}"
+    return Message("mail", "transfer_due", key, {"invoice": one.public_id}, one.payer_id)
 
 
 def _can_pay(row: AnyRow) -> bool:
@@ -279,6 +285,7 @@ def _invoice(
     planned = plan_or_carry(session, drafts, minimums, moment)
     # Who pays by transfer is a late payer from the first day: boxes as the plan has it.
     make_unpaid_boxes(session, by_bank, moment)
+    enqueue(session, [_transfer_mail(one) for one in owing if one.id in by_bank], moment.now)
     # Nothing is due, or credit pays all of it: no gateway is asked.
     free = [Settlement(one.id, 0) for one in owing if not due[one.id]]
     settle_invoices(session, free, moment)

@@ -107,6 +107,7 @@ def _invoices_statement() -> AnySelect:
         table.c.state,
         table.c.currency,
         table.c.total_minor,
+        table.c.pay_by,
     ).where(any_of(table.c.id))
 
 
@@ -267,7 +268,12 @@ def _enter_periods(
             per_period[line.period_id].append(line)
     running = [row for row in periods if SubscriptionState(row.state) not in ENDED]
     change_subscriptions(session, [_entered(row, moment) for row in running])
-    late = [row.id for row in running if row.state == SubscriptionState.PAST_DUE]
+    by_bank = {key for key, row in invoices.items() if row.pay_by == "bank"}
+    late = [
+        row.id
+        for row in running
+        if row.state == SubscriptionState.PAST_DUE or per_period[row.id][0].invoice_id in by_bank
+    ]
     # Of a late payer the boxes may have gone out before.
     made = set(late) - (without_boxes(session, late) if late else set())
     paid = []

@@ -107,7 +107,9 @@ def _without_changes(session: AnySession, row: AnyRow, moment: Moment) -> int:
 def _owed(session: AnySession, subscription_id: int) -> list[int]:
     invoice, line = table_of(Invoice), table_of(InvoiceLine)
     mine = sa.exists().where(
-        line.c.invoice_id == invoice.c.id, line.c.subscription_id == subscription_id
+        line.c.invoice_id == invoice.c.id,
+        line.c.subscription_id == subscription_id,
+        line.c.period_id.is_not(None),
     )
     return list(
         session.scalars(

@@ -102,14 +102,19 @@ def bring_term_end(session: AnySession, subscription_id: int, before: date, day:
 
 
 def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
-    """Return open invoices of a subscription, and whether a charge for each is on its way."""
+    """Return open invoices of a subscription, and whether a charge for each is on its way.
+
+    Not of something extra, charged beside its periods: that stays owed.
+    """
     invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == invoice.c.id,
         attempt.c.state.in_(OPEN_ATTEMPTS - {AttemptState.PLANNED}),
     )
     mine = sa.exists().where(
-        line.c.invoice_id == invoice.c.id, line.c.subscription_id == subscription_id
+        line.c.invoice_id == invoice.c.id,
+        line.c.subscription_id == subscription_id,
+        line.c.period_id.is_not(None),
     )
     return list(
         session.execute(

@@ -80,6 +80,7 @@ def job_name(code: str) -> str:
         "price_changes": _("Tell of new prices"),
         "renewals": _("Renew subscriptions"),
         "dunning": _("Chase declined payments"),
+        "transfers": _("Remind of overdue transfers"),
         "refunds": _("Send refunds"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
