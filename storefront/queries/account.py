@@ -70,6 +70,8 @@ class BoxRow:
     spared_on: date | None = None
     moved: bool = False
     moved_to: date | None = None
+    #: Why a held box waits (``domain.packing.Problem``); empty for any other.
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +423,7 @@ def _box_row(
         spared_on=cycle.charge_on if cycle and is_skip and not moved else None,
         moved=moved and is_skip,
         moved_to=moved_to.ship_from if moved_to and is_skip else None,
+        problem=paid.problem if paid is not None and paid.state == BoxState.HELD else "",
     )
 
 

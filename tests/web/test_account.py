@@ -13,6 +13,7 @@ from storefront.domain.charging import AttemptState
 from storefront.extensions import db
 from storefront.models import (
     Address,
+    Box,
     BoxCycle,
     BoxSkip,
     Customer,
@@ -593,6 +594,26 @@ def test_a_new_password_signs_other_browsers_out(app: Flask, ada: Visitor) -> No
     assert right.status_code == 303
     assert other.get("/account/").status_code == 303
     assert ada.get("/account/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("short_stock", "Something in it has run out."),
+        ("no_address", "We have no address for it."),
+        ("no_recipe", "It did not leave with the others."),
+    ],
+)
+def test_a_held_box_says_why_it_waits(
+    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, problem: str, words: str
+) -> None:
+    rt.session.execute(sa.update(Box).values(state="held", problem=problem))
+    rt.session.commit()
+    clock.set(datetime(2027, 3, 16, 9, 0, tzinfo=UTC))
+    for path in ("/account/", f"/account/subscriptions/{sub.public_id}"):
+        text = text_of(ada.get(path).text)
+        assert words in text, path
+        assert "being packed" not in text
 
 
 def test_the_privacy_page_says_what_is_held(ada: Visitor) -> None:
