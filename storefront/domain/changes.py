@@ -284,6 +284,25 @@ def settle(
     return Settled(with_credits(charges, [_credit(one, new.currency) for one in taken]), (*taken,))
 
 
+def divide(taken: Sequence[TakenBack], part: Money) -> tuple[list[TakenBack], list[TakenBack]]:
+    """Return what of ``taken`` pays for ``part``, and what is owed to the customer beyond it.
+
+    For a change that gives back more than it charges: the first makes a document over
+    nothing, the second a credit note. Raises ``ValueError`` for a ``part`` above the credit.
+    """
+    grosses = [one.gross_minor for one in taken]
+    if part.minor > sum(grosses):
+        raise ValueError(f"{part} is more than what is taken back")
+    within, beyond = [], []
+    for one, minor in zip(taken, split_minor(part.minor, grosses), strict=True):
+        tax = split_minor(one.tax_minor, [minor, one.gross_minor - minor])[0]
+        if minor:
+            within.append(TakenBack(one.line, minor, tax))
+        if minor < one.gross_minor:
+            beyond.append(TakenBack(one.line, one.gross_minor - minor, one.tax_minor - tax))
+    return within, beyond
+
+
 def full_price(new: Quote) -> Money:
     """Return what ``new`` costs without its sign-up fee, tax inside."""
     fees = {at for at, line in enumerate(new.lines) if line.kind is LineKind.SIGN_UP_FEE}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.changes import ChangeQuote, ConsentMissing
+from storefront.domain.changes import ChangeQuote, ConsentMissing, TakenBack, divide, settle
 from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
 from storefront.domain.events import Actor, EventKind
-from storefront.models import ScheduledChange
+from storefront.domain.invoices import CreditReason
+from storefront.domain.refunds import Refundable, Taken, Way, refundables, take
+from storefront.models import Invoice, InvoiceLine, ScheduledChange
 from storefront.models.base import table_of
 from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.change_facts import AtOnce, ChangeFacts
@@ -21,6 +24,8 @@ from storefront.operations.consents import Given, write_consent
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices, ship_to_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.refund_facts import RefundFacts, read_refund
+from storefront.operations.refunding import Back, give_back
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.taxes import note_of, number_shown
@@ -52,6 +57,62 @@ def book_change(
         _schedule(session, facts, quote, moment)
         return None
     return _make_now(session, facts, facts.now, quote, seller, moment, minimums)
+
+
+def book_downgrade(
+    session: AnySession,
+    facts: ChangeFacts,
+    quote: ChangeQuote,
+    seller: Mapping[str, Any],
+    agreed: Given | None,
+    moment: Moment,
+) -> list[str]:
+    """Make a change today that gives back more than it charges; returns the credit notes.
+
+    What is taken back pays for the rest of the period on a document over nothing; what is
+    left of it becomes the customer's credit by a credit note on the lines it comes from, so
+    no invoice is ever below zero. Raises as ``book_change``, and ``ValueError`` for a change
+    that gives nothing back.
+    """
+    owed = facts.owed
+    if owed is None:
+        raise ValueError("the change gives nothing back")
+    if quote.asks_consent:
+        if agreed is None:
+            raise ConsentMissing(subscription=facts.row.public_id)
+        owner = (facts.row.customer_id, facts.row.id)
+        write_consent(session, owner, agreed, quote.amount, quote.interval, moment)
+    part = owed.settled.quote.total + owed.settled.credit
+    within, beyond = divide(owed.settled.credited, part)
+    now = replace(owed, settled=settle(within, owed.priced.quote, part))
+    _make_now(session, facts, now, quote, seller, moment, {})
+    return _give_back(session, beyond, moment)
+
+
+def _give_back(session: AnySession, beyond: Sequence[TakenBack], moment: Moment) -> list[str]:
+    """Credit parts of paid lines to their payer, one credit note for each invoice."""
+    line, invoice = table_of(InvoiceLine), table_of(Invoice)
+    rows = session.execute(
+        sa.select(line.c.id, invoice.c.public_id)
+        .join(invoice, invoice.c.id == line.c.invoice_id)
+        .where(line.c.id.in_([one.line.id for one in beyond]))
+    )
+    of_line = {row.id: row.public_id for row in rows}
+    notes = []
+    for public in dict.fromkeys(of_line.values()):
+        facts = read_refund(session, public, for_update=True)
+        parts: list[Taken] = []
+        for one in beyond:
+            if of_line[one.line.id] == public:
+                parts += take(_holding(facts, one.line.id), one.gross_minor)
+        back = Back(tuple(parts), Way.CREDIT, CreditReason.CHANGE)
+        notes.append(give_back(session, facts, back, moment))
+    return notes
+
+
+def _holding(facts: RefundFacts, line_id: int) -> Refundable:
+    found = refundables(facts.lines)
+    return next(one for one in found if line_id in {each.id for each in one.members})
 
 
 def note_change(session: AnySession, row: AnyRow, data: dict[str, Any], moment: Moment) -> None:

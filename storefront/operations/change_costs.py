@@ -168,4 +168,5 @@ def _redeemed(session: AnySession, period_id: int, place: Place) -> list[CouponT
         )
         for row in {row.id: row for row in rows}.values()
         if inside_limits(row, place)
+        if inside_limits(row, place)
     ]

@@ -77,7 +77,7 @@ def _lines(session: AnySession, period_id: int) -> list[PaidLine]:
         .order_by(line.c.id)
     ).all()
     gone = {row.corrects_line_id for row in rows if row.corrects_line_id}
-    taxes = _taxes_back(session, [row.id for row in rows])
+    back = _given_back(session, [row.id for row in rows])
     found = []
     for row in rows:
         if row.kind not in _GOODS or row.id in gone:
@@ -88,8 +88,10 @@ def _lines(session: AnySession, period_id: int) -> list[PaidLine]:
             if each.kind == LineKind.DISCOUNT
             and (each.invoice_id, each.lowers) == (row.invoice_id, row.position)
         ]
-        gross = row.gross_minor - row.credited_minor + sum(each.gross_minor for each in off)
-        tax = row.tax_minor - taxes.get(row.id, 0) + sum(each.tax_minor for each in off)
+        # A refund takes back a part of the discounts as well.
+        gross = row.gross_minor - row.credited_minor
+        gross += sum(each.gross_minor - back.get(each.id, (0, 0))[0] for each in off)
+        tax = sum(each.tax_minor - back.get(each.id, (0, 0))[1] for each in (row, *off))
         found.append(
             PaidLine(
                 row.id,
@@ -104,12 +106,16 @@ def _lines(session: AnySession, period_id: int) -> list[PaidLine]:
     return found
 
 
-def _taxes_back(session: AnySession, line_ids: list[int]) -> dict[int, int]:
-    """Return the tax that credit notes took back, by line."""
+def _given_back(session: AnySession, line_ids: list[int]) -> dict[int, tuple[int, int]]:
+    """Return (gross, tax) that credit notes took back, by line; below zero of a discount."""
     table = table_of(CreditNoteLine)
     rows = session.execute(
-        sa.select(table.c.invoice_line_id, sa.func.sum(table.c.tax_minor).label("tax"))
+        sa.select(
+            table.c.invoice_line_id,
+            sa.func.sum(table.c.gross_minor).label("gross"),
+            sa.func.sum(table.c.tax_minor).label("tax"),
+        )
         .where(table.c.invoice_line_id.in_(line_ids))
         .group_by(table.c.invoice_line_id)
     )
-    return {row.invoice_line_id: int(row.tax) for row in rows}
+    return {row.invoice_line_id: (int(row.gross), int(row.tax)) for row in rows}

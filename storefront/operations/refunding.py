@@ -71,7 +71,7 @@ def give_back(session: AnySession, facts: RefundFacts, back: Back, moment: Momen
     if back.way is Way.CARD:
         _plan_refunds(session, facts, back.total_minor, key, moment)
     elif back.way is Way.CREDIT:
-        _to_credit(session, facts, back.total_minor, key, moment)
+        _to_credit(session, facts, back, key, moment)
     elif back.way is Way.BANK:
         sent = Transfer(
             REFUNDS_DUE, BANK, back.total_minor, invoice.currency, invoice.payer_id, invoice.id
@@ -209,11 +209,12 @@ def _plan_refunds(
 
 
 def _to_credit(
-    session: AnySession, facts: RefundFacts, minor: int, note: int, moment: Moment
+    session: AnySession, facts: RefundFacts, back: Back, note: int, moment: Moment
 ) -> None:
     invoice, move = facts.invoice, table_of(CreditMove)
-    amount = Money(minor, invoice.currency)
-    key = grant_credit(session, invoice.payer_id, amount, "refund", "", moment, account=REFUNDS_DUE)
+    amount = Money(back.total_minor, invoice.currency)
+    origin = "change" if back.reason is CreditReason.CHANGE else "refund"
+    key = grant_credit(session, invoice.payer_id, amount, origin, "", moment, account=REFUNDS_DUE)
     session.execute(sa.update(move).where(move.c.id == key).values(credit_note_id=note))
 
 

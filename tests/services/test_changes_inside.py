@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from storefront.adapters import failpoints
 from storefront.charges import look_up, look_up_open
 from storefront.domain.boxes import BoxState
-from storefront.domain.changes import NotChangeable, QuoteChanged, Wish
+from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged, Wish
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.models import (
     Box,
     ChargeAttempt,
+    CreditMove,
+    CreditNote,
     CycleGroup,
     Invoice,
     InvoiceLine,
@@ -29,8 +31,10 @@ from storefront.operations.consents import Given
 from storefront.operations.earning import TO_COME, deferred_of
 from storefront.queries.invariants import broken
 from storefront.services.changes import change, quote_change, withdraw
+from storefront.services.downgrades import downgrade, quote_downgrade
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
+from tests.support.admin import make_staff
 
 AGREED = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
 
@@ -491,3 +495,65 @@ def test_another_group_of_cycles_is_joined_as_an_order_of_today_would(rt, sub, c
 
 def old_end(rt):
     return fresh(rt, SubscriptionPeriod)[0].end_on
+
+
+@pytest.fixture
+def who(rt):
+    return make_staff(rt)
+
+
+def move_down(rt, who, sub, plan, agreed=None, **values):
+    wish = wish_of(rt, sub, plan, **values)
+    quote = quote_downgrade(rt, sub.public_id, wish)
+    return quote, downgrade(rt, who, sub.public_id, wish, quote.quote_hash, agreed)
+
+
+def test_a_downgrade_by_staff_makes_credit_and_no_invoice_below_zero(rt, who, group, sub, clock):
+    less = factories.make_plan(rt, group=group, amount_minor=2800, unit="year")
+    boxes_sent(clock, 3)
+
+    quote, notes = move_down(rt, who, sub, less)
+
+    assert (quote.credit.minor, len(notes)) == (900, 1)
+    assert [(one.total_minor, one.state) for one in fresh(rt, Invoice)] == [
+        (4000, InvoiceState.PAID),
+        (0, InvoiceState.PAID),
+    ]
+    (note,) = fresh(rt, CreditNote)
+    assert (note.total_minor, note.to, note.reason) == (900, "credit", "change")
+    (move,) = fresh(rt, CreditMove)
+    assert (move.origin, move.rest_minor, move.credit_note_id) == ("change", 900, note.id)
+    plans = [box.plan_id for box in fresh(rt, Box)]
+    assert plans == [sub.plan_id] * 3 + [less.id] * 9
+
+
+def test_an_upgrade_after_a_downgrade_credits_no_more_than_is_left(
+    rt, who, group, sub, sixty, clock
+):
+    less = factories.make_plan(rt, group=group, amount_minor=2800, unit="year")
+    boxes_sent(clock, 3)
+    move_down(rt, who, sub, less)
+
+    quote = quote_change(rt, sub.customer_id, sub.public_id, wish_of(rt, sub, sixty))
+
+    assert (quote.credit.minor, quote.due_today.minor) == (2100, 2400)
+
+
+def test_a_year_left_for_three_months_gives_the_rest_back_as_credit(rt, who, group, sub, clock):
+    short = factories.make_plan(rt, group=group, amount_minor=1200, count=3)
+    boxes_sent(clock, 3)
+    with pytest.raises(ConsentMissing):
+        move_down(rt, who, sub, short)
+    rt.session.rollback()
+
+    quote, _ = move_down(rt, who, sub, short, AGREED)
+
+    assert quote.credit.minor == 1800
+    old, new = fresh(rt, SubscriptionPeriod)
+    assert (old.end_on, new.start_on, new.box_count) == (rt.today(), rt.today(), 3)
+    assert sum(one.rest_minor for one in fresh(rt, CreditMove)) == 1800
+
+
+def test_staff_cannot_downgrade_to_something_dearer(rt, sub, sixty):
+    with pytest.raises(NotChangeable):
+        quote_downgrade(rt, sub.public_id, wish_of(rt, sub, sixty))

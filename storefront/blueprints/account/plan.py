@@ -116,7 +116,7 @@ def _wished(given: Mapping[str, str]) -> Wish:
         # The buttons around the number, where no script counts.
         quantity += ("quantity-more" in given) - ("quantity-less" in given)
         quantity = min(max(quantity, 1), MOST)
-    when = next((one for one in _WHEN if one == given.get("when")), "now")
+    when = next((one for one in _WHEN if one == given.get("when")), _WHEN[0])
     return Wish(given.get("price", ""), quantity, answers or None, when)
 
 
