@@ -98,7 +98,7 @@ def test_what_the_page_announces_is_what_is_charged(
     rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription
 ) -> None:
     with reading():
-        found = accounts.home(rt.session, sub.customer_id or 0, rt.moment(), "DE")
+        found = accounts.home(rt.session, sub.customer_id or 0, rt.moment(), rt.shop.taxes)
         rt.session.rollback()
     view = found.subscriptions[0]
     clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
@@ -137,7 +137,11 @@ def test_a_discount_is_announced_for_as_long_as_it_lasts(rt: Runtime) -> None:
     discounted = make.make_subscription(rt, code="SPRING")
     with reading():
         view = accounts.subscription(
-            rt.session, discounted.customer_id or 0, discounted.public_id, rt.moment(), "DE"
+            rt.session,
+            discounted.customer_id or 0,
+            discounted.public_id,
+            rt.moment(),
+            rt.shop.taxes,
         )
         rt.session.rollback()
     assert view is not None
@@ -159,11 +163,11 @@ def test_home_reads_with_the_same_few_statements_for_any_number(rt: Runtime, man
     rt.session.rollback()
     statements.clear()
     with reading():
-        found = accounts.home(rt.session, customer.id, rt.moment(), "DE")
+        found = accounts.home(rt.session, customer.id, rt.moment(), rt.shop.taxes)
         rt.session.rollback()
     assert len(found.subscriptions) == many
     asked = [one for one in statements if one.lstrip().upper().startswith("SELECT")]
-    assert len(asked) == 6
+    assert len(asked) == 7
 
 
 def test_skipping_without_the_script_comes_back_with_the_answer(

@@ -9,10 +9,12 @@ from flask import Response, abort, flash, request, url_for
 
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.errors import DomainError
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
+from storefront.queries.credit import credit_of
 from storefront.services import skips
 from storefront.services.skips import SkipChange
 
@@ -77,10 +79,13 @@ def subscription_context(subscription: str) -> dict[str, Any]:
     """Return what the pages of one subscription show; 404 for a foreign or unknown one."""
     rt, me = runtime(), customer()
     rt.session.rollback()
-    view = accounts.subscription(
-        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
-    )
+    view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     if view is None:
         abort(404)
     events = accounts.timeline(rt.session, subscription)
-    return {"sub": view, "events": [words.told(event) for event in events]}
+    return {
+        "sub": view,
+        "events": [words.told(event) for event in events],
+        "credit": credit_of(rt.session, me.id),
+        "code_form": CodeForm(),
+    }

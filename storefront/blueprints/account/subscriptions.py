@@ -18,7 +18,6 @@ from storefront.domain.rates import NoRate
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import invoices, profile
-from storefront.queries.credit import credit_of
 from storefront.queries.profile import AddressView
 from storefront.security import throttle
 from storefront.services import added_codes as codes
@@ -42,15 +41,16 @@ def _subscription_page(
     subscription: str, status: int = 200, code_form: CodeForm | None = None
 ) -> Response:
     rt, me = runtime(), customer()
+    context = subscription_context(subscription)
+    if code_form is not None:
+        context["code_form"] = code_form
     return page(
         "subscription",
         status,
         owed=invoices.owed(rt.session, me.id, rt.moment()),
         why_declined=words.why_declined,
-        credit=credit_of(rt.session, me.id),
-        code_form=code_form or CodeForm(),
         page_has_errors=status != _OK,
-        **subscription_context(subscription),
+        **context,
     )
 
 
