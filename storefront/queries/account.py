@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,29 +14,25 @@ from storefront.domain.boxes import (
     BoxState,
     ProjectedBox,
     ProjectedKind,
-    boxes_per_period,
     project,
 )
 from storefront.domain.commitment import boxes_owed
 from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.recurring import price_period
-from storefront.domain.shipping import ShippingRate
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Subscription,
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
-from storefront.operations.addons import running_addons
-from storefront.operations.discounts import Place, resting, running_discounts, shipping_rates
+from storefront.operations.discounts import Place, resting
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming
-from storefront.operations.terms import OptionTexts, option_texts, terms_of
 from storefront.queries.contents import Piece, next_contents
 from storefront.queries.invoices import Owed, owed
+from storefront.queries.next_payment import Costs, next_charge, price_of, read_costs
 
 #: How many boxes ahead the account shows.
 AHEAD = 6
@@ -169,21 +165,6 @@ def subscription(
     return next(iter(_views(session, which, moment, taxes)), None)
 
 
-def next_price(
-    session: AnySession, customer_id: int, public_id: str, day: date, taxes: TaxRules
-) -> Money | None:
-    """Return what the next payment would be on ``day``; None for what is not the customer's."""
-    table = table_of(Subscription)
-    which = sa.and_(table.c.customer_id == customer_id, table.c.public_id == public_id)
-    found = read_coming(session, which, day)
-    if not found:
-        return None
-    one = found[0]
-    options = option_texts(session, {one.row.plan_id}) if one.row.options else {}
-    discounts = running_discounts(session, [one.row.id])
-    return _price(one, Costs(discounts, options, shipping_rates(session), taxes), day, 0)
-
-
 def _is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
     """Orders that were never paid for are no subscriptions to a customer."""
     hidden = [SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
@@ -201,13 +182,9 @@ def _views(
     found = read_coming(session, which, moment.today)
     if not found:
         return []
-    running = [one.row.id for one in found if one.row.state not in ENDED]
-    discounts = running_discounts(session, running)
-    options = option_texts(session, {one.row.plan_id for one in found if one.row.options})
-    addons = running_addons(session, (one.row.id for one in found if one.row.has_addons))
-    costs = Costs(discounts, options, shipping_rates(session), taxes, addons)
+    costs = read_costs(session, found, taxes)
     rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
-    charges = {one.row.id: _next_charge(one, rows[one.row.id], costs, moment) for one in found}
+    charges = {one.row.id: next_charge(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _next_cycle(one, rows[one.row.id]) for one in found}
     )
@@ -217,7 +194,7 @@ def _views(
             rows[one.row.id],
             charges[one.row.id],
             contents.get(one.row.id, ()),
-            discounts,
+            costs.discounts,
             taxes.seller_country,
         )
         for one in found
@@ -326,67 +303,13 @@ def _box_rows(
 ) -> list[BoxRow]:
     ahead = project(coming.standing, AHEAD, moment.today)
     days = sorted({box.charge_on for box in ahead if box.charge_on})
-    prices = {day: _price(coming, costs, day, n) for n, day in enumerate(days)}
+    prices = {day: price_of(coming, costs, day, n) for n, day in enumerate(days)}
     rows, seen = [], set[date]()
     for box in ahead:
         rows.append(_box_row(coming, box, prices, seen, moment))
         if box.charge_on:
             seen.add(box.charge_on)
     return rows
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What beside the plan decides the price of a payment."""
-
-    discounts: Mapping[int, Sequence[AnyRow]]
-    options: OptionTexts
-    rates: tuple[ShippingRate, ...]
-    taxes: TaxRules
-    #: What is sold beside the plan, by subscription.
-    addons: Mapping[int, Sequence[AnyRow]] = field(default_factory=dict)
-
-
-def _price(coming: Coming, costs: Costs, day: date, ahead: int) -> Money:
-    """Return what the ``ahead``-th payment from now will be, by the renewal's own function."""
-    standing = coming.standing
-    boxes = boxes_per_period(standing.billing, standing.shipping) if coming.row.ships else 0
-    terms = terms_of(
-        coming.row,
-        boxes,
-        costs.discounts.get(coming.row.id, ()),
-        costs.options,
-        costs.taxes,
-        day,
-        rates=costs.rates,
-        ahead=ahead,
-        addons=costs.addons.get(coming.row.id, ()),
-    )
-    return price_period(terms).quote.total
-
-
-def _next_charge(
-    coming: Coming, boxes: Sequence[BoxRow], costs: Costs, moment: Moment
-) -> tuple[date, Money] | None:
-    """Return when the next payment is taken and what it is; None when none will be.
-
-    Of a long prepaid term it lies behind the boxes that are shown.
-    """
-    for box in boxes:
-        if box.charge_on and box.amount:
-            return box.charge_on, box.amount
-    row, standing = coming.row, coming.standing
-    if standing.renews_on is None or row.held_at is not None:
-        return None
-    if not row.ships:
-        day: date = max(row.next_on, row.anchor_on)
-        is_over = row.cancel_on is not None and day >= row.cancel_on
-        return None if is_over else (day, _price(coming, costs, day, 0))
-    waiting = len(standing.paid) + len(standing.skipped)
-    ahead = waiting + boxes_per_period(standing.billing, standing.shipping) + 1
-    days = (box.charge_on for box in project(standing, ahead, moment.today) if box.charge_on)
-    first = next(days, None)
-    return None if first is None else (first, _price(coming, costs, first, 0))
 
 
 def _box_row(

@@ -26,6 +26,7 @@ from storefront.queries.account import subscription as account_view
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
+from storefront.services.dunning import chase_due
 from storefront.services.methods import pay_now
 from storefront.services.pauses import drop_pause, pause, quote_pause, quote_resume, resume
 from storefront.services.renewals import run_renewals
@@ -441,3 +442,24 @@ def test_paying_an_old_invoice_revives_nobody(
     assert state(rt) == before == ("canceled" if stop == "cancel" else "paused")
     assert demo_gateway.bank.executed_count() == 1
     assert ships(rt)[:1] == ["2027-03"]
+
+
+def test_a_pause_by_the_last_step_of_dunning_ends_when_its_customer_comes_back(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+):
+    plan = make.make_plan(rt, last_action="pause", retry_days=[1])
+    sub = make.make_subscription(rt, plan=plan, card="0341")
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    run_renewals(rt)
+    while rt.today() < date(2027, 4, 20):
+        clock.advance(days=1)
+        chase_due(rt)
+    assert state(rt) == "paused"
+    replace_card(rt, sub.customer_id or 0, "4242")
+
+    assert resume(rt, *me(sub)) == date(2027, 5, 12)
+    days_until(rt, clock, date(2027, 5, 12))
+
+    assert (state(rt), demo_gateway.bank.executed_count()) == ("active", 2)
+    assert ships(rt) == ["2027-03", "2027-05"]

@@ -19,6 +19,7 @@ from storefront.htmx import go
 from storefront.queries import account as accounts
 from storefront.queries.account import SubscriptionView
 from storefront.queries.again import again as find_again
+from storefront.queries.next_payment import next_price
 from storefront.services import dates, pauses
 from storefront.services.checkout import Start, start_checkout
 from storefront.services.pauses import PauseQuote
@@ -166,7 +167,7 @@ def _view(subscription: str) -> SubscriptionView:
 def _price_on(subscription: str, day: date) -> str:
     """Return what the next payment would be on ``day``, as the page says it."""
     rt = runtime()
-    found = accounts.next_price(rt.session, customer().id, subscription, day, rt.shop.taxes)
+    found = next_price(rt.session, customer().id, subscription, day, rt.shop.taxes)
     rt.session.rollback()
     return money(found, writing_locale()) if found else ""
 

@@ -1,0 +1,110 @@
+"""When a subscription is charged next and what that payment is, by the renewal's own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.boxes import boxes_per_period, project
+from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
+from storefront.domain.money import Money
+from storefront.domain.recurring import price_period
+from storefront.domain.renewals import is_pausing
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import TaxRules
+from storefront.models import Subscription
+from storefront.models.base import table_of
+from storefront.operations.addons import running_addons
+from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
+from storefront.operations.skips import Coming, read_coming
+from storefront.operations.terms import OptionTexts, option_texts, terms_of
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What beside the plan decides the price of a payment."""
+
+    discounts: Mapping[int, Sequence[AnyRow]]
+    options: OptionTexts
+    rates: tuple[ShippingRate, ...]
+    taxes: TaxRules
+    #: What is sold beside the plan, by subscription.
+    addons: Mapping[int, Sequence[AnyRow]]
+
+
+def read_costs(session: AnySession, found: Sequence[Coming], taxes: TaxRules) -> Costs:
+    """Return what the payments of these subscriptions cost beside their plans."""
+    running = [one.row.id for one in found if one.row.state not in ENDED]
+    return Costs(
+        running_discounts(session, running),
+        option_texts(session, {one.row.plan_id for one in found if one.row.options}),
+        shipping_rates(session),
+        taxes,
+        running_addons(session, (one.row.id for one in found if one.row.has_addons)),
+    )
+
+
+def price_of(coming: Coming, costs: Costs, day: date, ahead: int = 0) -> Money:
+    """Return what the ``ahead``-th payment from now will be, on ``day``."""
+    standing = coming.standing
+    boxes = boxes_per_period(standing.billing, standing.shipping) if coming.row.ships else 0
+    terms = terms_of(
+        coming.row,
+        boxes,
+        costs.discounts.get(coming.row.id, ()),
+        costs.options,
+        costs.taxes,
+        day,
+        rates=costs.rates,
+        ahead=ahead,
+        addons=costs.addons.get(coming.row.id, ()),
+    )
+    return price_period(terms).quote.total
+
+
+def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Money] | None:
+    """Return when the next payment is taken and what it is; None when none will be.
+
+    It may lie behind the boxes that are shown, of a long prepaid term for example.
+    """
+    row, standing = coming.row, coming.standing
+    if row.held_at is not None:
+        return None
+    if not row.ships:
+        day = _next_without_boxes(row)
+    elif standing.renews_on is None:
+        return None
+    else:
+        waiting = len(standing.paid) + len(standing.skipped)
+        ahead = waiting + boxes_per_period(standing.billing, standing.shipping) + 1
+        boxes = project(standing, ahead, moment.today)
+        day = next((box.charge_on for box in boxes if box.charge_on), None)
+    return None if day is None else (day, price_of(coming, costs, day))
+
+
+def _next_without_boxes(row: AnyRow) -> date | None:
+    """Return the next payment's day of a plan that ships nothing; None when there is none."""
+    day: date | None = max(row.next_on, row.anchor_on)
+    paused = row.state == SubscriptionState.PAUSED
+    if SubscriptionState(row.state) not in BILLABLE and not (paused and row.pauses_on):
+        return None
+    if day is not None and is_pausing(row.pauses_on, row.resumes_on, day):
+        day = row.resumes_on
+    last = min((end for end in (row.cancel_on, row.ends_on) if end), default=None)
+    return None if day is None or (last is not None and day >= last) else day
+
+
+def next_price(
+    session: AnySession, customer_id: int, public_id: str, day: date, taxes: TaxRules
+) -> Money | None:
+    """Return what the next payment would be on ``day``; None for what is not the customer's."""
+    table = table_of(Subscription)
+    which = sa.and_(table.c.customer_id == customer_id, table.c.public_id == public_id)
+    found = read_coming(session, which, day)
+    return price_of(found[0], read_costs(session, found, taxes), day) if found else None
