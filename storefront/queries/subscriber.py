@@ -59,6 +59,9 @@ class Person:
     #: pending, valid, invalid or empty.
     tax_id_state: str
     is_tax_exempt: bool
+    #: gateway or bank, and the days to pay by bank; None: the shop's.
+    pays_by: str = "gateway"
+    payment_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
         row.tax_id,
         row.tax_id_state,
         row.is_tax_exempt,
+        row.pays_by,
+        row.payment_days,
     )
 
 

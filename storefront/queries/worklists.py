@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxState
 from storefront.domain.charging import AttemptState
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import HoldReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.models import (
@@ -216,12 +217,25 @@ def shipped(_moment: Moment, since: datetime) -> sa.Select[Any]:
     )
 
 
+def overdue(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Invoices whose transfer should have come by now."""
+    invoice = table_of(Invoice)
+    return sa.select(
+        invoice.c.id, invoice.c.due_minor.label("minor"), invoice.c.finalised_at.label("at")
+    ).where(
+        invoice.c.state == InvoiceState.OPEN,
+        invoice.c.pay_by == "bank",
+        invoice.c.due_on < moment.today,
+    )
+
+
 #: Code -> what is counted: (id, minor, at) of each row.
 COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "outage": outage,
     "late": late,
     "unknown": unknown,
     "parked": parked,
+    "overdue": overdue,
     "boxes": box_problems,
     "dead": dead,
     "failed": failed_jobs,
@@ -323,6 +337,25 @@ def _of_attempts(part: sa.Subquery) -> sa.Select[Any]:
     )
 
 
+def _of_invoices(part: sa.Subquery) -> sa.Select[Any]:
+    invoice, customer = table_of(Invoice), table_of(Customer)
+    return (
+        sa.select(
+            *_person(customer),
+            sa.cast(invoice.c.number, sa.String).label("about"),
+            invoice.c.state,
+            sa.literal("").label("detail"),
+            part.c.minor,
+            invoice.c.currency,
+            part.c.at,
+            sa.literal("").label("cycle"),
+        )
+        .select_from(part)
+        .join(invoice, invoice.c.id == part.c.id)
+        .join(customer, customer.c.id == invoice.c.payer_id)
+    )
+
+
 def _of_boxes(part: sa.Subquery) -> sa.Select[Any]:
     box, subscription, customer = table_of(Box), table_of(Subscription), table_of(Customer)
     plan, cycle = table_of(Plan), table_of(BoxCycle)
@@ -354,6 +387,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "outage": _of_subscriptions,
     "late": _of_subscriptions,
     "unknown": _of_attempts,
+    "overdue": _of_invoices,
     "boxes": _of_boxes,
     "new": _of_subscriptions,
     "left": _of_subscriptions,

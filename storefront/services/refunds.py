@@ -13,13 +13,18 @@ from storefront import charges
 from storefront.adapters.failpoints import failpoint
 from storefront.database import retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
+from storefront.domain.errors import DomainError
 from storefront.domain.gateways import Gateway, RefundAnswer, RefundOrder
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.domain.money import Money
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
-from storefront.models.base import table_of
+from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.customer_credit import grant_credit
 from storefront.operations.keys import AnyRow
 from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.moment import Moment
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -67,6 +72,72 @@ def send_refunds(rt: Runtime, limit: int = 200) -> RefundReport:
         else:
             report.waiting += 1
     return report
+
+
+class RefundSettled(DomainError):
+    """The refund is not a refused one (any more), or there is none."""
+
+    code = "refund_settled"
+
+
+def send_again(rt: Runtime, who: Who, refund: str) -> str:
+    """Plan a refused refund anew under a new key, once; returns that key.
+
+    Only the gateway's own refusal is final, so nothing was paid under the old key. Raises
+    ``RefundSettled``.
+    """
+    new = public_id("ref")
+    values: dict[str, object] = {
+        "public_id": new,
+        "state": AttemptState.PLANNED,
+        "answered_at": None,
+        "check_at": None,
+        "gateway_reference": "",
+    }
+    retrying(rt.session, partial(_decide, rt, who, refund, "refund.sent_again", values))
+    return new
+
+
+def to_credit(rt: Runtime, who: Who, refund: str) -> None:
+    """Give the customer a refused refund as credit instead, once. Raises ``RefundSettled``."""
+    values: dict[str, object] = {"state": AttemptState.ABANDONED, "check_at": None}
+    retrying(rt.session, partial(_decide, rt, who, refund, "refund.to_credit", values))
+
+
+def _decide(rt: Runtime, who: Who, refund: str, action: str, values: dict[str, object]) -> None:
+    """Move a refused refund on and take it off the list of what waits for a person."""
+    table, moment = table_of(Refund), rt.moment()
+    row = rt.session.execute(
+        sa.update(table)
+        .where(table.c.public_id == refund, table.c.state == AttemptState.DECLINED)
+        .values(values)
+        .returning(table.c.attempt_id, table.c.amount_minor, table.c.currency)
+    ).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise RefundSettled(refund=refund)
+    if values["state"] is AttemptState.ABANDONED:
+        _as_credit(rt, row, moment)
+    work = table_of(ParkedWork)
+    rt.session.execute(
+        sa.update(work)
+        .where(work.c.kind == "refund", work.c.subject == refund, work.c.resolved_at.is_(None))
+        .values(resolved_at=moment.now, resolved_by=who.public_id)
+    )
+    after = {"amount_minor": row.amount_minor, "key": values.get("public_id", refund)}
+    audit.write(rt.session, who.id, action, refund, {}, after, moment, who.ip)
+    rt.session.commit()
+
+
+def _as_credit(rt: Runtime, row: AnyRow, moment: Moment) -> None:
+    attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
+    payer = rt.session.execute(
+        sa.select(invoice.c.payer_id)
+        .join(attempt, attempt.c.invoice_id == invoice.c.id)
+        .where(attempt.c.id == row.attempt_id)
+    ).scalar_one()
+    amount = Money(row.amount_minor, row.currency)
+    grant_credit(rt.session, payer, amount, "refund", "", moment, account=REFUNDS_DUE)
 
 
 def _take(rt: Runtime, limit: int) -> list[AnyRow]:

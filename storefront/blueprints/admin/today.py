@@ -48,6 +48,7 @@ _SEEN_BY = {
     "unknown": permissions.SUBSCRIBERS_VIEW,
     "boxes": permissions.BOXES_MANAGE,
     "parked": permissions.JOBS_MANAGE,
+    "overdue": permissions.SUBSCRIBERS_VIEW,
     "dead": permissions.MESSAGES_MANAGE,
     "failed": permissions.JOBS_MANAGE,
     "new": permissions.SUBSCRIBERS_VIEW,
@@ -58,7 +59,7 @@ _SEEN_BY = {
 }
 _BOX_LISTS = {"boxes", "shipped"}
 #: Which table of pills the states of a list are in.
-_KINDS = {"unknown": "payment", "paid": "payment", "declined": "payment"}
+_KINDS = {"overdue": "invoice", "unknown": "payment", "paid": "payment", "declined": "payment"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["unknown"], "unknown", "danger", "search", _unknown, _("Review")),
         _need(counts["late"], "late", "danger", "clock", _late, _("Look")),
         _need(counts["parked"], "parked", "caution", "warning", _parked, _("Try again")),
+        _need(counts["overdue"], "overdue", "caution", "clock", _overdue, _("Look")),
         _need(counts["boxes"], "boxes", "caution", "box", _boxes, _("Fix")),
         _need(counts["dead"], "dead", "caution", "mail", _dead, _("Look")),
         _need(counts["failed"], "failed", "danger", "warning", _failed, _("Look")),
@@ -273,6 +275,10 @@ def _parked(count: int) -> str:
     )
 
 
+def _overdue(count: int) -> str:
+    return ngettext("%(num)s transfer is overdue", "%(num)s transfers are overdue", count)
+
+
 def _boxes(count: int) -> str:
     return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
 
@@ -310,6 +316,7 @@ _WORDS = {
     "late": _late,
     "unknown": _unknown,
     "boxes": _boxes,
+    "overdue": _overdue,
     "new": _new,
     "left": _left,
     "paid": _paid,
@@ -326,6 +333,10 @@ _LEADS: dict[str, Callable[[], str]] = {
     "unknown": lambda: _(
         "The gateway did not answer. We ask again by ourselves and never charge a second time"
         " before we know."
+    ),
+    "overdue": lambda: _(
+        "We remind 3 and 10 days after the due day. Note what came, or void or write off the"
+        " rest, on the page of each invoice."
     ),
     "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
     "new": lambda: _("Since the beginning of yesterday."),
