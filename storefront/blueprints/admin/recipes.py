@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
@@ -15,6 +15,7 @@ from storefront.blueprints.context import runtime
 from storefront.domain import permissions as may
 from storefront.domain.errors import DomainError
 from storefront.domain.money import Money
+from storefront.domain.rates import TaxClass
 from storefront.domain.tax_treatment import Place
 from storefront.domain.taxes import tax_of
 from storefront.htmx import go, show
@@ -276,9 +277,8 @@ def _net(rt: Runtime, plan: PlanFacts) -> Money | None:
     if price is None or not plan.is_inclusive:
         return price
     try:
-        rate, _source = rt.shop.taxes.rate(
-            Place(rt.shop.seller_country), plan.tax_class, rt.today()
-        )  # type: ignore[arg-type]
+        place, kind = Place(rt.shop.seller_country), cast(TaxClass, plan.tax_class)
+        rate, _source = rt.shop.taxes.rate(place, kind, rt.today())
     except DomainError:
         return price
     return Money(price.minor - tax_of(price, rate, inclusive=True).minor, price.currency)
