@@ -463,3 +463,19 @@ def test_a_pause_by_the_last_step_of_dunning_ends_when_its_customer_comes_back(
 
     assert (state(rt), demo_gateway.bank.executed_count()) == ("active", 2)
     assert ships(rt) == ["2027-03", "2027-05"]
+
+
+def test_a_club_without_boxes_pauses_as_well_and_says_when_it_is_charged(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+):
+    sub = make.make_subscription(rt, plan=make.make_plan(rt, ships=False))
+    pause(rt, *me(sub), date(2027, 5, 2))
+
+    with reading():
+        view = account_view(rt.session, *me(sub), rt.moment(), rt.shop.taxes)
+        rt.session.rollback()
+    assert view is not None
+    assert view.next_charge_on == date(2027, 5, 2)
+
+    days_until(rt, clock, date(2027, 5, 2))
+    assert demo_gateway.bank.executed_count() == 2
