@@ -9,7 +9,8 @@ from storefront.adapters import failpoints
 from storefront.charges import look_up, look_up_open
 from storefront.domain.boxes import BoxState
 from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged, Wish
-from storefront.domain.invoices import InvoiceState, LineKind
+from storefront.domain.invoices import CreditReason, InvoiceState, LineKind
+from storefront.domain.refunds import Way
 from storefront.models import (
     Box,
     ChargeAttempt,
@@ -30,6 +31,7 @@ from storefront.models import (
 from storefront.operations.consents import Given
 from storefront.operations.earning import TO_COME, deferred_of
 from storefront.queries.invariants import broken
+from storefront.services import refunding
 from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.downgrades import downgrade, quote_downgrade
 from storefront.services.renewals import run_renewals
@@ -557,3 +559,28 @@ def test_a_year_left_for_three_months_gives_the_rest_back_as_credit(rt, who, gro
 def test_staff_cannot_downgrade_to_something_dearer(rt, sub, sixty):
     with pytest.raises(NotChangeable):
         quote_downgrade(rt, sub.public_id, wish_of(rt, sub, sixty))
+
+
+def test_refunds_after_an_upgrade_never_return_more_than_was_paid(rt, sub, sixty, clock):
+    boxes_sent(clock, 3)
+    go(rt, sub, sixty)
+
+    first, second = (refunding.offer(rt, one.public_id) for one in fresh(rt, Invoice))
+
+    # Thirty of the first forty pay for boxes of the new plan; ten paid for boxes sent.
+    assert (first.left, second.left) == (1000, 1500)
+    assert first.left + second.left <= 4000 + 1500
+
+
+def test_a_refund_before_an_upgrade_is_not_credited_again(rt, who, sub, sixty, clock):
+    boxes_sent(clock, 3)
+    paid = fresh(rt, Invoice)[0].public_id
+    line = fresh(rt, InvoiceLine)[0].id
+    wish = refunding.Wish({line: 2000}, Way.CREDIT, CreditReason.GOODWILL)
+    shown = refunding.quote_refund(rt, paid, wish).quote_hash
+    refunding.refund(rt, who, paid, wish, shown)
+
+    quote, _ = go(rt, sub, sixty)
+
+    # Twenty are left of forty; nine of twelve boxes are unused: fifteen.
+    assert (quote.credit.minor, quote.due_today.minor) == (1500, 3000)
