@@ -49,6 +49,8 @@ class Owed:
     is_past_due: bool
     #: How often the customer tried to pay it today with the card that pays.
     paid_now: PaidNow
+    #: True: a transfer is waited for until ``due_on``, no card is charged.
+    by_bank: bool = False
 
 
 def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
@@ -74,6 +76,7 @@ def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
             invoice.c.due_minor,
             invoice.c.currency,
             invoice.c.due_on,
+            invoice.c.pay_by,
             attempt.c.state.label("attempt"),
             attempt.c.reason,
             attempt.c.answered_at,
@@ -105,6 +108,7 @@ def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
         row.action_url or "",
         row.state == SubscriptionState.PAST_DUE,
         PaidNow(row.tries_with_card, row.tries_in_all),
+        row.pay_by == "bank",
     )
 
 

@@ -190,3 +190,16 @@ def test_a_refused_refund_becomes_credit(refused: Desk, rt: Runtime) -> None:
     assert one(rt, sa.select(CustomerCredit)).balance_minor == 700
     assert one(rt, sa.select(Refund)).state == AttemptState.ABANDONED
     assert send_refunds(rt).done == 0
+
+
+def test_the_account_says_where_to_transfer_to_and_until_when(
+    owner: Desk, app: Flask, rt: Runtime, owed: str
+) -> None:
+    from storefront.queries.invoices import owed as read_owed
+
+    payer = one(rt, sa.select(Invoice.payer_id).where(Invoice.public_id == owed))
+    found = read_owed(rt.session, payer, rt.moment())
+    rt.session.rollback()
+    assert found is not None
+    assert (found.by_bank, found.amount.minor) == (True, 2600)
+    assert "IBAN DE02 1203" in owner.get(f"/admin/documents/{owed}").text
