@@ -45,6 +45,7 @@ from storefront.runtime import Runtime
 from storefront.settings import Settings
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from tests.rigs._desk import DESK
 from tests.rigs._people import ACTIONS, Action, Person, World, subscribe
 from tests.rigs._shop import rig_folder
 
@@ -135,8 +136,8 @@ class Simulation:
                 self.report.acts[f"the bank is {fault}"] += 1
 
     def _act(self, world: World, times: int) -> None:
-        actions = [action for action, _ in ACTIONS]
-        weights = [weight for _, weight in ACTIONS]
+        actions = [action for action, _ in (*ACTIONS, *DESK)]
+        weights = [weight for _, weight in (*ACTIONS, *DESK)]
         for _ in range(times if self._here else 0):
             action = self.rng.choices(actions, weights)[0]
             person = self.rng.choice(self._here)
