@@ -8,19 +8,14 @@ import sqlalchemy as sa
 from storefront.adapters import failpoints
 from storefront.charges import look_up, look_up_open
 from storefront.domain.boxes import BoxState
-from storefront.domain.changes import ConsentMissing, NotChangeable, QuoteChanged, Wish
-from storefront.domain.invoices import CreditReason, InvoiceState, LineKind
-from storefront.domain.refunds import Way
+from storefront.domain.changes import NotChangeable, QuoteChanged, Wish
+from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.models import (
     Box,
     ChargeAttempt,
-    CreditMove,
-    CreditNote,
     CycleGroup,
     Invoice,
     InvoiceLine,
-    PaymentMethod,
-    Price,
     Redemption,
     Refund,
     ScheduledChange,
@@ -28,17 +23,21 @@ from storefront.models import (
     SubscriptionDiscount,
     SubscriptionPeriod,
 )
-from storefront.operations.consents import Given
-from storefront.operations.earning import TO_COME, deferred_of
 from storefront.queries.invariants import broken
-from storefront.services import refunding
 from storefront.services.changes import change, quote_change, withdraw
-from storefront.services.downgrades import downgrade, quote_downgrade
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
-from tests.support.admin import make_staff
-
-AGREED = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
+from tests.support.changing import (
+    AGREED,
+    boxes_sent,
+    bring_card,
+    deferred_is_what_is_to_come,
+    fresh,
+    go,
+    live_boxes,
+    one,
+    wish_of,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,56 +66,6 @@ def sixty(rt, group, forty):
 @pytest.fixture
 def sub(rt, forty):
     return factories.make_subscription(rt, plan=forty)
-
-
-def fresh(rt, model, *where):
-    rt.session.rollback()
-    rt.session.expire_all()
-    return rt.session.scalars(sa.select(model).where(*where).order_by(model.id)).all()
-
-
-def one(rt, model, key):
-    return fresh(rt, model, model.id == key)[0]
-
-
-def wish_of(rt, sub, plan=None, **values):
-    if plan is not None:
-        return Wish(factories.price_of(rt, plan).public_id, **values)
-    row = one(rt, Subscription, sub.id)
-    return Wish(rt.session.get(Price, row.price_id).public_id, **values)
-
-
-def go(rt, sub, plan=None, **values):
-    wish = wish_of(rt, sub, plan, **values)
-    quote = quote_change(rt, sub.customer_id, sub.public_id, wish)
-    done = change(rt, sub.customer_id, sub.public_id, wish, quote.quote_hash, AGREED)
-    return quote, done
-
-
-def boxes_sent(clock, count):
-    """Let the cut-offs of ``count`` boxes of the default group pass (12 March is the first)."""
-    month = 3 + count - 1
-    day = date(2027 + (month - 1) // 12, (month - 1) % 12 + 1, 20)
-    clock.advance(days=(day - date(2027, 3, 2)).days)
-
-
-def bring_card(rt, demo_gateway, card):
-    token = demo_gateway.bank.token_for(card)
-    rt.session.execute(sa.update(PaymentMethod).values(token=token))
-    rt.session.commit()
-
-
-def live_boxes(rt, period):
-    return fresh(rt, Box, Box.period_id == period.id, Box.state != BoxState.CANCELED)
-
-
-def deferred_is_what_is_to_come(rt):
-    periods = fresh(rt, SubscriptionPeriod)
-    held = deferred_of(rt.session, [period.id for period in periods])
-    for period in periods:
-        to_come = [box.net_minor for box in live_boxes(rt, period) if box.state in TO_COME]
-        if period.box_count:
-            assert held.get(period.id, 0) == sum(to_come)
 
 
 def test_forty_a_year_to_sixty_with_three_boxes_sent_restarts_for_thirty(
@@ -497,90 +446,3 @@ def test_another_group_of_cycles_is_joined_as_an_order_of_today_would(rt, sub, c
 
 def old_end(rt):
     return fresh(rt, SubscriptionPeriod)[0].end_on
-
-
-@pytest.fixture
-def who(rt):
-    return make_staff(rt)
-
-
-def move_down(rt, who, sub, plan, agreed=None, **values):
-    wish = wish_of(rt, sub, plan, **values)
-    quote = quote_downgrade(rt, sub.public_id, wish)
-    return quote, downgrade(rt, who, sub.public_id, wish, quote.quote_hash, agreed)
-
-
-def test_a_downgrade_by_staff_makes_credit_and_no_invoice_below_zero(rt, who, group, sub, clock):
-    less = factories.make_plan(rt, group=group, amount_minor=2800, unit="year")
-    boxes_sent(clock, 3)
-
-    quote, notes = move_down(rt, who, sub, less)
-
-    assert (quote.credit.minor, len(notes)) == (900, 1)
-    assert [(one.total_minor, one.state) for one in fresh(rt, Invoice)] == [
-        (4000, InvoiceState.PAID),
-        (0, InvoiceState.PAID),
-    ]
-    (note,) = fresh(rt, CreditNote)
-    assert (note.total_minor, note.to, note.reason) == (900, "credit", "change")
-    (move,) = fresh(rt, CreditMove)
-    assert (move.origin, move.rest_minor, move.credit_note_id) == ("change", 900, note.id)
-    plans = [box.plan_id for box in fresh(rt, Box)]
-    assert plans == [sub.plan_id] * 3 + [less.id] * 9
-
-
-def test_an_upgrade_after_a_downgrade_credits_no_more_than_is_left(
-    rt, who, group, sub, sixty, clock
-):
-    less = factories.make_plan(rt, group=group, amount_minor=2800, unit="year")
-    boxes_sent(clock, 3)
-    move_down(rt, who, sub, less)
-
-    quote = quote_change(rt, sub.customer_id, sub.public_id, wish_of(rt, sub, sixty))
-
-    assert (quote.credit.minor, quote.due_today.minor) == (2100, 2400)
-
-
-def test_a_year_left_for_three_months_gives_the_rest_back_as_credit(rt, who, group, sub, clock):
-    short = factories.make_plan(rt, group=group, amount_minor=1200, count=3)
-    boxes_sent(clock, 3)
-    with pytest.raises(ConsentMissing):
-        move_down(rt, who, sub, short)
-    rt.session.rollback()
-
-    quote, _ = move_down(rt, who, sub, short, AGREED)
-
-    assert quote.credit.minor == 1800
-    old, new = fresh(rt, SubscriptionPeriod)
-    assert (old.end_on, new.start_on, new.box_count) == (rt.today(), rt.today(), 3)
-    assert sum(one.rest_minor for one in fresh(rt, CreditMove)) == 1800
-
-
-def test_staff_cannot_downgrade_to_something_dearer(rt, sub, sixty):
-    with pytest.raises(NotChangeable):
-        quote_downgrade(rt, sub.public_id, wish_of(rt, sub, sixty))
-
-
-def test_refunds_after_an_upgrade_never_return_more_than_was_paid(rt, sub, sixty, clock):
-    boxes_sent(clock, 3)
-    go(rt, sub, sixty)
-
-    first, second = (refunding.offer(rt, one.public_id) for one in fresh(rt, Invoice))
-
-    # Thirty of the first forty pay for boxes of the new plan; ten paid for boxes sent.
-    assert (first.left, second.left) == (1000, 1500)
-    assert first.left + second.left <= 4000 + 1500
-
-
-def test_a_refund_before_an_upgrade_is_not_credited_again(rt, who, sub, sixty, clock):
-    boxes_sent(clock, 3)
-    paid = fresh(rt, Invoice)[0].public_id
-    line = fresh(rt, InvoiceLine)[0].id
-    wish = refunding.Wish({line: 2000}, Way.CREDIT, CreditReason.GOODWILL)
-    shown = refunding.quote_refund(rt, paid, wish).quote_hash
-    refunding.refund(rt, who, paid, wish, shown)
-
-    quote, _ = go(rt, sub, sixty)
-
-    # Twenty are left of forty; nine of twelve boxes are unused: fifteen.
-    assert (quote.credit.minor, quote.due_today.minor) == (1500, 3000)
