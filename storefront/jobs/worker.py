@@ -34,6 +34,7 @@ from storefront.jobs.work import (
     SEAL,
     SELF_CHECK,
     TAX_IDS,
+    TRANSFERS,
     Job,
     run_job,
 )
@@ -47,7 +48,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
         30,
     ),
-    "reminders": ((REMINDERS,), 900),
+    "reminders": ((REMINDERS, TRANSFERS), 900),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     "messages": ((OUTBOX,), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.
