@@ -67,8 +67,9 @@ class AddonQuote:
     """What a wish means: the next payment with it, and the first box it comes with.
 
     ``unit`` is the price of one; ``before`` what that payment would be without the wish, and
-    ``later`` the one after it, ``full`` that without discounts. ``ships_on`` is None for a plan that ships nothing, or
-    while the cycle is not there yet. ``asks_consent``: it costs more again and again.
+    ``later`` the one after it, ``full`` that without discounts. ``ships_on`` is None for a plan
+    that ships nothing, or while the cycle is not there yet. ``asks_consent``: it costs more
+    again and again.
     """
 
     addon: str

@@ -109,6 +109,7 @@ def order_terms(
     follows a prepaid term. With ``is_estimate`` a rate that is not known yet, because nobody
     has typed an address, counts as none; such terms are shown and never booked.
     """
+
     def tax(tax_class: TaxClass) -> Taxed:
         try:
             return sale.tax(tax_class, today)

@@ -38,14 +38,13 @@ def next_contents(
     product, recipe = table_of(Product), table_of(Recipe)
     part = table_of(RecipeItem)
     name = sa.func.trim(product.c.name + " " + variant.c.name).label("name")
-    packed = {
-        one.row.id: box.id
+    paid = {
+        one.row.id: box
         for one in found
         for box in one.boxes
-        if box.cycle_id is not None
-        and box.cycle_id == nexts.get(one.row.id)
-        and box.state not in MOVABLE
+        if box.cycle_id is not None and box.cycle_id == nexts.get(one.row.id)
     }
+    packed = {key: box.id for key, box in paid.items() if box.state not in MOVABLE}
     plans = {_plan_of(one, nexts.get(one.row.id)) for one in found if one.row.id not in packed}
     cycles = {cycle for cycle in nexts.values() if cycle}
     none = sa.literal(None, sa.Integer)
@@ -65,7 +64,7 @@ def next_contents(
         )
         .join(variant, variant.c.id == item.c.variant_id)
         .join(product, product.c.id == variant.c.product_id)
-        .where(item.c.box_id.in_(packed.values()))
+        .where(item.c.box_id.in_([box.id for box in paid.values()]))
     )
     planned = (
         sa.select(
@@ -92,6 +91,14 @@ def next_contents(
     lines = list(session.execute(sa.union_all(frozen, planned).order_by("place")))
     return {
         one.row.id: _named(one, lines, nexts.get(one.row.id), packed.get(one.row.id))
+        + tuple(
+            _piece(line)
+            for line in lines
+            # Add-ons lie in a box that is paid for before anything else does.
+            if one.row.id in paid
+            and one.row.id not in packed
+            and line.box_id == paid[one.row.id].id
+        )
         for one in found
     }
 

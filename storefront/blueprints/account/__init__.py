@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _
 
 from storefront.blueprints.account import (
+    addons,
     boxes,
     breaks,
     money,
@@ -22,7 +23,18 @@ from storefront.blueprints.context import register_menu
 from storefront.kept import register_kept
 from storefront.security import CUSTOMER, register_policy
 
-__all__ = ["boxes", "bp", "breaks", "money", "plan", "profile", "recommend", "subscriptions", "tax"]
+__all__ = [
+    "addons",
+    "boxes",
+    "bp",
+    "breaks",
+    "money",
+    "plan",
+    "profile",
+    "recommend",
+    "subscriptions",
+    "tax",
+]
 
 register_policy(
     {
@@ -30,6 +42,8 @@ register_policy(
         for name in (
             "home",
             "subscription",
+            "addons",
+            "save_addons",
             "add_code",
             "remove_code",
             "skip",

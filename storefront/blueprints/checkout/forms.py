@@ -22,6 +22,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import one_line
+from storefront.domain.addons import MOST, Cadence
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
 from storefront.operations.checkout import Order
@@ -29,6 +30,8 @@ from storefront.operations.offers import Question
 
 #: Form fields of questions are called by their code, which a merchant chooses.
 ANSWER = "option-"
+#: So are those of add-ons: whether, how often, how many.
+ADDON, OFTEN, NUMBER = "addon-", "often-", "number-"
 
 #: Country: (pattern of a postcode, what it looks like). Others are taken as they come.
 POSTCODES = {
@@ -66,8 +69,12 @@ def box_form(order: Order, given: Any = None) -> Form:
         )
     for question in order.questions:
         fields[ANSWER + question.code] = _question(question)
+    fields |= _addon_fields(order)
     kind = type("BoxForm", (Form,), {**fields, "validate_interval": _known_choice})
     known = {ANSWER + code: value for code, value in order.chosen.items()}
+    for one in order.picked:
+        ref = one.addon.public_id
+        known |= {ADDON + ref: "y", OFTEN + ref: one.cadence.value, NUMBER + ref: str(one.quantity)}
     if order.price is not None:
         known["interval"] = interval_code(order.price.interval)
     form: Form = kind(given, data=known)
@@ -82,6 +89,41 @@ def _question(question: Question) -> RadioField:
         description=question.hint,
         validate_choice=False,
     )
+
+
+def _addon_fields(order: Order) -> dict[str, Any]:
+    often = [(Cadence.ONCE.value, _("once")), (Cadence.EVERY.value, _("with every box"))]
+    if not order.plan.shipping:
+        often[1] = (Cadence.EVERY.value, _("with every payment"))
+    numbers = [(str(number), str(number)) for number in range(1, MOST + 1)]
+    fields: dict[str, Any] = {}
+    for one in order.addons:
+        fields[ADDON + one.public_id] = BooleanField(one.name, description=one.hint)
+        for name, label, choices in (
+            (OFTEN, _("How often %(name)s comes", name=one.name), often),
+            (NUMBER, _("Number of %(thing)s", thing=one.name), numbers),
+        ):
+            fields[name + one.public_id] = SelectField(
+                label,
+                [_known_choice_of],
+                choices=[SelectChoice(*choice) for choice in choices],
+                default=choices[0][0],
+                validate_choice=False,
+            )
+    return fields
+
+
+def picked(form: Form, order: Order) -> list[dict[str, Any]]:
+    """Return the add-ons that are ticked on a valid form, as ``checkout.addons`` keeps them."""
+    return [
+        {
+            "addon": one.public_id,
+            "quantity": int(form[NUMBER + one.public_id].data),
+            "cadence": form[OFTEN + one.public_id].data,
+        }
+        for one in order.addons
+        if form[ADDON + one.public_id].data
+    ]
 
 
 def _known_choice(_form: Form, field: RadioField) -> None:

@@ -135,6 +135,8 @@ def _lines(order: Order) -> list[tuple[str, Any, str | None]]:
         elif line.kind == "discount":
             typed = order.code is not None and line.text.partition(" (")[0] == order.code.code
             text = _("Code %(code)s", code=line.text) if typed else line.text
+        elif line.kind == "addon":
+            text, note = words.addon_line(order, line)
         elif line.kind == "shipping":
             text = _("Delivery")
         elif line.kind == "sign_up_fee":

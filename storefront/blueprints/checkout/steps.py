@@ -14,6 +14,7 @@ from storefront.blueprints.checkout.forms import (
     answers,
     box_form,
     delivery_form,
+    picked,
 )
 from storefront.blueprints.checkout.loading import load, look, place_of, shown
 from storefront.blueprints.context import runtime
@@ -79,10 +80,11 @@ def start() -> Response:
     asked = [ANSWER + question.code for question in order.questions]
     form = box_form(order, request.form)
     options: dict[str, str] = {}
+    addons: list[dict[str, Any]] = []
     if any(name in request.form for name in asked) or "step" in request.form:
         if not form.validate():
             return _box_page(order, form, 422)
-        options = answers(form, order.questions)
+        options, addons = answers(form, order.questions), picked(form, order)
     customer = current_customer()
     known = KnownDelivery("", {})
     if customer is not None:
@@ -100,10 +102,13 @@ def start() -> Response:
             source_of_visit(),
             known.tax_id,
             session.get(REFERRER),
+            addons,
         ),
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
-    ready = len(options) == len(asked)
+    # Who comes from the price page has not seen what can be added.
+    seen = "step" in request.form or not order.addons
+    ready = len(options) == len(asked) and seen
     return go(url_for("checkout.delivery" if ready else "checkout.box", key=key))
 
 
@@ -133,7 +138,7 @@ def save_box(key: str) -> Response:
     if not form.validate():
         return _box_page(order, form, 422)
     price_id = _price_id(order, form["interval"].data if "interval" in form else None)
-    change_box(rt, key, price_id, answers(form, order.questions))
+    change_box(rt, key, price_id, answers(form, order.questions), picked(form, order))
     return go(url_for(f"checkout.{place_of(load(rt, key))}", key=key))
 
 

@@ -8,11 +8,13 @@ from babel.dates import format_date
 from flask_babel import gettext as _
 
 from storefront import formats
+from storefront.domain.addons import Cadence
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
+from storefront.domain.pricing import QuoteLine
 from storefront.domain.rates import EU as MEMBER_STATES
 from storefront.domain.tax_treatment import Treatment
 from storefront.operations.checkout import Order
@@ -113,9 +115,20 @@ def then(order: Order, quote: OrderQuote) -> list[str]:
         for index, one in enumerate(quote.charges)
     ]
     sentences += [_ends(order, quote)]
+    if order.picked and not quote.is_paid:
+        sentences.append(_("What you added comes with the first payment."))
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
     return sentences
+
+
+def addon_line(order: Order, line: QuoteLine) -> tuple[str, str | None]:
+    """Return the words of an add-on's line and how often it comes."""
+    found = next((one for one in order.picked if one.ref == line.ref), None)
+    text = f"{line.quantity} × {line.text}" if line.quantity > 1 else line.text
+    if found is None or found.cadence is Cadence.ONCE:
+        return text, _("once")
+    return text, _("with every box") if order.plan.shipping else _("with every payment")
 
 
 def begins(quote: OrderQuote) -> str:

@@ -1,0 +1,168 @@
+"""In your box: what comes beside it, with the next payment and the first box said before."""
+
+from __future__ import annotations
+
+from babel.dates import format_date
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront import formats
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.words import long_day
+from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.typed import one_line
+from storefront.domain.addons import MOST, Cadence
+from storefront.domain.changes import QuoteChanged
+from storefront.htmx import go
+from storefront.operations.consents import Given
+from storefront.queries import account as accounts
+from storefront.queries.addons import your_box
+from storefront.services.addons import (
+    AddonQuote,
+    AddonWish,
+    NotAddable,
+    quote_addon,
+    save_addon,
+)
+from storefront.templating import writing_locale
+
+#: Raised whenever the words below change.
+CONSENT_VERSION = "add-on-1"
+
+
+@bp.get("/subscriptions/<subscription>/box")
+def addons(subscription: str) -> Response:
+    """Show what comes beside the boxes, and what a change that was typed would cost."""
+    wish = _wish() if request.args.get("addon") else None
+    if request.args.get("addon") and wish is None:
+        return _show(subscription, problem=_why("quantity"), status=422)
+    return _show(subscription, wish)
+
+
+@bp.post("/subscriptions/<subscription>/box")
+def save_addons(subscription: str) -> Response:
+    """Do what was shown."""
+    wish = _wish()
+    if wish is None:
+        return _show(subscription, problem=_why("quantity"), status=422)
+    rt, me = runtime(), customer()
+    try:
+        shown = quote_addon(rt, me.id, subscription, wish)
+        agreed = Given(
+            _consent(shown),
+            CONSENT_VERSION,
+            request.remote_addr or "",
+            one_line(request.user_agent.string),
+        )
+        done = save_addon(rt, me.id, subscription, wish, request.form.get("shown", ""), agreed)
+    except LookupError:
+        abort(404)
+    except NotAddable as error:
+        return _show(subscription, problem=_why(str(error.params.get("reason"))), status=422)
+    except QuoteChanged:
+        problem = _("Something changed meanwhile. Look at the new sum before you save.")
+        return _show(subscription, wish, problem, 422)
+    return go(url_for("account.addons", subscription=subscription), _said(done))
+
+
+def _wish() -> AddonWish | None:
+    """Return what was typed; None when a number or a word is none."""
+    typed = request.values
+    number, often = typed.get("quantity", ""), typed.get("cadence", "")
+    for step, name in ((-1, "quantity-less"), (1, "quantity-more")):
+        if name in typed and number.isdecimal():
+            number = str(max(0, min(MOST, int(number) + step)))
+    if not (number.isdecimal() and number.isascii() and len(number) < 4):
+        return None
+    if often not in {one.value for one in Cadence} or int(number) > MOST:
+        return None
+    return AddonWish(typed.get("addon", "")[:40], int(number), Cadence(often))
+
+
+def _show(
+    subscription: str, wish: AddonWish | None = None, problem: str = "", status: int = 200
+) -> Response:
+    rt, me = runtime(), customer()
+    rt.session.rollback()
+    view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
+    if view is None:
+        abort(404)
+    found = your_box(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
+    rt.session.rollback()
+    quote = None
+    if wish is not None and not found.refused:
+        try:
+            quote = quote_addon(rt, me.id, subscription, wish)
+        except NotAddable as error:
+            problem = problem or _why(str(error.params.get("reason")))
+    return page(
+        "addons",
+        status,
+        sub=view,
+        box=found,
+        refused=_why(found.refused) if found.refused else "",
+        quote=quote,
+        consent=_consent(quote) if quote and quote.asks_consent else "",
+        words=_words(quote) if quote else [],
+        problem=problem,
+        most=MOST,
+        every=Cadence.EVERY,
+    )
+
+
+def _words(quote: AddonQuote) -> list[str]:
+    """Say what is paid, when, and with which box it comes."""
+    values = {"amount": formats.money(quote.amount, writing_locale())}
+    day = long_day(quote.charge_on)
+    first = _("Your next payment, on %(day)s, is %(amount)s then.", day=day, **values)
+    sentences = [first]
+    if quote.later != quote.amount:
+        later = formats.money(quote.later, writing_locale())
+        sentences.append(_("After that it is %(amount)s.", amount=later))
+    if quote.ships_on and quote.quantity:
+        box = long_day(quote.ships_on)
+        if quote.cadence is Cadence.ONCE:
+            sentences.append(_("It comes with the box that leaves on %(day)s.", day=box))
+        else:
+            text = _("It comes with every box, the first one leaves on %(day)s.", day=box)
+            sentences.append(text)
+    elif quote.ships_on:
+        text = _(
+            "Boxes up to then keep what is paid; the one of %(day)s comes without it.",
+            day=long_day(quote.ships_on),
+        )
+        sentences.append(text)
+    return sentences
+
+
+def _consent(quote: AddonQuote) -> str:
+    """Return what the button agrees to. Stored as shown, so nothing may be vague."""
+    locale = writing_locale()
+    return _(
+        "With the button below you agree that your subscription, with %(count)s × %(name)s in "
+        "every box, renews %(each)s for %(amount)s in total, from %(day)s on, until you cancel. "
+        "You can take it off or cancel online at any time.",
+        count=quote.quantity,
+        name=quote.name,
+        each=formats.interval_each(quote.interval),
+        amount=formats.money(quote.full, locale),
+        day=format_date(quote.charge_on, "long", locale=locale),
+    )
+
+
+def _said(quote: AddonQuote) -> str:
+    day = long_day(quote.charge_on)
+    if not quote.quantity:
+        return _("Taken off from %(day)s on.", day=day)
+    return _("Saved. You pay for it with your payment on %(day)s.", day=day)
+
+
+def _why(reason: str) -> str:
+    return {
+        "ends": _("This subscription ends, so nothing more can be added to it."),
+        "held": _("Your subscription is on hold. Once it goes on you can add something."),
+        "unpaid": _("A payment is open. Once it is settled you can add something."),
+        "paused": _("You are pausing. Come back first, then you can add something."),
+        "gone": _("That is not on sale any more. Choose something else."),
+        "quantity": _("Enter a whole number from 0 to %(most)s", most=MOST),
+    }[reason]
