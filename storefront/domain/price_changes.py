@@ -34,11 +34,20 @@ def applies_on(
     datetime.date(2027, 6, 12)
     """
     earliest = max(effective_on, told_on + timedelta(days=notice_days))
-    turn, boundary = 0, next_on
-    while boundary < earliest:
-        turn += 1
-        boundary = add_interval(next_on, interval, turn, day=anchor_day)
-    return boundary
+    turns = turns_until(next_on, interval, anchor_day, earliest)
+    return add_interval(next_on, interval, turns, day=anchor_day)
+
+
+def turns_until(next_on: date, interval: Interval, anchor_day: int, day: date) -> int:
+    """Return how many boundaries lie between ``next_on`` and the first one on or after ``day``.
+
+    >>> turns_until(date(2027, 4, 12), Interval("month"), 12, date(2027, 5, 20))
+    2
+    """
+    turns = 0
+    while add_interval(next_on, interval, turns, day=anchor_day) < day:
+        turns += 1
+    return turns
 
 
 def tell_on(applies: date, notice_days: int) -> date:

@@ -13,7 +13,7 @@ from storefront.domain.boxes import boxes_per_period
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.price_changes import applies_on
+from storefront.domain.price_changes import applies_on, turns_until
 from storefront.domain.recurring import price_period
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -67,15 +67,37 @@ def moved_slice(
     Statements: a constant number.
     """
     rows = _rows(session, migration, after, of=None)
+    then = _rows(session, migration, after, of=migration.price_id) if rows else []
+    return _priced(session, migration, rows, then, taxes, today)
+
+
+def moved_one(
+    session: AnySession, migration: AnyRow, subscription_id: int, taxes: TaxRules, today: date
+) -> Moved | None:
+    """Return what one subscriber pays now and then, as of today; None when it is over."""
+    rows = _rows(session, migration, 0, of=None, only=subscription_id)
+    then = _rows(session, migration, 0, of=migration.price_id, only=subscription_id)
+    found = _priced(session, migration, rows, then, taxes, today)
+    return found[0] if found else None
+
+
+def _priced(
+    session: AnySession,
+    migration: AnyRow,
+    rows: Sequence[AnyRow],
+    at_new_price: Sequence[AnyRow],
+    taxes: TaxRules,
+    today: date,
+) -> list[Moved]:
     if not rows:
         return []
     ids = [row.id for row in rows]
-    then = {row.id: row for row in _rows(session, migration, after, of=migration.price_id)}
+    then = {row.id: row for row in at_new_price}
     discounts, rates = running_discounts(session, ids), shipping_rates(session)
     options = option_texts(session, {row.plan_id for row in rows if row.options})
     addons = running_addons(session, (row.id for row in rows if row.has_addons))
 
-    def cost(row: AnyRow, on: date) -> Money:
+    def cost(row: AnyRow, on: date, ahead: int) -> Money:
         billing = Interval(row.unit, row.unit_count)
         shipping = Interval(row.shipping_unit, row.shipping_count)
         boxes = boxes_per_period(billing, shipping) if row.ships else 0
@@ -88,14 +110,16 @@ def moved_slice(
             on,
             rates=rates,
             addons=addons.get(row.id, ()),
+            ahead=ahead,
         )
         return price_period(terms).quote.total
 
     found = []
     for row in rows:
+        start, interval = max(row.next_on, row.anchor_on), Interval(row.unit, row.unit_count)
         on = applies_on(
-            max(row.next_on, row.anchor_on),
-            Interval(row.unit, row.unit_count),
+            start,
+            interval,
             row.anchor_day,
             effective_on=migration.effective_on,
             told_on=today,
@@ -103,7 +127,9 @@ def moved_slice(
         )
         if row.cancel_on is not None and row.cancel_on <= on:
             continue
-        old, new = cost(row, on), cost(then[row.id], on)
+        # What is lowered once, or sold once, before that day is no part of either price.
+        ahead = turns_until(start, interval, row.anchor_day, on)
+        old, new = cost(row, on, ahead), cost(then[row.id], on, ahead)
         found.append(Moved(row.id, row.public_id, row.email, row.price_id, old, new, on))
     return found
 
@@ -120,11 +146,15 @@ def segment_of(migration: AnyRow) -> Mapping[str, Sequence[Any]]:
     return segment
 
 
-def _rows(session: AnySession, migration: AnyRow, after: int, of: int | None) -> list[AnyRow]:
-    """Return a slice of the subscriptions, with their own price or with that of ``of``."""
+def _rows(
+    session: AnySession, migration: AnyRow, after: int, of: int | None, only: int | None = None
+) -> list[AnyRow]:
+    """Return a slice of the subscriptions, with their own price or with that of ``of``.
+
+    With ``only`` it is that one, also when it has an item.
+    """
     subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
     address, customer = table_of(Address), table_of(Customer)
-    item = table_of(PriceMigrationItem)
     segment = segment_of(migration)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     priced = price.c.id == (subscription.c.price_id if of is None else of)
@@ -171,9 +201,7 @@ def _rows(session: AnySession, migration: AnyRow, after: int, of: int | None) ->
             subscription.c.id > after,
             subscription.c.price_id.in_(segment["prices"]),
             subscription.c.state.in_(_MOVED),
-            ~sa.exists().where(
-                item.c.migration_id == migration.id, item.c.subscription_id == subscription.c.id
-            ),
+            _untouched(migration, subscription) if only is None else subscription.c.id == only,
         )
         .order_by(subscription.c.id)
         .limit(SLICE)
@@ -181,3 +209,10 @@ def _rows(session: AnySession, migration: AnyRow, after: int, of: int | None) ->
     if segment.get("countries"):
         statement = statement.where(address.c.country.in_(segment["countries"]))
     return list(session.execute(statement))
+
+
+def _untouched(migration: AnyRow, subscription: sa.FromClause) -> sa.ColumnElement[bool]:
+    item = table_of(PriceMigrationItem)
+    return ~sa.exists().where(
+        item.c.migration_id == migration.id, item.c.subscription_id == subscription.c.id
+    )

@@ -18,9 +18,7 @@ import sqlalchemy as sa
 from storefront.database import reading, retrying
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.lifecycle import ENDED
-from storefront.domain.money import Money
-from storefront.domain.periods import Interval
-from storefront.domain.price_changes import ImpossibleMigration, applies_on
+from storefront.domain.price_changes import ImpossibleMigration
 from storefront.models import (
     Price,
     PriceMigration,
@@ -34,7 +32,7 @@ from storefront.operations.audit import Who
 from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, reserve
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.price_changes import Moved, last_of_slice, moved_slice
+from storefront.operations.price_changes import Moved, last_of_slice, moved_one, moved_slice
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -43,6 +41,8 @@ from storefront.operations.subscriptions import (
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
+#: How often stopping is tried while subscriptions change under it.
+_TRIES = 5
 #: Subscribers told in one run of the job.
 TELL_AT_ONCE = 500
 
@@ -94,6 +94,7 @@ def draft_migration(rt: Runtime, who: Who, draft: MigrationDraft) -> str:
                 table.c.currency == price.currency,
                 table.c.unit == price.unit,
                 table.c["count"] == price._mapping["count"],
+                table.c.country == price.country,
                 table.c.id != price.id,
             )
         ).all()
@@ -151,8 +152,18 @@ def stop(rt: Runtime, who: Who, ref: str) -> bool:
     False when it is over already. Raises ``LookupError``.
     """
     item, change = table_of(PriceMigrationItem), table_of(ScheduledChange)
+    subscription = table_of(Subscription)
 
     def withdraw(migration: AnyRow) -> None:
+        told = rt.session.execute(
+            sa.select(subscription.c.id, subscription.c.version)
+            .join(item, item.c.subscription_id == subscription.c.id)
+            .where(item.c.migration_id == migration.id, item.c.state == "told")
+        ).all()
+        # A renewal that has read the change already must not apply it any more.
+        change_subscriptions(
+            rt.session, [SubscriptionChange(row.id, row.version, {}) for row in told]
+        )
         waiting = sa.select(item.c.scheduled_change_id).where(
             item.c.migration_id == migration.id, item.c.state == "told"
         )
@@ -224,7 +235,15 @@ def _move(
         rt.session.commit()
         return True
 
-    return retrying(rt.session, write)
+    for left in range(_TRIES, 0, -1):
+        try:
+            return retrying(rt.session, write)
+        except StaleSubscription:
+            # A renewal or its customer was faster with one of them: decide again.
+            rt.session.rollback()
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def _find(rt: Runtime, ref: str) -> AnyRow:
@@ -239,8 +258,9 @@ def _find(rt: Runtime, ref: str) -> AnyRow:
 def _add_items(rt: Runtime, migration: AnyRow, report: TellReport) -> None:
     """Note everybody who is concerned now, also who came since the last run."""
 
-    def write() -> int:
-        found = moved_slice(rt.session, migration, rt.shop.taxes, rt.today())
+    def write(after: int) -> tuple[int, int | None]:
+        found = moved_slice(rt.session, migration, rt.shop.taxes, rt.today(), after)
+        last = last_of_slice(rt.session, migration, after)
         refs = public_ids("pmi", len(found))
         insert_many(
             rt.session,
@@ -263,9 +283,11 @@ def _add_items(rt: Runtime, migration: AnyRow, report: TellReport) -> None:
             ],
         )
         rt.session.commit()
-        return len(found)
+        return len(found), last
 
-    while added := retrying(rt.session, write):
+    after: int | None = 0
+    while after is not None:
+        added, after = retrying(rt.session, partial(write, after))
         report.added += added
 
 
@@ -316,20 +338,14 @@ def _to_tell(rt: Runtime, migration: AnyRow) -> list[int]:
 def _tell(rt: Runtime, migration: AnyRow, key: int, report: TellReport) -> None:
     """Tell one subscriber and write the change that their renewal will apply, together."""
     item, subscription = table_of(PriceMigrationItem), table_of(Subscription)
-    change, price = table_of(ScheduledChange), table_of(Price)
+    change = table_of(ScheduledChange)
     row = rt.session.execute(
         sa.select(
             item.c.public_id.label("ref"),
             item.c.old_price_id,
-            item.c.old_minor,
-            item.c.new_minor,
             subscription,
-            price.c.unit,
-            price.c.count.label("unit_count"),
-            price.c.currency,
         )
         .join(subscription, subscription.c.id == item.c.subscription_id)
-        .join(price, price.c.id == item.c.old_price_id)
         .where(item.c.id == key, item.c.state == "waiting")
     ).one_or_none()
     if row is None:
@@ -345,14 +361,12 @@ def _tell(rt: Runtime, migration: AnyRow, key: int, report: TellReport) -> None:
         # Their own change of plan comes first; asked again tomorrow.
         rt.session.rollback()
         return
-    on = applies_on(
-        max(row.next_on, row.anchor_on),
-        Interval(row.unit, row.unit_count),
-        row.anchor_day,
-        effective_on=migration.effective_on,
-        told_on=rt.today(),
-        notice_days=migration.notice_days,
-    )
+    # Priced anew: what was noted months ago may have had another quantity, code or address.
+    now = moved_one(rt.session, migration, row.id, rt.shop.taxes, rt.today())
+    if now is None:
+        rt.session.rollback()
+        return
+    on = now.applies_on
     try:
         change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {})])
     except StaleSubscription:
@@ -371,12 +385,21 @@ def _tell(rt: Runtime, migration: AnyRow, key: int, report: TellReport) -> None:
             created_at=rt.now(),
         )
     )
-    _set(rt, key, state="told", told_at=rt.now(), applies_on=on, scheduled_change_id=change_key)
+    _set(
+        rt,
+        key,
+        state="told",
+        told_at=rt.now(),
+        applies_on=on,
+        old_minor=now.old.minor,
+        new_minor=now.new.minor,
+        scheduled_change_id=change_key,
+    )
     payload = {
         "subscription": row.public_id,
-        "old_minor": row.old_minor,
-        "new_minor": row.new_minor,
-        "currency": row.currency,
+        "old_minor": now.old.minor,
+        "new_minor": now.new.minor,
+        "currency": now.new.currency,
         "on": on.isoformat(),
     }
     mail = Message("mail", "price_change", f"mail:price_change:{row.ref}", payload, row.customer_id)
@@ -386,7 +409,7 @@ def _tell(rt: Runtime, migration: AnyRow, key: int, report: TellReport) -> None:
         row.public_id,
         EventKind.SUBSCRIPTION_CHANGED,
         Actor.WORKER,
-        data={"price": Money(row.new_minor, row.currency).minor, "on": on.isoformat()},
+        data={"price": now.new.minor, "on": on.isoformat()},
         ref=row.ref,
     )
     record(rt.session, [entry], rt.moment())

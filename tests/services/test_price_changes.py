@@ -12,6 +12,7 @@ from storefront.domain.price_changes import ImpossibleMigration, applies_on
 from storefront.models import Invoice, OutboxMessage, Plan, Price, PriceMigrationItem, Subscription
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
+from storefront.services.added_codes import add_code
 from storefront.services.cancellations import cancel
 from storefront.services.changes import withdraw
 from storefront.services.price_changes import (
@@ -179,6 +180,77 @@ def test_a_stopped_change_charges_nobody_more(
     live_until(rt, clock, date(2027, 6, 13))
 
     assert amounts(rt) == [2600, 2600, 2600, 2600]
+
+
+def told(rt: Runtime) -> dict[str, object]:
+    payload = rt.session.scalar(
+        sa.select(OutboxMessage.payload).where(OutboxMessage.topic == "price_change")
+    )
+    rt.session.rollback()
+    return payload or {}
+
+
+def test_what_is_told_is_what_is_charged_whatever_changed_since_the_draft(
+    rt: Runtime, who: Who, dearer: Price, sub: Subscription, clock: FrozenClock
+) -> None:
+    begin(rt, who, dearer)
+    tell_due(rt)
+    rt.session.execute(sa.update(Subscription).values(quantity=2))
+    rt.session.commit()
+
+    live_until(rt, clock, date(2027, 5, 12))
+
+    assert (told(rt)["old_minor"], told(rt)["new_minor"]) == (5200, 5800)
+    assert amounts(rt)[-1] == 5800
+
+
+def test_a_code_that_is_spent_before_is_no_part_of_the_new_price(
+    rt: Runtime, who: Who, dearer: Price, sub: Subscription, clock: FrozenClock
+) -> None:
+    make.make_code(rt, code="ONCE", percent=50)
+    add_code(rt, sub.customer_id, sub.public_id, "ONCE")
+    ref = begin(rt, who, dearer, date(2027, 5, 1))
+
+    assert [(one.old.minor, one.new.minor) for one in dry_run(rt, ref)] == [(2600, 2900)]
+    live_until(rt, clock, date(2027, 5, 12))
+
+    assert amounts(rt) == [2600, 1300, 2900]
+    assert told(rt)["new_minor"] == 2900
+
+
+def test_those_who_leave_hide_nobody_behind_them(
+    rt: Runtime,
+    who: Who,
+    plan: Plan,
+    dearer: Price,
+    sub: Subscription,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("storefront.operations.price_changes.SLICE", 1)
+    old = rt.session.get_one(Price, sub.price_id)
+    later = make.make_subscription(rt, plan=plan)
+    rt.session.execute(
+        sa.update(Subscription).where(Subscription.id == later.id).values(price_id=old.id)
+    )
+    rt.session.commit()
+    cancel(rt, sub.customer_id, sub.public_id)
+    begin(rt, who, dearer)
+
+    live_until(rt, clock, date(2027, 4, 12))
+
+    assert mails(rt) == 1
+
+
+def test_the_price_of_a_country_is_not_touched_by_the_one_for_everywhere(
+    rt: Runtime, who: Who, plan: Plan, dearer: Price, sub: Subscription
+) -> None:
+    austrian = make.make_price(rt, plan, country="AT", amount_minor=2700)
+    rt.session.execute(sa.update(Subscription).values(price_id=austrian.id))
+    rt.session.commit()
+    ref = draft_migration(rt, who, MigrationDraft("Spring", dearer.public_id, date(2027, 5, 1)))
+
+    assert list(dry_run(rt, ref)) == []
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_sign_up_fee_is_due_when_a_trial_begins():
 
 def test_a_trial_spends_no_once_coupon():
     coupon = CouponTerms("1", "HALF", Discount("percent", Decimal(50)), 1)
-    tried = replace(CLUB, trial_days=14, coupon=coupon)
+    tried = replace(CLUB, trial_days=14, discounts=(coupon,))
     assert due(tried) == 0
     assert charged(tried) == [("2027-03-19", 1550), ("2027-04-19", 3100)]
 
@@ -162,7 +162,7 @@ def test_an_introductory_price_is_shown_with_the_day_it_ends():
 
 def test_phases_discounts_and_the_end_are_all_told():
     coupon = CouponTerms("1", "HALF", Discount("percent", Decimal(50)), 2)
-    terms = replace(BOX, phases=(Phase(3, eur(900)),), coupon=coupon, max_boxes=4)
+    terms = replace(BOX, phases=(Phase(3, eur(900)),), discounts=(coupon,), max_boxes=4)
     assert due(terms) == 450
     assert charged(terms) == [("2027-04-12", 450), ("2027-05-12", 900), ("2027-06-12", 3100)]
 
