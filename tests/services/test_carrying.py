@@ -206,3 +206,30 @@ def test_an_invoice_nobody_was_charged_for_is_simply_not_asked_for(
 
     assert balance(rt, "carried_balance") == 0
     assert all_of(rt, CarriedAmount)[0].settled_at is not None
+
+
+def test_the_rules_about_carried_and_refunded_money_find_a_broken_row(
+    rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
+) -> None:
+    leave_cents(rt, who, 30)
+    small = renew(rt, clock).public_id
+    charged = renew(rt, clock).public_id
+    back(rt, who, charged, 500, Way.CARD)
+    back(rt, who, small, 2580, Way.CREDIT)
+    rt.session.rollback()
+    assert broken(rt.session) == {}
+
+    wrong = {
+        "L4-carried": "UPDATE carried_amount SET amount_minor = amount_minor + 1",
+        "L4-back": "UPDATE refund SET amount_minor = amount_minor - 1",
+        "C3": "UPDATE credit_application SET amount_minor = amount_minor + 9000",
+        "M6": (
+            "UPDATE charge_attempt SET amount_minor = amount_minor - 600,"
+            " refunded_minor = 0 WHERE settles AND carried_minor > 0"
+        ),
+        "L3-refunds": "UPDATE refund SET state = 'abandoned'",
+    }
+    for rule, statement in wrong.items():
+        rt.session.execute(sa.text(statement))
+        assert rule in broken(rt.session), rule
+        rt.session.rollback()
