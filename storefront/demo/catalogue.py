@@ -224,7 +224,25 @@ TEAWARE = (
                 "a tea break.",
                 "Teaware", "jar", 60, 260, 790),
 )  # fmt: skip
-PRODUCTS = (*TEAS, *HERBS, *BAKES, *TEAWARE)
+EXTRAS = (
+    ProductData("EXTRA-STRAINER", "Fine Strainer", "Emaille Kroll", "The Kroll sisters punch 900 "
+                "holes into it and have never counted them.",
+                "Teaware", "cup", 45, 420, 1200),
+    ProductData("EXTRA-HONEY", "Honey Biscuits", "Bäckerei Anders", "Jule Anders sweetens them "
+                "with the honey of the hives on her own roof.",
+                "Bakes", "biscuit-box", 130, 180, 500, ("gluten", "dairy")),
+    ProductData("EXTRA-TIN", "Tin for 100 g", "Emaille Kroll", "Closes with a click that you "
+                "will do twice.",
+                "Teaware", "tall-tin", 140, 310, 900),
+)  # fmt: skip
+PRODUCTS = (*TEAS, *HERBS, *BAKES, *TEAWARE, *EXTRAS)
+
+#: What can be added to a box: (SKU, one line, price in minor units, tax class, plans; none: all).
+ADDONS: tuple[tuple[str, str, int, str, tuple[str, ...]], ...] = (
+    ("EXTRA-HONEY", "Twelve of them, baked the day before", 500, "reduced", ()),
+    ("EXTRA-STRAINER", "Sits in every cup and most pots", 1200, "standard", ()),
+    ("EXTRA-TIN", "Keeps 100 g dry", 900, "standard", ("pot", "table")),
+)
 
 
 def recipe_of(plan: str, number: int, *, is_free: bool = False) -> list[str]:

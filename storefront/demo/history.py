@@ -29,8 +29,16 @@ from storefront.demo.people import (
     draw_shopper,
     leaves_this_month,
     skips_this_month,
+    wants_more,
 )
-from storefront.demo.shopping import StoryBroken, Subscribed, order, refuse_next, replace_card
+from storefront.demo.shopping import (
+    StoryBroken,
+    Subscribed,
+    add_to_box,
+    order,
+    refuse_next,
+    replace_card,
+)
 from storefront.domain.errors import DomainError
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import Subscription
@@ -178,6 +186,9 @@ class Story:
             self._plan_at(month, own.randint(1, 28), own, partial(self._leave, known))
         elif skips_this_month(shopper, month.month):
             self._plan_at(month, own.randint(2, 10), own, partial(self._skip, known))
+        elif wants_more(shopper, month):
+            more = partial(add_to_box, self._rt, known.who, month.month)
+            self._plan_at(month, 5, own, more)
 
     def _leave(self, known: _Known) -> None:
         rt, who, shopper = self._rt, known.who, known.shopper

@@ -28,6 +28,7 @@ from storefront.models.base import public_id, table_of
 from storefront.operations.audit import Who
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
+from storefront.services.addon_catalogue import AddonDraft, save_addon
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.plans import set_price
 from storefront.services.promotions import CouponDraft, add_coupon
@@ -76,6 +77,7 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     owner = owner_of(rt)
     for code in catalogue.CODES:
         _add_code(rt, owner, code, last_day)
+    _add_addons(rt, owner)
 
 
 def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None:
@@ -165,6 +167,15 @@ def _add_product(rt: Runtime, data: ProductData) -> None:
             currency=catalogue.SHOP["currency"],
         )
     )
+
+
+def _add_addons(rt: Runtime, owner: Who) -> None:
+    names = {product.sku: product.name for product in catalogue.EXTRAS}
+    currency = catalogue.SHOP["currency"]
+    for place, (sku, hint, minor, tax_class, plans) in enumerate(catalogue.ADDONS):
+        amounts = {currency: Money(minor, currency)}
+        draft = AddonDraft(names[sku], hint, amounts, tax_class, sku, plans, place)
+        save_addon(rt, owner, draft)
 
 
 def _add_code(rt: Runtime, owner: Who, data: CodeData, last_day: date) -> None:

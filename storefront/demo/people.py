@@ -145,6 +145,11 @@ def skips_this_month(shopper: Shopper, month: int) -> bool:
     return shopper.own.random() < shopper.skips * (2.5 if month in _SUMMER else 1.0)
 
 
+def wants_more(shopper: Shopper, month: date) -> bool:
+    """Return whether a shopper adds something to a box this month; no draw of theirs is used."""
+    return Random(f"{shopper.email}:{month}").random() < 0.02  # noqa: S311 - a story, not a secret
+
+
 def busyness(on: date, begin: date, end: date) -> float:
     """Return how many shoppers come on ``on`` compared with an average day.
 

@@ -15,13 +15,17 @@ import sqlalchemy as sa
 from storefront.blueprints.checkout.words import CONSENT_VERSION, consent_text
 from storefront.database import reading
 from storefront.demo.people import Shopper
+from storefront.domain.addons import Cadence
 from storefront.domain.charging import AnswerStatus
 from storefront.domain.gateways import Gateway
 from storefront.domain.invoices import InvoiceState
 from storefront.models import Checkout, Invoice, PaymentMethod, Plan, Price, Subscription
 from storefront.models.base import table_of
 from storefront.operations.checkout import Market, find_checkout, read_order
+from storefront.operations.consents import Given
+from storefront.queries.addons import your_box
 from storefront.runtime import Runtime
+from storefront.services.addons import AddonWish, quote_addon, save_addon
 from storefront.services.checkout import (
     Agreement,
     Start,
@@ -90,6 +94,21 @@ def order(rt: Runtime, shopper: Shopper) -> Subscribed | None:
     if finished.outcome is not Outcome.DONE:
         raise StoryBroken(f"the order of {shopper.email} is {finished}")
     return _subscribed(rt, key)
+
+
+def add_to_box(rt: Runtime, who: Subscribed, number: int) -> bool:
+    """Put one of the add-ons into the next box of ``who``; False when none can be added."""
+    with reading():
+        found = your_box(rt.session, who.customer_id, who.subscription, rt.moment(), rt.shop.taxes)
+        rt.session.rollback()
+    if found.refused or not found.offered:
+        return False
+    cadence = Cadence.EVERY if number % 3 == 0 else Cadence.ONCE
+    wish = AddonWish(found.offered[number % len(found.offered)].addon, 1, cadence)
+    shown = quote_addon(rt, who.customer_id, who.subscription, wish)
+    agreed = Given("I agree.", "add-on-1", "192.0.2.1", _BROWSER)
+    save_addon(rt, who.customer_id, who.subscription, wish, shown.quote_hash, agreed)
+    return True
 
 
 def replace_card(rt: Runtime, customer_id: int, last4: str = GOOD_CARD) -> bool:

@@ -15,13 +15,15 @@ import sqlalchemy as sa
 
 from storefront.demo.people import Shopper
 from storefront.demo.shopping import bank_of, order, replace_card, tokens_of
+from storefront.domain.addons import Cadence
 from storefront.domain.changes import Wish
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
-from storefront.models import BoxCycle, Invoice, Plan, Price, Subscription
+from storefront.models import Addon, BoxCycle, Invoice, Plan, Price, Subscription
 from storefront.operations.consents import Given
 from storefront.operations.offers import read_questions
 from storefront.runtime import Runtime
+from storefront.services.addons import AddonWish, quote_addon, save_addon
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.changes import change, quote_change, withdraw
@@ -284,6 +286,22 @@ def have_trouble(world: World, person: Person) -> str | None:
     return "has trouble at the bank"
 
 
+def add_to_box(world: World, person: Person) -> str | None:
+    """Put something beside the boxes, take more of it or take it off."""
+    sub = _subscription(world, person)
+    refs = world.rt.session.scalars(sa.select(Addon.public_id).order_by(Addon.id)).all()
+    world.rt.session.rollback()
+    if sub is None or not refs:
+        return None
+    rng, owner = world.rng, sub.customer_id
+    cadence = rng.choice((Cadence.ONCE, Cadence.EVERY))
+    wish = AddonWish(rng.choice(refs), rng.choice((0, 1, 1, 2, 3)), cadence)
+    shown = quote_addon(world.rt, owner, sub.public_id, wish).quote_hash
+    agreed = Given("I agree.", "sim-1", "192.0.2.1", "UA")
+    save_addon(world.rt, owner, sub.public_id, wish, shown, agreed)
+    return f"has {wish.quantity} more {cadence}"
+
+
 #: Every action with how often it is drawn.
 ACTIONS: tuple[tuple[Action, int], ...] = (
     (subscribe, 4),
@@ -295,6 +313,7 @@ ACTIONS: tuple[tuple[Action, int], ...] = (
     (take_more, 5),
     (choose, 4),
     (stay_on_plan, 2),
+    (add_to_box, 8),
     (take_a_break, 8),
     (no_break, 2),
     (come_back, 8),

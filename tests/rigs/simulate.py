@@ -258,6 +258,8 @@ class Simulation:
         ]
         for values in codes:
             make.make_code(rt, **values)
+        make.make_addon(rt, 500, variant=make.make_variant(rt), tax_class="reduced")
+        make.make_addon(rt, 1200, name="Strainer")
         names = tuple(values["code"] for values in codes)
         return tuple((plan.code, interval) for plan, interval in plans), names
 
