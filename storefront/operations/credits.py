@@ -48,6 +48,7 @@ from storefront.operations.invoices import (
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.uncounted import uncount_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,7 @@ def _void(session: AnySession, ids: Sequence[int], rests: dict[int, list[_Rest]]
             )
             .values(state=BoxState.CANCELED)
         )
+        uncount_periods(session, sorted(periods))
     addons = [one for own in rests.values() for one in own if one.kind == LineKind.ADDON]
     if addons:
         give_back_addons(session, sorted({one.period_id for one in addons if one.period_id}))

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from storefront import charges
 from storefront.database import reading, retrying
+from storefront.domain.events import EventKind
 from storefront.domain.gateways import CancelAnswer
 from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import ENDED, EndReason, SubscriptionState
+from storefront.domain.metrics import MovementKind
 from storefront.operations.credits import credit_invoices
 from storefront.operations.dunning import ends_on
 from storefront.operations.endings import Ending, end_subscriptions
@@ -29,6 +31,7 @@ from storefront.operations.retries import (
     retry,
 )
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.timeline import Entry, MrrChange, move, record
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -158,16 +161,33 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[in
         ],
         moment,
     )
-    change_subscriptions(
-        rt.session,
-        [
-            SubscriptionChange(
-                row.subscription_id,
-                row.version,
-                {"state": SubscriptionState.PAUSED, "renews_at": None},
-            )
-            for row in stop
-            if row.policy["last_action"] == "pause"
-        ],
-    )
+    _pause(rt, [row for row in stop if row.policy["last_action"] == "pause"], moment)
     return flying
+
+
+def _pause(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> None:
+    """Pause until the customer comes back; what is paused has no monthly value."""
+    values = {"state": SubscriptionState.PAUSED, "renews_at": None, "mrr_minor": 0}
+    change_subscriptions(
+        rt.session, [SubscriptionChange(row.subscription_id, row.version, values) for row in rows]
+    )
+    kind = EventKind.SUBSCRIPTION_PAUSED
+    entries = [
+        Entry(row.subscription_id, row.public_id, kind, data={"until": None}) for row in rows
+    ]
+    record(rt.session, entries, moment)
+    move(rt.session, [_contraction(row, moment) for row in rows if row.mrr_minor])
+
+
+def _contraction(row: AnyRow, moment: Moment) -> MrrChange:
+    return MrrChange(
+        row.subscription_id,
+        MovementKind.CONTRACTION,
+        -row.mrr_minor,
+        row.currency,
+        row.plan_id,
+        row.source,
+        row.cohort,
+        "pause",
+        moment.today,
+    )

@@ -29,6 +29,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.stopping import cancel_boxes, stop_now
 from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.uncounted import uncount_periods
 from storefront.runtime import Runtime
 
 _TRIES = 4
@@ -113,6 +114,7 @@ def _close(rt: Runtime, row: AnyRow, who: Who, moment: Moment, *, is_void: bool)
     boxes = unsent_boxes(rt.session, periods)
     write_off(rt.session, row, moment)
     cancel_boxes(rt.session, boxes, who, moment)
+    uncount_periods(rt.session, periods)
 
 
 def _again(rt: Runtime, change: Callable[[], T]) -> T:
@@ -124,4 +126,7 @@ def _again(rt: Runtime, change: Callable[[], T]) -> T:
             rt.session.rollback()
             if left == 1:
                 raise
+        except DomainError:
+            rt.session.rollback()
+            raise
     raise AssertionError("unreachable: the last try returns or raises")

@@ -30,7 +30,7 @@ from storefront.domain.pauses import (
     boundary_from,
     ends_of_pause,
 )
-from storefront.models import Subscription, SubscriptionPeriod
+from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -325,15 +325,7 @@ def _drop_and_pause(
         "resumes_on": end,
         "renews_at": None,
         "mrr_minor": 0,
-        # It was never paid: neither phases nor terms count it.
-        "billed_count": row.billed_count - 1,
-        "boxes_billed": row.boxes_billed - max(last.box_count, 1),
     }
-    rt.session.execute(
-        sa.update(table_of(SubscriptionPeriod))
-        .where(table_of(SubscriptionPeriod).c.id == last.id)
-        .values(billed_number=0)
-    )
     if end is not None:
         values |= start_next_on(rt.session, row, last, end, moment)
         values["renews_at"] = max(moment.start_of(end), moment.now)
