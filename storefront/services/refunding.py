@@ -12,6 +12,7 @@ from datetime import date
 from typing import TypeVar
 
 from storefront.database import retrying
+from storefront.domain.errors import DomainError
 from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.domain.money import Money
@@ -286,4 +287,7 @@ def _again(rt: Runtime, change: Callable[[], T]) -> T:
             rt.session.rollback()
             if left == 1:
                 raise
+        except DomainError:
+            rt.session.rollback()
+            raise
     raise AssertionError("unreachable: the last try returns or raises")
