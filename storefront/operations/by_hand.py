@@ -35,6 +35,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import MANUAL, STOPPABLE
 from storefront.operations.results import Result, record_results
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.tiling import open_invoices
 
 
 class NotOpen(DomainError):
@@ -195,10 +196,15 @@ def waiting_for(session: AnySession, invoice_id: int) -> list[AnyRow]:
 
 
 def go_on(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
-    """Let subscriptions whose invoice is not waited for any more renew at their next boundary."""
+    """Let subscriptions whose invoice is not waited for any more renew at their next boundary.
+
+    One that owes another invoice for a period still waits for that.
+    """
     changes = []
     for row in rows:
         if row.renews_at is not None or row.state == SubscriptionState.PAUSED:
+            continue
+        if open_invoices(session, row.id):
             continue
         stop = row.next_on if row.cancel_on is None else min(row.cancel_on, row.next_on)
         state = row.state

@@ -285,3 +285,24 @@ def test_a_small_extra_is_carried_and_an_ended_subscription_is_never_charged(
     with pytest.raises(ad_hoc.NotChargeable):
         extra(rt, who, sub, "form-6")
     cancel(rt, sub.customer_id, sub.public_id)
+
+
+def test_a_subscription_that_owes_another_invoice_still_waits_for_that(
+    rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
+) -> None:
+    token = demo_gateway.bank.token_for("0341")
+    rt.session.execute(sa.update(PaymentMethod).values(token=token))
+    rt.session.commit()
+    first = renew(rt, clock)
+    # As if somebody had let it go on while the first was owed.
+    rt.session.execute(sa.update(Subscription).values(state="active", renews_at=rt.now()))
+    rt.session.commit()
+    second = renew(rt, clock)
+
+    invoice_desk.void(rt, who, second.public_id, Then.GO_ON)
+    waiting = all_of(rt, Subscription)[0]
+    assert (waiting.state, waiting.renews_at) == (SubscriptionState.PAST_DUE, None)
+
+    invoice_desk.void(rt, who, first.public_id, Then.GO_ON)
+    goes_on = all_of(rt, Subscription)[0]
+    assert (goes_on.state, goes_on.renews_at is not None) == (SubscriptionState.ACTIVE, True)
