@@ -1938,6 +1938,7 @@ def upgrade() -> None:
         sa.Column(
             "cycles_left", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("holds_use", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.CheckConstraint(
             "cycles_left IS NULL OR cycles_left >= 0",
             name=op.f("ck_subscription_discount_cycles_not_negative"),

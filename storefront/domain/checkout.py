@@ -108,6 +108,8 @@ class OrderQuote:
     charges: tuple[ComingCharge, ...]
     renews_each: Interval
     quote_hash: str
+    #: References of the discounts that lower today's total or one of ``charges``.
+    lowering: frozenset[str] = frozenset()
 
     @property
     def due_today(self) -> Money:
@@ -162,7 +164,7 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
     full = _priced(following, boxes if terms.then is None else 1)
     day = anchor_day(opening, terms.today, terms.interval, terms.charge_day)
     first = _first(terms, boxes, opening)
-    charges = _charges(terms, boxes, opening, first, day)
+    charges, later = _charges(terms, boxes, opening, first, day)
     shown = {
         "quote": first.quote.content_hash,
         "plan": terms.plan_ref,
@@ -192,6 +194,7 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
         charges,
         following.interval,
         sha256(text.encode()).hexdigest(),
+        _lowering(first) | later,
     )
 
 
@@ -265,18 +268,22 @@ def _priced(
 
 def _charges(
     terms: OrderTerms, boxes: int, opening: Opening, first: PricedPeriod, day: int
-) -> tuple[ComingCharge, ...]:
-    """Return the next payment, and each later one whose amount is another than before it."""
+) -> tuple[tuple[ComingCharge, ...], frozenset[str]]:
+    """Return the next payment, and each later one whose amount is another than before it.
+
+    And the references of the discounts that lower them.
+    """
     per, paid = max(boxes, 1), int(opening.kind is PeriodKind.BILLED)
     if terms.then is not None and paid:
         amount = _priced(_following(terms), 1).quote.total
-        return (ComingCharge(opening.renewal_on, amount),)
+        return (ComingCharge(opening.renewal_on, amount),), frozenset()
     held = terms.discounts
     if paid:
         working = {ref for ref, _ in first.taken}
         held = tuple(one for one in held if one.ref in working or not one.is_for_first)
         held = _after(held, first)
     found: list[ComingCharge] = []
+    lowering: frozenset[str] = frozenset()
     for turn in range(_turns(terms, per, paid)):
         on = add_interval(opening.renewal_on, terms.interval, turn, day=day)
         billed = paid + turn
@@ -291,10 +298,16 @@ def _charges(
             boxes_before=billed * per,
         )
         held = _after(held, priced)
+        lowering |= _lowering(priced)
         amount = priced.quote.total
         if not found or found[-1].amount != amount:
             found.append(ComingCharge(on, amount))
-    return tuple(found)
+    return tuple(found), lowering
+
+
+def _lowering(priced: PricedPeriod) -> frozenset[str]:
+    """Return the references of the discounts that took something off a period."""
+    return frozenset(ref for ref, off in priced.taken if off.minor)
 
 
 def _turns(terms: OrderTerms, per: int, paid: int) -> int:

@@ -105,6 +105,8 @@ class SubscriptionDiscount(Base):
     position: Mapped[int] = mapped_column(default=0)
     #: Billed periods it still lowers; NULL = for ever.
     cycles_left: Mapped[int | None]
+    #: True while it keeps the use that its order took, until it first lowers an invoice.
+    holds_use: Mapped[bool] = mapped_column(server_default=sa.text("false"))
 
 
 class Redemption(Base):

@@ -148,10 +148,20 @@ class Order:
 
     @property
     def working(self) -> tuple[TypedCode, ...]:
-        """The discounts that lower what is due today; each holds a use once it is ordered."""
-        taken = dict(self.quote.first.taken) if self.quote else {}
+        """The discounts of which the order holds a use.
+
+        A typed code that lowers an amount shown here, also a later one; an automatic
+        discount only if it lowers what is due today.
+        Source: docs/decisions/0080-which-discounts-together.md.
+        """
+        if self.quote is None:
+            return ()
+        today = {ref for ref, off in self.quote.first.taken if off.minor}
+        shown = self.quote.lowering
         return tuple(
-            one for one in self.discounts if one.terms.ref in taken and taken[one.terms.ref].minor
+            one
+            for one in self.discounts
+            if one.terms.ref in (today if one.promotion_code_id is None else shown)
         )
 
     @property
@@ -376,7 +386,9 @@ def why_refused(
         interval=price.interval,
         country=country,
         is_first=customer_id is None or is_first_order(session, customer_id),
-        used_by_customer=_used(session, checkout, code, customer_id),
+        used_by_customer=uses_by(session, code.coupon_id, customer_id, checkout.id)
+        if customer_id is not None
+        else 0,
     )
     reason = refusal(code.rule, facts)
     # The use this checkout holds is its own; the guarded counter let it have that.
@@ -393,14 +405,6 @@ def _customer_id(session: AnySession, email: str) -> int | None:
         return None
     table = table_of(Customer)
     return session.execute(sa.select(table.c.id).where(table.c.email == email)).scalar_one_or_none()
-
-
-def _used(session: AnySession, checkout: AnyRow, code: TypedCode, customer_id: int | None) -> int:
-    if customer_id is None:
-        return 0
-    used = uses_by(session, code.coupon_id, customer_id)
-    own = checkout.quote.get("redeemed_by") == customer_id
-    return max(used - own, 0) if _holds(checkout, code) else used
 
 
 def expires_at(now: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -170,6 +170,35 @@ def give_back_uses(session: AnySession, uses: Iterable[tuple[int, int | None]]) 
             )
 
 
+def release_holds(session: AnySession, condition: sa.ColumnElement[bool]) -> None:
+    """Give back the uses that discounts of ``condition`` hold and never took.
+
+    ``condition`` is on ``subscription_discount``. Each is given back once.
+    """
+    table = table_of(SubscriptionDiscount)
+    rows = session.execute(
+        sa.update(table)
+        .where(condition, table.c.holds_use)
+        .values(holds_use=False)
+        .returning(table.c.coupon_id, table.c.promotion_code_id)
+    ).all()
+    if not rows:
+        return
+    _lower(session, table_of(Coupon), Counter(row.coupon_id for row in rows))
+    codes = Counter(row.promotion_code_id for row in rows if row.promotion_code_id is not None)
+    if codes:
+        _lower(session, table_of(PromotionCode), codes)
+
+
+def _lower(session: AnySession, table: sa.Table, counts: Mapping[int, int]) -> None:
+    session.connection().execute(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("key"))
+        .values(used=table.c.used - sa.bindparam("amount")),
+        [{"key": key, "amount": count} for key, count in sorted(counts.items())],
+    )
+
+
 def give_back_redemptions(session: AnySession, invoice_ids: Sequence[int], now: datetime) -> None:
     """Mark what was redeemed on these unpaid invoices as given back."""
     table = table_of(Redemption)
@@ -180,19 +209,47 @@ def give_back_redemptions(session: AnySession, invoice_ids: Sequence[int], now: 
     )
 
 
-def uses_by(session: AnySession, coupon_id: int, customer_id: int) -> int:
-    """Return how many subscriptions of a customer began with this coupon and were not undone."""
-    table = table_of(Redemption)
-    return session.execute(
+def uses_by(
+    session: AnySession, coupon_id: int, customer_id: int, but_checkout: int | None = None
+) -> int:
+    """Return how many subscriptions of a customer were lowered by a coupon, or will be.
+
+    Counted are uses that were not undone, and codes that wait on a subscription which has not
+    ended for an invoice to lower. The subscription of the order ``but_checkout`` is left out:
+    what it has is its own.
+    """
+    table, waiting = table_of(Redemption), table_of(SubscriptionDiscount)
+    subscription = table_of(Subscription)
+    counting = sa.and_(table.c.counts, table.c.given_back_at.is_(None))
+    others = sa.or_(
+        subscription.c.checkout_id.is_(None), subscription.c.checkout_id != (but_checkout or 0)
+    )
+    used = (
         sa.select(sa.func.count())
         .select_from(table)
+        .join(waiting, waiting.c.id == table.c.subscription_discount_id)
+        .join(subscription, subscription.c.id == waiting.c.subscription_id)
+        .where(table.c.coupon_id == coupon_id, table.c.customer_id == customer_id, counting, others)
+    )
+    is_counted = sa.exists().where(table.c.subscription_discount_id == waiting.c.id, counting)
+    promised = (
+        sa.select(sa.func.count())
+        .select_from(waiting)
+        .join(subscription, subscription.c.id == waiting.c.subscription_id)
         .where(
-            table.c.coupon_id == coupon_id,
-            table.c.customer_id == customer_id,
-            table.c.counts,
-            table.c.given_back_at.is_(None),
+            waiting.c.coupon_id == coupon_id,
+            waiting.c.promotion_code_id.is_not(None),
+            sa.or_(waiting.c.cycles_left.is_(None), waiting.c.cycles_left > 0),
+            sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id) == customer_id,
+            subscription.c.state.not_in(ENDED),
+            others,
+            sa.not_(is_counted),
         )
+    )
+    counts: int = session.execute(
+        sa.select(used.scalar_subquery() + promised.scalar_subquery())
     ).scalar_one()
+    return counts
 
 
 def is_first_order(session: AnySession, customer_id: int) -> bool:
@@ -222,13 +279,15 @@ def redeem(
     now: datetime,
     *,
     is_paid: bool = True,
+    held: Collection[tuple[int, int | None]] = (),
 ) -> None:
     """Put discounts to work on a new subscription; the first invoice is their first cycle.
 
     ``taken`` says what each that worked took off that invoice. One that lasts one payment
     and lost against a better is left out, unless nothing was to be paid for (a trial, not
     ``is_paid``). One of an earlier try of the order that was taken off again lowers nothing
-    any more.
+    any more. ``held`` are coupon and code of the uses that the order took: one that this
+    invoice does not need is kept for the first that does.
     """
     kept = [
         one for one in found if not is_paid or one.terms.ref in taken or not one.terms.is_for_first
@@ -236,17 +295,26 @@ def redeem(
     table = table_of(SubscriptionDiscount)
     mine = table.c.subscription_id == use.subscription_id
     gone = table.c.coupon_id.not_in([one.coupon_id for one in kept])
-    session.execute(sa.update(table).where(mine, gone).values(cycles_left=0))
+    # The order gave the use of a discount back that it does not have any more.
+    session.execute(sa.update(table).where(mine, gone).values(cycles_left=0, holds_use=False))
     for place, one in enumerate(kept):
         off = taken.get(one.terms.ref)
         left = cycles_after(one.terms.lasts, off) if off is not None else one.terms.lasts
-        discount_id = attach(session, use.subscription_id, one, left, place)
-        if off is not None and off.minor > 0:
+        lowers = off is not None and off.minor > 0
+        keeps = not lowers and (one.coupon_id, one.promotion_code_id) in held
+        discount_id = attach(session, use.subscription_id, one, left, place, holds_use=keeps)
+        if off is not None and lowers:
             _write_uses(session, [Lowered(discount_id, one, use, off.minor, True)], now)
 
 
 def attach(
-    session: AnySession, subscription_id: int, one: TypedCode, left: int | None, place: int
+    session: AnySession,
+    subscription_id: int,
+    one: TypedCode,
+    left: int | None,
+    place: int,
+    *,
+    holds_use: bool = False,
 ) -> int:
     """Write that a subscription has a discount, again if it had it before; returns its key."""
     table = table_of(SubscriptionDiscount)
@@ -255,6 +323,7 @@ def attach(
         "code": one.code[:40],
         "position": place,
         "cycles_left": left,
+        "holds_use": holds_use,
     }
     known = session.execute(
         sa.update(table)
@@ -324,13 +393,16 @@ class Lowered:
 def redeem_cycle(session: AnySession, lowered: Sequence[Lowered], now: datetime) -> None:
     """Count one billed period of discounts that lowered invoices of running subscriptions.
 
-    One that does so for the first time takes a use. Raises ``NoUseLeft`` when that was the
-    last and somebody else has it: nothing may be committed then.
+    One that does so for the first time takes a use, or the one that it holds since its order.
+    Raises ``NoUseLeft`` when that was the last and somebody else has it: nothing may be
+    committed then.
     """
     if not lowered:
         return
     firsts = Counter(
-        (one.coupon.coupon_id, one.coupon.promotion_code_id) for one in lowered if one.counts
+        (one.coupon.coupon_id, one.coupon.promotion_code_id)
+        for one in lowered
+        if one.counts and not one.coupon.holds_use
     )
     for (coupon_id, code_id), count in sorted(firsts.items(), key=str):
         if not take_use(session, coupon_id, code_id, count):
@@ -342,6 +414,9 @@ def redeem_cycle(session: AnySession, lowered: Sequence[Lowered], now: datetime)
         .where(table.c.id.in_([one.discount_id for one in lowered]), table.c.cycles_left > 0)
         .values(cycles_left=table.c.cycles_left - 1)
     )
+    holding = [one.discount_id for one in lowered if one.counts and one.coupon.holds_use]
+    if holding:
+        session.execute(sa.update(table).where(table.c.id.in_(holding)).values(holds_use=False))
 
 
 def _write_uses(session: AnySession, lowered: Sequence[Lowered], now: datetime) -> None:

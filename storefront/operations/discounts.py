@@ -141,6 +141,7 @@ def _discounts_statement() -> AnySelect:
         used.c.subscription_discount_id == table.c.id, used.c.counts, used.c.given_back_at.is_(None)
     )
     # The first time it lowers something it takes a use; where none is left it lowers nothing.
+    # One that was shown at the order holds its use from then on.
     has_use = sa.and_(
         sa.or_(coupon.c.max_uses.is_(None), coupon.c.used < coupon.c.max_uses),
         sa.or_(code.c.id.is_(None), code.c.max_uses.is_(None), code.c.used < code.c.max_uses),
@@ -153,6 +154,7 @@ def _discounts_statement() -> AnySelect:
             table.c.promotion_code_id,
             table.c.code,
             table.c.cycles_left,
+            table.c.holds_use,
             counted.label("is_counted"),
             *coupon_columns(),
         )
@@ -161,7 +163,7 @@ def _discounts_statement() -> AnySelect:
         .where(
             any_of(table.c.subscription_id),
             sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
-            sa.or_(counted, has_use),
+            sa.or_(counted, table.c.holds_use, has_use),
         )
         .order_by(table.c.subscription_id, table.c.position, table.c.id)
     )

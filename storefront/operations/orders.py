@@ -137,6 +137,7 @@ def book_order(
             Use(subscription_id, customer_id, invoice_id),
             moment.now,
             is_paid=quote.is_paid,
+            held={(coupon, code) for coupon, code in checkout.quote.get("uses", ())},
         )
         _set_credit_aside(session, order, customer_id, invoice_id, moment)
     attempt_id = None

@@ -15,6 +15,7 @@ from storefront.domain.periods import Interval
 from storefront.models import (
     Address,
     Coupon,
+    Customer,
     Plan,
     Price,
     Redemption,
@@ -24,7 +25,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.coupons import TypedCode, attach, find_code, uses_by
+from storefront.operations.coupons import TypedCode, attach, find_code, release_holds, uses_by
 from storefront.operations.keys import AnyRow
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
@@ -84,6 +85,7 @@ def remove_code(
             .returning(table.c.id)
         ).all()
         if done:
+            release_holds(rt.session, table.c.id.in_([one.id for one in done]))
             _note(rt, row, EventKind.CODE_REMOVED, code, who)
         rt.session.commit()
         return bool(done)
@@ -92,6 +94,8 @@ def remove_code(
 
 
 def _add(rt: Runtime, customer_id: int, subscription: str, normalised: str, who: Who | None) -> str:
+    # One at a time for a customer: what waits on their other subscriptions counts.
+    _lock_customer(rt, customer_id)
     row = _locked(rt, customer_id, subscription)
     found = find_code(rt.session, normalised) if normalised else None
     refused = _why_refused(rt, row, found)
@@ -145,6 +149,14 @@ def _is_used(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         used.c.subscription_discount_id == table.c.id, used.c.given_back_at.is_(None)
     )
+
+
+def _lock_customer(rt: Runtime, customer_id: int) -> None:
+    table = table_of(Customer)
+    statement = sa.select(table.c.id).where(table.c.id == customer_id)
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    rt.session.execute(statement)
 
 
 def _locked(rt: Runtime, customer_id: int, subscription: str) -> AnyRow:

@@ -285,7 +285,7 @@ def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier try of this order has left behind and a later one needs."""
     return {
         name: quote[name]
-        for name in ("owner", "document", "redeemed_by", "new_customer", "no_trial")
+        for name in ("owner", "document", "new_customer", "no_trial")
         if name in quote
     }
 

@@ -32,6 +32,7 @@ from storefront.models import (
     GatewaySetup,
     Invoice,
     Subscription,
+    SubscriptionDiscount,
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
@@ -384,8 +385,6 @@ def _note_friend(
 def _note(rt: Runtime, row: AnyRow, setup: AnyRow | None, booked: Booked) -> None:
     """Keep on checkout and set-up what a later try, the page and expiry need to know."""
     quote: dict[str, Any] = {**row.quote, "document": booked.document}
-    if row.quote.get("uses"):
-        quote["redeemed_by"] = booked.customer_id
     if booked.is_new_customer:
         quote["new_customer"] = booked.customer_id
     checkout, table = table_of(Checkout), table_of(GatewaySetup)
@@ -438,6 +437,11 @@ def _expire_subscription(rt: Runtime, checkout_id: int, moment: Moment) -> None:
     check_move(SubscriptionState(found.state), SubscriptionState.EXPIRED)
     change = SubscriptionChange(found.id, found.version, {"state": SubscriptionState.EXPIRED})
     change_subscriptions(rt.session, [change])
+    discount = table_of(SubscriptionDiscount)
+    # Its order has given them back.
+    rt.session.execute(
+        sa.update(discount).where(discount.c.subscription_id == found.id).values(holds_use=False)
+    )
     rt.session.execute(
         sa.update(period)
         .where(period.c.subscription_id == found.id, period.c.state == PeriodState.INVOICED)
