@@ -183,7 +183,7 @@ def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
         return Recorded()
 
     def work() -> Recorded:
-        recorded = record_results(rt.session, results, rt.moment())
+        recorded = record_results(rt.session, results, rt.moment(), rt.minimums)
         failpoint("renewal.before_record_commit")
         rt.session.commit()
         failpoint("renewal.after_record")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -21,6 +22,7 @@ from storefront.domain.money import Money
 from storefront.models import ChargeAttempt, InvoiceLine, ParkedWork, Subscription
 from storefront.models.base import table_of
 from storefront.operations.audit import Who
+from storefront.operations.carrying import Minimums
 from storefront.operations.goodwill import Goodwill, bear_part
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -72,7 +74,12 @@ def read_mismatch(session: AnySession, payment: str) -> Mismatch:
 
 
 def settle_mismatch(
-    session: AnySession, found: Mismatch, choice: Choice, who: Who, moment: Moment
+    session: AnySession,
+    found: Mismatch,
+    choice: Choice,
+    who: Who,
+    moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
 ) -> None:
     """Write down what was taken and do as ``choice`` says, in the caller's transaction.
 
@@ -97,7 +104,7 @@ def settle_mismatch(
     if back:
         plan_surplus_refunds(session, [_surplus(found, back)], moment)
     if choice is Choice.REFUND_ALL:
-        ask_anew(session, [found.attempt], moment)
+        ask_anew(session, [found.attempt], moment, minimums)
     _resolve(session, found.parked_id, who, moment)
     record(session, _entries(session, found, choice, back, who), moment)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
 from storefront.models.base import table_of
 from storefront.operations.bulk import update_many
-from storefront.operations.carrying import settle_carried
+from storefront.operations.carrying import Minimums, plan_or_carry, settle_carried
 from storefront.operations.changes import withdraw_overtaken, withdraw_unpaid
 from storefront.operations.charging import (
     ACTION_CHECK_AFTER,
@@ -75,12 +76,18 @@ class _Sorted:
     odd: list[AnyRow] = field(default_factory=list)
 
 
-def record_results(session: AnySession, results: Sequence[Result], moment: Moment) -> Recorded:
+def record_results(
+    session: AnySession,
+    results: Sequence[Result],
+    moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
+) -> Recorded:
     """Apply gateway answers to attempts, invoices, subscriptions, boxes, books and mails.
 
     A success is final and nothing overwrites it. One that finds its invoice settled, void or
     discarded is recorded as it is, booked as surplus, and its refund planned here. A success
     over another amount than was asked is not recorded as paid but parked for a person.
+    What never arrived is asked for again, or carried when it is under the ``minimums``.
     """
     answers = {result.reference: result.answer for result in results}
     recorded = Recorded()
@@ -107,7 +114,7 @@ def record_results(session: AnySession, results: Sequence[Result], moment: Momen
     _refuse_methods(session, found.declined, answers, moment)
     _reopen_checkouts(session, found.declined + found.lost)
     withdraw_unpaid(session, _unpaid_offers(found.declined + found.lost), moment)
-    _plan_again(session, _owing(found.lost), moment)
+    _plan_again(session, _owing(found.lost), moment, minimums)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
     failed = [row.invoice_id for row in _owing(found.declined + found.action)]
@@ -289,25 +296,30 @@ def _unpaid_offers(rows: Sequence[AnyRow]) -> list[int]:
     ]
 
 
-def _plan_again(session: AnySession, lost: Sequence[AnyRow], moment: Moment) -> None:
-    """Plan a new attempt for charges that never arrived; the guard asks again before sending."""
-    plan_attempts(
-        session,
-        [
-            AttemptDraft(
-                invoice_id=row.invoice_id,
-                number=row.number + 1,
-                gateway=row.gateway,
-                account=row.account,
-                payment_method_id=row.payment_method_id,
-                fingerprint=row.fingerprint,
-                amount_minor=row.due_minor,
-                currency=row.currency,
-            )
-            for row in lost
-            if row.due_minor
-        ],
-        moment,
+def _plan_again(
+    session: AnySession, lost: Sequence[AnyRow], moment: Moment, minimums: Minimums
+) -> None:
+    """Plan a new attempt for charges that never arrived; the guard asks again before sending.
+
+    With what was carried, unless its customer was shown another sum on a page.
+    """
+    owing = [row for row in lost if row.due_minor]
+    shown = [_again(row) for row in owing if row.on_session]
+    plan_attempts(session, shown, moment)
+    drafts = [(row.payer_id, _again(row)) for row in owing if not row.on_session]
+    plan_or_carry(session, drafts, minimums, moment)
+
+
+def _again(row: AnyRow) -> AttemptDraft:
+    return AttemptDraft(
+        invoice_id=row.invoice_id,
+        number=row.number + 1,
+        gateway=row.gateway,
+        account=row.account,
+        payment_method_id=row.payment_method_id,
+        fingerprint=row.fingerprint,
+        amount_minor=row.due_minor,
+        currency=row.currency,
     )
 
 
@@ -316,14 +328,19 @@ def _owing(rows: Sequence[AnyRow]) -> list[AnyRow]:
     return [row for row in rows if row.invoice_state == InvoiceState.OPEN]
 
 
-def ask_anew(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
+def ask_anew(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
+) -> None:
     """Free what the attempts ``rows`` of ``answerable`` were to pay for, whose money is gone.
 
     An order is open again, a change of plan is dropped, and what is owed is asked for again.
     """
     _reopen_checkouts(session, rows)
     withdraw_unpaid(session, _unpaid_offers(rows), moment)
-    _plan_again(session, _owing(rows), moment)
+    _plan_again(session, _owing(rows), moment, minimums)
 
 
 def _surplus(row: AnyRow, minor: int) -> Surplus:

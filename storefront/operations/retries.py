@@ -18,7 +18,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.carrying import Minimums, plan_or_carry
+from storefront.operations.charging import AttemptDraft
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
@@ -78,16 +79,18 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     return list(session.execute(statement))
 
 
-def retry(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> list[tuple[int, str]]:
+def retry(session: AnySession, rows: Sequence[AnyRow], minimums: Minimums, moment: Moment) -> int:
     """Plan the next attempt of each case; the answer of a try by the clock is its next step.
 
-    A card that was just saved is tried beside the schedule, which stays as it was.
+    Each asks for what was carried too, as the first did, or is carried itself; returns how many
+    ask. A card that was just saved is tried beside the schedule, which stays as it was.
+    Raises ``StaleSubscription`` as ``plan_or_carry`` does.
     """
     _set(session, [row.id for row in rows if row.resume_at is None], next_at=None)
     back_to_schedule(session, rows)
-    return plan_attempts(
-        session,
-        [
+    drafts = [
+        (
+            row.payer_id,
             AttemptDraft(
                 invoice_id=row.invoice_id,
                 number=(row.last_number or 0) + 1,
@@ -97,11 +100,11 @@ def retry(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> list[t
                 fingerprint=row.fingerprint,
                 amount_minor=row.due_minor,
                 currency=row.currency,
-            )
-            for row in rows
-        ],
-        moment,
-    )
+            ),
+        )
+        for row in rows
+    ]
+    return plan_or_carry(session, drafts, minimums, moment)
 
 
 def close_cases(session: AnySession, ids: Sequence[int], state: str, moment: Moment) -> None:

@@ -115,7 +115,7 @@ def _step(rt: Runtime, report: DunningReport) -> int:
     postpone(rt.session, [row.id for row in waiting], moment.now + LOOK_AGAIN)
     for until, ids in _asked_until(cardless, moment).items():
         postpone(rt.session, ids, until, "last_action")
-    retry(rt.session, tries, moment)
+    retry(rt.session, tries, rt.minimums, moment)
     flying = _last_action(rt, last, moment)
     postpone(rt.session, flying, moment.now + LOOK_AGAIN)
     rt.session.commit()

@@ -18,6 +18,7 @@ from storefront.domain.charging import (
     AttemptState,
     TriedTooOften,
 )
+from storefront.domain.credit import is_too_small
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer, SetupOrder, VaultedMethod
@@ -33,6 +34,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_id, table_of
+from storefront.operations.carrying import Small, carry
 from storefront.operations.ceilings import paid_now
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
@@ -320,8 +322,8 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
         raise NotNow(invoice=invoice) from None
     except TriedTooOften:
         return Paid.TOO_OFTEN
-    if key is None:
-        return Paid.TRIED_TODAY
+    if isinstance(key, Paid):
+        return key
     recorded = charges.charge_now(rt, [key])
     if recorded.settled:
         return Paid.DONE
@@ -396,10 +398,11 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     return row
 
 
-def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | None:
+def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | Paid:
     """Write the attempt and commit, so that it is on disk before anybody asks.
 
-    Returns None when the customer tried often enough today.
+    Returns what became of it instead where no gateway is asked: the customer tried often
+    enough today, or a total under the gateway's minimum is carried, as anywhere else.
     """
     row = _owed(rt, customer_id, invoice)
     if row is None:
@@ -410,7 +413,13 @@ def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | None:
         raise NoMethod(invoice=invoice)
     if paid_now(rt.session, row.id, rt.moment()).is_enough:
         rt.session.rollback()
-        return None
+        return Paid.TRIED_TODAY
+    if is_too_small(row.due_minor, rt.minimums, row.gateway, row.currency):
+        if row.is_asked:
+            raise NotNow(invoice=invoice)
+        carry(rt.session, [Small(row.id, customer_id, row.currency, row.due_minor)], rt.moment())
+        rt.session.commit()
+        return Paid.DONE
     draft = AttemptDraft(
         invoice_id=row.id,
         number=(row.last_number or 0) + 1,
@@ -432,7 +441,9 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     table, line = table_of(Invoice), table_of(InvoiceLine)
     method, attempt = table_of(PaymentMethod), table_of(ChargeAttempt)
     subscription = table_of(Subscription)
-    last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == table.c.id)
+    mine = attempt.c.invoice_id == table.c.id
+    last = sa.select(sa.func.max(attempt.c.number)).where(mine)
+    on_its_way = sa.exists().where(mine, attempt.c.state.in_(OPEN_ATTEMPTS))
     running = sa.exists().where(
         line.c.invoice_id == table.c.id,
         subscription.c.id == line.c.subscription_id,
@@ -450,6 +461,7 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
             method.c.account,
             method.c.fingerprint,
             last.scalar_subquery().label("last_number"),
+            on_its_way.label("is_asked"),
         )
         .outerjoin(
             method,

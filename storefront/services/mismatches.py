@@ -29,7 +29,7 @@ def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> N
         found = read_mismatch(rt.session, payment)
         if taken_text(found.taken) != taken:
             raise ChoiceNotOffered(choice=choice.value)
-        settle_mismatch(rt.session, found, choice, who, moment)
+        settle_mismatch(rt.session, found, choice, who, moment, rt.minimums)
         before = {"asked": taken_text(found.asked), "invoice": found.attempt.invoice_ref}
         after = {
             "choice": choice.value,

@@ -27,6 +27,8 @@ from storefront.operations.audit import Who
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.credit import give_credit
+from storefront.services.dunning import chase_due
+from storefront.services.methods import Paid, pay_now
 from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
@@ -145,7 +147,7 @@ def test_small_totals_add_up_until_the_gateway_takes_them(
     assert balance(rt, "carried_balance") == 0
 
 
-def test_a_decline_leaves_it_carried_and_a_retry_asks_for_the_invoice_alone(
+def test_a_decline_leaves_it_carried_and_paying_now_asks_for_the_invoice_alone(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
 ) -> None:
     leave_cents(rt, who, 30)
@@ -158,8 +160,6 @@ def test_a_decline_leaves_it_carried_and_a_retry_asks_for_the_invoice_alone(
     assert all_of(rt, CarriedAmount)[0].settled_at is None
     assert balance(rt, "carried_balance") == 30
 
-    from storefront.services.methods import pay_now
-
     card(rt, demo_gateway, "4242")
     owed = all_of(rt, Invoice)[-1]
     pay_now(rt, owed.payer_id, owed.public_id)
@@ -168,6 +168,49 @@ def test_a_decline_leaves_it_carried_and_a_retry_asks_for_the_invoice_alone(
     renew(rt, clock)
     assert all_of(rt, ChargeAttempt)[-1].carried_minor == 30
     assert balance(rt, "carried_balance") == 0
+
+
+@pytest.fixture
+def declined(
+    rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
+) -> Invoice:
+    """An invoice over 0.30 whose charge, over 0.70 with what was carried, was declined."""
+    leave_cents(rt, who, 40)
+    renew(rt, clock)
+    leave_cents(rt, who, 30)
+    card(rt, demo_gateway, "0341")
+    invoice = renew(rt, clock)
+    attempt = all_of(rt, ChargeAttempt)[-1]
+    assert (attempt.amount_minor, attempt.state) == (70, AttemptState.DECLINED)
+    card(rt, demo_gateway, "4242")
+    return invoice
+
+
+def test_a_retry_by_the_clock_asks_for_what_was_carried_again(
+    rt: Runtime, clock: FrozenClock, declined: Invoice
+) -> None:
+    for _ in range(5):
+        clock.advance(days=1)
+        chase_due(rt)
+
+    attempt = all_of(rt, ChargeAttempt)[-1]
+    assert (attempt.amount_minor, attempt.carried_minor) == (70, 40)
+    assert (attempt.state, attempt.number) == (AttemptState.SUCCEEDED, 2)
+    assert balance(rt, "carried_balance") == 0
+
+
+def test_paying_now_carries_what_no_gateway_would_take(
+    rt: Runtime, clock: FrozenClock, declined: Invoice
+) -> None:
+    asked = len(all_of(rt, ChargeAttempt))
+
+    assert pay_now(rt, declined.payer_id, declined.public_id) is Paid.DONE
+
+    assert len(all_of(rt, ChargeAttempt)) == asked
+    assert balance(rt, "carried_balance") == 70
+    assert all_of(rt, Subscription)[0].state == SubscriptionState.ACTIVE
+    renew(rt, clock)
+    assert all_of(rt, ChargeAttempt)[-1].amount_minor == 2670
 
 
 def back(rt: Runtime, who: Who, invoice: str, amount: int | None, way: Way) -> str:
