@@ -187,8 +187,10 @@ class Story:
         elif skips_this_month(shopper, month.month):
             self._plan_at(month, own.randint(2, 10), own, partial(self._skip, known))
         elif wants_more(shopper, month):
-            more = partial(add_to_box, self._rt, known.who, month.month)
-            self._plan_at(month, 5, own, more)
+            self._plan_at(month, 5, own, partial(self._take_more, known, month.month))
+
+    def _take_more(self, known: _Known, number: int) -> None:
+        add_to_box(self._rt, known.who, number)
 
     def _leave(self, known: _Known) -> None:
         rt, who, shopper = self._rt, known.who, known.shopper
