@@ -25,6 +25,7 @@ from storefront.domain.periods import add_interval
 from storefront.models import (
     Address,
     ChargeAttempt,
+    Checkout,
     Customer,
     Invoice,
     InvoiceLine,
@@ -36,6 +37,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import write_picked
 from storefront.operations.carrying import Minimums, Small, carry
+from storefront.operations.change_data import OF_THE_TERM
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
@@ -47,7 +49,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import StaleSubscription
-from storefront.operations.taxes import note_of, note_tax_id, number_shown
+from storefront.operations.taxes import note_of, number_shown
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
 
@@ -93,7 +95,6 @@ def book_order(
     checkout = order.checkout
     customer_id, is_new = _customer(session, order, moment)
     method_id = None if card is None else _method(session, customer_id, card, moment)
-    note_tax_id(session, checkout, customer_id, is_new, moment)
     address_id = _address(session, customer_id, order, moment)
     known = _subscription_of(session, checkout.id)
     values = _subscription_values(order, quote, customer_id, address_id, method_id)
@@ -199,6 +200,10 @@ def _customer(session: AnySession, order: Order, moment: Moment) -> tuple[int, b
         insert.on_conflict_do_nothing(index_elements=["email"]).returning(table.c.id)
     ).scalar_one_or_none()
     if made is not None:
+        # Known before the order is paid, which may be in this transaction.
+        table = table_of(Checkout)
+        quote = {**checkout.quote, "new_customer": int(made)}
+        session.execute(sa.update(table).where(table.c.id == checkout.id).values(quote=quote))
         return int(made), True
     statement = sa.select(table.c.id).where(table.c.email == checkout.email)
     if session.get_bind().dialect.name == "postgresql":
@@ -417,7 +422,7 @@ def _write_after_term(
     session.execute(
         sa.insert(table).values(
             subscription_id=subscription_id,
-            kind="price",
+            kind=OF_THE_TERM,
             effective_on=add_interval(
                 quote.renewal_on, order.price.interval, turns, day=quote.anchor_day
             ),

@@ -46,6 +46,7 @@ from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
+from storefront.operations.taxes import note_tax_ids
 from storefront.operations.timeline import Entry, MrrChange, move, record
 
 
@@ -182,9 +183,9 @@ def _book_paid(
 def _close_around(
     session: AnySession, ids: Sequence[int], invoices: dict[int, AnyRow], moment: Moment
 ) -> None:
-    """Close the chase and finish the checkout of each paid invoice."""
+    """Close the chase and finish the checkout of each paid invoice, with its VAT number."""
     session.execute(_close_cases(), {"ids": ids, "at": moment.now})
-    checkouts = [row.checkout_id for row in invoices.values() if row.checkout_id]
+    checkouts = {row.checkout_id: row.payer_id for row in invoices.values() if row.checkout_id}
     if checkouts:
         checkout = table_of(Checkout)
         session.execute(
@@ -192,6 +193,7 @@ def _close_around(
             .where(checkout.c.id.in_(checkouts))
             .values(state="done", version=checkout.c.version + 1)
         )
+        note_tax_ids(session, checkouts, moment)
 
 
 @cache

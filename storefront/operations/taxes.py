@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, cast
@@ -23,7 +23,7 @@ from storefront.domain.tax_treatment import (
     Treatment,
 )
 from storefront.domain.taxes import Rounding
-from storefront.models import Customer, Invoice, TaxRate
+from storefront.models import Checkout, Customer, Invoice, TaxRate
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -91,29 +91,40 @@ def number_shown(priced: PricedPeriod, tax_id: str | None) -> dict[str, str]:
     return {"tax_id": tax_id} if shown and tax_id else {}
 
 
-def note_tax_id(
-    session: AnySession, checkout: AnyRow, customer_id: int, is_new: bool, moment: Moment
-) -> None:
-    """Keep the VAT number of an order with its customer, for the renewals.
+def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment) -> None:
+    """Keep the VAT numbers of paid orders with their customers, for the renewals.
 
-    A number that somebody else's customer already has is replaced only by that customer
-    signed in: an order under a foreign e-mail must not change what its owner is charged.
+    ``payers`` has the customer of each checkout. A number is kept only with a customer whom
+    the order made, or who began it signed in: an order under somebody else's e-mail must not
+    change what its owner is charged. It stays on that order's invoice alone.
     """
-    if not checkout.tax_id:
-        return
-    table = table_of(Customer)
-    free = sa.or_(table.c.tax_id == "", table.c.tax_id == checkout.tax_id)
-    allowed = is_new or checkout.quote.get("owner") == customer_id
-    state = checkout.tax_id_state
-    session.execute(
-        sa.update(table)
-        .where(table.c.id == customer_id, sa.true() if allowed else free)
-        .values(
-            tax_id=checkout.tax_id,
-            tax_id_state=state,
-            tax_id_checked_at=None if state == TaxIdState.PENDING else moment.now,
+    checkout, table = table_of(Checkout), table_of(Customer)
+    rows = session.execute(
+        sa.select(checkout.c.id, checkout.c.tax_id, checkout.c.tax_id_state, checkout.c.quote)
+        .where(checkout.c.id.in_(payers), checkout.c.tax_id != "")
+        .order_by(checkout.c.id)
+    ).all()
+    known = [
+        {
+            "key": payers[row.id],
+            "number": row.tax_id,
+            "state": row.tax_id_state,
+            "checked_at": None if row.tax_id_state == TaxIdState.PENDING else moment.now,
+        }
+        for row in rows
+        if payers[row.id] in (row.quote.get("owner"), row.quote.get("new_customer"))
+    ]
+    if known:
+        session.connection().execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("key"))
+            .values(
+                tax_id=sa.bindparam("number"),
+                tax_id_state=sa.bindparam("state"),
+                tax_id_checked_at=sa.bindparam("checked_at"),
+            ),
+            known,
         )
-    )
 
 
 def last_invoiced_on(
