@@ -210,10 +210,11 @@ INVARIANTS = (
     ),
     Invariant(
         "S2-sent",
-        "no charge is sent for a subscription after its end, unless it is for another one too",
+        "no charge is sent for a subscription after its end, unless for another or an extra",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
         " a.invoice_id JOIN subscription s ON s.id = l.subscription_id WHERE s.state = 'canceled'"
-        " AND a.gateway <> 'manual' AND a.sent_at IS NOT NULL AND (date(a.sent_at) > s.ended_on"
+        " AND l.kind <> 'extra' AND a.gateway <> 'manual' AND a.sent_at IS NOT NULL"
+        " AND (date(a.sent_at) > s.ended_on"
         " OR EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id = s.id"
         " AND e.kind = 'subscription.ended' AND e.at < a.sent_at)) AND NOT EXISTS (SELECT 1"
         " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="
@@ -226,7 +227,8 @@ INVARIANTS = (
         "SELECT a.public_id FROM charge_attempt a JOIN invoice i ON i.id = a.invoice_id"
         " JOIN invoice_line l ON l.invoice_id = i.id JOIN subscription s ON s.id ="
         " l.subscription_id WHERE s.state = 'canceled' AND a.gateway <> 'manual'"
-        " AND a.state = 'succeeded' AND (a.refunded_minor <> a.amount_minor OR i.state = 'open')"
+        " AND l.kind <> 'extra' AND a.state = 'succeeded'"
+        " AND (a.refunded_minor <> a.amount_minor OR i.state = 'open')"
         " AND EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id = s.id"
         " AND e.kind = 'subscription.ended' AND e.at < a.answered_at) AND NOT EXISTS (SELECT 1"
         " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="

@@ -437,19 +437,21 @@ def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | Paid:
 
 
 def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
-    """Return the invoice with the card that would pay it; nothing for an ended subscription."""
+    """Return the invoice with the card that would pay it; nothing for an ended subscription.
+
+    Something extra, which pays for no period, stays owed when its subscription has ended.
+    """
     table, line = table_of(Invoice), table_of(InvoiceLine)
     method, attempt = table_of(PaymentMethod), table_of(ChargeAttempt)
     subscription = table_of(Subscription)
     mine = attempt.c.invoice_id == table.c.id
     last = sa.select(sa.func.max(attempt.c.number)).where(mine)
     on_its_way = sa.exists().where(mine, attempt.c.state.in_(OPEN_ATTEMPTS))
-    running = sa.exists().where(
-        line.c.invoice_id == table.c.id,
-        subscription.c.id == line.c.subscription_id,
-        subscription.c.state.in_(RUNNING),
-        subscription.c.held_at.is_(None),
-    )
+    own = sa.and_(line.c.invoice_id == table.c.id, subscription.c.id == line.c.subscription_id)
+    held, runs = subscription.c.held_at.is_not(None), subscription.c.state.in_(RUNNING)
+    running = sa.exists().where(own, runs, sa.not_(held))
+    for_time = sa.exists().where(line.c.invoice_id == table.c.id, line.c.period_id.is_not(None))
+    beside = sa.and_(sa.not_(for_time), sa.not_(sa.exists().where(own, held)))
     statement = (
         sa.select(
             table.c.id,
@@ -472,7 +474,9 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
                 method.c.refused_at.is_(None),
             ),
         )
-        .where(table.c.public_id == invoice, table.c.payer_id == customer_id, running)
+        .where(
+            table.c.public_id == invoice, table.c.payer_id == customer_id, sa.or_(running, beside)
+        )
     )
     if rt.session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=table)

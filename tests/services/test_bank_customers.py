@@ -35,7 +35,9 @@ from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import ad_hoc, bank, invoice_desk
 from storefront.services.ad_hoc import Extra, Outcome
+from storefront.services.cancellations import cancel
 from storefront.services.invoice_desk import Then
+from storefront.services.methods import Paid, pay_now
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -246,8 +248,6 @@ def test_something_extra_is_charged_once_on_the_stored_card(
 def test_a_declined_extra_stays_open_and_can_be_paid_in_the_account(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
 ) -> None:
-    from storefront.services.methods import Paid, pay_now
-
     bad, good = (demo_gateway.bank.token_for(each) for each in ("0341", "4242"))
     rt.session.execute(sa.update(PaymentMethod).values(token=bad))
     rt.session.commit()
@@ -260,6 +260,26 @@ def test_a_declined_extra_stays_open_and_can_be_paid_in_the_account(
     rt.session.commit()
     owed = all_of(rt, Invoice)[-1]
     assert pay_now(rt, owed.payer_id, owed.public_id) is Paid.DONE
+
+
+def test_something_extra_can_be_paid_after_the_subscription_has_ended(
+    rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
+) -> None:
+    bad, good = (demo_gateway.bank.token_for(each) for each in ("0341", "4242"))
+    rt.session.execute(sa.update(PaymentMethod).values(token=bad))
+    rt.session.commit()
+    extra(rt, who, sub, "form-7")
+    cancel(rt, sub.customer_id or 0, sub.public_id)
+    while all_of(rt, Subscription)[0].state != SubscriptionState.CANCELED:
+        clock.advance(days=1)
+        run_renewals(rt)
+    rt.session.execute(sa.update(PaymentMethod).values(token=good))
+    rt.session.commit()
+
+    owed = all_of(rt, Invoice)[-1]
+    assert owed.state == InvoiceState.OPEN
+    assert pay_now(rt, owed.payer_id, owed.public_id) is Paid.DONE
+    assert all_of(rt, Invoice)[-1].state == InvoiceState.PAID
 
 
 def test_a_bank_customer_gets_an_invoice_for_something_extra(
@@ -275,8 +295,6 @@ def test_a_bank_customer_gets_an_invoice_for_something_extra(
 def test_a_small_extra_is_carried_and_an_ended_subscription_is_never_charged(
     rt: Runtime, who: Who, sub: Subscription
 ) -> None:
-    from storefront.services.cancellations import cancel
-
     assert extra(rt, who, sub, "form-4", 30).outcome is Outcome.CARRIED
     with pytest.raises(ad_hoc.BadExtra):
         extra(rt, who, sub, "form-5", 0)
