@@ -8,9 +8,10 @@ Source: docs/decisions/0073-asking-about-tax.md.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,10 +26,14 @@ from storefront.domain.tax_treatment import (
     TaxRules,
     Treatment,
 )
-from storefront.models import Plan
+from storefront.models import Plan, Price
 from storefront.models.base import table_of
+from storefront.operations.addon_changes import read_addons
+from storefront.operations.addons import offered_addons, picked_of, running_addons
+from storefront.operations.change_facts import own_subscription
 from storefront.operations.checkout import Market, find_checkout
 from storefront.operations.keys import AnyRow
+from storefront.operations.offers import price_named
 from storefront.operations.taxes import sale_to
 from storefront.runtime import Runtime
 
@@ -37,6 +42,9 @@ T = TypeVar("T")
 
 #: How long all questions of one batch, or one page, may take together.
 SECONDS = 3.0
+#: Classes a rate is asked for.
+TAX_CLASSES = ("standard", "reduced", "zero")
+NO_ADDONS: Mapping[int, Sequence[AnyRow]] = MappingProxyType({})
 #: Questions under way at once.
 AT_ONCE = 8
 _VERDICTS = {"valid": TaxIdState.VALID, "invalid": TaxIdState.INVALID}
@@ -57,16 +65,86 @@ def check_number(rt: Runtime, number: str) -> TaxIdState:
     return _VERDICTS.get(found.get(number, ""), TaxIdState.PENDING)
 
 
-def rules_for(rt: Runtime, rows: Sequence[AnyRow]) -> TaxRules:
+def rules_for(
+    rt: Runtime, rows: Sequence[AnyRow], addons: Mapping[int, Sequence[AnyRow]] = NO_ADDONS
+) -> TaxRules:
     """Return the shop's rules with the provider's rates for the coming periods of ``rows``.
 
-    ``rows`` as ``operations.terms.terms_of`` wants them. Without a provider nothing is asked.
+    ``rows`` as ``operations.terms.terms_of`` wants them, ``addons`` what is sold beside each
+    (``running_addons``). Without a provider nothing is asked.
     """
     taxes = rt.shop.taxes
     if not rt.hooks.has("quote_tax"):
         return taxes
-    sales = ((sale_to(row, taxes), row.tax_class, row.next_on) for row in rows)
+    sales = (
+        (sale_to(row, taxes), one.tax_class, row.next_on)
+        for row in rows
+        for one in (row, *addons.get(row.id, ()))
+    )
     return _quoted(rt, taxes, sales)
+
+
+def prepare_change(rt: Runtime, subscription: str, price: str) -> None:
+    """Have a change of ``subscription`` to ``price`` taxed by the provider's rate today."""
+    if not rt.hooks.has("quote_tax"):
+        return
+    plan, table = table_of(Plan), table_of(Price)
+    with reading():
+        row = _found(rt, subscription)
+        target = rt.session.scalar(
+            sa.select(plan.c.tax_class)
+            .join(table, table.c.plan_id == plan.c.id)
+            .where(table.c.public_id == price)
+        )
+        beside = running_addons(rt.session, [row.id]).get(row.id, []) if row else []
+        rt.session.rollback()
+    if row is not None and target is not None:
+        _tax_sale(rt, row, [target, *(one.tax_class for one in beside)], rt.today())
+
+
+def prepare_addons(rt: Runtime, customer_id: int, subscription: str) -> None:
+    """Have the next payment of ``subscription`` taxed so, with every add-on it may get."""
+    if not rt.hooks.has("quote_tax"):
+        return
+    moment = rt.moment()
+    with reading():
+        try:
+            facts = read_addons(rt.session, customer_id, subscription, moment, rt.shop.taxes)
+        except LookupError:
+            # Whoever prices it says so.
+            return
+        finally:
+            rt.session.rollback()
+    day = facts.charged_on(moment.today)
+    if day is not None:
+        row = facts.coming.row
+        beside = [one.tax_class for one in facts.running] + [one.tax_class for one in facts.offered]
+        _tax_sale(rt, row, [row.tax_class, *beside], day)
+
+
+def prepare_extra(rt: Runtime, subscription: str, tax_class: str) -> None:
+    """Have something sold today beside ``subscription`` taxed by the provider's rate."""
+    if not rt.hooks.has("quote_tax") or tax_class not in TAX_CLASSES:
+        return
+    with reading():
+        row = _found(rt, subscription)
+        rt.session.rollback()
+    if row is not None:
+        _tax_sale(rt, row, [tax_class], rt.today())
+
+
+def _found(rt: Runtime, subscription: str) -> AnyRow | None:
+    """Return the subscription with address and payer, None where whoever prices it refuses."""
+    try:
+        return own_subscription(rt.session, None, subscription)
+    except LookupError:
+        return None
+
+
+def _tax_sale(rt: Runtime, row: AnyRow, classes: Sequence[str], on: date) -> None:
+    taxes = rt.shop.taxes
+    sale = sale_to(row, taxes)
+    rt.tax_by(_quoted(rt, taxes, [(sale, each, on) for each in classes]))
 
 
 def prepare_checkout(rt: Runtime, key: str) -> None:
@@ -75,17 +153,20 @@ def prepare_checkout(rt: Runtime, key: str) -> None:
         return
     market, plan = Market.of(rt.shop), table_of(Plan)
     with reading():
-        row = find_checkout(rt.session, key)
-        tax_class = None
+        row, classes = find_checkout(rt.session, key), []
         if row is not None:
-            tax_class = rt.session.scalar(
-                sa.select(plan.c.tax_class).where(plan.c.id == row.plan_id)
-            )
+            kind, code = rt.session.execute(
+                sa.select(plan.c.tax_class, plan.c.code).where(plan.c.id == row.plan_id)
+            ).one()
+            currency = price_named(rt.session, row.price_id).amount.currency
+            offered = offered_addons(rt.session, code, currency)
+            picked = picked_of(row.addons, offered)
+            classes = [kind, *(one.addon.tax_class for one in picked)]
         rt.session.rollback()
-    if row is None or tax_class is None:
+    if row is None:
         return
     sale = market.sale_to(row.address)
-    rt.tax_by(_quoted(rt, market.taxes, [(sale, tax_class, rt.today())]))
+    rt.tax_by(_quoted(rt, market.taxes, [(sale, each, rt.today()) for each in classes]))
 
 
 def _quoted(rt: Runtime, taxes: TaxRules, sales: Iterable[tuple[Sale, Any, date]]) -> TaxRules:

@@ -61,6 +61,11 @@ class AddonFacts:
     def currency(self) -> str:
         return str(self.coming.row.currency)
 
+    def charged_on(self, today: date) -> date | None:
+        """Return the day of the next payment; None where none comes."""
+        found = _next(self.coming, today)
+        return found[0] if found else None
+
 
 @dataclass(frozen=True, slots=True)
 class AddonQuote:

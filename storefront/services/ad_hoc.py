@@ -12,7 +12,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from storefront import charges
+from storefront import charges, tax_desk
 from storefront.database import retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
@@ -55,7 +55,7 @@ from storefront.runtime import Runtime
 
 #: Longest text of the line, and the most that is charged without an order, in minor units.
 LONGEST, MOST = 120, 100_000
-TAX_CLASSES = ("standard", "reduced", "zero")
+TAX_CLASSES = tax_desk.TAX_CLASSES
 
 
 class NotChargeable(DomainError):
@@ -118,6 +118,7 @@ class Charged:
 
 def quote_extra(rt: Runtime, customer: str, subscription: str, extra: Extra) -> ExtraQuote:
     """Price it. Raises ``LookupError``, ``NotChargeable``, ``BadExtra``."""
+    tax_desk.prepare_extra(rt, subscription, extra.tax_class)
     row = _read(rt, customer, subscription)
     taxed, priced = _price(rt, row, extra)
     rt.session.rollback()
@@ -135,6 +136,7 @@ def charge_extra(
     """
     if not charges.may_charge(rt):
         raise NotChargeable(reason="charging_held")
+    tax_desk.prepare_extra(rt, subscription, extra.tax_class)
     found, attempt_id = retrying(
         rt.session, lambda: _book(rt, who, customer, subscription, extra, shown, once)
     )

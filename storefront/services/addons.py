@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from storefront import tax_desk
 from storefront.database import reading, retrying
 from storefront.domain.changes import ConsentMissing, QuoteChanged
 from storefront.domain.events import Actor, EventKind
@@ -37,6 +38,7 @@ def quote_addon(rt: Runtime, customer_id: int, subscription: str, wish: AddonWis
 
     Raises ``LookupError`` for what is not the customer's, and ``NotAddable``.
     """
+    tax_desk.prepare_addons(rt, customer_id, subscription)
     with reading():
         try:
             facts = read_addons(rt.session, customer_id, subscription, rt.moment(), rt.shop.taxes)
@@ -84,6 +86,7 @@ def save_addon(
         rt.session.commit()
         return quote
 
+    tax_desk.prepare_addons(rt, customer_id, subscription)
     return _again(rt, work)
 
 

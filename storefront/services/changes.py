@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from storefront import charges
+from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
@@ -46,6 +46,7 @@ def quote_change(rt: Runtime, customer_id: int, subscription: str, wish: Wish) -
     Raises ``LookupError`` for what is not the customer's or not on sale, and
     ``NotChangeable``.
     """
+    tax_desk.prepare_change(rt, subscription, wish.price)
     moment, taxes = rt.moment(), rt.shop.taxes
     with reading():
         facts = read_change(rt.session, customer_id, subscription, wish, taxes, moment)
@@ -68,6 +69,7 @@ def change(
     """
     if not charges.may_charge(rt):
         raise NotChangeable(reason="held")
+    tax_desk.prepare_change(rt, subscription, wish.price)
     try:
         booked = _again(rt, partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed))
     except StaleSubscription as error:

@@ -133,7 +133,7 @@ def _open_periods(run: _Run, claims: Sequence[Claim], moment: Moment, until: dat
     with reading():
         facts = read_batch(rt.session, claims)
         rt.session.rollback()
-    taxes = tax_desk.rules_for(rt, facts.subscriptions)
+    taxes = tax_desk.rules_for(rt, facts.subscriptions, facts.addons)
     held = {claim.id: claim for claim in claims}
     openings = []
     for row in facts.subscriptions:
