@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storefront import tax_desk
 from storefront.database import reading, retrying
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
 from storefront.domain.money import Money
@@ -37,6 +38,7 @@ def quote_downgrade(rt: Runtime, subscription: str, wish: Wish) -> DowngradeQuot
     Raises ``LookupError`` for what is not there or not on sale, and ``NotChangeable``, also
     where nothing would be given back.
     """
+    tax_desk.prepare_change(rt, subscription, wish.price)
     moment = rt.moment()
     with reading():
         facts = read_change(rt.session, None, subscription, wish, rt.shop.taxes, moment)
@@ -76,6 +78,7 @@ def downgrade(
         rt.session.commit()
         return notes
 
+    tax_desk.prepare_change(rt, subscription, wish.price)
     try:
         return retrying(rt.session, work)
     except StaleSubscription as error:
