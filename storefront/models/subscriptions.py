@@ -153,7 +153,8 @@ class ScheduledChange(Base):
     """A change that waits: for its day, or for the payment of its invoice.
 
     One with ``invoice_id`` is applied by the success that pays it; any other by the renewal
-    that reaches ``effective_on``.
+    that reaches ``effective_on``. Kind ``plan`` is what the plan sold says follows its term:
+    nobody's change, so it may wait beside one, which goes first.
     """
 
     __tablename__ = "scheduled_change"

@@ -15,6 +15,7 @@ from storefront.domain.credit import is_too_small
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import CreditReason
 from storefront.domain.refunds import Refundable, Taken, Way, refundables, take
+from storefront.domain.taxes import Rounding
 from storefront.models import Invoice, InvoiceLine, ScheduledChange
 from storefront.models.base import table_of
 from storefront.operations.carrying import Minimums, Small, carry
@@ -66,13 +67,14 @@ def book_downgrade(
     seller: Mapping[str, Any],
     agreed: Given | None,
     moment: Moment,
+    rounding: Rounding,
 ) -> list[str]:
     """Make a change today that gives back more than it charges; returns the credit notes.
 
     What is taken back pays for the rest of the period on a document over nothing; what is
     left of it becomes the customer's credit by a credit note on the lines it comes from, so
-    no invoice is ever below zero. Raises as ``book_change``, and ``ValueError`` for a change
-    that gives nothing back.
+    no invoice is ever below zero. ``rounding`` is the shop's. Raises as ``book_change``, and
+    ``ValueError`` for a change that gives nothing back.
     """
     owed = facts.owed
     if owed is None:
@@ -84,7 +86,7 @@ def book_downgrade(
         write_consent(session, owner, agreed, quote.amount, quote.interval, moment)
     part = owed.settled.quote.total + owed.settled.credit
     within, beyond = divide(owed.settled.credited, part)
-    now = replace(owed, settled=settle(within, owed.priced.quote, part))
+    now = replace(owed, settled=settle(within, owed.priced.quote, part, rounding=rounding))
     _make_now(session, facts, now, quote, seller, moment, {})
     return _give_back(session, beyond, moment)
 
@@ -202,7 +204,10 @@ def _kept(facts: ChangeFacts, now: AtOnce, moment: Moment, *, opens: bool) -> di
             "boxes": order.boxes,
             "anchor_on": order.renewal_on.isoformat(),
             "anchor_day": order.anchor_day,
-            "lowered": [[int(ref), off.minor] for ref, off in now.priced.taken if off.minor > 0],
+            # A period priced anew keeps the cycle that its discounts have spent on it.
+            "lowered": [[int(ref), off.minor] for ref, off in now.priced.taken if off.minor > 0]
+            if opens
+            else [],
         }
     return data
 

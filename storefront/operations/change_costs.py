@@ -81,8 +81,12 @@ def whole_period(
     """Return what a period of what is changed to costs that begins today.
 
     ``replaced`` boxes billed before are not sent; those of the new period stand for them.
+    One that began today already keeps the discounts that lowered it, and takes no other.
     """
     plain = _plain(session, new, sale, moment, max(row.boxes_billed - replaced, 0))
+    if row.start_on == moment.today:
+        kept = _redeemed(session, row.period_id, _place(new, sale, row.start_on))
+        return price_period(with_discounts(plain, kept, row.billed_number, row.billed_number))
     discounts = running_discounts(session, [row.id]).get(row.id, [])
     counted = [one for one in discounts if one.is_counted]
     held = held_by(counted, Place(new.plan.code, new.price.interval, sale.country, moment.today))

@@ -43,6 +43,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.change_costs import Held, next_period, this_period, whole_period
+from storefront.operations.change_data import OF_THE_CUSTOMER
 from storefront.operations.change_paid import PaidPeriodFacts, read_paid
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
@@ -249,7 +250,10 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
     table = table_of(ScheduledChange)
     waits = session.scalar(
         sa.select(sa.func.count()).where(
-            table.c.subscription_id == row.id, table.c.state == "waiting"
+            table.c.subscription_id == row.id,
+            table.c.state == "waiting",
+            # What follows a term is no change of anybody's.
+            table.c.kind == OF_THE_CUSTOMER,
         )
     )
     line, invoice = table_of(InvoiceLine), table_of(Invoice)

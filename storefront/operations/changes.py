@@ -14,6 +14,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import PeriodKind, PeriodState
 from storefront.domain.metrics import MovementKind
 from storefront.models import (
+    Address,
     Box,
     ChargeAttempt,
     Invoice,
@@ -31,7 +32,9 @@ from storefront.operations.change_boxes import level_deferred, reshape_boxes
 from storefront.operations.coupons import Lowered, Use, redeem_cycle
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.offers import price_named, read_plan
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.pinned import ends_with, put_off_after_term, write_after_term
 from storefront.operations.skips import MOVABLE
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
@@ -41,6 +44,7 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
     """Return the changes that wait for these invoices, by invoice."""
     table, price, plan = table_of(ScheduledChange), table_of(Price), table_of(Plan)
     subscription, old_plan = table_of(Subscription), plan.alias()
+    address = table_of(Address)
     rows = session.execute(
         sa.select(
             table.c.id,
@@ -58,10 +62,13 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             subscription.c.public_id,
             subscription.c.customer_id,
             subscription.c.version,
+            subscription.c.price_id.label("held_price_id"),
+            subscription.c.min_boxes,
             subscription.c.next_on,
             subscription.c.next_number,
             subscription.c.billed_count,
             subscription.c.boxes_billed,
+            address.c.country,
             subscription.c.mrr_minor,
             subscription.c.source,
             subscription.c.cohort,
@@ -70,6 +77,7 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
         .join(plan, plan.c.id == price.c.plan_id)
         .join(subscription, subscription.c.id == table.c.subscription_id)
         .join(old_plan, old_plan.c.id == subscription.c.plan_id)
+        .outerjoin(address, address.c.id == subscription.c.address_id)
         .where(table.c.invoice_id.in_(invoice_ids), table.c.state == "waiting")
     )
     return {row.invoice_id: row for row in rows}
@@ -147,6 +155,7 @@ def apply_paid_change(session: AnySession, change: AnyRow, invoice: AnyRow, mome
         values |= _restarted(session, change)
     else:
         _adjust(session, change)
+    values |= _ends(session, change, moment)
     values["renews_at"] = moment.start_of(values.get("next_on", change.next_on))
     version = change.version
     change_subscriptions(session, [SubscriptionChange(change.subscription_id, version, values)])
@@ -179,6 +188,37 @@ def _adjust(session: AnySession, change: AnyRow) -> None:
     )
 
 
+def _ends(session: AnySession, change: AnyRow, moment: Moment) -> dict[str, Any]:
+    """Have the subscription end as what it changes to is sold; returns the columns that say so.
+
+    Boxes not sent are of the new plan: those of an adjusted period count for it as a whole.
+    """
+    data = change.data
+    restarts = data["how"] == "restart"
+    on = date.fromisoformat(data["end_on"]) if restarts else change.next_on
+    if change.held_price_id == change.price_id:
+        if restarts:
+            put_off_after_term(session, change.subscription_id, on)
+        return {}
+    if restarts:
+        before = _left_behind(change)
+    else:
+        period = table_of(SubscriptionPeriod)
+        billed = sa.select(period.c.box_count).where(period.c.id == data["period_id"])
+        before = change.boxes_billed - max(int(session.execute(billed).scalar_one()), 1)
+    plan, price = read_plan(session, change.plan_id), price_named(session, change.price_id)
+    write_after_term(
+        session, change.subscription_id, (plan, price), change.country or "", on, moment
+    )
+    return ends_with(plan, price, max(before, 0), change.min_boxes)
+
+
+def _left_behind(change: AnyRow) -> int:
+    """Return the boxes billed for what a restart leaves; a plan that ships none has periods."""
+    replaced = len(change.data["unsent"]) if change.shipped else int(not change.data["opens"])
+    return max(change.boxes_billed - replaced, 0)
+
+
 def _restarted(session: AnySession, change: AnyRow) -> dict[str, Any]:
     """Return what a restart changes of the subscription; one of the first day prices the row."""
     data = change.data
@@ -198,15 +238,13 @@ def _restarted(session: AnySession, change: AnyRow) -> dict[str, Any]:
                 mrr_minor=data["mrr_minor"],
             )
         )
-    # Boxes not sent are no longer billed; a plan that ships nothing counts periods.
-    replaced = len(data["unsent"]) if change.shipped else int(not opens)
     return {
         "anchor_on": date.fromisoformat(data["anchor_on"]),
         "anchor_day": data["anchor_day"],
         "next_on": end,
         "next_number": change.next_number + int(opens),
         "billed_count": change.billed_count + int(opens),
-        "boxes_billed": max(change.boxes_billed - replaced, 0) + max(data["boxes"], 1),
+        "boxes_billed": _left_behind(change) + max(data["boxes"], 1),
     }
 
 
@@ -228,7 +266,8 @@ def _lowered(session: AnySession, change: AnyRow, invoice: AnyRow) -> list[Lower
 def withdraw_overtaken(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:
     """Drop changes that can no longer be made as they were shown; their money is surplus.
 
-    A box they were to change was packed, or taken back, while their payment was on its way.
+    A box they were to change was packed, or taken back, or a line they were to credit was
+    refunded, while their payment was on its way.
     """
     changes = changes_paid_by(session, invoice_ids) if invoice_ids else {}
     box = table_of(Box)
@@ -237,8 +276,19 @@ def withdraw_overtaken(session: AnySession, invoice_ids: Sequence[int], moment: 
         there = session.scalar(
             sa.select(sa.func.count()).where(box.c.id.in_(unsent), box.c.state.in_(MOVABLE))
         )
-        if there != len(unsent):
+        if there != len(unsent) or _is_refunded(session, change.data["credited"]):
             withdraw_unpaid(session, [change.invoice_id], moment)
+
+
+def _is_refunded(session: AnySession, credited: Sequence[Sequence[int]]) -> bool:
+    """Return whether less is left of a line than a change takes back of it."""
+    line, parts = table_of(InvoiceLine), {int(key): minor for key, minor in credited}
+    rows = session.execute(
+        sa.select(line.c.id, line.c.gross_minor, line.c.credited_minor).where(
+            line.c.id.in_(list(parts))
+        )
+    )
+    return any(row.credited_minor + parts[row.id] > row.gross_minor for row in rows)
 
 
 def withdraw_unpaid(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:

@@ -299,9 +299,14 @@ def after_term(
 def most_boxes(plan: OrderPlan, price: OrderPrice) -> int | None:
     """Return after how many boxes a subscription sold now ends by itself."""
     boxes = (price.interval.multiple_of(plan.shipping) or 1) if plan.shipping else 1
-    if plan.at_term_end == "stop" and boxes > 1:
-        return min(boxes, plan.max_boxes or boxes)
-    return plan.max_boxes
+    return most_of(boxes, plan.at_term_end, plan.max_boxes)
+
+
+def most_of(boxes: int, at_term_end: str, max_boxes: int | None) -> int | None:
+    """Return ``most_boxes`` of a plan whose billing period brings ``boxes``."""
+    if at_term_end == "stop" and boxes > 1:
+        return min(boxes, max_boxes or boxes)
+    return max_boxes
 
 
 def length(interval: Interval) -> int:

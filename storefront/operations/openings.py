@@ -44,7 +44,9 @@ from storefront.operations.invoices import (
 )
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.offers import price_named, read_plan
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.pinned import withdraw_after_term, write_after_term
 from storefront.operations.renewals import BatchFacts, Claim, slot_at
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
@@ -165,9 +167,20 @@ def open_periods(
     planned = _invoice(session, billed, moment, seller, minimums)
     changed_plans = [opening for opening in by_fate[Fate.BILL] if opening.row.change_id]
     set_state(session, [opening.row.change_id for opening in changed_plans], "applied")
+    _follow(session, [opening for opening in changed_plans if opening.row.repins], moment)
     record(session, _entries(by_fate), moment)
     move(session, [_paused_value(opening, moment) for opening in by_fate[Fate.PAUSE]])
     return planned
+
+
+def _follow(session: AnySession, changed: Sequence[Opening], moment: Moment) -> None:
+    """Have what follows a term be that of the plan gone on with; the old plan's does not."""
+    withdraw_after_term(session, [opening.row.id for opening in changed])
+    for opening in changed:
+        row, end = opening.row, opening.decision.end_on
+        if row.plan_at_term_end == "monthly" and end is not None:
+            to = read_plan(session, row.plan_id), price_named(session, row.price_id)
+            write_after_term(session, row.id, to, row.country or "", end, moment)
 
 
 def _change(opening: Opening, moment: Moment) -> SubscriptionChange:
@@ -214,6 +227,12 @@ def _change(opening: Opening, moment: Moment) -> SubscriptionChange:
                 "quantity": row.quantity,
                 "options": row.options,
             }
+            if row.repins:
+                values |= {
+                    "max_boxes": row.max_boxes,
+                    "min_boxes": row.min_boxes,
+                    "ends_on": row.ends_on,
+                }
     return SubscriptionChange(row.id, row.version, values, opening.claim.fence)
 
 

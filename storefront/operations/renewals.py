@@ -28,11 +28,12 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.boxes import CycleUse, cycle_use
-from storefront.operations.change_data import changed
+from storefront.operations.change_data import due_change
 from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
+from storefront.operations.pinned import ending_columns, with_change
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts
 
@@ -146,7 +147,9 @@ def _due(table: sa.Table) -> sa.ColumnElement[bool]:
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     rows = session.execute(_subscriptions_statement(), {"ids": ids}).all()
-    return [changed(row) if row.change_data else row for row in rows]
+    return [
+        with_change(row, row.held_price_id, row.price_id) if row.change_id else row for row in rows
+    ]
 
 
 @cache
@@ -165,7 +168,9 @@ def _subscriptions_statement() -> AnySelect:
             price.c.plan_id,
             price.c.id.label("price_id"),
             change.c.id.label("change_id"),
+            change.c.kind.label("change_kind"),
             change.c.data.label("change_data"),
+            subscription.c.price_id.label("held_price_id"),
             subscription.c.quantity,
             subscription.c.options,
             subscription.c.state,
@@ -199,6 +204,7 @@ def _subscriptions_statement() -> AnySelect:
             plan.c.shipping_count,
             plan.c.cycle_group_id,
             plan.c.tax_class,
+            *ending_columns(plan),
             address.c.name.label("ship_name"),
             address.c.company,
             address.c.street,
@@ -225,16 +231,8 @@ def _subscriptions_statement() -> AnySelect:
             sa.exists().where(consent.c.subscription_id == subscription.c.id).label("has_consent"),
             has_addons(subscription).label("has_addons"),
         )
-        .outerjoin(
-            change,
-            sa.and_(
-                change.c.subscription_id == subscription.c.id,
-                change.c.state == "waiting",
-                change.c.kind == "price",
-                change.c.invoice_id.is_(None),
-                change.c.effective_on <= subscription.c.next_on,
-            ),
-        )
+        .select_from(subscription)
+        .outerjoin(change, due_change(change, subscription))
         .join(price, price.c.id == sa.func.coalesce(change.c.price_id, subscription.c.price_id))
         .join(plan, plan.c.id == price.c.plan_id)
         .join(customer, customer.c.id == payer)

@@ -36,9 +36,10 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons
-from storefront.operations.change_data import changed
+from storefront.operations.change_data import due_change
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
+from storefront.operations.pinned import ending_columns, with_change
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -119,17 +120,6 @@ def _subscriptions(
     address, method = table_of(Address), table_of(PaymentMethod)
     customer = table_of(Customer)
     now_plan, now_price, change = plan.alias(), price.alias(), table_of(ScheduledChange)
-    waiting = sa.and_(
-        change.c.subscription_id == subscription.c.id,
-        change.c.state == "waiting",
-        change.c.kind == "price",
-        change.c.invoice_id.is_(None),
-        change.c.effective_on
-        <= sa.case(
-            (subscription.c.anchor_on > subscription.c.next_on, subscription.c.anchor_on),
-            else_=subscription.c.next_on,
-        ),
-    )
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     statement = (
         sa.select(
@@ -137,6 +127,7 @@ def _subscriptions(
             payer.label("payer"),
             price.c.plan_id,
             price.c.id.label("next_price_id"),
+            change.c.kind.label("change_kind"),
             change.c.data.label("change_data"),
             subscription.c.quantity.label("now_quantity"),
             now_price.c.id.label("now_price_id"),
@@ -156,6 +147,7 @@ def _subscriptions(
             plan.c.shipping_count,
             plan.c.cycle_group_id,
             plan.c.tax_class,
+            *ending_columns(plan),
             price.c.currency,
             price.c.amount_minor,
             price.c.phases,
@@ -175,9 +167,10 @@ def _subscriptions(
             method.c.last4,
             has_addons(subscription).label("has_addons"),
         )
+        .select_from(subscription)
         .join(now_plan, now_plan.c.id == subscription.c.plan_id)
         .join(now_price, now_price.c.id == subscription.c.price_id)
-        .outerjoin(change, waiting)
+        .outerjoin(change, due_change(change, subscription))
         .join(price, price.c.id == sa.func.coalesce(change.c.price_id, now_price.c.id))
         .join(plan, plan.c.id == price.c.plan_id)
         .outerjoin(customer, customer.c.id == payer)
@@ -188,7 +181,12 @@ def _subscriptions(
     )
     if for_update and session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=subscription)
-    return [changed(row) if row.change_data else row for row in session.execute(statement)]
+    return [
+        with_change(row, row.now_price_id, row.next_price_id, binds=False)
+        if row.change_data
+        else row
+        for row in session.execute(statement)
+    ]
 
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:

@@ -56,13 +56,15 @@ def downgrade(
     """
 
     def work() -> list[str]:
-        moment = rt.moment()
-        facts = read_change(rt.session, None, subscription, wish, rt.shop.taxes, moment)
+        moment, shop = rt.moment(), rt.shop
+        facts = read_change(rt.session, None, subscription, wish, shop.taxes, moment)
         found = _quoted(facts, moment)
         if found.quote_hash != shown:
             rt.session.rollback()
             raise QuoteChanged
-        notes = book_downgrade(rt.session, facts, found.change, rt.shop.seller, agreed, moment)
+        notes = book_downgrade(
+            rt.session, facts, found.change, shop.seller, agreed, moment, shop.taxes.rounding
+        )
         before = {"quantity": facts.row.quantity, "options": dict(facts.row.options or {})}
         after = {"plan": facts.new.plan.name, "credit_minor": found.credit.minor, "notes": notes}
         audit.write(

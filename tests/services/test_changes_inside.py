@@ -318,12 +318,39 @@ def test_a_restart_takes_one_cycle_of_a_discount(rt, group, clock):
     yearly = factories.make_price(rt, plan, amount_minor=28080, unit="year")
     factories.make_code(rt, "THREE", duration="cycles", duration_cycles=3)
     sub = factories.make_subscription(rt, plan=plan, code="THREE")
+    clock.advance(days=3)
     wish = Wish(yearly.public_id)
     quote = quote_change(rt, sub.customer_id, sub.public_id, wish)
     change(rt, sub.customer_id, sub.public_id, wish, quote.quote_hash, AGREED)
 
     assert quote.due_today.minor == 25272 - 2340
     assert fresh(rt, SubscriptionDiscount)[0].cycles_left == 1
+
+
+@pytest.mark.parametrize("when", ["now", "restart"])
+def test_on_the_day_of_the_order_a_once_code_stays_with_the_period(rt, group, forty, sixty, when):
+    factories.make_code(rt, "HALF", duration="once", percent_bp=5000)
+    sub = factories.make_subscription(rt, plan=forty, code="HALF")
+
+    quote, done = go(rt, sub, sixty, when=when)
+
+    assert (quote.credit.minor, quote.due_today.minor) == (2000, 1000)
+    assert done.outcome == "applied"
+    assert len(fresh(rt, Redemption)) == 1
+    assert fresh(rt, SubscriptionDiscount)[0].cycles_left == 0
+
+
+def test_a_period_priced_anew_on_its_first_day_spends_no_second_cycle(rt, group):
+    plan = factories.make_plan(rt, group=group)
+    yearly = factories.make_price(rt, plan, amount_minor=28080, unit="year")
+    factories.make_code(rt, "THREE", duration="cycles", duration_cycles=3)
+    sub = factories.make_subscription(rt, plan=plan, code="THREE")
+    wish = Wish(yearly.public_id)
+    quote = quote_change(rt, sub.customer_id, sub.public_id, wish)
+    change(rt, sub.customer_id, sub.public_id, wish, quote.quote_hash, AGREED)
+
+    assert quote.due_today.minor == 25272 - 2340
+    assert fresh(rt, SubscriptionDiscount)[0].cycles_left == 2
 
 
 def test_the_introductory_price_of_the_running_box_stays_with_more_of_it(rt, group):

@@ -1,16 +1,23 @@
 """Downgrades by staff, and refunds before and after a change."""
 
 import pytest
+import sqlalchemy as sa
 
+from storefront.charges import look_up
 from storefront.domain.changes import ConsentMissing, NotChangeable
 from storefront.domain.invoices import CreditReason, InvoiceState
 from storefront.domain.refunds import Way
 from storefront.models import (
     Box,
+    ChargeAttempt,
     CreditMove,
     CreditNote,
     Invoice,
     InvoiceLine,
+    Refund,
+    ScheduledChange,
+    ShopSettings,
+    Subscription,
     SubscriptionPeriod,
 )
 from storefront.queries.invariants import broken
@@ -22,8 +29,10 @@ from tests.support.admin import make_staff
 from tests.support.changing import (
     AGREED,
     boxes_sent,
+    bring_card,
     fresh,
     go,
+    one,
     wish_of,
 )
 
@@ -140,3 +149,46 @@ def test_a_refund_before_an_upgrade_is_not_credited_again(rt, who, sub, sixty, c
 
     # Twenty are left of forty; nine of twelve boxes are unused: fifteen.
     assert (quote.credit.minor, quote.due_today.minor) == (1500, 3000)
+
+
+@pytest.mark.parametrize("way", ["sum", "line"])
+def test_the_tax_of_a_downgrade_is_rounded_as_the_shop_says(rt, who, group, way):
+    rt.session.execute(sa.update(ShopSettings).values(tax_rounding=way))
+    rt.session.commit()
+    rt.forget_shop()
+    plan = factories.make_plan(rt, group=group, amount_minor=5000)
+    less = factories.make_plan(rt, group=group, amount_minor=1000)
+    for each in (plan, less):
+        factories.make_options(rt, each, code="size", choices=[("l", "L", 1000)])
+    sub = factories.make_subscription(rt, plan=plan, options={"size": "l"})
+
+    move_down(rt, who, sub, less)
+
+    charges = [one for one in fresh(rt, InvoiceLine) if one.kind == "proration_charge"]
+    assert [one.gross_minor for one in charges] == [1000, 1000]
+    alone, together = round(1000 * 19 / 119), round(2000 * 19 / 119)
+    assert 2 * alone != together
+    tax = sum(one.tax_minor for one in charges)
+    assert tax == (2 * alone if way == "line" else together)
+
+
+def test_a_refund_while_the_bank_thinks_makes_the_payment_of_an_upgrade_surplus(
+    rt, who, sub, sixty, clock, demo_gateway
+):
+    boxes_sent(clock, 3)
+    bring_card(rt, demo_gateway, "0408")
+    _, done = go(rt, sub, sixty)
+    assert done.outcome == "waiting"
+    paid, line = fresh(rt, Invoice)[0].public_id, fresh(rt, InvoiceLine)[0].id
+    wish = refunding.Wish({line: 2000}, Way.CREDIT, CreditReason.GOODWILL)
+    shown = refunding.quote_refund(rt, paid, wish).quote_hash
+    refunding.refund(rt, who, paid, wish, shown)
+
+    look_up(rt, fresh(rt, ChargeAttempt)[-1].id)
+
+    row = one(rt, Subscription, sub.id)
+    assert (row.plan_id, row.renews_at is None) == (sub.plan_id, False)
+    assert [refund.amount_minor for refund in fresh(rt, Refund)] == [1500]
+    assert fresh(rt, Invoice)[-1].state is InvoiceState.DISCARDED
+    assert fresh(rt, ScheduledChange)[0].state == "withdrawn"
+    assert fresh(rt, InvoiceLine)[0].credited_minor == 2000
