@@ -58,7 +58,7 @@ def read_refund(session: AnySession, public_id: str, *, for_update: bool = False
     waits = carried is not None and carried.settled_at is None
     return RefundFacts(
         invoice,
-        tuple(_lines(session, invoice.id)),
+        tuple(lines_of_invoice(session, invoice.id)),
         () if waits else tuple(_payments(session, invoice, carried)),
         carried if waits else None,
         tuple(_subscriptions(session, invoice.id)),
@@ -78,7 +78,8 @@ def _invoice(session: AnySession, public_id: str, for_update: bool) -> AnyRow | 
     return session.execute(statement).one_or_none()
 
 
-def _lines(session: AnySession, invoice_id: int) -> list[BilledLine]:
+def lines_of_invoice(session: AnySession, invoice_id: int) -> list[BilledLine]:
+    """Return the lines of an invoice with what went back of each, in their order."""
     line, note = table_of(InvoiceLine), table_of(CreditNoteLine)
     rows = session.execute(
         sa.select(

@@ -63,11 +63,11 @@ def give_back(session: AnySession, facts: RefundFacts, back: Back, moment: Momen
     """
     invoice = facts.invoice
     key, public = reserve(session, CreditNote, 1)[0], public_id("crn")
-    _write_note(session, facts, back, key, public, moment)
-    _lower_lines(session, back.taken)
+    write_note(session, facts, back, key, public, moment)
+    lower_lines(session, back.taken)
     _lower_invoice(session, invoice.id, back.total_minor)
     to = CARRIED_BALANCE if back.way is Way.OPEN else REFUNDS_DUE
-    _book_note(session, facts, back, public, to, moment)
+    book_note(session, facts, back, public, to, moment)
     if back.way is Way.CARD:
         _plan_refunds(session, facts, back.total_minor, key, moment)
     elif back.way is Way.CREDIT:
@@ -82,9 +82,10 @@ def give_back(session: AnySession, facts: RefundFacts, back: Back, moment: Momen
     return public
 
 
-def _write_note(
+def write_note(
     session: AnySession, facts: RefundFacts, back: Back, key: int, public: str, moment: Moment
 ) -> None:
+    """Insert the credit note of ``back`` with its lines, as key ``key``."""
     invoice = facts.invoice
     said = [[one.line_id, one.gross, one.tax] for one in back.taken]
     session.execute(
@@ -119,7 +120,7 @@ def _write_note(
     )
 
 
-def _lower_lines(session: AnySession, taken: Sequence[Taken]) -> None:
+def lower_lines(session: AnySession, taken: Sequence[Taken]) -> None:
     """Count what went back on the lines; a discount only lowers what the others give back."""
     line = table_of(InvoiceLine)
     for one in taken:
@@ -155,9 +156,10 @@ def _lower_invoice(session: AnySession, invoice_id: int, minor: int) -> None:
         raise RefundTooHigh(invoice=invoice_id)
 
 
-def _book_note(
+def book_note(
     session: AnySession, facts: RefundFacts, back: Back, public: str, to: str, moment: Moment
 ) -> None:
+    """Book a credit note: from deferred revenue, revenue and tax to the account ``to``."""
     invoice = facts.invoice
     periods = {one.id: one.period_id for one in facts.lines}
     sums = per_period(back.taken, periods)

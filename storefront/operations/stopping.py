@@ -8,24 +8,24 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.invoices import CreditReason, InvoiceState
 from storefront.domain.lifecycle import EndReason
-from storefront.models import Box, Invoice, InvoiceLine, Subscription
+from storefront.models import Box, Subscription
 from storefront.models.base import table_of
 from storefront.operations import stock
 from storefront.operations.audit import Who
 from storefront.operations.changes import open_changes, withdraw_open
-from storefront.operations.credits import credit_invoices
 from storefront.operations.earning import forfeit_boxes
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import STOPPABLE
+from storefront.operations.sent_unpaid import drop_unsent
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
 )
+from storefront.operations.tiling import open_invoices
 from storefront.operations.timeline import Entry, record
 
 
@@ -57,13 +57,7 @@ def stop_now(session: AnySession, rows: Sequence[AnyRow], who: Who, moment: Mome
     """
     for row in rows:
         version = _without_changes(session, row, moment)
-        credit_invoices(
-            session,
-            _owed(session, row.id),
-            CreditReason.CANCELLATION,
-            moment,
-            despite_open_attempts=True,
-        )
+        drop_unsent(session, open_invoices(session, row.id), moment)
         stopped = SubscriptionChange(row.id, version, {"canceled_at": moment.now})
         change_subscriptions(session, [stopped])
         ending = Ending(
@@ -102,19 +96,3 @@ def _without_changes(session: AnySession, row: AnyRow, moment: Moment) -> int:
     table = table_of(Subscription)
     version = sa.select(table.c.version).where(table.c.id == row.id)
     return int(session.execute(version).scalar_one())
-
-
-def _owed(session: AnySession, subscription_id: int) -> list[int]:
-    invoice, line = table_of(Invoice), table_of(InvoiceLine)
-    mine = sa.exists().where(
-        line.c.invoice_id == invoice.c.id,
-        line.c.subscription_id == subscription_id,
-        line.c.period_id.is_not(None),
-    )
-    return list(
-        session.scalars(
-            sa.select(invoice.c.id)
-            .where(invoice.c.state == InvoiceState.OPEN, mine)
-            .order_by(invoice.c.id)
-        )
-    )

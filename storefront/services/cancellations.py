@@ -7,7 +7,7 @@ to wait for, so the subscription ends the same day. Source: docs/decisions/0026-
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from storefront.domain.boxes import boxes_per_period
 from storefront.domain.commitment import boxes_owed, obliged_until
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import BILLABLE, ENDED, EndReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.privacy import mask_card_numbers
@@ -28,11 +27,11 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.changes import open_changes, withdraw_open
-from storefront.operations.credits import credit_invoices
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.sent_unpaid import drop_unsent, dropped_of
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -93,8 +92,9 @@ def quote_cancellation(rt: Runtime, customer_id: int, subscription: str) -> Canc
     """Say what ``cancel`` would do now, without doing it. Raises ``NotFound``, ``NotStarted``."""
     coming = _load(rt, customer_id, subscription)
     paying = _pays_change(open_changes(rt.session, coming.row.id))
+    owed = open_invoices(rt.session, coming.row.id)
     found = _cancellation(
-        coming, open_invoices(rt.session, coming.row.id), rt.moment(), pays_change=paying
+        coming, owed, rt.moment(), dropped_of(rt.session, owed), pays_change=paying
     )
     rt.session.rollback()
     return found
@@ -123,7 +123,7 @@ def cancel(
         coming = _load(rt, customer_id, subscription, for_update=True)
         row, moment = coming.row, rt.moment()
         if SubscriptionState(row.state) in ENDED or row.cancel_on is not None:
-            found = _cancellation(coming, [], moment)
+            found = _cancellation(coming, [], moment, {})
             rt.session.rollback()
             return found
         changes = open_changes(rt.session, row.id)
@@ -134,7 +134,12 @@ def cancel(
             row = coming.row
         owed = open_invoices(rt.session, row.id)
         outcome = _cancellation(
-            coming, owed, moment, pays_change=_pays_change(changes), early=early is not None
+            coming,
+            owed,
+            moment,
+            dropped_of(rt.session, owed),
+            pays_change=_pays_change(changes),
+            early=early is not None,
         )
         values = _planned(rt, row, outcome, moment, early)
         change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
@@ -230,6 +235,7 @@ def _cancellation(
     coming: Coming,
     owed: list[AnyRow],
     moment: Moment,
+    shares: Mapping[int, int],
     *,
     pays_change: bool = False,
     early: bool = False,
@@ -246,13 +252,14 @@ def _cancellation(
         owed = []
     usual = _obliged_until(coming, to_come) or (moment.today if over else row.next_on)
     day = row.ended_on if ended else row.cancel_on or usual
+    dropped = sum(shares[one.id] for one in owed)
     places = [box.cycle for box in coming.standing.paid]
     return Cancellation(
         row.public_id,
         day or moment.today,
         over,
         tuple(sorted((p.ship_from if p else None for p in places), key=lambda d: d or date.max)),
-        Money(sum(one.due_minor for one in owed), row.currency) if owed else None,
+        Money(dropped, row.currency) if dropped else None,
         pays_change or any(one.in_flight for one in owed),
         row.canceled_at or moment.now,
         not ended and row.cancel_on is None,
@@ -269,18 +276,12 @@ def _obliged_until(coming: Coming, owed: int) -> date | None:
 
 
 def _end_now(rt: Runtime, row: AnyRow, owed: list[AnyRow], actor: Actor, moment: Moment) -> None:
-    """Credit what is owed and end the subscription, in this transaction.
+    """Credit what is owed for boxes not sent and end the subscription, in this transaction.
 
     A charge that is on its way stays open until the gateway has answered; its invoice is
     void by then, so a success is surplus and goes back.
     """
-    credit_invoices(
-        rt.session,
-        [one.id for one in owed],
-        CreditReason.CANCELLATION,
-        moment,
-        despite_open_attempts=True,
-    )
+    drop_unsent(rt.session, owed, moment)
     ending = Ending(
         row.id,
         row.version + 1,

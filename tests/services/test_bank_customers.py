@@ -35,7 +35,7 @@ from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import ad_hoc, bank, invoice_desk
 from storefront.services.ad_hoc import Extra, Outcome
-from storefront.services.cancellations import cancel
+from storefront.services.cancellations import cancel, quote_cancellation
 from storefront.services.invoice_desk import Then
 from storefront.services.methods import Paid, pay_now
 from storefront.services.renewals import run_renewals
@@ -150,6 +150,39 @@ def test_boxes_of_a_plan_that_ships_to_late_payers_leave_on_the_open_invoice(
 
     invoice_desk.mark_paid(rt, who, invoice.public_id, Money(2600, "EUR"))
     assert len(all_of(rt, Box)) == 2
+
+
+@pytest.mark.parametrize("sent", [1, 3])
+def test_who_leaves_still_owes_the_boxes_that_were_sent_before_the_transfer(
+    rt: Runtime, who: Who, clock: FrozenClock, sent: int
+) -> None:
+    plan = make.make_plan(rt, count=3, past_due_shipping="ship")
+    sub = make.make_subscription(rt, plan=plan)
+    rt.session.execute(sa.update(ShopSettings).values(bank_details="IBAN DE02 1203"))
+    rt.session.commit()
+    rt.forget_shop()
+    bank.set_pays_by(rt, who, customer(rt), "bank", None)
+    invoice = renew(rt, clock)
+    before, boxes = invoice.due_minor, all_of(rt, Box)[-3:]
+    rt.session.execute(
+        sa.update(Box).where(Box.id.in_([box.id for box in boxes[:sent]])).values(state="locked")
+    )
+    rt.session.commit()
+    owed = sum(box.net_minor + box.tax_minor for box in boxes[:sent])
+
+    shown = quote_cancellation(rt, sub.customer_id or 0, sub.public_id)
+    done = cancel(rt, sub.customer_id or 0, sub.public_id)
+
+    dropped = Money(before - owed, "EUR") if before > owed else None
+    assert (shown.dropped, done.dropped, done.at_once) == (dropped, dropped, True)
+    left = all_of(rt, Invoice)[-1]
+    assert (left.state, left.due_minor) == (InvoiceState.OPEN, owed)
+    states = [box.state for box in all_of(rt, Box)[-3:]]
+    assert states == [BoxState.LOCKED] * sent + [BoxState.CANCELED] * (3 - sent)
+    assert broken(rt.session) == {}
+    invoice_desk.mark_paid(rt, who, left.public_id, Money(owed, "EUR"))
+    assert all_of(rt, Subscription)[-1].state == SubscriptionState.CANCELED
+    assert len(all_of(rt, Box)) == 6
 
 
 def test_an_overdue_transfer_is_reminded_of_twice(
