@@ -216,7 +216,7 @@ def _ends(session: AnySession, change: AnyRow, moment: Moment) -> dict[str, Any]
 def _left_behind(change: AnyRow) -> int:
     """Return the boxes billed for what a restart leaves; a plan that ships none has periods."""
     replaced = len(change.data["unsent"]) if change.shipped else int(not change.data["opens"])
-    return max(change.boxes_billed - replaced, 0)
+    return max(int(change.boxes_billed) - replaced, 0)
 
 
 def _restarted(session: AnySession, change: AnyRow) -> dict[str, Any]:
