@@ -119,7 +119,8 @@ def treatment_of(
     tax area are an export, unless the shop ``is_registered`` there or that country has sellers
     abroad collect its tax. Inside the European Union a firm of another member state with a
     valid VAT number accounts for the tax itself. Everything else is standard.
-    Source: Directive 2006/112/EC, articles 138, 146(1)(a) and 196; docs/decisions/0071-tax-treatment.md.
+    Source: Directive 2006/112/EC, articles 138, 146(1)(a) and 196;
+    docs/decisions/0071-tax-treatment.md.
 
     >>> firm = Buyer("FR40303265045", "valid")
     >>> treatment_of("DE", "FR", firm).value

@@ -32,9 +32,6 @@ class Checkout(Base):
     email: Mapped[str] = mapped_column(default="")
     #: Delivery address as typed, by column name of ``address``.
     address: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    #: Further subscriptions in the same payment:
-    #: ``[{"plan": code, "price": public id, "quantity": 1, "options": {}}]``.
-    more: Mapped[list[Any]] = mapped_column(default=list)
     #: ``[{"addon": public id, "quantity": 1, "cadence": "once"}]``.
     addons: Mapped[list[Any]] = mapped_column(default=list)
     #: VAT number as typed, for a firm.

@@ -65,7 +65,6 @@ class Subscription(Base):
     min_boxes: Mapped[int] = mapped_column(default=0)
     max_boxes: Mapped[int | None]
     ends_on: Mapped[date | None]
-    at_term_end: Mapped[str] = mapped_column(sa.String(8), default="renew")
     #: No new period from the first boundary on or after this day; NULL: no pause wanted.
     pauses_on: Mapped[date | None]
     #: A pause ends on this day by itself; NULL: not paused, or until the customer resumes.

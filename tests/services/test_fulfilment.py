@@ -327,9 +327,9 @@ def test_shipping_books_the_revenue_and_moves_the_stock_once(rt, locked):
     assert ship_batch(rt, batch.public_id) == 0
 
     earned = rt.session.execute(
-        sa.select(
-            LedgerTransfer.debit, LedgerTransfer.credit, LedgerTransfer.amount_minor
-        ).where(LedgerTransfer.debit == "deferred_revenue")
+        sa.select(LedgerTransfer.debit, LedgerTransfer.credit, LedgerTransfer.amount_minor).where(
+            LedgerTransfer.debit == "deferred_revenue"
+        )
     ).all()
     assert [tuple(row) for row in earned] == [("deferred_revenue", "revenue", 2185)] * 5
     stock = rt.session.execute(sa.select(ProductVariant.on_hand, ProductVariant.committed)).all()

@@ -82,8 +82,8 @@ def apply(one: Refundable, taken: list[Taken]) -> Refundable:
 def test_parts_of_any_split_sum_to_the_whole_and_so_does_their_tax(
     lines: list[BilledLine], data: st.DataObject
 ) -> None:
-    for one in refundables(lines):
-        paid = one.paid
+    for first in refundables(lines):
+        one, paid = first, first.paid
         sums: dict[int, list[int]] = {each.id: [0, 0] for each in one.members}
         went = 0
         while one.left:
