@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as lazy
+from flask_babel import lazy_gettext
 from wtforms import (
     BooleanField,
     EmailField,
@@ -144,62 +144,64 @@ class DeliveryForm(Form):
     """Step 2: who gets the box and where."""
 
     email = EmailField(
-        lazy("E-mail"), [DataRequired(lazy("Enter your e-mail"))], filters=[one_line]
+        lazy_gettext("E-mail"),
+        [DataRequired(lazy_gettext("Enter your e-mail"))],
+        filters=[one_line],
     )
     name = StringField(
-        lazy("Full name"),
+        lazy_gettext("Full name"),
         [
-            DataRequired(lazy("Enter the name on the doorbell or parcel box")),
-            Length(max=80, message=lazy("Name must be 80 characters or fewer")),
+            DataRequired(lazy_gettext("Enter the name on the doorbell or parcel box")),
+            Length(max=80, message=lazy_gettext("Name must be 80 characters or fewer")),
         ],
         filters=[one_line],
     )
-    country = SelectField(lazy("Country"), validate_choice=False)
+    country = SelectField(lazy_gettext("Country"), validate_choice=False)
     street = StringField(
-        lazy("Street and number"),
+        lazy_gettext("Street and number"),
         [
-            DataRequired(lazy("Enter street and house number")),
-            Length(max=120, message=lazy("Street must be 120 characters or fewer")),
+            DataRequired(lazy_gettext("Enter street and house number")),
+            Length(max=120, message=lazy_gettext("Street must be 120 characters or fewer")),
         ],
         filters=[one_line],
     )
     postcode = StringField(
-        lazy("Postcode"),
+        lazy_gettext("Postcode"),
         [
-            DataRequired(lazy("Enter the postcode")),
-            Length(max=16, message=lazy("Postcode must be 16 characters or fewer")),
+            DataRequired(lazy_gettext("Enter the postcode")),
+            Length(max=16, message=lazy_gettext("Postcode must be 16 characters or fewer")),
         ],
         filters=[one_line],
     )
     city = StringField(
-        lazy("Town"),
+        lazy_gettext("Town"),
         [
-            DataRequired(lazy("Enter the town")),
-            Length(max=80, message=lazy("Town must be 80 characters or fewer")),
+            DataRequired(lazy_gettext("Enter the town")),
+            Length(max=80, message=lazy_gettext("Town must be 80 characters or fewer")),
         ],
         filters=[one_line],
     )
     company = StringField(
-        lazy("Company"),
-        [Length(max=80, message=lazy("Company must be 80 characters or fewer"))],
+        lazy_gettext("Company"),
+        [Length(max=80, message=lazy_gettext("Company must be 80 characters or fewer"))],
         filters=[one_line],
     )
     extra = StringField(
-        lazy("Flat, floor or note for the carrier"),
-        [Length(max=120, message=lazy("The note must be 120 characters or fewer"))],
+        lazy_gettext("Flat, floor or note for the carrier"),
+        [Length(max=120, message=lazy_gettext("The note must be 120 characters or fewer"))],
         filters=[one_line],
     )
     region = StringField(
-        lazy("State or region"),
-        [Length(max=80, message=lazy("State must be 80 characters or fewer"))],
+        lazy_gettext("State or region"),
+        [Length(max=80, message=lazy_gettext("State must be 80 characters or fewer"))],
         filters=[one_line],
     )
     tax_id = StringField(
-        lazy("VAT number"),
-        [Length(max=24, message=lazy("A VAT number has 24 characters at most"))],
+        lazy_gettext("VAT number"),
+        [Length(max=24, message=lazy_gettext("A VAT number has 24 characters at most"))],
         filters=[one_line],
     )
-    as_typed = BooleanField(lazy("The postcode is right, use it as typed"))
+    as_typed = BooleanField(lazy_gettext("The postcode is right, use it as typed"))
 
     def validate_email(self, field: EmailField) -> None:
         try:
@@ -249,4 +251,4 @@ class PayForm(Form):
 class CodeForm(Form):
     """A promotion code. Only its length is checked here; the rest the shop knows."""
 
-    code = StringField(lazy("Code"), filters=[one_line])
+    code = StringField(lazy_gettext("Code"), filters=[one_line])
