@@ -6,10 +6,10 @@ from tests.rigs.simulate import simulate
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_invariant_holds_on_every_day_of_a_simulated_shop(seed: int) -> None:
-    report = simulate(seed, customers=60, days=150)
-
-    assert report.charged_minor > 0
-    done = {what.partition(":")[0] for what in report.acts}
+def test_every_invariant_holds_on_every_day_of_a_simulated_shop() -> None:
+    done: set[str] = set()
+    for seed in (1, 2):
+        report = simulate(seed, customers=60, days=150)
+        assert report.charged_minor > 0
+        done |= {what.partition(":")[0] for what in report.acts}
     assert done >= {"subscribe", "skip", "unskip", "leave", "move_plan", "bring_card"}
