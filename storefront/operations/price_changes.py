@@ -60,15 +60,18 @@ def moved_slice(
     taxes: TaxRules,
     today: date,
     after: int = 0,
-) -> list[Moved]:
+) -> tuple[list[Moved], int | None]:
     """Return the next subscribers that ``migration`` would move, by key above ``after``.
 
+    Beside them the key that the following slice begins behind, None when nobody is left.
     Those it has an item for are left out, and those who leave before it would touch them.
     Statements: a constant number.
     """
     rows = _rows(session, migration, after, of=None)
-    then = _rows(session, migration, after, of=migration.price_id) if rows else []
-    return _priced(session, migration, rows, then, taxes, today)
+    if not rows:
+        return [], None
+    then = _rows(session, migration, after, of=migration.price_id)
+    return _priced(session, migration, rows, then, taxes, today), rows[-1].id
 
 
 def moved_one(
@@ -132,12 +135,6 @@ def _priced(
         old, new = cost(row, on, ahead), cost(then[row.id], on, ahead)
         found.append(Moved(row.id, row.public_id, row.email, row.price_id, old, new, on))
     return found
-
-
-def last_of_slice(session: AnySession, migration: AnyRow, after: int) -> int | None:
-    """Return the key a following slice begins behind; None when there is nobody left."""
-    rows = _rows(session, migration, after, of=None)
-    return rows[-1].id if rows else None
 
 
 def segment_of(migration: AnyRow) -> Mapping[str, Sequence[Any]]:

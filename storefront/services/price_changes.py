@@ -32,7 +32,7 @@ from storefront.operations.audit import Who
 from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, reserve
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.price_changes import Moved, last_of_slice, moved_one, moved_slice
+from storefront.operations.price_changes import Moved, moved_one, moved_slice
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -132,8 +132,7 @@ def dry_run(rt: Runtime, ref: str) -> Iterator[Moved]:
     while True:
         with reading():
             migration = _find(rt, ref)
-            found = moved_slice(rt.session, migration, rt.shop.taxes, rt.today(), after)
-            last = last_of_slice(rt.session, migration, after)
+            found, last = moved_slice(rt.session, migration, rt.shop.taxes, rt.today(), after)
             rt.session.rollback()
         yield from found
         if last is None:
@@ -259,8 +258,7 @@ def _add_items(rt: Runtime, migration: AnyRow, report: TellReport) -> None:
     """Note everybody who is concerned now, also who came since the last run."""
 
     def write(after: int) -> tuple[int, int | None]:
-        found = moved_slice(rt.session, migration, rt.shop.taxes, rt.today(), after)
-        last = last_of_slice(rt.session, migration, after)
+        found, last = moved_slice(rt.session, migration, rt.shop.taxes, rt.today(), after)
         refs = public_ids("pmi", len(found))
         insert_many(
             rt.session,
