@@ -10,10 +10,9 @@ import argparse
 import os
 from dataclasses import replace
 
-from werkzeug.serving import make_server
-
 from examples.flask_shop.boxes import add_boxes
 from examples.flask_shop.shop import create_shop
+from storefront.cli.serving import development_server
 from storefront.settings import load_settings
 
 HOST = "127.0.0.1"
@@ -38,7 +37,7 @@ def main() -> None:
     # The same for the shop's own session.
     shop.config["SESSION_COOKIE_NAME"] = "crockery_session"
     add_boxes(shop, settings)
-    server = make_server(HOST, port, shop, threaded=True)
+    server = development_server(shop, HOST, port)
     print(f"http://{HOST}:{port}/", flush=True)
     server.serve_forever()
 

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import click
 import sqlalchemy as sa
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from storefront import database
 from storefront import migrate as schema
 from storefront.cli.runner import application, progress
+from storefront.cli.serving import development_server
 from storefront.extensions import db
 from storefront.plugins import plugin_names
 from storefront.queries.demo_traces import demo_traces
@@ -75,8 +75,7 @@ def serve(host: str, port: int | None) -> None:
     """
     app = application()
     wanted = urlsplit(app.extensions["storefront"].settings.base_url).port
-    WSGIRequestHandler.protocol_version = "HTTP/1.1"
-    server = make_server(host, port or wanted or 5000, app, threaded=True)
+    server = development_server(app, host, port or wanted or 5000)
     click.echo(f"serving on http://{host}:{server.port}/, Ctrl-C ends it")
     try:
         server.serve_forever()
