@@ -102,6 +102,12 @@ class PlanCard:
     ships: bool
     offers: tuple[Offer, ...]
     coming: ComingBox | None
+    #: How many boxes it is taken for at least; 0 and 1 bind to nothing.
+    min_boxes: int = 0
+
+    @property
+    def binds(self) -> bool:
+        return self.min_boxes > 1
 
     @property
     def is_sold_out(self) -> bool:
@@ -237,6 +243,7 @@ def _cards(
                 plan.shipping is not None,
                 offers,
                 coming,
+                plan.min_boxes,
             )
         )
     return cards, past

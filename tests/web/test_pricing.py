@@ -251,3 +251,28 @@ def test_a_zero_byte_is_refused_politely(rt: Runtime, client: FlaskClient):
     make.make_plan(rt)
     for path in ("/?interval=%00", "/plans/%00", "/checkout?plan=%00", "/checkout/%00/pay"):
         assert client.get(path).status_code in (400, 404), path
+
+
+def test_the_answers_promise_no_days_that_do_not_hold(rt: Runtime, client: FlaskClient):
+    make.make_price(rt, make.make_plan(rt, code="pot"))
+    shown = client.get("/").text
+    assert "never charge on any other day" not in shown
+    assert "or when your free trial ends" in shown
+    assert "what you choose yourself, like a larger plan or a box sent early" in shown
+    assert "declines a payment, we try it again" in shown
+
+
+@pytest.mark.parametrize("page", ["/", "/plans/pot"])
+def test_a_plan_that_binds_says_so_beside_its_price(rt: Runtime, client: FlaskClient, page: str):
+    make.make_price(rt, make.make_plan(rt, code="cup"))
+    plan = make.make_plan(rt, code="pot", min_boxes=3)
+    make.make_price(rt, plan)
+    shown = client.get(page).text
+    assert "At least 3 boxes." in shown
+    assert "o minimum term" not in shown
+
+
+def test_a_plan_that_binds_to_nothing_says_that_too(rt: Runtime, client: FlaskClient):
+    make.make_price(rt, make.make_plan(rt, code="pot"))
+    assert "No minimum term" in client.get("/").text
+    assert "No minimum term" in client.get("/plans/pot").text
