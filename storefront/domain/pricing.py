@@ -1,7 +1,7 @@
 """One function that prices: what the preview shows is what is booked, to the cent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
@@ -125,9 +125,48 @@ def with_credits(charges: Quote, taken: Sequence[QuoteLine]) -> Quote:
     if any(line.lowers is not None for line in charges.lines):
         raise ValueError("a line that names another by its position would name the wrong one")
     lines = (*taken, *charges.lines)
+    return _of_lines(lines, charges.currency, charges.inclusive)
+
+
+def together(parts: Sequence[Quote], rounding: Rounding = "sum") -> tuple[Quote, tuple[Quote, ...]]:
+    """Put several documents on one; returns it and what each of ``parts`` is of it.
+
+    The lines follow each other in order. The tax is rounded once per rate on the one document
+    and split onto its lines, so a part's tax can be another than alone, by a minor unit per
+    rate; the parts sum to the document, total and tax. Raises ``ValueError`` without a part and
+    for documents of both kinds, with tax inside and on top, ``CurrencyMismatch`` for several
+    currencies.
+    Source: docs/decisions/0100-several-boxes-in-one-order.md.
+    """
+    if not parts:
+        raise ValueError("nothing to price")
+    first = parts[0]
+    if any(part.currency != first.currency for part in parts):
+        raise CurrencyMismatch("one document, one currency")
+    if any(part.inclusive != first.inclusive for part in parts):
+        raise ValueError("tax inside and on top are two documents")
+    amounts = [(line.amount.minor, line.tax_rate) for part in parts for line in part.lines]
+    taxes = minor_per_line(amounts, inclusive=first.inclusive, rounding=rounding)
+    shares: list[Quote] = []
+    every: list[QuoteLine] = []
+    for part in parts:
+        start = len(every)
+        lines = tuple(
+            replace(line, tax=Money(tax, first.currency))
+            for line, tax in zip(part.lines, taxes[start:], strict=False)
+        )
+        shares.append(_of_lines(lines, first.currency, first.inclusive))
+        every += [
+            replace(line, lowers=None if line.lowers is None else line.lowers + start)
+            for line in lines
+        ]
+    return _of_lines(tuple(every), first.currency, first.inclusive), tuple(shares)
+
+
+def _of_lines(lines: tuple[QuoteLine, ...], currency: str, inclusive: bool) -> Quote:
+    """Return the document that says ``lines``, each with its tax."""
     amounts = [(line.amount.minor, line.tax_rate) for line in lines]
-    per_rate = _per_rate(amounts, [line.tax.minor for line in lines], charges.inclusive)
-    currency, inclusive = charges.currency, charges.inclusive
+    per_rate = _per_rate(amounts, [line.tax.minor for line in lines], inclusive)
     net, tax = sum(row[1] for row in per_rate), sum(row[2] for row in per_rate)
     return Quote(
         currency,
