@@ -12,6 +12,7 @@ from storefront.cli.runner import application, progress, with_runtime
 from storefront.demo import catalogue, seed, walk
 from storefront.demo.cast import CAST
 from storefront.demo.history import Scale, StoryClock
+from storefront.demo.standing import standing_of
 from storefront.extensions import db
 from storefront.runtime import Runtime
 from storefront.settings import Settings
@@ -79,9 +80,9 @@ def logins(rt: Runtime) -> None:
     click.echo(f"\nStaff, at {base}/admin")
     for person in catalogue.STAFF:
         click.echo(f"  {person.email:<28} {person.name}, {person.role}")
-    click.echo(f"\nCustomers, at {base}/account")
+    click.echo(f"\nCustomers, at {base}/account, as they stand on {rt.today():%d %b %Y}")
     for member in CAST:
-        click.echo(f"  {member.email:<28} {member.about}")
+        click.echo(f"  {member.email:<28} {standing_of(rt, member.email)}")
     click.echo(
         "\nTo sign in by code instead, ask for one and read the mail at "
         f"{base}/admin/outbox\nor in {rt.settings.data_dir.resolve() / 'mail'}."

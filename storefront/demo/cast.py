@@ -16,7 +16,7 @@ from storefront.runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A named customer; ``about`` says what there is to see, ``role`` drives the story.
+    """A named customer; ``role`` drives the story.
 
     ``months`` is how long ago they came; 0 is in the days since the last cut-off.
     """
@@ -27,7 +27,6 @@ class Member:
     plan: str
     interval: tuple[str, int]
     months: int
-    about: str
     options: tuple[tuple[str, str], ...] = ()
     code: str = ""
 
@@ -56,27 +55,12 @@ class Member:
 _USUAL, _FREE = (("caffeine", "usual"),), (("caffeine", "free"),)
 _MONTHLY = ("month", 1)
 CAST = (
-    Member(
-        "new", "Mara Lindner", "mara@example.org", "pot", _MONTHLY, 0,
-        "just ordered; the first box is paid and can still be changed", _USUAL, "LEMON",
-    ),
-    Member(
-        "skips", "Theo Brandt", "theo@example.org", "pot", _MONTHLY, 8,
-        "skips the next box, and can take that back", _FREE,
-    ),
-    Member(
-        "past_due", "Nora Haas", "nora@example.org", "table", _MONTHLY, 6,
-        "the card was declined; an invoice is open", _USUAL,
-    ),
-    Member(
-        "leaving", "Emil Roth", "emil@example.org", "cup", _MONTHLY, 10,
-        "has cancelled; it runs to the end of the paid period",
-    ),
-    Member(
-        "prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5,
-        "paid for a year; her boxes are paid long before they ship", _FREE, "TWELVE",
-    ),
-)  # fmt: skip
+    Member("new", "Mara Lindner", "mara@example.org", "pot", _MONTHLY, 0, _USUAL, "LEMON"),
+    Member("skips", "Theo Brandt", "theo@example.org", "pot", _MONTHLY, 8, _FREE),
+    Member("past_due", "Nora Haas", "nora@example.org", "table", _MONTHLY, 6, _USUAL),
+    Member("leaving", "Emil Roth", "emil@example.org", "cup", _MONTHLY, 10),
+    Member("prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5, _FREE, "TWELVE"),
+)
 
 
 def arrivals(begin: date, end: date, last_charge: date) -> dict[date, list[Member]]:

@@ -13,6 +13,7 @@ from storefront.demo import catalogue, seed
 from storefront.demo.cast import CAST
 from storefront.demo.history import Scale, StoryClock
 from storefront.demo.people import draw_shopper
+from storefront.demo.standing import standing_of
 from storefront.demo.walk import ClockIsReal, TooFar, walk
 from storefront.domain.boxes import BoxState
 from storefront.domain.lifecycle import SubscriptionState
@@ -27,6 +28,8 @@ from storefront.models import (
 )
 from storefront.queries.invariants import broken
 from storefront.services.accounting import export_accounting
+from storefront.services.cancellations import cancel
+from storefront.services.renewals import run_renewals
 from storefront.services.signin import check_password
 from storefront.settings import PREFIX
 from storefront.testing import factories as make
@@ -192,6 +195,20 @@ def test_prices_are_those_of_the_three_plans():
     }
 
 
+def test_a_customer_is_told_of_as_they_stand_when_asked(rt, clock):
+    customer = make.make_customer(rt, email="emil@example.org")
+    sub = make.make_subscription(rt, customer=customer)
+    assert standing_of(rt, "emil@example.org") == (
+        "Pot: active, box of 18 Mar 2027 paid, can be changed, next charge 12 Apr 2027 (EUR 26.00)"
+    )
+    cancel(rt, customer.id, sub.public_id)
+    assert "cancelled, but still running, until 2 Apr 2027" in standing_of(rt, customer.email)
+    clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    assert standing_of(rt, customer.email) == "Pot: ended, since 2 Apr 2027"
+    assert standing_of(rt, "nobody@example.org") == "is no customer yet"
+
+
 @pytest.mark.parametrize("plan", ["pot", "table"])
 def test_a_box_without_caffeine_holds_no_tea(plan):
     kinds = {product.sku: product.category for product in catalogue.PRODUCTS}
@@ -226,6 +243,7 @@ class TestCommands:
         people = [member.email for member in CAST] + [person.email for person in catalogue.STAFF]
         assert all(email in told for email in people)
         assert catalogue.PASSWORD in told
+        assert "Cup: cancelled, but still running, until" in told
         assert len(self.run("demo", "advance", "2").splitlines()) >= 2
 
     def test_only_a_demo_is_seeded(self, monkeypatch):
