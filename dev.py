@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 
-from tools import assets, checks, demo, machine
+from tools import assets, checks, demo, machine, mutation
 from tools.console import bad, fail, good, say
 from tools.environment import PYTHON, ROOT, child_environ, compile_locks, ensure
 
@@ -104,6 +104,12 @@ def simulate(options: argparse.Namespace) -> int:
     return _run_module("tests.rigs", "simulate", options.rest)
 
 
+def mutate(options: argparse.Namespace) -> int:
+    """Change the rules about money one by one and count what the tests notice."""
+    ensure("e2e", "mutate")
+    return mutation.run(options.modules, jobs=options.jobs, show=options.show)
+
+
 def shots(options: argparse.Namespace) -> int:
     """Make the screenshots of the README."""
     return _run_module("tests.browser", "shots", options.rest)
@@ -146,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         shots,
         rig,
         simulate,
+        mutate,
     ):
         text = function.__doc__ or ""
         name = function.__name__
@@ -167,6 +174,12 @@ def _named_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="file name without .py")
 
 
+def _mutate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("modules", nargs="*", metavar="MODULE", help="of the domain; none: all")
+    command.add_argument("--show", action="store_true", help="print every unnoticed change")
+    command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at once")
+
+
 _ADD_OPTIONS = {
     "run": _run_options,
     "lint": lambda command: command.add_argument("--fix", action="store_true", help="repair first"),
@@ -179,6 +192,7 @@ _ADD_OPTIONS = {
     ),
     "bench": _named_options,
     "rig": _named_options,
+    "mutate": _mutate_options,
 }
 #: Commands that hand everything they do not know to what they run.
 _PASSES_ON = {"test", "bench", "shots", "rig", "simulate"}

@@ -22,6 +22,18 @@ def bad(text: str) -> None:
     print(f"{_paint('✗', '31')} {text}", flush=True)
 
 
+def progress(text: str, done: int, whole: int) -> None:
+    """Show on one line how far a long work has come; nothing where nobody sees it."""
+    if not sys.stdout.isatty():
+        return
+    line = ""
+    if done < whole:
+        width = 30 * done // whole
+        line = f"{text} {'█' * width}{'░' * (30 - width)} {done}/{whole}"
+    # The line is cleared and the cursor left at its start: what comes next writes over it.
+    print(f"\r\033[K{line}\r", end="", flush=True)
+
+
 def fail(text: str) -> NoReturn:
     """Print why it cannot go on, and end."""
     bad(text)

@@ -26,7 +26,10 @@ LOCK_SOURCES: dict[str, tuple[str, ...]] = {
     "test": ("pyproject.toml", *_TEST),
     "e2e": ("pyproject.toml", *_TEST, "--group", "build", "--group", "e2e"),
     "embedded": ("--group", "embedded"),
+    "mutate": ("--group", "mutate"),
 }
+#: Which lock's pins another one keeps.
+_CONSTRAINED_BY = {"test": "run", "e2e": "run", "mutate": "e2e"}
 
 
 def tool(name: str) -> str:
@@ -64,8 +67,8 @@ def compile_locks(*, upgrade: bool) -> None:
         command = [tool("uv"), "pip", "compile", *sources, "--output-file", target]
         command += ["--universal", "--generate-hashes", "--no-header", "--no-annotate"]
         command += ["--python-version", "3.11", "--quiet"]
-        if lock in {"test", "e2e"}:
-            command += ["--constraints", "requirements/run.lock"]
+        if lock in _CONSTRAINED_BY:
+            command += ["--constraints", f"requirements/{_CONSTRAINED_BY[lock]}.lock"]
         if upgrade:
             command.append("--upgrade")
         subprocess.run(command, cwd=ROOT, check=True)

@@ -35,6 +35,7 @@ def test_every_command_is_listed_by_help():
         "browser",
         "bench",
         "shots",
+        "mutate",
     ):
         assert re.search(rf"^\s+{command}\s", said, re.MULTILINE), command
 
@@ -75,6 +76,13 @@ def test_the_larger_locks_keep_the_pins_of_what_is_shipped():
     for lock in ("test", "e2e"):
         pins = _pins(lock)
         assert {name: pins.get(name) for name in shipped} == shipped
+
+
+def test_what_mutation_testing_brings_changes_no_package_of_the_tests():
+    tested = _pins("e2e")
+    brought = _pins("mutate")
+    assert "mutmut" not in tested
+    assert {name: pin for name, pin in brought.items() if tested.get(name, pin) != pin} == {}
 
 
 def test_the_locks_pin_every_dependency_that_the_package_declares():
