@@ -161,8 +161,5 @@ def period_number(
     per_step = interval.months
     assert per_step is not None
     n = ((day.year - anchor.year) * 12 + day.month - anchor.month) // per_step
-    while add_interval(anchor, interval, n, day=anchor_day) > day:
-        n -= 1
-    while add_interval(anchor, interval, n + 1, day=anchor_day) <= day:
-        n += 1
-    return n
+    # Boundary n lies in the month of ``day`` or before it, boundary n + 1 in a later month.
+    return n - 1 if add_interval(anchor, interval, n, day=anchor_day) > day else n

@@ -28,7 +28,7 @@ def test_an_unknown_currency_is_refused(code):
 
 @pytest.mark.parametrize("minor", [1.0, "1", True, None])
 def test_only_whole_numbers_become_money(minor):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"whole numbers, not {minor!r}"):
         Money(minor, "EUR")
 
 
@@ -43,7 +43,7 @@ def test_currencies_never_mix():
         lambda: euro > yen,
         lambda: euro >= yen,
     ):
-        with pytest.raises(CurrencyMismatch):
+        with pytest.raises(CurrencyMismatch, match="EUR and JPY"):
             mix()
     assert euro != yen
 
@@ -91,9 +91,23 @@ def test_the_earlier_part_wins_a_tie():
     assert [part.minor for part in allocate(Money(1, "EUR"), [1, 1])] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("total", "weights", "parts"),
+    [
+        (5, [6, 3], [3, 2]),
+        (10, [1, 2, 4], [1, 3, 6]),
+        (7, [2, 5, 3], [1, 4, 2]),
+        (2, [1, 1, 1], [1, 1, 0]),
+        (-5, [6, 3], [-3, -2]),
+    ],
+)
+def test_what_is_left_over_goes_where_most_was_cut_off(total, weights, parts):
+    assert [part.minor for part in allocate(Money(total, "EUR"), weights)] == parts
+
+
 def test_nothing_needs_no_weight_but_something_does():
     assert allocate(Money(0, "EUR"), [0, 0]) == [Money(0, "EUR")] * 2
-    with pytest.raises(ValueError, match="no weight"):
+    with pytest.raises(ValueError, match=r"^no weight above zero"):
         allocate(Money(1, "EUR"), [0, 0])
     with pytest.raises(ValueError, match="negative weight"):
         allocate(Money(1, "EUR"), [2, -1])

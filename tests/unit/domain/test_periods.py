@@ -48,6 +48,10 @@ def test_the_table_of_expected_dates(anchor, interval, expected):
     assert boundaries(anchor, interval, *range(1, len(expected) + 1)) == expected
 
 
+def test_the_first_of_the_month_can_be_wished():
+    assert boundaries(date(2027, 3, 10), MONTH, 1, 2, day=1) == ["2027-04-01", "2027-05-01"]
+
+
 def test_a_wished_day_survives_an_anchor_in_a_short_month():
     found = boundaries(date(2027, 2, 28), MONTH, 0, 1, 2, day=31)
 
@@ -98,6 +102,48 @@ def test_a_wished_day_holds_when_looking_a_day_up(anchor, wished, distance):
     assert period.start.day == min(wished, monthrange(period.start.year, period.start.month)[1])
 
 
+#: An anchor on 28 February whose wished day is the last of the month.
+@pytest.mark.parametrize(
+    ("day", "number", "start", "end"),
+    [
+        (date(2026, 12, 30), -3, "2026-11-30", "2026-12-31"),
+        (date(2027, 1, 30), -2, "2026-12-31", "2027-01-31"),
+        (date(2027, 1, 31), -1, "2027-01-31", "2027-02-28"),
+        (date(2027, 2, 27), -1, "2027-01-31", "2027-02-28"),
+        (date(2027, 2, 28), 0, "2027-02-28", "2027-03-31"),
+        (date(2027, 3, 29), 0, "2027-02-28", "2027-03-31"),
+        (date(2027, 3, 31), 1, "2027-03-31", "2027-04-30"),
+        (date(2027, 4, 29), 1, "2027-03-31", "2027-04-30"),
+        (date(2028, 2, 28), 11, "2028-01-31", "2028-02-29"),
+        (date(2028, 2, 29), 12, "2028-02-29", "2028-03-31"),
+    ],
+)
+def test_the_wished_day_bounds_the_period_of_every_day(day, number, start, end):
+    anchor = date(2027, 2, 28)
+    period = BillingPeriod(date.fromisoformat(start), date.fromisoformat(end))
+
+    assert period_number(anchor, MONTH, day, anchor_day=31) == number
+    assert period_containing(anchor, MONTH, day, anchor_day=31) == period
+    assert period_at(anchor, MONTH, number, anchor_day=31) == period
+
+
+@pytest.mark.parametrize(
+    ("interval", "day", "number"),
+    [
+        (Interval("week", 2), date(2027, 3, 1), -1),
+        (Interval("week", 2), date(2027, 3, 15), 0),
+        (Interval("week", 2), date(2027, 3, 16), 1),
+        (Interval("day", 3), date(2027, 3, 10), 2),
+        (Interval("month", 3), date(2027, 9, 1), 1),
+        (Interval("month", 3), date(2027, 9, 2), 2),
+        (YEAR, date(2028, 3, 1), 0),
+        (YEAR, date(2026, 3, 1), -2),
+    ],
+)
+def test_periods_are_numbered_from_the_anchor_both_ways(interval, day, number):
+    assert period_number(date(2027, 3, 2), interval, day) == number
+
+
 @given(DAYS, INTERVALS)
 def test_the_next_boundary_is_later_by_one_interval_at_most(anchor, interval):
     period = period_at(anchor, interval, 0)
@@ -121,7 +167,10 @@ def test_the_next_boundary_is_later_by_one_interval_at_most(anchor, interval):
     ],
 )
 def test_intervals_fit_inside_one_family_only(whole, part, times):
-    assert whole.multiple_of(part) == times
+    found = whole.multiple_of(part)
+
+    assert found == times
+    assert found is None or type(found) is int
 
 
 @pytest.mark.parametrize(

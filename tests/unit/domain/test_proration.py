@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from storefront.domain.money import CurrencyMismatch, Money
 from storefront.domain.periods import BillingPeriod
-from storefront.domain.proration import settle_change, unused_value
+from storefront.domain.proration import settle_change, share_of, unused_value
 
 MARCH = BillingPeriod(date(2027, 3, 1), date(2027, 4, 1))
 PRICES = st.integers(0, 10**7)
@@ -79,3 +79,33 @@ def test_changing_to_the_same_price_moves_nothing(price, period, offset):
     day = period.start + timedelta(days=min(offset, period.days))
 
     assert settle_change(euro(price), euro(price), period, day).net.is_zero
+
+
+@pytest.mark.parametrize(
+    ("price", "days", "of", "share"),
+    [
+        (3100, 0, 31, 0),
+        (3100, 10, 31, 1000),
+        (3100, 31, 31, 3100),
+        (200, 1, 3, 67),
+        (100, 1, 3, 33),
+        (1, 1, 2, 1),
+        (3, 1, 6, 1),
+        (29, 1, 1, 29),
+    ],
+)
+def test_a_share_is_rounded_half_up(price, days, of, share):
+    assert share_of(euro(price), days, of) == euro(share)
+
+
+@given(PRICES, st.integers(1, 366), st.data())
+def test_a_share_is_the_nearest_whole_unit(price, of, data):
+    days = data.draw(st.integers(0, of))
+
+    assert abs(share_of(euro(price), days, of).minor * of - price * days) * 2 <= of
+
+
+@pytest.mark.parametrize(("days", "of"), [(-1, 31), (32, 31), (0, 0), (0, -1), (-2, -1)])
+def test_no_more_days_than_the_period_has_are_shared(days, of):
+    with pytest.raises(ValueError, match=f"^{days} of {of} days$"):
+        share_of(euro(3100), days, of)

@@ -5,7 +5,17 @@ from decimal import Decimal
 
 import pytest
 
-from storefront.domain.rates import CHECKED_ON, EU, FIRST_DAY, RATES, REGIONS, NoRate, rate_for
+from storefront.domain import rates
+from storefront.domain.rates import (
+    CHECKED_ON,
+    EU,
+    FIRST_DAY,
+    RATES,
+    REGIONS,
+    NoRate,
+    Rates,
+    rate_for,
+)
 
 #: Standard rate and the rate of packaged everyday food, read off each state's own tables.
 CHECKED = """
@@ -25,6 +35,25 @@ def test_the_table_covers_the_eu_great_britain_switzerland_and_some_us_states():
     assert len(EU) == 27
     assert set(RATES) == EU | {"GB", "CH"}
     assert {place for place, _, _ in ROWS} == {*RATES, *(f"US-{state}" for state in REGIONS["US"])}
+
+
+def test_the_written_table_is_read_entry_by_entry_and_sorted_by_place():
+    later = date(2026, 1, 1)
+    table = rates._table(
+        "\n  CH 8.1 2.6 | AT 20 10\n  FR 20 5.5\n",
+        {"EE": ((FIRST_DAY, "22", "9"), (later, "24", "13.5"))},
+    )
+
+    assert table == {
+        "AT": (Rates(FIRST_DAY, Decimal(20), Decimal(10)),),
+        "CH": (Rates(FIRST_DAY, Decimal("8.1"), Decimal("2.6")),),
+        "EE": (
+            Rates(FIRST_DAY, Decimal(22), Decimal(9)),
+            Rates(later, Decimal(24), Decimal("13.5")),
+        ),
+        "FR": (Rates(FIRST_DAY, Decimal(20), Decimal("5.5")),),
+    }
+    assert list(table) == ["AT", "CH", "EE", "FR"]
 
 
 @pytest.mark.parametrize(("place", "standard", "food"), ROWS)

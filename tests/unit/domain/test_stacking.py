@@ -111,6 +111,12 @@ def test_what_is_left_now_lowers_that_many_periods_from_now(now: int, ahead: int
     assert held.is_due(now + ahead, now) == (ahead < 3)
 
 
+def test_what_was_left_of_a_discount_lowers_the_period_it_was_left_for() -> None:
+    last = off("a", 10, lasts=1)
+    lowered = [number for number in range(1, 9) if with_discounts(BOX, [last], number, 5) != BOX]
+    assert lowered == [1, 2, 3, 4, 5]
+
+
 def test_a_line_says_which_place_its_discount_has() -> None:
     lines = price_period(with_discounts(BOX, [off("B", 10, key=2), off("A", 5, key=1)], 1))
     texts = [line.text for line in lines.quote.lines if line.lowers is not None]

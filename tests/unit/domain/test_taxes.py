@@ -68,6 +68,24 @@ def test_line_taxes_sum_to_the_total(lines, inclusive, currency, rounding):
 
 
 @given(SIGNED_LINES, INCLUSIVE)
+def test_rounding_by_line_taxes_each_line_as_if_it_were_alone(lines, inclusive):
+    taxes = tax_per_line(money_lines(lines), inclusive=inclusive, rounding="line")
+
+    alone = [tax_of(line, rate, inclusive=inclusive) for line, rate in money_lines(lines)]
+    assert taxes == alone
+
+
+@pytest.mark.parametrize(
+    ("minors", "taxes"), [((11, 5), [2, 1]), ((10, 3), [2, 0]), ((33, 33, 33), [7, 6, 6])]
+)
+def test_the_units_left_over_go_to_the_lines_that_lost_most(minors, taxes):
+    lines = money_lines([(minor, Decimal(19)) for minor in minors])
+
+    found = tax_per_line(lines, inclusive=False, rounding="sum")
+    assert [tax.minor for tax in found] == taxes
+
+
+@given(SIGNED_LINES, INCLUSIVE)
 def test_the_tax_of_each_rate_is_that_of_its_sum(lines, inclusive):
     taxes = tax_per_line(money_lines(lines), inclusive=inclusive, rounding="sum")
     for rate in {rate for _, rate in lines}:
@@ -108,9 +126,9 @@ def test_the_two_roundings_differ_where_the_law_says_they_may():
 
 
 def test_a_document_has_a_line_and_one_currency():
-    with pytest.raises(ValueError, match="without a line"):
+    with pytest.raises(ValueError, match=r"^a document without a line"):
         tax_total([], inclusive=True, rounding="sum")
-    with pytest.raises(CurrencyMismatch):
+    with pytest.raises(CurrencyMismatch, match=r"^one document, one currency$"):
         tax_per_line(
             [(Money(1, "EUR"), Decimal(0)), (Money(1, "JPY"), Decimal(0))],
             inclusive=True,
@@ -183,3 +201,8 @@ def test_tax_per_rate_is_that_of_its_lines_and_survives_any_split_into_refunds(
 def test_more_than_is_left_of_a_line_has_no_tax(part):
     with pytest.raises(ValueError, match="no part"):
         tax_of_part(1000, 160, (500, 80), part)
+
+
+def test_a_refund_of_nothing_bears_no_tax():
+    assert tax_of_part(1000, 160, (500, 80), 0) == 0
+    assert tax_of_part(0, 0, (0, 0), 0) == 0
