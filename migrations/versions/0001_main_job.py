@@ -1749,7 +1749,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "\"to\" IN ('open','card','credit','bank')", name=op.f("ck_credit_note_to")
         ),
-        sa.CheckConstraint("total_minor > 0", name=op.f("ck_credit_note_total_positive")),
+        sa.CheckConstraint("total_minor >= 0", name=op.f("ck_credit_note_total_not_negative")),
         sa.ForeignKeyConstraint(
             ["invoice_id"], ["invoice.id"], name=op.f("fk_credit_note_invoice_id")
         ),

@@ -79,6 +79,8 @@ class BilledLine:
     credited: int = 0
     tax_credited: int = 0
     changed: int = 0
+    #: Of the credit of a change: the line of an earlier invoice that it takes over.
+    corrects: int | None = None
 
     @property
     def left(self) -> int:
@@ -88,18 +90,39 @@ class BilledLine:
 
 @dataclass(frozen=True, slots=True)
 class Refundable:
-    """A line with everything that lowered it; only the whole of it can be refunded in parts."""
+    """A line with everything that lowered it; only the whole of it can be refunded in parts.
+
+    ``moved`` is how much of the earlier invoices that its credits of a change took over can
+    go back, in minor units.
+    """
 
     head: BilledLine
     members: tuple[BilledLine, ...]
+    moved: int = 0
+
+    @property
+    def goods(self) -> tuple[BilledLine, ...]:
+        """What was sold, with its discounts."""
+        return tuple(one for one in self.members if one.kind is not LineKind.PRORATION_CREDIT)
+
+    @property
+    def credits(self) -> tuple[BilledLine, ...]:
+        """What was paid with earlier invoices."""
+        return tuple(one for one in self.members if one.kind is LineKind.PRORATION_CREDIT)
 
     @property
     def paid(self) -> int:
-        return sum(one.gross for one in self.members)
+        return sum(one.gross for one in self.goods)
+
+    @property
+    def own(self) -> int:
+        """What of it was paid by its own invoice and has not gone back."""
+        return max(sum(one.gross - one.credited for one in self.members), 0)
 
     @property
     def left(self) -> int:
-        return max(sum(one.left for one in self.members), 0)
+        worth = sum(one.left for one in self.goods)
+        return max(min(worth, self.own + self.moved), 0)
 
     def of_pieces(self, pieces: int) -> int:
         """Return what ``pieces`` of its quantity cost, at most what is left.
@@ -126,7 +149,8 @@ def refundables(lines: Sequence[BilledLine]) -> tuple[Refundable, ...]:
     """Return what can be refunded apart, in the order of the document.
 
     A discount goes with the line it lowers. What lowers no single line (the credit of a
-    change) goes with all lines of its subscription, which then go back together only.
+    change) goes with all lines of its subscription, which then go back together only: first
+    what their own invoice was paid, then what ``domain.repaying`` draws on earlier ones.
     """
     groups: dict[int, list[BilledLine]] = {one.position: [one] for one in lines if one.gross >= 0}
     loose = []
@@ -168,29 +192,30 @@ def take(one: Refundable, amount: int) -> list[Taken]:
     >>> [(part.line_id, part.gross, part.tax) for part in take(refundables([box, off])[0], 900)]
     [(1, 1000, 160), (2, -100, -16)]
     """
-    left = one.left
-    if amount > left:
-        raise RefundTooHigh(left=left)
+    if amount > one.left:
+        raise RefundTooHigh(left=one.left)
     if amount <= 0:
         raise NothingToRefund(line=one.head.id)
-    above = [each for each in one.members if each.left > 0]
-    below = [each for each in one.members if each.left < 0]
+    above = [each for each in one.goods if each.left > 0]
+    below = [each for each in one.goods if each.left < 0]
+    left = sum(each.left for each in one.goods)
     lowered = -sum(each.left for each in below)
     # Half up; never above what lowered it, and all of that with the last part.
     back = (2 * lowered * amount + left) // (2 * left)
     parts = split_minor(amount + back, [each.left for each in above])
     taken = [
-        Taken(each.id, part, _tax(each, part)) for each, part in zip(above, parts, strict=True)
+        Taken(each.id, part, tax_in(each, part)) for each, part in zip(above, parts, strict=True)
     ]
     if back:
         offs = split_minor(back, [-each.left for each in below])
         taken += [
-            Taken(each.id, -part, _tax(each, -part)) for each, part in zip(below, offs, strict=True)
+            Taken(each.id, -part, tax_in(each, -part))
+            for each, part in zip(below, offs, strict=True)
         ]
     return [part for part in taken if part.gross]
 
 
-def _tax(line: BilledLine, part: int) -> int:
+def tax_in(line: BilledLine, part: int) -> int:
     """Return the tax inside ``part`` of a line; that of a discount is below zero as well."""
     sign = -1 if line.gross < 0 else 1
     gross, tax = sign * line.gross, sign * line.tax
@@ -221,11 +246,14 @@ def spread(amount: int, lefts: Sequence[int]) -> list[int]:
 def unbook(net: int, deferred: int) -> tuple[int, int]:
     """Return (from deferred revenue, from revenue) of a refund of ``net`` for one period.
 
-    First what is not earned yet; a refund of a box that left lowers revenue.
+    First what is not earned yet; a refund of a box that left lowers revenue. Below zero is
+    what a change had taken over: it waits as deferred for the refund of its own invoice.
 
-    >>> unbook(1000, 300), unbook(1000, 2000)
-    ((300, 700), (1000, 0))
+    >>> unbook(1000, 300), unbook(1000, 2000), unbook(-500, 0)
+    ((300, 700), (1000, 0), (-500, 0))
     """
+    if net < 0:
+        return net, 0
     first = max(min(net, deferred), 0)
     return first, net - first
 

@@ -135,7 +135,7 @@ class CreditNote(Base):
     __tablename__ = "credit_note"
     __table_args__ = (
         sa.UniqueConstraint("series", "number"),
-        sa.CheckConstraint("total_minor > 0", name="total_positive"),
+        sa.CheckConstraint("total_minor >= 0", name="total_not_negative"),
         sa.CheckConstraint("\"to\" IN ('open','card','credit','bank')", name="to"),
     )
 

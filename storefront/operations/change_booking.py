@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,7 +15,8 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.invoices import CreditReason
-from storefront.domain.refunds import Refundable, Taken, Way, refundables, take
+from storefront.domain.refunds import Way, refundables
+from storefront.domain.repaying import draw
 from storefront.domain.taxes import Rounding
 from storefront.models import Invoice, InvoiceLine, ScheduledChange
 from storefront.models.base import table_of
@@ -26,7 +28,7 @@ from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_in
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import RefundFacts, read_refund
-from storefront.operations.refunding import Back, give_back
+from storefront.operations.refunding import give_parts_back, sources_of
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.taxes import note_of, number_shown
@@ -92,7 +94,7 @@ def book_downgrade(
 
 
 def _give_back(session: AnySession, beyond: Sequence[TakenBack], moment: Moment) -> list[str]:
-    """Credit parts of paid lines to their payer, one credit note for each invoice."""
+    """Credit parts of paid lines to their payer; returns the credit notes, one per invoice."""
     line, invoice = table_of(InvoiceLine), table_of(Invoice)
     rows = session.execute(
         sa.select(line.c.id, invoice.c.public_id)
@@ -100,21 +102,22 @@ def _give_back(session: AnySession, beyond: Sequence[TakenBack], moment: Moment)
         .where(line.c.id.in_([one.line.id for one in beyond]))
     )
     of_line = {row.id: row.public_id for row in rows}
-    notes = []
+    notes: list[str] = []
     for public in dict.fromkeys(of_line.values()):
         facts = read_refund(session, public, for_update=True)
-        parts: list[Taken] = []
+        wanted: dict[int, int] = defaultdict(int)
         for one in beyond:
             if of_line[one.line.id] == public:
-                parts += take(_holding(facts, one.line.id), one.gross_minor)
-        back = Back(tuple(parts), Way.CREDIT, CreditReason.CHANGE)
-        notes.append(give_back(session, facts, back, moment))
+                wanted[_head_of(facts, one.line.id)] += one.gross_minor
+        parts = draw(sources_of(facts, Way.CREDIT), wanted)
+        reason = CreditReason.CHANGE
+        notes += give_parts_back(session, facts, parts, Way.CREDIT, reason, moment)
     return notes
 
 
-def _holding(facts: RefundFacts, line_id: int) -> Refundable:
+def _head_of(facts: RefundFacts, line_id: int) -> int:
     found = refundables(facts.lines)
-    return next(one for one in found if line_id in {each.id for each in one.members})
+    return next(one.head.id for one in found if line_id in {each.id for each in one.members})
 
 
 def note_change(session: AnySession, row: AnyRow, data: dict[str, Any], moment: Moment) -> None:

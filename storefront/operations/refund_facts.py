@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -47,13 +47,33 @@ class RefundFacts:
     subscriptions: tuple[AnyRow, ...]
     #: Boxes its lines pay for that can still be kept back.
     boxes: tuple[AnyRow, ...]
+    #: Paid invoices of which changes of plan took something over to it, also through others.
+    earlier: tuple[RefundFacts, ...] = ()
 
 
 def read_refund(session: AnySession, public_id: str, *, for_update: bool = False) -> RefundFacts:
     """Return what ``public_id`` can give back. Raises ``LookupError`` unless it is paid."""
-    invoice = _invoice(session, public_id, for_update)
-    if invoice is None or invoice.state != InvoiceState.PAID:
+    table = table_of(Invoice)
+    facts = _read(session, table.c.public_id == public_id, for_update)
+    if facts is None:
         raise LookupError(public_id)
+    found: dict[int, RefundFacts] = {}
+    waits = [facts]
+    while waits:
+        for key in _taken_over(session, waits.pop()):
+            before = None if key in found else _read(session, table.c.id == key, for_update)
+            if before is not None:
+                found[key] = before
+                waits.append(before)
+    return replace(facts, earlier=tuple(found[key] for key in sorted(found, reverse=True)))
+
+
+def _read(
+    session: AnySession, which: sa.ColumnElement[bool], for_update: bool
+) -> RefundFacts | None:
+    invoice = _invoice(session, which, for_update)
+    if invoice is None or invoice.state != InvoiceState.PAID:
+        return None
     carried = _carried(session, invoice.id)
     waits = carried is not None and carried.settled_at is None
     return RefundFacts(
@@ -66,12 +86,22 @@ def read_refund(session: AnySession, public_id: str, *, for_update: bool = False
     )
 
 
-def _invoice(session: AnySession, public_id: str, for_update: bool) -> AnyRow | None:
+def _taken_over(session: AnySession, facts: RefundFacts) -> list[int]:
+    """Return the keys of the invoices that the credits of a change on ``facts`` come from."""
+    line = table_of(InvoiceLine)
+    keys = [one.corrects for one in facts.lines if one.corrects]
+    if not keys:
+        return []
+    found = sa.select(line.c.invoice_id).where(line.c.id.in_(keys)).distinct()
+    return list(session.scalars(found.order_by(line.c.invoice_id)))
+
+
+def _invoice(session: AnySession, which: sa.ColumnElement[bool], for_update: bool) -> AnyRow | None:
     table, customer = table_of(Invoice), table_of(Customer)
     statement = (
         sa.select(table, customer.c.public_id.label("payer"))
         .join(customer, customer.c.id == table.c.payer_id)
-        .where(table.c.public_id == public_id)
+        .where(which)
     )
     if for_update and session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=table)
@@ -107,6 +137,7 @@ def lines_of_invoice(session: AnySession, invoice_id: int) -> list[BilledLine]:
             int(row.noted),
             int(row.tax_noted),
             max(row.credited_minor - int(row.noted), 0) if row.gross_minor > 0 else 0,
+            row.corrects_line_id,
         )
         for row in rows
     ]

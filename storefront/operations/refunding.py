@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from storefront.domain.ledger import (
 )
 from storefront.domain.money import Money
 from storefront.domain.refunds import RefundTooHigh, Taken, Way, per_period, spread, unbook
+from storefront.domain.repaying import Part, Source
 from storefront.models import (
     CarriedAmount,
     ChargeAttempt,
@@ -47,10 +48,62 @@ class Back:
     taken: tuple[Taken, ...]
     way: Way
     reason: CreditReason
+    #: (line, minor units) that a later change took over and gives up first.
+    released: tuple[tuple[int, int], ...] = ()
+    #: What stays deferred of a period, in minor units, where that is known.
+    kept: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def total_minor(self) -> int:
         return sum(one.gross for one in self.taken)
+
+
+def carries(facts: RefundFacts, way: Way) -> int:
+    """Return the most that goes back of one invoice that ``way``, in minor units."""
+    invoice = facts.invoice
+    if way is Way.CREDIT:
+        return int(invoice.paid_minor + invoice.applied_minor)
+    if facts.carried is not None or way is Way.OPEN:
+        return int(facts.carried.amount_minor) if facts.carried and way is Way.OPEN else 0
+    if way is Way.CARD:
+        return min(sum(int(row.left) for row in facts.payments), int(invoice.paid_minor))
+    return int(invoice.paid_minor)
+
+
+def sources_of(facts: RefundFacts, way: Way) -> list[Source]:
+    """Return the invoice and the earlier ones that its refund may draw on that ``way``.
+
+    What nobody was asked for yet is no longer asked for; that reaches no earlier invoice.
+    """
+    earlier = () if way is Way.OPEN else facts.earlier
+    return [Source(one.invoice.id, one.lines, carries(one, way)) for one in (facts, *earlier)]
+
+
+def give_parts_back(
+    session: AnySession,
+    facts: RefundFacts,
+    parts: Sequence[Part],
+    way: Way,
+    reason: CreditReason,
+    moment: Moment,
+) -> list[str]:
+    """Write a credit note for each of ``parts``; returns their public ids, the first one first.
+
+    What is deferred of periods that the refunded invoice does not pay for stays as it is.
+    Raises as ``give_back``.
+    """
+    by_id = {one.invoice.id: one for one in (facts, *facts.earlier)}
+    lines = {line.id: line for one in by_id.values() for line in one.lines}
+    own = {lines[one.line_id].period_id for one in parts[0].taken if one.gross > 0}
+    touched = {lines[one.line_id].period_id for part in parts for one in part.taken}
+    others = [period for period in touched - own if period is not None]
+    held = deferred_of(session, others)
+    kept = {period: held.get(period, 0) for period in others}
+    notes = []
+    for part in parts:
+        back = Back(part.taken, way, reason, part.released, kept)
+        notes.append(give_back(session, by_id[part.invoice], back, moment))
+    return notes
 
 
 def give_back(session: AnySession, facts: RefundFacts, back: Back, moment: Moment) -> str:
@@ -64,10 +117,14 @@ def give_back(session: AnySession, facts: RefundFacts, back: Back, moment: Momen
     invoice = facts.invoice
     key, public = reserve(session, CreditNote, 1)[0], public_id("crn")
     write_note(session, facts, back, key, public, moment)
+    _release_lines(session, back.released)
     lower_lines(session, back.taken)
     _lower_invoice(session, invoice.id, back.total_minor)
     to = CARRIED_BALANCE if back.way is Way.OPEN else REFUNDS_DUE
     book_note(session, facts, back, public, to, moment)
+    if not back.total_minor:
+        # An invoice of a change that was paid with earlier ones alone: they give it back.
+        return public
     if back.way is Way.CARD:
         _plan_refunds(session, facts, back.total_minor, key, moment)
     elif back.way is Way.CREDIT:
@@ -138,6 +195,20 @@ def lower_lines(session: AnySession, taken: Sequence[Taken]) -> None:
             raise RefundTooHigh(line=one.line_id)
 
 
+def _release_lines(session: AnySession, released: Sequence[tuple[int, int]]) -> None:
+    """What a later change took over is the line's own again, to go back from there."""
+    line = table_of(InvoiceLine)
+    for key, minor in released:
+        found = session.execute(
+            sa.update(line)
+            .where(line.c.id == key, line.c.credited_minor >= minor)
+            .values(credited_minor=line.c.credited_minor - minor)
+            .returning(line.c.id)
+        ).all()
+        if not found:
+            raise RefundTooHigh(line=key)
+
+
 def _lower_invoice(session: AnySession, invoice_id: int, minor: int) -> None:
     """What came as money goes back first, then what credit paid."""
     table = table_of(Invoice)
@@ -166,7 +237,12 @@ def book_note(
     deferred = deferred_of(session, [period for period in sums if period is not None])
     transfers: list[Transfer] = []
     for period, (net, tax) in sums.items():
-        first, rest = unbook(net, deferred.get(period, 0) if period is not None else 0)
+        there = deferred.get(period, 0) if period is not None else 0
+        if period is not None and period in back.kept and net > 0:
+            # An invoice before this one put it there: cents of rounding are revenue.
+            first, rest = there - back.kept[period], net - there + back.kept[period]
+        else:
+            first, rest = unbook(net, there)
         transfers += [
             Transfer(account, to, minor, invoice.currency, invoice.payer_id, invoice.id, period)
             for account, minor in ((DEFERRED_REVENUE, first), (REVENUE, rest), (TAX_PAYABLE, tax))

@@ -148,9 +148,10 @@ INVARIANTS = (
     ),
     Invariant(
         "L4-note",
-        "every credit note is booked once",
+        "every credit note over more than nothing is booked once",
         "SELECT c.public_id FROM credit_note c LEFT JOIN ledger_journal j"
-        " ON j.event_ref = c.public_id AND j.kind = 'credit_note' WHERE j.id IS NULL",
+        " ON j.event_ref = c.public_id AND j.kind = 'credit_note'"
+        " WHERE c.total_minor > 0 AND j.id IS NULL",
     ),
     Invariant(
         "L4-refund",

@@ -21,13 +21,12 @@ from storefront.domain.refunds import (
     NothingToRefund,
     Refundable,
     RefundChanged,
-    RefundTooHigh,
-    Taken,
     Way,
     WayNotOffered,
     refundables,
-    take,
 )
+from storefront.domain.repaying import Part, draw, most_of
+from storefront.domain.repaying import offered as offered_lines
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.invoices import content_hash
@@ -35,7 +34,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.refund_facts import RefundFacts, read_refund
-from storefront.operations.refunding import Back, give_back
+from storefront.operations.refunding import give_parts_back, sources_of
 from storefront.operations.stopping import cancel_boxes, stop_at_period_end, stop_now
 from storefront.operations.subscriptions import StaleSubscription
 from storefront.runtime import Runtime
@@ -83,6 +82,8 @@ class RefundQuote:
     tax: Money
     #: Text of each line with what goes back of it.
     parts: tuple[tuple[str, Money], ...]
+    #: Number of each earlier invoice with what goes back on the way that one was paid.
+    earlier: tuple[tuple[int, Money], ...]
     #: Plan and last day not served of each subscription that ends.
     ends: tuple[tuple[str, date], ...]
     #: Ship days of boxes that are canceled; None where the day is not known yet.
@@ -93,7 +94,7 @@ class RefundQuote:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     quote: RefundQuote
-    taken: tuple[Taken, ...]
+    parts: tuple[Part, ...]
     stopping: tuple[AnyRow, ...]
     boxes: tuple[AnyRow, ...]
 
@@ -129,8 +130,8 @@ def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: st
         if plan.quote.quote_hash != shown:
             rt.session.rollback()
             raise RefundChanged(invoice=invoice)
-        back = Back(plan.taken, wish.way, wish.reason)
-        public = give_back(rt.session, facts, back, moment)
+        done = give_parts_back(rt.session, facts, plan.parts, wish.way, wish.reason, moment)
+        public = done[0]
         if wish.afterwards is Afterwards.PERIOD_END:
             stop_at_period_end(rt.session, plan.stopping, who, moment)
         elif wish.afterwards is Afterwards.STOP_NOW:
@@ -145,23 +146,15 @@ def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: st
 
 
 def _offer(facts: RefundFacts, moment: Moment) -> Offer:
-    lines = refundables(facts.lines)
-    left = sum(one.left for one in lines)
-    invoice = facts.invoice
-    if facts.carried is not None:
-        # A charge that is on its way asks for it already.
-        is_asked = facts.carried.attempt_id is not None and facts.carried.attempt_state in _OPEN
-        whole = facts.carried.amount_minor == left
-        ways = {Way.OPEN: left if whole and not is_asked else 0, Way.CREDIT: left}
-    else:
-        back = min(sum(row.left for row in facts.payments), invoice.paid_minor, left)
-        ways = {Way.CARD: back, Way.CREDIT: left, Way.BANK: min(invoice.paid_minor, left)}
+    lines = offered_lines(sources_of(facts, Way.CREDIT))
+    ways = {way: most_of(sources_of(facts, way)) for way in _ways(facts)}
     running = [row for row in facts.subscriptions if SubscriptionState(row.state) not in ENDED]
     choices = [Afterwards.KEEP]
     if running and all(_can_run_out(row, moment) for row in running):
         choices.append(Afterwards.PERIOD_END)
     if running:
         choices.append(Afterwards.STOP_NOW)
+    invoice = facts.invoice
     return Offer(
         invoice.public_id,
         invoice.number,
@@ -176,6 +169,15 @@ def _offer(facts: RefundFacts, moment: Moment) -> Offer:
 _OPEN = ("planned", "sent", "action_required", "pending", "unknown")
 
 
+def _ways(facts: RefundFacts) -> tuple[Way, ...]:
+    if facts.carried is None:
+        return (Way.CARD, Way.CREDIT, Way.BANK)
+    # A charge that is on its way asks for it already.
+    is_asked = facts.carried.attempt_id is not None and facts.carried.attempt_state in _OPEN
+    whole = facts.carried.amount_minor == sum(one.own for one in refundables(facts.lines))
+    return (Way.CREDIT,) if is_asked or not whole else (Way.OPEN, Way.CREDIT)
+
+
 def _can_run_out(row: AnyRow, moment: Moment) -> bool:
     """Its paid time has an end to wait for, and it is not ending anyway."""
     runs = SubscriptionState(row.state) in BILLABLE and row.cancel_on is None
@@ -188,16 +190,12 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
     chosen = [(key, minor) for key, minor in wish.amounts.items() if minor]
     if not chosen or any(key not in by_line for key, _minor in chosen):
         raise NothingToRefund(invoice=offered.invoice)
-    taken: list[Taken] = []
-    parts = []
-    for key, minor in chosen:
-        taken += take(by_line[key], minor)
-        parts.append((by_line[key].head.text, Money(minor, offered.currency)))
     total = sum(minor for _key, minor in chosen)
-    if wish.way not in offered.ways or (wish.way is Way.OPEN and total != offered.left):
+    if wish.way not in offered.ways:
         raise WayNotOffered(way=wish.way.value)
-    if total > offered.ways[wish.way]:
-        raise RefundTooHigh(left=offered.ways[wish.way])
+    if wish.way is Way.OPEN and total != offered.ways[Way.OPEN]:
+        raise WayNotOffered(way=wish.way.value)
+    parts = draw(sources_of(facts, wish.way), dict(chosen))
     touched = {member.subscription_id for key, _minor in chosen for member in by_line[key].members}
     stopping, boxes = _consequences(facts, wish, touched, moment)
     by_end = wish.afterwards is Afterwards.PERIOD_END
@@ -206,7 +204,9 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
     said = {
         "invoice": offered.invoice,
         "credited": facts.invoice.credited_minor,
-        "taken": [[one.line_id, one.gross, one.tax] for one in taken],
+        "taken": [
+            [part.invoice, one.line_id, one.gross, one.tax] for part in parts for one in part.taken
+        ],
         "way": wish.way.value,
         "reason": wish.reason.value,
         "afterwards": wish.afterwards.value,
@@ -218,13 +218,24 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
         offered.payer,
         wish,
         Money(total, offered.currency),
-        Money(sum(one.tax for one in taken), offered.currency),
-        tuple(parts),
+        Money(sum(one.tax for part in parts for one in part.taken), offered.currency),
+        tuple((by_line[key].head.text, Money(minor, offered.currency)) for key, minor in chosen),
+        _earlier(facts, parts),
         ends,
         days,
         content_hash(said),
     )
-    return _Plan(quote, tuple(taken), stopping, boxes)
+    return _Plan(quote, parts, stopping, boxes)
+
+
+def _earlier(facts: RefundFacts, parts: tuple[Part, ...]) -> tuple[tuple[int, Money], ...]:
+    numbers = {one.invoice.id: one.invoice.number for one in facts.earlier}
+    currency = facts.invoice.currency
+    return tuple(
+        (numbers[part.invoice], Money(part.total_minor, currency))
+        for part in parts
+        if part.invoice in numbers
+    )
 
 
 def _consequences(

@@ -156,6 +156,9 @@ def _said(quote: RefundQuote) -> list[tuple[str, str]]:
     rows.append((_("Goes back"), amount(quote.total)))
     rows.append((_("Tax in it"), amount(quote.tax)))
     rows.append((_("Which way"), _way(quote.wish.way)))
+    for number, sum_ in quote.earlier:
+        text = _("of it on invoice %(n)s, which the change took over", n=number)
+        rows.append((text, amount(sum_)))
     rows.append((_("Reason"), _reason(quote.wish.reason)))
     for plan, day in quote.ends:
         rows.append((_("%(plan)s ends", plan=plan), _day(day)))
