@@ -82,9 +82,9 @@ def test_other_minor_units_work_alike(currency, minor):
 
 
 def test_another_currency_is_refused():
-    with pytest.raises(CurrencyMismatch):
+    with pytest.raises(CurrencyMismatch, match=r"^JPY off EUR$"):
         off(euros(100), fixed(10, "JPY"))
-    with pytest.raises(CurrencyMismatch):
+    with pytest.raises(CurrencyMismatch, match=r"EUR.*JPY"):
         off([*euros(100), Money(1, "JPY")], percent(10))
 
 

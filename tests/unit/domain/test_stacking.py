@@ -111,6 +111,16 @@ def test_what_is_left_now_lowers_that_many_periods_from_now(now: int, ahead: int
     assert held.is_due(now + ahead, now) == (ahead < 3)
 
 
+def test_a_free_first_box_stays_the_first_however_long_its_coupon_lasts() -> None:
+    free = off("free", 100, lasts=None, target="first_box")
+    assert [number for number in range(1, 5) if free.is_due(number)] == [1]
+
+
+def test_without_a_period_named_a_discount_is_looked_at_from_the_first() -> None:
+    twice = off("a", 10, lasts=2)
+    assert [number for number in range(1, 5) if twice.is_due(number)] == [1, 2]
+
+
 def test_what_was_left_of_a_discount_lowers_the_period_it_was_left_for() -> None:
     last = off("a", 10, lasts=1)
     lowered = [number for number in range(1, 9) if with_discounts(BOX, [last], number, 5) != BOX]

@@ -14,6 +14,7 @@ from storefront.domain.tax_treatment import (
     Buyer,
     OwnRate,
     Place,
+    Sale,
     TaxAnswer,
     TaxQuestion,
     TaxRules,
@@ -134,6 +135,8 @@ def test_a_row_for_a_country_abroad_makes_the_shop_collect_there_from_its_first_
 
 def test_what_is_inside_an_exported_price_is_the_sellers_own_tax():
     assert rate(rules(), Place("NO"), "reduced") == ("7", "table", "export")
+    own = rules(("DE", "", "reduced", "2026-01-01", "9"))
+    assert rate(own, Place("NO"), "reduced") == ("9", "own", "export")
 
 
 def test_a_place_without_country_is_the_sellers():
@@ -154,6 +157,7 @@ def test_a_state_is_asked_for_where_the_rate_depends_on_it():
     assert not rules().asks_region("US")
     assert not rules().asks_region("FR")
     assert rules(("ES", "CN", "standard", "2026-01-01", "7")).asks_region("ES")
+    assert not rules(("ES", "CN", "standard", "2026-01-01", "7")).asks_region("FR")
     assert rules(("US", "CA", "standard", "2026-01-01", "7.25")).asks_region("US")
 
 
@@ -170,6 +174,41 @@ def test_a_providers_answer_stands_before_every_table_and_silence_falls_back():
         "table",
         "reverse_charge",
     )
+
+
+def test_a_provider_is_not_asked_about_a_firm_that_accounts_for_the_tax_itself():
+    abroad = Place("AT")
+    question = TaxQuestion("DE", abroad, "standard", DAY)
+    answered = rules().with_quotes({question: TaxAnswer(Decimal(13), "sample-tax")})
+
+    assert rate(answered, abroad) == ("13", "sample-tax", "standard")
+    assert rate(answered, abroad, buyer=BUYERS["fr_valid"])[1:] == ("table", "reverse_charge")
+
+
+def test_a_provider_is_asked_about_the_sellers_country_where_nothing_is_sent():
+    question = rules().question(Place("", "", "07743", "Jena"), "standard", DAY)
+
+    assert question == TaxQuestion("DE", Place("DE", "", "07743", "Jena"), "standard", DAY)
+    assert rules().question(Place("AT"), "reduced", DAY).place == Place("AT")
+
+
+@pytest.mark.parametrize(("buyer", "treatment"), [("consumer", "standard"), ("exempt", "exempt")])
+def test_a_sale_bears_the_tax_of_its_buyer_place_class_and_day(buyer, treatment):
+    book = rules(("AT", "", "reduced", "2027-07-01", "5"))
+    sale = Sale(book, Place("AT"), BUYERS[buyer])
+
+    assert sale.tax("reduced", date(2027, 6, 30)) == book.decide(
+        Place("AT"), "reduced", date(2027, 6, 30), BUYERS[buyer]
+    )
+    found = sale.tax("reduced", date(2027, 7, 1))
+    assert (str(found.rate), found.source, found.treatment.value) == ("5", "own", treatment)
+    assert str(sale.tax("standard", DAY).rate) == "20"
+    assert (sale.country, Sale(book, Place("")).country) == ("AT", "DE")
+
+
+def test_the_way_of_rounding_is_part_of_the_rules():
+    assert rules().rounding == "sum"
+    assert TaxRules.of("DE", "line", ()).rounding == "line"
 
 
 @pytest.mark.parametrize(
