@@ -47,6 +47,8 @@ class Shop:
     seller_address: str
     seller_tax_id: str
     seller_country: str
+    #: Days to pay for customers who pay by bank and have no days of their own.
+    payment_days: int
     #: Where customers who pay by bank send their money; may be empty.
     bank_details: str
     #: Small print at the foot of every invoice; may be empty.

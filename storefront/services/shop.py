@@ -27,6 +27,7 @@ EDITABLE = (
     "seller_tax_id",
     "seller_country",
     "bank_details",
+    "payment_days",
     "invoice_footer",
     "zone",
     "currency",

@@ -55,6 +55,11 @@ def test_a_translation_keeps_percent_signs_that_are_not_values(code):
             assert re.sub(r"%\(\w+\)[sd]|%%", "", other).count("%") == 0, other
 
 
+def test_french_keeps_its_marks_on_the_line_with_a_narrow_space():
+    wrong = [other for _english, other in pairs("fr") if re.search(r"[ \u00a0][:;?!]", other)]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("english", "german", "french"),
     [

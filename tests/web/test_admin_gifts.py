@@ -42,7 +42,7 @@ def test_a_delivery_cost_is_set_changed_and_removed(rt: Runtime, owner: Desk) ->
     [
         ({"country": "DE", "amount": ""}, "Enter what one box costs"),
         ({"country": "DE", "amount": "4,9,0"}, "Enter an amount like"),
-        ({"country": "XX", "amount": "4.90"}, "Not a valid choice"),
+        ({"country": "XX", "amount": "4.90"}, "Choose one from the list"),
     ],
 )
 def test_a_wrong_delivery_cost_is_answered_beside_its_field(

@@ -128,7 +128,7 @@ def test_stock_is_changed_with_a_reason_and_by_name(rt, desk, kind, pieces, afte
         ("loss", "-2", "wet", "Enter a number from 1 to"),
         ("loss", "2", "", "Say what happened to them"),
         ("loss", "11", "wet", "There are not that many"),
-        ("theft", "1", "x", "Not a valid choice"),
+        ("theft", "1", "x", "Choose one from the list"),
         ("receipt", "1", "x" * 121, "Reason must be 120 characters or fewer"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -24,6 +26,13 @@ def settings(rt: Runtime) -> sa.Row:  # type: ignore[type-arg]
     row = rt.session.execute(sa.select(ShopSettings.__table__)).one()
     rt.session.rollback()
     return row
+
+
+def field(page: str, name: str) -> str:
+    """Return the markup of one control."""
+    found = re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
+    assert found is not None
+    return found[0]
 
 
 SHOP = {"name": "Ten Kettles", "line": "One more.", "support_email": "Hello@Ten.example"}
@@ -77,10 +86,15 @@ def test_countries_zone_and_language_are_saved(rt: Runtime, owner: Desk) -> None
     assert (none.status_code, "Tick one country at least" in none.text) == (422, True)
     nowhere = owner.post("/admin/settings/selling", {**SELLING, "zone": "Mars/Base"})
     assert nowhere.status_code == 422
+    assert "Choose one from the list" in nowhere.text
 
 
 def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: Desk) -> None:
-    fields = {"bank_details": " IBAN DE02 1203 \r\nBIC X ", "invoice_footer": "HRB 12345\r\n"}
+    fields = {
+        "bank_details": " IBAN DE02 1203 \r\nBIC X ",
+        "payment_days": "14",
+        "invoice_footer": "HRB 12345\r\n",
+    }
     assert owner.post("/admin/settings/papers", fields).status_code == 303
     rt.forget_shop()
     seller = rt.shop.seller
@@ -88,6 +102,19 @@ def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: 
     assert "HRB 12345" in owner.get("/admin/settings").text
     answer = owner.post("/admin/settings/papers", {**fields, "invoice_footer": "x" * 601})
     assert answer.status_code == 422
+
+
+def test_the_days_to_pay_of_the_shop_are_set_there(rt: Runtime, owner: Desk) -> None:
+    fields = {"bank_details": "IBAN DE02", "payment_days": "30", "invoice_footer": ""}
+    assert 'value="14"' in field(owner.get("/admin/settings").text, "payment_days")
+    assert owner.post("/admin/settings/papers", fields).status_code == 303
+    assert settings(rt).payment_days == 30
+    assert 'value="30"' in field(owner.get("/admin/settings").text, "payment_days")
+    for wrong in ("", "-1", "121", "two weeks"):
+        answer = owner.post("/admin/settings/papers", {**fields, "payment_days": wrong})
+        assert answer.status_code == 422
+        assert "Enter a whole number from 0 to 120" in answer.text
+    assert settings(rt).payment_days == 30
 
 
 def test_the_seller_stands_on_new_invoices_as_typed(rt: Runtime, owner: Desk) -> None:

@@ -70,7 +70,7 @@ def test_a_rate_with_a_first_day_is_added_shown_and_removed(rt, mia):
         ("rate", "", "Enter a rate"),
         ("since", "1 July", "Enter a day like 2027-03-12"),
         ("since", "", "Enter the first day"),
-        ("country", "XX", "Not a valid choice"),
+        ("country", "XX", "Choose one from the list"),
         ("region", "Somewhere far away", "region&#39;s code"),
     ],
 )

@@ -9,7 +9,6 @@ from babel import Locale
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import (
-    Form,
     PasswordField,
     RadioField,
     SelectField,
@@ -19,6 +18,8 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
+
+from storefront.blueprints.forms import Form
 
 #: Digits of a postcode by country, and an example.
 _POSTCODES = {

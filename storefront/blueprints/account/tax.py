@@ -7,12 +7,13 @@ from typing import Any
 from flask import Response, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, StringField
+from wtforms import StringField
 from wtforms.validators import Length
 
 from storefront.adapters.tax_numbers import NotATaxNumber
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.htmx import go

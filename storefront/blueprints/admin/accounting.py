@@ -9,13 +9,14 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, send_file, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, ValidationError
+from wtforms import ValidationError
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import DayField
 from storefront.blueprints.admin.words import account_name, seal_reason
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.accounting import TotalsDiffer

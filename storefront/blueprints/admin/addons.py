@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, SelectField, ValidationError
+from wtforms import SelectField, ValidationError
 from wtforms.validators import DataRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
@@ -21,6 +21,7 @@ from storefront.blueprints.admin.fields import (
     plain_money,
 )
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.htmx import go

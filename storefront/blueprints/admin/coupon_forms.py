@@ -7,12 +7,7 @@ from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import (
-    BooleanField,
-    Form,
-    RadioField,
-    ValidationError,
-)
+from wtforms import BooleanField, RadioField, ValidationError
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.fields import (
@@ -24,6 +19,7 @@ from storefront.blueprints.admin.fields import (
     checks,
     choices_of,
 )
+from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.domain.coupons import normalise_code
 from storefront.domain.periods import Interval

@@ -7,11 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, send_file, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
-from wtforms import Form, StringField, TextAreaField, ValidationError
+from wtforms import StringField, TextAreaField, ValidationError
 from wtforms.validators import Length
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime, staff_user
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.packing import Problem

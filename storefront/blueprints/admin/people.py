@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, SelectField
+from wtforms import SelectField
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
@@ -16,6 +16,7 @@ from storefront.blueprints.admin.fields import LineField, choices_of
 from storefront.blueprints.admin.words import permission_name, role_name
 from storefront.blueprints.auth.forms import Email
 from storefront.blueprints.context import runtime, staff_user
+from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.security import register_policy, staff
 from storefront.services import staff as service

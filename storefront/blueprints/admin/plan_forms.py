@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, Form, RadioField, SelectField, TextAreaField, ValidationError
+from wtforms import BooleanField, RadioField, SelectField, TextAreaField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
@@ -20,6 +20,7 @@ from storefront.blueprints.admin.fields import (
     WholeField,
     choices_of,
 )
+from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_from
 from storefront.domain.periods import Interval
 from storefront.formats import interval_name

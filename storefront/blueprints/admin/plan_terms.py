@@ -8,13 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, Form, RadioField, SelectField
+from wtforms import BooleanField, RadioField, SelectField
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import DayField, MoneyField, WholeField, choices_of
 from storefront.blueprints.admin.plan_forms import IntervalField
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.domain.plan_terms import PlanTerms
 from storefront.queries import plan_terms as query

@@ -9,12 +9,13 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import Form, SelectField, ValidationError
+from wtforms import SelectField, ValidationError
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.fields import DayField, LineField, WholeField, choices_of
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.domain.price_changes import ImpossibleMigration
 from storefront.formats import interval_name, money

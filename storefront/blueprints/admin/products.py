@@ -9,11 +9,12 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
-from wtforms import Form, SelectChoice, SelectField, StringField, ValidationError
+from wtforms import SelectChoice, SelectField, StringField, ValidationError
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.stock import StockForm, add_stock_rules
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.product_rows import split_list

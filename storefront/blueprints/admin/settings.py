@@ -11,14 +11,7 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import (
-    EmailField,
-    Form,
-    SelectField,
-    SelectMultipleField,
-    TextAreaField,
-    ValidationError,
-)
+from wtforms import EmailField, SelectField, SelectMultipleField, TextAreaField, ValidationError
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
@@ -32,6 +25,7 @@ from storefront.blueprints.admin.fields import (
 )
 from storefront.blueprints.admin.words import action_name, amount
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.money import EXPONENTS, Money
@@ -42,6 +36,7 @@ from storefront.queries import audit as log
 from storefront.runtime import Shop
 from storefront.security import register_policy, staff
 from storefront.services import shop as service
+from storefront.services.bank import LONGEST_DAYS
 from storefront.templating import FILTERS, LANGUAGES, writing_locale
 
 _ACCESS = staff(permissions.SETTINGS_MANAGE)
@@ -104,10 +99,21 @@ class PapersForm(Form):
     """What every invoice says beside seller and lines."""
 
     bank_details = TextAreaField(lazy_gettext("Bank details"), [Length(max=400)])
+    payment_days = WholeField(lazy_gettext("Days to pay by transfer"), 0, LONGEST_DAYS)
     invoice_footer = TextAreaField(lazy_gettext("Small print of invoices"), [Length(max=600)])
 
+    def validate_payment_days(self, field: WholeField) -> None:
+        if field.number is None:
+            raise ValidationError(
+                _("Enter a whole number from %(low)s to %(high)s", low=field.low, high=field.high)
+            )
+
     def values(self) -> dict[str, Any]:
-        return {field.name: several_lines(field.data) for field in self}
+        return {
+            "bank_details": several_lines(self.bank_details.data),
+            "payment_days": self.payment_days.number,
+            "invoice_footer": several_lines(self.invoice_footer.data),
+        }
 
 
 class SellingForm(Form):
@@ -281,10 +287,9 @@ def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
     if now is not None:
         fields = [name for name in service.EDITABLE if hasattr(SECTIONS[section], name)]
         data = {name: getattr(now, name) for name in fields}
-        if section == "look":
-            data = {name: str(value) for name, value in data.items()}
-    if section == "referral" and data is not None and now is not None:
-        sums = {name: Money(minor, now.currency) for name, minor in data.items()}
+        data = {name: str(one) if isinstance(one, int) else one for name, one in data.items()}
+    if section == "referral" and now is not None:
+        sums = {name: Money(getattr(now, name), now.currency) for name in data}
         data = {name: plain_money(one) if one.minor else "" for name, one in sums.items()}
     form = SECTIONS[section](typed, data=data)
     if section == "referral":

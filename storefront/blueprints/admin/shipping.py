@@ -8,11 +8,12 @@ from babel import Locale
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, SelectField, ValidationError
+from wtforms import SelectField, ValidationError
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import MoneyField, choices_of
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.operations.discounts import shipping_rates
 from storefront.security import register_policy, staff

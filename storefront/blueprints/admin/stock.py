@@ -8,11 +8,12 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, SelectChoice, SelectField, StringField, ValidationError
+from wtforms import SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.product_rows import CellProblem, whole

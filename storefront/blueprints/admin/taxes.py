@@ -10,13 +10,14 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, RadioField, SelectField, StringField, ValidationError
+from wtforms import RadioField, SelectField, StringField, ValidationError
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import DayField, LineField, choices_of
 from storefront.blueprints.admin.words import long_day
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.domain.regions import region_code
 from storefront.kept import register_kept

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import EmailField, Form, PasswordField, StringField, ValidationError
+from wtforms import EmailField, PasswordField, StringField, ValidationError
 from wtforms.validators import InputRequired
 
+from storefront.blueprints.forms import Form
 from storefront.domain.privacy import NotAnEmail, normalise_email
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import Form, PasswordField
+from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.auth import limits
 from storefront.blueprints.context import runtime
+from storefront.blueprints.forms import Form
 from storefront.htmx import go, show
 from storefront.security import PUBLIC, register_policy
 from storefront.services import staff as service
