@@ -73,12 +73,28 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How long a subscription binds and when it is over by itself, counted from its first box.
+
+    ``least`` 0 binds to nothing, ``most`` None has no last box; ``falls_to`` is what each box
+    costs once a term is over that goes on a box at a time.
+    """
+
+    least: int = 0
+    most: int | None = None
+    on: date | None = None
+    falls_to: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeQuote:
     """What a change costs, shown before and booked as shown.
 
     ``how`` "wait": on ``effective_on`` and nothing now; otherwise today, for ``due_today``.
     ``boxes`` are paid boxes not packed yet that change today. ``asks_consent``: booked only
-    with the customer's words to the new price and interval.
+    with the customer's words to the new price and interval. ``from_credit`` of the customer
+    pays first; ``due_today`` is what is left for the card. ``ends`` after the change,
+    ``ended`` before it, with ``billed`` boxes so far.
     """
 
     how: How
@@ -88,10 +104,14 @@ class ChangeQuote:
     quantity: int
     amount: Money
     credit: Money
+    from_credit: Money
     due_today: Money
     next_charge_on: date
     boxes: int
     asks_consent: bool
+    ends: Ending
+    ended: Ending
+    billed: int
     quote_hash: str
 
     @property
@@ -119,6 +139,9 @@ class Target:
     options: tuple[tuple[str, str], ...]
     amount: Money
     asks_consent: bool
+    ends: Ending = Ending()
+    ended: Ending = Ending()
+    billed: int = 0
 
 
 def asks_consent(old: PeriodCost, new: PeriodCost) -> bool:
@@ -321,16 +344,21 @@ def quote_now(
     how: How,
     days: tuple[date, date],
     boxes: int,
+    balance: Money | None = None,
 ) -> ChangeQuote:
-    """Return what a change costs that is made today; ``days`` are today and the next charge."""
-    due = settled.quote.total
-    return _quoted(subscription, target, how, days, settled.credit, due, boxes)
+    """Return what a change costs that is made today; ``days`` are today and the next charge.
+
+    ``balance`` is the customer's credit, which pays first.
+    """
+    total = settled.quote.total
+    used = Money(min(balance.minor, total.minor) if balance else 0, total.currency)
+    return _quoted(subscription, target, how, days, settled.credit, (total, used), boxes)
 
 
 def quote_later(subscription: str, target: Target, boundary: date) -> ChangeQuote:
     """Return what a change costs that waits for ``boundary``: nothing until then."""
     zero = Money.zero(target.amount.currency)
-    return _quoted(subscription, target, "wait", (boundary, boundary), zero, zero, 0)
+    return _quoted(subscription, target, "wait", (boundary, boundary), zero, (zero, zero), 0)
 
 
 def _quoted(
@@ -339,12 +367,14 @@ def _quoted(
     how: How,
     days: tuple[date, date],
     credit: Money,
-    due: Money,
+    owed: tuple[Money, Money],
     boxes: int,
 ) -> ChangeQuote:
-    effective, next_on = days
-    shown = [how, effective.isoformat(), target.price, due.minor, next_on.isoformat(), boxes]
+    (effective, next_on), (total, used), ends = days, owed, target.ends
+    shown = [how, effective.isoformat(), target.price, total.minor, next_on.isoformat(), boxes]
     shown += [target.quantity, target.options, credit.minor, target.amount.minor, subscription]
+    shown += [used.minor, ends.least, ends.most, ends.on.isoformat() if ends.on else None]
+    shown += [ends.falls_to.minor if ends.falls_to else None]
     return ChangeQuote(
         how,
         effective,
@@ -353,10 +383,14 @@ def _quoted(
         target.quantity,
         target.amount,
         credit,
-        due,
+        used,
+        total - used,
         next_on,
         boxes,
         target.asks_consent,
+        ends,
+        target.ended,
+        target.billed,
         sha256(json.dumps(shown).encode()).hexdigest(),
     )
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.changes import ChangeQuote, ConsentMissing, TakenBack, divide, settle
+from storefront.domain.changes import (
+    ChangeQuote,
+    ConsentMissing,
+    QuoteChanged,
+    TakenBack,
+    divide,
+    settle,
+)
 from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
 from storefront.domain.events import Actor, EventKind
@@ -24,6 +31,7 @@ from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.change_facts import AtOnce, ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
+from storefront.operations.customer_credit import Owing, apply_credit
 from storefront.operations.invoices import InvoiceDraft, IssuedInvoice, offer_invoices, ship_to_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -47,8 +55,9 @@ def book_change(
     """Write the change; returns the attempt to ask, 0 when it is applied, None when scheduled.
 
     The attempt is marked sent: commit, then ask the gateway. ``seller`` goes onto the
-    invoice; ``agreed`` is kept where the quote asks for it. Raises ``ConsentMissing`` and,
-    when the subscription changed since it was read, ``StaleSubscription``. A total under
+    invoice; ``agreed`` is kept where the quote asks for it. Raises ``ConsentMissing``,
+    ``QuoteChanged`` when credit went elsewhere, and ``StaleSubscription`` when the
+    subscription changed since it was read. A total under
     the gateway's of ``minimums`` is carried: applied now, asked for with the next charge.
     """
     if quote.asks_consent:
@@ -178,14 +187,30 @@ def _make_now(
     invoice = offer_invoices(session, [draft], moment)[0]
     data = _kept(facts, now, moment, opens=opens)
     _insert(session, facts, quote, moment, data=data, invoice_id=invoice.id)
-    total, currency = invoice.total_minor, invoice.currency
-    if is_too_small(total, minimums, row.gateway or "", currency):
-        carry(session, [Small(invoice.id, row.payer, currency, total)], moment)
+    due, currency = _after_credit(session, row, invoice, quote, moment), invoice.currency
+    if is_too_small(due, minimums, row.gateway or "", currency):
+        carry(session, [Small(invoice.id, row.payer, currency, due)], moment)
         return 0
-    if total:
-        return _plan(session, row, invoice, moment)
+    if due:
+        return _plan(session, row, invoice, due, moment)
     settle_invoices(session, [Settlement(invoice.id, 0)], moment)
     return 0
+
+
+def _after_credit(
+    session: AnySession, row: AnyRow, invoice: IssuedInvoice, quote: ChangeQuote, moment: Moment
+) -> int:
+    """Set the credit aside that the quote says, and return what is left for the card.
+
+    Raises ``QuoteChanged`` where it went to another invoice meanwhile.
+    """
+    wanted = quote.from_credit.minor
+    if not wanted:
+        return invoice.total_minor
+    owing = Owing(invoice.id, invoice.public_id, row.payer, invoice.currency, wanted)
+    if apply_credit(session, [owing], moment, is_booked=False).get(invoice.id) != wanted:
+        raise QuoteChanged
+    return invoice.total_minor - wanted
 
 
 def _kept(facts: ChangeFacts, now: AtOnce, moment: Moment, *, opens: bool) -> dict[str, Any]:
@@ -231,7 +256,9 @@ def _insert(
     )
 
 
-def _plan(session: AnySession, row: AnyRow, invoice: IssuedInvoice, moment: Moment) -> int:
+def _plan(
+    session: AnySession, row: AnyRow, invoice: IssuedInvoice, due_minor: int, moment: Moment
+) -> int:
     draft = AttemptDraft(
         invoice_id=invoice.id,
         number=1,
@@ -239,7 +266,7 @@ def _plan(session: AnySession, row: AnyRow, invoice: IssuedInvoice, moment: Mome
         account=row.account,
         payment_method_id=row.method_id,
         fingerprint=row.fingerprint,
-        amount_minor=invoice.total_minor,
+        amount_minor=due_minor,
         currency=invoice.currency,
         on_session=True,
     )

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from storefront.domain.changes import (
     ChangeQuote,
+    Ending,
     How,
     NotChangeable,
     Policy,
@@ -26,6 +27,7 @@ from storefront.domain.changes import (
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState
+from storefront.domain.money import Money
 from storefront.domain.periods import BillingPeriod
 from storefront.domain.recurring import PricedPeriod
 from storefront.domain.tax_treatment import Sale, TaxRules
@@ -45,17 +47,21 @@ from storefront.models.base import table_of
 from storefront.operations.change_costs import Held, next_period, this_period, whole_period
 from storefront.operations.change_data import OF_THE_CUSTOMER
 from storefront.operations.change_paid import PaidPeriodFacts, read_paid
+from storefront.operations.customer_credit import balance_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
+    after_term,
     fits,
     open_slots,
     order_terms,
     price_from,
     read_plan,
+    read_prices,
     read_questions,
 )
+from storefront.operations.pinned import ends_with
 from storefront.operations.taxes import buyer_columns, sale_to
 
 #: More of one plan than this is a mistake, not a wish.
@@ -86,6 +92,9 @@ class ChangeFacts:
     period: PricedPeriod
     asks_consent: bool
     now: AtOnce | None
+    ends: Ending
+    #: The payer's own credit, which pays for what is due today.
+    balance: Money
     #: What today's change would give back net, where it can only wait because of that.
     owed: AtOnce | None = None
 
@@ -109,11 +118,42 @@ def read_change(
     sale = sale_to(row, taxes)
     period, asks = next_period(session, row, new, sale, moment)
     found = _at_once(session, row, new, sale, moment, anew=wish.when == "restart")
-    if found is None or wish.when == "boundary":
-        return ChangeFacts(row, new, period, asks, None)
-    if found.settled.quote.total.minor < 0:
-        return ChangeFacts(row, new, period, asks, None, found)
-    return ChangeFacts(row, new, period, asks, found)
+    balance = Money.zero(row.currency)
+    if row.payer == row.customer_id:
+        # Somebody else's credit is nobody's business.
+        balance = balance_of(session, row.payer, row.currency)
+    owed = None
+    if wish.when == "boundary":
+        found = None
+    elif found is not None and found.settled.quote.total.minor < 0:
+        found, owed = None, found
+    ends = ending_of(session, row, new, found)
+    return ChangeFacts(row, new, period, asks, found, ends, balance, owed)
+
+
+def ending_of(session: AnySession, row: AnyRow, new: Held, now: AtOnce | None) -> Ending:
+    """Return how long the subscription binds and when it is over, once it is ``new``.
+
+    As ``operations.changes`` and the renewal write it: another price is another sale.
+    """
+    if new.price.id == row.price_id:
+        return Ending(row.min_boxes, row.max_boxes, row.ends_on)
+    before = row.boxes_billed
+    if now is not None and now.order is not None:
+        before -= len(now.paid.unsent) if row.ships else int(row.start_on == now.paid.unused.on)
+    elif now is not None:
+        before -= max(row.box_count, 1)
+    then = None
+    if new.plan.at_term_end == "monthly":
+        on_sale = read_prices(session, new.plan.id, row.currency, row.country or "")
+        then = after_term(new.plan, new.price, on_sale)
+    columns = ends_with(new.plan, new.price, max(before, 0), row.min_boxes)
+    return Ending(
+        columns["min_boxes"],
+        columns["max_boxes"],
+        columns["ends_on"],
+        then.amount if then is not None else None,
+    )
 
 
 def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
@@ -127,12 +167,16 @@ def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
         tuple(sorted(new.options.items())),
         facts.period.quote.total,
         facts.asks_consent,
+        facts.ends,
+        Ending(row.min_boxes, row.max_boxes, row.ends_on),
+        row.boxes_billed,
     )
     if now is None:
         return quote_later(row.public_id, target, max(row.next_on, row.anchor_on))
     next_on = now.order.renewal_on if now.order else max(row.next_on, row.anchor_on)
     days = (moment.today, next_on)
-    return quote_now(row.public_id, target, now.settled, now.how, days, len(now.paid.unsent))
+    unsent = len(now.paid.unsent)
+    return quote_now(row.public_id, target, now.settled, now.how, days, unsent, facts.balance)
 
 
 def own_subscription(session: AnySession, customer_id: int | None, subscription: str) -> AnyRow:

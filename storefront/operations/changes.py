@@ -30,6 +30,7 @@ from storefront.models.base import table_of
 from storefront.operations.bulk import insert_many
 from storefront.operations.change_boxes import level_deferred, reshape_boxes
 from storefront.operations.coupons import Lowered, Use, redeem_cycle
+from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import price_named, read_plan
@@ -303,6 +304,7 @@ def withdraw_unpaid(session: AnySession, invoice_ids: Sequence[int], moment: Mom
         .where(table.c.id.in_(list(changes)), table.c.state == InvoiceState.OFFERED)
         .values(state=InvoiceState.DISCARDED)
     )
+    give_back_applied(session, list(changes), moment)
     rows = session.execute(
         sa.select(subscription.c.id, subscription.c.version, subscription.c.next_on).where(
             subscription.c.id.in_([row.subscription_id for row in changes.values()])

@@ -148,4 +148,7 @@ def _again(rt: Runtime, work: Callable[[], T]) -> T:
         except StaleSubscription:
             if left == 1:
                 raise
+        except QuoteChanged:
+            rt.session.rollback()
+            raise
     raise AssertionError("unreachable: the last try returns or raises")

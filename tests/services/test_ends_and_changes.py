@@ -5,15 +5,16 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
+from storefront.domain.changes import QuoteChanged
 from storefront.domain.lifecycle import EndReason, SubscriptionState
-from storefront.models import Invoice, ScheduledChange, Subscription
+from storefront.models import Invoice, Plan, ScheduledChange, Subscription
 from storefront.queries import change as changes_seen
 from storefront.queries.invariants import broken
 from storefront.services.cancellations import cancel, undo_cancel
-from storefront.services.changes import withdraw
+from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
-from tests.support.changing import fresh, go, one
+from tests.support.changing import AGREED, fresh, go, one, wish_of
 
 
 @pytest.fixture(autouse=True)
@@ -204,3 +205,46 @@ def test_more_of_the_same_leaves_its_end(rt, group, clock):
     sub = factories.make_subscription(rt, plan=plan)
     go(rt, sub, quantity=2)
     assert one(rt, Subscription, sub.id).max_boxes == 4
+
+
+@pytest.mark.parametrize("days", [0, 20])
+@pytest.mark.parametrize("when", ["now", "restart", "boundary"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"count": 3, "at_term_end": "stop", "min_boxes": 2, "amount_minor": 9900},
+        {"count": 1, "max_boxes": 4, "min_boxes": 3, "amount_minor": 9100},
+        {"count": 1, "ends_on": date(2028, 5, 1), "amount_minor": 9100},
+    ],
+)
+def test_the_end_that_is_shown_is_the_end_that_is_written(
+    rt, group, endless, clock, days, when, values
+):
+    plan = factories.make_plan(rt, group=group, **values)
+    sub = factories.make_subscription(rt, plan=endless)
+    clock.advance(days=days)
+
+    quote, _ = go(rt, sub, plan, when=when)
+    if not quote.at_once:
+        renew_until(rt, clock, quote.effective_on)
+
+    row = one(rt, Subscription, sub.id)
+    assert row.plan_id == plan.id
+    assert (quote.ends.least, quote.ends.most, quote.ends.on) == (
+        row.min_boxes,
+        row.max_boxes,
+        row.ends_on,
+    )
+
+
+def test_a_plan_that_ends_otherwise_meanwhile_is_shown_again(rt, group, endless, clock):
+    plan = factories.make_plan(rt, group=group, amount_minor=9900, min_boxes=2)
+    sub = factories.make_subscription(rt, plan=endless)
+    wish = wish_of(rt, sub, plan)
+    shown = quote_change(rt, sub.customer_id, sub.public_id, wish).quote_hash
+    for values in ({"min_boxes": 3}, {"max_boxes": 8}, {"ends_on": date(2028, 5, 1)}):
+        rt.session.execute(sa.update(Plan).where(Plan.id == plan.id).values(**values))
+        rt.session.commit()
+        with pytest.raises(QuoteChanged):
+            change(rt, sub.customer_id, sub.public_id, wish, shown, AGREED)
+        shown = quote_change(rt, sub.customer_id, sub.public_id, wish).quote_hash

@@ -316,3 +316,45 @@ def test_answers_are_changed_on_the_page_and_what_costs_nothing_counts_at_once(
 
     rt.session.expire_all()
     assert rt.session.scalar(sa.select(Subscription.options)) == {"taste": "strong"}
+
+
+def test_the_least_number_and_the_end_of_the_new_plan_stand_above_the_button(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    from storefront.models import CycleGroup
+
+    group = rt.session.scalar(sa.select(CycleGroup))
+    rt.session.expunge(group)
+    rt.session.rollback()
+    plan = factories.make_plan(
+        rt, group=group, amount_minor=2700, min_boxes=3, max_boxes=6, name="Six pots"
+    )
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+
+    page = ada.get(f"{url}?price={factories.price_of(rt, plan).public_id}").text
+
+    assert "Least number" in page
+    assert "3 boxes, 2 to come" in page
+    assert "when you cancel" in page
+    assert "after box 6" in page
+    assert "You agree to 3 boxes in all. It ends: after box 6." in page
+
+
+def test_credit_stands_in_the_preview_and_pays(
+    rt: Runtime, ada: Visitor, sub: Subscription, yearly: Price, demo_gateway
+) -> None:
+    from storefront.domain.money import Money
+    from storefront.services.credit import give_credit
+    from tests.support.admin import make_staff
+
+    customer = rt.session.get(Customer, sub.customer_id).public_id
+    rt.session.rollback()
+    give_credit(rt, make_staff(rt), customer, Money(480, "EUR"), "sorry")
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+
+    page = ada.get(f"{url}?price={yearly.public_id}").text
+    assert "Your credit" in page
+    assert "Change and pay €250.00" in page
+    ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
+
+    assert demo_gateway.bank.executed_total("EUR") == 2600 + 25000

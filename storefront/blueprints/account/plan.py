@@ -200,6 +200,7 @@ def _rows(
             f"{money(quote.amount)} {per(quote.interval)}",
         )
     )
+    rows += words.endings(quote)
     before = words.long_day(view.next_charge_on) if view.next_charge_on else ""
     rows.append((_("Next charge"), before, words.long_day(quote.next_charge_on)))
     return rows

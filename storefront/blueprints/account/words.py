@@ -9,9 +9,11 @@ from typing import Any
 
 from babel.dates import format_date
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront import formats
-from storefront.domain.changes import ChangeQuote
+from storefront.domain.changes import ChangeQuote, Ending
+from storefront.domain.commitment import boxes_owed
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.queries.account import Happening
@@ -19,20 +21,68 @@ from storefront.services.skips import SkipChange
 from storefront.templating import FILTERS, writing_locale
 
 #: Raised with every change of the words of ``change_consent``, in any language.
-CHANGE_CONSENT_VERSION = "change-1"
+CHANGE_CONSENT_VERSION = "change-2"
 
 
 def change_consent(quote: ChangeQuote) -> str:
     """Return what the button of a change agrees to. Stored as shown, so nothing may be vague."""
-    locale = writing_locale()
-    return _(
-        "With the button below you agree that %(plan)s renews %(each)s for %(amount)s in total, "
-        "next on %(day)s, until you cancel. You can cancel online at any time.",
-        plan=quote.plan,
-        each=formats.interval_each(quote.interval),
-        amount=formats.money(quote.amount, locale),
-        day=format_date(quote.next_charge_on, "long", locale=locale),
+    locale, ends = writing_locale(), quote.ends
+    words = [
+        _(
+            "With the button below you agree that %(plan)s renews %(each)s for %(amount)s in "
+            "total, next on %(day)s, until you cancel. You can cancel online at any time.",
+            plan=quote.plan,
+            each=formats.interval_each(quote.interval),
+            amount=formats.money(quote.amount, locale),
+            day=format_date(quote.next_charge_on, "long", locale=locale),
+        )
+    ]
+    if boxes_owed(max(quote.billed, 1), ends.least):
+        words.append(_("You agree to %(least)s boxes in all.", least=ends.least))
+    if (ends.most, ends.on, ends.falls_to) != (None, None, None):
+        words.append(_("It ends: %(when)s.", when=_over(ends)))
+    return " ".join(words)
+
+
+def endings(quote: ChangeQuote) -> list[tuple[str, str, str]]:
+    """Return what a change of plan does to the least number of boxes and to the end, line by line.
+
+    Nothing where neither side says anything.
+    """
+    rows = []
+    ended, ends = quote.ended, quote.ends
+    owed = [boxes_owed(max(quote.billed, 1), one.least) for one in (ended, ends)]
+    if any(owed):
+        before, after = (
+            _least(one.least, left) for one, left in zip((ended, ends), owed, strict=True)
+        )
+        rows.append((_("Least number"), before, after))
+    before, after = _over(ended), _over(ends)
+    if (ended, ends) != (Ending(), Ending()) and (before, after) != (_over(Ending()),) * 2:
+        rows.append((_("Ends"), before, after))
+    return rows
+
+
+def _least(least: int, owed: int) -> str:
+    if not owed:
+        return _("none to come")
+    return ngettext(
+        "%(least)s boxes, %(num)s to come", "%(least)s boxes, %(num)s to come", owed, least=least
     )
+
+
+def _over(ends: Ending) -> str:
+    """Say when a subscription is over by itself."""
+    if ends.on is not None and ends.most is not None:
+        return _("after box %(count)s, or on %(day)s", count=ends.most, day=long_day(ends.on))
+    if ends.on is not None:
+        return _("on %(day)s", day=long_day(ends.on))
+    if ends.most is not None:
+        return _("after box %(count)s", count=ends.most)
+    if ends.falls_to is not None:
+        amount = FILTERS["money"](ends.falls_to)
+        return _("not; after the term %(amount)s for each box", amount=amount)
+    return _("when you cancel")
 
 
 def long_day(value: date | datetime) -> str:
