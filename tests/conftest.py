@@ -139,6 +139,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     from storefront.app import create_app
     from storefront.extensions import db
     from storefront.testing.client import Browser
+    from tests.support.leftovers import in_use_after_a_moment
     from tests.support.routing import share_built_routes
     from tests.support.shop import set_up_shop
     from tests.support.statements_cache import share_compiled
@@ -156,7 +157,10 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     yield app
     with app.app_context():
         db.session.remove()
+        # One still in use would be closed by nobody, and reported beside a test of much later.
+        in_use = in_use_after_a_moment(db.engine)
         db.engine.dispose()
+    assert in_use == 0, f"the test left {in_use} connections to the database in use"
     demo = app.extensions["storefront"].gateways.get("demo")
     if hasattr(getattr(demo, "bank", None), "close"):
         demo.bank.close()

@@ -30,10 +30,12 @@ Report = Callable[[int, int], None]
 def application(*, any_schema: bool = False) -> Flask:
     """Return the application of the environment; ends the command with plain words if it cannot.
 
-    ``any_schema`` is for commands that work on an empty or older database too.
+    ``any_schema`` is for commands that work on an empty or older database too. Its connections
+    are closed when the command is over.
     """
     try:
         app = create_app()
+        click.get_current_context().call_on_close(functools.partial(_close_connections, app))
         if not any_schema:
             with app.app_context():
                 require_current_schema(db.engine)
@@ -42,6 +44,11 @@ def application(*, any_schema: bool = False) -> Flask:
     except SchemaError as error:
         raise click.ClickException(str(error)) from error
     return app
+
+
+def _close_connections(app: Flask) -> None:
+    with app.app_context():
+        db.engine.dispose()
 
 
 def with_runtime(command: Callable[..., T]) -> Callable[..., T]:

@@ -1,9 +1,12 @@
 """Operator commands that look after the process."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from storefront.cli import COMMANDS, main
 from storefront.settings import PREFIX
@@ -134,3 +137,26 @@ def test_postgresql_has_its_own_backup(
     done = run("backup", str(tmp_path / "copy.db"))
     assert done.exit_code == (1 if database.kind == "postgresql" else 0)
     assert ("pg_dump" in done.stderr) is (database.kind == "postgresql")
+
+
+def test_a_command_leaves_no_connection_open(environ: pytest.MonkeyPatch, database: Database):
+    environ.setenv("STOREFRONT_DATABASE_URL", database.url)
+    opened: list[Any] = []
+
+    closed: list[Any] = []
+
+    def note_opened(connection: Any, _record: object) -> None:
+        opened.append(connection)
+
+    def note_closed(connection: Any, _record: object) -> None:
+        closed.append(connection)
+
+    event.listen(Pool, "connect", note_opened)
+    event.listen(Pool, "close", note_closed)
+    try:
+        assert run("check").exit_code == 0
+    finally:
+        event.remove(Pool, "connect", note_opened)
+        event.remove(Pool, "close", note_closed)
+    assert opened
+    assert closed == opened

@@ -1,8 +1,15 @@
 """What a test has started and not ended: threads that would keep the process, and children."""
 
+from __future__ import annotations
+
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Tests of pure rules start without it.
+    import sqlalchemy as sa
 
 _PATIENCE_SECONDS = 3.0
 
@@ -32,6 +39,15 @@ class Watch:
             for pid in sorted(_children() - self._children)
             if _command(pid)
         ]
+
+
+def in_use_after_a_moment(engine: sa.Engine) -> int:
+    """Return how many connections of ``engine`` are in use, once threads had time to end."""
+    count = getattr(engine.pool, "checkedout", lambda: 0)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (in_use := count()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return int(in_use)
 
 
 def _children() -> set[int]:
