@@ -34,6 +34,7 @@ from storefront.operations.change_facts import own_subscription
 from storefront.operations.checkout import Market, find_checkout
 from storefront.operations.keys import AnyRow
 from storefront.operations.offers import price_named
+from storefront.operations.order_items import wishes_of
 from storefront.operations.taxes import sale_to
 from storefront.runtime import Runtime
 
@@ -153,15 +154,15 @@ def prepare_checkout(rt: Runtime, key: str) -> None:
         return
     market, plan = Market.of(rt.shop), table_of(Plan)
     with reading():
-        row, classes = find_checkout(rt.session, key), []
-        if row is not None:
+        row = find_checkout(rt.session, key)
+        classes: list[Any] = []
+        for wish in wishes_of(row) if row is not None else ():
             kind, code = rt.session.execute(
-                sa.select(plan.c.tax_class, plan.c.code).where(plan.c.id == row.plan_id)
+                sa.select(plan.c.tax_class, plan.c.code).where(plan.c.id == wish.plan_id)
             ).one()
-            currency = price_named(rt.session, row.price_id).amount.currency
-            offered = offered_addons(rt.session, code, currency)
-            picked = picked_of(row.addons, offered)
-            classes = [kind, *(one.addon.tax_class for one in picked)]
+            currency = price_named(rt.session, wish.price_id).amount.currency
+            picked = picked_of(wish.addons, offered_addons(rt.session, code, currency))
+            classes += [kind, *(one.addon.tax_class for one in picked)]
         rt.session.rollback()
     if row is None:
         return

@@ -1184,6 +1184,7 @@ def upgrade() -> None:
         sa.Column("email", sa.String(length=255), nullable=False),
         sa.Column("address", sa.JSON(), nullable=False),
         sa.Column("addons", sa.JSON(), nullable=False),
+        sa.Column("more", sa.JSON(), nullable=False),
         sa.Column("tax_id", sa.String(length=24), nullable=False),
         sa.Column("tax_id_state", sa.String(length=8), nullable=False),
         sa.Column(

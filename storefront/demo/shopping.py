@@ -197,7 +197,7 @@ def _agreement(rt: Runtime, key: str) -> Agreement:
         rt.session.rollback()
     if found.quote is None:
         raise StoryBroken(f"nothing can be ordered: {found.problem}")
-    text = consent_text(found, found.quote)
+    text = consent_text(found)
     return Agreement(found.quote.quote_hash, text, CONSENT_VERSION, "192.0.2.9", _BROWSER)
 
 

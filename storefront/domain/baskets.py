@@ -17,6 +17,7 @@ from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.pricing import Quote, together
 from storefront.domain.tax_treatment import Treatment
+from storefront.domain.taxes import Rounding
 
 #: Boxes in one order at most: more is a mistake, or a wholesaler.
 MOST_BOXES = 8
@@ -55,20 +56,25 @@ class BasketQuote:
 
 
 def quote_basket(boxes: Sequence[OrderTerms]) -> BasketQuote:
-    """Price an order of one or more boxes.
+    """Price an order of one or more boxes; raises as ``basket_of`` and ``quote_order`` do."""
+    rounding = boxes[0].rounding if boxes else "sum"
+    return basket_of([quote_order(terms) for terms in boxes], rounding)
 
-    Raises ``NotTogether``, what ``quote_order`` raises, and ``ValueError`` without a box or
-    for more than ``MOST_BOXES``.
+
+def basket_of(boxes: Sequence[OrderQuote], rounding: Rounding) -> BasketQuote:
+    """Put boxes, each quoted by itself, into one order; ``rounding`` is the shop's.
+
+    Raises ``NotTogether``, and ``ValueError`` without a box or for more than ``MOST_BOXES``.
     Source: docs/decisions/0100-several-boxes-in-one-order.md.
     """
-    if not 0 < len(boxes) <= MOST_BOXES:
-        raise ValueError(f"an order has 1 to {MOST_BOXES} boxes, not {len(boxes)}")
-    quotes = tuple(quote_order(terms) for terms in boxes)
+    quotes = tuple(boxes)
+    if not 0 < len(quotes) <= MOST_BOXES:
+        raise ValueError(f"an order has 1 to {MOST_BOXES} boxes, not {len(quotes)}")
     if len(quotes) == 1:
         return BasketQuote(quotes, quotes[0].first.quote, quotes[0].quote_hash)
     if len({_document_of(quote) for quote in quotes}) > 1:
         raise NotTogether
-    document, shares = together([quote.first.quote for quote in quotes], boxes[0].rounding)
+    document, shares = together([quote.first.quote for quote in quotes], rounding)
     text = json.dumps([document.content_hash, *(quote.quote_hash for quote in quotes)])
     items = tuple(
         replace(quote, first=replace(quote.first, quote=share))

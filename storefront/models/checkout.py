@@ -34,6 +34,9 @@ class Checkout(Base):
     address: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: ``[{"addon": public id, "quantity": 1, "cadence": "once"}]``.
     addons: Mapped[list[Any]] = mapped_column(default=list)
+    #: Further boxes of the same order: ``[{"ref": "2", "plan_id": 1, "price_id": 1,
+    #: "quantity": 1, "options": {}, "addons": []}]``.
+    more: Mapped[list[Any]] = mapped_column(default=list)
     #: VAT number as typed, for a firm.
     tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
     #: As ``customer.tax_id_state``.

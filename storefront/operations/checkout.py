@@ -4,47 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
-from storefront.domain.coupons import CouponFacts, Refusal, refusal
-from storefront.domain.cycles import CycleSlot
-from storefront.domain.invoices import LineKind
+from storefront.domain.baskets import BasketQuote, NotTogether, basket_of
+from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
-from storefront.domain.rates import NoRate
-from storefront.domain.shipping import ShippingRate
 from storefront.domain.tax_treatment import CONSUMER, Buyer, Place, Sale, TaxRules
+from storefront.domain.taxes import Rounding
 from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
-from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
-from storefront.operations.coupons import (
-    TypedCode,
-    automatic_coupons,
-    code_of,
-    is_first_order,
-    uses_by,
-)
+from storefront.operations.coupons import TypedCode
 from storefront.operations.customer_credit import balance_of, set_aside_for
 from storefront.operations.discounts import shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.offers import (
-    OrderPlan,
-    OrderPrice,
-    Question,
-    after_term,
-    fits,
-    open_slots,
-    order_terms,
-    price_named,
-    read_plan,
-    read_prices,
-    read_questions,
+from storefront.operations.order_codes import Giving, customer_with
+from storefront.operations.order_items import (
+    BoxWish,
+    OrderItem,
+    price_item,
+    read_item,
+    wishes_of,
 )
 from storefront.operations.trials import may_try
 
@@ -97,32 +82,25 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Everything known of a checkout. ``quote`` is None when nothing can be ordered.
+    """Everything known of a checkout. ``quote`` is None when it cannot be ordered as it is.
 
-    ``problem`` is then its reason: gone (no price), no_cycle or no_tax_rate. ``refused``
+    ``problem`` is then its reason: that of one of its boxes, or not_together. ``refused``
     says why a typed code counts for nothing.
     """
 
     checkout: AnyRow
-    plan: OrderPlan
-    price: OrderPrice | None
-    prices: tuple[OrderPrice, ...]
-    questions: tuple[Question, ...]
-    chosen: Mapping[str, str]
     sale: Sale
+    items: tuple[OrderItem, ...]
     code: TypedCode | None
     refused: Refusal | None
-    quote: OrderQuote | None
+    quote: BasketQuote | None
     problem: str = ""
-    #: The price that follows a prepaid term; None when it renews as it is.
-    then: OrderPrice | None = None
-    #: The code, if it fits, and the automatic discounts that do.
-    discounts: tuple[TypedCode, ...] = ()
     #: Credit that pays a part of what is due today, or None.
     credit: Money | None = None
-    #: Add-ons on sale with the plan, and those of them that were picked.
-    addons: tuple[OfferedAddon, ...] = ()
-    picked: tuple[PickedAddon, ...] = ()
+
+    @property
+    def first(self) -> OrderItem:
+        return self.items[0]
 
     @property
     def country(self) -> str:
@@ -130,14 +108,8 @@ class Order:
 
     @property
     def has_box(self) -> bool:
-        """True when every question about the box is answered."""
-        return all(question.code in self.chosen for question in self.questions)
-
-    @property
-    def asks_shipping(self) -> bool:
-        """True where delivery has a line of its own, not inside the price."""
-        lines = self.quote.first.quote.lines if self.quote else ()
-        return any(line.kind is LineKind.SHIPPING for line in lines)
+        """True when every question about every box is answered."""
+        return all(item.has_box for item in self.items)
 
     @property
     def to_pay(self) -> Money:
@@ -148,34 +120,29 @@ class Order:
 
     @property
     def working(self) -> tuple[TypedCode, ...]:
-        """The discounts of which the order holds a use.
-
-        A typed code that lowers an amount shown here, also a later one; an automatic
-        discount only if it lowers what is due today.
-        Source: docs/decisions/0080-which-discounts-together.md.
-        """
+        """The discounts of which the order holds a use, once for each box that has it."""
         if self.quote is None:
             return ()
-        today = {ref for ref, off in self.quote.first.taken if off.minor}
-        shown = self.quote.lowering
-        return tuple(
-            one
-            for one in self.discounts
-            if one.terms.ref in (today if one.promotion_code_id is None else shown)
-        )
+        return tuple(one for item in self.items for one in item.working)
 
     @property
     def needs_method(self) -> bool:
-        """False for a trial that the merchant gives without a payment method."""
-        if self.quote is None or self.quote.opening.kind is not PeriodKind.TRIAL:
-            return True
-        return self.plan.trial_needs_card or not self.quote.due_today.is_zero
+        """False where no box asks for a payment method."""
+        return any(item.needs_method for item in self.items)
 
     @property
     def has_delivery(self) -> bool:
         """True when e-mail and address are complete."""
-        address = self.checkout.address
-        return bool(self.checkout.email) and all(address.get(name) for name in NEEDED)
+        return has_delivery(self.checkout)
+
+    def item(self, ref: str) -> OrderItem | None:
+        """Return the box with this name."""
+        return next((item for item in self.items if item.ref == ref), None)
+
+
+def has_delivery(checkout: AnyRow) -> bool:
+    """Return whether e-mail and address of a checkout are complete."""
+    return bool(checkout.email) and all(checkout.address.get(name) for name in NEEDED)
 
 
 def find_checkout(session: AnySession, public_id: str, *, lock: bool = False) -> AnyRow | None:
@@ -200,53 +167,61 @@ def change_checkout(session: AnySession, row: AnyRow, values: Mapping[str, Any])
 
 
 def read_order(
-    session: AnySession, checkout: AnyRow, market: Market, moment: Moment, *, pinned: bool = False
+    session: AnySession,
+    checkout: AnyRow,
+    market: Market,
+    moment: Moment,
+    *,
+    pinned: bool = False,
+    also: Sequence[BoxWish] = (),
 ) -> Order:
-    """Return the order of ``checkout`` priced as of now.
+    """Return the order of ``checkout`` priced as of now, with the boxes ``also`` added to it.
 
-    The price is the version on sale now of the interval chosen, or with ``pinned`` the very
-    version the checkout names: the one a shopper has agreed to.
+    The prices are the versions on sale now of the intervals chosen, or with ``pinned`` the
+    very versions the checkout names: those a shopper has agreed to.
     """
-    plan = read_plan(session, checkout.plan_id)
     sale = market.sale_to(checkout.address, _buyer(session, checkout))
-    country = sale.country
-    on_sale = read_prices(session, checkout.plan_id, market.currency, country)
-    prices = tuple(price for price in on_sale if fits(plan, price))
-    named = price_named(session, checkout.price_id)
-    price: OrderPrice | None = named
-    if not pinned:
-        price = next((each for each in prices if each.interval == named.interval), None)
-    currency = price.amount.currency if price else market.currency
-    questions = read_questions(session, checkout.plan_id, currency)
-    chosen = _known(checkout.options, questions)
-    code, refused = _code(session, checkout, plan, price, country, moment.today)
-    slots = open_slots(session, plan.group_id, moment.today)
-    then = after_term(plan, price, prices) if price is not None else None
-    order = Order(
-        checkout,
-        plan,
-        price,
-        prices,
-        questions,
-        chosen,
-        sale,
-        code,
-        refused,
-        None,
-        "gone",
-        then,
+    giving = Giving.of(session, checkout, sale.country, moment.today)
+    rates = shipping_rates(session)
+    items: list[OrderItem] = []
+    for wish in (*wishes_of(checkout), *also):
+        item = read_item(session, wish, market.currency, sale.country, pinned=pinned)
+        if item.price is not None and item.can_be_sold:
+            item = replace(item, discounts=giving.to(item.plan, item.price))
+        # One trial per person: the boxes after it are paid from their first day.
+        trial = bool(item.plan.trial_days) and not any(_tries(one) for one in items)
+        items.append(
+            price_item(
+                session,
+                item,
+                sale,
+                rates,
+                moment,
+                may_try=trial and may_try(session, checkout),
+                is_estimate=not has_delivery(checkout),
+            )
+        )
+    order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None)
+    return _with_credit(session, _together(order, market.taxes.rounding))
+
+
+def _tries(item: OrderItem) -> bool:
+    return item.quote is not None and item.quote.opening.kind is PeriodKind.TRIAL
+
+
+def _together(order: Order, rounding: Rounding) -> Order:
+    """Return ``order`` with what all of it costs, each box with its share, or its problem."""
+    quotes = [item.quote for item in order.items if item.quote is not None]
+    if len(quotes) < len(order.items):
+        return replace(order, problem=next(item.problem for item in order.items if item.problem))
+    try:
+        quote = basket_of(quotes, rounding)
+    except NotTogether as error:
+        return replace(order, problem=error.code)
+    shares = zip(order.items, quote.items, strict=True)
+    return replace(
+        order, quote=quote, items=tuple(replace(item, quote=share) for item, share in shares)
     )
-    if price is None or not fits(plan, price):
-        return order
-    fitting = _automatic(session, checkout, plan, price, country, moment.today)
-    if code is not None and refused is None:
-        fitting = [one for one in fitting if one.coupon_id != code.coupon_id] + [code]
-    addons = offered_addons(session, plan.code, currency)
-    picked = picked_of(checkout.addons, addons)
-    order = replace(order, discounts=tuple(fitting), addons=addons, picked=picked)
-    trial = bool(plan.trial_days) and may_try(session, checkout)
-    priced = _priced(order, price, slots, shipping_rates(session), moment.today, trial)
-    return _with_credit(session, priced)
 
 
 def _with_credit(session: AnySession, order: Order) -> Order:
@@ -255,7 +230,7 @@ def _with_credit(session: AnySession, order: Order) -> Order:
     An order sent to another e-mail is somebody else's, whose credit is nobody's business.
     """
     owner, quote = order.checkout.quote.get("owner"), order.quote
-    if owner is None or quote is None or _customer_id(session, order.checkout.email) != owner:
+    if owner is None or quote is None or customer_with(session, order.checkout.email) != owner:
         return order
     there = balance_of(session, owner, quote.due_today.currency)
     there += set_aside_for(session, order.checkout.id, there.currency)
@@ -267,55 +242,6 @@ def _with_credit(session: AnySession, order: Order) -> Order:
     return replace(order, quote=quote, credit=credit)
 
 
-def _automatic(
-    session: AnySession,
-    checkout: AnyRow,
-    plan: OrderPlan,
-    price: OrderPrice,
-    country: str,
-    today: date,
-) -> list[TypedCode]:
-    """Return what is given without a code: now if it fits, or later whatever fits then."""
-    return [
-        one
-        for one in automatic_coupons(session)
-        if one.terms.from_billed > 1
-        or why_refused(session, checkout, one, plan, price, country, today) is None
-    ]
-
-
-def _priced(
-    order: Order,
-    price: OrderPrice,
-    slots: Sequence[CycleSlot],
-    rates: tuple[ShippingRate, ...],
-    today: date,
-    trial: bool,
-) -> Order:
-    quote, problem = None, ""
-    try:
-        quote = quote_order(
-            order_terms(
-                order.plan,
-                price,
-                order.sale,
-                today,
-                slots,
-                surcharges=_surcharges(order.questions, order.chosen),
-                discounts=order.discounts,
-                rates=rates,
-                quantity=order.checkout.quantity,
-                may_try=trial,
-                then=order.then,
-                addons=order.picked,
-                is_estimate=not order.has_delivery,
-            )
-        )
-    except (NoCycle, NoRate) as error:
-        problem = error.code
-    return replace(order, quote=quote, problem=problem)
-
-
 def _buyer(session: AnySession, checkout: AnyRow) -> Buyer:
     """Return who buys: the number typed here, and an exemption only of who is signed in."""
     table = table_of(Customer)
@@ -324,87 +250,6 @@ def _buyer(session: AnySession, checkout: AnyRow) -> Buyer:
         found = session.scalar(sa.select(table.c.is_tax_exempt).where(table.c.id == owner))
         exempt = bool(found)
     return Buyer(checkout.tax_id, checkout.tax_id_state, exempt)
-
-
-def _known(options: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, str]:
-    """Return the answers that are still offered."""
-    return {
-        question.code: str(options[question.code])
-        for question in questions
-        if options.get(question.code) in {choice.code for choice in question.choices}
-    }
-
-
-def _surcharges(
-    questions: Sequence[Question], chosen: Mapping[str, str]
-) -> tuple[tuple[str, str, Money], ...]:
-    picked = [
-        (question, choice)
-        for question in sorted(questions, key=lambda each: each.code)
-        for choice in question.choices
-        if chosen.get(question.code) == choice.code
-    ]
-    return tuple(
-        (f"{question.name}: {choice.name}", f"{question.code}={choice.code}", choice.surcharge)
-        for question, choice in picked
-    )
-
-
-def _code(
-    session: AnySession,
-    checkout: AnyRow,
-    plan: OrderPlan,
-    price: OrderPrice | None,
-    country: str,
-    today: date,
-) -> tuple[TypedCode | None, Refusal | None]:
-    if checkout.promotion_code_id is None or price is None:
-        return None, None
-    code = code_of(session, checkout.promotion_code_id)
-    return code, why_refused(session, checkout, code, plan, price, country, today)
-
-
-def why_refused(
-    session: AnySession,
-    checkout: AnyRow,
-    code: TypedCode | None,
-    plan: OrderPlan,
-    price: OrderPrice,
-    country: str,
-    today: date,
-) -> Refusal | None:
-    """Return why ``code`` does not fit this checkout, or None when it does."""
-    if code is None:
-        return Refusal.UNKNOWN
-    off = code.terms.discount.amount
-    if off is not None and off.currency != price.amount.currency:
-        return Refusal.WRONG_COUNTRY
-    customer_id = _customer_id(session, checkout.email)
-    facts = CouponFacts(
-        today=today,
-        plan=plan.code,
-        interval=price.interval,
-        country=country,
-        is_first=customer_id is None or is_first_order(session, customer_id),
-        used_by_customer=uses_by(session, code.coupon_id, customer_id, checkout.id)
-        if customer_id is not None
-        else 0,
-    )
-    reason = refusal(code.rule, facts)
-    # The use this checkout holds is its own; the guarded counter let it have that.
-    return None if reason is Refusal.USED_UP and _holds(checkout, code) else reason
-
-
-def _holds(checkout: AnyRow, code: TypedCode) -> bool:
-    """Return whether the order holds a use of this very code or automatic discount."""
-    return [code.coupon_id, code.promotion_code_id] in checkout.quote.get("uses", ())
-
-
-def _customer_id(session: AnySession, email: str) -> int | None:
-    if not email:
-        return None
-    table = table_of(Customer)
-    return session.execute(sa.select(table.c.id).where(table.c.email == email)).scalar_one_or_none()
 
 
 def expires_at(now: datetime) -> datetime:

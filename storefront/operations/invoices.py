@@ -21,7 +21,7 @@ from storefront.domain.ledger import (
     TAX_PAYABLE,
     JournalKind,
 )
-from storefront.domain.pricing import Quote
+from storefront.domain.pricing import Quote, QuoteLine
 from storefront.models import Customer, Invoice, InvoiceLine, NumberSeries
 from storefront.models.base import public_ids, table_of
 from storefront.operations.bulk import insert_many
@@ -35,9 +35,22 @@ CREDIT_NOTES = "CN"
 
 
 @dataclass(frozen=True, slots=True)
+class LinesOf:
+    """The next ``count`` lines of a combined invoice: whose they are and what they pay for."""
+
+    count: int
+    subscription_id: int
+    period_id: int | None
+    service_from: date
+    service_to: date
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceDraft:
     """A quote about to become an invoice for one period of one subscription.
 
+    ``parts`` says for an invoice of several subscriptions whose its lines are, in their order;
+    then subscription, period and service days here are those of the first.
     ``snapshot`` holds seller (``Shop.seller``), buyer and delivery address; the document is
     drawn from it for ever.
     """
@@ -58,6 +71,18 @@ class InvoiceDraft:
     pay_by: str = "gateway"
     #: The period that credits take from where it is another one.
     credited_period_id: int | None = None
+    parts: tuple[LinesOf, ...] = ()
+
+    def owners(self) -> list[LinesOf]:
+        """Return for each line whose it is. Raises ``ValueError`` when the parts do not fit."""
+        lines = len(self.quote.lines)
+        whole = LinesOf(
+            lines, self.subscription_id, self.period_id, self.service_from, self.service_to
+        )
+        found = [part for part in self.parts or (whole,) for _ in range(part.count)]
+        if len(found) != lines:
+            raise ValueError(f"{len(found)} lines have an owner, {lines} are on the invoice")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +130,7 @@ def finalise_invoices(
     book(
         session,
         [
-            _finalised(one, draft.payer_id, [(draft.period_id, *_split(draft.quote))])
+            _finalised(one, draft.payer_id, _split_by_owner(draft))
             for one, draft in zip(issued, drafts, strict=True)
         ],
         moment.now,
@@ -298,10 +323,10 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "position": position,
             "kind": line.kind,
             "text": line.text,
-            "subscription_id": draft.subscription_id,
-            "period_id": _period_of(line.kind, draft),
-            "service_from": draft.service_from,
-            "service_to": draft.service_to,
+            "subscription_id": owner.subscription_id,
+            "period_id": _period_of(line.kind, draft, owner),
+            "service_from": owner.service_from,
+            "service_to": owner.service_to,
             "quantity": line.quantity,
             "unit_minor": line.unit.minor,
             "amount_minor": line.amount.minor,
@@ -314,24 +339,37 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "lowers": None if line.lowers is None else line.lowers + 1,
             "is_void": False,
         }
-        for position, line in enumerate(draft.quote.lines, start=1)
+        for position, (line, owner) in enumerate(
+            zip(draft.quote.lines, draft.owners(), strict=True), start=1
+        )
     ]
 
 
-def _period_of(kind: LineKind, draft: InvoiceDraft) -> int | None:
+def _period_of(kind: LineKind, draft: InvoiceDraft, owner: LinesOf) -> int | None:
     if kind is LineKind.PRORATION_CREDIT and draft.credited_period_id is not None:
         return draft.credited_period_id
-    return draft.period_id
+    return owner.period_id
 
 
-def _split(priced: Quote) -> tuple[int, int, int]:
-    """Return (deferred, revenue at once, tax) of a quote; a change's may be below zero."""
+def _split_by_owner(draft: InvoiceDraft) -> list[tuple[int | None, int, int, int]]:
+    """Return (period, deferred, revenue at once, tax) of a draft, per subscription on it."""
+    if not draft.parts:
+        return [(draft.period_id, *_split(draft.quote.lines, draft.quote.inclusive))]
+    found, start = [], 0
+    for part in draft.parts:
+        own = draft.quote.lines[start : start + part.count]
+        found.append((part.period_id, *_split(own, draft.quote.inclusive)))
+        start += part.count
+    return found
+
+
+def _split(lines: Sequence[QuoteLine], inclusive: bool) -> tuple[int, int, int]:
+    """Return (deferred, revenue at once, tax) of lines; a change's may be below zero."""
+    nets = [line.amount.minor - (line.tax.minor if inclusive else 0) for line in lines]
     deferred = sum(
-        line.amount.minor - (line.tax.minor if priced.inclusive else 0)
-        for line in priced.lines
-        if line.kind in DEFERRED_KINDS
+        net for line, net in zip(lines, nets, strict=True) if line.kind in DEFERRED_KINDS
     )
-    return deferred, priced.net.minor - deferred, priced.tax.minor
+    return deferred, sum(nets) - deferred, sum(line.tax.minor for line in lines)
 
 
 def split_lines(lines: Sequence[Any]) -> tuple[int, int, int]:

@@ -126,11 +126,14 @@ def _facts(session: AnySession, giver_id: int, friend: Friend) -> ReferralFacts 
 
 
 def _had_another(session: AnySession, friend: Friend) -> bool:
-    """Return whether the friend ever had a subscription beside the one ordered now."""
+    """Return whether the friend ever had a subscription beside those ordered now."""
     table = table_of(Subscription)
+    ordered = table.alias()
+    now = sa.select(ordered.c.checkout_id).where(ordered.c.id == friend.subscription_id)
     another = sa.exists().where(
         table.c.customer_id == friend.customer_id,
         table.c.id != friend.subscription_id,
+        sa.func.coalesce(table.c.checkout_id, 0) != sa.func.coalesce(now.scalar_subquery(), -1),
         table.c.state.not_in([SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]),
     )
     return bool(session.execute(sa.select(another)).scalar_one())

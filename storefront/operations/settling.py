@@ -113,7 +113,10 @@ def _invoices_statement() -> AnySelect:
 
 
 def lines_of(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    """Return the lines of invoices, in their order."""
+    """Return the lines of invoices that were not given up, in their order.
+
+    Of a combined invoice, those of a subscription that left before it was paid are void.
+    """
     return list(session.execute(_lines_statement(), {"ids": ids}).all())
 
 
@@ -129,7 +132,7 @@ def _lines_statement() -> AnySelect:
             table.c.gross_minor,
             table.c.tax_minor,
         )
-        .where(any_of(table.c.invoice_id))
+        .where(any_of(table.c.invoice_id), sa.not_(table.c.is_void))
         .order_by(table.c.invoice_id, table.c.position)
     )
 
@@ -355,7 +358,8 @@ def _tell(
     moment: Moment,
 ) -> None:
     """Write the timeline, the movements and the mails of paid periods."""
-    entries, movements, mails = [], [], []
+    entries, movements = [], []
+    mails: dict[str, Message] = {}
     for row in periods:
         invoice = invoices[per_period[row.id][0].invoice_id]
         started = row.state == SubscriptionState.INCOMPLETE
@@ -367,7 +371,8 @@ def _tell(
             if recovered
             else EventKind.SUBSCRIPTION_RENEWED
         )
-        data = {"invoice": invoice.public_id, "amount_minor": invoice.total_minor}
+        amount = sum(line.gross_minor for line in per_period[row.id])
+        data = {"invoice": invoice.public_id, "amount_minor": amount}
         actor = Actor.SHOPPER if started else Actor.WORKER
         entries.append(
             Entry(row.subscription_id, row.public_id, kind, actor, data=data, ref=invoice.public_id)
@@ -376,18 +381,13 @@ def _tell(
         if change:
             movements.append(change)
         topic = "order_confirmed" if started else "receipt"
-        mails.append(
-            Message(
-                "mail",
-                topic,
-                f"mail:{topic}:{invoice.public_id}",
-                {"invoice": invoice.public_id, "subscription": row.public_id},
-                invoice.payer_id,
-            )
-        )
+        key = f"mail:{topic}:{invoice.public_id}"
+        about = {"invoice": invoice.public_id, "subscription": row.public_id}
+        # One mail for one payment, whatever it paid for.
+        mails.setdefault(key, Message("mail", topic, key, about, invoice.payer_id))
     record(session, entries, moment)
     move(session, movements)
-    enqueue(session, mails, moment.now)
+    enqueue(session, list(mails.values()), moment.now)
 
 
 def _movement(row: AnyRow, currency: str, moment: Moment) -> MrrChange | None:

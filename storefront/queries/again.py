@@ -11,7 +11,7 @@ from storefront.domain.lifecycle import ENDED
 from storefront.models import Address, Plan, Price, Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
-from storefront.operations.orders import ADDRESS_COLUMNS
+from storefront.operations.order_rows import ADDRESS_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

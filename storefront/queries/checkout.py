@@ -28,7 +28,8 @@ from storefront.operations.checkout import Market, Order, find_checkout, read_or
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import fits, read_plan, read_prices
-from storefront.operations.orders import ADDRESS_COLUMNS
+from storefront.operations.order_items import BoxWish, next_ref, wishes_of
+from storefront.operations.order_rows import ADDRESS_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class _Unwritten:
     tax_id_state: str = ""
     customer_id: int | None = None
     addons: Sequence[Mapping[str, Any]] = ()
+    more: Sequence[Mapping[str, Any]] = ()
+    version: int = 0
 
     @property
     def address(self) -> dict[str, Any]:
@@ -105,6 +108,17 @@ def order_page(session: AnySession, key: str, market: Market, moment: Moment) ->
     """Return the order with this id, priced as of now, or None."""
     row = find_checkout(session, key)
     return None if row is None else read_order(session, row, market, moment)
+
+
+def with_another(
+    session: AnySession, key: str, chosen: Choosable, market: Market, moment: Moment
+) -> Order | None:
+    """Return the order with one more box at its end, not yet written, or None."""
+    row = find_checkout(session, key)
+    if row is None:
+        return None
+    more = BoxWish(chosen.plan_id, chosen.price_id, ref=next_ref(wishes_of(row)))
+    return read_order(session, row, market, moment, also=[more])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +150,34 @@ def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
-    """An order that is paid: what was charged, to which card, and what comes next."""
+class ConfirmedBox:
+    """One box of an order that is paid, and what comes next of it."""
 
     plan_name: str
     unit: str
     count: int
+    due: Money
+    charges: tuple[tuple[date, Money], ...]
+    ships_on: date | None
+    cutoff_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """An order that is paid: what was charged, to which card, and its boxes."""
+
     name: str
     email: str
     address: dict[str, str]
     paid: Money
     tax: Money
-    tax_inside: bool
-    lines: tuple[tuple[str, Money], ...]
     card: str
-    charges: tuple[tuple[date, Money], ...]
-    ships_on: date | None
-    cutoff_on: date | None
-    is_verified: bool
+    boxes: tuple[ConfirmedBox, ...]
+
+    @property
+    def ships_on(self) -> date | None:
+        """The day the first of the boxes leaves."""
+        return min((box.ships_on for box in self.boxes if box.ships_on), default=None)
 
 
 def confirmation(session: AnySession, key: str) -> Confirmation | None:
@@ -162,28 +186,34 @@ def confirmation(session: AnySession, key: str) -> Confirmation | None:
     if row is None or row.state != "done":
         return None
     found = _paid(session, row)
-    if found is None:
+    if not found:
         return None
-    quote = row.quote
-    currency = found.currency
-    charges = [(date.fromisoformat(on), Money(minor, currency)) for on, minor in quote["charges"]]
-    first = _first_box(session, found.subscription_id)
+    first = found[0]
     return Confirmation(
-        plan_name=found.plan_name,
-        unit=found.unit,
-        count=found.unit_count,
         name=str(row.address.get("name", "")),
         email=row.email,
         address={name: str(row.address.get(name, "")) for name in ADDRESS_COLUMNS},
-        paid=Money(found.total_minor, currency),
-        tax=Money(found.tax_minor, currency),
-        tax_inside=found.tax_inclusive,
-        lines=tuple((text, Money(minor, currency)) for text, minor in quote["lines"]),
-        card=_card(found),
+        paid=Money(first.total_minor, first.currency),
+        tax=Money(first.tax_minor, first.currency),
+        card=_card(first),
+        boxes=tuple(
+            _confirmed(session, box, kept)
+            for box, kept in zip(found, row.quote["boxes"], strict=True)
+        ),
+    )
+
+
+def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> ConfirmedBox:
+    first = _first_box(session, row.subscription_id)
+    charges = [(date.fromisoformat(on), Money(minor, row.currency)) for on, minor in kept["charges"]]
+    return ConfirmedBox(
+        plan_name=row.plan_name,
+        unit=row.unit,
+        count=row.unit_count,
+        due=Money(kept["due_minor"], row.currency),
         charges=tuple(charges),
         ships_on=first.ship_from if first else None,
         cutoff_on=first.cutoff_on if first else None,
-        is_verified=found.email_verified_at is not None,
     )
 
 
@@ -191,14 +221,14 @@ def _card(row: AnyRow) -> str:
     return f"{row.brand.capitalize()} •••• {row.last4}" if row.last4 else ""
 
 
-def _paid(session: AnySession, checkout: AnyRow) -> AnyRow | None:
+def _paid(session: AnySession, checkout: AnyRow) -> Sequence[AnyRow]:
+    """Return the boxes of a paid order, each with the invoice and the card of all."""
     invoice, subscription, plan = table_of(Invoice), table_of(Subscription), table_of(Plan)
-    price, method, customer = table_of(Price), table_of(PaymentMethod), table_of(Customer)
+    price, method = table_of(Price), table_of(PaymentMethod)
     return session.execute(
         sa.select(
             invoice.c.total_minor,
             invoice.c.tax_minor,
-            invoice.c.tax_inclusive,
             invoice.c.currency,
             subscription.c.id.label("subscription_id"),
             plan.c.name.label("plan_name"),
@@ -206,22 +236,19 @@ def _paid(session: AnySession, checkout: AnyRow) -> AnyRow | None:
             price.c.count.label("unit_count"),
             method.c.brand,
             method.c.last4,
-            customer.c.email_verified_at,
         )
         .select_from(
             invoice.join(subscription, subscription.c.checkout_id == invoice.c.checkout_id)
             .join(plan, plan.c.id == subscription.c.plan_id)
             .join(price, price.c.id == subscription.c.price_id)
-            .join(customer, customer.c.id == invoice.c.payer_id)
             .outerjoin(method, method.c.id == subscription.c.payment_method_id)
         )
         .where(
             invoice.c.checkout_id == checkout.id,
             invoice.c.state.not_in([InvoiceState.OFFERED, InvoiceState.DISCARDED]),
         )
-        .order_by(invoice.c.id)
-        .limit(1)
-    ).one_or_none()
+        .order_by(subscription.c.checkout_position)
+    ).all()
 
 
 def _first_box(session: AnySession, subscription_id: int) -> AnyRow | None:

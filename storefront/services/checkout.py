@@ -7,8 +7,9 @@ connection loses nothing. Nothing here moves money.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from storefront import charges, tax_desk
 from storefront.database import retrying
+from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import Gateway, SetupOrder
@@ -111,6 +113,7 @@ def start_checkout(rt: Runtime, start: Start) -> str:
                 quantity=1,
                 options=dict(start.options),
                 addons=[dict(one) for one in start.addons],
+                more=[],
                 email=start.email,
                 address=dict(start.address),
                 tax_id=start.tax_id[0],
@@ -135,24 +138,6 @@ def start_checkout(rt: Runtime, start: Start) -> str:
     return retrying(rt.session, write)
 
 
-def change_box(
-    rt: Runtime,
-    key: str,
-    price_id: int,
-    options: Mapping[str, str],
-    addons: Sequence[Mapping[str, Any]] | None = None,
-) -> bool:
-    """Take another interval, other options or add-ons; False when the order is no longer open.
-
-    ``addons`` as ``checkout.addons`` has them; None leaves them as they are. Raises
-    ``LookupError`` for an unknown order.
-    """
-    values: dict[str, Any] = {"price_id": price_id, "options": dict(options)}
-    if addons is not None:
-        values["addons"] = [dict(one) for one in addons]
-    return _change(rt, key, values)
-
-
 def change_delivery(
     rt: Runtime,
     key: str,
@@ -160,7 +145,10 @@ def change_delivery(
     address: Mapping[str, str],
     tax_id: tuple[str, TaxIdState] = ("", TaxIdState.NONE),
 ) -> bool:
-    """Take e-mail (normalised), address, and a VAT number with its state; as ``change_box``."""
+    """Take e-mail (normalised), address, and a VAT number with its state.
+
+    False when the order is no longer open. Raises ``LookupError`` for an unknown order.
+    """
     number, state = tax_id
     values = {"tax_id": number, "tax_id_state": state.value}
     return _change(rt, key, {"email": email, "address": dict(address), **values})
@@ -230,7 +218,7 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     row = _found(rt, key)
     order = read_order(rt.session, row, Market.of(rt.shop), rt.moment())
     refused = _why_not(order, agreement)
-    if refused is not None or order.quote is None or order.price is None:
+    if refused is not None or order.quote is None:
         rt.session.rollback()
         return _Frozen(refused or Step.CHANGED)
     uses = [[one.coupon_id, one.promotion_code_id] for one in order.working]
@@ -243,7 +231,7 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         reference = _usable_setup(rt, row, order.quote) or _new_setup(rt, row, gateway)
     text = agreement.text
     values = {
-        "price_id": order.price.id,
+        **_pinned(order),
         "quote": {
             **_kept(row.quote),
             **_summary(order, order.quote),
@@ -271,6 +259,14 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     return _Frozen(step, reference, order.to_pay, row.locale)
 
 
+def _pinned(order: Order) -> dict[str, Any]:
+    """Return the columns that name the price version of each box, as they are agreed to."""
+    wishes = [
+        replace(item.wish, price_id=item.price.id) for item in order.items if item.price is not None
+    ]
+    return {"price_id": wishes[0].price_id, "more": [one.kept() for one in wishes[1:]]}
+
+
 def _why_not(order: Order, agreement: Agreement) -> Step | None:
     if order.checkout.state != "open":
         return Step.CLOSED
@@ -290,34 +286,49 @@ def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _summary(order: Order, quote: OrderQuote) -> dict[str, Any]:
+def _summary(order: Order, quote: BasketQuote) -> dict[str, Any]:
     """The quote in words that stay readable however the code changes."""
     return {
-        "lines": [[line.text, line.amount.minor] for line in quote.first.quote.lines],
+        "lines": [[line.text, line.amount.minor] for line in quote.document.lines],
         "currency": quote.due_today.currency,
         "due_minor": order.to_pay.minor,
         "credit_minor": order.credit.minor if order.credit else 0,
-        "tax_minor": quote.first.quote.tax.minor,
+        "tax_minor": quote.document.tax.minor,
+        "code": order.code.code if order.code and order.refused is None else None,
+        "boxes": [_box_summary(item) for item in quote.items],
+    }
+
+
+def _box_summary(quote: OrderQuote) -> dict[str, Any]:
+    return {
+        "due_minor": quote.due_today.minor,
         "full_minor": quote.full.quote.total.minor,
         "charges": [[charge.on.isoformat(), charge.amount.minor] for charge in quote.charges],
         "cutoff_on": quote.cycle.cutoff_on.isoformat() if quote.cycle else None,
         "ships_on": quote.cycle.ship_from.isoformat() if quote.cycle else None,
-        "code": order.code.code if order.code and order.refused is None else None,
     }
 
 
 def _reserve_uses(rt: Runtime, row: AnyRow, uses: list[list[int | None]]) -> bool:
-    """Hold one use of each discount for this order; False when the last of one is gone."""
-    held = row.quote.get("uses", [])
-    for coupon_id, code_id in sorted((each for each in uses if each not in held), key=str):
-        assert coupon_id is not None
-        if not take_use(rt.session, coupon_id, code_id):
+    """Hold the uses of each discount for this order; False when the last of one is gone."""
+    held = Counter(_use(each) for each in row.quote.get("uses", []))
+    wanted = Counter(_use(each) for each in uses)
+    for (coupon_id, code_id), number in sorted((wanted - held).items(), key=str):
+        if not take_use(rt.session, coupon_id, code_id, number):
             return False
-    give_back_uses(rt.session, [tuple(each) for each in held if each not in uses])
+    give_back_uses(rt.session, (held - wanted).elements())
     return True
 
 
-def _usable_setup(rt: Runtime, row: AnyRow, quote: OrderQuote) -> str | None:
+def _use(kept: Sequence[int | None]) -> tuple[int, int | None]:
+    """Return coupon and code of a use as the order keeps it."""
+    coupon_id, code_id = kept
+    if coupon_id is None:
+        raise ValueError("a use without a coupon")
+    return coupon_id, code_id
+
+
+def _usable_setup(rt: Runtime, row: AnyRow, quote: BasketQuote) -> str | None:
     """Return the set-up of the same order that the shopper has not used yet."""
     reference = row.quote.get("setup")
     if reference is None or row.quote_hash != quote.quote_hash:

@@ -9,13 +9,14 @@ from storefront.database import retrying
 from storefront.domain.coupons import Refusal, normalise_code
 from storefront.operations.checkout import (
     Market,
+    Order,
     change_checkout,
     expires_at,
     find_checkout,
     read_order,
-    why_refused,
 )
 from storefront.operations.coupons import TypedCode, find_code
+from storefront.operations.order_codes import why_refused
 from storefront.runtime import Runtime
 
 
@@ -59,10 +60,7 @@ def _use(rt: Runtime, key: str, normalised: str) -> CodeTried:
         raise LookupError(key)
     order = read_order(session, row, Market.of(rt.shop), rt.moment())
     found = find_code(session, normalised) if normalised else None
-    if order.price is None:
-        session.rollback()
-        return CodeTried(Refusal.UNKNOWN)
-    refused = why_refused(session, row, found, order.plan, order.price, order.country, rt.today())
+    refused = _why_refused(rt, order, found)
     if refused is None and found is not None and row.state == "open":
         values = {
             "promotion_code_id": found.promotion_code_id,
@@ -71,3 +69,15 @@ def _use(rt: Runtime, key: str, normalised: str) -> CodeTried:
         change_checkout(session, row, values)
     session.commit()
     return CodeTried(refused, found)
+
+
+def _why_refused(rt: Runtime, order: Order, code: TypedCode | None) -> Refusal | None:
+    """Return None when the code fits a box of the order, else what the first box has against it."""
+    reasons = [
+        why_refused(
+            rt.session, order.checkout, code, item.plan, item.price, order.country, rt.today()
+        )
+        for item in order.items
+        if item.price is not None
+    ]
+    return None if None in reasons else next(iter(reasons), Refusal.UNKNOWN)

@@ -20,30 +20,24 @@ import sqlalchemy as sa
 from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
+from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState, TriedTooOften
-from storefront.domain.checkout import OrderQuote
-from storefront.domain.events import EventKind
 from storefront.domain.gateways import CancelAnswer, SetupAnswer, VaultedMethod
-from storefront.domain.lifecycle import PeriodKind, PeriodState, SubscriptionState, check_move
 from storefront.domain.money import Money
 from storefront.models import (
     ChargeAttempt,
     Checkout,
     GatewaySetup,
     Invoice,
-    Subscription,
-    SubscriptionDiscount,
-    SubscriptionPeriod,
 )
 from storefront.models.base import table_of
 from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.orders import Booked, Card, CreditGone, book_order, discard_offered
+from storefront.operations.order_rows import Card, expire_order
+from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
 from storefront.operations.referrals import Promise, friend_of, note_referral
-from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
-from storefront.operations.timeline import Entry, record
 from storefront.operations.trials import card_has_tried
 from storefront.runtime import Runtime
 
@@ -361,9 +355,8 @@ def _book(
     return booked
 
 
-def _has_tried(session: AnySession, quote: OrderQuote, card: Card) -> bool:
-    is_trial = quote.opening.kind is PeriodKind.TRIAL
-    return is_trial and card_has_tried(session, card.method.fingerprint)
+def _has_tried(session: AnySession, quote: BasketQuote, card: Card) -> bool:
+    return quote.has_trial and card_has_tried(session, card.method.fingerprint)
 
 
 def _note_friend(
@@ -374,7 +367,7 @@ def _note_friend(
     if row.referrer_id is None or not shop.gives_referrals:
         return
     fingerprint = card.method.fingerprint if card else ""
-    friend = friend_of(row, booked.customer_id, booked.subscription_id, fingerprint)
+    friend = friend_of(row, booked.customer_id, booked.subscription_ids[0], fingerprint)
     promise = Promise(
         Money(shop.referral_giver_minor, shop.currency),
         Money(shop.referral_friend_minor, shop.currency),
@@ -420,35 +413,6 @@ def _expire(rt: Runtime, key: str) -> bool:
         return False
     give_back_uses(session, [tuple(each) for each in held])
     discard_offered(session, row.id, moment)
-    _expire_subscription(rt, row.id, moment)
+    expire_order(session, row.id, moment)
     session.commit()
     return True
-
-
-def _expire_subscription(rt: Runtime, checkout_id: int, moment: Moment) -> None:
-    table, period = table_of(Subscription), table_of(SubscriptionPeriod)
-    found = rt.session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.version, table.c.state).where(
-            table.c.checkout_id == checkout_id
-        )
-    ).one_or_none()
-    if found is None:
-        return
-    check_move(SubscriptionState(found.state), SubscriptionState.EXPIRED)
-    change = SubscriptionChange(found.id, found.version, {"state": SubscriptionState.EXPIRED})
-    change_subscriptions(rt.session, [change])
-    discount = table_of(SubscriptionDiscount)
-    # Its order has given them back.
-    rt.session.execute(
-        sa.update(discount).where(discount.c.subscription_id == found.id).values(holds_use=False)
-    )
-    rt.session.execute(
-        sa.update(period)
-        .where(period.c.subscription_id == found.id, period.c.state == PeriodState.INVOICED)
-        .values(state=PeriodState.VOID)
-    )
-    record(
-        rt.session,
-        [Entry(found.id, found.public_id, EventKind.SUBSCRIPTION_EXPIRED)],
-        moment,
-    )

@@ -25,8 +25,9 @@ from storefront.queries import account
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.addons import AddonWish, NotAddable, quote_addon, save_addon
+from storefront.services.baskets import BoxChoice, change_box
 from storefront.services.cancellations import cancel
-from storefront.services.checkout import Step, change_box
+from storefront.services.checkout import Step
 from storefront.services.cycles import close_cycles
 from storefront.services.finishing import Outcome
 from storefront.services.packing import Ingredient, save_recipe
@@ -252,7 +253,13 @@ def test_an_order_pays_for_them_and_the_first_box_brings_them(
     honey = make.make_variant(rt)
     tin, biscuits = make.make_addon(rt, 900), make.make_addon(rt, 500, variant=honey)
     key = begin(rt, plan)
-    change_box(rt, key, make.price_of(rt, plan).id, {}, [pick(tin, 1, EVERY), pick(biscuits, 2)])
+    change_box(
+        rt,
+        key,
+        BoxChoice(
+            plan.id, make.price_of(rt, plan).id, {}, [pick(tin, 1, EVERY), pick(biscuits, 2)]
+        ),
+    )
 
     assert paid(rt, demo_gateway, key) is Outcome.DONE
     renew(rt, clock, RENEWAL)
@@ -275,7 +282,7 @@ def test_a_trial_brings_none_and_the_first_payment_all(
     honey = make.make_variant(rt)
     key = begin(rt, plan)
     picked = [pick(make.make_addon(rt, 500, variant=honey), 1)]
-    change_box(rt, key, make.price_of(rt, plan).id, {}, picked)
+    change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {}, picked))
 
     assert paid(rt, demo_gateway, key) is Outcome.DONE
     assert (totals(rt), packed(rt)) == ([0], [])
@@ -294,7 +301,7 @@ def test_a_new_price_of_an_add_on_is_shown_before_it_is_booked(
 ):
     tin = make.make_addon(rt, 900)
     key = begin(rt, plan)
-    change_box(rt, key, make.price_of(rt, plan).id, {}, [pick(tin, 1)])
+    change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {}, [pick(tin, 1)]))
     shown = quote_hash(rt, key)
     rt.session.execute(sa.update(table_of(Addon)).values(amounts={"EUR": 1000}))
     rt.session.commit()
@@ -307,7 +314,13 @@ def test_a_second_card_after_a_decline_books_them_once(
     rt: Runtime, plan: Plan, demo_gateway: DemoGateway
 ):
     key = begin(rt, plan)
-    change_box(rt, key, make.price_of(rt, plan).id, {}, [pick(make.make_addon(rt, 900), 1, EVERY)])
+    change_box(
+        rt,
+        key,
+        BoxChoice(
+            plan.id, make.price_of(rt, plan).id, {}, [pick(make.make_addon(rt, 900), 1, EVERY)]
+        ),
+    )
 
     assert paid(rt, demo_gateway, key, "0002") is Outcome.DECLINED
     assert paid(rt, demo_gateway, key) is Outcome.DONE

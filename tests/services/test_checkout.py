@@ -25,10 +25,10 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.runtime import Runtime
+from storefront.services.baskets import BoxChoice, Changed, change_box
 from storefront.services.checkout import (
     Start,
     Step,
-    change_box,
     change_delivery,
     start_checkout,
 )
@@ -449,7 +449,7 @@ def test_what_is_paid_cannot_be_changed(rt: Runtime, plan: Plan, demo_gateway: D
     paid(rt, demo_gateway, key)
 
     assert not change_delivery(rt, key, "eve@example.org", ADA)
-    assert not change_box(rt, key, make.price_of(rt, plan).id, {})
+    assert change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {})) is Changed.CLOSED
     assert order(rt, key, "x").step is Step.CLOSED
 
 

@@ -40,7 +40,7 @@ def shown(rt: Runtime, key: str) -> Order:
 
 
 def charges(rt: Runtime, key: str) -> tuple[int, list[tuple[date, int]]]:
-    quote = shown(rt, key).quote
+    quote = shown(rt, key).first.quote
     assert quote is not None
     return quote.due_today.minor, [(one.on, one.amount.minor) for one in quote.charges]
 

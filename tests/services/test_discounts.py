@@ -111,7 +111,7 @@ def test_what_is_charged_is_what_was_shown(
     make.make_code(rt, "LEMON", **values)
     key = begin(rt, plan)
     assert use_code(rt, key, "LEMON").refused is None
-    quote = shown(rt, key).quote
+    quote = shown(rt, key).first.quote
     assert quote is not None
     assert quote.due_today.minor == expected[0]
     assert paid(rt, demo_gateway, key) is Outcome.DONE
@@ -173,7 +173,7 @@ def test_an_automatic_discount_needs_no_code(
 ) -> None:
     automatic(rt, who, duration="cycles", cycles=2)
     key = begin(rt, plan)
-    quote = shown(rt, key).quote
+    quote = shown(rt, key).first.quote
     assert quote is not None
     assert quote.first.quote.lines[1].text == "Spring"
     assert paid(rt, demo_gateway, key) is Outcome.DONE
@@ -207,7 +207,7 @@ def test_loyalty_lowers_from_the_third_payment_also_who_runs_already(
 
 def test_loyalty_is_promised_at_checkout(rt: Runtime, plan: Plan, who: Who) -> None:
     automatic(rt, who, name="Loyal", from_billed=3, duration="forever")
-    quote = shown(rt, begin(rt, plan)).quote
+    quote = shown(rt, begin(rt, plan)).first.quote
     assert quote is not None
     assert [charge.amount.minor for charge in quote.charges] == [2600, 2340]
 
@@ -228,7 +228,7 @@ def test_code_and_automatic_discount_work_together_in_order(
     make.make_code(rt, "FIVE", percent=None, amount_minor=500)
     key = begin(rt, plan)
     use_code(rt, key, "FIVE")
-    quote = shown(rt, key).quote
+    quote = shown(rt, key).first.quote
     assert quote is not None
     texts = [(line.text, line.amount.minor) for line in quote.first.quote.lines[1:]]
     assert texts == [("Spring (1/2)", -260), ("FIVE (2/2)", -500)]
@@ -270,7 +270,7 @@ def test_a_full_discount_for_three_boxes(
     make.make_code(rt, "THREE", percent=100, duration="cycles", cycles=3, max_uses=1)
     key = begin(rt, plan)
     use_code(rt, key, "THREE")
-    quote = shown(rt, key).quote
+    quote = shown(rt, key).first.quote
     assert quote is not None
     assert [charge.amount.minor for charge in quote.charges] == [0, 2600]
     placed = order(rt, key)

@@ -83,8 +83,8 @@ def test_the_last_use_goes_to_the_first_trial_and_the_second_is_told(
     found = read_order(rt.session, row, Market.of(rt.shop), rt.moment())
     rt.session.rollback()
     assert found.refused is Refusal.USED_UP
-    assert found.quote is not None
-    assert found.quote.charges[0].amount.minor == 2600
+    assert found.first.quote is not None
+    assert found.first.quote.charges[0].amount.minor == 2600
     choose(demo_gateway, order(rt, second), "0119")
     assert finish_checkout(rt, second).outcome is Outcome.DONE
 

@@ -19,7 +19,7 @@ from storefront.operations.consents import Given
 from storefront.runtime import Runtime
 from storefront.services import ad_hoc
 from storefront.services.addons import quote_addon, save_addon
-from storefront.services.checkout import change_box
+from storefront.services.baskets import BoxChoice, Changed, change_box
 from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
@@ -109,7 +109,10 @@ def test_an_add_on_at_the_checkout_is_taxed_by_the_provider(
     ask_provider(rt)
     key = begin(rt, plan)
     picked = [{"addon": addon.public_id, "quantity": 1, "cadence": "every"}]
-    assert change_box(rt, key, make.price_of(rt, plan).id, {}, picked)
+    assert (
+        change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {}, picked))
+        is Changed.DONE
+    )
     tax_desk.prepare_checkout(rt, key)
 
     assert paid(rt, demo_gateway, key) is Outcome.DONE

@@ -58,8 +58,8 @@ def test_an_address_elsewhere_is_priced_there_before_anything_is_paid(
         row = find_checkout(rt.session, key)
         order = read_order(rt.session, row, Market.of(rt.shop), rt.moment())
         rt.session.rollback()
-        assert order.quote is not None
-        amount = order.quote.full.quote.total
+        assert order.first.quote is not None
+        amount = order.first.quote.full.quote.total
         return amount.minor, amount.currency
 
     change_delivery(rt, key, "ada@example.org", ADA)

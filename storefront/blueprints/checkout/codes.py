@@ -7,9 +7,9 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.forms import CodeForm, box_form, delivery_form
-from storefront.blueprints.checkout.loading import load, place_of, shown
+from storefront.blueprints.checkout.loading import load, place_of, shown, url_of
 from storefront.blueprints.checkout.payment import pay_values
-from storefront.blueprints.checkout.steps import bp, countries_of, delivery_values
+from storefront.blueprints.checkout.steps import box_values, bp, countries_of, delivery_values
 from storefront.blueprints.context import runtime
 from storefront.htmx import go, show, wants_partial
 from storefront.operations.checkout import Order
@@ -58,13 +58,16 @@ def remove_code(key: str) -> Response:
 
 def _after_code(order: Order, form: CodeForm, status: int) -> Response:
     """Answer with the summary priced again, or with the step it stands beside."""
-    step = request.form.get("step", "")
+    return refreshed(order, request.form.get("step", ""), form, status)
+
+
+def refreshed(order: Order, step: str, form: CodeForm, status: int) -> Response:
+    """Answer with the summary priced again, and on the last step with the form to pay."""
     place = place_of(order, step if step in ("box", "delivery") else "pay")
     if place not in ("box", "delivery", "pay"):
         return go(url_for("checkout.resume", key=order.checkout.public_id))
-    url = url_for(f"checkout.{place}", key=order.checkout.public_id)
     if not wants_partial() and status == 200:
-        return go(url)
+        return go(url_of(order, place))
     values = shown(order, place, code_form=form)
     if place == "pay":
         values |= pay_values(order)
@@ -73,7 +76,7 @@ def _after_code(order: Order, form: CodeForm, status: int) -> Response:
         known = {**order.checkout.address, "email": order.checkout.email}
         values |= delivery_values(rt, delivery_form(countries_of(rt), known))
     else:
-        values["form"] = box_form(order)
+        values |= box_values(order.first, box_form(order.first))
     # htmx swaps a 422 and leaves a 429 alone, whose text must be seen as well.
     shown_as = 422 if status != 200 and wants_partial() else status
     return show(f"{_FOLDER}/{place}.html", f"{_FOLDER}/_code.html", shown_as, **values)

@@ -18,8 +18,8 @@ from storefront.blueprints.typed import one_line
 from storefront.domain.addons import MOST, Cadence
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
-from storefront.operations.checkout import Order
 from storefront.operations.offers import Question
+from storefront.operations.order_items import OrderItem
 
 #: Form fields of questions are called by their code, which a merchant chooses.
 ANSWER = "option-"
@@ -47,29 +47,29 @@ class ConsentField(BooleanField):
     """A box that must be ticked; its message names what is agreed to."""
 
 
-def box_form(order: Order, given: Any = None) -> Form:
+def box_form(item: OrderItem, given: Any = None) -> Form:
     """Return the form of step 1: how often to pay, and the questions about the box."""
     fields: dict[str, Any] = {}
-    if len(order.prices) > 1:
+    if len(item.prices) > 1:
         fields["interval"] = RadioField(
             _("How often you pay"),
             [InputRequired(_("Choose how often you pay"))],
             choices=[
                 SelectChoice(interval_code(price.interval), interval_name(price.interval))
-                for price in order.prices
+                for price in item.prices
             ],
             validate_choice=False,
         )
-    for question in order.questions:
+    for question in item.questions:
         fields[ANSWER + question.code] = _question(question)
-    fields |= _addon_fields(order)
+    fields |= _addon_fields(item)
     kind = type("BoxForm", (Form,), {**fields, "validate_interval": _known_choice})
-    known = {ANSWER + code: value for code, value in order.chosen.items()}
-    for one in order.picked:
+    known = {ANSWER + code: value for code, value in item.chosen.items()}
+    for one in item.picked:
         ref = one.addon.public_id
         known |= {ADDON + ref: "y", OFTEN + ref: one.cadence.value, NUMBER + ref: str(one.quantity)}
-    if order.price is not None:
-        known["interval"] = interval_code(order.price.interval)
+    if item.price is not None:
+        known["interval"] = interval_code(item.price.interval)
     form: Form = kind(given, data=known)
     return form
 
@@ -84,13 +84,13 @@ def _question(question: Question) -> RadioField:
     )
 
 
-def _addon_fields(order: Order) -> dict[str, Any]:
+def _addon_fields(item: OrderItem) -> dict[str, Any]:
     often = [(Cadence.ONCE.value, _("once")), (Cadence.EVERY.value, _("with every box"))]
-    if not order.plan.shipping:
+    if not item.plan.shipping:
         often[1] = (Cadence.EVERY.value, _("with every payment"))
     numbers = [(str(number), str(number)) for number in range(1, MOST + 1)]
     fields: dict[str, Any] = {}
-    for one in order.addons:
+    for one in item.addons:
         fields[ADDON + one.public_id] = BooleanField(one.name, description=one.hint)
         for name, label, choices in (
             (OFTEN, _("How often %(name)s comes", name=one.name), often),
@@ -106,7 +106,7 @@ def _addon_fields(order: Order) -> dict[str, Any]:
     return fields
 
 
-def picked(form: Form, order: Order) -> list[dict[str, Any]]:
+def picked(form: Form, item: OrderItem) -> list[dict[str, Any]]:
     """Return the add-ons that are ticked on a valid form, as ``checkout.addons`` keeps them."""
     return [
         {
@@ -114,7 +114,7 @@ def picked(form: Form, order: Order) -> list[dict[str, Any]]:
             "quantity": int(form[NUMBER + one.public_id].data),
             "cadence": form[OFTEN + one.public_id].data,
         }
-        for one in order.addons
+        for one in item.addons
         if form[ADDON + one.public_id].data
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from flask import abort, flash, url_for
@@ -15,10 +16,14 @@ from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
+from storefront.domain.baskets import MOST_BOXES
+from storefront.domain.checkout import OrderQuote
+from storefront.domain.money import Money
 from storefront.formats import interval_name
 from storefront.htmx import go
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
+from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import order_page
 from storefront.runtime import Runtime
 
@@ -77,32 +82,63 @@ def leave_for(order: Order, place: str) -> NoReturn:
     if place == "choose":
         flash(_("We kept your order for two hours. Your box is still here: start again."))
         abort(go(start_again_url(order)))
-    abort(go(url_for(f"checkout.{place}", key=order.checkout.public_id)))
+    abort(go(url_of(order, place)))
+
+
+def url_of(order: Order, place: str) -> str:
+    """Return the address of ``place``; of step 1, the box whose questions wait for answers."""
+    key = order.checkout.public_id
+    if place != "box":
+        return url_for(f"checkout.{place}", key=key)
+    waiting = next((item for item in order.items if not item.has_box), order.first)
+    return box_url(key, waiting.ref)
+
+
+def box_url(key: str, ref: str) -> str:
+    """Return where one box of an order is changed."""
+    return url_for("checkout.box", key=key, ref=ref) if ref else url_for("checkout.box", key=key)
 
 
 def start_again_url(order: Order) -> str:
     """Return where the same plan is chosen anew."""
-    code = interval_code(order.price.interval) if order.price else None
-    return url_for("checkout.choose", plan=order.plan.code, interval=code)
+    first = order.first
+    code = interval_code(first.price.interval) if first.price else None
+    return url_for("checkout.choose", plan=first.plan.code, interval=code)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBox:
+    """One box of an order in words: ``lines`` are (words, amount, note)."""
+
+    item: OrderItem
+    title: str
+    lines: list[tuple[str, Money, str | None]]
+    then: list[str]
+    #: How the first days are paid for, empty for a whole period paid now.
+    begins: str
+    renews: str
+    included: str
+    change_url: str | None
 
 
 def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict[str, Any]:
     """Return what the page of ``step`` and the summary beside it need."""
     key = getattr(order.checkout, "public_id", None)
     names = {"box": _("Your box"), "delivery": _("Delivery"), "pay": _("Review and pay")}
-    quote = order.quote
+    boxes = [_shown_box(order, item, key) for item in order.items]
     return {
         "key": key,
         "order": order,
-        "quote": quote,
+        "quote": order.quote,
+        "boxes": boxes,
+        "version": order.checkout.version,
+        "may_add": key is not None and len(boxes) < MOST_BOXES,
         "step": step,
         "steps": [
             (names[name], url_for(f"checkout.{name}", key=key) if key else None) for name in STEPS
         ],
         "current": STEPS.index(step) + 1,
-        "title": _title(order),
-        "lines": _lines(order) if quote else [],
-        "then": words.then(order, quote) if quote else [],
+        "title": title(order),
         "code_form": code_form or CodeForm(),
         "code_refused": _refused(order),
         "tax_note": words.tax_note(order),
@@ -110,33 +146,52 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
     }
 
 
-def _title(order: Order) -> str:
-    if order.price is None:
-        return order.plan.name
-    return _(
-        "%(plan)s, %(interval)s",
-        plan=order.plan.name,
-        interval=interval_name(order.price.interval).lower(),
+def title(order: Order) -> str:
+    """Return what is ordered in a few words."""
+    if len(order.items) > 1:
+        return _("%(count)s boxes", count=len(order.items))
+    return _title(order.first)
+
+
+def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
+    quote = item.quote
+    return ShownBox(
+        item,
+        _title(item),
+        _lines(order, item, quote) if quote else [],
+        words.then(item, quote) if quote else [],
+        words.begins(quote) if quote else "",
+        words.renews(item, quote) if quote else "",
+        words.included(order, item),
+        box_url(key, item.ref) if key else None,
     )
 
 
-def _lines(order: Order) -> list[tuple[str, Any, str | None]]:
-    """Return (words, amount, note) per line of the order."""
-    assert order.quote is not None
-    lines: list[tuple[str, Any, str | None]] = []
-    for line in order.quote.first.quote.lines:
+def _title(item: OrderItem) -> str:
+    if item.price is None:
+        return item.plan.name
+    return _(
+        "%(plan)s, %(interval)s",
+        plan=item.plan.name,
+        interval=interval_name(item.price.interval).lower(),
+    )
+
+
+def _lines(order: Order, item: OrderItem, quote: OrderQuote) -> list[tuple[str, Money, str | None]]:
+    """Return (words, amount, note) per line of a box."""
+    lines: list[tuple[str, Money, str | None]] = []
+    for line in quote.first.quote.lines:
         note = None
         text = line.text
         if line.kind == "plan":
-            text = _title(order)
-            boxes = order.quote.boxes
-            note = _("%(count)s boxes", count=boxes) if boxes > 1 else None
-            note = words.begins(order.quote) or note
+            text = _title(item)
+            note = _("%(count)s boxes", count=quote.boxes) if quote.boxes > 1 else None
+            note = words.begins(quote) or note
         elif line.kind == "discount":
             typed = order.code is not None and line.text.partition(" (")[0] == order.code.code
             text = _("Code %(code)s", code=line.text) if typed else line.text
         elif line.kind == "addon":
-            text, note = words.addon_line(order, line)
+            text, note = words.addon_line(item, line)
         elif line.kind == "shipping":
             text = _("Delivery")
         elif line.kind == "sign_up_fee":

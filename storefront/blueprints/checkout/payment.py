@@ -91,7 +91,7 @@ def order(key: str) -> Response:
         key,
         Agreement(
             request.form.get("quote", "")[:64],
-            words.consent_text(found, found.quote),
+            words.consent_text(found),
             words.CONSENT_VERSION,
             request.remote_addr or "",
             one_line(request.user_agent.string),
@@ -184,7 +184,7 @@ def confirmation(key: str) -> Response:
         key=key,
         done=found,
         order=order,
-        interval=Interval(found.unit, found.count),  # type: ignore[arg-type]
+        intervals=[Interval(box.unit, box.count) for box in found.boxes],  # type: ignore[arg-type]
         country=writing_locale().territories.get(
             found.address["country"], found.address["country"]
         ),
@@ -193,16 +193,12 @@ def confirmation(key: str) -> Response:
 
 def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
     """Return what the form of step 3 needs."""
-    quote = order.quote
     address = order.checkout.address
     countries = writing_locale().territories
     return {
         "form": form or PayForm(),
-        "consent": words.consent_text(order, quote) if quote else "",
+        "consent": words.consent_text(order) if order.quote else "",
         "button": words.order_button(order.country),
-        "included": words.included(order),
-        "begins": words.begins(quote) if quote else "",
-        "renews": words.renews(order, quote) if quote else "",
         "country": countries.get(address.get("country", ""), ""),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }

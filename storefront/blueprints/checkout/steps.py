@@ -16,7 +16,7 @@ from storefront.blueprints.checkout.forms import (
     delivery_form,
     picked,
 )
-from storefront.blueprints.checkout.loading import load, look, place_of, shown
+from storefront.blueprints.checkout.loading import box_url, load, look, place_of, shown, url_of
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
@@ -25,6 +25,7 @@ from storefront.domain.privacy import normalise_email
 from storefront.htmx import go, show
 from storefront.logins import current_customer
 from storefront.operations.checkout import Order
+from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import (
     Choosable,
     KnownDelivery,
@@ -34,7 +35,8 @@ from storefront.queries.checkout import (
 )
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
-from storefront.services.checkout import Start, change_box, change_delivery, start_checkout
+from storefront.services.baskets import BoxChoice, change_box
+from storefront.services.checkout import Start, change_delivery, start_checkout
 from storefront.templating import locale_code, writing_locale
 
 bp = Blueprint("checkout", __name__)
@@ -66,25 +68,26 @@ REFERRER = "referrer"
 def choose() -> Response:
     """Step 1 before anything is written: looking at a box leaves nothing behind."""
     rt = runtime()
-    chosen = _chosen_plan(rt)
+    chosen = chosen_plan(rt)
     order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
-    return _box_page(order, box_form(order))
+    return box_page(order, order.first, box_form(order.first))
 
 
 @bp.post("/checkout")
 def start() -> Response:
     """Begin an order with what was chosen."""
     rt = runtime()
-    chosen = _chosen_plan(rt)
+    chosen = chosen_plan(rt)
     order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
-    asked = [ANSWER + question.code for question in order.questions]
-    form = box_form(order, request.form)
+    item = order.first
+    asked = [ANSWER + question.code for question in item.questions]
+    form = box_form(item, request.form)
     options: dict[str, str] = {}
     addons: list[dict[str, Any]] = []
     if any(name in request.form for name in asked) or "step" in request.form:
         if not form.validate():
-            return _box_page(order, form, 422)
-        options, addons = answers(form, order.questions), picked(form, order)
+            return box_page(order, item, form, 422)
+        options, addons = answers(form, item.questions), picked(form, item)
     customer = current_customer()
     known = KnownDelivery("", {})
     if customer is not None:
@@ -107,7 +110,7 @@ def start() -> Response:
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
     # Who comes from the price page has not seen what can be added.
-    seen = "step" in request.form or not order.addons
+    seen = "step" in request.form or not item.addons
     ready = len(options) == len(asked) and seen
     return go(url_for("checkout.delivery" if ready else "checkout.box", key=key))
 
@@ -119,27 +122,34 @@ def resume(key: str) -> Response:
     place = place_of(order)
     if place == "choose":
         load(runtime(), key, "box")
-    return go(url_for(f"checkout.{place}", key=key))
+    return go(url_of(order, place))
 
 
 @bp.get("/checkout/<key>/box")
-def box(key: str) -> Response:
-    """Step 1 again."""
+@bp.get("/checkout/<key>/box/<ref>")
+def box(key: str, ref: str = "") -> Response:
+    """Step 1 again, of one box of the order."""
     order = load(runtime(), key, "box")
-    return _box_page(order, box_form(order))
+    item = order.item(ref)
+    if item is None:
+        return go(url_of(order, place_of(order)))
+    return box_page(order, item, box_form(item))
 
 
 @bp.post("/checkout/<key>/box")
-def save_box(key: str) -> Response:
+@bp.post("/checkout/<key>/box/<ref>")
+def save_box(key: str, ref: str = "") -> Response:
     """Take another interval or other options, and go on where the shopper was."""
     rt = runtime()
     order = load(rt, key, "box")
-    form = box_form(order, request.form)
-    if not form.validate():
-        return _box_page(order, form, 422)
-    price_id = _price_id(order, form["interval"].data if "interval" in form else None)
-    change_box(rt, key, price_id, answers(form, order.questions), picked(form, order))
-    return go(url_for(f"checkout.{place_of(load(rt, key))}", key=key))
+    item = order.item(ref)
+    if item is not None:
+        form = box_form(item, request.form)
+        if not form.validate():
+            return box_page(order, item, form, 422)
+        change_box(rt, key, choice_of(item, form), ref)
+    order = load(rt, key)
+    return go(url_of(order, place_of(order)))
 
 
 @bp.get("/checkout/<key>/delivery")
@@ -173,20 +183,50 @@ def save_delivery(key: str) -> Response:
     return go(url_for("checkout.pay", key=key))
 
 
-def _box_page(order: Order, form: Any, status: int = 200) -> Response:
-    prices = {interval_code(price.interval): price for price in order.prices}
-    notes = {code: words.box_note(order.plan, price) for code, price in prices.items()}
+def box_page(
+    order: Order, item: OrderItem, form: Any, status: int = 200, problem: str | None = None
+) -> Response:
+    """Answer with step 1 for one box of ``order``, beside the summary of all."""
     return show(
         f"{_FOLDER}/box.html",
         f"{_FOLDER}/_box_form.html",
         status,
-        form=form,
-        prices=prices,
-        notes=notes,
+        problem=problem,
         page_has_errors=status != 200,
-        source=source_of_visit(),
+        **box_values(item, form),
         **shown(order, "box"),
     )
+
+
+def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
+    """Return what the form of step 1 needs."""
+    prices = {interval_code(price.interval): price for price in item.prices}
+    return {
+        "item": item,
+        "form": form,
+        "prices": prices,
+        "notes": {code: words.box_note(item.plan, price) for code, price in prices.items()},
+        "source": source_of_visit(),
+        "form_url": _form_url(item),
+    }
+
+
+def _form_url(item: OrderItem) -> str:
+    """Return where the form of ``item`` goes: on to a new order, to one more box, or to itself."""
+    key = (request.view_args or {}).get("key")
+    if key is None:
+        return url_for("checkout.choose")
+    if request.endpoint in ("checkout.choose_more", "checkout.add"):
+        return url_for("checkout.add", key=key)
+    return box_url(key, item.ref)
+
+
+def choice_of(item: OrderItem, form: Any) -> BoxChoice:
+    """Return what a valid form of step 1 says."""
+    interval = interval_from(form["interval"].data) if "interval" in form else None
+    price = next((each for each in item.prices if each.interval == interval), item.price)
+    price_id = price.id if price is not None else item.wish.price_id
+    return BoxChoice(item.plan.id, price_id, answers(form, item.questions), picked(form, item))
 
 
 def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 200) -> Response:
@@ -204,7 +244,7 @@ def delivery_values(rt: Runtime, form: DeliveryForm) -> dict[str, Any]:
     return {"form": form, "countries": countries_of(rt), **tax_fields.asked(rt)}
 
 
-def _chosen_plan(rt: Runtime) -> Choosable:
+def chosen_plan(rt: Runtime) -> Choosable:
     code = request.values.get("plan", "")
     if not _PLAN_CODE.fullmatch(code):
         abort(404)
@@ -214,12 +254,6 @@ def _chosen_plan(rt: Runtime) -> Choosable:
     if found is None:
         abort(404)
     return found
-
-
-def _price_id(order: Order, code: str | None) -> int:
-    interval = interval_from(code)
-    chosen = next((each for each in order.prices if each.interval == interval), order.price)
-    return chosen.id if chosen is not None else int(order.checkout.price_id)
 
 
 def countries_of(rt: Runtime) -> list[tuple[str, str]]:

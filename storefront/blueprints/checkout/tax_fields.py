@@ -52,7 +52,8 @@ def check(rt: Runtime, order: Order, form: DeliveryForm) -> bool:
     if rules.has_provider or rt.hooks.has("quote_tax"):
         return fine
     try:
-        rules.rate_at(place, order.plan.tax_class, rt.today())
+        for item in order.items:
+            rules.rate_at(place, item.plan.tax_class, rt.today())
     except NoRate:
         name = str(writing_locale().territories.get(country, country))
         where = f"{region}, {name}" if rules.asks_region(country) else name

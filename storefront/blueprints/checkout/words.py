@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.domain.addons import Cadence
+from storefront.domain.baskets import BasketQuote
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
@@ -20,6 +21,7 @@ from storefront.domain.tax_treatment import Treatment
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
 from storefront.operations.offers import OrderPlan, OrderPrice, most_boxes
+from storefront.operations.order_items import OrderItem
 from storefront.templating import shop_today, shop_zone, writing_locale
 
 #: Raised with every change of the consent's words, in any language.
@@ -41,22 +43,28 @@ def day(value: date) -> str:
     return formats.day(value, writing_locale(), shop_today())
 
 
-def consent_text(order: Order, quote: OrderQuote) -> str:
-    """Return what the shopper agrees to. Stored as shown, so no part of it may be vague."""
+def consent_text(order: Order) -> str:
+    """Return what the shopper agrees to, box by box. Stored as shown, so nothing may be vague."""
+    return " ".join(
+        _agreed(order, item, item.quote) for item in order.items if item.quote is not None
+    )
+
+
+def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
     if not quote.charges:
         return _(
             "I agree to order %(plan)s for %(amount)s (%(included)s). It ends by itself and is "
             "not renewed.",
-            plan=order.plan.name,
+            plan=item.plan.name,
             amount=money(quote.due_today),
-            included=included(order),
+            included=included(order, item),
         )
     values = {
-        "plan": order.plan.name,
+        "plan": item.plan.name,
         "each": formats.interval_each(quote.renews_each),
         "amount": money(quote.charges[0].amount),
         "day": long_day(quote.charges[0].on),
-        "included": included(order),
+        "included": included(order, item),
     }
     if len(quote.charges) == 1:
         return _(
@@ -73,22 +81,25 @@ def consent_text(order: Order, quote: OrderQuote) -> str:
     )
 
 
-def consent_missing(quote: OrderQuote) -> str:
+def consent_missing(quote: BasketQuote) -> str:
     """Return what stands at the box when it was left empty."""
-    if not quote.charges:
+    if len(quote.items) > 1:
+        return _("Tick the box to agree to the order and to how each box renews")
+    only = quote.items[0]
+    if not only.charges:
         return _("Tick the box to agree to the order")
     return _(
         "Tick the box to agree that the subscription renews %(each)s for %(amount)s",
-        each=formats.interval_each(quote.renews_each),
-        amount=money(quote.charges[0].amount),
+        each=formats.interval_each(only.renews_each),
+        amount=money(only.charges[0].amount),
     )
 
 
-def included(order: Order) -> str:
-    """Return what a price holds."""
-    if order.quote is not None and order.quote.first.treatment is not Treatment.STANDARD:
-        return _("without VAT, delivery included") if order.plan.shipping else _("without VAT")
-    if not order.plan.shipping:
+def included(order: Order, item: OrderItem) -> str:
+    """Return what the price of a box holds."""
+    if order.quote is not None and order.quote.treatment is not Treatment.STANDARD:
+        return _("without VAT, delivery included") if item.plan.shipping else _("without VAT")
+    if not item.plan.shipping:
         return _("incl. VAT")
     # Where delivery is a line of its own, the sum holds it as well.
     return _("incl. VAT and delivery")
@@ -96,7 +107,7 @@ def included(order: Order) -> str:
 
 def tax_note(order: Order) -> str:
     """Return why no tax is charged, or that it will be before a VAT number is checked."""
-    treatment = order.quote.first.treatment if order.quote else Treatment.STANDARD
+    treatment = order.quote.treatment if order.quote else Treatment.STANDARD
     if treatment is Treatment.STANDARD and order.sale.buyer.tax_id_state == "pending":
         return _("Your VAT number is not checked yet, so this order bears VAT.")
     return {
@@ -106,7 +117,7 @@ def tax_note(order: Order) -> str:
     }.get(treatment, "")
 
 
-def then(order: Order, quote: OrderQuote) -> list[str]:
+def then(item: OrderItem, quote: OrderQuote) -> list[str]:
     """Return the sentences below the total: what is charged next, and when the box leaves."""
     sentences = [
         _("Then %(amount)s on %(day)s.", amount=money(one.amount), day=day(one.on))
@@ -114,21 +125,21 @@ def then(order: Order, quote: OrderQuote) -> list[str]:
         else _("From %(day)s %(amount)s.", amount=money(one.amount), day=day(one.on))
         for index, one in enumerate(quote.charges)
     ]
-    sentences += [_ends(order, quote)]
-    if order.picked and not quote.is_paid:
+    sentences += [_ends(item, quote)]
+    if item.picked and not quote.is_paid:
         sentences.append(_("What you added comes with the first payment."))
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
     return sentences
 
 
-def addon_line(order: Order, line: QuoteLine) -> tuple[str, str | None]:
+def addon_line(item: OrderItem, line: QuoteLine) -> tuple[str, str | None]:
     """Return the words of an add-on's line and how often it comes."""
-    found = next((one for one in order.picked if one.ref == line.ref), None)
+    found = next((one for one in item.picked if one.ref == line.ref), None)
     text = f"{line.quantity} × {line.text}" if line.quantity > 1 else line.text
     if found is None or found.cadence is Cadence.ONCE:
         return text, _("once")
-    return text, _("with every box") if order.plan.shipping else _("with every payment")
+    return text, _("with every box") if item.plan.shipping else _("with every payment")
 
 
 def begins(quote: OrderQuote) -> str:
@@ -144,20 +155,20 @@ def begins(quote: OrderQuote) -> str:
     return ""
 
 
-def renews(order: Order, quote: OrderQuote) -> str:
+def renews(item: OrderItem, quote: OrderQuote) -> str:
     """Return how often it renews, and for how long it binds."""
     if not quote.charges:
         return _("not; it ends by itself")
     each = formats.interval_each(quote.renews_each)
-    least = order.plan.min_boxes
+    least = item.plan.min_boxes
     if least > 1:
         return _("%(each)s, at least %(count)s boxes", each=each, count=least)
     return _("%(each)s, no minimum term", each=each)
 
 
-def _ends(order: Order, quote: OrderQuote) -> str:
+def _ends(item: OrderItem, quote: OrderQuote) -> str:
     """Say how long it goes on."""
-    plan, price = order.plan, order.price
+    plan, price = item.plan, item.price
     most = most_boxes(plan, price) if price is not None else None
     if not quote.charges:
         return _("It ends by itself and is not charged again.")

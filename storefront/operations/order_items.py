@@ -1,0 +1,242 @@
+"""The boxes of an order: what each is made of, read anew whenever it is shown or booked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
+from storefront.domain.invoices import LineKind
+from storefront.domain.lifecycle import PeriodKind
+from storefront.domain.money import Money
+from storefront.domain.rates import NoRate
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import Sale
+from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
+from storefront.operations.coupons import TypedCode
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.offers import (
+    OrderPlan,
+    OrderPrice,
+    Question,
+    after_term,
+    fits,
+    open_slots,
+    order_terms,
+    price_named,
+    read_plan,
+    read_prices,
+    read_questions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxWish:
+    """One box as a checkout keeps it. ``ref`` names it within the order, empty for the first.
+
+    ``addons`` as ``checkout.addons`` has them.
+    """
+
+    plan_id: int
+    price_id: int
+    quantity: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    addons: Sequence[Mapping[str, Any]] = ()
+    ref: str = ""
+
+    def kept(self) -> dict[str, Any]:
+        """Return the wish as ``checkout.more`` has it."""
+        return {
+            "ref": self.ref,
+            "plan_id": self.plan_id,
+            "price_id": self.price_id,
+            "quantity": self.quantity,
+            "options": dict(self.options),
+            "addons": [dict(one) for one in self.addons],
+        }
+
+    def as_first(self) -> dict[str, Any]:
+        """Return the columns of a checkout whose first box this is."""
+        values = self.kept()
+        del values["ref"]
+        return values
+
+
+def wishes_of(checkout: AnyRow) -> tuple[BoxWish, ...]:
+    """Return the boxes of a checkout, the first first."""
+    first = BoxWish(
+        checkout.plan_id, checkout.price_id, checkout.quantity, checkout.options, checkout.addons
+    )
+    return (first, *(BoxWish(**kept) for kept in checkout.more))
+
+
+def next_ref(wishes: Sequence[BoxWish]) -> str:
+    """Return a name that no box of the order has.
+
+    >>> next_ref([BoxWish(1, 1), BoxWish(1, 1, ref="2")])
+    '3'
+    """
+    return str(max(int(one.ref or 1) for one in wishes) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """One box of an order. ``quote`` is None when it cannot be ordered; ``problem`` says why:
+    gone (no price), no_cycle or no_tax_rate.
+    """
+
+    wish: BoxWish
+    plan: OrderPlan
+    price: OrderPrice | None
+    prices: tuple[OrderPrice, ...]
+    questions: tuple[Question, ...]
+    chosen: Mapping[str, str]
+    #: The price that follows a prepaid term; None when it renews as it is.
+    then: OrderPrice | None = None
+    #: The code, if this box has it, and the automatic discounts that fit.
+    discounts: tuple[TypedCode, ...] = ()
+    #: Add-ons on sale with the plan, and those of them that were picked.
+    addons: tuple[OfferedAddon, ...] = ()
+    picked: tuple[PickedAddon, ...] = ()
+    quote: OrderQuote | None = None
+    problem: str = ""
+
+    @property
+    def ref(self) -> str:
+        return self.wish.ref
+
+    @property
+    def can_be_sold(self) -> bool:
+        """True when there is a price whose payments pay for whole boxes."""
+        return self.price is not None and fits(self.plan, self.price)
+
+    @property
+    def has_box(self) -> bool:
+        """True when every question about the box is answered."""
+        return all(question.code in self.chosen for question in self.questions)
+
+    @property
+    def answers(self) -> list[str]:
+        """Names of the choices made, in the order of the questions."""
+        return [
+            choice.name
+            for question in self.questions
+            for choice in question.choices
+            if self.chosen.get(question.code) == choice.code
+        ]
+
+    @property
+    def asks_shipping(self) -> bool:
+        """True where delivery has a line of its own, not inside the price."""
+        lines = self.quote.first.quote.lines if self.quote else ()
+        return any(line.kind is LineKind.SHIPPING for line in lines)
+
+    @property
+    def working(self) -> tuple[TypedCode, ...]:
+        """The discounts of which the order holds a use for this box.
+
+        A typed code that lowers an amount shown here, also a later one; an automatic
+        discount only if it lowers what is due today.
+        Source: docs/decisions/0080-which-discounts-together.md.
+        """
+        if self.quote is None:
+            return ()
+        today = {ref for ref, off in self.quote.first.taken if off.minor}
+        shown = self.quote.lowering
+        return tuple(
+            one
+            for one in self.discounts
+            if one.terms.ref in (today if one.promotion_code_id is None else shown)
+        )
+
+    @property
+    def needs_method(self) -> bool:
+        """False for a trial that the merchant gives without a payment method."""
+        if self.quote is None or self.quote.opening.kind is not PeriodKind.TRIAL:
+            return True
+        return self.plan.trial_needs_card or not self.quote.due_today.is_zero
+
+
+def read_item(
+    session: AnySession, wish: BoxWish, currency: str, country: str, *, pinned: bool
+) -> OrderItem:
+    """Return a box as it is on sale now, not priced yet; ``currency`` is the shop's.
+
+    With ``pinned`` the price is the very version the wish names.
+    """
+    plan = read_plan(session, wish.plan_id)
+    on_sale = read_prices(session, wish.plan_id, currency, country)
+    prices = tuple(price for price in on_sale if fits(plan, price))
+    named = price_named(session, wish.price_id)
+    price: OrderPrice | None = named
+    if not pinned:
+        price = next((each for each in prices if each.interval == named.interval), None)
+    currency = price.amount.currency if price else currency
+    questions = read_questions(session, wish.plan_id, currency)
+    chosen = _known(wish.options, questions)
+    then = after_term(plan, price, prices) if price is not None else None
+    item = OrderItem(wish, plan, price, prices, questions, chosen, then, problem="gone")
+    if not item.can_be_sold:
+        return item
+    addons = offered_addons(session, plan.code, currency)
+    return replace(item, addons=addons, picked=picked_of(wish.addons, addons))
+
+
+def price_item(
+    session: AnySession,
+    item: OrderItem,
+    sale: Sale,
+    rates: tuple[ShippingRate, ...],
+    moment: Moment,
+    *,
+    may_try: bool,
+    is_estimate: bool,
+) -> OrderItem:
+    """Return ``item`` with what it costs by itself, or with its problem."""
+    if item.price is None or not item.can_be_sold:
+        return item
+    try:
+        terms = order_terms(
+            item.plan,
+            item.price,
+            sale,
+            moment.today,
+            open_slots(session, item.plan.group_id, moment.today),
+            surcharges=_surcharges(item.questions, item.chosen),
+            discounts=item.discounts,
+            rates=rates,
+            quantity=item.wish.quantity,
+            may_try=may_try,
+            then=item.then,
+            addons=item.picked,
+            is_estimate=is_estimate,
+        )
+        return replace(item, quote=quote_order(terms), problem="")
+    except (NoCycle, NoRate) as error:
+        return replace(item, problem=error.code)
+
+
+def _known(options: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, str]:
+    """Return the answers that are still offered."""
+    return {
+        question.code: str(options[question.code])
+        for question in questions
+        if options.get(question.code) in {choice.code for choice in question.choices}
+    }
+
+
+def _surcharges(
+    questions: Sequence[Question], chosen: Mapping[str, str]
+) -> tuple[tuple[str, str, Money], ...]:
+    picked = [
+        (question, choice)
+        for question in sorted(questions, key=lambda each: each.code)
+        for choice in question.choices
+        if chosen.get(question.code) == choice.code
+    ]
+    return tuple(
+        (f"{question.name}: {choice.name}", f"{question.code}={choice.code}", choice.surcharge)
+        for question, choice in picked
+    )
