@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from storefront import formats, navigation, pictures
 from storefront.assets import static_url
+from storefront.domain.email_hints import likely_meant
 from storefront.pills import pill_of
 
 #: Languages the product is written in, under the names their readers know.
@@ -181,6 +182,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "iso": iso,
     "slug": slug,
     "first_control": first_control,
+    "likely_meant": likely_meant,
     "attributes": attributes,
 }
 

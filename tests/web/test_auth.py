@@ -265,3 +265,24 @@ def test_the_mail_leads_back_to_the_page_that_was_asked_for(
     done = visitor.post(link[1].partition("?")[0], next="/account/invoices")
     assert path_of(done.location) == "/account/invoices"
     assert link[1].endswith("?next=%2Faccount%2Finvoices")
+
+
+def test_a_mistyped_address_is_pointed_out_and_stops_nobody(visitor: Visitor) -> None:
+    page = visitor.post("/sign-in", email="ada@gmial.com")
+    assert page.status_code == 303
+    shown = visitor.get("/sign-in/code").text
+    assert "Did you mean ada@gmail.com?" in shown
+    again = re.search(r'name="email" value="ada@gmail.com"', shown)
+    assert again is not None
+    visitor.post("/sign-in", email="ada@gmail.com")
+    assert "Did you mean" not in visitor.get("/sign-in/code").text
+
+
+def test_the_hint_stands_beside_the_field_when_the_page_comes_back(visitor: Visitor) -> None:
+    page = visitor.post("/sign-in/password", email="ada@gmial.com", password="")
+    assert page.status_code == 422
+    field = re.search(r'<input[^>]*id="password-email"[^>]*>', page.text)
+    assert field is not None
+    assert 'value="ada@gmial.com"' in field[0]
+    assert "password-email-meant" in field[0]
+    assert 'id="password-email-meant">Did you mean ada@gmail.com?' in page.text
