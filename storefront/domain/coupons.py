@@ -246,6 +246,11 @@ class CouponRule:
     used: int = 0
     max_per_customer: int | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is an end of its uses."""
+        return self.max_uses is not None or self.max_per_customer is not None
+
 
 @dataclass(frozen=True, slots=True)
 class CouponFacts:

@@ -46,6 +46,10 @@ class TypedCode:
     def code(self) -> str:
         return self.terms.code
 
+    @property
+    def is_code(self) -> bool:
+        return self.promotion_code_id is not None
+
 
 def find_code(session: AnySession, normalised: str) -> TypedCode | None:
     """Return the code in its stored spelling (``normalise_code``), or None."""
@@ -214,9 +218,9 @@ def uses_by(
 ) -> int:
     """Return how many subscriptions of a customer were lowered by a coupon, or will be.
 
-    Counted are uses that were not undone, and codes that wait on a subscription which has not
-    ended for an invoice to lower. The subscription of the order ``but_checkout`` is left out:
-    what it has is its own.
+    Counted are uses that were not undone, and what waits on a subscription that has not ended
+    for an invoice to lower: codes, and automatic discounts whose use is held. The subscription
+    of the order ``but_checkout`` is left out: what it has is its own.
     """
     table, waiting = table_of(Redemption), table_of(SubscriptionDiscount)
     subscription = table_of(Subscription)
@@ -238,7 +242,7 @@ def uses_by(
         .join(subscription, subscription.c.id == waiting.c.subscription_id)
         .where(
             waiting.c.coupon_id == coupon_id,
-            waiting.c.promotion_code_id.is_not(None),
+            sa.or_(waiting.c.promotion_code_id.is_not(None), waiting.c.holds_use),
             sa.or_(waiting.c.cycles_left.is_(None), waiting.c.cycles_left > 0),
             sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id) == customer_id,
             subscription.c.state.not_in(ENDED),

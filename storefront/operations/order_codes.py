@@ -69,7 +69,13 @@ class Giving:
 
     def _fits(self, one: TypedCode, plan: OrderPlan, price: OrderPrice) -> bool:
         """Now if it fits, or later whatever fits then."""
-        return one.terms.from_billed > 1 or self._why(one, plan, price) is None
+        later = one.terms.from_billed > 1 and not self._is_used_up(one)
+        return later or self._why(one, plan, price) is None
+
+    def _is_used_up(self, one: TypedCode) -> bool:
+        held = self.checkout.quote.get("uses", []).count([one.coupon_id, one.promotion_code_id])
+        used = one.rule.used + self.before[one.coupon_id] - held
+        return one.rule.max_uses is not None and used >= one.rule.max_uses
 
     def _why(self, one: TypedCode, plan: OrderPlan, price: OrderPrice) -> Refusal | None:
         return why_refused(

@@ -137,8 +137,8 @@ class OrderItem:
     def working(self) -> tuple[TypedCode, ...]:
         """The discounts of which the order holds a use for this box.
 
-        A typed code that lowers an amount shown here, also a later one; an automatic
-        discount only if it lowers what is due today.
+        Each that lowers an amount shown here, also a later one: what is shown is charged. An
+        automatic one there is no end of needs no use for that before its own first payment.
         Source: docs/decisions/0080-which-discounts-together.md.
         """
         if self.quote is None:
@@ -148,7 +148,7 @@ class OrderItem:
         return tuple(
             one
             for one in self.discounts
-            if one.terms.ref in (today if one.promotion_code_id is None else shown)
+            if one.terms.ref in (shown if one.is_code or one.rule.is_limited else today)
         )
 
     @property
