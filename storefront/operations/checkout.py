@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -202,7 +203,7 @@ def read_order(
             )
         )
     order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None)
-    return _with_credit(session, _together(order, market.taxes.rounding))
+    return _sealed(_with_credit(session, _together(order, market.taxes.rounding)))
 
 
 def _tries(item: OrderItem) -> bool:
@@ -240,6 +241,26 @@ def _with_credit(session: AnySession, order: Order) -> Order:
     text = f"{quote.quote_hash};{credit.minor}"
     quote = replace(quote, quote_hash=sha256(text.encode()).hexdigest())
     return replace(order, quote=quote, credit=credit)
+
+
+def _sealed(order: Order) -> Order:
+    """Let the hash stand for all that the review shows, not for the money alone.
+
+    Whoever changes the address or an answer that costs nothing in another tab is asked again:
+    what is paid for is what the tab that pays has shown.
+    """
+    if order.quote is None:
+        return order
+    checkout = order.checkout
+    shown = [
+        order.quote.quote_hash,
+        checkout.email,
+        checkout.address,
+        checkout.tax_id,
+        [[item.plan.id, item.wish.quantity, dict(item.chosen)] for item in order.items],
+    ]
+    text = json.dumps(shown, sort_keys=True)
+    return replace(order, quote=replace(order.quote, quote_hash=sha256(text.encode()).hexdigest()))
 
 
 def _buyer(session: AnySession, checkout: AnyRow) -> Buyer:
