@@ -146,6 +146,27 @@ def test_two_tabs_are_one_order(rt: Runtime, ada: Shopper):
     assert count(rt, Subscription) == 1
 
 
+def test_an_address_changed_in_another_tab_is_shown_before_anything_is_charged(
+    rt: Runtime, ada: Shopper
+):
+    ada.begin()
+    ada.deliver()
+    ada.get(ada.at("pay"))
+    shown = ada.quote
+    ada.deliver(street="Am Markt 1", postcode="07745")
+
+    answer = ada.post(ada.at("pay"), quote=shown, consent="y")
+    assert answer.status_code == 422
+    assert "Your order changed meanwhile" in answer.text
+    assert "Am Markt 1" in answer.text
+    ada.choose(ada.post(ada.at("pay"), quote=ada.quote, consent="y"))
+
+    ada.deliver(street="Lindenweg 4", postcode="07743")
+    assert place(ada.post(ada.at("finish"))) == "pay"
+    assert "Lindenweg 4" in ada.get(ada.at("pay")).text
+    assert ada.gateway.bank.executed_count() == 0
+
+
 def test_whoever_orders_anew_is_signed_in_where_they_ordered(app: Flask, rt: Runtime, ada: Shopper):
     ada.buy()
     assert only(rt, LoginSession).method == "checkout"

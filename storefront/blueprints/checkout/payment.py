@@ -278,7 +278,8 @@ def _new_total(order: Order, before: Money) -> str:
     now = order.to_pay if order.quote else before
     why = f" {words.refusal_words(order.refused, '', order.code)}." if order.refused else ""
     if now == before:
-        return _("The dates of your order changed.") + why + " " + _("Please check before you pay.")
+        other = _("Your order changed meanwhile: its dates, what is in it or where it goes.")
+        return other + why + " " + _("Please check before you pay.")
     changed = _(
         "The total changed from %(old)s to %(new)s.", old=words.money(before), new=words.money(now)
     )
