@@ -158,6 +158,7 @@ def test_a_state_is_asked_for_where_the_rate_depends_on_it():
     assert not rules().asks_region("FR")
     assert rules(("ES", "CN", "standard", "2026-01-01", "7")).asks_region("ES")
     assert not rules(("ES", "CN", "standard", "2026-01-01", "7")).asks_region("FR")
+    assert not rules(("ES", "", "standard", "2026-01-01", "20")).asks_region("ES")
     assert rules(("US", "CA", "standard", "2026-01-01", "7.25")).asks_region("US")
 
 
@@ -204,6 +205,11 @@ def test_a_sale_bears_the_tax_of_its_buyer_place_class_and_day(buyer, treatment)
     assert (str(found.rate), found.source, found.treatment.value) == ("5", "own", treatment)
     assert str(sale.tax("standard", DAY).rate) == "20"
     assert (sale.country, Sale(book, Place("")).country) == ("AT", "DE")
+
+
+def test_the_rate_at_a_place_is_the_consumers_of_the_class_asked_for():
+    assert rules().rate_at(Place("DE"), "reduced", DAY) == 7
+    assert rules().rate_at(Place("DE"), "standard", DAY) == 19
 
 
 def test_the_way_of_rounding_is_part_of_the_rules():
