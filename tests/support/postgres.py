@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.support.owners import left_behind, note_owner, this_run
+
 #: A test database may forget everything in a power cut; that makes it several times faster.
 _FAST = {
     "fsync": "off",
@@ -24,6 +26,7 @@ _FAST = {
     "listen_addresses": "''",
 }
 _USER = "storefront"
+_PREFIX = "storefront-pg-"
 #: In the shared folder: where the server's programs and its files are.
 _NOTE = "postgres"
 HOW_TO_GET_ONE = (
@@ -109,10 +112,16 @@ class LocalServer:
     folder: Path
 
     @classmethod
-    def start(cls, programs: Path) -> "LocalServer":
-        """Make a cluster and start it; about a second and a half."""
+    def start(cls, programs: Path, owner: int | None = None) -> "LocalServer":
+        """Make a cluster and start it; about a second and a half.
+
+        It is of no use once the process ``owner`` has ended, by default this run of the tests.
+        A signal may end a run before it has stopped its server; the next start does it then.
+        """
+        clean_up_after_killed_runs(programs)
         # Not below pytest's own folder: that is closed to the user the server must run as.
-        server = cls(programs, Path(tempfile.mkdtemp(prefix="storefront-pg-")))
+        server = cls(programs, Path(tempfile.mkdtemp(prefix=_PREFIX)))
+        note_owner(server.folder, this_run() if owner is None else owner)
         user = _unprivileged_user()
         if user is not None:
             shutil.chown(server.folder, user)
@@ -130,6 +139,15 @@ class LocalServer:
         self._run("pg_ctl", "stop", "-w", "-m", "immediate")
         shutil.rmtree(self.folder)
 
+    def is_running(self) -> bool:
+        """True while a process that was started for this very folder is there."""
+        try:
+            pid = (self.folder / "data" / "postmaster.pid").read_text().split(maxsplit=1)[0]
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, IndexError):
+            return False
+        return os.fsencode(self.folder / "data") in command.split(b"\0")
+
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.programs / program), "-D", str(self.folder / "data"), *arguments]
         # To a file: a daemon that inherits a pipe would keep us waiting for its end.
@@ -142,6 +160,23 @@ class LocalServer:
             logs = [self.folder / f"{program}.out", self.folder / "log"]
             said = "".join(path.read_text(errors="replace") for path in logs if path.exists())
             raise PostgresUnavailableError(f"{program} ended with {code}: {said[-2000:]}")
+
+
+def clean_up_after_killed_runs(programs: Path) -> None:
+    """End the servers in temporary folders whose test run is gone, and remove the folders.
+
+    Only folders that we marked are looked at, and only a process that was started for the
+    folder is ended: a process number in a file may be somebody else's by now.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with left_behind(folder) as is_over:
+            if not is_over:
+                continue
+            server = LocalServer(programs, folder)
+            if server.is_running():
+                server.stop()
+            else:
+                shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
