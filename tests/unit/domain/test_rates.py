@@ -103,8 +103,9 @@ def test_what_is_not_known_is_refused_not_guessed():
     with pytest.raises(NoRate) as refused:
         rate_for("US", "standard", CHECKED_ON, "NJ")
     assert refused.value.params["region"] == "NJ"
-    with pytest.raises(NoRate):
+    with pytest.raises(NoRate) as refused:
         rate_for("US", "reduced", CHECKED_ON)
+    assert refused.value.params["region"] == ""
     with pytest.raises(NoRate):
         rate_for("DE", "standard", FIRST_DAY - timedelta(days=1))
     with pytest.raises(ValueError, match="tax class"):

@@ -19,6 +19,7 @@ from storefront.domain.tax_treatment import (
     TaxQuestion,
     TaxRules,
     Treatment,
+    tax_area,
     treatment_of,
 )
 
@@ -73,6 +74,11 @@ CASES = [
 @pytest.mark.parametrize(("seller", "to", "buyer", "expected"), CASES)
 def test_the_treatment_follows_from_seller_place_and_buyer(seller, to, buyer, expected):
     assert treatment_of(seller, to, BUYERS[buyer]).value == expected
+
+
+@pytest.mark.parametrize(("country", "area"), [("FR", "EU"), ("GR", "EU"), ("CH", "CH")])
+def test_the_member_states_are_one_tax_area_and_any_other_country_is_its_own(country, area):
+    assert tax_area(country) == area
 
 
 @pytest.mark.parametrize(("seller", "to"), [("DE", "CH"), ("DE", "US"), ("CH", "DE"), ("US", "FR")])
