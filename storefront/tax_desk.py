@@ -85,6 +85,14 @@ def rules_for(
     return _quoted(rt, taxes, sales)
 
 
+def rules_at(rt: Runtime, sales: Iterable[tuple[AnyRow, str, date]]) -> TaxRules:
+    """Return the shop's rules with the provider's rates for (who and where, tax class, day)."""
+    taxes = rt.shop.taxes
+    if not rt.hooks.has("quote_tax"):
+        return taxes
+    return _quoted(rt, taxes, ((sale_to(row, taxes), kind, on) for row, kind, on in sales))
+
+
 def prepare_change(rt: Runtime, subscription: str, price: str) -> None:
     """Have a change of ``subscription`` to ``price`` taxed by the provider's rate today."""
     if not rt.hooks.has("quote_tax"):

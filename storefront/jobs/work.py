@@ -26,7 +26,7 @@ from storefront.services.endings import end_passed_over
 from storefront.services.finishing import expire_checkouts
 from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
-from storefront.services.price_changes import tell_due
+from storefront.services.price_notices import tell_due
 from storefront.services.referrals import grant_referrals
 from storefront.services.refunds import send_refunds
 from storefront.services.reminders import remind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,8 +14,9 @@ from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.price_changes import applies_on, turns_until
-from storefront.domain.recurring import price_period
-from storefront.domain.tax_treatment import TaxRules
+from storefront.domain.recurring import PricedPeriod, price_period
+from storefront.domain.shipping import ShippingRate
+from storefront.domain.tax_treatment import FALLBACK, TaxRules
 from storefront.models import (
     Address,
     Customer,
@@ -29,7 +30,7 @@ from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.discounts import running_discounts, shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.taxes import buyer_columns
-from storefront.operations.terms import option_texts, terms_of
+from storefront.operations.terms import OptionTexts, option_texts, terms_of
 
 #: Subscriptions priced at once.
 SLICE = 200
@@ -52,72 +53,74 @@ class Moved:
     old: Money
     new: Money
     applies_on: date
+    #: The tax provider did not say the rate: it is the shop's own.
+    is_fallback: bool = False
 
 
-def moved_slice(
-    session: AnySession,
-    migration: AnyRow,
-    taxes: TaxRules,
-    today: date,
-    after: int = 0,
-) -> tuple[list[Moved], int | None]:
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Subscribers that a price change would move, read and not priced yet."""
+
+    #: With their own price, the day it ends for them and how many payments come before.
+    rows: tuple[tuple[AnyRow, date, int], ...]
+    #: The same with the new price, by key.
+    then: Mapping[int, AnyRow]
+    discounts: Mapping[int, Sequence[AnyRow]]
+    rates: tuple[ShippingRate, ...]
+    options: OptionTexts
+    addons: Mapping[int, Sequence[AnyRow]]
+    #: The key that the following slice begins behind, None when nobody is left.
+    last: int | None
+
+    def taxed(self) -> Iterator[tuple[AnyRow, str, date]]:
+        """Yield what a tax provider is asked about: who and where, tax class, day."""
+        for row, on, _ahead in self.rows:
+            for one in (row, *self.addons.get(row.id, ())):
+                yield row, one.tax_class, on
+
+
+def coming_slice(session: AnySession, migration: AnyRow, today: date, after: int = 0) -> Coming:
     """Return the next subscribers that ``migration`` would move, by key above ``after``.
 
-    Beside them the key that the following slice begins behind, None when nobody is left.
     Those it has an item for are left out, and those who leave before it would touch them.
     Statements: a constant number.
     """
     rows = _rows(session, migration, after, of=None)
-    if not rows:
-        return [], None
-    then = _rows(session, migration, after, of=migration.price_id)
-    return _priced(session, migration, rows, then, taxes, today), rows[-1].id
+    then = _rows(session, migration, after, of=migration.price_id) if rows else []
+    return _coming(session, migration, rows, then, today)
 
 
-def moved_one(
-    session: AnySession, migration: AnyRow, subscription_id: int, taxes: TaxRules, today: date
-) -> Moved | None:
-    """Return what one subscriber pays now and then, as of today; None when it is over."""
-    rows = _rows(session, migration, 0, of=None, only=subscription_id)
-    then = _rows(session, migration, 0, of=migration.price_id, only=subscription_id)
-    found = _priced(session, migration, rows, then, taxes, today)
-    return found[0] if found else None
+def coming_for(
+    session: AnySession, migration: AnyRow, subscription_ids: Sequence[int], today: date
+) -> Coming:
+    """Return these subscribers as of today, without those for whom it is over."""
+    rows = _rows(session, migration, 0, of=None, only=subscription_ids)
+    then = _rows(session, migration, 0, of=migration.price_id, only=subscription_ids)
+    return _coming(session, migration, rows, then, today)
 
 
-def _priced(
+def _coming(
     session: AnySession,
     migration: AnyRow,
     rows: Sequence[AnyRow],
     at_new_price: Sequence[AnyRow],
-    taxes: TaxRules,
     today: date,
-) -> list[Moved]:
-    if not rows:
-        return []
+) -> Coming:
     ids = [row.id for row in rows]
-    then = {row.id: row for row in at_new_price}
-    discounts, rates = running_discounts(session, ids), shipping_rates(session)
-    options = option_texts(session, {row.plan_id for row in rows if row.options})
-    addons = running_addons(session, (row.id for row in rows if row.has_addons))
+    return Coming(
+        tuple(_touched(migration, rows, today)),
+        {row.id: row for row in at_new_price},
+        running_discounts(session, ids) if ids else {},
+        shipping_rates(session) if ids else (),
+        option_texts(session, {row.plan_id for row in (*rows, *at_new_price) if row.options}),
+        running_addons(session, (row.id for row in rows if row.has_addons)),
+        rows[-1].id if rows else None,
+    )
 
-    def cost(row: AnyRow, on: date, ahead: int) -> Money:
-        billing = Interval(row.unit, row.unit_count)
-        shipping = Interval(row.shipping_unit, row.shipping_count)
-        boxes = boxes_per_period(billing, shipping) if row.ships else 0
-        terms = terms_of(
-            row,
-            boxes,
-            discounts.get(row.id, ()),
-            options,
-            taxes,
-            on,
-            rates=rates,
-            addons=addons.get(row.id, ()),
-            ahead=ahead,
-        )
-        return price_period(terms).quote.total
 
-    found = []
+def _touched(
+    migration: AnyRow, rows: Sequence[AnyRow], today: date
+) -> Iterator[tuple[AnyRow, date, int]]:
     for row in rows:
         start, interval = max(row.next_on, row.anchor_on), Interval(row.unit, row.unit_count)
         on = applies_on(
@@ -128,12 +131,46 @@ def _priced(
             told_on=today,
             notice_days=migration.notice_days,
         )
-        if row.cancel_on is not None and row.cancel_on <= on:
-            continue
-        # What is lowered once, or sold once, before that day is no part of either price.
-        ahead = turns_until(start, interval, row.anchor_day, on)
-        old, new = cost(row, on, ahead), cost(then[row.id], on, ahead)
-        found.append(Moved(row.id, row.public_id, row.email, row.price_id, old, new, on))
+        if row.cancel_on is None or row.cancel_on > on:
+            # What is lowered once, or sold once, before that day is no part of either price.
+            yield row, on, turns_until(start, interval, row.anchor_day, on)
+
+
+def priced(coming: Coming, taxes: TaxRules) -> list[Moved]:
+    """Return what each of ``coming`` pays now and then, taxed by ``taxes``."""
+
+    def cost(row: AnyRow, on: date, ahead: int) -> PricedPeriod:
+        billing = Interval(row.unit, row.unit_count)
+        shipping = Interval(row.shipping_unit, row.shipping_count)
+        boxes = boxes_per_period(billing, shipping) if row.ships else 0
+        terms = terms_of(
+            row,
+            boxes,
+            coming.discounts.get(row.id, ()),
+            coming.options,
+            taxes,
+            on,
+            rates=coming.rates,
+            addons=coming.addons.get(row.id, ()),
+            ahead=ahead,
+        )
+        return price_period(terms)
+
+    found = []
+    for row, on, ahead in coming.rows:
+        old, new = cost(row, on, ahead), cost(coming.then[row.id], on, ahead)
+        found.append(
+            Moved(
+                row.id,
+                row.public_id,
+                row.email,
+                row.price_id,
+                old.quote.total,
+                new.quote.total,
+                on,
+                new.tax_source == FALLBACK,
+            )
+        )
     return found
 
 
@@ -144,11 +181,15 @@ def segment_of(migration: AnyRow) -> Mapping[str, Sequence[Any]]:
 
 
 def _rows(
-    session: AnySession, migration: AnyRow, after: int, of: int | None, only: int | None = None
+    session: AnySession,
+    migration: AnyRow,
+    after: int,
+    of: int | None,
+    only: Sequence[int] | None = None,
 ) -> list[AnyRow]:
     """Return a slice of the subscriptions, with their own price or with that of ``of``.
 
-    With ``only`` it is that one, also when it has an item.
+    With ``only`` it is those, also when they have an item.
     """
     subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
     address, customer = table_of(Address), table_of(Customer)
@@ -198,7 +239,7 @@ def _rows(
             subscription.c.id > after,
             subscription.c.price_id.in_(segment["prices"]),
             subscription.c.state.in_(_MOVED),
-            _untouched(migration, subscription) if only is None else subscription.c.id == only,
+            _untouched(migration, subscription) if only is None else subscription.c.id.in_(only),
         )
         .order_by(subscription.c.id)
         .limit(SLICE)

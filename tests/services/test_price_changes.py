@@ -21,8 +21,8 @@ from storefront.services.price_changes import (
     dry_run,
     schedule,
     stop,
-    tell_due,
 )
+from storefront.services.price_notices import tell_due
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock

@@ -358,3 +358,21 @@ def test_credit_stands_in_the_preview_and_pays(
     ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
 
     assert demo_gateway.bank.executed_total("EUR") == 2600 + 25000
+
+
+def test_where_a_provider_says_the_tax_the_next_charge_says_so(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    from storefront.domain.tax_treatment import TaxAnswer, TaxQuestion
+    from storefront.hooks import hookimpl
+
+    class Silent:
+        @hookimpl
+        def quote_tax(self, question: TaxQuestion) -> TaxAnswer | None:
+            return None
+
+    said = "The tax in it is worked out on the day of the payment."
+    pages = ("/account/", f"/account/subscriptions/{sub.public_id}", "/account/payment")
+    assert all(said not in ada.get(page).text for page in pages)
+    rt.hooks.register(Silent(), name="silent")
+    assert all(said in ada.get(page).text for page in pages)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from storefront.runtime import Runtime
-from storefront.services.price_changes import tell_due
+from storefront.services.price_notices import tell_due
 from storefront.testing import factories as make
 from tests.support.admin import Desk, desk
 
@@ -80,3 +80,21 @@ def test_an_unknown_change_is_not_found(owner: Desk) -> None:
     assert owner.get("/admin/price-changes/pmg_nothing").status_code == 404
     owner.get("/admin/price-changes")
     assert owner.post("/admin/price-changes/pmg_nothing/stop").status_code == 404
+
+
+def test_a_dry_run_says_when_the_tax_provider_was_silent(
+    rt: Runtime, owner: Desk, dearer: str
+) -> None:
+    from storefront.domain.tax_treatment import TaxAnswer, TaxQuestion
+    from storefront.hooks import hookimpl
+
+    class Silent:
+        @hookimpl
+        def quote_tax(self, question: TaxQuestion) -> TaxAnswer | None:
+            return None
+
+    said = "The tax provider did not answer"
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer})
+    assert said not in owner.get(str(answer.location)).text
+    rt.hooks.register(Silent(), name="silent")
+    assert said in owner.get(str(answer.location)).text

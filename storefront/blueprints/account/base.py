@@ -6,12 +6,18 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from storefront.blueprints.context import runtime
 from storefront.htmx import show
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
 
 def page(name: str, status: int = 200, **context: Any) -> Response:
-    """Answer with the account page ``name``, or its partial of the same name."""
+    """Answer with the account page ``name``, or its partial of the same name.
+
+    Pages are shown at the shop's own rates of tax; where a provider has the last word on the
+    day of the payment, ``tax_is_asked`` has them say so.
+    """
+    context.setdefault("tax_is_asked", runtime().hooks.has("quote_tax"))
     folder = "storefront/account"
     return show(f"{folder}/{name}.html", f"{folder}/_{name}.html", status, **context)

@@ -158,4 +158,10 @@ def _context(ref: str) -> dict[str, Any]:
     every = price_changes.dry_run(rt, ref)
     listed = list(islice(every, _LISTED))
     more = sum(1 for _one in every)
-    return {"change": found, "people": [], "tried": listed, "more": more}
+    return {
+        "change": found,
+        "people": [],
+        "tried": listed,
+        "more": more,
+        "is_fallback": any(one.is_fallback for one in listed),
+    }
