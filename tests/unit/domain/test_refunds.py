@@ -85,9 +85,11 @@ def test_parts_of_any_split_sum_to_the_whole_and_so_does_their_tax(
     for first in refundables(lines):
         one, paid = first, first.paid
         sums: dict[int, list[int]] = {each.id: [0, 0] for each in one.members}
-        went = 0
+        went = parts = 0
         while one.left:
-            amount = data.draw(st.integers(1, one.left))
+            # Six parts at most: cutting down to single cents takes long and shows nothing new.
+            amount = data.draw(st.integers(1, one.left)) if parts < 5 else one.left
+            parts += 1
             taken = take(one, amount)
             assert sum(part.gross for part in taken) == amount
             for part in taken:
