@@ -1,5 +1,6 @@
 """What follows a decline: another try, a question to the customer, or the last action."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -31,6 +32,17 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
+
+
+def policy_together(policies: Sequence[RetryPolicy]) -> RetryPolicy:
+    """Return the policy of an invoice for several plans: the one whose end comes first.
+
+    Of two that end on the same day, the first. Raises ``ValueError`` without one.
+
+    >>> policy_together([DEFAULT_POLICY, RetryPolicy((2, 5), "pause")])
+    RetryPolicy(retry_after_days=(2, 5), last_action='pause')
+    """
+    return min(policies, key=lambda policy: max(policy.retry_after_days, default=0))
 
 
 class StepKind(StrEnum):

@@ -71,7 +71,7 @@ def this_period(
     """
     per = max(row.box_count, 1)
     plain = _plain(session, new, sale, moment, row.boxes_billed - per)
-    held = _redeemed(session, row.period_id, _place(new, sale, row.start_on))
+    held = _redeemed(session, row, _place(new, sale, row.start_on))
     return price_period(with_discounts(plain, held, row.billed_number, row.billed_number))
 
 
@@ -85,7 +85,7 @@ def whole_period(
     """
     plain = _plain(session, new, sale, moment, max(row.boxes_billed - replaced, 0))
     if row.start_on == moment.today:
-        kept = _redeemed(session, row.period_id, _place(new, sale, row.start_on))
+        kept = _redeemed(session, row, _place(new, sale, row.start_on))
         return price_period(with_discounts(plain, kept, row.billed_number, row.billed_number))
     discounts = running_discounts(session, [row.id]).get(row.id, [])
     counted = [one for one in discounts if one.is_counted]
@@ -147,7 +147,7 @@ def _place(new: Held, sale: Sale, on: date) -> Place:
     return Place(new.plan.code, new.price.interval, sale.country, on)
 
 
-def _redeemed(session: AnySession, period_id: int, place: Place) -> list[CouponTerms]:
+def _redeemed(session: AnySession, row: AnyRow, place: Place) -> list[CouponTerms]:
     """Return the discounts that lowered the running period, each with this use still to take.
 
     Those that do not fit ``place`` rest.
@@ -159,18 +159,22 @@ def _redeemed(session: AnySession, period_id: int, place: Place) -> list[CouponT
         .join(coupon, coupon.c.id == table.c.coupon_id)
         .join(used, used.c.subscription_discount_id == table.c.id)
         .where(
+            # Others on the same invoice have discounts of their own.
+            table.c.subscription_id == row.id,
             used.c.given_back_at.is_(None),
             used.c.invoice_id.in_(
-                sa.select(line.c.invoice_id).where(line.c.period_id == period_id)
+                sa.select(line.c.invoice_id).where(line.c.period_id == row.period_id)
             ),
         )
         .order_by(table.c.position, table.c.id)
     ).all()
     return [
         coupon_terms(
-            row, str(row.id), row.code, None if row.cycles_left is None else row.cycles_left + 1
+            each,
+            str(each.id),
+            each.code,
+            None if each.cycles_left is None else each.cycles_left + 1,
         )
-        for row in {row.id: row for row in rows}.values()
-        if inside_limits(row, place)
-        if inside_limits(row, place)
+        for each in {each.id: each for each in rows}.values()
+        if inside_limits(each, place)
     ]

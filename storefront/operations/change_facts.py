@@ -304,7 +304,11 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
     owes = session.scalar(
         sa.select(sa.func.count())
         .select_from(line.join(invoice, invoice.c.id == line.c.invoice_id))
-        .where(line.c.subscription_id == row.id, invoice.c.state == InvoiceState.OPEN)
+        .where(
+            line.c.subscription_id == row.id,
+            sa.not_(line.c.is_void),
+            invoice.c.state == InvoiceState.OPEN,
+        )
     )
     if waits:
         raise NotChangeable(reason="waiting")

@@ -284,6 +284,7 @@ def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
     no_consent = sa.not_(sa.exists().where(consent.c.subscription_id == subscription.c.id))
     refused = sa.exists().where(
         line.c.invoice_id == attempt.c.invoice_id,
+        sa.not_(line.c.is_void),
         subscription.c.id == line.c.subscription_id,
         sa.or_(
             subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
@@ -319,10 +320,14 @@ def _is_usable(attempt: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    """A subscription on the invoice has ended or pauses: nothing is charged for it again."""
+    """A subscription on the invoice has ended or pauses: nothing is charged for it again.
+
+    One whose lines were credited when it left is not on it any more.
+    """
     line, subscription = _apart(InvoiceLine), _apart(Subscription)
     return sa.exists().where(
         line.c.invoice_id == attempt.c.invoice_id,
+        sa.not_(line.c.is_void),
         subscription.c.id == line.c.subscription_id,
         subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.charging import OPEN_ATTEMPTS, AttemptState, Refusal
-from storefront.domain.invoices import CreditReason, InvoiceState, LineKind
+from storefront.domain.invoices import CreditReason, InvoiceState
 from storefront.domain.ledger import (
     CUSTOMER_CREDIT,
     DEFERRED_REVENUE,
@@ -20,25 +18,18 @@ from storefront.domain.ledger import (
     TAX_PAYABLE,
     JournalKind,
 )
-from storefront.domain.lifecycle import PeriodState
 from storefront.models import (
-    Box,
     ChargeAttempt,
-    Coupon,
     CreditNote,
     CreditNoteLine,
-    DunningCase,
     Invoice,
     InvoiceLine,
-    PromotionCode,
-    Redemption,
-    SubscriptionDiscount,
-    SubscriptionPeriod,
 )
 from storefront.models.base import public_ids, table_of
-from storefront.operations.addons import give_back_addons
+from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.earning import deferred_of
+from storefront.operations.given_up import close_chases, give_up_lines, give_uses_back
 from storefront.operations.invoices import (
     CREDIT_NOTES,
     content_hash,
@@ -48,7 +39,6 @@ from storefront.operations.invoices import (
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
-from storefront.operations.uncounted import uncount_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +55,7 @@ class _Rest:
 
     id: int
     invoice_id: int
+    subscription_id: int | None
     kind: str
     period_id: int | None
     gross_minor: int
@@ -77,9 +68,13 @@ def credit_invoices(
     reason: CreditReason,
     moment: Moment,
     *,
+    of: int | None = None,
     despite_open_attempts: bool = False,
 ) -> Credited:
     """Credit all that open, unpaid invoices still owe, in the caller's transaction.
+
+    With ``of`` only what they owe for that subscription: where there are others on the
+    invoice it stays open for the rest, to the cent, and the next attempt asks for that.
 
     Each gets a credit note and becomes void: its lines and periods are void, its planned
     attempts abandoned, its chase closed, applied customer credit and coupon uses are given
@@ -92,7 +87,7 @@ def credit_invoices(
     """
     if not invoice_ids:
         return Credited((), ())
-    _abandon_planned(session, invoice_ids, moment)
+    abandoned = _abandon_planned(session, invoice_ids, moment)
     invoices = _open_invoices(session, invoice_ids)
     busy = _with_open_attempts(session, invoices)
     waiting = () if despite_open_attempts else tuple(sorted(busy))
@@ -100,19 +95,48 @@ def credit_invoices(
     if not chosen:
         return Credited((), waiting)
     rests = _rests(session, list(chosen))
+    staying = {key for key, own in rests.items() if _has_others(own, of)}
+    whole = [key for key in chosen if key not in staying]
+    for key in staying:
+        rests[key] = [one for one in rests[key] if one.subscription_id == of]
     notes = _write_notes(session, chosen, rests, reason, moment)
-    given_back = give_back_applied(session, list(chosen), moment)
-    _void(session, list(chosen), rests)
-    _close_chases(session, list(chosen), moment)
-    _give_uses_back(session, list(chosen), moment)
+    given_back = give_back_applied(session, [*whole, *_overpaid(chosen, rests, staying)], moment)
+    _void(session, whole)
+    _lower(session, {key: _sum(rests[key]) for key in sorted(staying)})
+    give_up_lines(session, [one for own in rests.values() for one in own])
+    close_chases(session, whole, moment)
+    give_uses_back(session, whole, moment)
+    give_uses_back(session, sorted(staying), moment, of)
     _book(session, chosen, rests, notes, given_back, moment)
+    _ask_for_rest(session, [row for row in abandoned if row.invoice_id in staying], moment)
     return Credited(tuple(chosen), waiting)
 
 
-def _abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
+def _has_others(lines: Sequence[_Rest], subscription_id: int | None) -> bool:
+    """Return whether lines of another subscription are still owed something."""
+    return subscription_id is not None and any(
+        one.gross_minor for one in lines if one.subscription_id != subscription_id
+    )
+
+
+def _sum(lines: Sequence[_Rest]) -> int:
+    return sum(one.gross_minor for one in lines)
+
+
+def _overpaid(
+    invoices: dict[int, AnyRow], rests: dict[int, list[_Rest]], staying: set[int]
+) -> list[int]:
+    """Return the invoices that stay and would owe less than nothing with the credit they hold.
+
+    It goes back to its owner, who pays the rest or uses it again.
+    """
+    return [key for key in sorted(staying) if _sum(rests[key]) > invoices[key].due_minor]
+
+
+def _abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) -> list[AnyRow]:
     """Never sent, so nothing waits at the gateway. First, so that no worker sends it now."""
     table = table_of(ChargeAttempt)
-    session.execute(
+    rows = session.execute(
         sa.update(table)
         .where(table.c.invoice_id.in_(ids), table.c.state == AttemptState.PLANNED)
         .values(
@@ -121,6 +145,38 @@ def _abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) ->
             answered_at=moment.now,
             check_at=None,
         )
+        .returning(*table.c)
+    )
+    return list(rows)
+
+
+def _ask_for_rest(session: AnySession, abandoned: Sequence[AnyRow], moment: Moment) -> None:
+    """Plan anew what was planned before somebody left the invoice, over what it owes now."""
+    table = table_of(Invoice)
+    due = dict(
+        session.execute(
+            sa.select(table.c.id, table.c.due_minor).where(
+                table.c.id.in_([row.invoice_id for row in abandoned]), table.c.due_minor > 0
+            )
+        ).all()
+    )
+    plan_attempts(
+        session,
+        [
+            AttemptDraft(
+                invoice_id=row.invoice_id,
+                number=row.number + 1,
+                gateway=row.gateway,
+                account=row.account,
+                payment_method_id=row.payment_method_id,
+                fingerprint=row.fingerprint,
+                amount_minor=due[row.invoice_id],
+                currency=row.currency,
+            )
+            for row in abandoned
+            if row.invoice_id in due
+        ],
+        moment,
     )
 
 
@@ -175,6 +231,7 @@ def _rests(session: AnySession, ids: Sequence[int]) -> dict[int, list[_Rest]]:
         sa.select(
             line.c.id,
             line.c.invoice_id,
+            line.c.subscription_id,
             line.c.kind,
             line.c.period_id,
             (line.c.gross_minor - sa.func.coalesce(before.c.gross, 0)).label("gross"),
@@ -187,7 +244,15 @@ def _rests(session: AnySession, ids: Sequence[int]) -> dict[int, list[_Rest]]:
     rests: dict[int, list[_Rest]] = defaultdict(list)
     for row in rows:
         rests[row.invoice_id].append(
-            _Rest(row.id, row.invoice_id, row.kind, row.period_id, int(row.gross), int(row.tax))
+            _Rest(
+                row.id,
+                row.invoice_id,
+                row.subscription_id,
+                row.kind,
+                row.period_id,
+                int(row.gross),
+                int(row.tax),
+            )
         )
     return rests
 
@@ -238,19 +303,8 @@ def _write_notes(
     return dict(zip(invoices, publics, strict=True))
 
 
-def _add(session: AnySession, column: sa.Column[Any], amounts: dict[int, int]) -> None:
-    """Add each amount to ``column`` of the row with that key."""
-    table = column.table
-    assert isinstance(table, sa.Table)
-    values: dict[Any, Any] = {column: column + sa.bindparam("amount")}
-    session.connection().execute(
-        sa.update(table).where(table.c.id == sa.bindparam("key")).values(values),
-        [{"key": key, "amount": amount} for key, amount in amounts.items()],
-    )
-
-
-def _void(session: AnySession, ids: Sequence[int], rests: dict[int, list[_Rest]]) -> None:
-    table, line = table_of(Invoice), table_of(InvoiceLine)
+def _void(session: AnySession, ids: Sequence[int]) -> None:
+    table = table_of(Invoice)
     session.execute(
         sa.update(table)
         .where(table.c.id.in_(ids), table.c.state == InvoiceState.OPEN)
@@ -260,85 +314,19 @@ def _void(session: AnySession, ids: Sequence[int], rests: dict[int, list[_Rest]]
             state=InvoiceState.VOID,
         )
     )
-    # A discount line has nothing to credit: it lowers what the other lines give back.
-    session.execute(
-        sa.update(line)
-        .where(line.c.invoice_id.in_(ids))
-        .values(
-            is_void=True,
-            credited_minor=sa.case(
-                (line.c.gross_minor > 0, line.c.gross_minor), else_=line.c.credited_minor
-            ),
-        )
-    )
-    periods = {one.period_id for own in rests.values() for one in own if one.period_id}
-    if periods:
-        period = table_of(SubscriptionPeriod)
+
+
+def _lower(session: AnySession, parts: dict[int, int]) -> None:
+    """Credit parts of invoices that stay open for the rest."""
+    table = table_of(Invoice)
+    for key, minor in parts.items():
         session.execute(
-            sa.update(period)
-            .where(period.c.id.in_(periods), period.c.state == PeriodState.INVOICED)
-            .values(state=PeriodState.VOID)
-        )
-        box = table_of(Box)
-        session.execute(
-            sa.update(box)
-            .where(
-                box.c.period_id.in_(periods),
-                box.c.kind == BoxKind.REGULAR,
-                box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
-                box.c.period_id.in_(
-                    sa.select(period.c.id).where(period.c.state == PeriodState.VOID)
-                ),
+            sa.update(table)
+            .where(table.c.id == key, table.c.state == InvoiceState.OPEN)
+            .values(
+                credited_minor=table.c.credited_minor + minor, due_minor=table.c.due_minor - minor
             )
-            .values(state=BoxState.CANCELED)
         )
-        uncount_periods(session, sorted(periods))
-    addons = [one for own in rests.values() for one in own if one.kind == LineKind.ADDON]
-    if addons:
-        give_back_addons(session, sorted({one.period_id for one in addons if one.period_id}))
-
-
-def _close_chases(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
-    """End the chase of what is not owed any more."""
-    table = table_of(DunningCase)
-    session.execute(
-        sa.update(table)
-        .where(table.c.invoice_id.in_(ids), table.c.state == "open")
-        .values(state="closed", closed_at=moment.now, next_at=None)
-    )
-
-
-def _give_uses_back(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
-    """Give coupon uses of invoices voided before payment back, once."""
-    table = table_of(Redemption)
-    rows = session.execute(
-        sa.update(table)
-        .where(table.c.invoice_id.in_(ids), table.c.given_back_at.is_(None))
-        .values(given_back_at=moment.now)
-        .returning(
-            table.c.subscription_discount_id,
-            table.c.coupon_id,
-            table.c.promotion_code_id,
-            table.c.counts,
-        )
-    ).all()
-    if not rows:
-        return
-    cycles: dict[int, int] = defaultdict(int)
-    uses: dict[int, int] = defaultdict(int)
-    codes: dict[int, int] = defaultdict(int)
-    for row in rows:
-        cycles[row.subscription_discount_id] += 1
-        if row.counts:
-            uses[row.coupon_id] -= 1
-        if row.counts and row.promotion_code_id is not None:
-            codes[row.promotion_code_id] -= 1
-    # NULL means for ever and stays NULL when one is added.
-    _add(session, table_of(SubscriptionDiscount).c.cycles_left, cycles)
-    if uses:
-        _add(session, table_of(Coupon).c.used, uses)
-    if codes:
-        _add(session, table_of(PromotionCode).c.used, codes)
 
 
 def _book(

@@ -9,7 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.charging import DeclineKind
-from storefront.domain.dunning import RetryPolicy, StepKind, last_day, next_step
+from storefront.domain.dunning import (
+    RetryPolicy,
+    StepKind,
+    last_day,
+    next_step,
+    policy_together,
+)
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import ChargeAnswer
 from storefront.domain.lifecycle import BILLABLE, SubscriptionState
@@ -44,6 +50,8 @@ def chase_declined(
 ) -> None:
     """Open a case for each declined attempt on an open invoice, or take its next step.
 
+    An invoice for several subscriptions has one case, and all of them go past due.
+
     ``rows`` carry ``public_id`` and ``invoice_id`` of attempts. Only a try by the clock is a
     step: what the customer tried meanwhile leaves the schedule alone. Subscriptions on them go
     past due; the customer is told, at most once a day.
@@ -56,11 +64,11 @@ def chase_declined(
     told = _told(session, list(cases), moment.now - MAIL_EVERY)
     opened, stepped, mails = [], [], []
     for row in rows:
-        fact = facts.get(row.invoice_id)
-        if fact is None:
+        own = facts.get(row.invoice_id)
+        if own is None:
             continue
         case = cases.get(row.invoice_id)
-        policy = _policy(case.policy if case else fact)
+        policy = _policy(case.policy) if case else _policy_of(own)
         decline = answers[row.public_id].decline or DeclineKind.SOFT
         values = _step(case, row, policy, decline, moment)
         if case and values:
@@ -70,18 +78,15 @@ def chase_declined(
                 values
                 | {
                     "invoice_id": row.invoice_id,
-                    "policy": {
-                        "retry_days": list(policy.retry_after_days),
-                        "last_action": policy.last_action,
-                    },
+                    "policy": _kept(policy),
                     "opened_at": moment.now,
                 }
             )
         if row.invoice_id not in told:
             more = {"reason": answers[row.public_id].reason}
-            mails.append(_mail("payment_failed", row, fact, more))
+            mails.append(_mail("payment_failed", row, own[0], more))
     _write(session, opened, stepped)
-    _past_due(session, list(facts.values()), answers, rows, moment)
+    _past_due(session, _all(facts), answers, rows, moment)
     enqueue(session, mails, moment.now)
 
 
@@ -133,10 +138,7 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
             "step": 0,
             "next_at": deadline,
             "next_action": "last_action",
-            "policy": {
-                "retry_days": facts[row.invoice_id].retry_days,
-                "last_action": facts[row.invoice_id].last_action,
-            },
+            "policy": _kept(_policy_of(facts[row.invoice_id])),
             "opened_at": moment.now,
         }
         for row in rows
@@ -155,17 +157,20 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
         for case in asked
     ]
     _write(session, opened, stepped)
-    _past_due(session, list(facts.values()), {}, rows, moment)
+    _past_due(session, _all(facts), {}, rows, moment)
     mails = [
-        _mail("payment_confirm", row, facts[row.invoice_id], {})
+        _mail("payment_confirm", row, facts[row.invoice_id][0], {})
         for row in rows
         if row.invoice_id in facts
     ]
     enqueue(session, mails, moment.now)
 
 
-def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
-    """Return the subscription and policy behind each invoice (its first plan line)."""
+def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    """Return the subscriptions behind each invoice with their policies, in its lines' order.
+
+    Without those that have left it: their lines are void.
+    """
     line, subscription, plan = table_of(InvoiceLine), table_of(Subscription), table_of(Plan)
     rows = session.execute(
         sa.select(
@@ -181,10 +186,17 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]
         )
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .join(plan, plan.c.id == subscription.c.plan_id)
-        .where(line.c.invoice_id.in_(invoice_ids), line.c.kind == "plan")
-        .order_by(line.c.invoice_id, line.c.position.desc())
+        .where(line.c.invoice_id.in_(invoice_ids), line.c.kind == "plan", sa.not_(line.c.is_void))
+        .order_by(line.c.invoice_id, line.c.position)
     )
-    return {row.invoice_id: row for row in rows}
+    found: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.invoice_id, []).append(row)
+    return found
+
+
+def _all(facts: Mapping[int, Sequence[AnyRow]]) -> list[AnyRow]:
+    return [fact for own in facts.values() for fact in own]
 
 
 def _cases(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]:
@@ -217,10 +229,19 @@ def _told(session: AnySession, invoice_ids: Sequence[int], since: datetime) -> s
     return {row.invoice_id for row in rows}
 
 
-def _policy(source: Any) -> RetryPolicy:
-    if isinstance(source, dict):
-        return RetryPolicy(tuple(source["retry_days"]), source["last_action"])
-    return RetryPolicy(tuple(source.retry_days), source.last_action)
+def _policy(kept: Mapping[str, Any]) -> RetryPolicy:
+    return RetryPolicy(tuple(kept["retry_days"]), kept["last_action"])
+
+
+def _policy_of(facts: Sequence[AnyRow]) -> RetryPolicy:
+    """Return the policy of an invoice: that of its plan, or of those of its plans."""
+    return policy_together(
+        [RetryPolicy(tuple(fact.retry_days), fact.last_action) for fact in facts]
+    )
+
+
+def _kept(policy: RetryPolicy) -> dict[str, Any]:
+    return {"retry_days": list(policy.retry_after_days), "last_action": policy.last_action}
 
 
 def _write(

@@ -185,6 +185,7 @@ def _subscriptions(session: AnySession, invoice_id: int) -> Sequence[AnyRow]:
     other, owed = line.alias(), table_of(Invoice)
     owes = sa.exists().where(
         other.c.subscription_id == table.c.id,
+        sa.not_(other.c.is_void),
         owed.c.id == other.c.invoice_id,
         owed.c.state == InvoiceState.OPEN,
     )

@@ -15,6 +15,7 @@ from storefront.models import (
     Invoice,
     InvoiceLine,
     PaymentMethod,
+    Price,
     Subscription,
 )
 from storefront.models.base import table_of
@@ -28,12 +29,26 @@ from storefront.operations.moment import Moment
 def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """Return open cases whose time has come, with invoice, subscription and method.
 
-    On PostgreSQL the rows are locked, other workers pass them over.
+    Of an invoice for several subscriptions that is the first that has not left it
+    (``on_same_invoice`` has all); none of them may be held. On PostgreSQL the rows are locked,
+    other workers pass them over.
     """
     case, invoice, line = table_of(DunningCase), table_of(Invoice), table_of(InvoiceLine)
     subscription, method = table_of(Subscription), table_of(PaymentMethod)
     attempt = table_of(ChargeAttempt)
     last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == invoice.c.id)
+    any_line, any_subscription = line.alias(), subscription.alias()
+    own = sa.and_(
+        any_line.c.invoice_id == invoice.c.id,
+        any_line.c.kind == "plan",
+        sa.not_(any_line.c.is_void),
+    )
+    first = sa.select(sa.func.min(any_line.c.id)).where(own).scalar_subquery()
+    held = sa.exists().where(
+        own,
+        any_subscription.c.id == any_line.c.subscription_id,
+        any_subscription.c.held_at.is_not(None),
+    )
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == invoice.c.id, attempt.c.state.in_(OPEN_ATTEMPTS)
     )
@@ -65,18 +80,45 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
             on_its_way.label("is_open"),
         )
         .join(invoice, invoice.c.id == case.c.invoice_id)
-        .join(line, sa.and_(line.c.invoice_id == invoice.c.id, line.c.kind == "plan"))
+        .join(line, line.c.id == first)
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .outerjoin(method, paying_method(usable=True))
-        .where(
-            case.c.state == "open", case.c.next_at <= moment.now, subscription.c.held_at.is_(None)
-        )
+        .where(case.c.state == "open", case.c.next_at <= moment.now, sa.not_(held))
         .order_by(case.c.next_at, case.c.id)
         .limit(limit)
     )
     if session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=case, skip_locked=True)
     return list(session.execute(statement))
+
+
+def on_same_invoice(session: AnySession, invoice_ids: Sequence[int]) -> list[AnyRow]:
+    """Return every subscription that has not left these invoices, the first of each first."""
+    if not invoice_ids:
+        return []
+    line, subscription, price = table_of(InvoiceLine), table_of(Subscription), table_of(Price)
+    return list(
+        session.execute(
+            sa.select(
+                line.c.invoice_id,
+                subscription.c.id.label("subscription_id"),
+                subscription.c.public_id,
+                subscription.c.version,
+                subscription.c.state,
+                subscription.c.plan_id,
+                subscription.c.source,
+                subscription.c.cohort,
+                subscription.c.mrr_minor,
+                price.c.currency,
+            )
+            .join(subscription, subscription.c.id == line.c.subscription_id)
+            .join(price, price.c.id == subscription.c.price_id)
+            .where(
+                line.c.invoice_id.in_(invoice_ids), line.c.kind == "plan", sa.not_(line.c.is_void)
+            )
+            .order_by(line.c.invoice_id, line.c.position)
+        )
+    )
 
 
 def retry(session: AnySession, rows: Sequence[AnyRow], minimums: Minimums, moment: Moment) -> int:

@@ -28,12 +28,12 @@ from storefront.operations.subscriptions import StaleSubscription
 _HERE = (BoxState.PLANNED, BoxState.HELD)
 
 
-def dropped_of(session: AnySession, owed: Sequence[AnyRow]) -> dict[int, int]:
-    """Return what leaving credits of each open invoice (``id``, ``due_minor``), in minor units.
+def dropped_of(session: AnySession, owed: Sequence[AnyRow], subscription_id: int) -> dict[int, int]:
+    """Return what leaving credits of each of ``open_invoices``, in minor units.
 
     All of it, except by transfer: there boxes that have left, or are being packed, stay owed.
     """
-    boxes = _boxes(session, [one.id for one in owed])
+    boxes = _boxes(session, [one.id for one in owed], subscription_id)
     found = {}
     for one in owed:
         own = boxes.get(one.id, [])
@@ -42,15 +42,28 @@ def dropped_of(session: AnySession, owed: Sequence[AnyRow]) -> dict[int, int]:
     return found
 
 
-def drop_unsent(session: AnySession, owed: Sequence[AnyRow], moment: Moment) -> None:
-    """Credit the open invoices ``owed`` of somebody who leaves, but not what was sent."""
-    shares = dropped_of(session, owed)
+def drop_unsent(
+    session: AnySession, owed: Sequence[AnyRow], subscription_id: int, moment: Moment
+) -> None:
+    """Credit ``open_invoices`` of a subscription that ends, but not what was sent.
+
+    What they owe for other subscriptions stays.
+    """
+    shares = dropped_of(session, owed, subscription_id)
     whole = [one.id for one in owed if shares[one.id] == one.due_minor]
-    credit_invoices(session, whole, CreditReason.CANCELLATION, moment, despite_open_attempts=True)
-    boxes = _boxes(session, [one.id for one in owed if one.id not in whole])
+    credit_invoices(
+        session,
+        whole,
+        CreditReason.CANCELLATION,
+        moment,
+        of=subscription_id,
+        despite_open_attempts=True,
+    )
+    rest = [one.id for one in owed if one.id not in whole]
+    boxes = _boxes(session, rest, subscription_id)
     for key, own in boxes.items():
         if shares[key]:
-            _credit_part(session, key, shares[key], moment)
+            _credit_part(session, key, subscription_id, shares[key], moment)
         here = [row.id for row in own if row.state in _HERE]
         table = table_of(Box)
         session.execute(
@@ -59,8 +72,10 @@ def drop_unsent(session: AnySession, owed: Sequence[AnyRow], moment: Moment) -> 
         forfeit_boxes(session, here, moment)
 
 
-def _boxes(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    """Return the boxes made of periods on those of the invoices that are paid by transfer."""
+def _boxes(
+    session: AnySession, invoice_ids: Sequence[int], subscription_id: int
+) -> dict[int, list[AnyRow]]:
+    """Return the boxes a subscription has of the periods on invoices to be paid by transfer."""
     box, line, invoice = table_of(Box), table_of(InvoiceLine), table_of(Invoice)
     rows = session.execute(
         sa.select(
@@ -73,6 +88,7 @@ def _boxes(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
         .join(invoice, invoice.c.id == line.c.invoice_id)
         .where(
             invoice.c.id.in_(invoice_ids),
+            box.c.subscription_id == subscription_id,
             invoice.c.pay_by == "bank",
             box.c.kind == BoxKind.REGULAR,
             box.c.state != BoxState.CANCELED,
@@ -86,10 +102,13 @@ def _boxes(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
     return found
 
 
-def _credit_part(session: AnySession, invoice_id: int, minor: int, moment: Moment) -> None:
+def _credit_part(
+    session: AnySession, invoice_id: int, subscription_id: int, minor: int, moment: Moment
+) -> None:
     table = table_of(Invoice)
     invoice = session.execute(sa.select(table).where(table.c.id == invoice_id)).one()
-    lines = tuple(lines_of_invoice(session, invoice_id))
+    every = lines_of_invoice(session, invoice_id)
+    lines = tuple(one for one in every if one.subscription_id == subscription_id)
     facts = RefundFacts(invoice, lines, (), None, (), ())
     back = Back(_taken(refundables(lines), minor), Way.OPEN, CreditReason.CANCELLATION)
     key, public = reserve(session, CreditNote, 1)[0], public_id("crn")

@@ -57,7 +57,7 @@ def stop_now(session: AnySession, rows: Sequence[AnyRow], who: Who, moment: Mome
     """
     for row in rows:
         version = _without_changes(session, row, moment)
-        drop_unsent(session, open_invoices(session, row.id), moment)
+        drop_unsent(session, open_invoices(session, row.id), row.id, moment)
         stopped = SubscriptionChange(row.id, version, {"canceled_at": moment.now})
         change_subscriptions(session, [stopped])
         ending = Ending(

@@ -104,6 +104,7 @@ def bring_term_end(session: AnySession, subscription_id: int, before: date, day:
 def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
     """Return open invoices of a subscription, and whether a charge for each is on its way.
 
+    ``due_minor`` is what is owed for this subscription, where there are others on the invoice.
     Not of something extra, charged beside its periods: that stays owed.
     """
     invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
@@ -115,12 +116,31 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
         line.c.invoice_id == invoice.c.id,
         line.c.subscription_id == subscription_id,
         line.c.period_id.is_not(None),
+        sa.not_(line.c.is_void),
+    )
+    others = line.alias()
+    share = (
+        sa.select(sa.func.sum(others.c.gross_minor))
+        .where(
+            others.c.invoice_id == invoice.c.id,
+            others.c.subscription_id == subscription_id,
+            sa.not_(others.c.is_void),
+        )
+        .scalar_subquery()
+    )
+    is_shared = sa.exists().where(
+        others.c.invoice_id == invoice.c.id,
+        others.c.subscription_id != subscription_id,
+        sa.not_(others.c.is_void),
+    )
+    due = sa.case(
+        (sa.and_(is_shared, share < invoice.c.due_minor), share), else_=invoice.c.due_minor
     )
     return list(
         session.execute(
             sa.select(
                 invoice.c.id,
-                invoice.c.due_minor,
+                due.label("due_minor"),
                 invoice.c.currency,
                 on_its_way.label("in_flight"),
             )

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.events import EventKind
 from storefront.domain.lifecycle import PeriodKind, PeriodState
-from storefront.models import Box, Invoice, Plan, SubscriptionPeriod
+from storefront.models import Box, Invoice, InvoiceLine, Plan, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.operations.boxes import make_boxes
 from storefront.operations.keys import AnyRow, AnySession
@@ -27,13 +27,16 @@ from storefront.operations.timeline import Entry, record
 def make_unpaid_boxes(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> int:
     """Make the boxes of unpaid periods whose plans ship all the same; returns how many.
 
+    On an invoice for several subscriptions no plan may hold its boxes.
+
     ``ship`` always, ``ship_once`` unless an earlier box of the subscription went unpaid.
     Doing it again makes none. Statements: a constant number for any count.
     """
     lines = lines_of(session, invoice_ids) if invoice_ids else []
     rows = [row for row in periods_of(session, lines) if row.kind == PeriodKind.BILLED]
     wanted = _wanted(session, rows)
-    chosen = [row for row in rows if row.id in wanted]
+    holding = _on_hold(session, invoice_ids)
+    chosen = [row for row in rows if row.id in wanted - holding]
     if not chosen:
         return 0
     own: dict[int, list[AnyRow]] = defaultdict(list)
@@ -60,6 +63,23 @@ def make_unpaid_boxes(session: AnySession, invoice_ids: Sequence[int], moment: M
     ]
     record(session, entries, moment)
     return made
+
+
+def _on_hold(session: AnySession, invoice_ids: Sequence[int]) -> set[int]:
+    """Return the periods on invoices where a plan holds the boxes of late payers."""
+    line, plan, period = table_of(InvoiceLine), table_of(Plan), table_of(SubscriptionPeriod)
+    holding = (
+        sa.select(line.c.invoice_id)
+        .join(period, period.c.id == line.c.period_id)
+        .join(plan, plan.c.id == period.c.plan_id)
+        .where(
+            line.c.invoice_id.in_(invoice_ids),
+            sa.not_(line.c.is_void),
+            plan.c.past_due_shipping == "hold",
+        )
+    )
+    found = session.scalars(sa.select(line.c.period_id).where(line.c.invoice_id.in_(holding)))
+    return {key for key in found if key is not None}
 
 
 def _wanted(session: AnySession, rows: Sequence[AnyRow]) -> set[int]:

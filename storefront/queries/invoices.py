@@ -65,7 +65,7 @@ def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
     )
     of = (
         sa.select(sa.func.min(line.c.subscription_id))
-        .where(line.c.invoice_id == invoice.c.id)
+        .where(line.c.invoice_id == invoice.c.id, sa.not_(line.c.is_void))
         .scalar_subquery()
     )
     row = session.execute(

@@ -191,7 +191,9 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
         sa.select(case.c.id)
         .join(invoice, invoice.c.id == case.c.invoice_id)
         .join(line, line.c.invoice_id == invoice.c.id)
-        .where(line.c.subscription_id == table.c.id, case.c.state == "open")
+        .where(
+            line.c.subscription_id == table.c.id, sa.not_(line.c.is_void), case.c.state == "open"
+        )
         .order_by(case.c.id)
         .limit(1)
         .correlate(table)

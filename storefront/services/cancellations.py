@@ -94,7 +94,7 @@ def quote_cancellation(rt: Runtime, customer_id: int, subscription: str) -> Canc
     paying = _pays_change(open_changes(rt.session, coming.row.id))
     owed = open_invoices(rt.session, coming.row.id)
     found = _cancellation(
-        coming, owed, rt.moment(), dropped_of(rt.session, owed), pays_change=paying
+        coming, owed, rt.moment(), dropped_of(rt.session, owed, coming.row.id), pays_change=paying
     )
     rt.session.rollback()
     return found
@@ -137,7 +137,7 @@ def cancel(
             coming,
             owed,
             moment,
-            dropped_of(rt.session, owed),
+            dropped_of(rt.session, owed, row.id),
             pays_change=_pays_change(changes),
             early=early is not None,
         )
@@ -281,7 +281,7 @@ def _end_now(rt: Runtime, row: AnyRow, owed: list[AnyRow], actor: Actor, moment:
     A charge that is on its way stays open until the gateway has answered; its invoice is
     void by then, so a success is surplus and goes back.
     """
-    drop_unsent(rt.session, owed, moment)
+    drop_unsent(rt.session, owed, row.id, moment)
     ending = Ending(
         row.id,
         row.version + 1,

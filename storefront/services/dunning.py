@@ -26,6 +26,7 @@ from storefront.operations.retries import (
     close_cases,
     due_cases,
     is_owed,
+    on_same_invoice,
     overdue_actions,
     postpone,
     retry,
@@ -144,24 +145,26 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[in
     Returns the cases left alone because a charge went off since they were read: the
     customer pays this very moment, and that answer comes first.
     """
-    running = [row for row in rows if SubscriptionState(row.state) not in ENDED]
-    stop = [row for row in running if row.policy["last_action"] != "leave"]
-    credited = credit_invoices(
-        rt.session, [row.invoice_id for row in stop], CreditReason.CANCELLATION, moment
-    )
-    flying = [row.id for row in stop if row.invoice_id in credited.waiting]
-    stop = [row for row in stop if row.id not in flying]
+    # Before the credit: it makes the lines void that say who is on the invoice.
+    everybody = on_same_invoice(rt.session, [row.invoice_id for row in rows])
+    running = [row for row in everybody if SubscriptionState(row.state) not in ENDED]
+    actions = {row.invoice_id: row.policy["last_action"] for row in rows}
+    stop = [row for row in running if actions[row.invoice_id] != "leave"]
+    owing = list(dict.fromkeys(row.invoice_id for row in stop))
+    credited = credit_invoices(rt.session, owing, CreditReason.CANCELLATION, moment)
+    flying = [row.id for row in rows if row.invoice_id in credited.waiting]
+    stop = [row for row in stop if row.invoice_id not in credited.waiting]
     close_cases(rt.session, [row.id for row in rows if row.id not in flying], "lost", moment)
     end_subscriptions(
         rt.session,
         [
             Ending(row.subscription_id, row.version, EndReason.UNPAID)
             for row in stop
-            if row.policy["last_action"] == "cancel"
+            if actions[row.invoice_id] == "cancel"
         ],
         moment,
     )
-    _pause(rt, [row for row in stop if row.policy["last_action"] == "pause"], moment)
+    _pause(rt, [row for row in stop if actions[row.invoice_id] == "pause"], moment)
     return flying
 
 

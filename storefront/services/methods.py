@@ -447,9 +447,13 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     mine = attempt.c.invoice_id == table.c.id
     last = sa.select(sa.func.max(attempt.c.number)).where(mine)
     on_its_way = sa.exists().where(mine, attempt.c.state.in_(OPEN_ATTEMPTS))
-    own = sa.and_(line.c.invoice_id == table.c.id, subscription.c.id == line.c.subscription_id)
+    own = sa.and_(
+        line.c.invoice_id == table.c.id,
+        sa.not_(line.c.is_void),
+        subscription.c.id == line.c.subscription_id,
+    )
     held, runs = subscription.c.held_at.is_not(None), subscription.c.state.in_(RUNNING)
-    running = sa.exists().where(own, runs, sa.not_(held))
+    running = sa.and_(sa.exists().where(own, runs), sa.not_(sa.exists().where(own, held)))
     for_time = sa.exists().where(line.c.invoice_id == table.c.id, line.c.period_id.is_not(None))
     beside = sa.and_(sa.not_(for_time), sa.not_(sa.exists().where(own, held)))
     statement = (

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from storefront.models import Plan, Subscription
+from decimal import Decimal
+
+from storefront.domain.invoices import LineKind
+from storefront.domain.lifecycle import PeriodKind, PeriodState
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval, add_interval
+from storefront.domain.pricing import PricedItem, quote, together
+from storefront.models import PaymentMethod, Plan, Price, Subscription, SubscriptionPeriod
+from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import find_checkout
+from storefront.operations.invoices import InvoiceDraft, LinesOf, finalise_invoices
 from storefront.runtime import Runtime
 from storefront.services.baskets import BoxChoice, Changed, add_box, remove_box
 from storefront.services.finishing import Outcome
@@ -51,3 +60,72 @@ def subscriptions(rt: Runtime) -> list[Subscription]:
         rt.session.expunge(one)
     rt.session.rollback()
     return found
+
+
+def renew_together(rt: Runtime) -> int:
+    """Open the next period of every subscription on ONE open invoice; returns its key.
+
+    The shop itself renews each on an invoice of its own; an invoice for several is what a
+    renewal in one charge would write. Its charge is planned and not sent. Each subscription
+    must be due today.
+    """
+    session, moment = rt.session, rt.moment()
+    found = list(session.query(Subscription).order_by(Subscription.checkout_position))
+    quotes, parts, periods = [], [], []
+    for one in found:
+        plan, price = session.get_one(Plan, one.plan_id), session.get_one(Price, one.price_id)
+        assert one.next_on == moment.today
+        end = add_interval(one.next_on, Interval(price.unit, price.count), 1, day=one.anchor_day)
+        item = PricedItem(
+            LineKind.PLAN, plan.name, 1, Money(price.amount_minor, "EUR"), Decimal(7), plan.code
+        )
+        quotes.append(quote([item], inclusive=True))
+        period = SubscriptionPeriod(
+            subscription_id=one.id,
+            number=one.next_number,
+            kind=PeriodKind.BILLED,
+            state=PeriodState.INVOICED,
+            start_on=one.next_on,
+            end_on=end,
+            billed_number=one.billed_count + 1,
+            plan_id=plan.id,
+            price_id=price.id,
+            box_count=1,
+            mrr_minor=one.mrr_minor,
+            reason="",
+            opened_at=moment.now,
+        )
+        session.add(period)
+        periods.append(period)
+        one.next_on, one.next_number, one.renews_at = end, one.next_number + 1, None
+        one.billed_count, one.boxes_billed = one.billed_count + 1, one.boxes_billed + 1
+    session.flush()
+    parts = [LinesOf(1, p.subscription_id, p.id, p.start_on, p.end_on) for p in periods]
+    document, _ = together(quotes)
+    first = parts[0]
+    draft = InvoiceDraft(
+        payer_id=found[0].customer_id,  # type: ignore[arg-type]
+        quote=document,
+        subscription_id=first.subscription_id,
+        period_id=first.period_id,
+        service_from=first.service_from,
+        service_to=first.service_to,
+        due_on=moment.today,
+        snapshot={"seller": rt.shop.seller, "buyer": {}, "ship_to": {}, "tax": {}},
+        parts=tuple(parts),
+    )
+    issued = finalise_invoices(session, [draft], moment)[0]
+    method = session.get_one(PaymentMethod, found[0].payment_method_id)
+    attempt = AttemptDraft(
+        invoice_id=issued.id,
+        number=1,
+        gateway=method.gateway,
+        account=method.account,
+        payment_method_id=method.id,
+        fingerprint=method.fingerprint,
+        amount_minor=issued.total_minor,
+        currency="EUR",
+    )
+    plan_attempts(session, [attempt], moment)
+    session.commit()
+    return issued.id
