@@ -1,5 +1,6 @@
 """The fixtures of all tests: a migrated database, an application, a clock that stands still."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that all processes of this run share; theirs is inherited."""
     if not hasattr(config, "workerinput"):
         os.environ[_SHARED] = tempfile.mkdtemp(prefix="storefront-tests-")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the garbage collector from walking again and again through what stays for good.
+
+    Half a million objects of modules and statements live as long as the process, and each test
+    leaves an application with its engine behind. Measured: 11 % of the time of a test of a page.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
