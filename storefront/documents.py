@@ -21,6 +21,7 @@ from storefront.adapters.pdf import Sheet, SheetLine
 from storefront.domain.colours import rgb_of
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
+from storefront.queries.document_groups import groups_of
 from storefront.queries.documents import Document, DocumentLine, Payment
 
 #: Lightness of the brand's rule, as the action colour on light pages.
@@ -78,7 +79,7 @@ class _Writer:
                 _("Net"),
                 _("Amount"),
             ),
-            lines=tuple(self._line(line) for line in document.lines),
+            lines=tuple(self._lines()),
             sums=tuple(self._sums()),
             notes=tuple(self._notes()),
             footer=tuple(seller.get("footer", "").splitlines()),
@@ -138,6 +139,16 @@ class _Writer:
         has_own = bool(buyer.get("street"))
         other = has_own and [*self._address(buyer)] != [*self._address(ship_to)]
         return other or bool(ship_to.get("name") and ship_to["name"] != buyer.get("name"))
+
+    def _lines(self) -> Iterator[SheetLine]:
+        """Yield the lines; those of several boxes box by box, under what each comes to."""
+        groups = groups_of(self.document.lines)
+        for number, group in enumerate(groups, start=1):
+            if len(groups) > 1:
+                text = _("Box %(number)s: %(plan)s", number=number, plan=group.plan)
+                yield SheetLine(text, (), ("", "", "", "", self._money(group.total)), is_head=True)
+            for line in group.lines:
+                yield self._line(line)
 
     def _line(self, line: DocumentLine) -> SheetLine:
         notes = []

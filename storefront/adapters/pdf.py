@@ -44,6 +44,8 @@ class SheetLine:
     notes: tuple[str, ...]
     #: One per heading after the first; numbers, set to the right.
     cells: tuple[str, ...]
+    #: True for a row that stands above others and says what they come to.
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,24 +186,35 @@ class _Drawing:
 
     def _row(self, line: SheetLine) -> Iterable[_Block]:
         width = self.columns[0][1] - 3
-        texts = [(text, 9.0) for text in self._wrapped([line.text], 9, width)]
+        style = _weight(line.is_head)
+        texts = [(text, 9.0) for text in self._wrapped([line.text], 9, width, style)]
         texts += [(text, 7.5) for text in self._wrapped(line.notes, 7.5, width)]
         is_high = sum(size * _LEADING for _, size in texts) > _SPLITS
         parts = [[one] for one in texts] if is_high else [texts]
         for i, part in enumerate(parts, start=1):
-            yield self._part(part, line.cells if i == 1 else (), is_last=i == len(parts))
+            cells = line.cells if i == 1 else ()
+            yield self._part(part, cells, style, is_last=i == len(parts))
 
     def _part(
-        self, texts: Sequence[tuple[str, float]], cells: Sequence[str], *, is_last: bool
+        self,
+        texts: Sequence[tuple[str, float]],
+        cells: Sequence[str],
+        style: Style,
+        *,
+        is_last: bool,
     ) -> _Block:
         """Return a row or a piece of a high one; the numbers stand beside its first line."""
         x, width = self.columns[0]
 
         def draw(y: float) -> None:
             for text, (left, wide) in zip(cells, self.columns[1:], strict=False):
-                self._text(text, 9, left, y, "R", width=wide)
+                self._text(text, 9, left, y, "R", style, width=wide)
             for text, size in texts:
-                self._text(text, size, x, y, width=width, colour=_GREY if size < 9 else _BLACK)
+                small = size < 9
+                colour = _GREY if small else _BLACK
+                self._text(
+                    text, size, x, y, style="" if small else style, width=width, colour=colour
+                )
                 y += size * _LEADING
             if is_last:
                 self._rule(y + 1, 0.15, _PALE)

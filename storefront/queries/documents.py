@@ -65,6 +65,8 @@ class DocumentLine:
     last: date | None
     #: Kind and text of the line that a discount lowers.
     lowers: tuple[LineKind, str] | None = None
+    #: Key of the subscription it is for.
+    subscription_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,7 @@ def _line(
         row.service_from,
         row.service_to - timedelta(days=1) if row.service_to else None,
         lowers,
+        row.subscription_id,
     )
 
 

@@ -1,0 +1,33 @@
+"""The lines of a document by the subscription they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storefront.domain.invoices import LineKind
+from storefront.domain.money import Money
+from storefront.queries.documents import DocumentLine
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentGroup:
+    """The lines of one subscription, with what they come to; ``plan`` names it."""
+
+    plan: str
+    lines: tuple[DocumentLine, ...]
+    total: Money
+
+
+def groups_of(lines: Sequence[DocumentLine]) -> list[DocumentGroup]:
+    """Return ``lines`` by subscription, in the order of the first of each."""
+    return [
+        _group([line for line in lines if line.subscription_id == key])
+        for key in dict.fromkeys(line.subscription_id for line in lines)
+    ]
+
+
+def _group(lines: Sequence[DocumentLine]) -> DocumentGroup:
+    plan = next((line.text for line in lines if line.kind is LineKind.PLAN), lines[0].text)
+    total = Money(sum(line.gross.minor for line in lines), lines[0].gross.currency)
+    return DocumentGroup(plan, tuple(lines), total)
