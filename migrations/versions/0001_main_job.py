@@ -22,6 +22,7 @@ INDEXES = (
     "CREATE INDEX IF NOT EXISTS ix_charge_attempt_check ON charge_attempt (check_at, id) WHERE check_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS ix_charge_attempt_planned ON charge_attempt (id) WHERE state = 'planned'",
     "CREATE INDEX IF NOT EXISTS ix_refund_open ON refund (id) WHERE state IN ('planned','sent','pending','unknown')",
+    "CREATE INDEX IF NOT EXISTS ix_refund_again ON refund (check_at, id) WHERE state = 'succeeded' AND check_at IS NOT NULL",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_payment_method_default ON payment_method (customer_id) WHERE is_default AND detached_at IS NULL",
     "CREATE INDEX IF NOT EXISTS ix_dunning_case_due ON dunning_case (next_at, id) WHERE state = 'open'",
     "CREATE UNIQUE INDEX IF NOT EXISTS uq_box_period ON box (period_id, ordinal) WHERE kind = 'regular' AND state <> 'canceled'",
@@ -1459,6 +1460,7 @@ def upgrade() -> None:
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
+        sa.Column("order_tax_id", sa.String(length=20), server_default="", nullable=False),
         sa.Column(
             "state",
             sa.Enum(

@@ -254,6 +254,19 @@ class Bank:
         self._answer_or_fail("down", "lookup_down")
         return self._find(BankRefund, "reference", reference)
 
+    def send_back(self, reference: str, reason: str = "account_closed") -> None:
+        """Have the bank return the money of a refund that had succeeded."""
+        with self._store.writing() as db:
+            refund = _one(db, BankRefund, "reference", reference)
+            db.execute(
+                "UPDATE refund SET status = 'declined', reason = ? WHERE reference = ?",
+                (reason, reference),
+            )
+            db.execute(
+                "UPDATE charge SET refunded_minor = refunded_minor - ? WHERE reference = ?",
+                (refund.amount_minor, refund.charge_reference),
+            )
+
     def detach(self, token: str) -> bool:
         """Forget a card; charging it afterwards is a hard decline."""
         self._answer_or_fail("down")

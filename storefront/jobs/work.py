@@ -28,6 +28,7 @@ from storefront.services.fulfilment import export_boxes, exportable_cycles
 from storefront.services.outbox import deliver_due
 from storefront.services.price_notices import tell_due
 from storefront.services.referrals import grant_referrals
+from storefront.services.refund_returns import look_again
 from storefront.services.refunds import send_refunds
 from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
@@ -73,6 +74,7 @@ TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due)
 REFERRALS = Job("referrals", grant_referrals)
 REFUNDS = Job("refunds", send_refunds)
+REFUND_RETURNS = Job("refund_returns", look_again)
 CLOSE_CYCLES = Job("close_cycles", close_cycles)
 EXPORT = Job("export", _export)
 OUTBOX = Job("outbox", _deliver)
@@ -92,6 +94,7 @@ JOBS = (
     REMINDERS,
     TRANSFERS,
     REFUNDS,
+    REFUND_RETURNS,
     REFERRALS,
     CLOSE_CYCLES,
     EXPORT,

@@ -28,6 +28,7 @@ from storefront.jobs.work import (
     PLAN_CYCLES,
     PRICE_CHANGES,
     REFERRALS,
+    REFUND_RETURNS,
     REFUNDS,
     REMINDERS,
     RENEWALS,
@@ -48,7 +49,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
         30,
     ),
-    "reminders": ((REMINDERS, TRANSFERS), 900),
+    "reminders": ((REMINDERS, TRANSFERS, REFUND_RETURNS), 900),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     "messages": ((OUTBOX,), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.

@@ -46,6 +46,8 @@ class Subscription(Base):
     checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"))
     #: Which item of its checkout it is, from 0.
     checkout_position: Mapped[int] = mapped_column(default=0)
+    #: VAT number, valid, of an order under an e-mail that was somebody's already: its renewals'.
+    order_tax_id: Mapped[str] = mapped_column(sa.String(20), server_default="")
     state: Mapped[SubscriptionState] = mapped_column(values_enum(SubscriptionState))
     #: Day the periods hang on; period ``anchor_number`` starts there.
     anchor_on: Mapped[date]

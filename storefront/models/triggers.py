@@ -49,6 +49,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(id) WHERE state IN ('planned','sent','pending','unknown')",
         False,
     ),
+    "ix_refund_again": (
+        "refund",
+        "(check_at, id) WHERE state = 'succeeded' AND check_at IS NOT NULL",
+        False,
+    ),
     "uq_payment_method_default": (
         "payment_method",
         "(customer_id) WHERE is_default AND detached_at IS NULL",

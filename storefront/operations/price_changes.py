@@ -226,7 +226,7 @@ def _rows(
             address.c.region,
             address.c.postcode,
             address.c.city,
-            *buyer_columns(customer),
+            *buyer_columns(customer, subscription),
             customer.c.email,
             has_addons(subscription).label("has_addons"),
         )

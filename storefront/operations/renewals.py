@@ -213,7 +213,7 @@ def _subscriptions_statement() -> AnySelect:
             address.c.city,
             address.c.country,
             address.c.region,
-            *buyer_columns(customer),
+            *buyer_columns(customer, subscription),
             customer.c.pays_by,
             sa.func.coalesce(
                 customer.c.payment_days, sa.select(settings.c.payment_days).scalar_subquery()

@@ -161,7 +161,7 @@ def _subscriptions(
             address.c.city,
             address.c.country,
             address.c.region,
-            *buyer_columns(customer),
+            *buyer_columns(customer, subscription),
             method.c.public_id.label("method_ref"),
             method.c.brand,
             method.c.last4,

@@ -23,7 +23,7 @@ from storefront.domain.tax_treatment import (
     Treatment,
 )
 from storefront.domain.taxes import Rounding
-from storefront.models import Checkout, Customer, Invoice, TaxRate
+from storefront.models import Checkout, Customer, Invoice, Subscription, TaxRate
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -52,9 +52,20 @@ def rules_of(rows: Sequence[AnyRow], seller_country: str, rounding: str) -> TaxR
     return TaxRules.of(seller_country, cast(Rounding, rounding), own)
 
 
-def buyer_columns(payer: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
-    """Return what ``tax_on`` reads of who pays; ``payer`` is ``customer`` or its alias."""
-    return (payer.c.tax_id, payer.c.tax_id_state, payer.c.is_tax_exempt)
+def buyer_columns(
+    payer: sa.FromClause, subscription: sa.FromClause
+) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return what ``tax_on`` reads of who pays for ``subscription``.
+
+    ``payer`` is ``customer`` or its alias. A number that belongs to the subscription's order
+    alone stands before the account's.
+    """
+    own = subscription.c.order_tax_id != ""
+    return (
+        sa.case((own, subscription.c.order_tax_id), else_=payer.c.tax_id).label("tax_id"),
+        sa.case((own, TaxIdState.VALID.value), else_=payer.c.tax_id_state).label("tax_id_state"),
+        payer.c.is_tax_exempt,
+    )
 
 
 def buyer_of(row: AnyRow) -> Buyer:
@@ -96,7 +107,8 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
 
     ``payers`` has the customer of each checkout. A number is kept only with a customer whom
     the order made, or who began it signed in: an order under somebody else's e-mail must not
-    change what its owner is charged. It stays on that order's invoice alone.
+    change what its owner is charged. A valid one then stays with that order's subscriptions,
+    whose renewals were shown with it.
     """
     checkout, table = table_of(Checkout), table_of(Customer)
     rows = session.execute(
@@ -104,6 +116,7 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
         .where(checkout.c.id.in_(payers), checkout.c.tax_id != "")
         .order_by(checkout.c.id)
     ).all()
+    _keep_with_orders(session, rows, payers)
     known = [
         {
             "key": payers[row.id],
@@ -112,7 +125,7 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
             "checked_at": None if row.tax_id_state == TaxIdState.PENDING else moment.now,
         }
         for row in rows
-        if payers[row.id] in (row.quote.get("owner"), row.quote.get("new_customer"))
+        if _is_their_own(row, payers[row.id])
     ]
     if known:
         session.connection().execute(
@@ -124,6 +137,28 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
                 tax_id_checked_at=sa.bindparam("checked_at"),
             ),
             known,
+        )
+
+
+def _is_their_own(row: AnyRow, customer_id: int) -> bool:
+    return customer_id in (row.quote.get("owner"), row.quote.get("new_customer"))
+
+
+def _keep_with_orders(
+    session: AnySession, rows: Sequence[AnyRow], payers: Mapping[int, int]
+) -> None:
+    table = table_of(Subscription)
+    others = [
+        {"key": row.id, "number": row.tax_id}
+        for row in rows
+        if row.tax_id_state == TaxIdState.VALID and not _is_their_own(row, payers[row.id])
+    ]
+    if others:
+        session.connection().execute(
+            sa.update(table)
+            .where(table.c.checkout_id == sa.bindparam("key"))
+            .values(order_tax_id=sa.bindparam("number")),
+            others,
         )
 
 

@@ -205,7 +205,9 @@ def confirmation(session: AnySession, key: str) -> Confirmation | None:
 
 def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> ConfirmedBox:
     first = _first_box(session, row.subscription_id)
-    charges = [(date.fromisoformat(on), Money(minor, row.currency)) for on, minor in kept["charges"]]
+    charges = [
+        (date.fromisoformat(on), Money(minor, row.currency)) for on, minor in kept["charges"]
+    ]
     return ConfirmedBox(
         plan_name=row.plan_name,
         unit=row.unit,

@@ -161,6 +161,13 @@ INVARIANTS = (
         " WHERE r.state = 'succeeded' AND j.id IS NULL",
     ),
     Invariant(
+        "L4-returned",
+        "a refund that came back had been booked as done before",
+        "SELECT f.event_ref FROM ledger_journal f LEFT JOIN ledger_journal d"
+        " ON d.event_ref = f.event_ref AND d.kind = 'refund_done'"
+        " WHERE f.kind = 'refund_failed' AND d.id IS NULL",
+    ),
+    Invariant(
         "L5",
         "no journal mixes currencies, and each has the currency of its invoice, save surplus",
         "SELECT j.event_ref FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id"

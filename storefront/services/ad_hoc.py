@@ -232,7 +232,7 @@ def _read(rt: Runtime, customer: str, subscription: str, *, for_update: bool = F
             sa.func.coalesce(
                 payer.c.payment_days, sa.select(settings.c.payment_days).scalar_subquery()
             ).label("payment_days"),
-            *buyer_columns(payer),
+            *buyer_columns(payer, table),
             price.c.currency,
             price.c.tax_inclusive,
             address.c.name.label("ship_name"),

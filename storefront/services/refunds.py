@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: A refund without an answer is looked up after this; the same key is safe to ask again.
 CHECK_AFTER = timedelta(minutes=5)
+#: One that is done is looked up once more after this; see ``services.refund_returns``.
+LOOK_AGAIN_AFTER = timedelta(days=7)
 _STATES = {
     AnswerStatus.SUCCEEDED: AttemptState.SUCCEEDED,
     AnswerStatus.DECLINED: AttemptState.DECLINED,
@@ -211,7 +213,7 @@ def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
 def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
     """Write the answer once; a refund that is final already stays as it is."""
     table, now = table_of(Refund), rt.now()
-    final = answer.status in (AnswerStatus.SUCCEEDED, AnswerStatus.DECLINED)
+    again = {AnswerStatus.SUCCEEDED: now + LOOK_AGAIN_AFTER, AnswerStatus.DECLINED: None}
     changed = rt.session.execute(
         sa.update(table)
         .where(
@@ -222,7 +224,7 @@ def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
             state=_STATES[answer.status],
             gateway_reference=answer.gateway_reference,
             answered_at=now,
-            check_at=None if final else now + CHECK_AFTER,
+            check_at=again.get(answer.status, now + CHECK_AFTER),
         )
         .returning(table.c.id)
     ).all()

@@ -12,7 +12,7 @@ from storefront import tax_desk
 from storefront.adapters.tax_numbers import normalise_tax_number
 from storefront.database import reading, retrying
 from storefront.domain.tax_treatment import TaxIdState
-from storefront.models import Customer
+from storefront.models import Customer, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -28,21 +28,27 @@ AT_ONCE = 100
 def save_tax_id(rt: Runtime, customer_id: int, typed: str, country: str) -> TaxIdState:
     """Keep the customer's VAT number and return what is known of it; empty takes it away.
 
-    Holds from the next invoice on. The same number again keeps what is known. Raises
-    ``NotATaxNumber``.
+    Holds from the next invoice on, also for subscriptions that were ordered under this e-mail
+    with another number. The same number again keeps what is known. Raises ``NotATaxNumber``.
     """
     number = normalise_tax_number(typed, country)
     with reading():
         row = _customer(rt, Customer.id == customer_id)
         rt.session.rollback()
-    if row.tax_id == number:
-        return TaxIdState(row.tax_id_state)
-    state = tax_desk.check_number(rt, number)
+    is_known = row.tax_id == number
+    state = TaxIdState(row.tax_id_state) if is_known else tax_desk.check_number(rt, number)
     values = _values(rt, state) | {"tax_id": number}
 
     def write() -> None:
-        table = table_of(Customer)
-        rt.session.execute(sa.update(table).where(table.c.id == customer_id).values(**values))
+        table, subscription = table_of(Customer), table_of(Subscription)
+        if not is_known:
+            rt.session.execute(sa.update(table).where(table.c.id == customer_id).values(**values))
+        payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+        rt.session.execute(
+            sa.update(subscription)
+            .where(payer == customer_id, subscription.c.order_tax_id != "")
+            .values(order_tax_id="")
+        )
         rt.session.commit()
 
     retrying(rt.session, write)

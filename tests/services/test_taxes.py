@@ -205,12 +205,16 @@ def test_a_renewal_is_taxed_by_who_pays_and_where_it_goes(
 
 
 def order_of_a_firm(rt, demo_gateway, number, state, **address):
+    firm_orders(rt, demo_gateway, number, state, **address)
+    return only(rt, Invoice), only(rt, Customer)
+
+
+def firm_orders(rt, demo_gateway, number, state, **address):
     plan = make.make_plan(rt)
     key = start_checkout(rt, Start(plan.id, make.price_of(rt, plan).id))
     to = {**ADA, "country": "FR", "postcode": "75001", "city": "Paris", **address}
     assert change_delivery(rt, key, "ada@example.org", to, (number, state))
     assert paid(rt, demo_gateway, key) is Outcome.DONE
-    return only(rt, Invoice), only(rt, Customer)
 
 
 def test_a_firm_with_a_valid_number_orders_without_tax_and_renews_so(rt, clock, demo_gateway):
@@ -236,6 +240,50 @@ def test_an_order_under_a_foreign_e_mail_does_not_replace_its_owners_number(rt, 
     _invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
 
     assert customer.tax_id == "ATU37675002"
+
+
+@pytest.mark.parametrize("own", [{}, {"tax_id": "ATU37675002", "tax_id_state": "invalid"}])
+def test_a_firm_that_orders_under_a_known_e_mail_renews_at_the_price_it_was_shown(
+    rt, clock, demo_gateway, own
+):
+    make.make_customer(rt, email="ada@example.org", **own)
+    invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
+    assert (invoice.total_minor, customer.tax_id) == (2167, own.get("tax_id", ""))
+    row = only(rt, Subscription)
+    assert row.order_tax_id == FIRM
+    renew(rt, clock)
+
+    _first, second = invoices(rt)
+    assert (second.total_minor, second.tax_treatment) == (2167, "reverse_charge")
+    assert second.snapshot["buyer"]["tax_id"] == FIRM
+
+
+def test_another_subscription_of_that_account_is_charged_as_before(rt, clock, demo_gateway):
+    owner = make.make_customer(rt, email="ada@example.org")
+    make.make_subscription(rt, customer=owner, address={"country": "FR", "postcode": "75001"})
+    firm_orders(rt, demo_gateway, FIRM, TaxIdState.VALID)
+    renew(rt, clock)
+
+    assert sorted(each.total_minor for each in invoices(rt)) == [2167, 2167, 2600, 2600]
+
+
+def test_what_the_accounts_owner_saves_replaces_the_number_of_the_order(rt, clock, demo_gateway):
+    owner = make.make_customer(rt, email="ada@example.org")
+    order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
+    tax_ids.save_tax_id(rt, owner.id, "", "FR")
+    renew(rt, clock)
+
+    assert [each.total_minor for each in invoices(rt)] == [2167, 2600]
+
+
+def test_a_pending_number_under_a_known_e_mail_is_charged_with_tax_then_and_later(
+    rt, clock, demo_gateway
+):
+    make.make_customer(rt, email="ada@example.org")
+    order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.PENDING)
+    renew(rt, clock)
+
+    assert [each.total_minor for each in invoices(rt)] == [2600, 2600]
 
 
 # ---------------------------------------------------------------------------------- numbers

@@ -82,6 +82,7 @@ def job_name(code: str) -> str:
         "dunning": _("Chase declined payments"),
         "transfers": _("Remind of overdue transfers"),
         "refunds": _("Send refunds"),
+        "refund_returns": _("Look for refunds that came back"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
         "outbox": _("Send messages"),
