@@ -34,6 +34,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
@@ -73,6 +74,8 @@ class _Facts:
     """What deciding a slice needs to know, read with one statement per table."""
 
     addresses: dict[int, dict[str, Any]]
+    #: By subscription whose address was changed after the cut-off: what it had since then.
+    since_cutoff: Mapping[int, Sequence[int]]
     recipes: dict[int, list[RecipeFacts]]
     stock: dict[int, VariantStock]
     countries: Sequence[str]
@@ -97,10 +100,12 @@ def boxes_to_decide(
     statement = (
         sa.select(
             box.c.id,
+            box.c.subscription_id,
             box.c.plan_id,
             box.c.options,
             box.c.quantity,
             box.c.state,
+            box.c.address_id.label("own_address_id"),
             sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
             subscription.c.held_at,
             plan.c.name.label("plan"),
@@ -129,9 +134,10 @@ def decide_boxes(
     """Lock the boxes of ``boxes_to_decide``, or hold them back with their problem.
 
     Contents are the recipe times the box's quantity; the stock of a box is taken whole or not
-    at all. A box that was held before is decided anew.
+    at all. A box that was held before is decided anew. It goes where it would have gone at the
+    cut-off; a change made after that is for the boxes behind it.
     """
-    facts = _facts(session, rows, cycle_id, countries)
+    facts = _facts(session, rows, cycle_id, countries, moment)
     book = StockBook(
         {
             one.id: one.on_hand
@@ -200,10 +206,17 @@ def addons_in(session: AnySession, cycle_id: int) -> dict[int, int]:
 
 
 def _facts(
-    session: AnySession, rows: Sequence[AnyRow], cycle_id: int, countries: Sequence[str]
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    cycle_id: int,
+    countries: Sequence[str],
+    moment: Moment,
 ) -> _Facts:
     address = table_of(Address)
+    subscriptions = {row.subscription_id for row in rows}
+    since_cutoff = addresses_since_cutoff(session, cycle_id, subscriptions, moment)
     wanted = {row.address_id for row in rows if row.address_id is not None}
+    wanted |= {key for each in since_cutoff.values() for key in each}
     addresses = {
         one.id: {part: getattr(one, part) for part in ADDRESS_PARTS}
         for one in session.execute(sa.select(address).where(address.c.id.in_(wanted)))
@@ -214,7 +227,17 @@ def _facts(
     }
     addons = _addons(session, [row.id for row in rows])
     variants |= {variant for own in addons.values() for variant in own}
-    return _Facts(addresses, recipes, stock_of(session, variants), countries, addons)
+    stock = stock_of(session, variants)
+    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons)
+
+
+def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
+    """Return the first address since the cut-off that a parcel reaches, else the present one."""
+    candidates = () if row.own_address_id else facts.since_cutoff.get(row.subscription_id, ())
+    for key in candidates:
+        if is_deliverable(facts.addresses.get(key), facts.countries):
+            return facts.addresses[key]
+    return facts.addresses.get(row.address_id)
 
 
 def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, tuple[int, int]]]:
@@ -244,7 +267,7 @@ def _problem(
 ) -> Problem | None:
     if row.held_at is not None:
         return Problem.HELD
-    if not is_deliverable(facts.addresses.get(row.address_id), facts.countries):
+    if not is_deliverable(_ship_to(row, facts), facts.countries):
         return Problem.NO_ADDRESS
     if not contents:
         return Problem.NO_RECIPE
@@ -267,7 +290,7 @@ def _write_locked(
         {
             "key": row.id,
             "seen": row.state,
-            "new_ship_to": facts.addresses[row.address_id],
+            "new_ship_to": _ship_to(row, facts),
             "new_packing": _packing(row, contents, facts.stock),
         }
         for row, contents in locked

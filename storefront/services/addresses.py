@@ -1,8 +1,8 @@
-"""Send the boxes of a subscription somewhere else from now on."""
+"""Send the boxes of a subscription somewhere else, from the first whose cut-off is not over."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -11,9 +11,12 @@ from storefront.database import retrying
 from storefront.domain.boxes import ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
+from storefront.domain.packing import is_deliverable
 from storefront.domain.tax_treatment import Place
 from storefront.models import Address, Subscription
 from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.operations.subscriptions import (
@@ -62,12 +65,16 @@ class AddressChange:
     first_box_on: date | None
     #: A box that is being packed keeps the old address.
     packed_box_on: date | None
+    #: So does one whose cut-off is over although nobody packs it yet; and that cut-off.
+    closed_box_on: date | None = None
+    closed_on: date | None = None
     changed: bool = True
 
 
 def first_box_after(rt: Runtime, customer_id: int, subscription: str) -> AddressChange:
     """Say which box a change made now would be the first for. Raises ``NotFound``."""
-    found = _effect(_load(rt, customer_id, subscription), rt.today())
+    coming = _load(rt, customer_id, subscription)
+    found = _effect(rt, coming, _present(rt, coming.row.address_id))
     rt.session.rollback()
     return found
 
@@ -78,33 +85,28 @@ def change_address(
     subscription: str,
     typed: PostalAddress,
     actor: Actor = Actor.CUSTOMER,
+    who: Who | None = None,
 ) -> AddressChange:
     """Give the subscription a new address row; old documents keep theirs.
 
-    Boxes whose contents are not frozen yet follow. The same address again changes nothing.
-    Raises ``NotFound``, ``NotServed``, or ``NoRate`` where nobody could be invoiced.
+    Boxes whose cut-off is over keep the address they had then, whoever asks; ``who`` is the
+    staff user, if one does. The same address again changes nothing. Raises ``NotFound``,
+    ``NotServed``, or ``NoRate`` where nobody could be invoiced.
     """
     if typed.country not in rt.shop.countries:
         raise NotServed(country=typed.country)
 
     def change() -> AddressChange:
         coming = _load(rt, customer_id, subscription, for_update=True)
-        effect = _effect(coming, rt.today())
+        present = _present(rt, coming.row.address_id)
+        effect = _effect(rt, coming, present)
         if not rt.hooks.has("quote_tax"):
             where = Place(typed.country, typed.region, typed.postcode, typed.city)
             rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
-        row, moment = coming.row, rt.moment()
-        if _is_same(_present(rt, row.address_id), typed):
+        if _is_same(present, typed):
             rt.session.rollback()
-            return AddressChange(effect.first_box_on, effect.packed_box_on, changed=False)
-        key, ref = _insert(rt, customer_id, typed)
-        change_subscriptions(
-            rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})]
-        )
-        first = effect.first_box_on.isoformat() if effect.first_box_on else ""
-        data = {"address": ref, "city": typed.city, "first_box_on": first}
-        entry = Entry(row.id, row.public_id, EventKind.ADDRESS_CHANGED, actor, data=data)
-        record(rt.session, [entry], moment)
+            return replace(effect, changed=False)
+        _write(rt, coming.row, present, typed, effect, actor, who)
         rt.session.commit()
         return effect
 
@@ -117,6 +119,30 @@ def change_address(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def _write(
+    rt: Runtime,
+    row: AnyRow,
+    present: AnyRow | None,
+    typed: PostalAddress,
+    effect: AddressChange,
+    actor: Actor,
+    who: Who | None,
+) -> None:
+    """Write the address, and what was there before: boxes past their cut-off need it."""
+    key, ref = _insert(rt, row.customer_id, typed)
+    change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})])
+    was = present.public_id if present is not None else ""
+    first = effect.first_box_on.isoformat() if effect.first_box_on else ""
+    data = {"address": ref, "was": was, "city": typed.city, "first_box_on": first}
+    by, kind = who.public_id if who else "", EventKind.ADDRESS_CHANGED
+    record(rt.session, [Entry(row.id, row.public_id, kind, actor, by, data)], rt.moment())
+    if who is not None:
+        before = {"address": was, "city": present.city if present is not None else ""}
+        after = {"address": ref, "city": typed.city}
+        moment = rt.moment()
+        audit.write(rt.session, who.id, kind.value, row.public_id, before, after, moment, who.ip)
+
+
 def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
     table = table_of(Subscription)
     which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
@@ -126,18 +152,27 @@ def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool 
     return found[0]
 
 
-def _effect(coming: Coming, today: date) -> AddressChange:
+def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChange:
+    today = rt.today()
+    parts = dict(present._mapping) if present is not None else None
+    # A box that could not go anywhere at its cut-off goes to the first address that works.
+    keeps = is_deliverable(parts, rt.shop.countries)
     frozen = {box.id for box in coming.boxes if box.state not in MOVABLE}
     ahead = [
         box
         for box in project(coming.standing, _AHEAD, today)
         if box.kind is not ProjectedKind.SKIPPED
     ]
-    first = next((box for box in ahead if box.box_id is None or box.box_id not in frozen), None)
     packed = next((box for box in ahead if box.box_id in frozen), None)
+    rest = [box for box in ahead if box.box_id is None or box.box_id not in frozen]
+    closed = [box for box in rest if keeps and box.cycle and box.cycle.cutoff_on < today]
+    first = next((box for box in rest if box not in closed), None)
+    last = closed[-1].cycle if closed else None
     return AddressChange(
         first.cycle.ship_from if first and first.cycle else None,
         packed.cycle.ship_from if packed and packed.cycle else None,
+        last.ship_from if last else None,
+        last.cutoff_on if last else None,
     )
 
 

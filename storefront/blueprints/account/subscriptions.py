@@ -165,7 +165,7 @@ def address(subscription: str) -> Response:
         rt.session.rollback()
         form.country.errors = [_("We cannot charge tax there yet. Choose another place")]
         return _address_page(form, present)
-    flash(_changed(effect))
+    flash(changed_words(effect))
     return go(url_for("account.subscription", subscription=subscription))
 
 
@@ -183,7 +183,8 @@ def _address_page(form: AddressForm, present: AddressView) -> Response:
     )
 
 
-def _changed(effect: AddressChange) -> str:
+def changed_words(effect: AddressChange) -> str:
+    """Say from which box on a new address holds."""
     if not effect.changed:
         return _("That is the address already.")
     if effect.first_box_on:

@@ -348,6 +348,7 @@ def action_name(code: str) -> str:
         "addon.saved": _("Add-on saved"),
         "addon.archived": _("Add-on taken off sale"),
         "addon.restored": _("Add-on on sale again"),
+        "address.changed": _("Address of a subscription changed"),
         "subscription.code_added": _("Code put on a subscription"),
         "subscription.code_removed": _("Code taken off a subscription"),
         "credit.given": _("Credit given"),
