@@ -19,6 +19,8 @@ from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
+    SubscriptionFacts,
+    boxes_of,
     payment_facts,
     person,
     staff_person,
@@ -96,34 +98,52 @@ def _staff_link(writer: Writer) -> Words:
 def _order_confirmed(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
     paid = payment_facts(writer.rt.session, payload)
-    subscription = subscription_facts(writer.rt.session, payload["subscription"])
-    if paid is None or subscription is None:
+    boxes = boxes_of(writer.rt.session, payload["invoice"])
+    if paid is None or not boxes:
         return None
-    facts = [
-        (_("Your plan"), subscription.plan),
-        (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4)),
-    ]
-    if subscription.next_charge_on:
-        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    several = len(boxes) > 1
+    card = (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4))
+    facts = [card, *((box.plan, _what_comes(writer, box)) for box in boxes)]
+    if not several:
+        facts = [(_("Your plan"), boxes[0].plan), card]
+        if boxes[0].next_charge_on:
+            facts.append((_("Next charge"), _next_charge(writer, boxes[0])))
     subject = _("Your order at %(shop)s", shop=writer.rt.shop.name)
     news = _("Thank you, %(name)s. Your subscription has begun.", name=writer.reader.name)
-    if subscription.ships_on:
-        ships = writer.day(subscription.ships_on)
+    first = min((box.ships_on for box in boxes if box.ships_on), default=None)
+    if first:
+        ships = writer.day(first)
         subject = _("Your first box leaves on %(day)s", day=ships)
         news = _(
             "Thank you, %(name)s. Your first box leaves on %(day)s.",
             name=writer.reader.name,
             day=ships,
         )
-        facts.append((_("First box"), ships))
+        if not several:
+            facts.append((_("First box"), ships))
+    cancel = _how_to_cancel(writer, boxes[0].public_id)
+    if several:
+        cancel = _(
+            "Skip or cancel each box online at any time: %(url)s", url=writer.url("/account/")
+        )
     return Words(
         subject,
         news,
         _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
         tuple(facts),
         (_("See your boxes"), writer.url("/account/")),
-        (_how_to_cancel(writer, subscription.public_id), _withdrawal()),
+        (cancel, _withdrawal()),
     )
+
+
+def _what_comes(writer: Writer, box: SubscriptionFacts) -> str:
+    """Return the coming days of one box of several."""
+    said = []
+    if box.ships_on:
+        said.append(_("ships %(day)s", day=writer.day(box.ships_on)))
+    if box.next_charge_on:
+        said.append(_("then %(charge)s", charge=_next_charge(writer, box)))
+    return ", ".join(said)
 
 
 def _receipt(writer: Writer) -> Words | None:

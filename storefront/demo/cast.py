@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from storefront.demo import catalogue
-from storefront.demo.people import Shopper
+from storefront.demo.people import OneMore, Shopper
 from storefront.models import BoxCycle, Customer
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
@@ -29,6 +29,8 @@ class Member:
     months: int
     options: tuple[tuple[str, str], ...] = ()
     code: str = ""
+    #: Further boxes in the same order.
+    more: tuple[OneMore, ...] = ()
 
     def as_shopper(self) -> Shopper:
         """Return them as somebody who shops, and does nothing unasked afterwards."""
@@ -47,6 +49,7 @@ class Member:
             card="4242",
             options=dict(self.options),
             code=self.code,
+            more=self.more,
             leaves=0,
             skips=0,
         )
@@ -54,12 +57,14 @@ class Member:
 
 _USUAL, _FREE = (("caffeine", "usual"),), (("caffeine", "free"),)
 _MONTHLY = ("month", 1)
+_ALSO = (OneMore("cup", _MONTHLY),)
 CAST = (
     Member("new", "Mara Lindner", "mara@example.org", "pot", _MONTHLY, 0, _USUAL, "LEMON"),
     Member("skips", "Theo Brandt", "theo@example.org", "pot", _MONTHLY, 8, _FREE),
     Member("past_due", "Nora Haas", "nora@example.org", "table", _MONTHLY, 6, _USUAL),
     Member("leaving", "Emil Roth", "emil@example.org", "cup", _MONTHLY, 10),
     Member("prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5, _FREE, "TWELVE"),
+    Member("two_boxes", "Ida Keller", "ida@example.org", "pot", _MONTHLY, 3, _USUAL, "", _ALSO),
 )
 
 

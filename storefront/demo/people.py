@@ -72,6 +72,15 @@ _NOTES = {
 _SUMMER = (7, 8)
 
 
+@dataclass(frozen=True, slots=True)
+class OneMore:
+    """A further box in the same order."""
+
+    plan: str
+    interval: tuple[str, int]
+    options: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Shopper:
     """One person with everything the story needs to know of them.
@@ -88,6 +97,7 @@ class Shopper:
     card: str
     options: dict[str, str]
     code: str = ""
+    more: tuple[OneMore, ...] = ()
     source: dict[str, str] = field(default_factory=dict)
     #: Comes to the payment page and goes again.
     abandons: bool = False

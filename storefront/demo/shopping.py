@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from storefront.blueprints.checkout.words import CONSENT_VERSION, consent_text
 from storefront.database import reading
-from storefront.demo.people import Shopper
+from storefront.demo.people import OneMore, Shopper
 from storefront.domain.addons import Cadence
 from storefront.domain.charging import AnswerStatus
 from storefront.domain.gateways import Gateway
@@ -26,6 +26,7 @@ from storefront.operations.consents import Given
 from storefront.queries.addons import your_box
 from storefront.runtime import Runtime
 from storefront.services.addons import AddonWish, quote_addon, save_addon
+from storefront.services.baskets import BoxChoice, Changed, add_box
 from storefront.services.checkout import (
     Agreement,
     Start,
@@ -79,7 +80,9 @@ def bank_of(rt: Runtime) -> Bank:
 
 
 def order(rt: Runtime, shopper: Shopper) -> Subscribed | None:
-    """Have ``shopper`` order a box; None when they did not get as far as paying.
+    """Have ``shopper`` order; None when they did not get as far as paying.
+
+    Returned is the subscription of the first box.
 
     A refused card is followed by a good one, if the shopper is of that kind.
     """
@@ -165,9 +168,24 @@ def _fill_in(rt: Runtime, shopper: Shopper) -> str:
     plan_id, price_id = _on_sale(rt, shopper.plan, shopper.interval)
     key = start_checkout(rt, Start(plan_id, price_id, shopper.options, source=shopper.source))
     change_delivery(rt, key, shopper.email, shopper.address)
+    for box in shopper.more:
+        _add_box(rt, key, box)
     if shopper.code:
         use_code(rt, key, shopper.code)
     return key
+
+
+def _add_box(rt: Runtime, key: str, box: OneMore) -> None:
+    """Put one more box into the order; one that cannot be paid with the others is left out."""
+    with reading():
+        row = find_checkout(rt.session, key)
+        rt.session.rollback()
+    if row is None:
+        raise StoryBroken(f"no checkout {key}")
+    plan_id, price_id = _on_sale(rt, box.plan, box.interval)
+    done = add_box(rt, key, BoxChoice(plan_id, price_id, box.options), row.version)
+    if done not in (Changed.DONE, Changed.APART):
+        raise StoryBroken(f"a box of {box.plan} was not added: {done}")
 
 
 def _pay(rt: Runtime, key: str, last4: str) -> Finished:
@@ -225,6 +243,8 @@ def _subscribed(rt: Runtime, key: str) -> Subscribed:
             sa.select(subscription.c.customer_id, subscription.c.id, subscription.c.public_id)
             .join(checkout, checkout.c.id == subscription.c.checkout_id)
             .where(checkout.c.public_id == key)
+            .order_by(subscription.c.checkout_position)
+            .limit(1)
         ).one()
         rt.session.rollback()
     return Subscribed(*row)

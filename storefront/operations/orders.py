@@ -164,7 +164,9 @@ def _offer(
         ),
     )
     invoice_id = offer_invoices(session, [draft], moment)[0].id
+    taken = {(coupon, code) for coupon, code in checkout.quote.get("uses", ())}
     for box in boxes:
+        held = {(one.coupon_id, one.promotion_code_id) for one in box.item.working}
         redeem(
             session,
             box.item.discounts,
@@ -172,7 +174,7 @@ def _offer(
             Use(box.subscription_id, customer_id, invoice_id),
             moment.now,
             is_paid=box.quote.is_paid,
-            held={(coupon, code) for coupon, code in checkout.quote.get("uses", ())},
+            held=held & taken,
         )
     return invoice_id
 

@@ -20,6 +20,7 @@ from storefront.models import (
     Customer,
     DunningCase,
     Invoice,
+    InvoiceLine,
     PaymentMethod,
     Plan,
     Price,
@@ -131,6 +132,20 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
         coming.ship_from if coming else None,
         coming.cutoff_on if coming else None,
     )
+
+
+def boxes_of(session: AnySession, invoice: str) -> list[SubscriptionFacts]:
+    """Return what a mail says of each subscription an invoice is for, in its lines' order."""
+    table, line, paper = table_of(Subscription), table_of(InvoiceLine), table_of(Invoice)
+    refs = session.execute(
+        sa.select(table.c.public_id)
+        .join(line, line.c.subscription_id == table.c.id)
+        .join(paper, paper.c.id == line.c.invoice_id)
+        .where(paper.c.public_id == invoice, sa.not_(line.c.is_void))
+        .order_by(line.c.position)
+    ).scalars()
+    facts = (subscription_facts(session, ref) for ref in dict.fromkeys(refs))
+    return [one for one in facts if one is not None]
 
 
 def has_card(session: AnySession, public_id: str) -> bool:

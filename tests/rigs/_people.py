@@ -13,7 +13,7 @@ from random import Random
 
 import sqlalchemy as sa
 
-from storefront.demo.people import Shopper
+from storefront.demo.people import OneMore, Shopper
 from storefront.demo.shopping import bank_of, order, replace_card, tokens_of
 from storefront.domain.addons import Cadence
 from storefront.domain.changes import Wish
@@ -70,13 +70,11 @@ Action = Callable[[World, Person], str | None]
 
 
 def subscribe(world: World, person: Person) -> str | None:
-    """Order one of the plans, sometimes with a code, sometimes with a bad card."""
+    """Order one to three boxes at once, sometimes with a code, sometimes with a bad card."""
     rng = world.rng
     country, postcode, city = rng.choice(COUNTRIES)
     plan, interval = rng.choice(world.plans)
-    key = world.rt.session.scalar(sa.select(Plan.id).where(Plan.code == plan))
-    questions = read_questions(world.rt.session, key or 0, "EUR")
-    world.rt.session.rollback()
+    further = [rng.choice(world.plans) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
     shopper = Shopper(
         name=f"Person {person.number}",
         email=person.email,
@@ -89,7 +87,8 @@ def subscribe(world: World, person: Person) -> str | None:
         },
         plan=plan,
         interval=interval,
-        options={one.code: rng.choice(one.choices).code for one in questions},
+        options=_answers(world, plan),
+        more=tuple(OneMore(code, often, _answers(world, code)) for code, often in further),
         card=rng.choice(CARDS),
         source={},
         code=rng.choice(world.codes) if rng.random() < 0.3 else "",
@@ -100,7 +99,15 @@ def subscribe(world: World, person: Person) -> str | None:
     if found is None:
         return "left"
     person.customer_id = found.customer_id
-    return f"has {plan}"
+    return f"has {plan} and {len(further)} more" if further else f"has {plan}"
+
+
+def _answers(world: World, plan: str) -> dict[str, str]:
+    """Answer the questions about the box of a plan."""
+    key = world.rt.session.scalar(sa.select(Plan.id).where(Plan.code == plan))
+    questions = read_questions(world.rt.session, key or 0, "EUR")
+    world.rt.session.rollback()
+    return {one.code: world.rng.choice(one.choices).code for one in questions}
 
 
 def skip(world: World, person: Person) -> str | None:

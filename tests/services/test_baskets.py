@@ -13,6 +13,7 @@ from storefront.domain.coupons import Refusal
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import PeriodState, SubscriptionState
 from storefront.domain.money import Money
+from storefront.mails import compose
 from storefront.models import (
     Box,
     ChargeAttempt,
@@ -37,6 +38,7 @@ from storefront.services.baskets import BoxChoice, Changed, add_box, change_box,
 from storefront.services.checkout import Step
 from storefront.services.coupons import use_code
 from storefront.services.finishing import Outcome, expire_checkouts, finish_checkout
+from storefront.services.outbox import Delivery
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -119,7 +121,12 @@ def test_one_payment_is_confirmed_in_one_mail_and_told_on_each_timeline(
 ):
     paid(rt, demo_gateway, begin_with(rt, tea, pot))
 
-    assert count(rt, OutboxMessage, OutboxMessage.topic == "order_confirmed") == 1
+    row = rt.session.scalars(sa.select(OutboxMessage).filter_by(topic="order_confirmed")).one()
+    delivery = Delivery(**{name: getattr(row, name) for name in Delivery.__dataclass_fields__})
+    mail = compose(rt, delivery)
+    assert mail is not None
+    for words in ("€45.00", "€26.00 on Mon 12 April", "€19.00 on Mon 12 April", "each box online"):
+        assert words in mail.text
     started = [
         row.data["amount_minor"]
         for row in all_of(rt, SubscriptionEvent)

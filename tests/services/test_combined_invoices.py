@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import sqlalchemy as sa
 
@@ -12,17 +14,23 @@ from storefront.domain.lifecycle import EndReason, PeriodState, SubscriptionStat
 from storefront.models import (
     Box,
     ChargeAttempt,
+    Coupon,
     CreditNote,
     CreditNoteLine,
+    CustomerCredit,
     DunningCase,
     Invoice,
     InvoiceLine,
     OutboxMessage,
     PaymentMethod,
     Plan,
+    PromotionCode,
+    Redemption,
     Subscription,
+    SubscriptionDiscount,
     SubscriptionPeriod,
 )
+from storefront.operations.coupons import Lowered, TypedCode, Use, attach, code_of, redeem_cycle
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel, quote_cancellation
@@ -304,3 +312,83 @@ def test_while_one_is_held_the_chase_waits(rt: Runtime, declined: int, clock: Fr
     clock.advance(days=3)
 
     assert chase_due(rt).retried == 0
+
+
+@pytest.fixture
+def two(
+    rt: Runtime, tea: Plan, pot: Plan, demo_gateway: DemoGateway, clock: FrozenClock
+) -> list[Subscription]:
+    """Two subscriptions whose next period begins today."""
+    found = bought(rt, demo_gateway, tea, pot, card="0341")
+    clock.advance(days=32)
+    run_renewals(rt)
+    clock.advance(days=9)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("credit", "applied", "due", "balance"),
+    [
+        # 26.00 leave 45.07: what is left to pay is less by exactly that.
+        (1000, 1000, 907, 0),
+        # The credit is more than the rest owes: it all goes back to its owner.
+        (3000, 0, 1907, 3000),
+    ],
+)
+def test_credit_on_the_invoice_stays_for_the_rest_or_goes_back(
+    rt: Runtime, two: list[Subscription], credit: int, applied: int, due: int, balance: int
+):
+    key = renew_together(rt, credit=credit)
+    charges.send_planned(rt)
+    assert two[0].customer_id is not None
+    cancel(rt, two[0].customer_id, two[0].public_id)
+
+    owing = invoice(rt, key)
+    assert (owing.applied_minor, owing.due_minor, owing.credited_minor) == (applied, due, 2600)
+    left = rt.session.scalar(sa.select(CustomerCredit.balance_minor))
+    assert left == balance
+    assert_sound(rt)
+
+
+def test_only_the_uses_of_who_leaves_come_back(rt: Runtime, two: list[Subscription]):
+    coupon = make.make_code(rt, "SPRING", duration="cycles", duration_cycles=5, max_uses=9)
+    moment, seen = rt.moment(), {}
+    for one in two:
+        found = code_of(rt.session, rt.session.scalars(sa.select(PromotionCode.id)).one())
+        assert found is not None
+        assert one.customer_id is not None
+        seen[one.id] = attach(rt.session, one.id, found, 5, 0), found, one.customer_id
+    rt.session.commit()
+    key = renew_together(rt)
+    lowered = [
+        Lowered(discount, _WithHold(found), Use(sub, payer, key), 100, counts=True)
+        for sub, (discount, found, payer) in seen.items()
+    ]
+    redeem_cycle(rt.session, lowered, moment.now)
+    rt.session.commit()
+    charges.send_planned(rt)
+
+    assert two[0].customer_id is not None
+    cancel(rt, two[0].customer_id, two[0].public_id)
+
+    back = [row.given_back_at is not None for row in rows(rt, Redemption)]
+    assert back == [True, False]
+    assert [row.cycles_left for row in rows(rt, SubscriptionDiscount)] == [5, 4]
+    assert next(row.used for row in rows(rt, Coupon) if row.id == coupon.id) == 1
+    assert_sound(rt)
+
+
+@dataclass(frozen=True)
+class _WithHold:
+    """A discount as a renewal has it, with no use held for it."""
+
+    found: TypedCode
+    holds_use: bool = False
+
+    @property
+    def coupon_id(self) -> int:
+        return self.found.coupon_id
+
+    @property
+    def promotion_code_id(self) -> int | None:
+        return self.found.promotion_code_id

@@ -129,6 +129,8 @@ class TestHistory:
                 sa.select(Subscription)
                 .join(Customer, Customer.id == Subscription.customer_id)
                 .where(Customer.email == email)
+                .order_by(Subscription.checkout_position)
+                .limit(1)
             ).one()
             for role, email in ((member.role, member.email) for member in CAST)
         }
@@ -139,7 +141,12 @@ class TestHistory:
             "past_due": SubscriptionState.PAST_DUE,
             "leaving": SubscriptionState.ACTIVE,
             "prepaid": SubscriptionState.ACTIVE,
+            "two_boxes": SubscriptionState.ACTIVE,
         }
+        together = sa.select(Subscription).where(
+            Subscription.checkout_id == found["two_boxes"].checkout_id
+        )
+        assert len(rt.session.scalars(together).all()) == 2
         assert found["leaving"].cancel_on > rt.today()
         skip = sa.select(BoxSkip).where(BoxSkip.subscription_id == found["skips"].id)
         assert rt.session.scalars(skip).one()

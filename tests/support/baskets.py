@@ -12,6 +12,7 @@ from storefront.domain.pricing import PricedItem, quote, together
 from storefront.models import PaymentMethod, Plan, Price, Subscription, SubscriptionPeriod
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import find_checkout
+from storefront.operations.customer_credit import Owing, apply_credit, grant_credit
 from storefront.operations.invoices import InvoiceDraft, LinesOf, finalise_invoices
 from storefront.runtime import Runtime
 from storefront.services.baskets import BoxChoice, Changed, add_box, remove_box
@@ -62,8 +63,10 @@ def subscriptions(rt: Runtime) -> list[Subscription]:
     return found
 
 
-def renew_together(rt: Runtime) -> int:
+def renew_together(rt: Runtime, *, credit: int = 0) -> int:
     """Open the next period of every subscription on ONE open invoice; returns its key.
+
+    ``credit`` minor units of customer credit pay a part of it.
 
     The shop itself renews each on an invoice of its own; an invoice for several is what a
     renewal in one charge would write. Its charge is planned and not sent. Each subscription
@@ -115,6 +118,12 @@ def renew_together(rt: Runtime) -> int:
         parts=tuple(parts),
     )
     issued = finalise_invoices(session, [draft], moment)[0]
+    payer = found[0].customer_id
+    assert payer is not None
+    if credit:
+        grant_credit(session, payer, Money(credit, "EUR"), "goodwill", "", moment)
+        owing = Owing(issued.id, issued.public_id, payer, "EUR", issued.total_minor)
+        assert apply_credit(session, [owing], moment) == {issued.id: credit}
     method = session.get_one(PaymentMethod, found[0].payment_method_id)
     attempt = AttemptDraft(
         invoice_id=issued.id,
@@ -123,7 +132,7 @@ def renew_together(rt: Runtime) -> int:
         account=method.account,
         payment_method_id=method.id,
         fingerprint=method.fingerprint,
-        amount_minor=issued.total_minor,
+        amount_minor=issued.total_minor - credit,
         currency="EUR",
     )
     plan_attempts(session, [attempt], moment)
