@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from storefront.database import retrying
 from storefront.models import Subscription
 from storefront.operations.bulk import update_many
 from storefront.operations.keys import AnySession
+
+T = TypeVar("T")
+#: How often a change is decided before the person who asked for it is told to try later.
+TRIES = 4
 
 
 class StaleSubscription(RuntimeError):
@@ -44,3 +49,22 @@ def change_subscriptions(session: AnySession, changes: Sequence[SubscriptionChan
         found = update_many(session, Subscription, rows, where=where, plus="version = version + 1")
         if found != len(rows):
             raise StaleSubscription(f"{len(rows) - found} of {len(rows)} rows are stale")
+
+
+def decide_again(
+    session: AnySession, change: Callable[[], T], *also: type[Exception], tries: int = TRIES
+) -> T:
+    """Run ``change`` anew when somebody was faster: it decides again on what is true then.
+
+    ``change`` is one whole transaction with its commit, as for ``retrying``. ``also`` names
+    further errors that mean the same as ``StaleSubscription``, which is raised (or they are)
+    after the last of ``tries``.
+    """
+    stale: tuple[type[Exception], ...] = (StaleSubscription, *also)
+    for left in range(tries, 0, -1):
+        try:
+            return retrying(session, change)
+        except stale:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from storefront import tax_desk
-from storefront.database import reading, retrying
+from storefront.database import reading
 from storefront.domain.changes import ConsentMissing, QuoteChanged
 from storefront.domain.events import Actor, EventKind
 from storefront.operations.addon_changes import (
@@ -20,17 +17,14 @@ from storefront.operations.addon_changes import (
 )
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.subscriptions import (
-    StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
 __all__ = ["AddonFacts", "AddonQuote", "AddonWish", "NotAddable", "quote_addon", "save_addon"]
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 def quote_addon(rt: Runtime, customer_id: int, subscription: str, wish: AddonWish) -> AddonQuote:
@@ -87,15 +81,4 @@ def save_addon(
         return quote
 
     tax_desk.prepare_addons(rt, customer_id, subscription)
-    return _again(rt, work)
-
-
-def _again(rt: Runtime, work: Callable[[], T]) -> T:
-    """Run ``work`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, work)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
+    return decide_again(rt.session, work)

@@ -7,14 +7,13 @@ to wait for, so the subscription ends the same day. Source: docs/decisions/0026-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import retrying
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.commitment import boxes_owed, obliged_until
 from storefront.domain.errors import DomainError
@@ -34,16 +33,13 @@ from storefront.operations.outbox import Message, enqueue
 from storefront.operations.sent_unpaid import drop_unsent, dropped_of
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.subscriptions import (
-    StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.operations.tiling import open_invoices
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 class NotFound(DomainError):
@@ -155,7 +151,7 @@ def cancel(
         rt.session.commit()
         return outcome
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def undo_cancel(
@@ -188,7 +184,7 @@ def undo_cancel(
         rt.session.commit()
         return True
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
@@ -315,14 +311,3 @@ def _confirm(rt: Runtime, row: AnyRow, outcome: Cancellation, moment: Moment) ->
         [Message("mail", "cancel_confirmed", key, payload, row.customer_id)],
         moment.now,
     )
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import sqlalchemy as sa
 
 from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
-from storefront.database import reading, retrying
+from storefront.database import reading
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
 from storefront.domain.charging import AttemptState, TriedTooOften
 from storefront.models import ChargeAttempt
@@ -24,11 +22,9 @@ from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,9 @@ def change(
         raise NotChangeable(reason="held")
     tax_desk.prepare_change(rt, subscription, wish.price)
     try:
-        booked = _again(rt, partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed))
+        booked = decide_again(
+            rt.session, partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed)
+        )
     except StaleSubscription as error:
         raise QuoteChanged from error
     except TriedTooOften as error:
@@ -117,7 +115,7 @@ def withdraw(rt: Runtime, customer_id: int, subscription: str) -> bool:
         rt.session.commit()
         return dropped
 
-    return _again(rt, work)
+    return decide_again(rt.session, work)
 
 
 def _book(
@@ -138,17 +136,3 @@ def _book(
     failpoint("change.before_commit")
     rt.session.commit()
     return attempt
-
-
-def _again(rt: Runtime, work: Callable[[], T]) -> T:
-    """Run ``work`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, work)
-        except StaleSubscription:
-            if left == 1:
-                raise
-        except QuoteChanged:
-            rt.session.rollback()
-            raise
-    raise AssertionError("unreachable: the last try returns or raises")

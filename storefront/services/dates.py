@@ -6,14 +6,13 @@ every other. Source: docs/decisions/0089-another-date.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import reading, retrying
+from storefront.database import reading
 from storefront.domain.boxes import project, slot_for
 from storefront.domain.dates import DateNotMovable, reach, why_not_now
 from storefront.domain.errors import DomainError
@@ -29,9 +28,9 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.subscriptions import (
-    StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.operations.tiling import (
     bring_term_end,
@@ -41,9 +40,6 @@ from storefront.operations.tiling import (
 )
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 class NotFound(DomainError):
@@ -102,7 +98,7 @@ def send_now(
         rt.session.commit()
         return quote
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def move_date(
@@ -131,7 +127,7 @@ def move_date(
         rt.session.commit()
         return found
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def why_not_on(coming: Coming, quote: DateQuote, day: date) -> str:
@@ -224,14 +220,3 @@ def _note(
     if who is not None:
         before, after = {"charge_on": data["from"]}, {"charge_on": data["to"]}
         audit.write(rt.session, who.id, kind.value, row.public_id, before, after, moment, who.ip)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
@@ -20,17 +19,15 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.subscriptions import (
-    StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
 #: Rows per transaction when many are let go at once.
 BATCH = 200
-_TRIES = 4
-T = TypeVar("T")
 
 
 class UnknownSubscription(DomainError):
@@ -76,7 +73,7 @@ def hold(rt: Runtime, who: Who, subscription: str, note: str) -> bool:
         rt.session.commit()
         return True
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def release(rt: Runtime, who: Who, subscription: str) -> bool:
@@ -99,7 +96,7 @@ def release(rt: Runtime, who: Who, subscription: str) -> bool:
         rt.session.commit()
         return True
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def release_outage(rt: Runtime, who: Who) -> int:
@@ -127,7 +124,7 @@ def release_outage(rt: Runtime, who: Who) -> int:
         return len(rows)
 
     done = 0
-    while found := _again(rt, some):
+    while found := decide_again(rt.session, some):
         done += found
     return done
 
@@ -161,7 +158,7 @@ def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
         rt.session.commit()
         return True
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def _unpark(rt: Runtime, subscription: str) -> None:
@@ -215,14 +212,3 @@ def _load(rt: Runtime, subscription: str) -> AnyRow:
 
 def _entry(row: AnyRow, kind: EventKind, who: Who, data: dict[str, Any]) -> Entry:
     return Entry(row.id, row.public_id, kind, Actor.STAFF, who.public_id, data)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")

@@ -5,11 +5,8 @@ Source: docs/decisions/0096-open-invoices-by-hand.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
 
-from storefront.database import retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.invoices import CreditReason
 from storefront.domain.money import Money
@@ -28,12 +25,9 @@ from storefront.operations.credits import credit_invoices
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.stopping import cancel_boxes, stop_now
-from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.subscriptions import decide_again
 from storefront.operations.uncounted import uncount_periods
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 class OtherAmount(DomainError):
@@ -68,7 +62,7 @@ def mark_paid(rt: Runtime, who: Who, invoice: str, amount: Money, note: str = ""
         rt.session.commit()
         return payment
 
-    return _again(rt, work)
+    return decide_again(rt.session, work)
 
 
 def void(rt: Runtime, who: Who, invoice: str, then: Then, note: str = "") -> None:
@@ -103,7 +97,7 @@ def _give_up(rt: Runtime, who: Who, invoice: str, then: Then, note: str, *, is_v
         audit.write(rt.session, who.id, action, invoice, {}, after, moment, who.ip)
         rt.session.commit()
 
-    _again(rt, work)
+    decide_again(rt.session, work)
 
 
 def _close(rt: Runtime, row: AnyRow, who: Who, moment: Moment, *, is_void: bool) -> None:
@@ -115,18 +109,3 @@ def _close(rt: Runtime, row: AnyRow, who: Who, moment: Moment, *, is_void: bool)
     write_off(rt.session, row, moment)
     cancel_boxes(rt.session, boxes, who, moment)
     uncount_periods(rt.session, periods)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            rt.session.rollback()
-            if left == 1:
-                raise
-        except DomainError:
-            rt.session.rollback()
-            raise
-    raise AssertionError("unreachable: the last try returns or raises")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
-from storefront.database import retrying
 from storefront.domain.mismatches import Choice, ChoiceNotOffered, taken_text
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.mismatches import read_mismatch, settle_mismatch
-from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.subscriptions import decide_again
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> None:
@@ -41,15 +34,4 @@ def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> N
         audit.write(rt.session, who.id, "payment.corrected", payment, before, after, moment, who.ip)
         rt.session.commit()
 
-    _again(rt, work)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
+    decide_again(rt.session, work)

@@ -7,14 +7,13 @@ pause; here it is only wanted, changed and ended. Source: docs/decisions/0088-pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.database import reading, retrying
+from storefront.database import reading
 from storefront.domain.boxes import slot_for
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
@@ -40,16 +39,13 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming, skip_cycle
 from storefront.operations.subscriptions import (
-    StaleSubscription,
     SubscriptionChange,
     change_subscriptions,
+    decide_again,
 )
 from storefront.operations.tiling import last_period, may_start_on, open_invoices, start_next_on
 from storefront.operations.timeline import Entry, MrrChange, move, record
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 class NotFound(DomainError):
@@ -139,7 +135,7 @@ def pause(
         rt.session.commit()
         return found
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def drop_pause(
@@ -163,7 +159,7 @@ def drop_pause(
         rt.session.commit()
         return True
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def quote_resume(rt: Runtime, customer_id: int, subscription: str) -> ResumeQuote:
@@ -209,7 +205,7 @@ def resume(
         rt.session.commit()
         return day
 
-    return _again(rt, change)
+    return decide_again(rt.session, change)
 
 
 def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
@@ -413,14 +409,3 @@ def _note(rt: Runtime, row: AnyRow, data: dict[str, str], actor: Actor, who: Who
             "until": row.resumes_on.isoformat() if row.resumes_on else "",
         }
         audit.write(rt.session, who.id, kind.value, row.public_id, before, data, moment, who.ip)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")

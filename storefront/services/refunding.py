@@ -6,13 +6,10 @@ transaction. Source: docs/decisions/0094-refunds.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
 
-from storefront.database import retrying
-from storefront.domain.errors import DomainError
 from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.domain.money import Money
@@ -36,11 +33,8 @@ from storefront.operations.outbox import Message, enqueue
 from storefront.operations.refund_facts import RefundFacts, read_refund
 from storefront.operations.refunding import give_parts_back, sources_of
 from storefront.operations.stopping import cancel_boxes, stop_at_period_end, stop_now
-from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.subscriptions import decide_again
 from storefront.runtime import Runtime
-
-_TRIES = 4
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +136,7 @@ def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: st
         rt.session.commit()
         return public
 
-    return _again(rt, work)
+    return decide_again(rt.session, work)
 
 
 def _offer(facts: RefundFacts, moment: Moment) -> Offer:
@@ -287,18 +281,3 @@ def _log(
         "note": note[:200],
     }
     audit.write(rt.session, who.id, "invoice.refunded", invoice, {}, after, moment, who.ip)
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker was faster: it decides again on what is true then."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except StaleSubscription:
-            rt.session.rollback()
-            if left == 1:
-                raise
-        except DomainError:
-            rt.session.rollback()
-            raise
-    raise AssertionError("unreachable: the last try returns or raises")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TypeVar
 
 import sqlalchemy as sa
 
-from storefront.database import retrying
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
@@ -24,15 +21,12 @@ from storefront.operations.skips import (
     skip_cycle,
     unskip_cycle,
 )
-from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.subscriptions import decide_again
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
 #: How many boxes ahead the account shows and lets be skipped.
 AHEAD = 6
-#: Times a click is tried again when a worker changed the subscription in the same moment.
-_TRIES = 4
-T = TypeVar("T")
 
 
 class NotFound(DomainError):
@@ -106,7 +100,7 @@ def skip_box(
         moved_id, to_id = (gone.box.id, gone.cycle_id) if gone else (None, None)
         return _change(coming, at, box.charge_on, moved_id, to_id, True)
 
-    return _again(rt, change)
+    return decide_again(rt.session, change, sa.exc.IntegrityError)
 
 
 def undo_skip(
@@ -133,7 +127,7 @@ def undo_skip(
         charge = None if skip.moved_box_id else _charge_day(rt, coming, at)
         return _change(coming, at, charge, skip.moved_box_id, None, True)
 
-    return _again(rt, change)
+    return decide_again(rt.session, change, sa.exc.IntegrityError)
 
 
 def _load(rt: Runtime, customer_id: int, subscription: str, cycle: str) -> tuple[Coming, AnyRow]:
@@ -226,14 +220,3 @@ def _change(
         moved_id is not None,
         changed,
     )
-
-
-def _again(rt: Runtime, change: Callable[[], T]) -> T:
-    """Run ``change`` anew when a worker or another tab was faster."""
-    for left in range(_TRIES, 0, -1):
-        try:
-            return retrying(rt.session, change)
-        except (StaleSubscription, sa.exc.IntegrityError):
-            if left == 1:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
