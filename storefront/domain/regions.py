@@ -30,6 +30,16 @@ CODES: dict[str, frozenset[str]] = {
 }
 
 
+def region_name(country: str, code: str) -> str:
+    """Return what a region is called, its code where it has no name here.
+
+    >>> region_name("US", "NY"), region_name("DE", "TH")
+    ('New York', 'TH')
+    """
+    names = {known: name for name, known in _NAMES.get(country, {}).items()}
+    return names.get(code, code).title() if code in names else code
+
+
 def region_code(country: str, typed: str) -> str:
     """Return the code of a region by code or name, else what was typed, in upper case.
 

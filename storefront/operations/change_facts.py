@@ -61,7 +61,7 @@ from storefront.operations.offers import (
     read_prices,
     read_questions,
 )
-from storefront.operations.pinned import ends_with
+from storefront.operations.pinned import bound_in, ends_with
 from storefront.operations.taxes import buyer_columns, sale_to
 
 #: More of one plan than this is a mistake, not a wish.
@@ -147,7 +147,8 @@ def ending_of(session: AnySession, row: AnyRow, new: Held, now: AtOnce | None) -
     if new.plan.at_term_end == "monthly":
         on_sale = read_prices(session, new.plan.id, row.currency, row.country or "")
         then = after_term(new.plan, new.price, on_sale)
-    columns = ends_with(new.plan, new.price, max(before, 0), row.min_boxes)
+    plan = bound_in(new.plan, new.price.interval, row.country or "", row.region or "")
+    columns = ends_with(plan, new.price, max(before, 0), row.min_boxes)
     return Ending(
         columns["min_boxes"],
         columns["max_boxes"],

@@ -35,7 +35,7 @@ from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import price_named, read_plan
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.pinned import ends_with, put_off_after_term, write_after_term
+from storefront.operations.pinned import bound_in, ends_with, put_off_after_term, write_after_term
 from storefront.operations.skips import MOVABLE
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
@@ -70,6 +70,7 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             subscription.c.billed_count,
             subscription.c.boxes_billed,
             address.c.country,
+            address.c.region,
             subscription.c.mrr_minor,
             subscription.c.source,
             subscription.c.cohort,
@@ -211,6 +212,7 @@ def _ends(session: AnySession, change: AnyRow, moment: Moment) -> dict[str, Any]
     write_after_term(
         session, change.subscription_id, (plan, price), change.country or "", on, moment
     )
+    plan = bound_in(plan, price.interval, change.country or "", change.region or "")
     return ends_with(plan, price, max(before, 0), change.min_boxes)
 
 

@@ -30,6 +30,7 @@ from storefront.operations.offers import (
     read_prices,
     read_questions,
 )
+from storefront.operations.pinned import bound_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +198,16 @@ def price_item(
     """Return ``item`` with what it costs by itself, or with its problem."""
     if item.price is None or not item.can_be_sold:
         return item
+    price = item.price
+    plan = bound_in(item.plan, price.interval, sale.country, sale.place.region)
+    item = replace(item, plan=plan)
     try:
         terms = order_terms(
-            item.plan,
-            item.price,
+            plan,
+            price,
             sale,
             moment.today,
-            open_slots(session, item.plan.group_id, moment.today),
+            open_slots(session, plan.group_id, moment.today),
             surcharges=_surcharges(item.questions, item.chosen),
             discounts=item.discounts,
             rates=rates,

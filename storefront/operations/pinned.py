@@ -6,12 +6,14 @@ A change to another plan or price is a sale too. Source: docs/decisions/0064-how
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.boxes import boxes_per_period
+from storefront.domain.least_terms import least_allowed
 from storefront.domain.periods import Interval
 from storefront.models import ScheduledChange
 from storefront.models.base import table_of
@@ -49,6 +51,12 @@ def ends_of(
     }
 
 
+def bound_in(plan: OrderPlan, billing: Interval, country: str, region: str) -> OrderPlan:
+    """Return ``plan`` as it may bind a customer there; see ``domain.least_terms``."""
+    least = least_allowed(plan.min_boxes, plan.shipping or billing, country, region)
+    return plan if least == plan.min_boxes else replace(plan, min_boxes=least)
+
+
 def ends_with(plan: OrderPlan, price: OrderPrice, before: int, agreed: int) -> dict[str, Any]:
     """Return ``ends_of`` for a subscription that goes on with ``price`` of ``plan``."""
     most = most_boxes(plan, price)
@@ -76,7 +84,8 @@ def with_change(row: AnyRow, old_price: int, new_price: int, *, binds: bool = Tr
         most = most_of(
             boxes_per_period(billing, shipping), row.plan_at_term_end, row.plan_max_boxes
         )
-        ends = ends_of(most, row.plan_min_boxes, row.plan_ends_on, row.boxes_billed, row.min_boxes)
+        least = least_allowed(row.plan_min_boxes, shipping, row.country or "", row.region or "")
+        ends = ends_of(most, least, row.plan_ends_on, row.boxes_billed, row.min_boxes)
         new.max_boxes, new.ends_on = ends["max_boxes"], ends["ends_on"]
         if binds:
             new.min_boxes = ends["min_boxes"]

@@ -17,6 +17,7 @@ from storefront.domain.boxes import (
     project,
 )
 from storefront.domain.commitment import boxes_owed
+from storefront.domain.least_terms import least_allowed
 from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -215,6 +216,8 @@ def _view(
         row.plan_code, Interval(row.unit, row.unit_count), row.country or home, row.next_on
     )
     first = _first_shown(boxes)
+    each = coming.standing.shipping if row.ships else coming.standing.billing
+    least = least_allowed(row.min_boxes, each, row.country or "", row.region or "")
     after = [box for box in boxes if box is not first]
     return SubscriptionView(
         public_id=row.public_id,
@@ -229,8 +232,8 @@ def _view(
         is_held=row.held_at is not None,
         pauses_on=row.pauses_on,
         resumes_on=row.resumes_on,
-        min_boxes=row.min_boxes,
-        boxes_owed=boxes_owed(row.boxes_billed, row.min_boxes),
+        min_boxes=least,
+        boxes_owed=boxes_owed(row.boxes_billed, least),
         boxes_left=coming.standing.boxes_left,
         ends_on=row.ends_on,
         cancel_on=row.cancel_on,

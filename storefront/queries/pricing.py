@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import NoCycle, OrderTerms, quote_order
 from storefront.domain.cycles import CycleSlot, first_cycle
+from storefront.domain.least_terms import LIMITS, least_allowed
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
@@ -104,6 +105,8 @@ class PlanCard:
     coming: ComingBox | None
     #: How many boxes it is taken for at least; 0 and 1 bind to nothing.
     min_boxes: int = 0
+    #: Country, region and how many boxes where the law binds to fewer; of countries sold to.
+    fewer_in: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def binds(self) -> bool:
@@ -243,10 +246,26 @@ def _cards(
                 plan.shipping is not None,
                 offers,
                 coming,
-                plan.min_boxes,
+                least_allowed(plan.min_boxes, _each(plan, offers), market.country_of({})),
+                _fewer_in(plan, offers, market),
             )
         )
     return cards, past
+
+
+def _each(plan: OrderPlan, offers: Sequence[Offer]) -> Interval:
+    return plan.shipping or offers[0].interval
+
+
+def _fewer_in(
+    plan: OrderPlan, offers: Sequence[Offer], market: Market
+) -> tuple[tuple[str, str, int], ...]:
+    found = []
+    for one in LIMITS:
+        least = least_allowed(plan.min_boxes, _each(plan, offers), one.country, one.region)
+        if one.country in market.countries and least < plan.min_boxes:
+            found.append((one.country, one.region, least))
+    return tuple(found)
 
 
 def _offers(

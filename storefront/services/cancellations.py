@@ -18,6 +18,7 @@ from storefront.domain.boxes import boxes_per_period
 from storefront.domain.commitment import boxes_owed, obliged_until
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
+from storefront.domain.least_terms import least_allowed
 from storefront.domain.lifecycle import BILLABLE, ENDED, EndReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.privacy import mask_card_numbers
@@ -203,6 +204,8 @@ def _planned(
 ) -> dict[str, Any]:
     """Return what a cancellation changes before it takes effect."""
     values: dict[str, Any] = {"canceled_at": moment.now}
+    if outcome.min_boxes < row.min_boxes:
+        values["min_boxes"] = outcome.min_boxes
     if early is not None and row.min_boxes:
         values["min_boxes"] = 0
         before, after = {"min_boxes": row.min_boxes}, {"min_boxes": 0}
@@ -239,7 +242,8 @@ def _cancellation(
     row = coming.row
     state = SubscriptionState(row.state)
     ended = state in ENDED
-    to_come = 0 if ended or early else boxes_owed(row.boxes_billed, row.min_boxes)
+    least = _least(coming)
+    to_come = 0 if ended or early else boxes_owed(row.boxes_billed, least)
     paused = state is SubscriptionState.PAUSED
     # Nothing that is paid is left to wait for.
     nothing_left = bool(owed) or row.next_on <= moment.today or paused
@@ -259,9 +263,16 @@ def _cancellation(
         pays_change or any(one.in_flight for one in owed),
         row.canceled_at or moment.now,
         not ended and row.cancel_on is None,
-        row.min_boxes,
+        least,
         to_come,
     )
+
+
+def _least(coming: Coming) -> int:
+    """Return how many boxes bind where the customer lives now, which may be less than agreed."""
+    row, standing = coming.row, coming.standing
+    each = standing.shipping if row.ships else standing.billing
+    return least_allowed(row.min_boxes, each, row.country or "", row.region or "")
 
 
 def _obliged_until(coming: Coming, owed: int) -> date | None:

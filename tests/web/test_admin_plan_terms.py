@@ -134,3 +134,13 @@ def test_prices_that_cannot_be_sold_are_refused_beside_their_field(
 
 def test_an_unknown_plan_is_not_found(owner: Desk) -> None:
     assert owner.get("/admin/plans/plan_nothing/terms").status_code == 404
+
+
+def test_the_places_that_bind_for_less_stand_beside_the_terms_with_their_source(
+    owner: Desk, address: str
+) -> None:
+    shown = owner.get(f"{address}/terms").text
+
+    assert "California (United States)" in shown
+    assert "Forbrugeraftaleloven § 28" in shown
+    assert "6 months" in shown

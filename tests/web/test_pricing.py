@@ -276,3 +276,15 @@ def test_a_plan_that_binds_to_nothing_says_that_too(rt: Runtime, client: FlaskCl
     make.make_price(rt, make.make_plan(rt, code="pot"))
     assert "No minimum term" in client.get("/").text
     assert "No minimum term" in client.get("/plans/pot").text
+
+
+def test_a_plan_page_says_where_fewer_boxes_bind(rt: Runtime, client: FlaskClient):
+    make.make_price(rt, make.make_plan(rt, code="pot", min_boxes=14))
+    make.make_price(rt, make.make_plan(rt, code="cup", min_boxes=12))
+
+    shown = client.get("/plans/pot").get_data(as_text=True)
+
+    assert "At least 14 boxes." in shown
+    assert "In Austria 12 boxes at most bind you." in shown
+    assert "California" not in shown, "nothing is sent there"
+    assert "at most bind" not in client.get("/plans/cup").get_data(as_text=True)

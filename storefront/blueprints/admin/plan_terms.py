@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, RadioField, SelectField
 from wtforms.validators import InputRequired
@@ -17,7 +17,9 @@ from storefront.blueprints.admin.plan_forms import IntervalField
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
+from storefront.domain.least_terms import CHECKED_ON, LIMITS, Limit
 from storefront.domain.plan_terms import PlanTerms
+from storefront.domain.regions import region_name
 from storefront.queries import plan_terms as query
 from storefront.security import register_policy, staff
 from storefront.services import plan_terms
@@ -211,7 +213,26 @@ def _context(ref: str) -> dict[str, Any]:
     form = TermsForm(data={**now, **texts})
     price = ListPriceForm(None, rt.shop.currency, _countries())
     names = writing_locale().territories
-    return {"plan": found, "terms": form, "price": price, "country_names": names, "wrong": None}
+    return {
+        "plan": found,
+        "terms": form,
+        "price": price,
+        "country_names": names,
+        "limits": [(_place_of(one, names), _bound_for(one), one.source) for one in LIMITS],
+        "checked_on": CHECKED_ON,
+        "wrong": None,
+    }
+
+
+def _place_of(one: Limit, names: Any) -> str:
+    country = str(names.get(one.country, one.country))
+    return f"{region_name(one.country, one.region)} ({country})" if one.region else country
+
+
+def _bound_for(one: Limit) -> str:
+    if not one.months:
+        return gettext("not at all")
+    return ngettext("%(num)s month", "%(num)s months", one.months)
 
 
 #: Fields that are shown as text.

@@ -14,6 +14,7 @@ from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.memo import remembered
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
+from storefront.domain.regions import region_name
 from storefront.domain.shipping import rate_for_box
 from storefront.logins import current_customer
 from storefront.operations.discounts import shipping_rates
@@ -123,6 +124,9 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "delivery": rate_for_box(shipping_rates(rt.session), market.countries[0], market.currency),
         "countries": _country_names(market.countries),
         "places": _places(market.countries),
+        "fewer_in": [
+            (place_name(country, region), boxes) for country, region, boxes in page.plan.fewer_in
+        ],
     }
 
 
@@ -145,6 +149,12 @@ def _choose_url(plan: PlanCard, interval: Interval) -> str:
 def _places(codes: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return (code, name) of the countries delivered to; the one prices are shown for first."""
     return list(zip(codes, _country_names(codes), strict=True))
+
+
+def place_name(country: str, region: str) -> str:
+    """Return what a country, or a region of it, is called: California (United States)."""
+    (name,) = _country_names((country,))
+    return f"{region_name(country, region)} ({name})" if region else name
 
 
 def _country_names(codes: tuple[str, ...]) -> list[str]:
