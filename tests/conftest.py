@@ -151,12 +151,12 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     from storefront.app import create_app
     from storefront.extensions import db
     from storefront.testing.client import Browser
+    from tests.support.built_once import build_once
     from tests.support.leftovers import in_use_after_a_moment
-    from tests.support.routing import share_built_routes
     from tests.support.shop import set_up_shop
     from tests.support.statements_cache import share_compiled
 
-    share_built_routes()
+    build_once()
     app = create_app(settings, clock=clock)
     app.test_client_class = Browser
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.

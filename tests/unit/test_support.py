@@ -14,10 +14,10 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from storefront import database as engines
 from storefront.models import Base
 from tests.support.availability import unavailable
+from tests.support.built_once import build_once
 from tests.support.databases import Database, Databases
 from tests.support.leftovers import Watch
 from tests.support.postgres import GivenServer, PostgresUnavailableError
-from tests.support.routing import share_built_routes
 
 _ROW = (
     "INSERT INTO throttle (bucket, key, window_start_at, count) VALUES ('b', 'k', '2027-03-02', 1)"
@@ -129,23 +129,29 @@ def test_a_process_and_a_thread_left_running_are_named(monkeypatch: pytest.Monke
     assert watch.left() == []
 
 
-def test_shared_route_functions_still_use_the_converters_of_their_own_map():
+def test_routes_read_once_still_use_the_converters_of_their_own_map():
     class Loud(BaseConverter):
+        regex = "[A-Z]+"
+
         def to_url(self, value: str) -> str:
             return value.upper()
 
     class Quiet(BaseConverter):
+        regex = "[a-z]+"
+
         def to_url(self, value: str) -> str:
             return value.lower()
 
-    share_built_routes()
-    built = [
-        Map([Rule("/of/<way:word>", endpoint="of")], converters={"way": way})
-        .bind("shop.example")
-        .build("of", {"word": "Tea"})
-        for way in (Loud, Quiet)
+    build_once()
+    shops = [
+        Map([Rule("/of/<way:word>", endpoint="of")], converters={"way": way}).bind("shop.example")
+        for way in (Loud, Quiet, Loud)
     ]
-    assert built == ["/of/TEA", "/of/tea"]
+    paths = ["/of/TEA", "/of/tea", "/of/TEA"]
+    assert [shop.build("of", {"word": "Tea"}) for shop in shops] == paths
+    for shop, path in zip(shops, paths, strict=True):
+        assert shop.match(path) == ("of", {"word": path.removeprefix("/of/")})
+        assert not shop.test(path.swapcase().replace("/OF/", "/of/"))
 
 
 @pytest.mark.browser

@@ -1,0 +1,54 @@
+"""Work out once per process what is the same for every application of a test.
+
+Most of the time that making an application takes is Werkzeug reading each route and compiling a
+small function for it, and Python looking through all installed packages for plugins. None of it
+depends on the application. Measured: 0.12 s become 0.03 s, for each test.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from werkzeug.routing import Rule
+from werkzeug.routing.rules import RulePart
+
+from storefront import plugins
+
+_built: dict[object, Callable[..., tuple[str, str]]] = {}
+_read: dict[object, tuple[list[RulePart], list[Any], dict[str, Any]]] = {}
+_compile_builder = Rule._compile_builder
+_parse_rule = Rule._parse_rule
+_entry_points = functools.cache(plugins.entry_points)
+
+
+def build_once() -> None:
+    """Have routes and installed plugins remembered. Calling it again changes nothing."""
+    Rule._compile_builder = _compile_builder_once  # type: ignore[method-assign]
+    Rule._parse_rule = _parse_rule_once  # type: ignore[method-assign]
+    plugins.entry_points = _entry_points
+
+
+def _compile_builder_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    key: Any = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+    if key not in _built:
+        _built[key] = _compile_builder(rule, append_unknown)
+    return _built[key]
+
+
+def _parse_rule_once(rule: Rule, text: str) -> Iterable[RulePart]:
+    """Yield the parts of ``text`` and note in ``rule`` what reading them noted the first time."""
+    assert rule.map is not None
+    key = (text, tuple(rule.map.converters.values()))
+    if key not in _read:
+        trace, converters = list(rule._trace), dict(rule._converters)
+        parts = list(_parse_rule(rule, text))
+        added = {name: each for name, each in rule._converters.items() if name not in converters}
+        _read[key] = (parts, rule._trace[len(trace) :], added)
+        return parts
+    parts, trace, converters = _read[key]
+    rule._trace.extend(trace)
+    rule._converters.update(converters)
+    rule.arguments.update(converters)
+    return parts
