@@ -120,7 +120,7 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
     )
     others = line.alias()
     share = (
-        sa.select(sa.func.sum(others.c.gross_minor))
+        sa.select(sa.cast(sa.func.sum(others.c.gross_minor), sa.BigInteger))
         .where(
             others.c.invoice_id == invoice.c.id,
             others.c.subscription_id == subscription_id,

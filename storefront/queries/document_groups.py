@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
+from storefront.models import InvoiceLine
+from storefront.models.base import table_of
 from storefront.queries.documents import DocumentLine
 
 
@@ -31,3 +35,16 @@ def _group(lines: Sequence[DocumentLine]) -> DocumentGroup:
     plan = next((line.text for line in lines if line.kind is LineKind.PLAN), lines[0].text)
     total = Money(sum(line.gross.minor for line in lines), lines[0].gross.currency)
     return DocumentGroup(plan, tuple(lines), total)
+
+
+def subjects_of(invoice: sa.FromClause) -> sa.ScalarSelect[str]:
+    """Return the column that says what an invoice is for: its plans, or its first line."""
+    line = table_of(InvoiceLine)
+    return (
+        sa.select(sa.func.aggregate_strings(line.c.text, ", "))
+        .where(
+            line.c.invoice_id == invoice.c.id,
+            sa.or_(line.c.kind == LineKind.PLAN, line.c.position == 1),
+        )
+        .scalar_subquery()
+    )

@@ -27,6 +27,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.ceilings import PaidNow, tries_today
 from storefront.operations.moment import Moment
+from storefront.queries.document_groups import subjects_of
 from storefront.queries.documents import ISSUED
 
 _PAGE = 24
@@ -156,12 +157,7 @@ def invoices(
     session: AnySession, customer_id: int, today: date, before: str | None = None
 ) -> InvoiceList:
     """Return the customer's invoices, those older than ``before`` when given."""
-    table, series, line = table_of(Invoice), table_of(NumberSeries), table_of(InvoiceLine)
-    text = (
-        sa.select(line.c.text)
-        .where(line.c.invoice_id == table.c.id, line.c.position == 1)
-        .scalar_subquery()
-    )
+    table, series = table_of(Invoice), table_of(NumberSeries)
     statement = (
         sa.select(
             table.c.id,
@@ -173,7 +169,7 @@ def invoices(
             table.c.total_minor,
             table.c.currency,
             table.c.state,
-            text.label("text"),
+            subjects_of(table).label("text"),
         )
         .outerjoin(series, series.c.code == table.c.series)
         .where(table.c.payer_id == customer_id, table.c.state.in_(ISSUED))

@@ -36,6 +36,7 @@ from storefront.models.base import table_of
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
 from storefront.queries.credit import Credit, credit_of
+from storefront.queries.document_groups import subjects_of
 from storefront.queries.ledger import CustomerBalance, customer_balances
 from storefront.queries.subscribers import Happening
 
@@ -233,14 +234,7 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
 
 
 def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
-    invoice, line, series = table_of(Invoice), table_of(InvoiceLine), table_of(NumberSeries)
-    first = (
-        sa.select(line.c.text)
-        .where(line.c.invoice_id == invoice.c.id)
-        .order_by(line.c.position)
-        .limit(1)
-        .scalar_subquery()
-    )
+    invoice, series = table_of(Invoice), table_of(NumberSeries)
     rows = session.execute(
         sa.select(
             invoice.c.id,
@@ -252,7 +246,7 @@ def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
             invoice.c.total_minor,
             invoice.c.due_minor,
             invoice.c.currency,
-            first.label("text"),
+            subjects_of(invoice).label("text"),
         )
         .outerjoin(series, series.c.code == invoice.c.series)
         .where(invoice.c.payer_id == customer_id, invoice.c.state != InvoiceState.DRAFT)

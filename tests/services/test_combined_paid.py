@@ -32,6 +32,8 @@ from storefront.operations.consents import Given
 from storefront.queries.document_groups import groups_of
 from storefront.queries.documents import document
 from storefront.queries.invariants import broken
+from storefront.queries.invoices import invoices
+from storefront.queries.subscriber import _invoices as subscriber_invoices
 from storefront.runtime import Runtime
 from storefront.services.accounting import export_accounting
 from storefront.services.changes import Wish as ChangeWish
@@ -233,3 +235,16 @@ def test_an_invoice_for_one_box_has_no_groups(rt: Runtime, plans: list[Plan]):
     found = document(rt.session, only(rt, Invoice).public_id)
     assert found is not None
     assert not any(line.is_head for line in sheet(found, "en").lines)
+
+
+def test_the_lists_of_invoices_name_every_box(rt: Runtime, demo_gateway: DemoGateway):
+    tea = make.make_plan(rt, code="tea", name="Leaf club")
+    pot = make.make_plan(rt, code="pot", name="Pot")
+    assert paid(rt, demo_gateway, begin_with(rt, tea, pot)) is Outcome.DONE
+    owner = subscriptions(rt)[0].customer_id
+    assert owner is not None
+
+    listed = invoices(rt.session, owner, rt.today()).rows
+    assert [sorted(row.text.split(", ")) for row in listed] == [["Leaf club", "Pot"]]
+    [row] = subscriber_invoices(rt.session, owner)
+    assert sorted(row.text.split(", ")) == ["Leaf club", "Pot"]
