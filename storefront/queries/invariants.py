@@ -25,7 +25,7 @@ class Invariant:
 INVARIANTS = (
     Invariant(
         "M1",
-        "an invoice is settled by at most one success, and every other success goes back in full",
+        "at most one payment settles an invoice, and every other one is sent back in full",
         "SELECT a.public_id FROM charge_attempt a WHERE a.state = 'succeeded' AND NOT a.settles"
         " AND a.refunded_minor <> a.amount_minor",
     ),
@@ -68,7 +68,7 @@ INVARIANTS = (
     ),
     Invariant(
         "L4-paid",
-        "every settling success is booked once",
+        "every payment that settled an invoice is booked once",
         "SELECT a.public_id FROM charge_attempt a LEFT JOIN ledger_journal j"
         " ON j.event_ref = a.public_id AND j.kind = 'invoice_paid'"
         " WHERE a.settles AND j.id IS NULL",
@@ -119,7 +119,7 @@ INVARIANTS = (
     ),
     Invariant(
         "L-deferred",
-        "no period holds deferred revenue below zero, or once nothing of it is to come",
+        "no period has deferred revenue below zero, nor any left once nothing of it is to come",
         "SELECT s.public_id FROM (SELECT period_id, sum(CASE WHEN credit = 'deferred_revenue'"
         " THEN amount_minor ELSE -amount_minor END) AS rest FROM ledger_transfer"
         " WHERE (debit = 'deferred_revenue' OR credit = 'deferred_revenue') GROUP BY period_id) d"
@@ -132,7 +132,7 @@ INVARIANTS = (
     ),
     Invariant(
         "L4-carried",
-        "a success that asked for carried amounts settled exactly those",
+        "a payment that asked for carried amounts settled exactly those",
         "SELECT a.public_id FROM charge_attempt a LEFT JOIN (SELECT attempt_id,"
         " sum(amount_minor) AS carried FROM carried_amount WHERE settled_at IS NOT NULL"
         " GROUP BY attempt_id) c ON c.attempt_id = a.id WHERE a.state = 'succeeded'"
@@ -148,7 +148,7 @@ INVARIANTS = (
     ),
     Invariant(
         "L4-note",
-        "every credit note over more than nothing is booked once",
+        "every credit note with an amount is booked once",
         "SELECT c.public_id FROM credit_note c LEFT JOIN ledger_journal j"
         " ON j.event_ref = c.public_id AND j.kind = 'credit_note'"
         " WHERE c.total_minor > 0 AND j.id IS NULL",
@@ -169,7 +169,7 @@ INVARIANTS = (
     ),
     Invariant(
         "L5",
-        "no journal mixes currencies, and each has the currency of its invoice, save surplus",
+        "a journal has one currency, that of its invoice, unless it books a surplus",
         "SELECT j.event_ref FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id"
         " LEFT JOIN invoice i ON i.id = t.invoice_id AND j.kind NOT IN ('surplus','refund_done')"
         " GROUP BY j.id, j.event_ref"
@@ -191,14 +191,14 @@ INVARIANTS = (
     ),
     Invariant(
         "I5",
-        "the periods of a subscription tile time",
+        "the periods of a subscription follow each other without gap or overlap",
         "SELECT subscription_id FROM (SELECT subscription_id, end_on, lead(start_on) OVER"
         " (PARTITION BY subscription_id ORDER BY number) AS following FROM subscription_period)"
         " tiles WHERE following IS NOT NULL AND following <> end_on",
     ),
     Invariant(
         "I5-next",
-        "a running subscription goes on where its last period ends",
+        "the next period of a running subscription begins where its last one ends",
         "SELECT s.public_id FROM subscription s JOIN subscription_period p"
         " ON p.subscription_id = s.id AND p.number = s.next_number - 1"
         " WHERE p.end_on <> s.next_on",
@@ -212,13 +212,13 @@ INVARIANTS = (
     ),
     Invariant(
         "S2",
-        "an ended subscription is due for nothing",
+        "nothing is due any more for an ended subscription",
         "SELECT s.public_id FROM subscription s WHERE s.state IN ('canceled','expired')"
         " AND s.renews_at IS NOT NULL",
     ),
     Invariant(
         "S2-sent",
-        "no charge is sent for a subscription after its end, unless for another or an extra",
+        "after a subscription has ended no charge is sent for it, unless for another or an extra",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
         " a.invoice_id JOIN subscription s ON s.id = l.subscription_id WHERE s.state = 'canceled'"
         " AND l.kind <> 'extra' AND a.gateway <> 'manual' AND a.sent_at IS NOT NULL"
@@ -244,7 +244,7 @@ INVARIANTS = (
     ),
     Invariant(
         "S-stuck",
-        "an active subscription is due some day or waits for a payment",
+        "an active subscription has a next billing day or waits for a payment",
         "SELECT s.public_id FROM subscription s WHERE s.state = 'active' AND s.renews_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id"
         " WHERE l.subscription_id = s.id AND i.state = 'open') AND NOT EXISTS (SELECT 1"
@@ -269,7 +269,7 @@ INVARIANTS = (
     ),
     Invariant(
         "F1-share",
-        "the boxes of a line carry exactly what it and its companions cost",
+        "the boxes of an invoice line carry exactly what it and what belongs to it cost",
         "SELECT p.id FROM subscription_period p JOIN (SELECT period_id, sum(net_minor) AS net,"
         " sum(tax_minor) AS tax FROM box WHERE kind = 'regular' GROUP BY period_id) b"
         " ON b.period_id = p.id JOIN (SELECT l.period_id, sum(l.gross_minor - l.tax_minor) AS net,"
@@ -333,7 +333,7 @@ INVARIANTS = (
     ),
     Invariant(
         "N5",
-        "whatever was charged off session had consent",
+        "whatever was charged while the customer was away had been agreed to",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
         " a.invoice_id WHERE a.sent_at IS NOT NULL AND l.subscription_id IS NOT NULL AND NOT EXISTS"
         " (SELECT 1 FROM consent c WHERE c.subscription_id = l.subscription_id)",

@@ -55,6 +55,16 @@ def test_a_translation_keeps_percent_signs_that_are_not_values(code):
             assert re.sub(r"%\(\w+\)[sd]|%%", "", other).count("%") == 0, other
 
 
+def test_english_spells_one_word_one_way():
+    wrong = [english for english, _other in pairs("de") if re.search("cancel(ed|ing)", english)]
+    assert wrong == []
+
+
+def test_no_label_is_one_word_that_could_mean_two_things():
+    vague = {"Go on", "In", "Out", "Left", "Until", "To credit", "told", "moved", "gone"}
+    assert vague.isdisjoint(english for english, _other in pairs("de"))
+
+
 def test_french_keeps_its_marks_on_the_line_with_a_narrow_space():
     wrong = [other for _english, other in pairs("fr") if re.search(r"[ \u00a0][:;?!]", other)]
     assert wrong == []

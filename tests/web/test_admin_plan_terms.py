@@ -118,7 +118,7 @@ def test_another_price_retires_the_one_on_sale(rt: Runtime, owner: Desk, address
     [
         ({"amount": ""}, "Enter an amount like 26.00"),
         ({"amount": "0"}, "A price above 0 is needed"),
-        ({"currency": "CHF"}, "Everywhere else the shop&#39;s own currency holds"),
+        ({"currency": "CHF"}, "Choose a country, or the shop&#39;s own currency"),
         ({"billing": "2w"}, "Must be a whole multiple of how often a box leaves"),
     ],
 )

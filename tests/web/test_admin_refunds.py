@@ -60,7 +60,7 @@ def test_an_invoice_is_refunded_as_previewed(owner: Desk, rt: Runtime, invoice: 
 
     preview = owner.post(url, fields_of(page, **WISH))
     assert preview.status_code == 200
-    for said in ("This is what happens", "Boxes canceled", "Refund €26.00", "To the card"):
+    for said in ("This is what happens", "Boxes cancelled", "Refund €26.00", "To the card"):
         assert said in preview.text
     assert count(rt, CreditNote) == 0
 

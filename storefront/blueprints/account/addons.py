@@ -162,7 +162,7 @@ def _why(reason: str) -> str:
         "ends": _("This subscription ends, so nothing more can be added to it."),
         "held": _("Your subscription is on hold. Once it goes on you can add something."),
         "unpaid": _("A payment is open. Once it is settled you can add something."),
-        "paused": _("You are pausing. Come back first, then you can add something."),
+        "paused": _("You are pausing. Resume your subscription first, then you can add something."),
         "gone": _("That is not on sale any more. Choose something else."),
         "quantity": _("Enter a whole number from 0 to %(most)s", most=MOST),
     }[reason]

@@ -273,10 +273,10 @@ def why_not_resumed(error: NotResumable) -> str:
     return {
         "not_paused": _("This subscription is not paused."),
         "held": _("Your subscription is on hold. Please write to us."),
-        "calendar": _("Everybody's boxes are paid on the same day here, so yours is too."),
-        "taken": _("A box of yours leaves on the next packing day already, or is skipped."),
+        "calendar": _("Everyone here pays on the same day. Start again on your usual day."),
+        "taken": _("You have a box on the next packing day already, or skipped it. Use your usual day."),
         "too_soon": _("It cannot start again today. Try tomorrow."),
-    }.get(str(error.params.get("reason")), _("This cannot be done now."))
+    }.get(str(error.params.get("reason")), _("This is not possible today. Start again on your usual day, or write to us."))
 
 
 def why_not_moved(error: DateNotMovable) -> str:

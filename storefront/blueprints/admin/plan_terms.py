@@ -38,7 +38,7 @@ CURRENCIES = (
 _AT_END = (
     ("renew", _("Renew it for another term")),
     ("stop", _("End the subscription")),
-    ("monthly", _("Go on with a box at a time, at today's price for it")),
+    ("monthly", _("Continue box by box, at the price of one box on the day of the order")),
 )
 _FIRST = (
     ("full", _("A whole period is paid at once; days up to the billing day are given")),
@@ -74,10 +74,10 @@ class TermsForm(Form):
     ends_on = DayField(_("Ends on"))
     at_term_end = RadioField(_("When a term of several boxes is over"), choices=choices_of(_AT_END))
     change_policy = RadioField(
-        _("A change inside a paid period credits"), choices=choices_of(_POLICY)
+        _("How the unused part counts when the plan changes inside a paid period"), choices=choices_of(_POLICY)
     )
     past_due_shipping = RadioField(_("While a payment is late"), choices=choices_of(_PAST_DUE))
-    pause_unpaid = RadioField(_("A pause"), choices=choices_of(_UNPAID))
+    pause_unpaid = RadioField(_("What a pause does with unpaid boxes"), choices=choices_of(_UNPAID))
 
     def terms(self) -> PlanTerms:
         """Return what was typed. Only after validation."""
@@ -167,7 +167,7 @@ def list_price(ref: str) -> Response:
     if not form.validate():
         return _wrong(ref, price=form)
     if not form.country.data and form.currency.data != rt.shop.currency:
-        form.currency.errors = [gettext("Everywhere else the shop's own currency holds")]
+        form.currency.errors = [gettext("Choose a country, or the shop's own currency: a price for everywhere is in it")]
         return _wrong(ref, price=form)
     rt.session.rollback()
     try:

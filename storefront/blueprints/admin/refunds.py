@@ -164,7 +164,7 @@ def _said(quote: RefundQuote) -> list[tuple[str, str]]:
         rows.append((_("%(plan)s ends", plan=plan), _day(day)))
     if quote.wish.afterwards is Afterwards.STOP_NOW:
         days = [_day(day) for day in quote.canceled]
-        rows.append((_("Boxes canceled"), ", ".join(days) or _("none: they have left")))
+        rows.append((_("Boxes cancelled"), ", ".join(days) or _("none: they have left")))
     if not quote.ends:
         rows.append((_("Subscription and boxes"), _("stay as they are")))
     return rows
@@ -213,7 +213,7 @@ def _afterwards(one: Afterwards) -> tuple[str, str]:
         ),
         Afterwards.STOP_NOW: (
             _("Stop now"),
-            _("It ends today. Boxes of this invoice that were not sent are canceled."),
+            _("It ends today. Boxes of this invoice that were not sent are cancelled."),
         ),
     }[one]
 
