@@ -274,9 +274,14 @@ def why_not_resumed(error: NotResumable) -> str:
         "not_paused": _("This subscription is not paused."),
         "held": _("Your subscription is on hold. Please write to us."),
         "calendar": _("Everyone here pays on the same day. Start again on your usual day."),
-        "taken": _("You have a box on the next packing day already, or skipped it. Use your usual day."),
+        "taken": _(
+            "You have a box on the next packing day already, or skipped it. Use your usual day."
+        ),
         "too_soon": _("It cannot start again today. Try tomorrow."),
-    }.get(str(error.params.get("reason")), _("This is not possible today. Start again on your usual day, or write to us."))
+    }.get(
+        str(error.params.get("reason")),
+        _("This is not possible today. Start again on your usual day, or write to us."),
+    )
 
 
 def why_not_moved(error: DateNotMovable) -> str:

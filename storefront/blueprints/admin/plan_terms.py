@@ -74,7 +74,8 @@ class TermsForm(Form):
     ends_on = DayField(_("Ends on"))
     at_term_end = RadioField(_("When a term of several boxes is over"), choices=choices_of(_AT_END))
     change_policy = RadioField(
-        _("How the unused part counts when the plan changes inside a paid period"), choices=choices_of(_POLICY)
+        _("How the unused part counts when the plan changes inside a paid period"),
+        choices=choices_of(_POLICY),
     )
     past_due_shipping = RadioField(_("While a payment is late"), choices=choices_of(_PAST_DUE))
     pause_unpaid = RadioField(_("What a pause does with unpaid boxes"), choices=choices_of(_UNPAID))
@@ -167,7 +168,9 @@ def list_price(ref: str) -> Response:
     if not form.validate():
         return _wrong(ref, price=form)
     if not form.country.data and form.currency.data != rt.shop.currency:
-        form.currency.errors = [gettext("Choose a country, or the shop's own currency: a price for everywhere is in it")]
+        form.currency.errors = [
+            gettext("Choose a country, or the shop's own currency: a price for everywhere is in it")
+        ]
         return _wrong(ref, price=form)
     rt.session.rollback()
     try:
