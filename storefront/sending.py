@@ -62,14 +62,16 @@ class Sending:
 
     A gateway that answers at once is asked in this thread; as soon as one takes its time,
     threads keep as many in flight as it may have, while this thread opens periods or writes
-    answers. What landed is replaced before anything is written. Only what is in flight is
-    ever sent without an answer.
+    answers. What landed is replaced before anything is written. Half as many again as may
+    fly are sent and wait for a thread, so that no place stays free while this one writes.
     """
 
     def __init__(self, rt: Runtime) -> None:
         self.recorded = Recorded()
         self._rt = rt
         self._bound = _in_flight(rt)
+        #: How many are sent beyond the bound and wait for a thread.
+        self._spare = self._bound // 2
         self._is_instant = True
         self._pool: ThreadPoolExecutor | None = None
         self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
@@ -95,7 +97,7 @@ class Sending:
     def wait_for_room(self) -> None:
         """Wait until fewer are planned than may be in flight, so that more can be opened."""
         while self._stock >= self._bound and self._flying:
-            self._land_half()
+            self._land_some()
             self._fill()
             self._write_if_due()
 
@@ -103,7 +105,7 @@ class Sending:
         """Send everything planned, by whomever, wait for the answers and write them down."""
         while self._send() or self._flying:
             self._write_if_due()
-            self._land_half()
+            self._land_some()
         self._write()
         retrying(self._rt.session, partial(_refuse, self._rt))
 
@@ -127,10 +129,10 @@ class Sending:
 
     @property
     def _room(self) -> int:
-        return self._bound - len(self._flying)
+        return self._bound + self._spare - len(self._flying)
 
     def _fill(self) -> None:
-        """Send until nothing is known to be planned or as many are in flight as may be."""
+        """Send until nothing is known to be planned or there is no room."""
         while self._stock > 0 and self._room:
             taken = self._send()
             # Another worker may have sent some of ours, and we some of another's.
@@ -144,9 +146,9 @@ class Sending:
         self.ask(taken)
         return len(taken)
 
-    def _land_half(self) -> None:
-        """Wait until half of what may fly has landed; a slice of one is not worth its commit."""
-        self._land(timeout=None, least=len(self._flying) - self._bound // 2)
+    def _land_some(self) -> None:
+        """Wait until half the spare ones may fly; a slice of one is not worth its commit."""
+        self._land(timeout=None, least=min(len(self._flying), self._spare // 2))
 
     def _land(self, timeout: float | None, least: int = 0) -> None:
         """Keep the answers that are there; with no ``timeout``, ``least`` at the least."""

@@ -135,19 +135,19 @@ def _open_periods(run: _Run, claims: Sequence[Claim], moment: Moment, until: dat
         rt.session.rollback()
     taxes = tax_desk.rules_for(rt, facts.subscriptions, facts.addons)
     held = {claim.id: claim for claim in claims}
-    openings = []
-    for row in facts.subscriptions:
-        if row.fence != held[row.id].fence:
-            continue
-        try:
-            openings.append(decide_opening(held[row.id], row, facts, moment, taxes))
-        except Exception as error:
-            log.exception("renewal of %s could not be decided", row.public_id)
-            _park(rt, held[row.id], row, error, moment)
-            run.report.parked += 1
+    rows = [row for row in facts.subscriptions if row.fence == held[row.id].fence]
+    run.planned(0)
     size = rt.settings.batch_size
-    for start in range(0, len(openings), size):
-        run.planned(_write(run, openings[start : start + size], moment, until))
+    for start in range(0, len(rows), size):
+        openings = []
+        for row in rows[start : start + size]:
+            try:
+                openings.append(decide_opening(held[row.id], row, facts, moment, taxes))
+            except Exception as error:
+                log.exception("renewal of %s could not be decided", row.public_id)
+                _park(rt, held[row.id], row, error, moment)
+                run.report.parked += 1
+        run.planned(_write(run, openings, moment, until) if openings else 0)
 
 
 def _write(run: _Run, openings: Sequence[Opening], moment: Moment, until: datetime) -> int:
