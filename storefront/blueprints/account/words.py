@@ -81,7 +81,7 @@ def _over(ends: Ending) -> str:
         return _("after box %(count)s", count=ends.most)
     if ends.falls_to is not None:
         amount = FILTERS["money"](ends.falls_to)
-        return _("not; after the term %(amount)s for each box", amount=amount)
+        return _("when you cancel; after the term each box costs %(amount)s", amount=amount)
     return _("when you cancel")
 
 
