@@ -164,6 +164,17 @@ def test_odd_addresses_lead_back_or_nowhere(ada: Shopper, path: str, status: int
     assert ada.get(f"/checkout/{ada.key}/{path}").status_code == status
 
 
+def test_what_it_would_cost_is_shown_before_it_is_added(ada: Shopper):
+    ada.begin()
+    ada.deliver()
+    said = text_of(ada.get(f"{ada.at('add')}?plan=tea").text)
+
+    assert "Due today €45.00" in said
+    assert "Add to the order" in said
+    assert "Remove" not in said
+    assert "€45.00" not in ada.get(ada.at("pay")).text
+
+
 def test_odd_fields_change_nothing(ada: Shopper):
     ada.begin()
     ada.deliver()
