@@ -252,6 +252,12 @@ INVARIANTS = (
         " AND c.invoice_id IS NOT NULL)",
     ),
     Invariant(
+        "S-together",
+        "of a paid order every subscription has begun",
+        "SELECT c.public_id FROM checkout c JOIN subscription s ON s.checkout_id = c.id"
+        " WHERE c.state = 'done' AND s.state IN ('incomplete','expired')",
+    ),
+    Invariant(
         "F1",
         "a paid period has exactly its boxes",
         "SELECT p.id FROM subscription_period p LEFT JOIN box b ON b.period_id = p.id"

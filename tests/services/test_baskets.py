@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.adapters import failpoints
 from storefront.domain.charging import AttemptState
 from storefront.domain.coupons import Refusal
 from storefront.domain.invoices import InvoiceState
@@ -460,3 +461,41 @@ def test_credit_pays_for_the_whole_order(
     invoice = only(rt, Invoice)
     assert (invoice.total_minor, invoice.applied_minor, invoice.paid_minor) == (4500, 3000, 1500)
     assert_sound(rt)
+
+
+@pytest.mark.parametrize("point", ["checkout.after_setup", "checkout.after_sent"])
+def test_a_crash_on_the_way_leaves_one_set_of_boxes_and_one_charge(
+    rt: Runtime,
+    tea: Plan,
+    pot: Plan,
+    demo_gateway: DemoGateway,
+    clock: FrozenClock,
+    point: str,
+):
+    key = begin_with(rt, tea, pot)
+    choose(demo_gateway, order(rt, key))
+    failpoints.arm(f"{point}:raise")
+    with pytest.raises(failpoints.FailpointReached):
+        finish_checkout(rt, key)
+    rt.session.rollback()
+    failpoints.arm("")
+    assert SubscriptionState.ACTIVE not in {row.state for row in all_of(rt, Subscription)}
+    clock.advance(minutes=1)
+
+    assert finish_checkout(rt, key).outcome is Outcome.DONE
+    assert [row.state for row in all_of(rt, Subscription)] == [SubscriptionState.ACTIVE] * 2
+    assert (count(rt, Box), demo_gateway.bank.executed_total("EUR")) == (2, 4500)
+    assert_sound(rt)
+
+
+def test_a_paid_order_with_a_box_that_never_began_is_noticed(
+    rt: Runtime, tea: Plan, pot: Plan, demo_gateway: DemoGateway
+):
+    paid(rt, demo_gateway, begin_with(rt, tea, pot))
+    last = all_of(rt, Subscription)[-1]
+    rt.session.execute(
+        sa.update(Subscription).where(Subscription.id == last.id).values(state="incomplete")
+    )
+
+    assert "S-together" in broken(rt.session)
+    rt.session.rollback()
