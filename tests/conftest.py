@@ -111,7 +111,7 @@ def chromium() -> Iterator["Browser"]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, databases: "Databases", tmp_path: Path) -> "Database":
     """An empty migrated database; every test that uses it runs on both kinds."""
-    from tests.support.postgres import PostgresUnavailableError
+    from tools.postgres import PostgresUnavailableError
 
     if request.param == "sqlite":
         return databases.sqlite(tmp_path)

@@ -20,7 +20,8 @@ import psycopg
 from psycopg import sql
 
 from tests.support.migrating import migrate
-from tests.support.postgres import GivenServer, Server, server_for, stop_server_of
+from tests.support.postgres import Server, server_for, stop_server_of
+from tools.postgres import GivenServer
 
 _TEMPLATE = "template"
 _SEED = "storefront_seed"

@@ -10,13 +10,9 @@ import psycopg
 import pytest
 
 from tests.support.availability import unavailable
-from tests.support.owners import left_behind, note_owner
-from tests.support.postgres import (
-    HOW_TO_GET_ONE,
-    LocalServer,
-    clean_up_after_killed_runs,
-    find_programs,
-)
+from tests.support.postgres import HOW_TO_GET_ONE
+from tools.owners import left_behind, note_owner
+from tools.postgres import LocalServer, clean_up_after_killed_runs, find_programs
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.availability import unavailable
 from tests.support.built_once import build_once
 from tests.support.databases import Database, Databases
 from tests.support.leftovers import Watch
-from tests.support.postgres import GivenServer, PostgresUnavailableError
+from tools.postgres import GivenServer, PostgresUnavailableError
 
 _ROW = (
     "INSERT INTO throttle (bucket, key, window_start_at, count) VALUES ('b', 'k', '2027-03-02', 1)"

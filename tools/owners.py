@@ -1,6 +1,6 @@
 """Who a temporary folder belongs to, so that the next run can clean up after one that was killed.
 
-A note in the folder names the test run: its process and when that began, since a number alone
+A note in the folder names its run: the process and when that began, since a number alone
 may be given to another process. A folder without a readable note is nobody's business.
 """
 
@@ -13,11 +13,6 @@ from pathlib import Path
 _NOTE = "owner"
 #: Field of /proc/<pid>/stat after the name: when the process began, in ticks since the start.
 _BEGAN = 19
-
-
-def this_run() -> int:
-    """Return the process that outlives all others of this run: pytest's first one."""
-    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 
 
 def note_owner(folder: Path, pid: int) -> None:
