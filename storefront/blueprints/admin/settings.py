@@ -282,15 +282,18 @@ def _is_fixed() -> bool:
     return service.has_prices(runtime())
 
 
+def _stored(section: str, now: Shop) -> dict[str, Any]:
+    """Return what is set now, as the fields of a section show it."""
+    names = [name for name in service.EDITABLE if hasattr(SECTIONS[section], name)]
+    if section == "referral":
+        sums = {name: Money(getattr(now, name), now.currency) for name in names}
+        return {name: plain_money(one) if one.minor else "" for name, one in sums.items()}
+    values = {name: getattr(now, name) for name in names}
+    return {name: str(one) if isinstance(one, int) else one for name, one in values.items()}
+
+
 def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
-    data = None
-    if now is not None:
-        fields = [name for name in service.EDITABLE if hasattr(SECTIONS[section], name)]
-        data = {name: getattr(now, name) for name in fields}
-        data = {name: str(one) if isinstance(one, int) else one for name, one in data.items()}
-    if section == "referral" and now is not None:
-        sums = {name: Money(getattr(now, name), now.currency) for name in data}
-        data = {name: plain_money(one) if one.minor else "" for name, one in sums.items()}
+    data = _stored(section, now) if now is not None else None
     form = SECTIONS[section](typed, data=data)
     if section == "referral":
         for field in form:
