@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from storefront import tax_desk
 from storefront.adapters.tax_numbers import NotATaxNumber, normalise_tax_number
-from storefront.domain.tax_treatment import TaxAnswer, TaxIdState
+from storefront.domain.tax_treatment import TaxAnswer
 from storefront.hooks import hookimpl
 from storefront.models import (
     Address,
@@ -23,13 +23,12 @@ from storefront.models import (
 )
 from storefront.operations.audit import Who
 from storefront.services import tax_ids, taxes
-from storefront.services.checkout import Start, change_delivery, start_checkout
 from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.services.staff import add_staff
 from storefront.services.taxes import RateDraft
 from storefront.testing import factories as make
-from tests.support.orders import ADA, begin, only, paid
+from tests.support.orders import begin, only, paid
 from tests.support.visitor import PASSWORD
 
 DUE = datetime(2027, 4, 12, 9, 0, tzinfo=UTC)
@@ -202,88 +201,6 @@ def test_a_renewal_is_taxed_by_who_pays_and_where_it_goes(
     assert invoice.snapshot["tax"]["treatment"] == treatment
     shown = FIRM if treatment == "reverse_charge" else None
     assert invoice.snapshot["buyer"].get("tax_id") == shown
-
-
-def order_of_a_firm(rt, demo_gateway, number, state, **address):
-    firm_orders(rt, demo_gateway, number, state, **address)
-    return only(rt, Invoice), only(rt, Customer)
-
-
-def firm_orders(rt, demo_gateway, number, state, **address):
-    plan = make.make_plan(rt)
-    key = start_checkout(rt, Start(plan.id, make.price_of(rt, plan).id))
-    to = {**ADA, "country": "FR", "postcode": "75001", "city": "Paris", **address}
-    assert change_delivery(rt, key, "ada@example.org", to, (number, state))
-    assert paid(rt, demo_gateway, key) is Outcome.DONE
-
-
-def test_a_firm_with_a_valid_number_orders_without_tax_and_renews_so(rt, clock, demo_gateway):
-    invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
-    assert (invoice.total_minor, invoice.tax_minor) == (2167, 0)
-    assert invoice.tax_treatment == "reverse_charge"
-    assert (customer.tax_id, customer.tax_id_state) == (FIRM, "valid")
-    renew(rt, clock)
-
-    assert [each.total_minor for each in invoices(rt)] == [2167, 2167]
-
-
-def test_a_pending_number_is_kept_and_charged_with_tax(rt, demo_gateway):
-    invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.PENDING)
-
-    assert (invoice.total_minor, invoice.tax_treatment) == (2600, "standard")
-    assert (customer.tax_id, customer.tax_id_state) == (FIRM, "pending")
-    assert customer.tax_id_checked_at is None
-
-
-def test_an_order_under_a_foreign_e_mail_does_not_replace_its_owners_number(rt, demo_gateway):
-    make.make_customer(rt, email="ada@example.org", tax_id="ATU37675002", tax_id_state="valid")
-    _invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
-
-    assert customer.tax_id == "ATU37675002"
-
-
-@pytest.mark.parametrize("own", [{}, {"tax_id": "ATU37675002", "tax_id_state": "invalid"}])
-def test_a_firm_that_orders_under_a_known_e_mail_renews_at_the_price_it_was_shown(
-    rt, clock, demo_gateway, own
-):
-    make.make_customer(rt, email="ada@example.org", **own)
-    invoice, customer = order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
-    assert (invoice.total_minor, customer.tax_id) == (2167, own.get("tax_id", ""))
-    row = only(rt, Subscription)
-    assert row.order_tax_id == FIRM
-    renew(rt, clock)
-
-    _first, second = invoices(rt)
-    assert (second.total_minor, second.tax_treatment) == (2167, "reverse_charge")
-    assert second.snapshot["buyer"]["tax_id"] == FIRM
-
-
-def test_another_subscription_of_that_account_is_charged_as_before(rt, clock, demo_gateway):
-    owner = make.make_customer(rt, email="ada@example.org")
-    make.make_subscription(rt, customer=owner, address={"country": "FR", "postcode": "75001"})
-    firm_orders(rt, demo_gateway, FIRM, TaxIdState.VALID)
-    renew(rt, clock)
-
-    assert sorted(each.total_minor for each in invoices(rt)) == [2167, 2167, 2600, 2600]
-
-
-def test_what_the_accounts_owner_saves_replaces_the_number_of_the_order(rt, clock, demo_gateway):
-    owner = make.make_customer(rt, email="ada@example.org")
-    order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.VALID)
-    tax_ids.save_tax_id(rt, owner.id, "", "FR")
-    renew(rt, clock)
-
-    assert [each.total_minor for each in invoices(rt)] == [2167, 2600]
-
-
-def test_a_pending_number_under_a_known_e_mail_is_charged_with_tax_then_and_later(
-    rt, clock, demo_gateway
-):
-    make.make_customer(rt, email="ada@example.org")
-    order_of_a_firm(rt, demo_gateway, FIRM, TaxIdState.PENDING)
-    renew(rt, clock)
-
-    assert [each.total_minor for each in invoices(rt)] == [2600, 2600]
 
 
 # ---------------------------------------------------------------------------------- numbers
