@@ -2,7 +2,6 @@
 
 import gc
 import os
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +35,9 @@ hypothesis.settings.load_profile("ci" if in_ci() else "default")
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that all processes of this run share; theirs is inherited."""
     if not hasattr(config, "workerinput"):
-        os.environ[_SHARED] = tempfile.mkdtemp(prefix="storefront-tests-")
+        from tools.owners import own_folder
+
+        os.environ[_SHARED] = str(own_folder("storefront-tests-"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -6,6 +6,8 @@ may be given to another process. A folder without a readable note is nobody's bu
 
 import fcntl
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +39,17 @@ def left_behind(folder: Path) -> Iterator[bool]:
         words = note.read(64).decode("ascii", errors="replace").split()
         known = len(words) == 2 and words[0].isdecimal()
         yield known and _began(int(words[0])) != words[1]
+
+
+def own_folder(prefix: str) -> Path:
+    """Make a temporary folder of this process, and remove those that killed ones have left."""
+    for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with left_behind(old) as is_over:
+            if is_over:
+                shutil.rmtree(old)
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    note_owner(folder, os.getpid())
+    return folder
 
 
 def _began(pid: int) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.availability import unavailable
 from tests.support.postgres import HOW_TO_GET_ONE
-from tools.owners import left_behind, note_owner
+from tools.owners import left_behind, note_owner, own_folder
 from tools.postgres import LocalServer, clean_up_after_killed_runs, find_programs
 
 
@@ -65,6 +65,20 @@ def test_the_server_of_a_run_that_goes_on_is_left_alone(
             assert connection.execute("SELECT 1").fetchone() == (1,)
     finally:
         other.stop()
+
+
+def test_the_folder_of_a_killed_run_is_removed_and_that_of_a_running_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: subprocess.Popen[bytes]
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lost, other = own_folder("shared-"), own_folder("shared-")
+    (lost / "template.db").write_text("kept for nobody")
+    note_owner(lost, run.pid)
+    run.kill()
+    run.wait()
+
+    own_folder("shared-")
+    assert (lost.exists(), other.exists()) == (False, True)
 
 
 def test_a_process_that_got_the_number_of_another_is_not_taken_for_it(tmp_path: Path):
