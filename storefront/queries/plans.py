@@ -35,6 +35,8 @@ class PriceRow:
     """One version of a price and how many run on it."""
 
     ref: str
+    #: Empty: everywhere.
+    country: str
     interval: Interval
     amount: Money
     version: int
@@ -202,7 +204,7 @@ def plan_detail(session: AnySession, ref: str, currency: str) -> PlanDetail | No
 
 
 def _prices(session: AnySession, plan_id: int | None = None) -> dict[int, list[PriceRow]]:
-    """Return the versions of prices per plan, shortest interval and newest first."""
+    """Return the versions of prices per plan: shortest interval, everywhere, newest first."""
     price, subscription = table_of(Price), table_of(Subscription)
     running = (
         sa.select(sa.func.count())
@@ -216,11 +218,12 @@ def _prices(session: AnySession, plan_id: int | None = None) -> dict[int, list[P
     )
     if plan_id is not None:
         statement = statement.where(price.c.plan_id == plan_id)
-    found: dict[int, list[tuple[float, int, PriceRow]]] = {}
+    found: dict[int, list[tuple[float, str, int, PriceRow]]] = {}
     for row in session.execute(statement):
         interval = Interval(row.unit, row.unit_count)
         one = PriceRow(
             row.public_id,
+            row.country,
             interval,
             Money(row.amount_minor, row.currency),
             row.version,
@@ -229,9 +232,9 @@ def _prices(session: AnySession, plan_id: int | None = None) -> dict[int, list[P
             row.running,
         )
         length = interval.days or (interval.months or 0) * 30.5
-        found.setdefault(row.plan_id, []).append((length, -row.version, one))
+        found.setdefault(row.plan_id, []).append((length, row.country, -row.version, one))
     return {
-        key: [one for *_rest, one in sorted(rows, key=lambda row: row[:2])]
+        key: [one for *_rest, one in sorted(rows, key=lambda row: row[:3])]
         for key, rows in found.items()
     }
 

@@ -31,6 +31,12 @@ class UnknownPlan(DomainError):
     code = "unknown_plan"
 
 
+class UnknownPrice(DomainError):
+    """The plan has no such price on sale."""
+
+    code = "unknown_price"
+
+
 class ImpossibleTerms(DomainError):
     """What is asked of the plan cannot be kept; ``fields`` says what, by field."""
 
@@ -92,49 +98,95 @@ def list_price(rt: Runtime, who: Who, plan: str, price: ListPrice) -> bool:
     keeps it. Raises ``UnknownPlan``, ``ImpossiblePrice``.
     """
 
+    return _changing(rt, lambda: _put_on_sale(rt, who, _plan(rt, plan), price))
+
+
+def reprice(rt: Runtime, who: Who, plan: str, price: str, minor: int) -> bool:
+    """Sell what ``price`` sells at another amount from now on; False when it is so already.
+
+    Country, currency, interval, fee and introductory price stay. Raises ``UnknownPlan``,
+    ``UnknownPrice`` when it is sold no more, ``ImpossiblePrice``.
+    """
+
     def write() -> bool:
-        row = _plan(rt, plan)
-        _check(row, price)
-        table = table_of(Price)
-        same = [
-            one
-            for one in _on_sale(rt, row.id)
-            if (one.country, one.currency, one.unit, one.unit_count)
-            == (price.country, price.amount.currency, price.interval.unit, price.interval.count)
-        ]
-        values = _values(price)
-        if len(same) == 1 and all(getattr(same[0], name) == values[name] for name in _SAID):
+        row, table = _plan(rt, plan), table_of(Price)
+        found = rt.session.execute(
+            _prices().where(table.c.plan_id == row.id, table.c.public_id == price)
+        ).one_or_none()
+        if found is None:
+            raise UnknownPrice(price=price)
+        wanted = _listed(found, minor)
+        if found.retired_at is not None:
+            # Sent twice, or from a page of before: right if it is on sale at that by now.
+            now = _sold_like(rt, row, wanted)
+            if not now or now[-1].amount_minor != minor:
+                raise UnknownPrice(price=price)
             rt.session.rollback()
             return False
-        last = rt.session.scalar(
-            sa.select(sa.func.max(table.c.version)).where(
-                table.c.plan_id == row.id,
-                table.c.currency == price.amount.currency,
-                table.c.country == price.country,
-                table.c.unit == price.interval.unit,
-                table.c.count == price.interval.count,
-            )
-        )
-        rt.session.execute(
-            sa.insert(table).values(
-                id=reserve(rt.session, Price, 1)[0],
-                public_id=public_id("pri"),
-                plan_id=row.id,
-                version=(last or 0) + 1,
-                created_at=rt.now(),
-                **values,
-            )
-        )
-        for one in same:
-            rt.session.execute(
-                sa.update(table).where(table.c.id == one.id).values(retired_at=rt.now())
-            )
-        before = {name: getattr(same[-1], name) for name in _SAID} if same else {}
-        _note(rt, who, "plan.price_changed" if same else "plan.price_added", plan, before, values)
-        rt.session.commit()
-        return True
+        return _put_on_sale(rt, who, row, wanted)
 
     return _changing(rt, write)
+
+
+def _put_on_sale(rt: Runtime, who: Who, row: AnyRow, price: ListPrice) -> bool:
+    """Insert the next version of a price and retire the ones on sale; commits."""
+    _check(row, price)
+    table, same, values = table_of(Price), _sold_like(rt, row, price), _values(price)
+    if len(same) == 1 and all(getattr(same[0], name) == values[name] for name in _SAID):
+        rt.session.rollback()
+        return False
+    last = rt.session.scalar(
+        sa.select(sa.func.max(table.c.version)).where(
+            table.c.plan_id == row.id,
+            table.c.currency == price.amount.currency,
+            table.c.country == price.country,
+            table.c.unit == price.interval.unit,
+            table.c.count == price.interval.count,
+        )
+    )
+    rt.session.execute(
+        sa.insert(table).values(
+            id=reserve(rt.session, Price, 1)[0],
+            public_id=public_id("pri"),
+            plan_id=row.id,
+            version=(last or 0) + 1,
+            created_at=rt.now(),
+            **values,
+        )
+    )
+    retired = table.c.id.in_([one.id for one in same])
+    rt.session.execute(sa.update(table).where(retired).values(retired_at=rt.now()))
+    before = {name: getattr(same[-1], name) for name in _SAID} if same else {}
+    action = "plan.price_changed" if same else "plan.price_added"
+    _note(rt, who, action, row.public_id, before, values)
+    rt.session.commit()
+    return True
+
+
+def _sold_like(rt: Runtime, row: AnyRow, price: ListPrice) -> list[AnyRow]:
+    """Return what is on sale for the same country, currency and interval."""
+    key = (price.country, price.amount.currency, price.interval.unit, price.interval.count)
+    return [
+        one
+        for one in _on_sale(rt, row.id)
+        if (one.country, one.currency, one.unit, one.unit_count) == key
+    ]
+
+
+def _listed(row: AnyRow, minor: int) -> ListPrice:
+    """Return a stored price as it is listed, at ``minor``."""
+
+    def money(amount: int) -> Money:
+        return Money(amount, row.currency)
+
+    return ListPrice(
+        money(minor),
+        Interval(row.unit, row.unit_count),
+        row.country,
+        row.tax_inclusive,
+        money(row.sign_up_fee_minor),
+        tuple((one["boxes"], money(one["amount_minor"])) for one in row.phases),
+    )
 
 
 #: What makes two versions of a price the same.
@@ -185,13 +237,19 @@ def _on_sale(rt: Runtime, plan_id: int) -> list[AnyRow]:
     table = table_of(Price)
     return list(
         rt.session.execute(
-            sa.select(
-                *[column for column in table.c if column.name != "count"],
-                table.c.count.label("unit_count"),
-            )
+            _prices()
             .where(table.c.plan_id == plan_id, table.c.retired_at.is_(None))
             .order_by(table.c.version)
         )
+    )
+
+
+def _prices() -> sa.Select[Any]:
+    """Select prices; ``count`` gets another name, because a row has a method of that one."""
+    table = table_of(Price)
+    return sa.select(
+        *[column for column in table.c if column.name != "count"],
+        table.c.count.label("unit_count"),
     )
 
 

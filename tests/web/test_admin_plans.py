@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -85,35 +86,102 @@ def test_the_list_counts_subscribers_and_leads_to_them(rt: Runtime, owner: Desk,
     assert "3 subscriptions" in owner.get("/admin/subscribers?plan=pot").text
 
 
+def change(owner: Desk, plan: Plan, price: str, amount: str, *, partial: bool = False) -> Any:
+    """Send the form of one price."""
+    fields = {"for": price, f"{price}-amount": amount}
+    return owner.post(f"/admin/plans/{plan.public_id}/prices", fields, partial=partial)
+
+
+def ref_of(rt: Runtime, minor: int) -> str:
+    """Return the public id of the price on sale at ``minor``."""
+    found = rt.session.scalars(
+        sa.select(Price.public_id).where(Price.amount_minor == minor, Price.retired_at.is_(None))
+    ).one()
+    rt.session.rollback()
+    return found
+
+
 def test_a_new_price_says_how_many_keep_theirs(rt: Runtime, owner: Desk, pot: Plan) -> None:
     populate(rt, pot, make.price_of(rt, pot), 3, date(2027, 3, 12))
-    path = f"/admin/plans/{pot.public_id}"
-    owner.get(path)
-    answer = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "29.00"}, partial=True)
+    owner.get(f"/admin/plans/{pot.public_id}")
+    answer = change(owner, pot, ref_of(rt, 2600), "29.00", partial=True)
     assert answer.status_code == 200
     assert "Applies to new sales from now. 3 subscribers keep €26.00." in answer.text
     assert "<html" not in answer.text
     assert prices(rt) == [(2600, False), (2900, True)]
 
 
+def test_each_price_has_its_own_form_with_its_country_and_currency(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    for country, currency, minor in (("DE", "CHF", 2900), ("AT", "JPY", 29), ("DE", "EUR", 1000)):
+        make.make_price(rt, pot, amount_minor=minor, currency=currency, country=country)
+    shown = owner.get(f"/admin/plans/{pot.public_id}").text
+    for minor, typed, name in (
+        (2600, "26.00", "Monthly EUR"),
+        (2900, "29.00", "Monthly, Germany CHF"),
+        (29, "29", "Monthly, Austria JPY"),
+        (1000, "10.00", "Monthly, Germany EUR"),
+    ):
+        ref = ref_of(rt, minor)
+        form = shown.partition(f'id="price-{ref}"')[2].partition("</form>")[0]
+        assert f'value="{typed}"' in form
+        assert name in form
+        retire = shown.partition(f"/prices/{ref}/retire")[2].partition("</form>")[0]
+        assert name in retire
+
+
+def test_the_form_of_a_price_changes_that_price_and_no_other(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    yen = make.make_price(
+        rt,
+        pot,
+        amount_minor=31,
+        currency="JPY",
+        country="AT",
+        sign_up_fee_minor=5,
+        phases=[{"boxes": 3, "amount_minor": 9}],
+    ).public_id
+    owner.get(f"/admin/plans/{pot.public_id}")
+    assert change(owner, pot, yen, "44").status_code == 303
+    assert prices(rt) == [(2600, True), (31, False), (44, True)]
+    new = rt.session.scalars(sa.select(Price).where(Price.amount_minor == 44)).one()
+    assert (new.country, new.currency, new.version) == ("AT", "JPY", 2)
+    assert (new.sign_up_fee_minor, new.phases) == (5, [{"boxes": 3, "amount_minor": 9}])
+
+
+def test_a_price_sent_twice_or_from_an_old_page_is_not_changed_again(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    old = ref_of(rt, 2600)
+    owner.get(f"/admin/plans/{pot.public_id}")
+    change(owner, pot, old, "29.00")
+    again = change(owner, pot, old, "29.00", partial=True)
+    assert "That is the price already." in again.text
+    late = change(owner, pot, old, "31.00", partial=True)
+    assert "That price is sold no more." in late.text
+    assert change(owner, pot, "pri_x", "31.00").status_code == 404
+    assert prices(rt) == [(2600, False), (2900, True)]
+
+
 def test_full_width_digits_are_digits_and_nothing_is_sold_at_zero(
     rt: Runtime, owner: Desk, pot: Plan
 ) -> None:
-    path = f"/admin/plans/{pot.public_id}"
-    owner.get(path)
-    wrong = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "0,00"}, partial=True)
+    owner.get(f"/admin/plans/{pot.public_id}")
+    wrong = change(owner, pot, ref_of(rt, 2600), "0,00", partial=True)
     assert (wrong.status_code, "A price is above 0." in wrong.text) == (422, True)
     wide = "\N{FULLWIDTH DIGIT TWO}\N{FULLWIDTH DIGIT NINE}\N{FULLWIDTH FULL STOP}5"
-    assert owner.post(f"{path}/prices", {"for": "1m", "1m-amount": wide}).status_code == 303
+    assert change(owner, pot, ref_of(rt, 2600), wide).status_code == 303
     assert prices(rt) == [(2600, False), (2950, True)]
 
 
 def test_a_wrong_price_is_answered_at_its_own_field(rt: Runtime, owner: Desk, pot: Plan) -> None:
-    path = f"/admin/plans/{pot.public_id}"
-    owner.get(path)
-    answer = owner.post(f"{path}/prices", {"for": "1m", "1m-amount": "much"}, partial=True)
+    owner.get(f"/admin/plans/{pot.public_id}")
+    ref = ref_of(rt, 2600)
+    answer = change(owner, pot, ref, "much", partial=True)
     assert answer.status_code == 422
-    assert 'id="1m-amount-error"' in answer.text
+    assert f'id="{ref}-amount-error"' in answer.text
     assert 'value="much"' in answer.text
     assert prices(rt) == [(2600, True)]
 

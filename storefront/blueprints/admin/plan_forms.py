@@ -140,16 +140,26 @@ class RhythmForm(Form):
         self.group.choices = choices_of(groups)
 
 
+class RepriceForm(Form):
+    """Another amount for a price on sale, in its currency."""
+
+    amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
+
+    def __init__(
+        self, formdata: Any, currency: str, now: dict[str, Any] | None = None, prefix: str = ""
+    ) -> None:
+        super().__init__(formdata, data=now, prefix=prefix)
+        self.amount.currency = currency
+
+
 class PriceForm(Form):
     """A price for one interval."""
 
     amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
     billing = IntervalField(_("Paid"))
 
-    def __init__(
-        self, formdata: Any, currency: str, now: dict[str, Any] | None = None, prefix: str = ""
-    ) -> None:
-        super().__init__(formdata, data=now, prefix=prefix)
+    def __init__(self, formdata: Any, currency: str) -> None:
+        super().__init__(formdata)
         self.amount.currency = currency
 
 

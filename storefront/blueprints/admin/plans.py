@@ -7,10 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.fields import choices_of, plain_money
 from storefront.blueprints.admin.plan_forms import (
     OptionForm,
     PlanForm,
@@ -22,9 +20,16 @@ from storefront.blueprints.admin.plan_forms import (
     TextForm,
     slug_of,
 )
-from storefront.blueprints.admin.words import amount
+from storefront.blueprints.admin.plan_prices import (
+    keeping,
+    place_of,
+    price_forms,
+    reprice_form,
+    sold_as,
+    surcharge_forms,
+)
 from storefront.blueprints.context import runtime
-from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
@@ -33,7 +38,7 @@ from storefront.operations.checkout import Market
 from storefront.queries import plans as query
 from storefront.queries.pricing import plan_page
 from storefront.security import register_policy, staff
-from storefront.services import options, plans
+from storefront.services import options, plan_terms, plans
 
 _ACCESS = staff(permissions.PLANS_MANAGE)
 register_policy(
@@ -183,44 +188,57 @@ def save_rhythm(ref: str) -> Response:
 
 def set_price(ref: str) -> Response:
     """Sell at a new price from now on; who subscribes keeps theirs."""
+    if "for" in request.form:
+        return _reprice(ref, request.form["for"])
     rt = runtime()
-    code = request.form.get("for", "")
-    form = PriceForm(request.form, rt.shop.currency, prefix=f"{code}-" if code else "")
-    if code:
-        form.billing.data = code
+    form = PriceForm(request.form, rt.shop.currency)
     if not form.validate():
-        return _wrong(ref, prices={code: form})
-    before = query.plan_detail(rt.session, ref, rt.shop.currency)
+        return _wrong(ref, prices={"": form})
     rt.session.rollback()
     try:
         changed = plans.set_price(rt, who(), ref, form.amount.money, form.billing.interval)
     except plans.PriceIsZero:
         form.amount.errors = [_no_price()]
-        return _wrong(ref, prices={code: form})
+        return _wrong(ref, prices={"": form})
     except plans.IntervalDoesNotFit:
         form.billing.errors = [_no_fit()]
-        return _wrong(ref, prices={code: form})
+        return _wrong(ref, prices={"": form})
     except plans.UnknownPlan:
         abort(404)
+    return _show(ref, _new_price() if changed else _same_price())
+
+
+def _reprice(ref: str, sold: str) -> Response:
+    """Change one price that is on sale: its country, currency and interval stay."""
+    rt = runtime()
+    found = query.plan_detail(rt.session, ref, rt.shop.currency)
+    price = next((one for one in found.prices if one.ref == sold), None) if found else None
+    if price is None:
+        abort(404)
+    form = reprice_form(price, typed=request.form)
+    if not form.validate():
+        return _wrong(ref, prices={sold: form})
+    rt.session.rollback()
+    try:
+        changed = plan_terms.reprice(rt, who(), ref, sold, form.amount.money.minor)
+    except plan_terms.ImpossiblePrice as error:
+        form.amount.errors = [_no_price() if error.params["reason"] == "zero" else _intro_first()]
+        return _wrong(ref, prices={sold: form})
+    except plan_terms.UnknownPrice:
+        return _show(ref, _("That price is sold no more. Look at the prices on sale now."))
+    except plan_terms.UnknownPlan:
+        abort(404)
     if not changed:
-        return _show(ref, _("That is the price already."))
-    keep = _keeping(before, form)
-    return _show(ref, " ".join(filter(None, [_("Applies to new sales from now."), keep])))
+        return _show(ref, _same_price())
+    return _show(ref, " ".join(filter(None, [_new_price(), keeping(price)])))
 
 
-def _keeping(before: query.PlanDetail | None, form: PriceForm) -> str:
-    """Say how many keep the price they have."""
-    if before is None:
-        return ""
-    for price in before.on_sale:
-        if price.interval == form.billing.interval and price.running:
-            return ngettext(
-                "%(num)s subscriber keeps %(amount)s.",
-                "%(num)s subscribers keep %(amount)s.",
-                price.running,
-                amount=amount(price.amount),
-            )
-    return ""
+def _new_price() -> str:
+    return _("Applies to new sales from now.")
+
+
+def _same_price() -> str:
+    return _("That is the price already.")
 
 
 def retire_price(ref: str, price: str) -> Response:
@@ -319,6 +337,10 @@ def _no_fit() -> str:
     return _("Must be a whole multiple of how often a box leaves, such as every 3 months")
 
 
+def _intro_first() -> str:
+    return _("Not below its introductory price. Change that in the price list first")
+
+
 def _no_price() -> str:
     return _("A price is above 0. To give boxes away, make a code or a trial")
 
@@ -377,14 +399,15 @@ def _context(ref: str) -> dict[str, Any]:
             _group_choices(),
             {"shipping": interval_code(found.shipping), "group": found.group},
         ),
-        "prices": _price_forms(found, currency),
+        "prices": price_forms(found, currency),
         "question": QuestionForm(None),
         "answers": {
             each.code: OptionForm(None, currency, prefix=f"{each.code}-")
             for each in found.questions
         },
-        "surcharges": _surcharge_forms(found, currency),
-        "interval_code": interval_code,
+        "surcharges": surcharge_forms(found, currency),
+        "sold_as": sold_as,
+        "place_of": place_of,
         "wrong": None,
     }
 
@@ -412,41 +435,6 @@ def _rules_form(found: query.PlanDetail) -> RulesForm:
             "retry_days": ", ".join(str(day) for day in found.retry_days),
             "last_action": found.last_action,
         },
-    )
-
-
-def _surcharge_forms(found: query.PlanDetail, currency: str) -> dict[str, SurchargeForm]:
-    forms = {}
-    for each in found.questions:
-        for option in each.options:
-            key = f"{each.code}.{option.code}"
-            now = {"surcharge": plain_money(option.surcharge)}
-            forms[key] = SurchargeForm(None, currency, now, prefix=f"{key}-")
-    return forms
-
-
-def _price_forms(found: query.PlanDetail, currency: str) -> dict[str, PriceForm]:
-    """Return a form per price on sale, and under ``""`` one for an interval not sold yet."""
-    forms = {}
-    for price in found.on_sale:
-        if price.amount.currency == currency:
-            code = interval_code(price.interval)
-            now = {"amount": plain_money(price.amount), "billing": code}
-            forms[code] = PriceForm(None, currency, now, prefix=f"{code}-")
-    forms[""] = PriceForm(None, currency)
-    free = [
-        choice
-        for choice in forms[""].billing.iter_choices()
-        if choice.value not in forms and _fits(found, choice.value)
-    ]
-    forms[""].billing.choices = choices_of((choice.value, choice.label) for choice in free)
-    return forms
-
-
-def _fits(found: query.PlanDetail, code: str) -> bool:
-    interval = interval_from(code)
-    return interval is not None and (
-        not found.ships or interval.multiple_of(found.shipping) is not None
     )
 
 

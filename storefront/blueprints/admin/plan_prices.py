@@ -1,0 +1,86 @@
+"""The forms of prices on a plan's page: each on sale, another interval, what answers cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from storefront.blueprints.admin.fields import choices_of, plain_money
+from storefront.blueprints.admin.plan_forms import PriceForm, RepriceForm, SurchargeForm
+from storefront.blueprints.admin.words import amount
+from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.formats import interval_name
+from storefront.queries.plans import PlanDetail, PriceRow
+from storefront.templating import writing_locale
+
+
+def price_forms(found: PlanDetail, currency: str) -> dict[str, Any]:
+    """Return a form per price on sale by its public id; under ``""`` one for another interval."""
+    forms: dict[str, Any] = {
+        price.ref: reprice_form(price, {"amount": plain_money(price.amount)})
+        for price in found.on_sale
+    }
+    new = PriceForm(None, currency)
+    sold = {
+        interval_code(price.interval)
+        for price in found.on_sale
+        if (price.country, price.amount.currency) == ("", currency)
+    }
+    new.billing.choices = choices_of(
+        (choice.value, choice.label)
+        for choice in new.billing.iter_choices()
+        if choice.value not in sold and _fits(found, choice.value)
+    )
+    return forms | {"": new}
+
+
+def reprice_form(
+    price: PriceRow, now: dict[str, Any] | None = None, typed: Any = None
+) -> RepriceForm:
+    """Return the form of a price on sale, in its own currency."""
+    return RepriceForm(typed, price.amount.currency, now, prefix=f"{price.ref}-")
+
+
+def surcharge_forms(found: PlanDetail, currency: str) -> dict[str, SurchargeForm]:
+    """Return a form per answer that costs more, by question and answer."""
+    forms = {}
+    for each in found.questions:
+        for option in each.options:
+            key = f"{each.code}.{option.code}"
+            now = {"surcharge": plain_money(option.surcharge)}
+            forms[key] = SurchargeForm(None, currency, now, prefix=f"{key}-")
+    return forms
+
+
+def place_of(country: str) -> str:
+    """Return where a price is sold, in words."""
+    return str(writing_locale().territories.get(country, country)) if country else _("Everywhere")
+
+
+def sold_as(price: PriceRow) -> str:
+    """Return what tells a price from the others of its plan: "Monthly, Austria"."""
+    name = interval_name(price.interval)
+    if not price.country:
+        return name
+    return _("%(interval)s, %(country)s", interval=name, country=place_of(price.country))
+
+
+def keeping(price: PriceRow | None) -> str:
+    """Say how many keep the price they have; empty when nobody does."""
+    if price is None or not price.running:
+        return ""
+    return ngettext(
+        "%(num)s subscriber keeps %(amount)s.",
+        "%(num)s subscribers keep %(amount)s.",
+        price.running,
+        amount=amount(price.amount),
+    )
+
+
+def _fits(found: PlanDetail, code: str) -> bool:
+    interval = interval_from(code)
+    return interval is not None and (
+        not found.ships or interval.multiple_of(found.shipping) is not None
+    )
