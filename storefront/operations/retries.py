@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.carrying import Minimums, plan_or_carry
 from storefront.operations.charging import AttemptDraft
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 
@@ -33,6 +34,12 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     (``on_same_invoice`` has all); none of them may be held. On PostgreSQL the rows are locked,
     other workers pass them over.
     """
+    statement = _due_cases(session.get_bind().dialect.name == "postgresql")
+    return list(session.execute(statement, {"now": moment.now, "size": limit}))
+
+
+@cache
+def _due_cases(locks: bool) -> AnySelect:
     case, invoice, line = table_of(DunningCase), table_of(Invoice), table_of(InvoiceLine)
     subscription, method = table_of(Subscription), table_of(PaymentMethod)
     attempt = table_of(ChargeAttempt)
@@ -83,13 +90,15 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
         .join(line, line.c.id == first)
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .outerjoin(method, paying_method(usable=True))
-        .where(case.c.state == "open", case.c.next_at <= moment.now, sa.not_(held))
+        .where(
+            case.c.state == "open",
+            case.c.next_at <= sa.bindparam("now", type_=case.c.next_at.type),
+            sa.not_(held),
+        )
         .order_by(case.c.next_at, case.c.id)
-        .limit(limit)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
     )
-    if session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update(of=case, skip_locked=True)
-    return list(session.execute(statement))
+    return statement.with_for_update(of=case, skip_locked=True) if locks else statement
 
 
 def on_same_invoice(session: AnySession, invoice_ids: Sequence[int]) -> list[AnyRow]:
