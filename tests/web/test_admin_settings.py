@@ -89,6 +89,25 @@ def test_countries_zone_and_language_are_saved(rt: Runtime, owner: Desk) -> None
     assert "Choose one from the list" in nowhere.text
 
 
+def test_ticked_countries_keep_their_order_and_new_ones_come_last(rt: Runtime, owner: Desk) -> None:
+    make.make_shop(rt, countries=["DE", "NL", "AT"])
+    same = {**SELLING, "countries": ["AT", "DE", "NL"]}
+    assert owner.post("/admin/settings/selling", same).status_code == 303
+    assert settings(rt).countries == ["DE", "NL", "AT"]
+    owner.post("/admin/settings/selling", {**SELLING, "countries": ["AT", "BE", "NL"]})
+    assert settings(rt).countries == ["NL", "AT", "BE"]
+
+
+def test_the_country_of_new_visitors_is_chosen_among_the_ticked(rt: Runtime, owner: Desk) -> None:
+    make.make_shop(rt, countries=["DE", "FR", "NL"])
+    chosen = {**SELLING, "countries": ["DE", "FR", "NL"], "first_country": "FR"}
+    assert owner.post("/admin/settings/selling", chosen).status_code == 303
+    assert settings(rt).countries == ["FR", "DE", "NL"]
+    assert '<option selected value="FR">' in owner.get("/admin/settings").text
+    wrong = owner.post("/admin/settings/selling", {**chosen, "first_country": "AT"})
+    assert (wrong.status_code, "Choose one that is ticked below" in wrong.text) == (422, True)
+
+
 def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: Desk) -> None:
     fields = {
         "bank_details": " IBAN DE02 1203 \r\nBIC X ",

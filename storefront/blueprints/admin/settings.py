@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
@@ -120,19 +120,33 @@ class SellingForm(Form):
     """Where, in what language and by which clock the shop sells."""
 
     countries = checks(lazy_gettext("We deliver to"))
+    first_country = SelectField(lazy_gettext("Country of new visitors"))
     zone = SelectField(lazy_gettext("Time zone"))
     locale = SelectField(
         lazy_gettext("Language of mails and documents"), choices=choices_of(LANGUAGES)
     )
     currency = SelectField(lazy_gettext("Currency"), choices=sorted(EXPONENTS))
 
+    def offer(self, countries: Sequence[tuple[str, str]], now: Sequence[str]) -> None:
+        """Give the country fields their choices; ``now`` is the order the shop has."""
+        self.now = now
+        self.countries.choices = choices_of(countries)
+        self.first_country.choices = choices_of(countries)
+        self.first_country.data = self.first_country.data or next(iter(now), countries[0][0])
+
     def validate_countries(self, field: SelectMultipleField) -> None:
         if not field.data:
             raise ValidationError(_("Tick one country at least"))
 
+    def validate_first_country(self, field: SelectField) -> None:
+        if field.raw_data and self.countries.data and field.data not in self.countries.data:
+            raise ValidationError(_("Choose one that is ticked below"))
+
     def values(self) -> dict[str, Any]:
+        ticked = self.countries.data
+        order = dict.fromkeys([self.first_country.data, *self.now, *ticked])
         return {
-            "countries": list(self.countries.data),
+            "countries": [country for country in order if country in ticked],
             "zone": self.zone.data,
             "locale": self.locale.data,
             "currency": self.currency.data,
@@ -305,6 +319,6 @@ def _form(section: str, typed: Any, now: Shop | None = None) -> Any:
     if section == "seller":
         form.seller_country.choices = choices_of(countries)
     if section == "selling":
-        form.countries.choices = choices_of(countries)
+        form.offer(countries, shop.countries)
         form.zone.choices = sorted(zone for zone in available_timezones() if "/" in zone)
     return form
