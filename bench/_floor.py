@@ -15,8 +15,8 @@ from bench._places import Place
 from bench._rows import FIRST, LAST, Batch, written
 
 _MOVE = (
-    "UPDATE subscription SET next_on=?, next_number=?, billed_count=?, renews_at=NULL,"
-    " version=version+1 WHERE id=? AND version=1"
+    "UPDATE subscription SET next_on=?, next_number=?, billed_count=?, boxes_billed=?,"
+    " renews_at=NULL, version=version+1 WHERE id=? AND version=1"
 )
 _SETTLE = "UPDATE subscription SET renews_at=?, mrr_minor=?, version=version+1 WHERE id=?"
 
@@ -45,7 +45,7 @@ Step = tuple[str, Sequence[Any]]
 
 
 def _open(batch: Batch) -> Iterator[Step]:
-    yield _MOVE, [(row[0], row[1], row[2], row[5]) for row in batch.subscriptions]
+    yield _MOVE, [(*row[:4], row[6]) for row in batch.subscriptions]
     yield from _inserts(batch.first, FIRST)
 
 
@@ -57,7 +57,7 @@ def _record(batch: Batch) -> Iterator[Step]:
     yield "UPDATE charge_attempt SET settles=settles WHERE id=?", batch.attempts
     yield "UPDATE invoice SET paid_minor=paid_minor WHERE id=?", batch.invoices
     yield "UPDATE subscription_period SET paid_at=paid_at WHERE id=?", batch.periods
-    yield _SETTLE, [row[3:] for row in batch.subscriptions]
+    yield _SETTLE, [row[4:] for row in batch.subscriptions]
     yield from _inserts(batch.last, LAST)
 
 

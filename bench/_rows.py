@@ -37,7 +37,7 @@ class Batch:
 
     first: dict[str, list[Any]]
     last: dict[str, list[Any]]
-    #: next_on, next_number, billed_count, renews_at, mrr_minor, id
+    #: next_on, next_number, billed_count, boxes_billed, renews_at, mrr_minor, id
     subscriptions: list[Any]
     invoices: list[tuple[int]]
     attempts: list[tuple[int]]
@@ -74,7 +74,8 @@ def written(place: Place, after: str, before: str) -> list[Batch]:
     new = place.connect(after)
     tables = {name: _Table(new, name, highest[name]) for name in names}
     changed = new.execute(
-        "SELECT next_on, next_number, billed_count, renews_at, mrr_minor, id FROM subscription"
+        "SELECT next_on, next_number, billed_count, boxes_billed, renews_at, mrr_minor, id"
+        " FROM subscription"
     ).fetchall()
     new.close()
     return _batches(tables, {row[-1]: row for row in changed})
