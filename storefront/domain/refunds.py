@@ -16,6 +16,9 @@ from storefront.domain.invoices import LineKind
 from storefront.domain.money import split_minor
 from storefront.domain.taxes import tax_of_part
 
+#: Kind of parked work: a done refund of which its gateway does not say whether it stayed.
+NO_ANSWER = "look-up"
+
 
 class NothingToRefund(DomainError):
     """No line was chosen, or nothing of the invoice is left to go back."""

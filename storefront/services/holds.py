@@ -13,7 +13,8 @@ from storefront.domain.events import Actor, EventKind
 from storefront.domain.lifecycle import ENDED, HoldReason, SubscriptionState
 from storefront.domain.mismatches import AMOUNT_MISMATCH
 from storefront.domain.privacy import mask_card_numbers
-from storefront.models import ChargeAttempt, ParkedWork, Subscription
+from storefront.domain.refunds import NO_ANSWER
+from storefront.models import ChargeAttempt, ParkedWork, Refund, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -132,7 +133,8 @@ def release_outage(rt: Runtime, who: Who) -> int:
 def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
     """Put a parked renewal back into the run; False when it is back already.
 
-    Only renewals wait on their row; other kinds of parked work are merely marked as seen.
+    Only renewals wait on their row, and a refund without an answer is asked for once more;
+    other kinds of parked work are merely marked as seen.
     Raises ``NeedsDecision`` for a payment that only a decision about its amount settles.
     """
 
@@ -149,6 +151,8 @@ def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
             return False
         if work.kind == "renewal":
             _unpark(rt, work.subject)
+        elif work.kind == NO_ANSWER:
+            _look_up_again(rt, work.subject)
         elif work.reason == AMOUNT_MISMATCH and _is_unknown(rt, work.subject):
             raise NeedsDecision(payment=work.subject)
         before = {"kind": work.kind, "reason": work.reason}
@@ -168,6 +172,15 @@ def _unpark(rt: Runtime, subscription: str) -> None:
         return
     values = {"parked_at": None, "renews_at": _due(rt, row)}
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, values)])
+
+
+def _look_up_again(rt: Runtime, refund: str) -> None:
+    table = table_of(Refund)
+    rt.session.execute(
+        sa.update(table)
+        .where(table.c.public_id == refund, table.c.state == AttemptState.SUCCEEDED)
+        .values(check_at=rt.now())
+    )
 
 
 def _is_unknown(rt: Runtime, payment: str) -> bool:

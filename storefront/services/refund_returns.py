@@ -2,6 +2,8 @@
 
 A bank can refuse money after its gateway reported success: an account was closed, a card
 replaced. What came back is owed again and waits for staff, as one that was refused at once.
+While the gateway does not say, a refund is asked for again a day later, for two weeks, so that
+none stands before the others; then staff are told.
 Source: docs/decisions/0106-refunds-that-come-back.md.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import sqlalchemy as sa
@@ -18,6 +21,7 @@ from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.gateways import Gateway, RefundAnswer
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
+from storefront.domain.refunds import NO_ANSWER
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
@@ -27,6 +31,8 @@ from storefront.runtime import Runtime
 log = logging.getLogger(__name__)
 #: Refunds looked up in one run.
 AT_ONCE = 100
+#: Without an answer a refund is asked for again after the first, and no more after the second.
+ASK_AGAIN_AFTER, ASK_UNTIL = timedelta(days=1), timedelta(days=21)
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class ReturnReport:
 
     stayed: int = 0
     came_back: int = 0
+    waiting: int = 0
 
 
 def look_again(rt: Runtime) -> ReturnReport:
@@ -43,23 +50,29 @@ def look_again(rt: Runtime) -> ReturnReport:
     if not charges.may_charge(rt):
         return report
     for row in _due(rt):
-        gateway = rt.gateways.get(row.gateway)
-        if gateway is None or gateway.account != row.account:
-            continue
-        answer = _look_up(gateway, row)
-        if answer is None or answer.status is AnswerStatus.UNKNOWN:
-            # Asked again with the next run.
-            continue
-        if answer.status is AnswerStatus.DECLINED:
-            report.came_back += retrying(rt.session, partial(_note_return, rt, row, answer))
-        else:
+        answer = _look_up(rt.gateways[row.gateway], row)
+        status = AnswerStatus.UNKNOWN if answer is None else answer.status
+        if status is AnswerStatus.SUCCEEDED:
             retrying(rt.session, partial(_note_stay, rt, row))
             report.stayed += 1
+        elif status is AnswerStatus.DECLINED and answer is not None:
+            report.came_back += retrying(rt.session, partial(_note_return, rt, row, answer))
+        else:
+            retrying(rt.session, partial(_note_silence, rt, row))
+            report.waiting += 1
     return report
 
 
 def _due(rt: Runtime) -> list[AnyRow]:
+    """Return the next refunds to look up, of the gateways and accounts the shop has now.
+
+    Others could not be asked for, and wait until their gateway is back.
+    """
     refund, attempt, invoice = table_of(Refund), table_of(ChargeAttempt), table_of(Invoice)
+    here = [
+        sa.and_(attempt.c.gateway == name, attempt.c.account == gateway.account)
+        for name, gateway in rt.gateways.items()
+    ]
     with reading():
         rows = rt.session.execute(
             sa.select(
@@ -67,8 +80,8 @@ def _due(rt: Runtime) -> list[AnyRow]:
                 refund.c.public_id,
                 refund.c.amount_minor,
                 refund.c.currency,
+                sa.func.coalesce(refund.c.answered_at, refund.c.created_at).label("done_at"),
                 attempt.c.gateway,
-                attempt.c.account,
                 attempt.c.invoice_id,
                 invoice.c.payer_id,
             )
@@ -78,6 +91,7 @@ def _due(rt: Runtime) -> list[AnyRow]:
                 # To the letter as in the index of refunds to look up again.
                 sa.text("refund.state = 'succeeded' AND refund.check_at IS NOT NULL"),
                 refund.c.check_at <= rt.now(),
+                sa.or_(sa.false(), *here),
             )
             .order_by(refund.c.check_at, refund.c.id)
             .limit(AT_ONCE)
@@ -99,6 +113,16 @@ def _note_stay(rt: Runtime, row: AnyRow) -> None:
     rt.session.commit()
 
 
+def _note_silence(rt: Runtime, row: AnyRow) -> None:
+    """Ask again tomorrow, behind all others; after some weeks a person has to look."""
+    now = rt.now()
+    if now < row.done_at + ASK_UNTIL:
+        _move(rt, row, {"check_at": now + ASK_AGAIN_AFTER})
+    elif _move(rt, row, {"check_at": None}):
+        _park(rt, row, NO_ANSWER, f"{row.public_id}: the gateway never said whether it stayed", "")
+    rt.session.commit()
+
+
 def _note_return(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> bool:
     """Book that the money is with the gateway and owed again; staff decide what becomes of it."""
     now = rt.now()
@@ -112,17 +136,22 @@ def _note_return(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> bool:
         owner = (row.currency, row.payer_id, row.invoice_id)
         owed = Transfer(clearing(row.gateway), REFUNDS_DUE, row.amount_minor, *owner)
         book(rt.session, [Journal(JournalKind.REFUND_FAILED, row.public_id, (owed,))], now)
-        rt.session.execute(
-            sa.insert(table_of(ParkedWork)).values(
-                kind="refund",
-                subject=row.public_id,
-                reason=answer.reason[:80] or "returned",
-                detail="The bank sent the money back after it had been paid out; decide by hand.",
-                parked_at=now,
-            )
-        )
+        detail = "The bank sent the money back after it had been paid out; decide by hand."
+        _park(rt, row, "refund", answer.reason[:80] or "returned", detail)
     rt.session.commit()
     return moved
+
+
+def _park(rt: Runtime, row: AnyRow, kind: str, reason: str, detail: str) -> None:
+    rt.session.execute(
+        sa.insert(table_of(ParkedWork)).values(
+            kind=kind,
+            subject=row.public_id,
+            reason=reason,
+            detail=detail,
+            parked_at=rt.now(),
+        )
+    )
 
 
 def _move(rt: Runtime, row: AnyRow, values: dict[str, object]) -> bool:
