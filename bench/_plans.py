@@ -67,7 +67,7 @@ def _long_walk(connection: sa.Connection, text: str, values: Any) -> set[str]:
 
 
 def _is_large(connection: sa.Connection, name: str) -> bool:
-    counted = f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {LARGE + 1}) AS some"
+    counted = f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {LARGE + 1}) AS few"
     return int(connection.exec_driver_sql(counted).scalar_one()) > LARGE
 
 
