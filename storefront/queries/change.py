@@ -47,6 +47,8 @@ class Waiting:
     on: date
     invoice: str
     price: str
+    #: The merchant's new price, which the customer may refuse; else their own wish.
+    is_price_change: bool = False
 
 
 def targets(session: AnySession, customer_id: int, subscription: str) -> list[Target]:
@@ -190,6 +192,7 @@ def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting
         row.effective_on,
         row.invoice or "",
         row.price,
+        "migration" in (row.data or {}),
     )
 
 

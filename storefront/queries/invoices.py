@@ -26,11 +26,14 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.ceilings import PaidNow, tries_today
+from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.queries.document_groups import subjects_of
 from storefront.queries.documents import ISSUED
 
 _PAGE = 24
+#: Open invoices shown at once; more are named when these are settled.
+_MOST_OWED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,13 @@ class Owed:
 
 def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
     """Return the most urgent open invoice of the customer, or None; one statement."""
+    return next(iter(all_owed(session, customer_id, moment, most=1)), None)
+
+
+def all_owed(
+    session: AnySession, customer_id: int, moment: Moment, most: int = _MOST_OWED
+) -> tuple[Owed, ...]:
+    """Return the customer's open invoices, the most urgent first; one statement."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)
     tried = attempt.alias()
@@ -69,7 +79,7 @@ def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
         .where(line.c.invoice_id == invoice.c.id, sa.not_(line.c.is_void))
         .scalar_subquery()
     )
-    row = session.execute(
+    rows = session.execute(
         sa.select(
             invoice.c.public_id,
             table.c.public_id.label("subscription"),
@@ -93,10 +103,12 @@ def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
         .join(table, table.c.id == of)
         .where(invoice.c.payer_id == customer_id, invoice.c.state == InvoiceState.OPEN)
         .order_by(invoice.c.due_on, invoice.c.id)
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
+        .limit(most)
+    )
+    return tuple(map(_owed, rows))
+
+
+def _owed(row: AnyRow) -> Owed:
     return Owed(
         row.public_id,
         row.subscription,

@@ -75,6 +75,17 @@ def quote_dates(rt: Runtime, customer_id: int, subscription: str) -> DateQuote:
             rt.session.rollback()
 
 
+def why_not(rt: Runtime, customer_id: int, subscription: str, day: date) -> str:
+    """Return why ``move_date`` would refuse ``day``, "" if it would not. Raises ``NotFound``."""
+    with reading():
+        try:
+            coming = _load(rt, customer_id, subscription)
+            quote = _quote(rt, coming)
+            return quote.refused or why_not_on(coming, quote, day)
+        finally:
+            rt.session.rollback()
+
+
 def send_now(
     rt: Runtime,
     customer_id: int,

@@ -14,6 +14,7 @@ from storefront.blueprints.context import customer, runtime
 from storefront.domain.errors import DomainError
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
+from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
 from storefront.services import skips
 from storefront.services.skips import SkipChange
@@ -86,6 +87,7 @@ def subscription_context(subscription: str) -> dict[str, Any]:
     return {
         "sub": view,
         "events": [words.told(event) for event in events],
+        "waiting": waiting(rt.session, me.id, subscription),
         "credit": credit_of(rt.session, me.id),
         "code_form": CodeForm(),
     }

@@ -89,6 +89,14 @@ def move_date(subscription: str) -> Response:
         day = date.fromisoformat(typed)
     except ValueError:
         return _date_page(subscription, _("Choose a day."), 422, typed)
+    try:
+        reason = dates.why_not(runtime(), customer().id, subscription, day)
+    except dates.NotFound:
+        abort(404)
+    if reason:
+        # Before any price: none is worked out, or promised, for a day that cannot be chosen.
+        problem = why_not_moved(DateNotMovable(reason=reason, on=day))
+        return _date_page(subscription, problem, 422, typed)
     if request.form.get("shown") != _shown(subscription, day):
         # Look first: the price and the day above the button are what is agreed to.
         return _date_page(subscription, "", 200, typed, day)

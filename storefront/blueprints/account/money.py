@@ -31,7 +31,7 @@ def payment() -> Response:
         coming=accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
         credit=credit_of(rt.session, me.id),
         origin_word=words.credit_origin,
-        owed=documents.owed(rt.session, me.id, rt.moment()),
+        owed=documents.all_owed(rt.session, me.id, rt.moment()),
         why_declined=words.why_declined,
     )
 

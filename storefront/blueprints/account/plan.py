@@ -59,7 +59,9 @@ def keep_plan(subscription: str) -> Response:
     text = (
         _("You keep your plan. Nothing changes.") if dropped else _("There was no change to drop.")
     )
-    return go(url_for("account.subscription", subscription=subscription), text)
+    # Refusing a new price may be the first step to another plan.
+    page_name = "plan" if request.form.get("then") == "plan" else "subscription"
+    return go(url_for(f"account.{page_name}", subscription=subscription), text)
 
 
 @bp.get("/payment/back/<invoice>")

@@ -47,7 +47,7 @@ def _subscription_page(
     return page(
         "subscription",
         status,
-        owed=invoices.owed(rt.session, me.id, rt.moment()),
+        owed=invoices.all_owed(rt.session, me.id, rt.moment()),
         why_declined=words.why_declined,
         page_has_errors=status != _OK,
         **context,

@@ -31,6 +31,8 @@ def choose_more(key: str) -> Response:
     """Choose a plan for one more box, or, with a plan, its interval and answers."""
     rt = runtime()
     order = load(rt, key, "box")
+    if len(order.items) >= MOST_BOXES:
+        return _full(order)
     if request.args.get("plan"):
         more = _with_another(rt, key)
         return box_page(more, more.items[-1], box_form(more.items[-1]))
@@ -48,7 +50,9 @@ def choose_more(key: str) -> Response:
 def add(key: str) -> Response:
     """Put one more box into the order, and go on where the shopper was."""
     rt = runtime()
-    load(rt, key, "box")
+    order = load(rt, key, "box")
+    if len(order.items) >= MOST_BOXES:
+        return _full(order)
     more = _with_another(rt, key)
     item = more.items[-1]
     form = box_form(item, request.form)
@@ -69,6 +73,12 @@ def remove_box(key: str) -> Response:
     load(rt, key, "box")
     _say(take_off(rt, key, request.form.get("box", "")[:8], _version()))
     return refreshed(load(rt, key), "pay", CodeForm(), 200)
+
+
+def _full(order: Order) -> Response:
+    """Lead back from an order that takes no further box, and say so."""
+    _say(Changed.FULL)
+    return go(url_of(order, place_of(order)))
 
 
 def _with_another(rt: Runtime, key: str) -> Order:

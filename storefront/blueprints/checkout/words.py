@@ -25,7 +25,7 @@ from storefront.operations.order_items import OrderItem
 from storefront.templating import shop_today, shop_zone, writing_locale
 
 #: Raised with every change of the consent's words, in any language.
-CONSENT_VERSION = "renewal-1"
+CONSENT_VERSION = "renewal-2"
 #: Member states, where the order button has words fixed by law.
 EU = MEMBER_STATES
 
@@ -52,13 +52,14 @@ def consent_text(order: Order) -> str:
 
 def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
     if not quote.charges:
-        return _(
+        agreed = _(
             "I agree to order %(plan)s for %(amount)s (%(included)s). It ends by itself and is "
             "not renewed.",
             plan=item.plan.name,
             amount=money(quote.due_today),
             included=included(order, item),
         )
+        return " ".join(filter(None, [agreed, _own_end(item)]))
     values = {
         "plan": item.plan.name,
         "each": formats.interval_each(quote.renews_each),
@@ -66,7 +67,13 @@ def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
         "day": long_day(quote.charges[0].on),
         "included": included(order, item),
     }
-    if len(quote.charges) == 1:
+    later = quote.charges[1] if len(quote.charges) > 1 else None
+    if later is not None:
+        values |= {"later": long_day(later.on), "full": money(later.amount)}
+    bounds = _bounds(item)
+    if bounds:
+        return " ".join([_renewal(values, is_one_price=later is None), *bounds])
+    if later is None:
         return _(
             "I agree that %(plan)s renews %(each)s for %(amount)s (%(included)s), first on "
             "%(day)s, until I cancel. I can cancel online at any time.",
@@ -75,10 +82,57 @@ def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
     return _(
         "I agree that %(plan)s renews %(each)s, from %(day)s for %(amount)s and from %(later)s "
         "for %(full)s (%(included)s), until I cancel. I can cancel online at any time.",
-        later=long_day(quote.charges[1].on),
-        full=money(quote.charges[1].amount),
         **values,
     )
+
+
+def _renewal(values: dict[str, str], *, is_one_price: bool) -> str:
+    """Return what comes again, without a word about how long."""
+    if is_one_price:
+        return _(
+            "I agree that %(plan)s renews %(each)s for %(amount)s (%(included)s), first on "
+            "%(day)s.",
+            **values,
+        )
+    return _(
+        "I agree that %(plan)s renews %(each)s, from %(day)s for %(amount)s and from %(later)s "
+        "for %(full)s (%(included)s).",
+        **values,
+    )
+
+
+def _bounds(item: OrderItem) -> list[str]:
+    """Return what binds the shopper and what ends by itself; nothing where neither does."""
+    least, end = item.plan.min_boxes, _own_end(item)
+    if least <= 1 and not end:
+        return []
+    sentences = [end or _("It goes on until I cancel.")]
+    if least > 1:
+        sentences.append(
+            _(
+                "I agree to at least %(count)s boxes: if I cancel before, it ends after them. "
+                "I can cancel online at any time.",
+                count=least,
+            )
+        )
+    else:
+        sentences.append(_("I can cancel online at any time before."))
+    return sentences
+
+
+def _own_end(item: OrderItem) -> str:
+    """Return when a subscription ends though nobody cancels it; empty for one that goes on."""
+    most = most_boxes(item.plan, item.price) if item.price is not None else None
+    on = item.plan.ends_on
+    if most is not None and on is not None:
+        return _(
+            "It ends by itself after box %(count)s, at the latest on %(day)s.",
+            count=most,
+            day=long_day(on),
+        )
+    if most is not None:
+        return _("It ends by itself after box %(count)s.", count=most)
+    return _("It ends by itself on %(day)s.", day=long_day(on)) if on is not None else ""
 
 
 def consent_missing(quote: BasketQuote) -> str:
@@ -158,25 +212,26 @@ def begins(quote: OrderQuote) -> str:
 def renews(item: OrderItem, quote: OrderQuote) -> str:
     """Return how often it renews, and for how long it binds."""
     if not quote.charges:
-        return _("not; it ends by itself")
+        return _("Does not renew. %(end)s", end=_own_end(item) or _("It ends by itself."))
     each = formats.interval_each(quote.renews_each)
-    least = item.plan.min_boxes
+    least, end = item.plan.min_boxes, _own_end(item)
     if least > 1:
-        return _("%(each)s, at least %(count)s boxes", each=each, count=least)
-    return _("%(each)s, no minimum term", each=each)
+        words = _("%(each)s, at least %(count)s boxes", each=each, count=least)
+    elif end:
+        words = each
+    else:
+        words = _("%(each)s, no minimum term", each=each)
+    return f"{words}. {end}" if end else words
 
 
 def _ends(item: OrderItem, quote: OrderQuote) -> str:
     """Say how long it goes on."""
-    plan, price = item.plan, item.price
-    most = most_boxes(plan, price) if price is not None else None
+    end = _own_end(item)
     if not quote.charges:
-        return _("It ends by itself and is not charged again.")
-    if plan.ends_on is not None:
-        return _("It ends by itself on %(day)s.", day=long_day(plan.ends_on))
+        return " ".join(filter(None, [end, _("It is not charged again.")]))
+    if end:
+        return end
     each = formats.interval_each(quote.renews_each)
-    if most is not None:
-        return _("It renews %(each)s and ends after box %(count)s.", each=each, count=most)
     return _("It renews %(each)s until you cancel.", each=each)
 
 
