@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext, lazy_gettext, ngettext
+from wtforms import Field, PasswordField
 from wtforms import Form as _Form
 from wtforms.meta import DefaultMeta
+from wtforms.validators import InputRequired, StopValidation
+
+from storefront.blueprints.typed import one_line
 
 _LOOK = lazy_gettext("Check what stands here")
 _CHOOSE = lazy_gettext("Choose one from the list")
@@ -69,11 +73,32 @@ class _Words:
         return gettext("Choose from the list only")
 
 
+class _Filled(InputRequired):
+    """A required field with something to read in it: the library's takes a blank for an entry."""
+
+    def __call__(self, form: _Form, field: Field) -> None:
+        typed = field.raw_data[0] if field.raw_data else ""
+        if not isinstance(typed, str) or one_line(typed):
+            super().__call__(form, field)
+            return
+        field.errors[:] = []
+        raise StopValidation(self.message or field.gettext("This field is required."))
+
+
 class Form(_Form):
-    """A form whose every message is the shop's own."""
+    """A form whose every message is the shop's own, and that takes no blank for an entry."""
 
     class Meta(DefaultMeta):
-        """Hands the library our words."""
+        """Hands the library our words, and fields our idea of what is required."""
+
+        def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Field:
+            field = super().bind_field(form, unbound_field, options)
+            if not isinstance(field, PasswordField):
+                field.validators = tuple(
+                    _Filled(each.message) if type(each) is InputRequired else each
+                    for each in field.validators
+                )
+            return field
 
         def get_translations(self, form: Any) -> _Words:
             return _Words()

@@ -1,8 +1,12 @@
-"""Text as people type it, made safe to keep: no control characters, single spaces."""
+"""Text and days as people type them, made safe to keep and to reckon with."""
 
 from __future__ import annotations
 
 import unicodedata
+from datetime import date
+
+#: The days a form takes: far enough either way, and near enough to reckon with.
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 
 
 def one_line(text: str | None) -> str:
@@ -27,3 +31,16 @@ def several_lines(text: str | None) -> str:
     'one\n\ntwo 2'
     """
     return "\n".join(one_line(line) for line in (text or "").splitlines()).strip()
+
+
+def read_day(text: str | None) -> date | None:
+    """Return the day of an ISO text; None for anything else and for a day out of reach.
+
+    >>> read_day(" 2027-03-12 "), read_day("0001-01-01"), read_day("soon")
+    (datetime.date(2027, 3, 12), None, None)
+    """
+    try:
+        day = date.fromisoformat((text or "").strip())
+    except ValueError:
+        return None
+    return day if FIRST_DAY <= day <= LAST_DAY else None

@@ -73,6 +73,24 @@ def test_days_that_run_backwards_are_refused_with_words(owner: Desk) -> None:
     assert "The last day comes after the first" in answer.text
 
 
+@pytest.mark.parametrize("field", ["first", "last"])
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        (" ", "Enter a day"),
+        ("0001-01-01", "Choose a day from 2000-01-01 to 2199-12-31"),
+        ("9999-12-31", "Choose a day from 2000-01-01 to 2199-12-31"),
+    ],
+)
+def test_a_day_that_cannot_be_exported_is_asked_back_beside_its_field(
+    owner: Desk, field: str, typed: str, error: str
+) -> None:
+    owner.get(PAGE)
+    answer = owner.post(f"{PAGE}/export", {**DAYS, field: typed})
+    assert answer.status_code == 422
+    assert error in answer.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
+
+
 @pytest.mark.usefixtures("sale")
 def test_books_that_disagree_are_not_exported(rt: Runtime, owner: Desk) -> None:
     lost = Transfer("receivable", "tax_payable", 1, "EUR")

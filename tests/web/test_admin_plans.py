@@ -297,6 +297,38 @@ def test_a_group_shows_its_days_before_it_is_made(rt: Runtime, owner: Desk) -> N
     assert "Monthly" in owner.get("/admin/cycle-groups").text
 
 
+@pytest.mark.parametrize(
+    ("day", "status", "message"),
+    [
+        ("9999-12-31", 422, "Choose a day from 2000-01-01 to 2199-12-31"),
+        ("0001-01-01", 422, "Choose a day from 2000-01-01 to 2199-12-31"),
+        ("2199-12-31", 303, ""),
+        ("2000-01-01", 303, ""),
+    ],
+)
+def test_a_group_begins_on_a_day_that_can_be_reckoned_with(
+    rt: Runtime, owner: Desk, day: str, status: int, message: str
+) -> None:
+    owner.get("/admin/cycle-groups/new")
+    fields = {"name": "Far", "interval": "1w", "kind": "rolling", "weekday": "1", "anchor": day}
+    fields |= {"cutoff_days": "1", "lock_days": "3", "ship_days": "6", "ship_window_days": "2"}
+    shown = owner.post("/admin/cycle-groups/new", {**fields, "step": "preview"}, partial=True)
+    assert shown.status_code == (422 if message else 200)
+    answer = owner.post("/admin/cycle-groups/new", fields)
+    assert (answer.status_code, message in answer.text) == (status, True)
+
+
+@pytest.mark.parametrize("blank", [" ", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}", "\t\n"])
+def test_a_blank_is_no_name(rt: Runtime, owner: Desk, pot: Plan, blank: str) -> None:
+    owner.get("/admin/plans/new")
+    nameless = owner.post("/admin/plans/new", {**NEW, "name": blank})
+    assert (nameless.status_code, "Enter a name" in nameless.text) == (422, True)
+    path = f"/admin/plans/{pot.public_id}"
+    assert owner.post(f"{path}/text", {"name": blank, "position": "1"}).status_code == 422
+    assert owner.post(f"{path}/questions", {"question": blank}).status_code == 422
+    assert rt.session.scalars(sa.select(Plan.name)).all() == ["Pot"]
+
+
 def test_an_unknown_plan_is_not_there(owner: Desk) -> None:
     assert owner.get("/admin/plans/plan_x").status_code == 404
     for part in ("text", "prices", "rules", "archive", "questions"):

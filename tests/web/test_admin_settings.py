@@ -61,6 +61,17 @@ def test_wrong_input_keeps_what_was_typed(rt: Runtime, owner: Desk) -> None:
     assert settings(rt).name == "Nine Kettles"
 
 
+def test_a_blank_is_no_name_of_a_shop_or_seller(rt: Runtime, owner: Desk) -> None:
+    before = settings(rt)
+    shop = owner.post("/admin/settings/shop", {**SHOP, "name": " "}, partial=True)
+    assert (shop.status_code, "Enter the shop&#39;s name" in shop.text) == (422, True)
+    seller = {"seller_name": " ", "seller_address": " \r\n ", "seller_country": "DE"}
+    answer = owner.post("/admin/settings/seller", seller, partial=True)
+    assert "Enter the name that stands on invoices" in answer.text
+    assert "Enter the address" in answer.text
+    assert settings(rt) == before
+
+
 def test_one_section_leaves_the_others_alone(rt: Runtime, owner: Desk) -> None:
     before = settings(rt)
     owner.post("/admin/settings/shop", {**SHOP, "zone": "Asia/Tokyo", "currency": "JPY"})

@@ -12,6 +12,7 @@ from storefront.blueprints.account import breaks as words
 from storefront.blueprints.admin.base import saved, who
 from storefront.blueprints.admin.subscribers import subscriber_context
 from storefront.blueprints.context import runtime
+from storefront.blueprints.typed import read_day
 from storefront.domain import permissions
 from storefront.domain.dates import DateNotMovable
 from storefront.domain.events import Actor
@@ -100,10 +101,10 @@ class _NoDay(ValueError):
 
 
 def _day() -> date:
-    try:
-        return date.fromisoformat(request.form.get("day", ""))
-    except ValueError as error:
-        raise _NoDay from error
+    day = read_day(request.form.get("day"))
+    if day is None:
+        raise _NoDay
+    return day
 
 
 def _act(ref: str, act: Callable[[int], str]) -> Response:

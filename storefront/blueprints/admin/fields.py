@@ -20,7 +20,7 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice
 
-from storefront.blueprints.typed import one_line
+from storefront.blueprints.typed import FIRST_DAY, LAST_DAY, one_line, read_day
 from storefront.domain.money import Money, exponent
 
 
@@ -154,19 +154,21 @@ class DayField(StringField):
     """A day as ISO text, as browsers' own date fields send it; may be left empty."""
 
     def pre_validate(self, form: Form) -> None:
+        text = (self.data or "").strip()
+        if not text or self.day:
+            return
         try:
-            self._read()
+            date.fromisoformat(text)
         except ValueError:
             raise ValidationError(_("Enter a day like 2027-03-12")) from None
-
-    def _read(self) -> date | None:
-        text = (self.data or "").strip()
-        return date.fromisoformat(text) if text else None
+        raise ValidationError(
+            _("Choose a day from %(min)s to %(max)s", min=FIRST_DAY, max=LAST_DAY)
+        )
 
     @property
     def day(self) -> date | None:
         """The day, or None when nothing was typed. Only after validation."""
-        return self._read()
+        return read_day(self.data)
 
 
 class LinesField(TextAreaField):
