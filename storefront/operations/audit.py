@@ -84,6 +84,23 @@ def write(
     session.execute(sa.insert(table).values(**values, hash=_hash(values)))
 
 
+def done_before(
+    session: AnySession, action: str, object_ref: str, once: str
+) -> Mapping[str, Any] | None:
+    """Return what the entry of the same form noted, or None: a second click does nothing.
+
+    ``once`` names the form and stands in the entry's ``after``. The caller holds a lock on the
+    object, so that two clicks at once follow one another.
+    """
+    if not once:
+        return None
+    table = table_of(AuditEntry)
+    noted = session.scalars(
+        sa.select(table.c.after).where(table.c.object_ref == object_ref, table.c.action == action)
+    )
+    return next((after for after in noted if after.get("once") == once), None)
+
+
 def verify(session: AnySession) -> Chain:
     """Read the whole chain in slices and say whether each entry fits the one before."""
     table = table_of(AuditEntry)

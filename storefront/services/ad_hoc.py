@@ -65,7 +65,7 @@ class NotChargeable(DomainError):
 
 
 class BadExtra(DomainError):
-    """The text is missing, or the amount is not above zero and within the limit."""
+    """It cannot be charged as typed; ``reason``: text, amount, limit, currency, tax_class."""
 
     code = "bad_extra"
 
@@ -114,6 +114,21 @@ class Charged:
 
     invoice: str
     outcome: Outcome
+
+
+def currency_of(rt: Runtime, customer: str, subscription: str) -> str:
+    """Return the currency a subscription is charged in. Raises ``LookupError``."""
+    table, owner, price = table_of(Subscription), table_of(Customer), table_of(Price)
+    currency = rt.session.scalar(
+        sa.select(price.c.currency)
+        .join(table, table.c.price_id == price.c.id)
+        .join(owner, owner.c.id == table.c.customer_id)
+        .where(table.c.public_id == subscription, owner.c.public_id == customer)
+    )
+    rt.session.rollback()
+    if currency is None:
+        raise LookupError(subscription)
+    return currency
 
 
 def quote_extra(rt: Runtime, customer: str, subscription: str, extra: Extra) -> ExtraQuote:
@@ -284,16 +299,27 @@ def _refusal(row: AnyRow) -> str:
 
 
 def _price(rt: Runtime, row: AnyRow, extra: Extra) -> tuple[Taxed, Quote]:
-    amount = extra.amount
-    fits = 0 < amount.minor <= MOST and amount.currency == row.currency
-    if not fits or not extra.text or extra.tax_class not in TAX_CLASSES:
+    wrong = _wrong(extra, row.currency)
+    if wrong:
         rt.session.rollback()
-        raise BadExtra(amount=amount.minor)
+        raise BadExtra(reason=wrong)
+    amount = extra.amount
     tax_class = cast(TaxClass, extra.tax_class)
     taxes = rt.shop.taxes
     taxed = tax_on(row, tax_class, rt.today(), taxes)
     item = PricedItem(LineKind.EXTRA, extra.text[:LONGEST], 1, amount, taxed.rate)
     return taxed, quote([item], inclusive=bool(row.tax_inclusive), rounding=taxes.rounding)
+
+
+def _wrong(extra: Extra, currency: str) -> str:
+    checks = {
+        "text": bool(extra.text),
+        "amount": extra.amount.minor > 0,
+        "limit": extra.amount.minor <= MOST,
+        "currency": extra.amount.currency == currency,
+        "tax_class": extra.tax_class in TAX_CLASSES,
+    }
+    return next((reason for reason, fits in checks.items() if not fits), "")
 
 
 def _quoted(row: AnyRow, taxed: Taxed, priced: Quote) -> ExtraQuote:

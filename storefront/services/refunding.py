@@ -109,17 +109,23 @@ def quote_refund(rt: Runtime, invoice: str, wish: Wish) -> RefundQuote:
     return found
 
 
-def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: str = "") -> str:
+def refund(
+    rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: str = "", once: str = ""
+) -> str:
     """Do it and return the credit note's public id; ``shown`` is the hash of what was shown.
 
-    Raises ``LookupError``, ``NothingToRefund``, ``RefundTooHigh``, ``WayNotOffered``, and
-    ``RefundChanged`` when it would do something else by now. The second click is one of
-    these: what went back is no longer left.
+    ``once`` names the preview: its second click returns the credit note of the first. Raises
+    ``LookupError``, ``NothingToRefund``, ``RefundTooHigh``, ``WayNotOffered``, and
+    ``RefundChanged`` when it would do something else by now.
     """
 
     def work() -> str:
         moment = rt.moment()
         facts = read_refund(rt.session, invoice, for_update=True)
+        known = audit.done_before(rt.session, "invoice.refunded", invoice, once)
+        if known is not None:
+            rt.session.rollback()
+            return str(known["credit_note"])
         plan = _plan(facts, wish, moment)
         if plan.quote.quote_hash != shown:
             rt.session.rollback()
@@ -129,10 +135,10 @@ def refund(rt: Runtime, who: Who, invoice: str, wish: Wish, shown: str, note: st
         if wish.afterwards is Afterwards.PERIOD_END:
             stop_at_period_end(rt.session, plan.stopping, who, moment)
         elif wish.afterwards is Afterwards.STOP_NOW:
-            stop_now(rt.session, plan.stopping, who, moment)
+            stop_now(rt.session, plan.stopping, who, moment, rt.minimums)
             cancel_boxes(rt.session, plan.boxes, who, moment)
         _tell(rt, facts, plan, public, moment)
-        _log(rt, who, invoice, plan, public, note, moment)
+        _log(rt, who, invoice, plan, public, note, once, moment)
         rt.session.commit()
         return public
 
@@ -144,7 +150,7 @@ def _offer(facts: RefundFacts, moment: Moment) -> Offer:
     ways = {way: most_of(sources_of(facts, way)) for way in _ways(facts)}
     running = [row for row in facts.subscriptions if SubscriptionState(row.state) not in ENDED]
     choices = [Afterwards.KEEP]
-    if running and all(_can_run_out(row, moment) for row in running):
+    if any(_can_run_out(row, moment) for row in running):
         choices.append(Afterwards.PERIOD_END)
     if running:
         choices.append(Afterwards.STOP_NOW)
@@ -244,6 +250,9 @@ def _consequences(
         if row.id in touched and SubscriptionState(row.state) not in ENDED
     )
     by_end = wish.afterwards is Afterwards.PERIOD_END
+    if by_end:
+        # One that was cancelled before ends by itself.
+        own = tuple(row for row in own if row.cancel_on is None)
     if not own or (by_end and not all(_can_run_out(row, moment) for row in own)):
         raise WayNotOffered(afterwards=wish.afterwards.value)
     if by_end:
@@ -267,7 +276,14 @@ def _tell(rt: Runtime, facts: RefundFacts, plan: _Plan, public: str, moment: Mom
 
 
 def _log(
-    rt: Runtime, who: Who, invoice: str, plan: _Plan, public: str, note: str, moment: Moment
+    rt: Runtime,
+    who: Who,
+    invoice: str,
+    plan: _Plan,
+    public: str,
+    note: str,
+    once: str,
+    moment: Moment,
 ) -> None:
     wish = plan.quote.wish
     after = {
@@ -279,5 +295,6 @@ def _log(
         "afterwards": wish.afterwards.value,
         "boxes_canceled": len(plan.boxes),
         "note": note[:200],
+        **({"once": once} if once else {}),
     }
     audit.write(rt.session, who.id, "invoice.refunded", invoice, {}, after, moment, who.ip)

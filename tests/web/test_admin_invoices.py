@@ -18,6 +18,7 @@ from storefront.models import (
     CustomerCredit,
     Invoice,
     ParkedWork,
+    Plan,
     Refund,
     ShopSettings,
     Subscription,
@@ -101,6 +102,9 @@ def test_an_overdue_transfer_is_on_the_first_page_and_marked_paid(
 
     wrong = owner.post(f"{url}/paid", {"amount": "20"})
     assert (wrong.status_code, "exactly €26.00" in wrong.text) == (422, True)
+    wrong = owner.post(f"{url}/paid", {"amount": "20.01", "note": "by Ada"})
+    assert 'value="20.01"' in wrong.text
+    assert 'value="by Ada"' in wrong.text
     assert owner.post(f"{url}/paid", {"amount": "26,00"}).status_code == 303
 
     found = one(rt, sa.select(Invoice).where(Invoice.public_id == owed))
@@ -112,7 +116,10 @@ def test_an_overdue_transfer_is_on_the_first_page_and_marked_paid(
 
 def test_an_open_invoice_is_written_off(owner: Desk, rt: Runtime, owed: str) -> None:
     url = f"/admin/documents/{owed}"
-    assert owner.post(f"{url}/drop", {"how": "burn", "then": "stop"}).status_code == 422
+    asked = owner.post(f"{url}/drop", {"how": "write_off", "then": "burn", "note": "lost"})
+    assert asked.status_code == 422
+    assert 'id="how-write-off" checked' in asked.text
+    assert 'value="lost"' in asked.text
     assert owner.post(f"{url}/drop", {"how": "write_off", "then": "stop"}).status_code == 303
 
     found = one(rt, sa.select(Invoice).where(Invoice.public_id == owed))
@@ -145,6 +152,38 @@ def test_something_extra_is_charged_as_previewed_and_once(
     assert (first.status_code, second.location) == (303, first.location)
     assert one(rt, sa.select(sa.func.count()).select_from(ChargeAttempt)) == 2
     assert "Teapot" in owner.get(first.location).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ({"amount": "1000.01"}, "Enter €1,000.00 at most"),
+        ({"tax_class": "luxury"}, "Choose one of the taxes in the list"),
+        ({"text": ""}, "Enter what it is for"),
+    ],
+)
+def test_what_is_wrong_with_an_extra_is_said(
+    app: Flask, rt: Runtime, sub: Subscription, typed: dict[str, str], problem: str
+) -> None:
+    owner = desk(app, rt)
+    url = f"/admin/subscribers/{one(rt, sa.select(Customer.public_id))}/{sub.public_id}/extra"
+    wish = {"text": "Teapot", "amount": "9.90", "tax_class": "standard"}
+    answer = owner.post(url, wish | typed)
+    assert answer.status_code == 422
+    assert problem in answer.text
+
+
+def test_an_extra_is_in_the_currency_of_its_subscription(
+    app: Flask, rt: Runtime, sub: Subscription
+) -> None:
+    price = make.make_price(rt, one(rt, sa.select(Plan)), currency="JPY", amount_minor=2900)
+    rt.session.execute(sa.update(Subscription).values(price_id=price.id))
+    rt.session.commit()
+    owner = desk(app, rt)
+    url = f"/admin/subscribers/{one(rt, sa.select(Customer.public_id))}/{sub.public_id}/extra"
+    assert "Amount in JPY" in owner.get(url).text
+    wish = {"text": "Teapot", "amount": "900", "tax_class": "standard"}
+    assert "Charge ¥900" in owner.post(url, wish).text.replace("JP¥", "¥")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.charging import TriedTooOften
 from storefront.domain.errors import DomainError
+from storefront.domain.money import Money
 from storefront.htmx import go
 from storefront.models.base import public_id
 from storefront.queries import documents
@@ -67,7 +68,17 @@ def _open_page(ref: str, problem: str = "") -> Response:
         abort(404)
     if found.state != "open":
         return go(url_for("admin.document", ref=ref), _("It is not open any more."))
-    return page("documents/open", 422 if problem else 200, found=found, problem=problem)
+    form = request.form
+    typed = {
+        "amount": form.get("amount", "")[:20],
+        "note": form.get("note", "")[:200],
+        "how": form.get("how") or "void",
+        "then": form.get("then") or Then.STOP.value,
+        # Both forms have a note; each keeps its own.
+        "of": request.endpoint,
+    }
+    status = 422 if problem else 200
+    return page("documents/open", status, found=found, problem=problem, typed=typed)
 
 
 def paid(ref: str) -> Response:
@@ -147,17 +158,19 @@ def pays_by(ref: str) -> Response:
 
 def extra(ref: str, sub: str) -> Response:
     """Charge something once: what it is, what it costs, then exactly that."""
-    rt = runtime()
-    currency = rt.shop.currency
+    rt, form = runtime(), request.form
+    try:
+        currency = ad_hoc.currency_of(rt, ref, sub)
+    except LookupError:
+        abort(404)
     if request.method == "GET":
-        return _extra_page(ref, sub)
-    form = request.form
+        return _extra_page(ref, sub, currency)
     try:
         sum_ = read_money(form.get("amount", "")[:40], currency)
         wish = Extra(one_line(form.get("text"))[:120], sum_, form.get("tax_class", ""))
         shown = form.get("shown", "")
         if not shown:
-            return _extra_page(ref, sub, quote=ad_hoc.quote_extra(rt, ref, sub, wish))
+            return _extra_page(ref, sub, currency, quote=ad_hoc.quote_extra(rt, ref, sub, wish))
         once = one_line(form.get("once"))[:60] or public_id("once")
         done = ad_hoc.charge_extra(rt, who(), ref, sub, wish, shown, once)
     except LookupError:
@@ -165,20 +178,23 @@ def extra(ref: str, sub: str) -> Response:
     except ad_hoc.ExtraChanged:
         fresh = ad_hoc.quote_extra(rt, ref, sub, wish)
         text = _("This changed meanwhile. Please look again before you confirm.")
-        return _extra_page(ref, sub, quote=fresh, problem=text)
+        return _extra_page(ref, sub, currency, quote=fresh, problem=text)
     except (NotAnAmount, DomainError) as error:
         rt.session.rollback()
-        return _extra_page(ref, sub, problem=_extra_problem(error))
+        return _extra_page(ref, sub, currency, problem=_extra_problem(error, currency))
     return go(url_for("admin.document", ref=done.invoice), _said(done.outcome))
 
 
-def _extra_page(ref: str, sub: str, quote: ExtraQuote | None = None, problem: str = "") -> Response:
+def _extra_page(
+    ref: str, sub: str, currency: str, quote: ExtraQuote | None = None, problem: str = ""
+) -> Response:
     form = request.form
     return page(
         "documents/extra",
         422 if problem else 200,
         ref=ref,
         sub=sub,
+        currency=currency,
         quote=quote,
         problem=problem,
         once=form.get("once") or public_id("once"),
@@ -195,7 +211,7 @@ def _extra_page(ref: str, sub: str, quote: ExtraQuote | None = None, problem: st
     )
 
 
-def _extra_problem(error: Exception) -> str:
+def _extra_problem(error: Exception, currency: str) -> str:
     if isinstance(error, ad_hoc.NotChargeable):
         return {
             "ended": _("The subscription does not run, so nothing can be charged for it."),
@@ -205,7 +221,14 @@ def _extra_problem(error: Exception) -> str:
         }.get(str(error.params.get("reason")), _("Charging is held for the whole shop."))
     if isinstance(error, TriedTooOften):
         return _("This card was tried too often for this amount. Try again another day.")
-    return _("Enter what it is for and an amount above zero, as 12.50.")
+    if isinstance(error, ad_hoc.BadExtra):
+        return {
+            "text": _("Enter what it is for"),
+            "amount": _("Enter an amount above zero"),
+            "limit": _("Enter %(most)s at most", most=amount(Money(ad_hoc.MOST, currency))),
+            "tax_class": _("Choose one of the taxes in the list"),
+        }.get(str(error.params.get("reason")), _("That is not possible now."))
+    return str(error) if isinstance(error, NotAnAmount) else _("That is not possible now.")
 
 
 def _said(outcome: Outcome) -> str:

@@ -27,6 +27,8 @@ from storefront.domain.refunds import (
     WayNotOffered,
 )
 from storefront.htmx import go
+from storefront.models.base import public_id
+from storefront.queries import documents
 from storefront.security import register_policy, staff
 from storefront.services import refunding
 from storefront.services.refunding import Offer, RefundQuote, Wish
@@ -35,6 +37,8 @@ register_policy({"admin.invoice_refund": staff(permissions.INVOICES_MANAGE)})
 
 #: Reasons offered, the most frequent first.
 _REASONS = (CreditReason.REFUND, CreditReason.GOODWILL, CreditReason.WRONG_PRICE)
+#: Fields of the confirming form that are no part of the wish.
+_OF_THE_PREVIEW = ("csrf_token", "shown", "once")
 
 
 def add_refunds(bp: Blueprint) -> None:
@@ -57,8 +61,8 @@ def refund(ref: str) -> Response:
         if not shown or "change" in request.form:
             quote = None if "change" in request.form else refunding.quote_refund(rt, ref, wish)
             return _show(offered, quote)
-        note = one_line(request.form.get("note"))
-        done = refunding.refund(rt, who(), ref, wish, shown, note)
+        note, once = one_line(request.form.get("note")), one_line(request.form.get("once"))[:60]
+        done = refunding.refund(rt, who(), ref, wish, shown, note, once)
     except RefundChanged:
         fresh = refunding.offer(rt, ref)
         text = _("This changed meanwhile. Please look again before you confirm.")
@@ -107,8 +111,11 @@ def _amount(line: Refundable, form: Mapping[str, str], currency: str) -> int:
 
 
 def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -> Response:
-    form = request.form
+    form, session = request.form, runtime().session
     sent = bool(form)
+    found = documents.invoice(session, offered.invoice)
+    session.rollback()
+    number = found.number if found else str(offered.number)
     rows = [
         {
             "key": line.head.id,
@@ -141,8 +148,11 @@ def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -
             "afterwards": form.get("afterwards") or Afterwards.KEEP.value,
             "note": form.get("note", ""),
         },
-        said=_said(quote) if quote else [],
-        fields=[(name, form[name]) for name in form if name not in ("csrf_token", "shown")],
+        said=_said(quote, number.removesuffix(str(offered.number))) if quote else [],
+        number=number,
+        # Each preview is done once, however often it is confirmed.
+        once=public_id("once"),
+        fields=[(name, form[name]) for name in form if name not in _OF_THE_PREVIEW],
     )
 
 
@@ -150,14 +160,14 @@ def _ways(offered: Offer) -> list[tuple[Way, int]]:
     return list(offered.ways.items())
 
 
-def _said(quote: RefundQuote) -> list[tuple[str, str]]:
-    """Return the preview as label and text."""
+def _said(quote: RefundQuote, prefix: str) -> list[tuple[str, str]]:
+    """Return the preview as label and text; ``prefix`` is that of invoices' numbers."""
     rows = [(text, amount(sum_)) for text, sum_ in quote.parts]
     rows.append((_("Goes back"), amount(quote.total)))
     rows.append((_("Tax in it"), amount(quote.tax)))
     rows.append((_("Which way"), _way(quote.wish.way)))
     for number, sum_ in quote.earlier:
-        text = _("of it on invoice %(n)s, which the change took over", n=number)
+        text = _("of it on invoice %(n)s, which the change took over", n=f"{prefix}{number}")
         rows.append((text, amount(sum_)))
     rows.append((_("Reason"), _reason(quote.wish.reason)))
     for plan, day in quote.ends:

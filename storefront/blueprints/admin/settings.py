@@ -253,6 +253,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[s
     for key in sorted({*before, *after}):
         if key == "currency" and any(name.endswith("_minor") for name in after):
             continue
+        if key == "once":
+            # Names the form, so that a second click does nothing; it tells a person nothing.
+            continue
         label = key.removesuffix("_minor").replace("_", " ").capitalize()
         texts = [_shown(key, side.get(key), currency) for side in (before, after)]
         rows.append((label, texts[0], texts[1]))

@@ -21,17 +21,19 @@ from storefront.blueprints.admin.words import (
     told,
 )
 from storefront.blueprints.context import runtime
-from storefront.blueprints.typed import one_line
+from storefront.blueprints.typed import one_line, read_day
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
 from storefront.htmx import go
+from storefront.models.base import public_id
 from storefront.pills import pill_of
 from storefront.queries import subscriber as one
 from storefront.queries import subscribers as query
 from storefront.queries.account import BoxRow, SubscriptionView
 from storefront.security import register_policy, staff
 from storefront.services import cancellations, holds, signin, skips
+from storefront.services.credit import currencies_of
 
 _VIEW = staff(permissions.SUBSCRIBERS_VIEW)
 _ACT = staff(permissions.SUBSCRIPTIONS_MANAGE)
@@ -131,16 +133,9 @@ def _filters() -> query.Filters:
         q=one_line(args.get("q"))[:120],
         state=state if state in query.STATES else "",
         plan=args.get("plan", "")[:40],
-        renews=_day(args.get("renews", "")),
+        renews=read_day(args.get("renews")),
         price=args.get("price", "")[:40],
     )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _address(filters: query.Filters, **cursor: str) -> str:
@@ -182,6 +177,10 @@ def _state_word(code: str) -> str:
     return words.get(code) or str(pill_of("subscription", code).word)
 
 
+#: What the form for credit sends; ``once`` names it, so that a second click gives nothing.
+CREDIT_FIELDS = ("amount", "currency", "reason", "once")
+
+
 def subscriber(ref: str) -> Response:
     """Show one customer."""
     return page("subscribers/subscriber", **subscriber_context(ref))
@@ -194,10 +193,13 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
     found = one.subscriber(rt.session, ref, rt.moment(), shop.currency, shop.taxes)
     if found is None:
         abort(404)
+    fresh = dict.fromkeys(CREDIT_FIELDS, "") | {"once": public_id("once")}
     return {
         "one": found,
+        "credit_typed": fresh,
+        "credit_currencies": currencies_of(rt, ref),
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},
-        "events": [told(event, shop.currency) for event in found.events],
+        "events": [told(event, event.currency or shop.currency) for event in found.events],
         "hold_reason": hold_reason,
         "credit_origin": customer_words.credit_origin,
         "decline_reason": decline_reason,
