@@ -224,7 +224,14 @@ class _Writer:
         document = self.document
         due = {"sum": self._money(document.due), "day": self._day(document.due_on)}
         if document.pay_by != "bank":
-            yield (_("%(sum)s is due on %(day)s. It is charged to your card.", **due),)
+            # Whatever a bank answered: paper says the same on every day.
+            yield (
+                _(
+                    "%(sum)s is due on %(day)s. It is paid by card; in your account you can pay it "
+                    "at any time.",
+                    **due,
+                ),
+            )
             return
         yield (_("Please pay %(sum)s by %(day)s.", **due),)
         bank = document.seller.get("bank", "").splitlines()

@@ -19,6 +19,7 @@ from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
+    PaymentFacts,
     SubscriptionFacts,
     boxes_of,
     payment_facts,
@@ -102,7 +103,7 @@ def _order_confirmed(writer: Writer) -> Words | None:
     if paid is None or not boxes:
         return None
     several = len(boxes) > 1
-    card = (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4))
+    card = (_("Paid today"), _card(writer, paid))
     facts = [card, *((box.plan, _what_comes(writer, box)) for box in boxes)]
     if not several:
         facts = [(_("Your plan"), boxes[0].plan), card]
@@ -129,7 +130,9 @@ def _order_confirmed(writer: Writer) -> Words | None:
     return Words(
         subject,
         news,
-        _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
+        _("You can skip or cancel online.")
+        if paid.is_carried
+        else _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
         tuple(facts),
         (_("See your boxes"), writer.url("/account/")),
         (cancel, _withdrawal()),
@@ -152,7 +155,7 @@ def _receipt(writer: Writer) -> Words | None:
     subscription = subscription_facts(writer.rt.session, payload["subscription"])
     if paid is None or subscription is None:
         return None
-    facts = [(_("Paid"), _card(writer, paid.amount, paid.brand, paid.last4))]
+    facts = [(_("Paid"), _card(writer, paid))]
     if paid.number is not None:
         facts.append((_("Invoice"), str(paid.number)))
     if subscription.ships_on:
@@ -265,7 +268,7 @@ def _plan_changed(writer: Writer) -> Words | None:
         return None
     facts = [
         (_("Your plan"), f"{subscription.plan}, {formats.interval_name(subscription.interval)}"),
-        (_("Paid today"), _card(writer, paid.amount, paid.brand, paid.last4)),
+        (_("Paid today"), _card(writer, paid)),
     ]
     if subscription.next_charge_on:
         facts.append((_("Next charge"), _next_charge(writer, subscription)))
@@ -400,12 +403,17 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
 }
 
 
-def _card(writer: Writer, amount: Money, brand: str, last4: str) -> str:
-    shown = writer.money(amount)
-    if not last4:
+def _card(writer: Writer, paid: PaymentFacts) -> str:
+    shown = writer.money(paid.amount)
+    if paid.is_carried:
+        return _("nothing: %(amount)s is asked for with your next payment", amount=shown)
+    if not paid.last4:
         return shown
     return _(
-        "%(amount)s from %(brand)s ending %(last4)s", amount=shown, brand=brand.title(), last4=last4
+        "%(amount)s from %(brand)s ending %(last4)s",
+        amount=shown,
+        brand=paid.brand.title(),
+        last4=paid.last4,
     )
 
 

@@ -15,6 +15,7 @@ from storefront.models import (
     Address,
     Box,
     BoxCycle,
+    CarriedAmount,
     ChargeAttempt,
     Customer,
     Invoice,
@@ -173,6 +174,8 @@ class Confirmation:
     tax: Money
     card: str
     boxes: tuple[ConfirmedBox, ...]
+    #: Of the total, what is too little to be charged alone and comes with the next payment.
+    carried: Money
 
     @property
     def ships_on(self) -> date | None:
@@ -193,14 +196,21 @@ def confirmation(session: AnySession, key: str) -> Confirmation | None:
         name=str(row.address.get("name", "")),
         email=row.email,
         address={name: str(row.address.get(name, "")) for name in ADDRESS_COLUMNS},
-        paid=Money(first.total_minor, first.currency),
-        tax=Money(first.tax_minor, first.currency),
+        paid=Money(first.paid_minor, first.currency),
+        tax=Money(first.tax_minor if first.paid_minor else 0, first.currency),
         card=_card(first),
         boxes=tuple(
             _confirmed(session, box, kept)
-            for box, kept in zip(found, row.quote["boxes"], strict=True)
+            for box, kept in zip(found, _kept(row.quote), strict=True)
         ),
+        carried=Money(first.carried_minor, first.currency),
     )
+
+
+def _kept(quote: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what an order keeps of each box; before 0100 it was one, kept with the order."""
+    boxes: Sequence[Mapping[str, Any]] = quote.get("boxes", [quote])
+    return boxes
 
 
 def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> ConfirmedBox:
@@ -227,9 +237,17 @@ def _paid(session: AnySession, checkout: AnyRow) -> Sequence[AnyRow]:
     """Return the boxes of a paid order, each with the invoice and the card of all."""
     invoice, subscription, plan = table_of(Invoice), table_of(Subscription), table_of(Plan)
     price, method = table_of(Price), table_of(PaymentMethod)
+    attempt, small = table_of(ChargeAttempt), table_of(CarriedAmount)
+    charged = sa.select(sa.func.coalesce(sa.func.sum(attempt.c.amount_minor), 0)).where(
+        attempt.c.invoice_id == invoice.c.id, attempt.c.settles
+    )
+    carried = sa.select(sa.func.coalesce(sa.func.sum(small.c.amount_minor), 0)).where(
+        small.c.invoice_id == invoice.c.id
+    )
     return session.execute(
         sa.select(
-            invoice.c.total_minor,
+            charged.scalar_subquery().label("paid_minor"),
+            carried.scalar_subquery().label("carried_minor"),
             invoice.c.tax_minor,
             invoice.c.currency,
             subscription.c.id.label("subscription_id"),

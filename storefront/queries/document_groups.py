@@ -38,13 +38,25 @@ def _group(lines: Sequence[DocumentLine]) -> DocumentGroup:
 
 
 def subjects_of(invoice: sa.FromClause) -> sa.ScalarSelect[str]:
-    """Return the column that says what an invoice is for: its plans, or its first line."""
+    """Return the column that says what an invoice is for: its plans, or its first line.
+
+    A change of plan is for what is changed to, though what is taken back stands above it.
+    """
     line = table_of(InvoiceLine)
+    charge = line.alias()
+    changed_to = (
+        sa.select(sa.func.min(charge.c.position))
+        .where(charge.c.invoice_id == invoice.c.id, charge.c.kind == LineKind.PRORATION_CHARGE)
+        .correlate(invoice)
+        .scalar_subquery()
+    )
     return (
         sa.select(sa.func.aggregate_strings(line.c.text, ", "))
         .where(
             line.c.invoice_id == invoice.c.id,
-            sa.or_(line.c.kind == LineKind.PLAN, line.c.position == 1),
+            sa.or_(
+                line.c.kind == LineKind.PLAN, line.c.position == sa.func.coalesce(changed_to, 1)
+            ),
         )
         .scalar_subquery()
     )

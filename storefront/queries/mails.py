@@ -15,6 +15,7 @@ from storefront.domain.periods import Interval
 from storefront.models import (
     Box,
     BoxCycle,
+    CarriedAmount,
     ChargeAttempt,
     Checkout,
     Customer,
@@ -69,6 +70,8 @@ class PaymentFacts:
     paid_at: datetime | None
     retry_at: datetime | None
     checkout_ref: str
+    #: Too little to be charged alone: settled, and asked for with the next payment.
+    is_carried: bool = False
 
 
 def person(session: AnySession, customer_id: int | None) -> Person | None:
@@ -164,6 +167,7 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
     """Return the payment named by ``invoice`` (paid) or ``attempt`` (tried) of a payload."""
     invoice, attempt = table_of(Invoice), table_of(ChargeAttempt)
     method, case, checkout = table_of(PaymentMethod), table_of(DunningCase), table_of(Checkout)
+    small = table_of(CarriedAmount)
     if "attempt" in payload:
         which: sa.ColumnElement[bool] = attempt.c.public_id == payload["attempt"]
         tied: sa.ColumnElement[bool] = attempt.c.invoice_id == invoice.c.id
@@ -182,6 +186,7 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
             case.c.next_at,
             case.c.next_action,
             checkout.c.public_id.label("checkout_ref"),
+            sa.exists().where(small.c.invoice_id == invoice.c.id).label("is_carried"),
         )
         .select_from(invoice)
         .outerjoin(attempt, tied)
@@ -202,4 +207,5 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
         row.paid_at,
         row.next_at if row.next_action == "retry" else None,
         row.checkout_ref or "",
+        row.is_carried,
     )

@@ -27,6 +27,7 @@ from storefront.models import (
     ParkedWork,
     PaymentMethod,
     Plan,
+    Price,
     Shipment,
     Staff,
     Subscription,
@@ -335,6 +336,7 @@ def _boxes(session: AnySession, customer_id: int) -> tuple[BoxRow, ...]:
 def events(session: AnySession, customer_id: int, limit: int = EVENTS) -> tuple[Happening, ...]:
     """Return what happened to all subscriptions of a customer, newest first."""
     event, table, staff = table_of(SubscriptionEvent), table_of(Subscription), table_of(Staff)
+    price = table_of(Price)
     rows = session.execute(
         sa.select(
             event.c.at,
@@ -343,15 +345,25 @@ def events(session: AnySession, customer_id: int, limit: int = EVENTS) -> tuple[
             staff.c.name.label("actor_name"),
             table.c.public_id,
             event.c.data,
+            price.c.currency,
         )
         .join(table, table.c.id == event.c.subscription_id)
+        .join(price, price.c.id == table.c.price_id)
         .outerjoin(staff, staff.c.public_id == event.c.actor_ref)
         .where(table.c.customer_id == customer_id)
         .order_by(event.c.id.desc())
         .limit(limit)
     )
     return tuple(
-        Happening(row.at, row.kind, row.actor, row.actor_name or "", row.public_id, row.data)
+        Happening(
+            row.at,
+            row.kind,
+            row.actor,
+            row.actor_name or "",
+            row.public_id,
+            row.data,
+            row.currency,
+        )
         for row in rows
     )
 

@@ -308,3 +308,5 @@ class Happening:
     actor_name: str
     subscription: str
     data: Mapping[str, Any]
+    #: That its subscription is paid in; empty where the caller knows.
+    currency: str = ""

@@ -11,7 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.models import Consent, Customer, Invoice, PaymentMethod, Subscription
+from storefront.queries.invoices import invoices
+from storefront.queries.mails import payment_facts
+from storefront.queries.subscriber import subscriber
 from storefront.runtime import Runtime
+from storefront.services.finishing import expire_checkouts
 from storefront.services.price_changes import MigrationDraft, draft_migration, schedule
 from storefront.services.price_notices import tell_due
 from storefront.services.renewals import run_renewals
@@ -186,3 +190,116 @@ def test_every_open_invoice_is_named_and_can_be_paid(
         assert f"/account/payment/pay/{invoice}" in page
     for sub in subs:
         assert "We could not charge" in ada.get(f"/account/subscriptions/{sub.public_id}").text
+
+
+def test_a_total_too_small_for_a_card_is_said_to_come_with_the_next_payment(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+):
+    make.make_plan(rt, code="pot", amount_minor=29)
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    page = ada.get(ada.at("pay")).text
+    assert "You are charged" not in page
+    assert "Nothing is charged now: €0.29 is too little to be charged alone" in page
+
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+    done = ada.get(ada.at("confirmation")).text
+    assert "Paid." not in done
+    assert "Nothing was charged today: €0.29 is too little" in done
+    mail = payment_facts(rt.session, {"invoice": rt.session.scalar(sa.select(Invoice.public_id))})
+    assert mail is not None
+    assert mail.is_carried
+
+
+def test_a_trial_without_a_card_says_that_none_is_stored(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+):
+    make.make_plan(rt, code="pot", ships=False, trial_days=14, trial_needs_card=False)
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    assert place(ada.order()) == "confirmation"
+    done = ada.get(ada.at("confirmation")).text
+    assert "No card is stored: add one in your account before the trial ends" in done
+    assert "Your card" not in done
+
+
+def test_a_preview_with_a_discount_adds_up(app: Flask, rt: Runtime):
+    group = make.make_group(rt, cycles=30)
+    make.make_subscription(
+        rt, plan=make.make_plan(rt, group=group, amount_minor=2600), customer=known(rt)
+    )
+    sub = rt.session.scalars(sa.select(Subscription.public_id)).one()
+    table = make.make_plan(rt, group=group, name="Table", code="table", amount_minor=4200)
+    price = make.price_of(rt, table).public_id
+    ada = Visitor.of(app).sign_in(ADA)
+    page = text_of(ada.get(f"/account/subscriptions/{sub}/plan?price={price}").text)
+    sums = re.search(
+        r"Table, the rest of the period €([\d.]+).*taken off −€([\d.]+).*Due today €([\d.]+)", page
+    )
+    assert sums is not None, page
+    charged, off, due = (round(float(one) * 100) for one in sums.groups())
+    assert charged - off == due
+
+
+def test_an_order_of_several_boxes_that_expired_names_them(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway, clock: FrozenClock
+):
+    make.make_plan(rt, code="pot")
+    make.make_plan(rt, code="tea", name="Leaf club")
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    form = ada.get(f"{ada.at('add')}?plan=tea").text
+    seen = re.search(r'name="version" value="(\d+)"', form)
+    assert seen is not None
+    ada.post(ada.at("add"), plan="tea", step="box", version=seen[1])
+    clock.advance(days=1)
+    expire_checkouts(rt)
+
+    gone = ada.get(ada.at("pay"))
+    assert "/checkout?plan=pot" in gone.location
+    said = "Start again with Pot, then add the others: Leaf club."
+    assert said in ada.get(gone.location).text
+
+
+def test_another_total_for_another_country_is_said(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+):
+    plan = make.make_plan(rt, code="pot")
+    make.make_price(rt, plan, amount_minor=3100, country="AT")
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    moved = ada.deliver(country="AT", postcode="1010")
+    assert moved.status_code == 303, text_of(moved.text)
+    page = ada.get(ada.at("pay")).text
+    assert "With this address the total is €31.00 instead of €26.00." in page
+
+
+def test_staff_read_sums_of_a_subscription_in_its_own_currency(app: Flask, rt: Runtime):
+    plan = make.make_plan(rt, amount_minor=None)
+    make.make_price(rt, plan, amount_minor=2900, currency="JPY", country="DE")
+    sub = make.make_subscription(rt, plan=plan, customer=known(rt))
+    ref = rt.session.scalar(sa.select(Customer.public_id).where(Customer.id == sub.customer_id))
+    rt.session.rollback()
+    found = subscriber(rt.session, str(ref), rt.moment(), "EUR", rt.shop.taxes)
+    assert found is not None
+    assert {one.currency for one in found.events} == {"JPY"}
+
+
+def test_an_invoice_of_a_change_is_listed_under_the_new_plan(
+    app: Flask, rt: Runtime, demo_gateway: DemoGateway
+):
+    group = make.make_group(rt, cycles=30)
+    sub = make.make_subscription(rt, plan=make.make_plan(rt, group=group), customer=known(rt))
+    table = make.make_plan(rt, group=group, name="Table", code="table", amount_minor=4200)
+    price = make.price_of(rt, table).public_id
+    ada, url = Visitor.of(app).sign_in(ADA), f"/account/subscriptions/{sub.public_id}/plan"
+    shown = re.search(r'name="quote_hash" value="(\w+)"', ada.get(f"{url}?price={price}").text)
+    assert shown is not None
+    assert ada.post(url, price=price, quote_hash=shown[1]).status_code == 303
+    listed = invoices(rt.session, sub.customer_id, rt.today()).rows
+    assert [one.text for one in listed] == ["Table", "Pot"]

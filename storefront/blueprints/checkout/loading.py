@@ -19,13 +19,14 @@ from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.money import Money
-from storefront.formats import interval_name
+from storefront.formats import interval_name, listing
 from storefront.htmx import go
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import order_page
 from storefront.runtime import Runtime
+from storefront.templating import writing_locale
 
 T = TypeVar("T")
 STEPS = ("box", "delivery", "pay")
@@ -80,14 +81,29 @@ def place_of(order: Order, step: str = "pay") -> str:
 def leave_for(order: Order, place: str) -> NoReturn:
     """Answer with the way to ``place``."""
     if place == "choose":
-        flash(_("We kept your order for two hours. Your box is still here: start again."))
+        flash(_expired(order))
         abort(go(start_again_url(order)))
     abort(go(url_of(order, place)))
+
+
+def _expired(order: Order) -> str:
+    """Say that an order is not kept any more, and what of it is still here."""
+    if len(order.items) == 1:
+        return _("We kept your order for two hours. Your box is still here: start again.")
+    names = [item.plan.name for item in order.items]
+    return _(
+        "We kept your order for two hours. Start again with %(first)s, then add the others: "
+        "%(others)s.",
+        first=names[0],
+        others=listing(names[1:], writing_locale()),
+    )
 
 
 def url_of(order: Order, place: str) -> str:
     """Return the address of ``place``; of step 1, the box whose questions wait for answers."""
     key = order.checkout.public_id
+    if place == "choose":
+        return start_again_url(order)
     if place != "box":
         return url_for(f"checkout.{place}", key=key)
     waiting = next((item for item in order.items if not item.has_box), order.first)

@@ -23,6 +23,7 @@ from storefront.blueprints.checkout.loading import (
 from storefront.blueprints.checkout.steps import BEGUN, bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
+from storefront.domain.credit import is_too_small
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.htmx import go, is_htmx, show
@@ -200,8 +201,16 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "consent": words.consent_text(order) if order.quote else "",
         "button": words.order_button(order.country),
         "country": countries.get(address.get("country", ""), ""),
+        "is_carried": order.quote is not None and _is_carried(order.to_pay),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }
+
+
+def _is_carried(to_pay: Money) -> bool:
+    """Return whether the gateway that will be asked would not charge so little."""
+    rt = runtime()
+    gateway = next(iter(rt.gateways), "")
+    return is_too_small(to_pay.minor, rt.minimums, gateway, to_pay.currency)
 
 
 def _pay_page(

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, session, url_for
+from flask_babel import gettext as _
 
 from storefront.blueprints.checkout import tax_fields, words
 from storefront.blueprints.checkout.forms import (
@@ -180,7 +181,18 @@ def save_delivery(key: str) -> Response:
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))
     change_delivery(rt, key, normalise_email(form.email.data or ""), form.address(), tax_id)
-    return go(url_for("checkout.pay", key=key))
+    return go(url_for("checkout.pay", key=key), _moved(order, load(rt, key)))
+
+
+def _moved(before: Order, after: Order) -> str | None:
+    """Say that an address changed what was shown beside it; None where it did not."""
+    if before.quote is None or after.quote is None or before.to_pay == after.to_pay:
+        return None
+    return _(
+        "With this address the total is %(new)s instead of %(old)s.",
+        new=words.money(after.to_pay),
+        old=words.money(before.to_pay),
+    )
 
 
 def box_page(
