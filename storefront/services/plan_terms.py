@@ -44,7 +44,10 @@ class ImpossibleTerms(DomainError):
 
 
 class ImpossiblePrice(DomainError):
-    """The price cannot be sold; ``reason``: does_not_fit, not_rising, not_whole or zero."""
+    """The price cannot be sold.
+
+    ``reason``: does_not_fit, not_rising, not_lower, not_whole, other_currency or zero.
+    """
 
     code = "impossible_price"
 
@@ -73,6 +76,8 @@ def save_terms(rt: Runtime, who: Who, plan: str, terms: PlanTerms) -> bool:
         row = _plan(rt, plan)
         billing = [Interval(one.unit, one.unit_count) for one in _on_sale(rt, row.id)]
         wrong = problems_of_terms(terms, _shipping(row), billing)
+        if terms.ends_on and terms.ends_on != row.ends_on and terms.ends_on <= rt.today():
+            wrong["ends_on"] = "is_past"
         if wrong:
             rt.session.rollback()
             raise ImpossibleTerms(fields=wrong)
@@ -98,7 +103,15 @@ def list_price(rt: Runtime, who: Who, plan: str, price: ListPrice) -> bool:
     keeps it. Raises ``UnknownPlan``, ``ImpossiblePrice``.
     """
 
-    return _changing(rt, lambda: _put_on_sale(rt, who, _plan(rt, plan), price))
+    def write() -> bool:
+        row = _plan(rt, plan)
+        # Shoppers of a country are shown one currency, so the other price would never be seen.
+        sold = {one.currency for one in _on_sale(rt, row.id) if one.country == price.country}
+        if sold - {price.amount.currency}:
+            raise ImpossiblePrice(reason="other_currency")
+        return _put_on_sale(rt, who, row, price)
+
+    return _changing(rt, write)
 
 
 def reprice(rt: Runtime, who: Who, plan: str, price: str, minor: int) -> bool:
@@ -213,6 +226,8 @@ def _check(row: AnyRow, price: ListPrice) -> None:
         reason = "does_not_fit"
     elif price.amount.minor == 0:
         reason = "zero"
+    elif any(amount.minor >= price.amount.minor for _boxes, amount in price.phases):
+        reason = "not_lower"
     else:
         phases = [(boxes, amount.minor) for boxes, amount in price.phases]
         reason = problem_of_phases(phases, shipping, price.interval)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -78,6 +80,8 @@ def test_every_term_is_saved_and_shown_again(rt: Runtime, owner: Desk, address: 
         ({"first_period": "prorated"}, "A box has no parts"),
         ({"max_boxes": "2"}, "Fewer than the least it binds for"),
         ({"ends_on": "soon"}, "Enter a day like 2027-03-12"),
+        ({"ends_on": "2020-01-01"}, "Choose a day in the future"),
+        ({"ends_on": "2027-03-02"}, "Choose a day in the future"),
         ({"charge_day": "5"}, "Boxes are charged on the day of their cycle group"),
     ],
 )
@@ -120,6 +124,11 @@ def test_another_price_retires_the_one_on_sale(rt: Runtime, owner: Desk, address
         ({"amount": "0"}, "A price above 0 is needed"),
         ({"currency": "CHF"}, "Choose a country, or the shop&#39;s own currency"),
         ({"billing": "2w"}, "Must be a whole multiple of how often a box leaves"),
+        ({"intro_boxes": "3"}, "Enter the price for the first boxes"),
+        ({"intro_boxes": "3", "intro_amount": " "}, "Enter the price for the first boxes"),
+        ({"intro_amount": "9"}, "Enter for how many boxes"),
+        ({"intro_boxes": "3", "intro_amount": "31"}, "Must be below the price"),
+        ({"intro_boxes": "3", "intro_amount": "100"}, "Must be below the price"),
     ],
 )
 def test_prices_that_cannot_be_sold_are_refused_beside_their_field(
@@ -130,6 +139,42 @@ def test_prices_that_cannot_be_sold_are_refused_beside_their_field(
     assert answer.status_code == 422
     assert message in answer.text
     assert len(prices(rt)) == 1
+
+
+def test_a_country_is_sold_in_one_currency(rt: Runtime, owner: Desk, address: str) -> None:
+    owner.get(f"{address}/terms")
+    austria = {**PRICE, "country": "AT"}
+    assert owner.post(f"{address}/price-list", austria).status_code == 303
+    other = {**austria, "currency": "CHF", "amount": "29"}
+    refused = owner.post(f"{address}/price-list", other, partial=True)
+    assert (refused.status_code, "is sold in another currency" in refused.text) == (422, True)
+    ref = rt.session.scalar(sa.select(Price.public_id).where(Price.country == "AT"))
+    rt.session.rollback()
+    owner.post(f"{address}/prices/{ref}/retire")
+    assert owner.post(f"{address}/price-list", other).status_code == 303
+    assert ("AT", "CHF", 2900, True) in prices(rt)
+
+
+def test_a_last_day_that_has_passed_does_not_block_the_other_terms(
+    rt: Runtime, owner: Desk, address: str
+) -> None:
+    plan_of(rt).ends_on = date(2027, 2, 1)
+    rt.session.commit()
+    owner.get(f"{address}/terms")
+    assert owner.post(f"{address}/terms", {**TERMS, "ends_on": "2027-02-01"}).status_code == 303
+    assert plan_of(rt).trial_days == 14
+
+
+def test_a_price_is_not_changed_to_its_introductory_price(
+    rt: Runtime, owner: Desk, address: str
+) -> None:
+    owner.get(f"{address}/terms")
+    owner.post(f"{address}/price-list", {**PRICE, "intro_boxes": "3", "intro_amount": "9"})
+    ref = rt.session.scalar(sa.select(Price.public_id).where(Price.retired_at.is_(None)))
+    rt.session.rollback()
+    answer = owner.post(f"{address}/prices", {"for": ref, f"{ref}-amount": "9"}, partial=True)
+    assert (answer.status_code, "Must be above its introductory" in answer.text) == (422, True)
+    assert prices(rt) == [("", "EUR", 2600, False), ("", "EUR", 3100, True)]
 
 
 def test_an_unknown_plan_is_not_found(owner: Desk) -> None:

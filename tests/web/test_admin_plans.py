@@ -318,6 +318,19 @@ def test_a_group_begins_on_a_day_that_can_be_reckoned_with(
     assert (answer.status_code, message in answer.text) == (status, True)
 
 
+def test_names_without_a_latin_letter_are_names_too(rt: Runtime, owner: Desk) -> None:
+    group = make.make_group(rt)
+    owner.get("/admin/plans/new")
+    for name in ("\u8336", "\u8336\u58f6", "\u8336 2", "\u9152 2", "!!!", "2"):
+        answer = owner.post("/admin/plans/new", {**NEW, "group": group.public_id, "name": name})
+        assert answer.status_code == 303, name
+    again = owner.post("/admin/plans/new", {**NEW, "group": group.public_id, "name": "\u8336"})
+    assert "There is a plan of this name already" in again.text
+    codes = rt.session.scalars(sa.select(Plan.code)).all()
+    assert len(set(codes)) == 6
+    assert owner.client.get(f"/plans/{codes[0]}").status_code == 200
+
+
 @pytest.mark.parametrize("blank", [" ", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}", "\t\n"])
 def test_a_blank_is_no_name(rt: Runtime, owner: Desk, pot: Plan, blank: str) -> None:
     owner.get("/admin/plans/new")

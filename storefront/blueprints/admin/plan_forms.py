@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from flask_babel import gettext
@@ -51,8 +53,16 @@ def interval_choices() -> list[SelectChoice]:
 
 
 def slug_of(text: str) -> str:
-    """Return ``text`` as a short name for addresses."""
-    return slug(text)[:40].strip("-")
+    """Return ``text`` as a short name for addresses, another one for every other name.
+
+    What has no letter of ours, as Chinese or signs, leaves nothing to tell it by: it goes by a
+    few signs reckoned from the whole of it.
+    """
+    short = slug(text)[:40].strip("-")
+    plain = unicodedata.normalize("NFKD", text).lower()
+    if re.search("[a-z]", plain) or re.fullmatch(r"[\s\d]+", plain, re.ASCII):
+        return short
+    return f"{short[:31].strip('-')}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 class IntervalField(SelectField):

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, RadioField, SelectField
+from wtforms import BooleanField, RadioField, SelectField, ValidationError
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.admin.base import page, saved, who
@@ -119,6 +119,14 @@ class ListPriceForm(Form):
         for field in (self.amount, self.fee, self.intro_amount):
             field.currency = typed
 
+    def validate_intro_boxes(self, field: WholeField) -> None:
+        if (self.intro_amount.data or "").strip() and not field.number and not field.errors:
+            raise ValidationError(gettext("Enter for how many boxes, or empty the price beside it"))
+
+    def validate_intro_amount(self, field: MoneyField) -> None:
+        if self.intro_boxes.number and not (field.data or "").strip():
+            raise ValidationError(gettext("Enter the price for the first boxes"))
+
     def price(self) -> plan_terms.ListPrice:
         """Return what was typed. Only after validation."""
         boxes = self.intro_boxes.number or 0
@@ -179,11 +187,20 @@ def list_price(ref: str) -> Response:
         abort(404)
     except plan_terms.ImpossiblePrice as error:
         reason = str(error.params["reason"])
-        field = {"does_not_fit": "billing", "zero": "amount"}.get(reason, "intro_boxes")
+        field = _FIELDS.get(reason, "intro_boxes")
         form[field].errors = [_reason(reason)]
         return _wrong(ref, price=form)
     text = gettext("On sale from now on.") if changed else gettext("It costs that already.")
     return saved(text, "plans/terms", url_for("admin.plan_terms", ref=ref), **_context(ref))
+
+
+#: Why a price cannot be sold -> the field that says so; every other reason is about the boxes.
+_FIELDS = {
+    "does_not_fit": "billing",
+    "zero": "amount",
+    "not_lower": "intro_amount",
+    "other_currency": "currency",
+}
 
 
 def _reason(code: str) -> str:
@@ -198,6 +215,11 @@ def _reason(code: str) -> str:
         "not_rising": gettext("Count from the first box on"),
         "does_not_fit": gettext("Must be a whole multiple of how often a box leaves"),
         "zero": gettext("A price above 0 is needed"),
+        "not_lower": gettext("Must be below the price"),
+        "other_currency": gettext(
+            "This country is sold in another currency. Stop selling those prices first"
+        ),
+        "is_past": gettext("Choose a day in the future"),
     }[code]
 
 

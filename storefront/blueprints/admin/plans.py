@@ -338,7 +338,7 @@ def _no_fit() -> str:
 
 
 def _intro_first() -> str:
-    return _("Not below its introductory price. Change that in the price list first")
+    return _("Must be above its introductory price. Change that in the price list first")
 
 
 def _no_price() -> str:
