@@ -149,12 +149,16 @@ def write_off(session: AnySession, invoice: AnyRow, moment: Moment) -> None:
 
 
 def periods_of(session: AnySession, invoice_id: int) -> list[int]:
-    """Return the periods an invoice pays for."""
+    """Return the periods an invoice pays for, without those of who left it."""
     line = table_of(InvoiceLine)
     return list(
         session.scalars(
             sa.select(line.c.period_id)
-            .where(line.c.invoice_id == invoice_id, line.c.period_id.is_not(None))
+            .where(
+                line.c.invoice_id == invoice_id,
+                line.c.period_id.is_not(None),
+                sa.not_(line.c.is_void),
+            )
             .distinct()
             .order_by(line.c.period_id)
         )
@@ -173,10 +177,29 @@ def unsent_boxes(session: AnySession, periods: Sequence[int]) -> list[AnyRow]:
     )
 
 
-def waiting_for(session: AnySession, invoice_id: int) -> list[AnyRow]:
-    """Return running subscriptions of an invoice, with what is needed to move them on."""
-    table, line = table_of(Subscription), table_of(InvoiceLine)
-    mine = sa.select(line.c.subscription_id).where(line.c.invoice_id == invoice_id)
+def waiting_for(session: AnySession, invoice_id: int) -> list[int]:
+    """Return the subscriptions of an invoice, without those that left it.
+
+    Ask before it is closed: that makes the lines void that say who is on it.
+    """
+    line = table_of(InvoiceLine)
+    return list(
+        session.scalars(
+            sa.select(line.c.subscription_id)
+            .where(
+                line.c.invoice_id == invoice_id,
+                line.c.subscription_id.is_not(None),
+                sa.not_(line.c.is_void),
+            )
+            .distinct()
+            .order_by(line.c.subscription_id)
+        )
+    )
+
+
+def running_of(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+    """Return those of the subscriptions that run, with what is needed to move them on."""
+    table = table_of(Subscription)
     running = [*BILLABLE, SubscriptionState.PAST_DUE, SubscriptionState.PAUSED]
     return list(
         session.execute(
@@ -189,7 +212,7 @@ def waiting_for(session: AnySession, invoice_id: int) -> list[AnyRow]:
                 table.c.cancel_on,
                 table.c.renews_at,
             )
-            .where(table.c.id.in_(mine), table.c.state.in_(running))
+            .where(table.c.id.in_(ids), table.c.state.in_(running))
             .order_by(table.c.id)
         )
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -26,7 +27,8 @@ from storefront.models import (
     InvoiceLine,
 )
 from storefront.models.base import public_ids, table_of
-from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.carrying import Minimums, plan_or_carry
+from storefront.operations.charging import AttemptDraft
 from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.earning import deferred_of
 from storefront.operations.given_up import close_chases, give_up_lines, give_uses_back
@@ -39,6 +41,7 @@ from storefront.operations.invoices import (
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.settling import Settlement, settle_invoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Rest:
     subscription_id: int | None
     kind: str
     period_id: int | None
+    is_void: bool
     gross_minor: int
     tax_minor: int
 
@@ -70,11 +74,13 @@ def credit_invoices(
     *,
     of: int | None = None,
     despite_open_attempts: bool = False,
+    minimums: Minimums = MappingProxyType({}),
 ) -> Credited:
     """Credit all that open, unpaid invoices still owe, in the caller's transaction.
 
     With ``of`` only what they owe for that subscription: where there are others on the
-    invoice it stays open for the rest, to the cent, and the next attempt asks for that.
+    invoice it stays open for the rest, to the cent, and the next attempt asks for that: a
+    rest of nothing is paid, one under the gateway's of ``minimums`` is carried.
 
     Each gets a credit note and becomes void: its lines and periods are void, its planned
     attempts abandoned, its chase closed, applied customer credit and coupon uses are given
@@ -108,14 +114,18 @@ def credit_invoices(
     give_uses_back(session, whole, moment)
     give_uses_back(session, sorted(staying), moment, of)
     _book(session, chosen, rests, notes, given_back, moment)
-    _ask_for_rest(session, [row for row in abandoned if row.invoice_id in staying], moment)
+    _settle_free(session, sorted(staying), moment)
+    asked = {row.invoice_id: row for row in abandoned if row.invoice_id in staying}
+    _ask_for_rest(session, asked, minimums, moment)
     return Credited(tuple(chosen), waiting)
 
 
 def _has_others(lines: Sequence[_Rest], subscription_id: int | None) -> bool:
-    """Return whether lines of another subscription are still owed something."""
+    """Return whether another subscription still waits for this invoice, be its rest 0.00."""
     return subscription_id is not None and any(
-        one.gross_minor for one in lines if one.subscription_id != subscription_id
+        one.gross_minor or (one.period_id and not one.is_void)
+        for one in lines
+        if one.subscription_id != subscription_id
     )
 
 
@@ -150,34 +160,42 @@ def _abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) ->
     return list(rows)
 
 
-def _ask_for_rest(session: AnySession, abandoned: Sequence[AnyRow], moment: Moment) -> None:
-    """Plan anew what was planned before somebody left the invoice, over what it owes now."""
+def _settle_free(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
+    """Let those go on who stay on an invoice that owes nothing after somebody left it."""
     table = table_of(Invoice)
-    due = dict(
-        session.execute(
-            sa.select(table.c.id, table.c.due_minor).where(
-                table.c.id.in_([row.invoice_id for row in abandoned]), table.c.due_minor > 0
-            )
-        ).all()
+    free = sa.select(table.c.id).where(
+        table.c.id.in_(ids), table.c.state == InvoiceState.OPEN, table.c.due_minor == 0
     )
-    plan_attempts(
-        session,
-        [
-            AttemptDraft(
-                invoice_id=row.invoice_id,
-                number=row.number + 1,
-                gateway=row.gateway,
-                account=row.account,
-                payment_method_id=row.payment_method_id,
-                fingerprint=row.fingerprint,
-                amount_minor=due[row.invoice_id],
-                currency=row.currency,
-            )
-            for row in abandoned
-            if row.invoice_id in due
-        ],
-        moment,
-    )
+    settle_invoices(session, [Settlement(key, 0) for key in session.scalars(free)], moment)
+
+
+def _ask_for_rest(
+    session: AnySession, abandoned: Mapping[int, AnyRow], minimums: Minimums, moment: Moment
+) -> None:
+    """Plan anew what was planned before somebody left the invoice, over what it owes now."""
+    if not abandoned:
+        return
+    table = table_of(Invoice)
+    owing = session.execute(
+        sa.select(table.c.id, table.c.payer_id, table.c.due_minor)
+        .where(table.c.id.in_(list(abandoned)), table.c.due_minor > 0)
+        .order_by(table.c.id)
+    ).all()
+    drafts = []
+    for invoice in owing:
+        row = abandoned[invoice.id]
+        draft = AttemptDraft(
+            invoice_id=invoice.id,
+            number=row.number + 1,
+            gateway=row.gateway,
+            account=row.account,
+            payment_method_id=row.payment_method_id,
+            fingerprint=row.fingerprint,
+            amount_minor=invoice.due_minor,
+            currency=row.currency,
+        )
+        drafts.append((invoice.payer_id, draft))
+    plan_or_carry(session, drafts, minimums, moment)
 
 
 def _open_invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
@@ -234,6 +252,7 @@ def _rests(session: AnySession, ids: Sequence[int]) -> dict[int, list[_Rest]]:
             line.c.subscription_id,
             line.c.kind,
             line.c.period_id,
+            line.c.is_void,
             (line.c.gross_minor - sa.func.coalesce(before.c.gross, 0)).label("gross"),
             (line.c.tax_minor - sa.func.coalesce(before.c.tax, 0)).label("tax"),
         )
@@ -250,6 +269,7 @@ def _rests(session: AnySession, ids: Sequence[int]) -> dict[int, list[_Rest]]:
                 row.subscription_id,
                 row.kind,
                 row.period_id,
+                row.is_void,
                 int(row.gross),
                 int(row.tax),
             )

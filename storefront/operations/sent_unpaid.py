@@ -6,6 +6,7 @@ Source: docs/decisions/0026-leaving.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from storefront.domain.money import split_minor
 from storefront.domain.refunds import Refundable, Taken, Way, refundables, take
 from storefront.models import Box, CreditNote, Invoice, InvoiceLine
 from storefront.models.base import public_id, table_of
+from storefront.operations.carrying import Minimums
 from storefront.operations.credits import credit_invoices
 from storefront.operations.earning import forfeit_boxes
 from storefront.operations.keys import AnyRow, AnySession, reserve
@@ -31,26 +33,31 @@ _HERE = (BoxState.PLANNED, BoxState.HELD)
 def dropped_of(session: AnySession, owed: Sequence[AnyRow], subscription_id: int) -> dict[int, int]:
     """Return what leaving credits of each of ``open_invoices``, in minor units.
 
-    All of it, except by transfer: there boxes that have left, or are being packed, stay owed.
+    All of its share, also where credit pays for some of the invoice, except by transfer:
+    there boxes that have left, or are being packed, stay owed.
     """
     boxes = _boxes(session, [one.id for one in owed], subscription_id)
     found = {}
     for one in owed:
         own = boxes.get(one.id, [])
         sent = sum(row.minor for row in own if row.state not in _HERE)
-        found[one.id] = one.due_minor - min(sent, one.due_minor)
+        found[one.id] = one.due_minor - min(sent, one.due_minor) if sent else one.share_minor
     return found
 
 
 def drop_unsent(
-    session: AnySession, owed: Sequence[AnyRow], subscription_id: int, moment: Moment
+    session: AnySession,
+    owed: Sequence[AnyRow],
+    subscription_id: int,
+    moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
 ) -> None:
     """Credit ``open_invoices`` of a subscription that ends, but not what was sent.
 
-    What they owe for other subscriptions stays.
+    What they owe for other subscriptions stays, and is carried under ``minimums``.
     """
     shares = dropped_of(session, owed, subscription_id)
-    whole = [one.id for one in owed if shares[one.id] == one.due_minor]
+    whole = [one.id for one in owed if shares[one.id] == one.share_minor]
     credit_invoices(
         session,
         whole,
@@ -58,6 +65,7 @@ def drop_unsent(
         moment,
         of=subscription_id,
         despite_open_attempts=True,
+        minimums=minimums,
     )
     rest = [one.id for one in owed if one.id not in whole]
     boxes = _boxes(session, rest, subscription_id)

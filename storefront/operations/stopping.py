@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from storefront.models import Box, Subscription
 from storefront.models.base import table_of
 from storefront.operations import stock
 from storefront.operations.audit import Who
+from storefront.operations.carrying import Minimums
 from storefront.operations.changes import open_changes, withdraw_open
 from storefront.operations.earning import forfeit_boxes
 from storefront.operations.endings import Ending, end_subscriptions
@@ -50,14 +52,21 @@ def stop_at_period_end(
         record(session, [entry], moment)
 
 
-def stop_now(session: AnySession, rows: Sequence[AnyRow], who: Who, moment: Moment) -> None:
+def stop_now(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    who: Who,
+    moment: Moment,
+    minimums: Minimums = MappingProxyType({}),
+) -> None:
     """End the subscriptions ``rows`` today and credit what they owe for boxes not sent.
 
-    A charge on its way stays open; its invoice is void, so a success goes back.
+    What others on the same invoice owe is asked for, or carried under ``minimums``. A charge on
+    its way stays open; its invoice is void, so a success goes back.
     """
     for row in rows:
         version = _without_changes(session, row, moment)
-        drop_unsent(session, open_invoices(session, row.id), row.id, moment)
+        drop_unsent(session, open_invoices(session, row.id), row.id, moment, minimums)
         stopped = SubscriptionChange(row.id, version, {"canceled_at": moment.now})
         change_subscriptions(session, [stopped])
         ending = Ending(

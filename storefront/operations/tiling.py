@@ -104,7 +104,8 @@ def bring_term_end(session: AnySession, subscription_id: int, before: date, day:
 def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
     """Return open invoices of a subscription, and whether a charge for each is on its way.
 
-    ``due_minor`` is what is owed for this subscription, where there are others on the invoice.
+    ``due_minor`` is what is owed for this subscription, where there are others on the invoice;
+    ``share_minor`` is what is credited if it leaves, more where credit pays for a part.
     Not of something extra, charged beside its periods: that stays owed.
     """
     invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
@@ -141,6 +142,7 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
             sa.select(
                 invoice.c.id,
                 due.label("due_minor"),
+                sa.case((is_shared, share), else_=invoice.c.due_minor).label("share_minor"),
                 invoice.c.currency,
                 on_its_way.label("in_flight"),
             )

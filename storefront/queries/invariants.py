@@ -184,10 +184,24 @@ INVARIANTS = (
         " HAVING coalesce(sum(c.total_minor), 0) <> i.credited_minor",
     ),
     Invariant(
+        "I2-open",
+        "an open invoice owes more than zero",
+        "SELECT public_id FROM invoice WHERE state = 'open' AND due_minor <= 0",
+    ),
+    Invariant(
         "I3",
-        "invoice numbers of a series have no gap",
-        "SELECT series FROM invoice WHERE number IS NOT NULL GROUP BY series"
+        "the numbers of a series, invoices and credit notes alike, have no gap",
+        "SELECT series FROM (SELECT series, number FROM invoice WHERE number IS NOT NULL"
+        " UNION ALL SELECT series, number FROM credit_note) n GROUP BY series"
         " HAVING max(number) - min(number) + 1 <> count(*)",
+    ),
+    Invariant(
+        "I3-next",
+        "the next number of a series follows its last",
+        "SELECT s.code FROM number_series s JOIN (SELECT series, number FROM invoice"
+        " WHERE number IS NOT NULL UNION ALL SELECT series, number FROM credit_note) n"
+        " ON n.series = s.code GROUP BY s.code, s.next_number"
+        " HAVING max(n.number) + 1 <> s.next_number",
     ),
     Invariant(
         "I5",

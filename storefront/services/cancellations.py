@@ -288,7 +288,7 @@ def _end_now(rt: Runtime, row: AnyRow, owed: list[AnyRow], actor: Actor, moment:
     A charge that is on its way stays open until the gateway has answered; its invoice is
     void by then, so a success is surplus and goes back.
     """
-    drop_unsent(rt.session, owed, row.id, moment)
+    drop_unsent(rt.session, owed, row.id, moment, rt.minimums)
     ending = Ending(
         row.id,
         row.version + 1,

@@ -17,6 +17,7 @@ from storefront.operations.by_hand import (
     pay_by_hand,
     periods_of,
     read_open,
+    running_of,
     unsent_boxes,
     waiting_for,
     write_off,
@@ -86,10 +87,11 @@ def _give_up(rt: Runtime, who: Who, invoice: str, then: Then, note: str, *, is_v
     def work() -> None:
         moment = rt.moment()
         row = read_open(rt.session, invoice)
+        waiting = waiting_for(rt.session, row.id)
         _close(rt, row, who, moment, is_void=is_void)
-        subscriptions = waiting_for(rt.session, row.id)
+        subscriptions = running_of(rt.session, waiting)
         if then is Then.STOP:
-            stop_now(rt.session, subscriptions, who, moment)
+            stop_now(rt.session, subscriptions, who, moment, rt.minimums)
         else:
             go_on(rt.session, subscriptions, moment)
         after = {"due_minor": row.due_minor, "then": then.value, "note": note[:200]}

@@ -314,7 +314,7 @@ def _drop_and_pause(
     row = coming.row
     last = last_period(rt.session, row)
     owed = [one.id for one in open_invoices(rt.session, row.id)]
-    credit_invoices(rt.session, owed, CreditReason.PAUSE, moment, of=row.id)
+    credit_invoices(rt.session, owed, CreditReason.PAUSE, moment, of=row.id, minimums=rt.minimums)
     values: dict[str, Any] = {
         "state": SubscriptionState.PAUSED,
         "pauses_on": last.start_on,

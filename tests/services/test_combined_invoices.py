@@ -350,8 +350,10 @@ def test_credit_on_the_invoice_stays_for_the_rest_or_goes_back(
     assert_sound(rt)
 
 
-def test_only_the_uses_of_who_leaves_come_back(rt: Runtime, two: list[Subscription]):
+def test_only_the_uses_of_who_leaves_come_back_and_each_once(rt: Runtime, two: list[Subscription]):
     coupon = make.make_code(rt, "SPRING", duration="cycles", duration_cycles=5, max_uses=9)
+    # Others use it too, so that a use too many given back would show.
+    rt.session.execute(sa.update(Coupon).values(used=3))
     moment, seen = rt.moment(), {}
     for one in two:
         found = code_of(rt.session, rt.session.scalars(sa.select(PromotionCode.id)).one())
@@ -374,7 +376,16 @@ def test_only_the_uses_of_who_leaves_come_back(rt: Runtime, two: list[Subscripti
     back = [row.given_back_at is not None for row in rows(rt, Redemption)]
     assert back == [True, False]
     assert [row.cycles_left for row in rows(rt, SubscriptionDiscount)] == [5, 4]
-    assert next(row.used for row in rows(rt, Coupon) if row.id == coupon.id) == 1
+    assert next(row.used for row in rows(rt, Coupon) if row.id == coupon.id) == 4
+    assert_sound(rt)
+
+    assert two[1].customer_id is not None
+    cancel(rt, two[1].customer_id, two[1].public_id)
+
+    assert invoice(rt, key).state == InvoiceState.VOID
+    assert all(row.given_back_at is not None for row in rows(rt, Redemption))
+    assert [row.cycles_left for row in rows(rt, SubscriptionDiscount)] == [5, 5]
+    assert next(row.used for row in rows(rt, Coupon) if row.id == coupon.id) == 3
     assert_sound(rt)
 
 

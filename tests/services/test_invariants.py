@@ -12,16 +12,28 @@ import sqlalchemy as sa
 
 from storefront.charges import look_up
 from storefront.domain.charging import AttemptState
+from storefront.domain.invoices import CreditReason
 from storefront.mails import compose
-from storefront.models import ChargeAttempt, OutboxMessage, PaymentMethod, Subscription
+from storefront.models import (
+    ChargeAttempt,
+    Invoice,
+    OutboxMessage,
+    PaymentMethod,
+    Subscription,
+)
 from storefront.models.base import table_of
+from storefront.operations import refunding as operations_refunding
+from storefront.operations.invoices import draw_numbers
+from storefront.operations.keys import AnySession
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
+from storefront.services import refunding
 from storefront.services.cancellations import cancel
 from storefront.services.outbox import deliver_due
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from tests.support.admin import make_staff
 
 
 def _attempts(rt: Runtime) -> list[ChargeAttempt]:
@@ -115,3 +127,37 @@ def test_a_success_after_the_end_that_went_back_is_right(
     folder = rt.settings.data_dir / "mail"
     mails = [message_from_bytes(path.read_bytes(), policy=default) for path in folder.glob("*.eml")]
     assert [mail["Subject"] for mail in mails].count("We send €26.00 back to you") == 1
+
+
+def test_a_gap_in_the_numbers_of_credit_notes_is_found(
+    rt: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw_too_many(session: AnySession, series: str, count: int) -> int:
+        return draw_numbers(session, series, count + 1)
+
+    make.make_subscription(rt)
+    who = make_staff(rt)
+    ref = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    rt.session.rollback()
+    monkeypatch.setattr(operations_refunding, "draw_numbers", draw_too_many)
+    found = []
+    for _ in range(2):
+        line = refunding.offer(rt, ref).lines[0].head.id
+        wish = refunding.Wish({line: 100}, refunding.Way.CARD, CreditReason.REFUND)
+        shown = refunding.quote_refund(rt, ref, wish).quote_hash
+        refunding.refund(rt, who, ref, wish, shown)
+        found.append(sorted(broken(rt.session)))
+        rt.session.rollback()
+
+    # The last number drawn and not used shows at once, the gap with the next credit note.
+    assert found == [["I3-next"], ["I3", "I3-next"]]
+
+
+def test_an_open_invoice_that_owes_nothing_is_found(rt: Runtime) -> None:
+    make.make_subscription(rt)
+    invoice = rt.session.scalars(sa.select(Invoice)).one()
+    ref = invoice.public_id
+    rt.session.execute(sa.update(table_of(Invoice)).values(state="open"))
+    rt.session.commit()
+
+    assert broken(rt.session)["I2-open"] == [ref]

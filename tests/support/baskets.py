@@ -63,10 +63,11 @@ def subscriptions(rt: Runtime) -> list[Subscription]:
     return found
 
 
-def renew_together(rt: Runtime, *, credit: int = 0) -> int:
+def renew_together(rt: Runtime, *, credit: int = 0, free: int | None = None) -> int:
     """Open the next period of every subscription on ONE open invoice; returns its key.
 
-    ``credit`` minor units of customer credit pay a part of it.
+    ``credit`` minor units of customer credit pay a part of it; the box at position ``free``
+    costs nothing this time.
 
     The shop itself renews each on an invoice of its own; an invoice for several is what a
     renewal in one charge would write. Its charge is planned and not sent. Each subscription
@@ -82,7 +83,11 @@ def renew_together(rt: Runtime, *, credit: int = 0) -> int:
         item = PricedItem(
             LineKind.PLAN, plan.name, 1, Money(price.amount_minor, "EUR"), Decimal(7), plan.code
         )
-        quotes.append(quote([item], inclusive=True))
+        items = [item]
+        if one.checkout_position == free:
+            off = -item.unit
+            items.append(PricedItem(LineKind.DISCOUNT, "Free box", 1, off, Decimal(7), plan.code))
+        quotes.append(quote(items, inclusive=True))
         period = SubscriptionPeriod(
             subscription_id=one.id,
             number=one.next_number,
@@ -103,7 +108,10 @@ def renew_together(rt: Runtime, *, credit: int = 0) -> int:
         one.next_on, one.next_number, one.renews_at = end, one.next_number + 1, None
         one.billed_count, one.boxes_billed = one.billed_count + 1, one.boxes_billed + 1
     session.flush()
-    parts = [LinesOf(1, p.subscription_id, p.id, p.start_on, p.end_on) for p in periods]
+    parts = [
+        LinesOf(len(own.lines), p.subscription_id, p.id, p.start_on, p.end_on)
+        for own, p in zip(quotes, periods, strict=True)
+    ]
     document, _ = together(quotes)
     first = parts[0]
     draft = InvoiceDraft(
