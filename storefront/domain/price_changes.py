@@ -14,6 +14,15 @@ class ImpossibleMigration(DomainError):
     code = "impossible_migration"
 
 
+#: How far ahead a price change can be planned, in days.
+LONGEST_AHEAD = 730
+
+
+def last_day(today: date) -> date:
+    """Return the last day a price change can be planned for."""
+    return today + timedelta(days=LONGEST_AHEAD)
+
+
 def applies_on(
     next_on: date,
     interval: Interval,

@@ -222,7 +222,8 @@ class PriceMigration(Base):
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
     name: Mapped[str] = mapped_column(sa.String(80))
     price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"), index=True)
-    #: Whom it moves: ``{"from_prices": [public ids], "countries": ["DE"]}``.
+    #: Whom it moves: ``{"prices": [keys], "countries": ["DE"], "began_before": "2027-01-01",
+    #: "began_before_at": the instant that day begins in the shop}``; the last two may be missing.
     segment: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: First boundary on or after this day is billed at the new price.
     effective_on: Mapped[date]

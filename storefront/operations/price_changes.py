@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -174,9 +174,12 @@ def priced(coming: Coming, taxes: TaxRules) -> list[Moved]:
     return found
 
 
-def segment_of(migration: AnyRow) -> Mapping[str, Sequence[Any]]:
-    """Return whom a migration is for: keys of the prices they pay now, countries or none."""
-    segment: Mapping[str, Sequence[Any]] = migration.segment
+def segment_of(migration: AnyRow) -> Mapping[str, Any]:
+    """Return whom a migration is for: keys of the prices they pay now, countries or none.
+
+    ``began_before_at`` is the instant before which they signed up, when that matters.
+    """
+    segment: Mapping[str, Any] = migration.segment
     return segment
 
 
@@ -246,6 +249,9 @@ def _rows(
     )
     if segment.get("countries"):
         statement = statement.where(address.c.country.in_(segment["countries"]))
+    if segment.get("began_before_at"):
+        before = datetime.fromisoformat(segment["began_before_at"])
+        statement = statement.where(subscription.c.created_at < before)
     return list(session.execute(statement))
 
 

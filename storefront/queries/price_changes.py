@@ -37,6 +37,10 @@ class PriceChange:
     effective_on: date
     notice_days: int
     countries: tuple[str, ...]
+    #: Only who signed up before this day; None: everybody.
+    began_before: date | None
+    #: Country the price is for; empty: everywhere.
+    country: str
     state: str
     counts: dict[str, int]
 
@@ -61,7 +65,9 @@ class Offered:
     plan: str
     interval: Interval
     amount: Money
-    #: Running subscriptions on another version of it.
+    #: Country the price is for; empty: everywhere.
+    country: str
+    #: Running subscriptions on another version of it that nobody has canceled.
     others: int
 
 
@@ -128,6 +134,7 @@ def prices_with_older(session: AnySession) -> list[Offered]:
         old.c.currency == price.c.currency,
         old.c.unit == price.c.unit,
         old.c.count == price.c.count,
+        old.c.country == price.c.country,
         old.c.id != price.c.id,
     )
     rows = session.execute(
@@ -138,6 +145,7 @@ def prices_with_older(session: AnySession) -> list[Offered]:
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.currency,
+            price.c.country,
             sa.func.count(subscription.c.id).label("others"),
         )
         .join(plan, plan.c.id == price.c.plan_id)
@@ -147,6 +155,7 @@ def prices_with_older(session: AnySession) -> list[Offered]:
             sa.and_(
                 subscription.c.price_id == old.c.id,
                 subscription.c.state.in_(["trialing", "active", "past_due", "paused"]),
+                subscription.c.cancel_on.is_(None),
             ),
         )
         .where(price.c.retired_at.is_(None))
@@ -159,6 +168,7 @@ def prices_with_older(session: AnySession) -> list[Offered]:
             row.name,
             Interval(row.unit, row.unit_count),
             Money(row.amount_minor, row.currency),
+            row.country,
             row.others,
         )
         for row in rows
@@ -174,6 +184,7 @@ def _changes() -> sa.Select[Any]:
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.currency,
+            price.c.country,
             plan.c.name.label("plan_name"),
         )
         .join(price, price.c.id == table.c.price_id)
@@ -183,6 +194,7 @@ def _changes() -> sa.Select[Any]:
 
 
 def _change(row: AnyRow, counts: dict[str, int]) -> PriceChange:
+    began = row.segment.get("began_before")
     return PriceChange(
         row.public_id,
         row.name,
@@ -192,6 +204,8 @@ def _change(row: AnyRow, counts: dict[str, int]) -> PriceChange:
         row.effective_on,
         row.notice_days,
         tuple(row.segment.get("countries", ())),
+        date.fromisoformat(began) if began else None,
+        row.country,
         row.state,
         counts,
     )

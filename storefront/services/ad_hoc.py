@@ -128,7 +128,7 @@ def currency_of(rt: Runtime, customer: str, subscription: str) -> str:
     rt.session.rollback()
     if currency is None:
         raise LookupError(subscription)
-    return currency
+    return str(currency)
 
 
 def quote_extra(rt: Runtime, customer: str, subscription: str, extra: Extra) -> ExtraQuote:

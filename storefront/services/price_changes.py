@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from storefront import tax_desk
 from storefront.database import reading, retrying
-from storefront.domain.price_changes import ImpossibleMigration
+from storefront.domain.price_changes import ImpossibleMigration, last_day
 from storefront.models import (
     Price,
     PriceMigration,
@@ -48,7 +48,8 @@ _TRIES = 5
 class MigrationDraft:
     """A price change to come. ``price`` is the public id of the new version.
 
-    ``countries`` empty: everywhere. Everybody is told ``notice_days`` before they pay it.
+    ``countries`` empty: everywhere. ``began_before``: only who signed up before that day.
+    Everybody is told ``notice_days`` before they pay it.
     """
 
     name: str
@@ -56,15 +57,23 @@ class MigrationDraft:
     effective_on: date
     countries: tuple[str, ...] = ()
     notice_days: int = 30
+    began_before: date | None = None
 
 
 def draft_migration(rt: Runtime, who: Who, draft: MigrationDraft) -> str:
     """Keep a draft for everybody on another version of the same price; returns its public id.
 
-    Raises ``ImpossibleMigration``: unknown_price, nobody (no other version), past.
+    Raises ``ImpossibleMigration``: unknown_price, nobody (no other version), past, far.
     """
     if draft.effective_on <= rt.today():
         raise ImpossibleMigration(reason="past")
+    if draft.effective_on > last_day(rt.today()):
+        raise ImpossibleMigration(reason="far")
+    segment: dict[str, Any] = {"countries": list(draft.countries)}
+    if draft.began_before is not None:
+        begins = rt.moment().start_of(draft.began_before)
+        segment["began_before"] = draft.began_before.isoformat()
+        segment["began_before_at"] = begins.isoformat()
     table, migration = table_of(Price), table_of(PriceMigration)
 
     def write() -> str:
@@ -92,7 +101,7 @@ def draft_migration(rt: Runtime, who: Who, draft: MigrationDraft) -> str:
             "public_id": ref,
             "name": draft.name,
             "price_id": price.id,
-            "segment": {"prices": list(others), "countries": list(draft.countries)},
+            "segment": {"prices": list(others), **segment},
             "effective_on": draft.effective_on,
             "notice_days": draft.notice_days,
             "state": "draft",
@@ -128,6 +137,30 @@ def dry_run(rt: Runtime, ref: str) -> Iterator[Moved]:
 def schedule(rt: Runtime, who: Who, ref: str) -> bool:
     """Set the change going; False when it is under way or over. Raises ``LookupError``."""
     return _move(rt, who, ref, "draft", "scheduled")
+
+
+def discard(rt: Runtime, who: Who, ref: str) -> bool:
+    """Delete a draft; False when it is none any more. Raises ``LookupError``."""
+    table = table_of(PriceMigration)
+
+    def write() -> bool:
+        migration = _find(rt, ref)
+        gone = rt.session.execute(
+            sa.delete(table)
+            .where(table.c.id == migration.id, table.c.state == "draft")
+            .returning(table.c.id)
+        ).one_or_none()
+        if gone is None:
+            rt.session.rollback()
+            return False
+        before = {"name": migration.name, "effective_on": migration.effective_on.isoformat()}
+        audit.write(
+            rt.session, who.id, "price_change.deleted", ref, before, {}, rt.moment(), who.ip
+        )
+        rt.session.commit()
+        return True
+
+    return retrying(rt.session, write)
 
 
 def stop(rt: Runtime, who: Who, ref: str) -> bool:

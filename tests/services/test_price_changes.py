@@ -254,7 +254,12 @@ def test_the_price_of_a_country_is_not_touched_by_the_one_for_everywhere(
 
 
 @pytest.mark.parametrize(
-    ("day", "reason"), [(date(2027, 3, 2), "past"), (date(2027, 5, 1), "nobody")]
+    ("day", "reason"),
+    [
+        (date(2027, 3, 2), "past"),
+        (date(2027, 5, 1), "nobody"),
+        (date(9999, 12, 31), "far"),
+    ],
 )
 def test_what_cannot_be_is_refused_by_name(
     rt: Runtime, who: Who, plan: Plan, day: date, reason: str

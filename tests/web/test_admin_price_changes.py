@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from storefront.models import Plan, Subscription
 from storefront.runtime import Runtime
 from storefront.services.price_notices import tell_due
 from storefront.testing import factories as make
@@ -22,8 +24,6 @@ def owner(app: Flask, rt: Runtime) -> Desk:
 
 @pytest.fixture
 def dearer(rt: Runtime, owner: Desk) -> str:
-    from storefront.models import Plan
-
     plan = rt.session.query(Plan).one()
     return make.make_price(rt, plan, amount_minor=2900).public_id
 
@@ -37,7 +37,7 @@ def test_without_an_older_price_the_page_says_what_to_do_first(owner: Desk) -> N
 def test_a_draft_shows_who_pays_what_and_is_set_going(
     rt: Runtime, owner: Desk, dearer: str
 ) -> None:
-    assert "€29.00 (1 on another price)" in owner.get("/admin/price-changes/new").text
+    assert "€29.00 EUR (1 on another price)" in owner.get("/admin/price-changes/new").text
 
     answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer})
     assert answer.status_code == 303
@@ -62,6 +62,10 @@ def test_a_draft_shows_who_pays_what_and_is_set_going(
         ({"name": ""}, "Enter a name"),
         ({"effective_on": "2027-03-02"}, "Choose a day in the future"),
         ({"effective_on": "soon"}, "Enter a day like 2027-03-12"),
+        ({"effective_on": "2030-01-01"}, "Choose a day within two years"),
+        ({"effective_on": "9999-12-31"}, "Choose a day from"),
+        ({"notice_days": ""}, "Enter the days of notice"),
+        ({"began_before": "soon"}, "Enter a day like 2027-03-12"),
         ({"notice_days": "many"}, "Enter a whole number from 0 to 365"),
     ],
 )
@@ -74,6 +78,56 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_lost(
     assert message in answer.text
     for value in ({**NEW, **wrong}).values():
         assert f'value="{value}"' in answer.text or value == ""
+
+
+def test_a_draft_is_deleted_and_what_runs_is_not(rt: Runtime, owner: Desk, dearer: str) -> None:
+    owner.get("/admin/price-changes/new")
+    path = str(owner.post("/admin/price-changes/new", {**NEW, "price": dearer}).location)
+    assert "Delete the draft" in owner.get(path).text
+    assert owner.post(f"{path}/delete").location.endswith("/admin/price-changes")
+    assert owner.get(path).status_code == 404
+    path = str(owner.post("/admin/price-changes/new", {**NEW, "price": dearer}).location)
+    owner.post(f"{path}/schedule")
+    owner.post(f"{path}/delete")
+    assert "Stop it" in owner.get(path).text
+
+
+def test_a_price_names_its_country_and_counts_whom_the_dry_run_moves(
+    rt: Runtime, owner: Desk, dearer: str
+) -> None:
+    plan = rt.session.query(Plan).one()
+    for amount in (2700, 3100):
+        make.make_price(rt, plan, country="AT", amount_minor=amount)
+    leaving = make.make_subscription(rt, plan=plan)
+    old = rt.session.query(Subscription.price_id).order_by(Subscription.id).first()
+    rt.session.execute(
+        sa.update(Subscription)
+        .where(Subscription.id == leaving.id)
+        .values(price_id=old[0] if old else 0, cancel_on=leaving.next_on)
+    )
+    rt.session.commit()
+    page = owner.get("/admin/price-changes/new").text
+    assert "Pot, everywhere, monthly: €29.00 EUR (1 on another price)" in page
+    assert "Austria, monthly" not in page
+
+
+@pytest.mark.parametrize(
+    ("chosen", "moved"),
+    [
+        ({"country": "DE"}, True),
+        ({"country": "AT"}, False),
+        ({"began_before": "2027-03-03"}, True),
+        ({"began_before": "2027-03-02"}, False),
+    ],
+)
+def test_a_part_of_the_subscribers_is_chosen(
+    owner: Desk, dearer: str, chosen: dict[str, str], moved: bool
+) -> None:
+    owner.get("/admin/price-changes/new")
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer, **chosen})
+    page = owner.get(str(answer.location)).text
+    assert ("1 subscriber would be moved" in page) is moved
+    assert ("Nobody to move" in page) is not moved
 
 
 def test_an_unknown_change_is_not_found(owner: Desk) -> None:

@@ -17,7 +17,7 @@ from storefront.blueprints.admin.fields import DayField, LineField, WholeField, 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
-from storefront.domain.price_changes import ImpossibleMigration
+from storefront.domain.price_changes import ImpossibleMigration, last_day
 from storefront.formats import interval_name, money
 from storefront.htmx import go
 from storefront.queries import price_changes as query
@@ -35,6 +35,7 @@ register_policy(
             "price_change",
             "price_change_schedule",
             "price_change_stop",
+            "price_change_delete",
         )
     }
 )
@@ -48,18 +49,32 @@ class PriceChangeForm(Form):
     name = LineField(_("Name, for you"), [InputRequired(_("Enter a name")), Length(max=80)])
     price = SelectField(_("New price"))
     effective_on = DayField(_("From"), [InputRequired(_("Enter a day like 2027-03-12"))])
-    notice_days = WholeField(_("Days of notice"), 0, 365)
+    notice_days = WholeField(
+        _("Days of notice"), 0, 365, validators=[InputRequired(_("Enter the days of notice"))]
+    )
+    country = SelectField(_("Only deliveries to"), default="")
+    began_before = DayField(_("Only who signed up before"))
 
-    def __init__(self, formdata: Any, prices: list[query.Offered], today: date) -> None:
+    def __init__(
+        self,
+        formdata: Any,
+        prices: list[query.Offered],
+        countries: list[tuple[str, str]],
+        today: date,
+    ) -> None:
         super().__init__(formdata)
         self.today = today
-        locale = writing_locale()
+        locale, names = writing_locale(), dict(countries)
+        self.country.choices = choices_of([("", gettext("Everywhere")), *countries])
         self.price.choices = choices_of(
             (
                 one.ref,
                 gettext(
-                    "%(plan)s, %(interval)s: %(amount)s (%(count)s on another price)",
+                    "%(plan)s, %(where)s, %(interval)s: %(amount)s %(currency)s"
+                    " (%(count)s on another price)",
                     plan=one.plan,
+                    where=names.get(one.country, one.country) or gettext("everywhere"),
+                    currency=one.amount.currency,
                     interval=interval_name(one.interval).lower(),
                     amount=money(one.amount, locale),
                     count=one.others,
@@ -72,6 +87,8 @@ class PriceChangeForm(Form):
         # What is no day at all has its own words already.
         if not field.errors and (field.day is None or field.day <= self.today):
             raise ValidationError(gettext("Choose a day in the future"))
+        if field.day is not None and field.day > last_day(self.today):
+            raise ValidationError(gettext("Choose a day within two years"))
 
 
 def add_price_changes(bp: Blueprint) -> None:
@@ -79,7 +96,7 @@ def add_price_changes(bp: Blueprint) -> None:
     bp.add_url_rule("/price-changes", "price_changes", change_list)
     bp.add_url_rule("/price-changes/new", "price_change_new", new, methods=["GET", "POST"])
     bp.add_url_rule("/price-changes/<ref>", "price_change", change)
-    for name, view in (("schedule", schedule), ("stop", stop)):
+    for name, view in (("schedule", schedule), ("stop", stop), ("delete", delete)):
         rule = f"/price-changes/<ref>/{name}"
         bp.add_url_rule(rule, f"price_change_{name}", view, methods=["POST"])
 
@@ -98,7 +115,7 @@ def new() -> Response:
     """Ask for a change and keep it as a draft."""
     rt = runtime()
     prices = query.prices_with_older(rt.session)
-    form = PriceChangeForm(request.form, prices, rt.today())
+    form = PriceChangeForm(request.form, prices, _countries(), rt.today())
     if request.method == "GET":
         form.effective_on.data = (rt.today() + timedelta(days=60)).isoformat()
         form.notice_days.data = "30"
@@ -111,7 +128,9 @@ def new() -> Response:
         form.name.text,
         form.price.data,
         form.effective_on.day,
-        notice_days=form.notice_days.number or 0,
+        (form.country.data,) if form.country.data else (),
+        form.notice_days.number or 0,
+        form.began_before.day,
     )
     try:
         ref = price_changes.draft_migration(rt, who(), draft)
@@ -139,6 +158,17 @@ def stop(ref: str) -> Response:
     return _moved(ref, price_changes.stop, gettext("Stopped. Everybody keeps the price they pay."))
 
 
+def delete(ref: str) -> Response:
+    """Delete a draft."""
+    try:
+        gone = price_changes.discard(runtime(), who(), ref)
+    except LookupError:
+        abort(404)
+    if gone:
+        return go(url_for("admin.price_changes"), gettext("The draft is deleted."))
+    return go(url_for("admin.price_change", ref=ref), gettext("It is no draft any more."))
+
+
 def _moved(ref: str, move: Any, text: str) -> Response:
     try:
         moved = move(runtime(), who(), ref)
@@ -148,18 +178,30 @@ def _moved(ref: str, move: Any, text: str) -> Response:
     return go(url_for("admin.price_change", ref=ref), said)
 
 
+def _countries() -> list[tuple[str, str]]:
+    """Return (code, name) of the countries delivered to, named in the reader's language."""
+    names, shop = writing_locale().territories, runtime().shop
+    return [(code, names.get(code, code)) for code in shop.countries or (shop.seller_country,)]
+
+
 def _context(ref: str) -> dict[str, Any]:
     rt = runtime()
     found = query.price_change(rt.session, ref)
     if found is None:
         abort(404)
+    names = dict(_countries())
+    shown = {
+        "change": found,
+        "where": names.get(found.country, found.country),
+        "segment": [names.get(code, code) for code in found.countries],
+    }
     if found.state != "draft":
-        return {"change": found, "people": query.concerned(rt.session, ref), "tried": None}
+        return {**shown, "people": query.concerned(rt.session, ref), "tried": None}
     every = price_changes.dry_run(rt, ref)
     listed = list(islice(every, _LISTED))
     more = sum(1 for _one in every)
     return {
-        "change": found,
+        **shown,
         "people": [],
         "tried": listed,
         "more": more,
