@@ -195,6 +195,12 @@ def interval_name(interval: Interval) -> str:
     }[interval.unit]
 
 
+def interval_inside(interval: Interval) -> str:
+    """Return ``interval_name`` inside a line: ``monthly``; nouns keep their capitals."""
+    name = interval_name(interval)
+    return name[:1].lower() + name[1:]
+
+
 def _of(table: Mapping[str, T], locale: Locale) -> T:
     """Return the entry of the locale, else of its language, else the English one."""
     for key in (str(locale), locale.language):

@@ -179,6 +179,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "interval_per": formats.interval_per,
     "interval_each": formats.interval_each,
     "interval_name": formats.interval_name,
+    "interval_inside": formats.interval_inside,
     "iso": iso,
     "slug": slug,
     "first_control": first_control,

@@ -9,7 +9,10 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_babel import force_locale
 
+from storefront.domain.periods import Interval
+from storefront.formats import interval_inside
 from storefront.models import Consent, Customer, Invoice, PaymentMethod, Subscription
 from storefront.queries.invoices import invoices
 from storefront.queries.mails import payment_facts
@@ -303,3 +306,9 @@ def test_an_invoice_of_a_change_is_listed_under_the_new_plan(
     assert ada.post(url, price=price, quote_hash=shown[1]).status_code == 303
     listed = invoices(rt.session, sub.customer_id, rt.today()).rows
     assert [one.text for one in listed] == ["Table", "Pot"]
+
+
+def test_inside_a_line_an_interval_keeps_the_capitals_of_german_nouns(app: Flask):
+    with app.test_request_context(), force_locale("de"):
+        said = [interval_inside(Interval("month", count)) for count in (1, 3)]
+    assert said == ["monatlich", "alle 3 Monate"]

@@ -19,7 +19,7 @@ from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.money import Money
-from storefront.formats import interval_name, listing
+from storefront.formats import interval_inside, listing
 from storefront.htmx import go
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
@@ -189,7 +189,7 @@ def _title(item: OrderItem) -> str:
     return _(
         "%(plan)s, %(interval)s",
         plan=item.plan.name,
-        interval=interval_name(item.price.interval).lower(),
+        interval=interval_inside(item.price.interval),
     )
 
 
