@@ -233,15 +233,20 @@ def _card(row: AnyRow) -> str:
     return f"{row.brand.capitalize()} •••• {row.last4}" if row.last4 else ""
 
 
+def _whole(total: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """Return a sum of minor units as a whole number, which PostgreSQL's is not; none is 0."""
+    return sa.cast(sa.func.coalesce(total, 0), sa.BigInteger)
+
+
 def _paid(session: AnySession, checkout: AnyRow) -> Sequence[AnyRow]:
     """Return the boxes of a paid order, each with the invoice and the card of all."""
     invoice, subscription, plan = table_of(Invoice), table_of(Subscription), table_of(Plan)
     price, method = table_of(Price), table_of(PaymentMethod)
     attempt, small = table_of(ChargeAttempt), table_of(CarriedAmount)
-    charged = sa.select(sa.func.coalesce(sa.func.sum(attempt.c.amount_minor), 0)).where(
+    charged = sa.select(_whole(sa.func.sum(attempt.c.amount_minor))).where(
         attempt.c.invoice_id == invoice.c.id, attempt.c.settles
     )
-    carried = sa.select(sa.func.coalesce(sa.func.sum(small.c.amount_minor), 0)).where(
+    carried = sa.select(_whole(sa.func.sum(small.c.amount_minor))).where(
         small.c.invoice_id == invoice.c.id
     )
     return session.execute(
