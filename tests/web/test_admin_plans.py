@@ -59,10 +59,12 @@ def test_wrong_input_keeps_what_was_typed_and_says_why(rt: Runtime, owner: Desk)
     owner.get("/admin/plans/new")
     for typed, message in (
         ("26,0.0", "Enter an amount like 26.00"),
-        ("-3", "A price cannot be below 0"),
+        ("-3", "An amount cannot be below 0"),
         ("1,234", "Enter an amount like 26.00"),
         ("", "Enter an amount like 26.00"),
         ("0.00", "A price is above 0."),
+        ("1000000.00", "Enter 999999.99 at most"),
+        ("999999999", "Enter 999999.99 at most"),
     ):
         fields = {**NEW, "group": group.public_id, "amount": typed}
         answer = owner.post("/admin/plans/new", fields)
@@ -195,6 +197,53 @@ def test_another_interval_is_added_and_its_saving_worked_out(
     page = owner.get(path).text
     assert "save 5%" in page
     assert "€24.70" in page
+
+
+def test_a_merchant_sells_any_number_of_days_weeks_months_or_years(
+    rt: Runtime, owner: Desk
+) -> None:
+    group = make.make_group(rt, unit="day", count=1, charge_day=None, anchor_on=date(2027, 3, 1))
+    owner.get("/admin/plans/new")
+    fields = {**NEW, "group": group.public_id, "billing": ["20", "d"], "shipping": ["10", "d"]}
+    made = owner.post("/admin/plans/new", fields)
+    assert made.status_code == 303
+    page = owner.get(made.location).text
+    assert "Every 20 days" in page
+    assert "every 20 days" in owner.client.get("/plans/table").text
+    weeks = {**NEW, "name": "Weeks", "billing": ["6", "w"], "shipping": ["\uff16", "w"]}
+    assert owner.post("/admin/plans/new", {**weeks, "group": group.public_id}).status_code == 303
+    found = rt.session.execute(
+        sa.select(Plan.shipping_count, Plan.shipping_unit, Price.count, Price.unit)
+        .join(Price, Price.plan_id == Plan.id)
+        .order_by(Plan.id)
+    ).all()
+    assert [tuple(row) for row in found] == [(10, "day", 20, "day"), (6, "week", 6, "week")]
+
+
+@pytest.mark.parametrize(
+    "typed", [["", "w"], ["0", "w"], ["53", "w"], ["4", "y"], ["1.5", "m"], ["6", "x"], ["-1", "d"]]
+)
+def test_an_interval_out_of_reason_is_asked_back(
+    rt: Runtime, owner: Desk, typed: list[str]
+) -> None:
+    group = make.make_group(rt)
+    owner.get("/admin/plans/new")
+    answer = owner.post("/admin/plans/new", {**NEW, "group": group.public_id, "billing": typed})
+    assert answer.status_code == 422
+    assert "at most 365 days, 52 weeks, 36 months or 3 years" in answer.text
+    assert 'id="billing-error"' in answer.text
+    assert 'value="Table"' in answer.text
+
+
+def test_an_interval_on_sale_is_changed_at_its_own_price(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    owner.get(path)
+    again = {"amount": "30", "billing": ["1", "m"]}
+    answer = owner.post(f"{path}/prices", again, partial=True)
+    assert (answer.status_code, "That is on sale already" in answer.text) == (422, True)
+    assert prices(rt) == [(2600, True)]
 
 
 def test_texts_are_saved_shown_and_escaped(rt: Runtime, owner: Desk, pot: Plan) -> None:

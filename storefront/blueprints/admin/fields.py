@@ -23,6 +23,9 @@ from wtforms.fields.choices import SelectChoice
 from storefront.blueprints.typed import FIRST_DAY, LAST_DAY, one_line, read_day
 from storefront.domain.money import Money, exponent
 
+#: The highest sum that can be typed, in minor units: beyond it a key was held too long.
+MOST_MINOR = 99_999_999
+
 
 class NotAnAmount(ValueError):
     """What was typed is no sum; the text says how one looks."""
@@ -52,14 +55,18 @@ def read_money(text: str, currency: str) -> Money:
     typed = unicodedata.normalize("NFKC", text).strip().removesuffix(currency)
     typed = typed.strip().lstrip("€$£").strip()
     if typed.startswith(("-", "\N{MINUS SIGN}")):
-        raise NotAnAmount(_("A price cannot be below 0"))
+        raise NotAnAmount(_("An amount cannot be below 0"))
     decimals = rf"(?:[.,](\d{{1,{digits}}}))?" if digits else ""
     found = re.fullmatch(rf"(\d{{1,9}}){decimals}", typed, re.ASCII)
     if found is None:
         example = plain_money(Money(26 * 10**digits, currency))
         raise NotAnAmount(_("Enter an amount like %(example)s", example=example))
     fraction = (found[2] if digits else None) or ""
-    return Money(int(found[1] + fraction.ljust(digits, "0")), currency)
+    minor = int(found[1] + fraction.ljust(digits, "0"))
+    if minor > MOST_MINOR:
+        most = plain_money(Money(MOST_MINOR, currency))
+        raise NotAnAmount(_("Enter %(most)s at most", most=most))
+    return Money(minor, currency)
 
 
 def plain_money(amount: Money) -> str:

@@ -80,7 +80,7 @@ def _draft(form: GroupForm) -> groups.GroupDraft:
 def _anchor(form: GroupForm) -> date:
     """Weeks count from the weekday chosen, so the first day is moved on to it."""
     day = form.anchor_on(runtime().today())
-    if form.interval.interval.months is None:
+    if form.interval.interval.unit == "week":
         day += timedelta(days=(int(form.weekday.data) - day.isoweekday()) % 7)
     return day
 

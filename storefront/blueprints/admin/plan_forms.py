@@ -11,7 +11,6 @@ from typing import Any
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, RadioField, SelectField, TextAreaField, ValidationError
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.fields import (
@@ -22,10 +21,8 @@ from storefront.blueprints.admin.fields import (
     WholeField,
     choices_of,
 )
+from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.forms import Form
-from storefront.blueprints.intervals import interval_from
-from storefront.domain.periods import Interval
-from storefront.formats import interval_name
 from storefront.templating import slug
 
 _NAME = [
@@ -42,14 +39,6 @@ _LAST = (
     ("pause", _("Pause it until the customer pays")),
     ("leave", _("Leave it past due")),
 )
-#: What a plan can ship or bill in; codes as in addresses.
-_INTERVALS = ("1w", "2w", "4w", "1m", "2m", "3m", "6m", "1y")
-
-
-def interval_choices() -> list[SelectChoice]:
-    """Return the intervals on offer with their names."""
-    found = [(code, interval_from(code)) for code in _INTERVALS]
-    return choices_of((code, interval_name(each)) for code, each in found if each is not None)
 
 
 def slug_of(text: str) -> str:
@@ -65,35 +54,14 @@ def slug_of(text: str) -> str:
     return f"{short[:31].strip('-')}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
-class IntervalField(SelectField):
-    """One of the intervals on offer."""
-
-    def __init__(self, label: Any, **kwargs: Any) -> None:
-        super().__init__(label, choices=interval_choices, **kwargs)
-
-    @property
-    def interval(self) -> Interval:
-        """The interval. Only after validation: raises ``ValueError`` for anything else."""
-        found = interval_from(self.data)
-        if found is None:
-            raise ValueError(self.data)
-        return found
-
-    @property
-    def is_months(self) -> bool:
-        """Whether it counts in months or years; False as well while nothing valid is chosen."""
-        found = interval_from(self.data)
-        return found is not None and found.months is not None
-
-
 class PlanForm(Form):
     """A new plan with its first price."""
 
     name = LineField(_("Name"), _NAME)
     tagline = LineField(_("One sentence about it"), [Length(max=200)])
     amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
-    billing = IntervalField(_("Paid"), default="1m")
-    shipping = IntervalField(_("A box leaves"), default="1m")
+    billing = IntervalField(_("Paid every"), default="1m")
+    shipping = IntervalField(_("A box leaves every"), default="1m")
     group = SelectField(_("Packed with"), validate_choice=True)
     tax_class = RadioField(_("Tax"), choices=choices_of(_TAX), default="reduced")
 
@@ -140,7 +108,7 @@ class RulesForm(Form):
 class RhythmForm(Form):
     """How often a box leaves, and with which other plans it is packed."""
 
-    shipping = IntervalField(_("A box leaves"))
+    shipping = IntervalField(_("A box leaves every"))
     group = SelectField(_("Packed with"))
 
     def __init__(
@@ -166,10 +134,10 @@ class PriceForm(Form):
     """A price for one interval."""
 
     amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
-    billing = IntervalField(_("Paid"))
+    billing = IntervalField(_("Paid every"))
 
-    def __init__(self, formdata: Any, currency: str) -> None:
-        super().__init__(formdata)
+    def __init__(self, formdata: Any, currency: str, interval: str = "") -> None:
+        super().__init__(formdata, data={"billing": interval})
         self.amount.currency = currency
 
 
@@ -219,7 +187,7 @@ class GroupForm(Form):
     """A new cycle group."""
 
     name = LineField(_("Name"), _NAME)
-    interval = IntervalField(_("A box leaves"), default="1m")
+    interval = IntervalField(_("A box leaves every"), default="1m")
     kind = RadioField(
         _("When are subscribers charged?"),
         choices=choices_of(

@@ -7,10 +7,11 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from storefront.blueprints.admin.fields import choices_of, plain_money
+from storefront.blueprints.admin.fields import plain_money
 from storefront.blueprints.admin.plan_forms import PriceForm, RepriceForm, SurchargeForm
 from storefront.blueprints.admin.words import amount
-from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.intervals import interval_code
+from storefront.domain.periods import Interval
 from storefront.formats import interval_name
 from storefront.queries.plans import PlanDetail, PriceRow
 from storefront.templating import writing_locale
@@ -22,18 +23,14 @@ def price_forms(found: PlanDetail, currency: str) -> dict[str, Any]:
         price.ref: reprice_form(price, {"amount": plain_money(price.amount)})
         for price in found.on_sale
     }
-    new = PriceForm(None, currency)
-    sold = {
-        interval_code(price.interval)
-        for price in found.on_sale
-        if (price.country, price.amount.currency) == ("", currency)
-    }
-    new.billing.choices = choices_of(
-        (choice.value, choice.label)
-        for choice in new.billing.iter_choices()
-        if choice.value not in sold and _fits(found, choice.value)
-    )
-    return forms | {"": new}
+    return forms | {"": PriceForm(None, currency, interval_code(found.shipping))}
+
+
+def sold_everywhere(found: PlanDetail, interval: Interval, currency: str) -> PriceRow | None:
+    """Return the price for everywhere of ``interval``, if there is one on sale."""
+    key = ("", currency, interval)
+    matching = (p for p in found.on_sale if (p.country, p.amount.currency, p.interval) == key)
+    return next(matching, None)
 
 
 def reprice_form(
@@ -76,11 +73,4 @@ def keeping(price: PriceRow | None) -> str:
         "%(num)s subscribers keep %(amount)s.",
         price.running,
         amount=amount(price.amount),
-    )
-
-
-def _fits(found: PlanDetail, code: str) -> bool:
-    interval = interval_from(code)
-    return interval is not None and (
-        not found.ships or interval.multiple_of(found.shipping) is not None
     )

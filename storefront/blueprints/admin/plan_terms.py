@@ -13,7 +13,7 @@ from wtforms.validators import InputRequired
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import DayField, MoneyField, WholeField, choices_of
-from storefront.blueprints.admin.plan_forms import IntervalField
+from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
@@ -102,7 +102,7 @@ class ListPriceForm(Form):
 
     country = SelectField(_("Country"))
     currency = SelectField(_("Currency"), choices=choices_of((code, code) for code in CURRENCIES))
-    billing = IntervalField(_("Paid"), default="1m")
+    billing = IntervalField(_("Paid every"), default="1m")
     amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
     is_tax_inside = BooleanField(_("Tax is inside"))
     fee = MoneyField(_("Sign-up fee, once"))

@@ -26,6 +26,7 @@ from storefront.blueprints.admin.plan_prices import (
     price_forms,
     reprice_form,
     sold_as,
+    sold_everywhere,
     surcharge_forms,
 )
 from storefront.blueprints.context import runtime
@@ -194,7 +195,12 @@ def set_price(ref: str) -> Response:
     form = PriceForm(request.form, rt.shop.currency)
     if not form.validate():
         return _wrong(ref, prices={"": form})
+    found = query.plan_detail(rt.session, ref, rt.shop.currency)
     rt.session.rollback()
+    sold = sold_everywhere(found, form.billing.interval, rt.shop.currency) if found else None
+    if sold and sold.amount != form.amount.money:
+        form.billing.errors = [_("That is on sale already. Change its price above")]
+        return _wrong(ref, prices={"": form})
     try:
         changed = plans.set_price(rt, who(), ref, form.amount.money, form.billing.interval)
     except plans.PriceIsZero:
