@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -39,10 +39,15 @@ def file_name(document: Document) -> str:
     return f"{document.kind.replace('_', '-')}-{number}.pdf"
 
 
-def sheet(document: Document, language: str) -> Sheet:
-    """Return ``document`` in the words of ``language``."""
+def sheet(document: Document, language: str, *, has_history: bool = False) -> Sheet:
+    """Return ``document`` in the words of ``language``.
+
+    ``has_history``: its payments are listed below it, so it does not say them as well.
+    """
     with force_locale(language):
-        return _Writer(document, formats.writing_locale(language), language).sheet()
+        shown = replace(document, paid=()) if has_history else document
+        writer = _Writer(document, formats.writing_locale(language), language)
+        return replace(writer.sheet(), notes=tuple(writer.notes(shown)))
 
 
 def title(document: Document) -> str:
@@ -81,7 +86,7 @@ class _Writer:
             ),
             lines=tuple(self._lines()),
             sums=tuple(self._sums()),
-            notes=tuple(self._notes()),
+            notes=(),
             footer=tuple(seller.get("footer", "").splitlines()),
         )
 
@@ -156,12 +161,15 @@ class _Writer:
             notes.append(_("lowers: %(line)s", line=_named(*line.lowers)))
         if line.first and line.last and (line.first, line.last) != self.document.period:
             notes.append(self._days(line.first, line.last))
+        if line.part_of:
+            notes.append(_("a part of %(sum)s", sum=self._money(line.part_of)))
         return SheetLine(
             _named(line.kind, line.text),
             tuple(notes),
             (
-                formats.number(line.quantity, self.locale),
-                self._money(line.unit),
+                # Quantity times unit price is all of the line, not the part that goes back.
+                "" if line.part_of else formats.number(line.quantity, self.locale),
+                "" if line.part_of else self._money(line.unit),
                 formats.percent(line.rate.normalize(), self.locale),
                 self._money(line.net),
                 self._money(line.gross),
@@ -188,8 +196,8 @@ class _Writer:
         if document.kind == "invoice" and (taken or document.due.minor):
             yield _("Still due"), self._money(document.due), True
 
-    def _notes(self) -> Iterator[tuple[str, ...]]:
-        document = self.document
+    def notes(self, document: Document) -> Iterator[tuple[str, ...]]:
+        """Yield what stands under the sums."""
         treated = _treatment(document.tax_treatment)
         if treated:
             yield (treated,)

@@ -26,9 +26,11 @@ def pdf(document: Document) -> Response:
 def page_of(rt: Runtime, document: Document) -> dict[str, Any]:
     """Return what a page needs to show ``document``, in its reader's language."""
     today: date = rt.today()
+    events = history(rt.session, document.public_id)
+    told = any(one.kind == "paid" for one in events)
     return {
         "document": document,
-        "sheet": documents.sheet(document, str(get_locale() or "en")),
+        "sheet": documents.sheet(document, str(get_locale() or "en"), has_history=told),
         "state": pill_state(document.state, document.due_on, today),
-        "events": history(rt.session, document.public_id),
+        "events": events,
     }

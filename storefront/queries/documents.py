@@ -9,7 +9,7 @@ Source: docs/decisions/0075-documents-from-the-snapshot.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -67,6 +67,8 @@ class DocumentLine:
     lowers: tuple[LineKind, str] | None = None
     #: Key of the subscription it is for.
     subscription_id: int | None = None
+    #: Of a credit note that takes only a part of a line back: all of that line, taxed.
+    part_of: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,12 +319,15 @@ def _credited_lines(session: AnySession, row: AnyRow) -> tuple[DocumentLine, ...
         .order_by(line.c.position)
     )
     return tuple(
-        _line(
-            one,
-            row.currency,
-            -one.back,
-            -one.tax_back,
-            (LineKind(one.lowered_kind), one.lowered_text) if one.lowered_kind else None,
+        replace(
+            _line(
+                one,
+                row.currency,
+                -one.back,
+                -one.tax_back,
+                (LineKind(one.lowered_kind), one.lowered_text) if one.lowered_kind else None,
+            ),
+            part_of=Money(one.gross_minor, row.currency) if one.back != one.gross_minor else None,
         )
         for one in rows
     )

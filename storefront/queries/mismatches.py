@@ -12,7 +12,14 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.mismatches import AMOUNT_MISMATCH, Choice, choices, taken_from, taken_text
 from storefront.domain.money import Money
-from storefront.models import ChargeAttempt, Customer, Invoice, InvoiceLine, ParkedWork
+from storefront.models import (
+    ChargeAttempt,
+    Customer,
+    Invoice,
+    InvoiceLine,
+    NumberSeries,
+    ParkedWork,
+)
 from storefront.models.base import table_of
 
 
@@ -26,8 +33,8 @@ class MismatchView:
     name: str
     #: What it was for: the first line of its invoice.
     about: str
-    #: None until the invoice has a number.
-    number: int | None
+    #: As printed; empty until the invoice has a number.
+    number: str
     asked: Money
     taken: Money
     #: ``taken`` as it is posted back, so that nobody decides about another amount.
@@ -43,7 +50,7 @@ class MismatchView:
 def mismatch(session: AnySession, payment: str) -> MismatchView | None:
     """Return the payment with this public id if it waits for a decision."""
     attempt, invoice, customer = table_of(ChargeAttempt), table_of(Invoice), table_of(Customer)
-    parked, line = table_of(ParkedWork), table_of(InvoiceLine)
+    parked, line, series = table_of(ParkedWork), table_of(InvoiceLine), table_of(NumberSeries)
     about = (
         sa.select(line.c.text)
         .where(line.c.invoice_id == invoice.c.id)
@@ -60,6 +67,7 @@ def mismatch(session: AnySession, payment: str) -> MismatchView | None:
             attempt.c.gateway_reference,
             invoice.c.state,
             invoice.c.number,
+            series.c.prefix,
             invoice.c.due_minor,
             customer.c.public_id.label("customer"),
             customer.c.name,
@@ -69,6 +77,7 @@ def mismatch(session: AnySession, payment: str) -> MismatchView | None:
         )
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .join(customer, customer.c.id == invoice.c.payer_id)
+        .outerjoin(series, series.c.code == invoice.c.series)
         .join(parked, parked.c.subject == attempt.c.public_id)
         .where(
             attempt.c.public_id == payment,
@@ -88,7 +97,7 @@ def mismatch(session: AnySession, payment: str) -> MismatchView | None:
         row.customer,
         row.name,
         row.about or "",
-        row.number,
+        f"{row.prefix or ''}{row.number}" if row.number is not None else "",
         asked,
         taken,
         taken_text(taken),

@@ -123,6 +123,23 @@ def test_a_second_click_leads_to_the_credit_note_of_the_first(
     assert count(rt, CreditNote) == 1
 
 
+def test_a_credit_note_of_a_part_says_what_it_is_a_part_of(owner: Desk, invoice: str) -> None:
+    url = f"/admin/documents/{invoice}/refund"
+    page = owner.get(url).text
+    amount = re.search(r'name="(amount-\d+)"', page)
+    assert amount is not None
+    wish = fields_of(page, way="credit", reason="goodwill", afterwards="keep")
+    preview = owner.post(url, wish | {amount[1]: "7.77"}).text
+    note = owner.get(owner.post(url, fields_of(preview)).location).text
+    row = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", note))
+    assert "a part of €26.00" in row
+    assert "1 €26.00" not in row
+
+
+def test_a_payment_is_said_once(owner: Desk, invoice: str) -> None:
+    assert owner.get(f"/admin/documents/{invoice}").text.count("Paid with Visa") == 1
+
+
 def test_the_page_names_the_invoice_by_its_printed_number(owner: Desk, invoice: str) -> None:
     assert "Refund invoice NK-1<" in owner.get(f"/admin/documents/{invoice}/refund").text
 

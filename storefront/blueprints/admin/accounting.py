@@ -55,7 +55,7 @@ class ExportForm(Form):
         if field.errors or self.first.errors or field.day is None or self.first.day is None:
             return
         if field.day < self.first.day:
-            raise ValidationError(_("The last day comes after the first"))
+            raise ValidationError(_("Choose a last day that is not before the first day"))
 
 
 def add_accounting(bp: Blueprint) -> None:

@@ -133,7 +133,7 @@ class CouponForm(Form):
         if field.errors or self.starts_on.errors:
             return
         if field.day and self.starts_on.day and field.day < self.starts_on.day:
-            raise ValidationError(gettext("The last day comes after the first"))
+            raise ValidationError(gettext("Choose a last day that is not before the first day"))
 
     def draft(self) -> CouponDraft:
         """Return what was typed. Only after validation."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -23,7 +21,7 @@ from storefront.blueprints.admin.fields import (
     choices_of,
     plain_money,
 )
-from storefront.blueprints.admin.words import action_name, amount
+from storefront.blueprints.admin.log_words import action_name, changes
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import several_lines
@@ -37,7 +35,7 @@ from storefront.runtime import Shop
 from storefront.security import register_policy, staff
 from storefront.services import shop as service
 from storefront.services.bank import LONGEST_DAYS
-from storefront.templating import FILTERS, LANGUAGES, writing_locale
+from storefront.templating import LANGUAGES, writing_locale
 
 _ACCESS = staff(permissions.SETTINGS_MANAGE)
 register_policy(
@@ -244,38 +242,6 @@ def staff_log() -> Response:
         action_name=action_name,
         changes=changes,
     )
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (what, before, after) of an entry, as short texts."""
-    currency = after.get("currency") or before.get("currency") or runtime().shop.currency
-    rows = []
-    for key in sorted({*before, *after}):
-        if key == "currency" and any(name.endswith("_minor") for name in after):
-            continue
-        if key == "once":
-            # Names the form, so that a second click does nothing; it tells a person nothing.
-            continue
-        label = key.removesuffix("_minor").replace("_", " ").capitalize()
-        texts = [_shown(key, side.get(key), currency) for side in (before, after)]
-        rows.append((label, texts[0], texts[1]))
-    return rows
-
-
-def _shown(key: str, value: Any, currency: str) -> str:
-    """Return a value of the log in words: sums with their currency, moments in shop time."""
-    if key.endswith("_minor") and isinstance(value, int):
-        return amount(Money(value, currency))
-    if key.endswith("_at") and isinstance(value, str):
-        return str(FILTERS["moment"](datetime.fromisoformat(value)))
-    return _short(value)
-
-
-def _short(value: Any) -> str:
-    if value is None or value in ("", [], {}):
-        return "–"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
 def _wrong(section: str, form: Any) -> Response:

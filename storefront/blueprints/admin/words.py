@@ -183,11 +183,27 @@ def _told(one: Happening, currency: str) -> tuple[str, str, str]:
         return _WITH_MONEY[kind](amount(Money(data["amount_minor"], currency)))
     if kind in (EventKind.SUBSCRIPTION_HELD, EventKind.SUBSCRIPTION_RELEASED):
         return _hold(kind, str(data.get("reason", "")))
+    if kind in (EventKind.SUBSCRIPTION_PAUSE_PLANNED, EventKind.DATE_MOVED):
+        return _other_days(data)
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         return _("The card ending %(last4)s pays.", last4=data["last4"]), "card", "info"
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s.", city=data["city"]), "map-pin", "info"
     return _plain(kind)
+
+
+def _other_days(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Word a pause that was asked for or taken back, or a payment that moved (``to``)."""
+    if data.get("to"):
+        text = _("The next payment moved to %(day)s.", day=long_day(data["to"]))
+        return text, "calendar", "info"
+    if not data.get("from"):
+        return _("The pause was taken back."), "undo", "info"
+    first, last = long_day(data["from"]), data.get("until")
+    if not last:
+        return _("A pause from %(day)s on was asked for.", day=first), "pause", "info"
+    text = _("A pause from %(day)s to %(end)s was asked for.", day=first, end=long_day(last))
+    return text, "pause", "info"
 
 
 def _hold(kind: str, reason: str) -> tuple[str, str, str]:
@@ -207,6 +223,9 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("Cancellation taken back."), "undo", "info"),
         EventKind.SUBSCRIPTION_ENDED: (_("Ended."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_EXPIRED: (_("The order was never finished."), "cross", "neutral"),
+        EventKind.SUBSCRIPTION_PAUSED: (_("A pause began."), "pause", "held"),
+        EventKind.SUBSCRIPTION_RESUMED: (_("The pause is over."), "play", "positive"),
+        EventKind.BOXES_MADE_UNPAID: (_("The box goes out unpaid."), "box", "caution"),
         EventKind.SUBSCRIPTION_CHANGED: (_("Changed."), "swap", "info"),
         EventKind.ADDONS_CHANGED: (_("Add-ons changed."), "box", "info"),
         EventKind.CODE_ADDED: (_("Code added."), "percent", "positive"),
@@ -305,60 +324,6 @@ def permission_name(code: str) -> str:
         "settings.manage": _("Settings and the log of what staff did"),
         "staff.manage": _("Invite and lock out staff, choose their roles"),
         "clock.move": _("Move the clock of a demo shop"),
-    }
-    return known.get(code, code.replace("_", " ").replace(".", ": "))
-
-
-def action_name(code: str) -> str:
-    """Return what a staff user did, for the log."""
-    known = {
-        "staff.added": _("Added to the staff"),
-        "staff.role_changed": _("Role changed"),
-        "staff.password_changed": _("Password changed"),
-        "staff.disabled": _("Locked out"),
-        "staff.enabled": _("Let in again"),
-        "staff.link_sent": _("Sent a link to choose a password"),
-        "settings.changed": _("Settings changed"),
-        "tax_rate.added": _("Tax rate added"),
-        "tax_rate.removed": _("Tax rate removed"),
-        "tax_id.confirmed": _("VAT number confirmed"),
-        "tax_id.refused": _("VAT number refused"),
-        "customer.exempt": _("Tax exemption changed"),
-        "charging.held": _("Charging put on hold"),
-        "charging.resumed": _("Charging turned on"),
-        "outage.released": _("Released what an outage held"),
-        "subscription.held": _("Subscription put on hold"),
-        "subscription.released": _("Subscription released"),
-        "parked.tried_again": _("Failed work tried again"),
-        "plan.added": _("Plan added"),
-        "plan.changed": _("Plan changed"),
-        "plan.archived": _("Plan archived"),
-        "plan.restored": _("Plan offered again"),
-        "plan.price_added": _("Price added"),
-        "plan.price_changed": _("Price changed for new sales"),
-        "plan.price_retired": _("Price no longer sold"),
-        "plan.option_changed": _("Options changed"),
-        "group.added": _("Cycle group added"),
-        "coupon.added": _("Promotion code added"),
-        "coupon.archived": _("Promotion code archived"),
-        "coupon.restored": _("Promotion code accepted again"),
-        "coupon.codes_made": _("Batch of codes made"),
-        "coupon.batch_off": _("Batch of codes taken out of use"),
-        "coupon.batch_on": _("Batch of codes accepted again"),
-        "addon.saved": _("Add-on saved"),
-        "addon.archived": _("Add-on taken off sale"),
-        "addon.restored": _("Add-on on sale again"),
-        "address.changed": _("Address of a subscription changed"),
-        "subscription.code_added": _("Code put on a subscription"),
-        "subscription.code_removed": _("Code taken off a subscription"),
-        "credit.given": _("Credit given"),
-        "shipping.saved": _("Delivery cost saved"),
-        "shipping.removed": _("Delivery cost removed"),
-        "message.sent_again": _("Message sent again"),
-        "message.stopped": _("Message stopped"),
-        "clock.moved": _("Demo clock moved"),
-        "accounting.exported": _("Books exported"),
-        "accounting.codes": _("Account numbers changed"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": "))
 

@@ -1,0 +1,139 @@
+"""Words of the log of what staff did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext as _
+
+from storefront.blueprints.admin.words import amount
+from storefront.blueprints.context import runtime
+from storefront.domain.money import Money
+from storefront.templating import FILTERS
+
+
+def action_name(code: str) -> str:
+    """Return what a staff user did, for the log."""
+    known = {
+        "staff.added": _("Added to the staff"),
+        "staff.role_changed": _("Role changed"),
+        "staff.password_changed": _("Password changed"),
+        "staff.disabled": _("Locked out"),
+        "staff.enabled": _("Let in again"),
+        "staff.link_sent": _("Sent a link to choose a password"),
+        "settings.changed": _("Settings changed"),
+        "tax_rate.added": _("Tax rate added"),
+        "tax_rate.removed": _("Tax rate removed"),
+        "tax_id.confirmed": _("VAT number confirmed"),
+        "tax_id.refused": _("VAT number refused"),
+        "customer.exempt": _("Tax exemption changed"),
+        "charging.held": _("Charging put on hold"),
+        "charging.resumed": _("Charging turned on"),
+        "outage.released": _("Released what an outage held"),
+        "subscription.held": _("Subscription put on hold"),
+        "subscription.released": _("Subscription released"),
+        "parked.tried_again": _("Failed work tried again"),
+        "plan.added": _("Plan added"),
+        "plan.changed": _("Plan changed"),
+        "plan.archived": _("Plan archived"),
+        "plan.restored": _("Plan offered again"),
+        "plan.price_added": _("Price added"),
+        "plan.price_changed": _("Price changed for new sales"),
+        "plan.price_retired": _("Price no longer sold"),
+        "plan.option_changed": _("Options changed"),
+        "group.added": _("Cycle group added"),
+        "coupon.added": _("Promotion code added"),
+        "coupon.archived": _("Promotion code archived"),
+        "coupon.restored": _("Promotion code accepted again"),
+        "coupon.codes_made": _("Batch of codes made"),
+        "coupon.batch_off": _("Batch of codes taken out of use"),
+        "coupon.batch_on": _("Batch of codes accepted again"),
+        "addon.saved": _("Add-on saved"),
+        "addon.archived": _("Add-on taken off sale"),
+        "addon.restored": _("Add-on on sale again"),
+        "address.changed": _("Address of a subscription changed"),
+        "subscription.code_added": _("Code put on a subscription"),
+        "subscription.code_removed": _("Code taken off a subscription"),
+        "credit.given": _("Credit given"),
+        "shipping.saved": _("Delivery cost saved"),
+        "shipping.removed": _("Delivery cost removed"),
+        "message.sent_again": _("Message sent again"),
+        "message.stopped": _("Message stopped"),
+        "clock.moved": _("Demo clock moved"),
+        "accounting.exported": _("Books exported"),
+        "accounting.codes": _("Account numbers changed"),
+        "customer.pays_by": _("Way of paying changed"),
+        "subscription.downgraded": _("Changed to something cheaper"),
+        "subscription.let_go_early": _("Let go before the minimum"),
+        "subscription.pause_planned": _("Pause asked for or taken back"),
+        "subscription.date_moved": _("Next payment moved"),
+        "invoice.refunded": _("Invoice refunded"),
+        "invoice.marked_paid": _("Transfer noted"),
+        "invoice.voided": _("Invoice voided"),
+        "invoice.written_off": _("Invoice written off"),
+        "invoice.extra": _("Something extra charged"),
+        "refund.sent_again": _("Refund sent again"),
+        "refund.to_credit": _("Refund given as credit"),
+        "payment.corrected": _("Payment over another amount decided"),
+        "price_change.drafted": _("Price change drafted"),
+        "price_change.deleted": _("Draft of a price change deleted"),
+        "price_change.scheduled": _("Price change set going"),
+        "price_change.withdrawn": _("Price change stopped"),
+        "recipe.saved": _("Recipe saved"),
+        "recipe.copied": _("Recipe copied"),
+        "cycle.locked": _("Cycle locked"),
+        "boxes.exported": _("File for packing made"),
+        "boxes.retried": _("Held boxes tried again"),
+        "boxes.shipped": _("Boxes marked as shipped"),
+        "boxes.delivered": _("Boxes marked as delivered"),
+        "product.saved": _("Product saved"),
+        "products.imported": _("Products imported"),
+        "stock.adjusted": _("Stock corrected"),
+        "stock.rule": _("Rule for stock changed"),
+    }
+    return known.get(code, code.replace("_", " ").replace(".", ": "))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (what, before, after) of an entry, as short texts."""
+    currency = after.get("currency") or before.get("currency") or runtime().shop.currency
+    rows = []
+    for key in sorted({*before, *after}):
+        if key == "currency" and any(name.endswith("_minor") for name in after):
+            continue
+        if key == "once":
+            # Names the form, so that a second click does nothing; it tells a person nothing.
+            continue
+        label = key.removesuffix("_minor").replace("_", " ").capitalize()
+        texts = [_shown(key, side.get(key), currency) for side in (before, after)]
+        rows.append((label, texts[0], texts[1]))
+    return rows
+
+
+def _shown(key: str, value: Any, currency: str) -> str:
+    """Return a value of the log in words: sums with their currency, moments in shop time."""
+    if key.endswith("_minor") and isinstance(value, int):
+        return amount(Money(value, currency))
+    if key.endswith("_at") and isinstance(value, str):
+        return str(FILTERS["moment"](datetime.fromisoformat(value)))
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "–"
+    text = _plain(value)
+    return text if len(text) <= 120 else f"{text[:119]}…"
+
+
+def _plain(value: Any) -> str:
+    """Return a value as people write it: lists with commas, yes and no."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return str(value)
