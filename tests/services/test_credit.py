@@ -185,6 +185,19 @@ def test_ten_invoices_finalised_at_once_never_use_the_same_credit_twice(
     assert left(rt, customer) == 0
 
 
+def test_two_clicks_at_once_give_credit_once(app: Flask, rt: Runtime, who: Who) -> None:
+    customer = make.make_customer(rt)
+    ref, five = customer.public_id, Money(500, "EUR")
+    rt.session.rollback()
+
+    given = in_parallel(
+        app, 4, lambda own, _number: give_credit(own, who, ref, five, "late", "once_1")
+    )
+
+    assert sorted(given) == [False, False, False, True]
+    assert left(rt, customer) == 500
+
+
 def test_credit_of_a_voided_invoice_comes_back_once(
     rt: Runtime, plan: Plan, who: Who, clock: FrozenClock
 ) -> None:
