@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -194,7 +195,7 @@ def invoices(
         )
         statement = statement.where(table.c.id < edge.scalar_subquery())
     found = session.execute(statement).all()
-    notes = _notes(session, [row.id for row in found[:_PAGE]])
+    notes = notes_of(session, [row.id for row in found[:_PAGE]])
     rows = tuple(
         InvoiceRow(
             row.public_id,
@@ -210,7 +211,7 @@ def invoices(
     return InvoiceList(rows, rows[-1].public_id if len(found) > _PAGE else None)
 
 
-def _notes(session: AnySession, invoice_ids: list[int]) -> dict[int, list[NoteRow]]:
+def notes_of(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[NoteRow]]:
     """Return the credit notes of invoices; no statement for none."""
     if not invoice_ids:
         return {}

@@ -38,6 +38,7 @@ from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
 from storefront.queries.credit import Credit, credit_of
 from storefront.queries.document_groups import subjects_of
+from storefront.queries.invoices import NoteRow, notes_of
 from storefront.queries.ledger import CustomerBalance, customer_balances
 from storefront.queries.subscribers import Happening
 
@@ -56,7 +57,8 @@ class Person:
     since: datetime
     is_verified: bool
     source: str
-    paid: Money
+    #: In all, per currency.
+    paid: tuple[Money, ...]
     tax_id: str
     #: pending, valid, invalid or empty.
     tax_id_state: str
@@ -104,6 +106,7 @@ class InvoiceRow:
     total: Money
     due: Money
     attempts: tuple[Attempt, ...]
+    notes: tuple[NoteRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +159,23 @@ def subscriber(
 
 
 def person(session: AnySession, ref: str, currency: str) -> Person | None:
-    """Return the customer ``ref`` with what they paid in all, or None."""
+    """Return the customer ``ref`` with what they paid in all, or None.
+
+    Currencies are never added up; who paid nothing has paid none of ``currency``.
+    """
     customer, invoice = table_of(Customer), table_of(Invoice)
-    paid = (
-        sa.select(sa.func.coalesce(sa.func.sum(invoice.c.paid_minor), 0))
-        .where(invoice.c.payer_id == customer.c.id)
-        .scalar_subquery()
-    )
-    row = session.execute(
-        sa.select(customer, paid.label("paid")).where(customer.c.public_id == ref)
-    ).one_or_none()
-    if row is None:
+    paid = sa.func.sum(invoice.c.paid_minor)
+    rows = session.execute(
+        sa.select(customer, invoice.c.currency, paid.label("paid"))
+        .outerjoin(invoice, invoice.c.payer_id == customer.c.id)
+        .where(customer.c.public_id == ref)
+        .group_by(customer.c.id, invoice.c.currency)
+        .order_by(paid.desc())
+    ).all()
+    if not rows:
         return None
+    row = rows[0]
+    sums = tuple(Money(int(one.paid), one.currency) for one in rows if one.paid)
     return Person(
         row.id,
         row.public_id,
@@ -176,7 +184,7 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
         row.created_at,
         row.email_verified_at is not None,
         row.source,
-        Money(int(row.paid), currency),
+        sums or (Money.zero(currency),),
         row.tax_id,
         row.tax_id_state,
         row.is_tax_exempt,
@@ -255,6 +263,7 @@ def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
         .limit(INVOICES)
     ).all()
     tries = _attempts(session, [row.id for row in rows])
+    notes = notes_of(session, [row.id for row in rows])
     return tuple(
         InvoiceRow(
             row.public_id,
@@ -265,6 +274,7 @@ def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
             Money(row.total_minor, row.currency),
             Money(row.due_minor, row.currency),
             tuple(tries.get(row.id, ())),
+            tuple(notes.get(row.id, ())),
         )
         for row in rows
     )

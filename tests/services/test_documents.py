@@ -203,9 +203,9 @@ def test_an_invoice_by_bank_says_where_and_until_when_to_pay(
     assert "Still due €10.00" in text
 
 
-def test_an_open_invoice_says_that_the_card_is_charged(rt: Runtime, sub: Subscription) -> None:
+def test_an_open_invoice_says_that_a_card_pays_it(rt: Runtime, sub: Subscription) -> None:
     text = text_of(replace(issue(rt, sub), locale="en"))
-    assert "€10.00 is due on 16 Mar 2027. It is charged to your card." in text
+    assert "€10.00 is due on 16 Mar 2027. It is paid by card; in your account" in text
     assert "Please pay" not in text
 
 

@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.domain.invoices import CreditReason
+from storefront.domain.refunds import Afterwards, Way
 from storefront.models import (
     Customer,
     Invoice,
@@ -21,10 +23,11 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.queries import subscribers as query
 from storefront.runtime import Runtime
+from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.testing import factories as make
 from storefront.testing.population import populate
 from storefront_demo_gateway.gateway import DemoGateway
-from tests.support.admin import Desk, desk
+from tests.support.admin import Desk, desk, make_staff
 from tests.support.orders import begin, paid
 
 
@@ -273,3 +276,31 @@ def test_a_declined_charge_is_shown_with_what_comes_next(
     page = support.get(f"/admin/subscribers/{ref}").text
     assert "Try the declined charge again" in page
     assert "Declined" in page
+
+
+def test_credit_notes_stand_below_their_invoice(
+    app: Flask, rt: Runtime, ada: Customer, support: Desk
+) -> None:
+    invoice = str(rt.session.scalar(sa.select(Invoice.public_id)))
+    rt.session.rollback()
+    line = offer(rt, invoice).lines[0]
+    wish = Wish({line.head.id: 500}, Way.CARD, CreditReason.GOODWILL, Afterwards.KEEP)
+    note = refund(
+        rt, make_staff(rt, "owner"), invoice, wish, quote_refund(rt, invoice, wish).quote_hash
+    )
+
+    page = support.get(f"/admin/subscribers/{ada.public_id}").text
+    assert f"/admin/invoices/{note}" in page or f"/{note}" in page
+    assert "Credit note " in page
+    assert "−€5.00" in page or "-€5.00" in page
+
+
+def test_the_timeline_names_sums_in_the_currency_that_was_paid(rt: Runtime, app: Flask) -> None:
+    plan = make.make_plan(rt, amount_minor=None)
+    make.make_price(rt, plan, amount_minor=2900, currency="JPY", country="DE")
+    customer = make.make_customer(rt)
+    make.make_subscription(rt, plan=plan, customer=customer)
+    page = desk(app, rt, "support").get(f"/admin/subscribers/{customer.public_id}").text
+    assert "€29.00 paid" not in page
+    assert "<li>JP¥2,900 paid</li>" in page
+    assert "Began. JP¥2,900 paid." in page
