@@ -252,6 +252,12 @@ def read_prices(
     return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
 
 
+def sold_on(plan: sa.FromClause, today: date) -> sa.ColumnElement[bool]:
+    """Select the plans that can be ordered: not archived, and their last day is yet to come."""
+    has_days_left = sa.or_(plan.c.ends_on.is_(None), plan.c.ends_on > today)
+    return sa.and_(plan.c.archived_at.is_(None), has_days_left)
+
+
 def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnElement[bool]:
     """Select the prices for ``country`` and those for everywhere in the shop's ``currency``."""
     everywhere = sa.and_(price.c.country == "", price.c.currency == currency)

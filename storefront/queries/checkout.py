@@ -28,7 +28,7 @@ from storefront.models.base import table_of
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.offers import fits, read_plan, read_prices
+from storefront.operations.offers import fits, read_plan, read_prices, sold_on
 from storefront.operations.order_items import BoxWish, next_ref, wishes_of
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 
@@ -42,12 +42,16 @@ class Choosable:
 
 
 def find_plan(
-    session: AnySession, code: str, market: Market, unit_count: tuple[str, int] | None
+    session: AnySession,
+    code: str,
+    market: Market,
+    today: date,
+    unit_count: tuple[str, int] | None,
 ) -> Choosable | None:
     """Return the plan with this code that is on sale, in the interval wished or the shortest."""
     table = table_of(Plan)
     plan_id = session.execute(
-        sa.select(table.c.id).where(table.c.code == code, table.c.archived_at.is_(None))
+        sa.select(table.c.id).where(table.c.code == code, sold_on(table, today))
     ).scalar_one_or_none()
     if plan_id is None:
         return None

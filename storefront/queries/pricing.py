@@ -44,6 +44,7 @@ from storefront.operations.offers import (
     plan_columns,
     plan_from,
     read_questions,
+    sold_on,
 )
 from storefront.operations.terms import phases_of
 
@@ -153,7 +154,7 @@ class PlanPage:
 def pricing_page(session: AnySession, market: Market, today: date) -> PricingPage:
     """Return the public plans in their order; two statements."""
     plan = table_of(Plan)
-    rows = _plan_rows(session, market, plan.c.is_public)
+    rows = _plan_rows(session, market, plan.c.is_public, today)
     cards, past = _cards(session, rows, market, today)
     intervals = {offer.interval for card in cards for offer in card.offers}
     savings: dict[Interval, int] = {}
@@ -168,7 +169,7 @@ def pricing_page(session: AnySession, market: Market, today: date) -> PricingPag
 
 def plan_page(session: AnySession, code: str, market: Market, today: date) -> PlanPage | None:
     """Return one plan that is on sale, also an unlisted one, or None."""
-    rows = _plan_rows(session, market, table_of(Plan).c.code == code)
+    rows = _plan_rows(session, market, table_of(Plan).c.code == code, today)
     if not rows:
         return None
     cards, past = _cards(session, rows, market, today)
@@ -180,7 +181,7 @@ def plan_page(session: AnySession, code: str, market: Market, today: date) -> Pl
 
 
 def _plan_rows(
-    session: AnySession, market: Market, condition: sa.ColumnElement[bool]
+    session: AnySession, market: Market, condition: sa.ColumnElement[bool], today: date
 ) -> Sequence[AnyRow]:
     """Return a row per price on sale of the plans, the versions of a price oldest first."""
     plan, group, price = table_of(Plan), table_of(CycleGroup), table_of(Price)
@@ -207,7 +208,7 @@ def _plan_rows(
         .select_from(source)
         .where(
             condition,
-            plan.c.archived_at.is_(None),
+            sold_on(plan, today),
             price.c.retired_at.is_(None),
             listed_in(price, market.currency, country),
         )

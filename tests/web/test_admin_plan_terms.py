@@ -165,6 +165,14 @@ def test_a_last_day_that_has_passed_does_not_block_the_other_terms(
     assert plan_of(rt).trial_days == 14
 
 
+def test_a_plan_whose_last_day_has_come_is_not_sold(rt: Runtime, owner: Desk, address: str) -> None:
+    for day, sold in ((date(2027, 3, 3), True), (date(2027, 3, 2), False)):
+        plan_of(rt).ends_on = day
+        rt.session.commit()
+        assert owner.client.get("/plans/pot").status_code == (200 if sold else 404)
+        assert owner.client.get("/checkout?plan=pot").status_code == (200 if sold else 404)
+
+
 def test_a_price_is_not_changed_to_its_introductory_price(
     rt: Runtime, owner: Desk, address: str
 ) -> None:

@@ -211,7 +211,7 @@ def set_price(ref: str) -> Response:
         return _wrong(ref, prices={"": form})
     except plans.UnknownPlan:
         abort(404)
-    return _show(ref, _new_price() if changed else _same_price())
+    return _show(ref, _priced(changed))
 
 
 def _reprice(ref: str, sold: str) -> Response:
@@ -234,17 +234,13 @@ def _reprice(ref: str, sold: str) -> Response:
         return _show(ref, _("That price is sold no more. Look at the prices on sale now."))
     except plan_terms.UnknownPlan:
         abort(404)
+    return _show(ref, _priced(changed, keeping(price)))
+
+
+def _priced(changed: bool, keep: str = "") -> str:
     if not changed:
-        return _show(ref, _same_price())
-    return _show(ref, " ".join(filter(None, [_new_price(), keeping(price)])))
-
-
-def _new_price() -> str:
-    return _("Applies to new sales from now.")
-
-
-def _same_price() -> str:
-    return _("That is the price already.")
+        return _("That is the price already.")
+    return " ".join(filter(None, [_("Applies to new sales from now."), keep]))
 
 
 def retire_price(ref: str, price: str) -> Response:

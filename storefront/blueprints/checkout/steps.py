@@ -262,7 +262,8 @@ def chosen_plan(rt: Runtime) -> Choosable:
         abort(404)
     interval = interval_from(request.values.get("interval"))
     wished = (interval.unit, interval.count) if interval else None
-    found = look(rt, lambda: find_plan(rt.session, code, market_of_visit(rt), wished))
+    market, today = market_of_visit(rt), rt.today()
+    found = look(rt, lambda: find_plan(rt.session, code, market, today, wished))
     if found is None:
         abort(404)
     return found
