@@ -188,6 +188,9 @@ def _moved(before: Order, after: Order) -> str | None:
     """Say that an address changed what was shown beside it; None where it did not."""
     if before.quote is None or after.quote is None or before.to_pay == after.to_pay:
         return None
+    if before.quote.treatment is not after.quote.treatment:
+        # The summary says itself why no tax is charged.
+        return None
     return _(
         "With this address the total is %(new)s instead of %(old)s.",
         new=words.money(after.to_pay),
