@@ -18,7 +18,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.domain.price_changes import ImpossibleMigration, last_day
-from storefront.formats import interval_name, money
+from storefront.formats import interval_inside, money
 from storefront.htmx import go
 from storefront.queries import price_changes as query
 from storefront.security import register_policy, staff
@@ -75,7 +75,7 @@ class PriceChangeForm(Form):
                     plan=one.plan,
                     where=names.get(one.country, one.country) or gettext("everywhere"),
                     currency=one.amount.currency,
-                    interval=interval_name(one.interval).lower(),
+                    interval=interval_inside(one.interval),
                     amount=money(one.amount, locale),
                     count=one.others,
                 ),
