@@ -35,6 +35,9 @@ RECORD_EVERY = 100
 RECORD_SECONDS = 1.0
 #: An answer that takes longer than this makes the next ones fly side by side.
 INSTANT_SECONDS = 0.02
+#: An order that waited longer for a thread is not asked: long before a look-up that finds
+#: nothing could free its invoice for another charge. The look-up decides about it.
+LONGEST_WAIT_SECONDS = 30.0
 
 
 class _Pace:
@@ -120,7 +123,9 @@ class Sending:
                 continue
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=self._bound)
-            self._flying[self._pool.submit(_ask, gateways, self._rt, row)] = row
+            queued = time.monotonic()
+            flying = self._pool.submit(_ask_in_time, gateways, self._rt, row, queued)
+            self._flying[flying] = row
 
     def settle(self) -> None:
         """Wait for what is in flight and write it down."""
@@ -207,6 +212,15 @@ def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
 def ask(rt: Runtime, row: AnyRow) -> ChargeAnswer:
     """Ask one charge. Whatever goes wrong on the way is *unknown*, never *no*."""
     return _ask(rt.gateways, rt, row)
+
+
+def _ask_in_time(
+    gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow, queued: float
+) -> ChargeAnswer:
+    """Ask one charge unless it waited too long; ``queued`` is a reading of ``monotonic``."""
+    if time.monotonic() - queued > LONGEST_WAIT_SECONDS:
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason="waited_too_long")
+    return _ask(gateways, rt, row)
 
 
 def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAnswer:

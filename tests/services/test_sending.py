@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from storefront import sending
+from storefront.charges import look_up_open
 from storefront.database import create_engine
 from storefront.models import ChargeAttempt
 from storefront.models.base import table_of
@@ -76,3 +78,17 @@ def test_no_more_than_half_as_many_again_are_marked_sent_and_wait(rt, bank):
     run_renewals(rt)
 
     assert IN_FLIGHT < bank.most_sent <= IN_FLIGHT + IN_FLIGHT // 2
+
+
+def test_what_waited_too_long_is_looked_up_and_not_asked_late(rt, bank, clock, monkeypatch):
+    # Each answer takes 50 ms: who waits for a place longer than a hundredth is late.
+    monkeypatch.setattr(sending, "LONGEST_WAIT_SECONDS", 0.01)
+    settled = run_renewals(rt).charges.settled
+    assert 0 < settled < DUE
+    assert bank.executed_count() == settled
+
+    clock.advance(minutes=6)
+    look_up_open(rt)
+
+    assert bank.executed_count() == DUE
+    assert bank.double_charges() == []
