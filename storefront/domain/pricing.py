@@ -9,7 +9,7 @@ from hashlib import sha256
 from storefront.domain.coupons import Discount, apply_discounts
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import CurrencyMismatch, Money
-from storefront.domain.taxes import Rounding, minor_per_line, tax_of
+from storefront.domain.taxes import Rounding, minor_per_group, minor_per_line, tax_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,9 @@ def together(parts: Sequence[Quote], rounding: Rounding = "sum") -> tuple[Quote,
     """Put several documents on one; returns it and what each of ``parts`` is of it.
 
     The lines follow each other in order. The tax is rounded once per rate on the one document
-    and split onto its lines, so a part's tax can be another than alone, by a minor unit per
-    rate; the parts sum to the document, total and tax. Raises ``ValueError`` without a part and
+    and split onto its parts, then onto their lines, so a part's tax can be another than alone,
+    by a minor unit per rate; a part of no worth bears none; the parts sum to the document,
+    total and tax. Raises ``ValueError`` without a part and
     for documents of both kinds, with tax inside and on top, ``CurrencyMismatch`` for several
     currencies.
     Source: docs/decisions/0100-several-boxes-in-one-order.md.
@@ -145,15 +146,15 @@ def together(parts: Sequence[Quote], rounding: Rounding = "sum") -> tuple[Quote,
         raise CurrencyMismatch("one document, one currency")
     if any(part.inclusive != first.inclusive for part in parts):
         raise ValueError("tax inside and on top are two documents")
-    amounts = [(line.amount.minor, line.tax_rate) for part in parts for line in part.lines]
-    taxes = minor_per_line(amounts, inclusive=first.inclusive, rounding=rounding)
+    amounts = [[(line.amount.minor, line.tax_rate) for line in part.lines] for part in parts]
+    taxes = minor_per_group(amounts, inclusive=first.inclusive, rounding=rounding)
     shares: list[Quote] = []
     every: list[QuoteLine] = []
-    for part in parts:
+    for part, own in zip(parts, taxes, strict=True):
         start = len(every)
         lines = tuple(
             replace(line, tax=Money(tax, first.currency))
-            for line, tax in zip(part.lines, taxes[start:], strict=False)
+            for line, tax in zip(part.lines, own, strict=True)
         )
         shares.append(_of_lines(lines, first.currency, first.inclusive))
         every += [

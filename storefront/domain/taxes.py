@@ -95,6 +95,41 @@ def minor_per_line(
     return taxes
 
 
+def minor_per_group(
+    groups: Sequence[Sequence[tuple[int, Decimal]]], *, inclusive: bool, rounding: Rounding
+) -> list[list[int]]:
+    """Split the tax of one document onto groups of its lines, and each share onto its lines.
+
+    ``groups`` are what different boxes put on the document, in bare minor units of one currency.
+    A group's tax per rate is its own, rounded down or up; one whose lines sum to zero bears none,
+    which a split onto all lines at once would not promise. The sum per rate is that of
+    ``minor_per_line`` over all lines.
+    Source: docs/decisions/0100-several-boxes-in-one-order.md.
+
+    >>> groups = [[(2900, Decimal(20)), (-2900, Decimal(20))], [(2900, Decimal(20))]]
+    >>> minor_per_group(groups, inclusive=True, rounding="sum")
+    [[483, -483], [483]]
+    """
+    if rounding == "line":
+        return [minor_per_line(group, inclusive=inclusive, rounding=rounding) for group in groups]
+    places: dict[tuple[int, Decimal], list[int]] = {}
+    for number, group in enumerate(groups):
+        for line, (_, rate) in enumerate(group):
+            places.setdefault((number, rate), []).append(line)
+    sums = [
+        (sum(groups[number][line][0] for line in lines), rate)
+        for (number, rate), lines in places.items()
+    ]
+    shares = minor_per_line(sums, inclusive=inclusive, rounding=rounding)
+    taxes = [[0] * len(group) for group in groups]
+    for ((number, rate), lines), share in zip(places.items(), shares, strict=True):
+        amounts = [groups[number][line][0] for line in lines]
+        split = _share_out(share, amounts, *tax_fraction(rate, inclusive))
+        for line, tax in zip(lines, split, strict=True):
+            taxes[number][line] = tax
+    return taxes
+
+
 def tax_of_part(gross: int, tax: int, credited: tuple[int, int], part: int) -> int:
     """Return the tax inside a refund of ``part`` of a line, in minor units.
 
@@ -116,11 +151,15 @@ def tax_of_part(gross: int, tax: int, credited: tuple[int, int], part: int) -> i
 
 def _split_group(amounts: list[int], above: int, below: int) -> list[int]:
     """Round the tax of one rate once and split it; amounts of both signs may meet here."""
-    whole = sum(amounts) * above
-    if whole < 0:
-        return [-share for share in _split_group([-amount for amount in amounts], above, below)]
+    return _share_out(_half_up(sum(amounts) * above, below), amounts, above, below)
+
+
+def _share_out(tax: int, amounts: list[int], above: int, below: int) -> list[int]:
+    """Split ``tax``, which is that of all ``amounts`` rounded down or up, onto them."""
+    if sum(amounts) < 0:
+        return [-share for share in _share_out(-tax, [-each for each in amounts], above, below)]
     shares = [amount * above // below for amount in amounts]
-    left = _half_up(whole, below) - sum(shares)
+    left = tax - sum(shares)
     if left:
         by_remainder = sorted(
             range(len(amounts)), key=lambda i: amounts[i] * above % below, reverse=True

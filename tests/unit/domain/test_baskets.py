@@ -17,7 +17,7 @@ from storefront.domain.cycles import CycleSlot
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.pricing import PricedItem, quote, together
+from storefront.domain.pricing import NamedDiscount, PricedItem, quote, together
 from storefront.domain.shipping import ShippingRate
 from storefront.domain.tax_treatment import Treatment
 
@@ -158,6 +158,37 @@ ITEMS = st.lists(
     min_size=1,
     max_size=4,
 )
+
+
+def of(minor: int) -> PricedItem:
+    return PricedItem(LineKind.PLAN, "Pot", 1, Money(minor, "EUR"), Decimal(20))
+
+
+ALL_OF_IT = NamedDiscount("THREE", "", Discount("percent", Decimal(100)))
+
+
+def test_a_box_that_is_free_bears_no_tax_of_the_others() -> None:
+    free = quote([of(2900)], [ALL_OF_IT], inclusive=True)
+    document, shares = together([free, *[quote([of(m)], inclusive=True) for m in (2900, 2600)]])
+    assert document.tax.minor == 917
+    assert [share.tax.minor for share in shares] == [0, 484, 433]
+    assert shares[0].net.is_zero
+
+
+@given(st.lists(ITEMS, min_size=2, max_size=5), st.integers(0, 4), st.booleans())
+def test_whichever_box_is_free_nothing_is_booked_for_it(
+    boxes: list[list[PricedItem]], which: int, inclusive: bool
+) -> None:
+    everything = replace(ALL_OF_IT, applies_to=frozenset(LineKind))
+    alone = [
+        quote(items, [everything] if at == which % len(boxes) else [], inclusive=inclusive)
+        for at, items in enumerate(boxes)
+    ]
+    document, shares = together(alone)
+    free = shares[which % len(boxes)]
+    assert (free.tax.minor, free.net.minor, free.total.minor) == (0, 0, 0)
+    assert sum(share.tax.minor for share in shares) == document.tax.minor
+    assert all(share.net.minor >= 0 and share.tax.minor >= 0 for share in shares)
 
 
 @given(st.lists(ITEMS, min_size=1, max_size=5), st.booleans(), st.sampled_from(["sum", "line"]))
