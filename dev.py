@@ -36,7 +36,9 @@ def test(options: argparse.Namespace) -> int:
         bad(f"failed so far: {', '.join(failed)}; the tests still run")
     arguments = options.rest
     if not any(argument.startswith(("-n", "--numprocesses")) for argument in arguments):
-        arguments = ["-n", "2", "--dist", "worksteal", *arguments]
+        # One more than there are cores: browsers and rigs wait for others most of their time.
+        processes = str((os.cpu_count() or 1) + 1)
+        arguments = ["-n", processes, "--dist", "worksteal", *arguments]
     tests = _python("-m", "pytest", *arguments)
     return tests or int(bool(failed))
 

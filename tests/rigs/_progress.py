@@ -68,9 +68,16 @@ def _state_statement() -> AnySelect:
 
 
 def next_check(session: AnySession) -> datetime | None:
-    """Return when the first open attempt or refund is looked up again."""
-    tables = table_of(ChargeAttempt), table_of(Refund)
-    times = [session.execute(sa.select(sa.func.min(t.c.check_at))).scalar_one() for t in tables]
+    """Return when the first open attempt or refund is looked up again.
+
+    A refund that is done is looked up once more a week later; nobody waits for that here.
+    """
+    attempt, refund = table_of(ChargeAttempt), table_of(Refund)
+    open_ones = (
+        sa.select(sa.func.min(attempt.c.check_at)),
+        sa.select(sa.func.min(refund.c.check_at)).where(refund.c.state.in_(OPEN_ATTEMPTS)),
+    )
+    times = [session.execute(first).scalar_one() for first in open_ones]
     return min((moment for moment in times if moment), default=None)
 
 

@@ -147,7 +147,7 @@ def test_a_code_over_everything_for_three_boxes(
     ]
     assert (bank.executed_count(), len(ada.boxes), ada.balances) == (0, 3, {})
     assert len(rows(rt, Redemption.id)) == 3
-    assert rows(rt, Coupon.id, Coupon.used) == [(1, 1)]
+    assert rows(rt, Coupon.used) == [(1,)]
 
     # The fourth costs the full price; the code stays used once, whoever asks for it.
     live(date(2027, 6, 12))

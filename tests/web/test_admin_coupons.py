@@ -58,7 +58,10 @@ def test_a_code_that_exists_is_refused_beside_its_field(rt: Runtime, owner: Desk
         ({"kind": "fixed"}, "Enter what it takes off"),
         ({"kind": "fixed", "amount": "1,234"}, "Enter an amount like 26.00"),
         ({"duration": "cycles"}, "Enter how many payments, such as 3"),
-        ({"starts_on": "2027-03-05", "ends_on": "2027-03-01"}, "The last day comes after"),
+        (
+            {"starts_on": "2027-03-05", "ends_on": "2027-03-01"},
+            "Choose a last day that is not before",
+        ),
         ({"ends_on": "soon"}, "Enter a day like 2027-03-12"),
         ({"max_uses": "many"}, "Enter a whole number from 1"),
     ],
