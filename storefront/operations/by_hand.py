@@ -150,17 +150,28 @@ def write_off(session: AnySession, invoice: AnyRow, moment: Moment) -> None:
 
 def periods_of(session: AnySession, invoice_id: int) -> list[int]:
     """Return the periods an invoice pays for, without those of who left it."""
+    return _named_on(session, invoice_id, table_of(InvoiceLine).c.period_id)
+
+
+def waiting_for(session: AnySession, invoice_id: int) -> list[int]:
+    """Return the subscriptions of an invoice, without those that left it.
+
+    Ask before it is closed: that makes the lines void that say who is on it.
+    """
+    return _named_on(session, invoice_id, table_of(InvoiceLine).c.subscription_id)
+
+
+def _named_on(
+    session: AnySession, invoice_id: int, column: sa.ColumnElement[int | None]
+) -> list[int]:
+    """Return what ``column`` says on the lines of an invoice that are not void, each once."""
     line = table_of(InvoiceLine)
     return list(
         session.scalars(
-            sa.select(line.c.period_id)
-            .where(
-                line.c.invoice_id == invoice_id,
-                line.c.period_id.is_not(None),
-                sa.not_(line.c.is_void),
-            )
+            sa.select(column)
+            .where(line.c.invoice_id == invoice_id, column.is_not(None), sa.not_(line.c.is_void))
             .distinct()
-            .order_by(line.c.period_id)
+            .order_by(column)
         )
     )
 
@@ -173,26 +184,6 @@ def unsent_boxes(session: AnySession, periods: Sequence[int]) -> list[AnyRow]:
             sa.select(box.c.id)
             .where(box.c.period_id.in_(periods), box.c.state.in_(STOPPABLE))
             .order_by(box.c.id)
-        )
-    )
-
-
-def waiting_for(session: AnySession, invoice_id: int) -> list[int]:
-    """Return the subscriptions of an invoice, without those that left it.
-
-    Ask before it is closed: that makes the lines void that say who is on it.
-    """
-    line = table_of(InvoiceLine)
-    return list(
-        session.scalars(
-            sa.select(line.c.subscription_id)
-            .where(
-                line.c.invoice_id == invoice_id,
-                line.c.subscription_id.is_not(None),
-                sa.not_(line.c.is_void),
-            )
-            .distinct()
-            .order_by(line.c.subscription_id)
         )
     )
 

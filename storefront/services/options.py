@@ -10,22 +10,16 @@ import sqlalchemy as sa
 from storefront.database import retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.money import Money
-from storefront.models import Option, OptionGroup, Plan
+from storefront.models import Option, OptionGroup
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.catalogue import raise_version
+from storefront.operations.catalogue import locked_plan, raise_version
 from storefront.operations.keys import AnyRow, reserve
 from storefront.runtime import Runtime
 
 T = TypeVar("T")
 ACTION = "plan.option_changed"
-
-
-class UnknownPlan(DomainError):
-    """There is no such plan."""
-
-    code = "unknown_plan"
 
 
 class UnknownOption(DomainError):
@@ -47,7 +41,7 @@ def add_question(rt: Runtime, who: Who, plan: str, code: str, name: str) -> None
     """
 
     def write() -> None:
-        row, table = _plan(rt, plan), table_of(OptionGroup)
+        row, table = locked_plan(rt.session, plan), table_of(OptionGroup)
         mine = table.c.plan_id == row.id
         if rt.session.execute(sa.select(table.c.id).where(mine, table.c.code == code)).first():
             raise OptionExists(name=name)
@@ -138,18 +132,8 @@ def _surcharges(amount: Money) -> dict[str, int]:
     return {} if amount.is_zero else {amount.currency: amount.minor}
 
 
-def _plan(rt: Runtime, plan: str) -> AnyRow:
-    table = table_of(Plan)
-    row = rt.session.execute(
-        sa.select(table.c.id).where(table.c.public_id == plan).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise UnknownPlan(plan=plan)
-    return row
-
-
 def _question(rt: Runtime, plan: str, question: str) -> AnyRow:
-    row, table = _plan(rt, plan), table_of(OptionGroup)
+    row, table = locked_plan(rt.session, plan), table_of(OptionGroup)
     found = rt.session.execute(
         sa.select(table).where(table.c.plan_id == row.id, table.c.code == question)
     ).one_or_none()

@@ -14,27 +14,22 @@ from storefront.domain.errors import DomainError
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.plan_terms import PlanTerms, problem_of_phases, problems_of_terms
-from storefront.models import Plan, Price, ShopSettings
+from storefront.models import Plan, Price
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.catalogue import raise_version
+from storefront.operations.catalogue import (
+    UnknownPrice,
+    lock_catalogue,
+    locked_plan,
+    price_of,
+    prices_on_sale,
+    raise_version,
+)
 from storefront.operations.keys import AnyRow, reserve
 from storefront.runtime import Runtime
 
 T = TypeVar("T")
-
-
-class UnknownPlan(DomainError):
-    """There is no such plan."""
-
-    code = "unknown_plan"
-
-
-class UnknownPrice(DomainError):
-    """The plan has no such price on sale."""
-
-    code = "unknown_price"
 
 
 class ImpossibleTerms(DomainError):
@@ -73,8 +68,8 @@ def save_terms(rt: Runtime, who: Who, plan: str, terms: PlanTerms) -> bool:
     """
 
     def write() -> bool:
-        row = _plan(rt, plan)
-        billing = [Interval(one.unit, one.unit_count) for one in _on_sale(rt, row.id)]
+        row = locked_plan(rt.session, plan)
+        billing = [Interval(one.unit, one.unit_count) for one in prices_on_sale(rt.session, row.id)]
         wrong = problems_of_terms(terms, _shipping(row), billing)
         if terms.ends_on and terms.ends_on != row.ends_on and terms.ends_on <= rt.today():
             wrong["ends_on"] = "is_past"
@@ -104,9 +99,13 @@ def list_price(rt: Runtime, who: Who, plan: str, price: ListPrice) -> bool:
     """
 
     def write() -> bool:
-        row = _plan(rt, plan)
+        row = locked_plan(rt.session, plan)
         # Shoppers of a country are shown one currency, so the other price would never be seen.
-        sold = {one.currency for one in _on_sale(rt, row.id) if one.country == price.country}
+        sold = {
+            one.currency
+            for one in prices_on_sale(rt.session, row.id)
+            if one.country == price.country
+        }
         if sold - {price.amount.currency}:
             raise ImpossiblePrice(reason="other_currency")
         return _put_on_sale(rt, who, row, price)
@@ -122,12 +121,8 @@ def reprice(rt: Runtime, who: Who, plan: str, price: str, minor: int) -> bool:
     """
 
     def write() -> bool:
-        row, table = _plan(rt, plan), table_of(Price)
-        found = rt.session.execute(
-            _prices().where(table.c.plan_id == row.id, table.c.public_id == price)
-        ).one_or_none()
-        if found is None:
-            raise UnknownPrice(price=price)
+        row = locked_plan(rt.session, plan)
+        found = price_of(rt.session, row.id, price)
         wanted = _listed(found, minor)
         if found.retired_at is not None:
             # Sent twice, or from a page of before: right if it is on sale at that by now.
@@ -181,7 +176,7 @@ def _sold_like(rt: Runtime, row: AnyRow, price: ListPrice) -> list[AnyRow]:
     key = (price.country, price.amount.currency, price.interval.unit, price.interval.count)
     return [
         one
-        for one in _on_sale(rt, row.id)
+        for one in prices_on_sale(rt.session, row.id)
         if (one.country, one.currency, one.unit, one.unit_count) == key
     ]
 
@@ -239,35 +234,6 @@ def _shipping(row: AnyRow) -> Interval | None:
     return Interval(row.shipping_unit, row.shipping_count) if row.ships else None
 
 
-def _plan(rt: Runtime, plan: str) -> AnyRow:
-    table = table_of(Plan)
-    row = rt.session.execute(sa.select(table).where(table.c.public_id == plan)).one_or_none()
-    if row is None:
-        rt.session.rollback()
-        raise UnknownPlan(plan=plan)
-    return row
-
-
-def _on_sale(rt: Runtime, plan_id: int) -> list[AnyRow]:
-    table = table_of(Price)
-    return list(
-        rt.session.execute(
-            _prices()
-            .where(table.c.plan_id == plan_id, table.c.retired_at.is_(None))
-            .order_by(table.c.version)
-        )
-    )
-
-
-def _prices() -> sa.Select[Any]:
-    """Select prices; ``count`` gets another name, because a row has a method of that one."""
-    table = table_of(Price)
-    return sa.select(
-        *[column for column in table.c if column.name != "count"],
-        table.c.count.label("unit_count"),
-    )
-
-
 def _note(
     rt: Runtime, who: Who, action: str, plan: str, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
@@ -286,11 +252,9 @@ def _changing(rt: Runtime, write: Callable[[], T]) -> T:
     """Run ``write`` behind the lock of the catalogue, so that two changes queue."""
 
     def locked() -> T:
-        rt.session.execute(sa.select(table_of(ShopSettings).c.id).with_for_update())
+        lock_catalogue(rt.session)
         return write()
 
-    try:
-        return retrying(rt.session, locked)
-    except DomainError:
-        rt.session.rollback()
-        raise
+    done = retrying(rt.session, locked)
+    rt.forget_shop()
+    return done

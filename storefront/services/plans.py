@@ -14,11 +14,17 @@ from storefront.domain.errors import DomainError
 from storefront.domain.lifecycle import RUNNING
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.models import CycleGroup, Plan, Price, ShopSettings, Subscription
+from storefront.models import CycleGroup, Plan, Price, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.catalogue import raise_version
+from storefront.operations.catalogue import (
+    lock_catalogue,
+    locked_plan,
+    price_of,
+    prices_on_sale,
+    raise_version,
+)
 from storefront.operations.keys import AnyRow, reserve
 from storefront.runtime import Runtime
 
@@ -37,18 +43,6 @@ EDITABLE = (
     "retry_days",
     "last_action",
 )
-
-
-class UnknownPlan(DomainError):
-    """There is no such plan."""
-
-    code = "unknown_plan"
-
-
-class UnknownPrice(DomainError):
-    """The plan has no such price on sale."""
-
-    code = "unknown_price"
 
 
 class CodeTaken(DomainError):
@@ -111,7 +105,8 @@ def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
 
     def write() -> str:
         table, moment = table_of(Plan), rt.moment()
-        _lock_catalogue(rt)
+        # Two plans added at once queue, so that a short name is refused and not an error.
+        lock_catalogue(rt.session)
         if rt.session.execute(sa.select(table.c.id).where(table.c.code == draft.code)).first():
             raise CodeTaken(plan=draft.code)
         group = _group(rt, draft.group) if draft.group else None
@@ -140,7 +135,7 @@ def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
         after: dict[str, Any] = {"code": draft.code, "name": draft.name}
         if draft.amount is not None:
             billing = draft.billing or draft.shipping
-            _insert_price(rt, _plan(rt, public), draft.amount, billing, None)
+            _insert_price(rt, locked_plan(rt.session, public), draft.amount, billing, None)
             after |= {"amount_minor": draft.amount.minor, "interval": str(billing)}
         _note(rt, who, "plan.added", public, {}, after)
         rt.session.commit()
@@ -160,7 +155,7 @@ def save_plan(rt: Runtime, who: Who, plan: str, values: Mapping[str, Any]) -> bo
         raise KeyError(", ".join(sorted(strange)))
 
     def write() -> bool:
-        row, table = _plan(rt, plan), table_of(Plan)
+        row, table = locked_plan(rt.session, plan), table_of(Plan)
         changed = {key: new for key, new in values.items() if getattr(row, key) != new}
         if not changed:
             rt.session.rollback()
@@ -184,7 +179,7 @@ def change_rhythm(rt: Runtime, who: Who, plan: str, shipping: Interval, group: s
     """
 
     def write() -> bool:
-        row, table = _plan(rt, plan), table_of(Plan)
+        row, table = locked_plan(rt.session, plan), table_of(Plan)
         found = _group(rt, group) if group else None
         group_id = found.id if found else None
         old = Interval(row.shipping_unit, row.shipping_count)
@@ -194,7 +189,7 @@ def change_rhythm(rt: Runtime, who: Who, plan: str, shipping: Interval, group: s
         if _was_sold(rt, row.id):
             raise PlanInUse(plan=plan)
         _require_rhythm(found, shipping)
-        for price in _on_sale(rt, row.id):
+        for price in prices_on_sale(rt.session, row.id):
             _require_fit(Interval(price.unit, price.unit_count), shipping)
         values = {
             "ships": group_id is not None,
@@ -219,12 +214,12 @@ def set_price(rt: Runtime, who: Who, plan: str, amount: Money, billing: Interval
     """
 
     def write() -> bool:
-        row = _plan(rt, plan)
+        row = locked_plan(rt.session, plan)
         same = [
             price
-            for price in _on_sale(rt, row.id)
-            if (price.currency, price.unit, price.unit_count)
-            == (amount.currency, billing.unit, billing.count)
+            for price in prices_on_sale(rt.session, row.id)
+            if (price.country, price.currency, price.unit, price.unit_count)
+            == ("", amount.currency, billing.unit, billing.count)
         ]
         if len(same) == 1 and same[0].amount_minor == amount.minor:
             rt.session.rollback()
@@ -249,12 +244,8 @@ def retire_price(rt: Runtime, who: Who, plan: str, price: str) -> bool:
     """
 
     def write() -> bool:
-        row, table = _plan(rt, plan), table_of(Price)
-        found = rt.session.execute(
-            _prices().where(table.c.plan_id == row.id, table.c.public_id == price)
-        ).one_or_none()
-        if found is None:
-            raise UnknownPrice(price=price)
+        row = locked_plan(rt.session, plan)
+        found = price_of(rt.session, row.id, price)
         if found.retired_at is not None:
             rt.session.rollback()
             return False
@@ -282,7 +273,7 @@ def restore_plan(rt: Runtime, who: Who, plan: str) -> bool:
 
 def _archive(rt: Runtime, who: Who, plan: str, *, archived: bool) -> bool:
     def write() -> bool:
-        row, table = _plan(rt, plan), table_of(Plan)
+        row, table = locked_plan(rt.session, plan), table_of(Plan)
         if (row.archived_at is not None) == archived:
             rt.session.rollback()
             return False
@@ -339,40 +330,10 @@ def _retire(rt: Runtime, price_id: int) -> None:
     rt.session.execute(sa.update(table).where(table.c.id == price_id).values(retired_at=rt.now()))
 
 
-def _on_sale(rt: Runtime, plan_id: int) -> list[AnyRow]:
-    table = table_of(Price)
-    return list(
-        rt.session.execute(
-            _prices()
-            .where(table.c.plan_id == plan_id, table.c.country == "", table.c.retired_at.is_(None))
-            .order_by(table.c.version)
-        )
-    )
-
-
-def _prices() -> sa.Select[Any]:
-    """Select prices; ``count`` gets another name, because a row has a method of that one."""
-    table = table_of(Price)
-    return sa.select(
-        *[column for column in table.c if column.name != "count"],
-        table.c.count.label("unit_count"),
-    )
-
-
 def _was_sold(rt: Runtime, plan_id: int) -> bool:
     table = table_of(Subscription)
     running = sa.select(table.c.id).where(table.c.plan_id == plan_id, table.c.state.in_(RUNNING))
     return rt.session.execute(running.limit(1)).first() is not None
-
-
-def _plan(rt: Runtime, plan: str) -> AnyRow:
-    table = table_of(Plan)
-    row = rt.session.execute(
-        sa.select(table).where(table.c.public_id == plan).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise UnknownPlan(plan=plan)
-    return row
 
 
 def _group(rt: Runtime, group: str) -> AnyRow:
@@ -391,11 +352,6 @@ def _require_rhythm(group: AnyRow | None, shipping: Interval) -> None:
     interval = Interval(group.unit, group.unit_count)
     if not can_keep(interval, shipping, is_rolling=group.charge_day is None):
         raise RhythmDoesNotFit(group=str(interval), shipping=str(shipping))
-
-
-def _lock_catalogue(rt: Runtime) -> None:
-    """Two plans added at once queue here, so that a short name is refused and not an error."""
-    rt.session.execute(sa.select(table_of(ShopSettings).c.id).with_for_update())
 
 
 def _note(

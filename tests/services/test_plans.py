@@ -12,10 +12,11 @@ from storefront.domain.periods import Interval
 from storefront.models import AuditEntry, BoxCycle, CycleGroup, Plan, Price, Subscription
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.catalogue import UnknownPlan, UnknownPrice
 from storefront.queries.plans import plan_detail
 from storefront.queries.pricing import plan_page
 from storefront.runtime import Runtime
-from storefront.services import groups, options, plans
+from storefront.services import groups, options, plan_terms, plans
 from storefront.testing import factories as make
 from storefront.testing.population import populate
 from tests.support.admin import make_staff
@@ -244,13 +245,36 @@ def test_an_unknown_plan_is_refused_everywhere(rt: Runtime, who: Who) -> None:
         lambda: plans.retire_price(rt, who, "plan_x", "pri_x"),
         lambda: plans.archive_plan(rt, who, "plan_x"),
     ):
-        with pytest.raises(plans.UnknownPlan):
+        with pytest.raises(UnknownPlan):
             change()
-    with pytest.raises(options.UnknownPlan):
+    with pytest.raises(UnknownPlan):
         options.add_question(rt, who, "plan_x", "a", "A")
     plan = make.make_plan(rt)
-    with pytest.raises(plans.UnknownPrice):
+    with pytest.raises(UnknownPrice):
         plans.retire_price(rt, who, plan.public_id, "pri_x")
     with pytest.raises(plans.UnknownGroup):
         plans.change_rhythm(rt, who, plan.public_id, MONTH, "grp_x")
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Price)) == 1
+
+
+def test_a_rhythm_must_fit_the_prices_of_every_country(rt: Runtime, who: Who) -> None:
+    plan = make.make_plan(rt)
+    price = plan_terms.ListPrice(Money(5900, "CHF"), Interval("month", 3), "CH")
+    assert plan_terms.list_price(rt, who, plan.public_id, price)
+    home = [one.public_id for one in rt.session.scalars(sa.select(Price)) if one.country == ""]
+    rt.session.rollback()
+    for one in home:
+        plans.retire_price(rt, who, plan.public_id, one)
+    with pytest.raises(plans.IntervalDoesNotFit):
+        plans.change_rhythm(rt, who, plan.public_id, Interval("month", 2), "")
+
+
+def test_a_price_of_a_country_leaves_the_price_for_everywhere_alone(rt: Runtime, who: Who) -> None:
+    plan = make.make_plan(rt)
+    price = plan_terms.ListPrice(eur(5900), MONTH, "CH")
+    assert plan_terms.list_price(rt, who, plan.public_id, price)
+    assert plans.set_price(rt, who, plan.public_id, eur(2100), MONTH)
+    sold = rt.session.execute(
+        sa.select(Price.country, Price.amount_minor).where(Price.retired_at.is_(None))
+    )
+    assert {tuple(row) for row in sold} == {("", 2100), ("CH", 5900)}

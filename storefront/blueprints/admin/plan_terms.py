@@ -20,6 +20,7 @@ from storefront.domain import permissions
 from storefront.domain.least_terms import CHECKED_ON, LIMITS, Limit
 from storefront.domain.plan_terms import PlanTerms
 from storefront.domain.regions import region_name
+from storefront.operations.catalogue import UnknownPlan
 from storefront.queries import plan_terms as query
 from storefront.security import register_policy, staff
 from storefront.services import plan_terms
@@ -159,7 +160,7 @@ def save_terms(ref: str) -> Response:
         return _wrong(ref, terms=form)
     try:
         changed = plan_terms.save_terms(runtime(), who(), ref, form.terms())
-    except plan_terms.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     except plan_terms.ImpossibleTerms as error:
         for name, reason in error.params["fields"].items():
@@ -183,7 +184,7 @@ def list_price(ref: str) -> Response:
     rt.session.rollback()
     try:
         changed = plan_terms.list_price(rt, who(), ref, form.price())
-    except plan_terms.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     except plan_terms.ImpossiblePrice as error:
         reason = str(error.params["reason"])

@@ -35,6 +35,7 @@ from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
 from storefront.htmx import go
+from storefront.operations.catalogue import UnknownPlan, UnknownPrice
 from storefront.operations.checkout import Market
 from storefront.queries import plans as query
 from storefront.queries.pricing import plan_page
@@ -180,7 +181,7 @@ def save_rhythm(ref: str) -> Response:
         form.shipping.errors = [_no_rhythm()]
     except plans.IntervalDoesNotFit:
         form.shipping.errors = [_no_fit()]
-    except plans.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     else:
         return _show(ref, _saved(changed))
@@ -209,7 +210,7 @@ def set_price(ref: str) -> Response:
     except plans.IntervalDoesNotFit:
         form.billing.errors = [_no_fit()]
         return _wrong(ref, prices={"": form})
-    except plans.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     return _show(ref, _priced(changed))
 
@@ -230,9 +231,9 @@ def _reprice(ref: str, sold: str) -> Response:
     except plan_terms.ImpossiblePrice as error:
         form.amount.errors = [_no_price() if error.params["reason"] == "zero" else _intro_first()]
         return _wrong(ref, prices={sold: form})
-    except plan_terms.UnknownPrice:
+    except UnknownPrice:
         return _show(ref, _("That price is sold no more. Look at the prices on sale now."))
-    except plan_terms.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     return _show(ref, _priced(changed, keeping(price)))
 
@@ -264,7 +265,7 @@ def add_question(ref: str) -> Response:
     except options.OptionExists:
         form.question.errors = [_("This plan asks that already")]
         return _wrong(ref, question=form)
-    except options.UnknownPlan:
+    except UnknownPlan:
         abort(404)
     return _show(ref, _("Now add the answers; without them nothing is asked."))
 
@@ -281,7 +282,7 @@ def add_option(ref: str, question: str) -> Response:
     except options.OptionExists:
         form.option.errors = [_("This question has that answer already")]
         return _wrong(ref, answers={question: form})
-    except (options.UnknownPlan, options.UnknownOption):
+    except (UnknownPlan, options.UnknownOption):
         abort(404)
     return _show(ref, _("Added."))
 
