@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 
@@ -60,6 +61,7 @@ from storefront.operations.offers import (
     read_plan,
     read_prices,
     read_questions,
+    sold_to_subscribers,
 )
 from storefront.operations.pinned import bound_in, ends_with
 from storefront.operations.taxes import buyer_columns, sale_to
@@ -113,7 +115,7 @@ def read_change(
     ``NotChangeable``. ``taxes`` are the shop's.
     """
     row = own_subscription(session, customer_id, subscription)
-    new = _target(session, row, wish)
+    new = _target(session, row, wish, moment.today)
     _check(session, row, new)
     sale = sale_to(row, taxes)
     period, asks = next_period(session, row, new, sale, moment)
@@ -127,6 +129,8 @@ def read_change(
         found = None
     elif found is not None and found.settled.quote.total.minor < 0:
         found, owed = None, found
+    if found is None and _is_over(row, new):
+        raise NotChangeable(reason="over")
     ends = ending_of(session, row, new, found)
     return ChangeFacts(row, new, period, asks, found, ends, balance, owed)
 
@@ -240,16 +244,22 @@ def own_subscription(session: AnySession, customer_id: int | None, subscription:
     return row
 
 
-def _target(session: AnySession, row: AnyRow, wish: Wish) -> Held:
+def _is_over(row: AnyRow, new: Held) -> bool:
+    """Return whether what is changed to at the next boundary would end before it begins."""
+    ends_on = new.plan.ends_on if new.price.id != row.price_id else None
+    return ends_on is not None and ends_on <= max(row.next_on, row.anchor_on)
+
+
+def _target(session: AnySession, row: AnyRow, wish: Wish, today: date) -> Held:
     table = table_of(Price)
-    found = session.execute(
-        sa.select(table).where(
-            table.c.public_id == wish.price,
-            sa.or_(table.c.retired_at.is_(None), table.c.id == row.price_id),
-        )
-    ).one_or_none()
-    if found is None or found.currency != row.currency:
+    found = session.execute(sa.select(table).where(table.c.public_id == wish.price)).one_or_none()
+    if found is None:
         raise LookupError(wish.price)
+    if found.id != row.price_id:
+        plans = [row.plan_id, found.plan_id]
+        sold = sold_to_subscribers(session, row.currency, row.country or "", today, plans)
+        if found.id not in {each.id for each in sold}:
+            raise LookupError(wish.price)
     target, plan = price_from(found), read_plan(session, found.plan_id)
     if not fits(plan, target):
         raise LookupError(wish.price)

@@ -186,7 +186,9 @@ def read_order(
     rates = shipping_rates(session)
     items: list[OrderItem] = []
     for wish in (*wishes_of(checkout), *also):
-        item = read_item(session, wish, market.currency, sale.country, pinned=pinned)
+        item = read_item(
+            session, wish, (market.currency, sale.country), moment.today, pinned=pinned
+        )
         if item.price is not None and item.can_be_sold:
             item = replace(item, discounts=giving.to(item.plan, item.price))
         # One trial per person: the boxes after it are paid from their first day.

@@ -50,8 +50,13 @@ class OrderPlan:
     #: Pinned to a subscription when it is sold, as the price is.
     max_boxes: int | None = None
     ends_on: date | None = None
+    is_archived: bool = False
     #: renew, stop, or monthly: what follows a term of several boxes.
     at_term_end: str = "renew"
+
+    def is_sold_on(self, today: date) -> bool:
+        """Return what ``sold_on`` selects."""
+        return not self.is_archived and (self.ends_on is None or self.ends_on > today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
         plan.c.min_boxes,
         plan.c.max_boxes,
         plan.c.ends_on,
+        plan.c.archived_at,
         plan.c.at_term_end,
         group.c.unit.label("group_unit"),
         group.c.charge_day,
@@ -215,6 +221,7 @@ def plan_from(row: AnyRow) -> OrderPlan:
         row.min_boxes,
         row.max_boxes,
         row.ends_on,
+        row.archived_at is not None,
         row.at_term_end,
     )
 
@@ -262,6 +269,40 @@ def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnEle
     """Select the prices for ``country`` and those for everywhere in the shop's ``currency``."""
     everywhere = sa.and_(price.c.country == "", price.c.currency == currency)
     return sa.or_(price.c.country == (country or None), everywhere)
+
+
+def sold_to_subscribers(
+    session: AnySession, currency: str, country: str, today: date, unlisted: Sequence[int]
+) -> list[AnyRow]:
+    """Return the prices that a subscription in ``currency``, sent to ``country``, can go on with.
+
+    One per plan and interval: that made for their country, else that for everywhere. Of plans
+    that are not listed only those in ``unlisted`` (keys), which they have or came for.
+    """
+    plan, price = table_of(Plan), table_of(Price)
+    rows = session.execute(
+        sa.select(
+            price.c.id,
+            price.c.public_id,
+            price.c.plan_id,
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            price.c.amount_minor,
+            price.c.currency,
+            plan.c.name,
+            plan.c.tagline,
+        )
+        .join(plan, plan.c.id == price.c.plan_id)
+        .where(
+            price.c.retired_at.is_(None),
+            price.c.currency == currency,
+            price.c.country.in_(["", country]),
+            sold_on(plan, today),
+            sa.or_(plan.c.is_public, plan.c.id.in_(unlisted)),
+        )
+        .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
+    )
+    return list({(row.plan_id, row.unit, row.unit_count): row for row in rows}.values())
 
 
 def in_one_currency(rows: Sequence[AnyRow]) -> list[AnyRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
@@ -161,14 +162,18 @@ class OrderItem:
 
 
 def read_item(
-    session: AnySession, wish: BoxWish, currency: str, country: str, *, pinned: bool
+    session: AnySession, wish: BoxWish, market: tuple[str, str], today: date, *, pinned: bool
 ) -> OrderItem:
-    """Return a box as it is on sale now, not priced yet; ``currency`` is the shop's.
+    """Return a box as it is on sale now, not priced yet.
 
-    With ``pinned`` the price is the very version the wish names.
+    ``market`` is the shop's currency and the country it goes to. With ``pinned`` the price is
+    the very version the wish names.
     """
+    currency, country = market
     plan = read_plan(session, wish.plan_id)
     on_sale = read_prices(session, wish.plan_id, currency, country)
+    if not (pinned or plan.is_sold_on(today)):
+        on_sale = ()
     prices = tuple(price for price in on_sale if fits(plan, price))
     named = price_named(session, wish.price_id)
     price: OrderPrice | None = named

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 
 from storefront.domain.lifecycle import ENDED
 from storefront.models import Address, Plan, Price, Subscription
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.offers import sold_to_subscribers
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 
 
@@ -27,7 +29,7 @@ class Again:
     address: Mapping[str, str]
 
 
-def again(session: AnySession, customer_id: int, public_id: str) -> Again | None:
+def again(session: AnySession, customer_id: int, public_id: str, today: date) -> Again | None:
     """Return what to order anew after an ended subscription; None when nothing is on sale.
 
     The same plan in the same interval, else in another one, else the plan whose price is
@@ -58,25 +60,14 @@ def again(session: AnySession, customer_id: int, public_id: str) -> Again | None
     ).one_or_none()
     if had is None:
         raise LookupError(public_id)
-    other_interval = sa.or_(price.c.unit != had.unit, price.c.count != had.unit_count)
-    found = session.execute(
-        sa.select(price.c.id, price.c.plan_id, plan.c.name)
-        .join(plan, plan.c.id == price.c.plan_id)
-        .where(
-            price.c.retired_at.is_(None),
-            price.c.currency == had.currency,
-            price.c.country == "",
-            plan.c.archived_at.is_(None),
-            sa.or_(plan.c.is_public, plan.c.id == had.plan_id),
-        )
-        .order_by(
-            plan.c.id != had.plan_id,
-            other_interval,
-            sa.func.abs(price.c.amount_minor - had.amount_minor),
-            price.c.id,
-        )
-        .limit(1)
-    ).one_or_none()
+    sold = sold_to_subscribers(session, had.currency, had.to_country or "", today, [had.plan_id])
+
+    def distance(row: AnyRow) -> tuple[bool, bool, int, int]:
+        other_interval = (row.unit, row.unit_count) != (had.unit, had.unit_count)
+        nearness = abs(row.amount_minor - had.amount_minor)
+        return row.plan_id != had.plan_id, other_interval, nearness, row.id
+
+    found = min(sold, key=distance, default=None)
     if found is None:
         return None
     same = found.plan_id == had.plan_id

@@ -22,7 +22,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.discounts import Place, resting, running_discounts
 from storefront.operations.keys import AnySession
-from storefront.operations.offers import Question, read_questions
+from storefront.operations.offers import Question, read_questions, sold_to_subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,57 +51,46 @@ class Waiting:
     is_price_change: bool = False
 
 
-def targets(session: AnySession, customer_id: int, subscription: str) -> list[Target]:
+def targets(session: AnySession, customer_id: int, subscription: str, today: date) -> list[Target]:
     """Return the present price first, then what is on sale to change to.
 
     Raises ``LookupError`` for what is not the customer's.
     """
     table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
+    address = table_of(Address)
     own = session.execute(
-        sa.select(table.c.plan_id, table.c.price_id, table.c.quantity, price.c.currency)
-        .join(price, price.c.id == table.c.price_id)
-        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
-    ).one_or_none()
-    if own is None:
-        raise LookupError(subscription)
-    rows = session.execute(
         sa.select(
             price.c.id,
             price.c.public_id,
+            price.c.plan_id,
             price.c.unit,
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.currency,
             plan.c.name,
             plan.c.tagline,
+            table.c.quantity,
+            address.c.country,
         )
+        .join(price, price.c.id == table.c.price_id)
         .join(plan, plan.c.id == price.c.plan_id)
-        .where(
-            sa.or_(
-                price.c.id == own.price_id,
-                sa.and_(
-                    price.c.retired_at.is_(None),
-                    price.c.currency == own.currency,
-                    price.c.country == "",
-                    plan.c.archived_at.is_(None),
-                    sa.or_(plan.c.is_public, plan.c.id == own.plan_id),
-                ),
-            )
-        )
-        .order_by(plan.c.position, price.c.amount_minor)
-    )
-    found = [
+        .outerjoin(address, address.c.id == table.c.address_id)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    ).one_or_none()
+    if own is None:
+        raise LookupError(subscription)
+    sold = sold_to_subscribers(session, own.currency, own.country or "", today, [own.plan_id])
+    return [
         Target(
             row.public_id,
             row.name,
             row.tagline,
             Interval(row.unit, row.unit_count),
             Money(row.amount_minor * own.quantity, row.currency),
-            row.id == own.price_id,
+            row.id == own.id,
         )
-        for row in rows
+        for row in (own, *(row for row in sold if row.id != own.id))
     ]
-    return sorted(found, key=lambda target: not target.is_now)
 
 
 @dataclass(frozen=True, slots=True)

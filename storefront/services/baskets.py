@@ -96,6 +96,8 @@ def add_box(rt: Runtime, key: str, choice: BoxChoice, shown: int) -> Changed:
             next_ref(wishes),
         )
         order = read_order(rt.session, row, Market.of(rt.shop), rt.moment(), also=[more])
+        if order.items[-1].problem == "gone":
+            return Changed.GONE
         if order.problem == "not_together":
             return Changed.APART
         return [*wishes, more]

@@ -130,7 +130,7 @@ def again(subscription: str) -> Response:
     """Order anew what somebody had: a new subscription, with what is known filled in."""
     rt, me = runtime(), customer()
     try:
-        found = find_again(rt.session, me.id, subscription)
+        found = find_again(rt.session, me.id, subscription, rt.today())
     except LookupError:
         abort(404)
     rt.session.rollback()

@@ -138,7 +138,7 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
     view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     if view is None:
         abort(404)
-    targets = changes_seen.targets(rt.session, me.id, subscription)
+    targets = changes_seen.targets(rt.session, me.id, subscription, rt.today())
     waiting = changes_seen.waiting(rt.session, me.id, subscription)
     rt.session.rollback()
     asked = changes_seen.asked(rt.session, me.id, subscription, price)
@@ -242,6 +242,7 @@ def _refused(reason: str) -> str:
         "cancelled": _("This subscription ends. Keep it first, then you can change it."),
         "unpaid": _("A payment is open. Once it is settled you can change the plan."),
         "waiting": _("A change is waiting already. Take it back first."),
+        "over": _("That plan is sold for a short time only and would be over by then."),
         "answers": _("This is not offered for the box any more. Please choose again."),
         "quantity": _("So many are not possible. Please choose a smaller number."),
         "no_method": _("There is no card that could pay. Add one first."),

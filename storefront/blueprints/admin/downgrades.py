@@ -93,7 +93,7 @@ def _targets(ref: str, sub: str) -> tuple[one.Person, list[changes_seen.Target]]
     if person is None:
         abort(404)
     try:
-        targets = changes_seen.targets(rt.session, person.id, sub)
+        targets = changes_seen.targets(rt.session, person.id, sub, rt.today())
     except LookupError:
         abort(404)
     rt.session.rollback()
