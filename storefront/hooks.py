@@ -18,23 +18,27 @@ provider  picked by name from a registry              answers are values; an exc
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pluggy
 
-from storefront.domain.charging import AnswerStatus, DeclineKind
+from storefront.domain.charging import AnswerStatus, DeclineKind, decline_kind
 from storefront.domain.gateways import (
     CancelAnswer,
     Capabilities,
     ChargeAnswer,
     ChargeOrder,
     ChargeRecord,
+    DisputeRecord,
+    DisputeState,
+    EventAbout,
     Gateway,
     GatewayEvent,
     RefundAnswer,
@@ -61,9 +65,15 @@ __all__ = [
     "ChargeOrder",
     "ChargeRecord",
     "DeclineKind",
+    "DisputeRecord",
+    "DisputeState",
     "Event",
+    "EventAbout",
     "Gateway",
     "GatewayEvent",
+    "Http",
+    "HttpAnswer",
+    "HttpError",
     "Identity",
     "Layout",
     "Money",
@@ -81,6 +91,7 @@ __all__ = [
     "VaultedMethod",
     "WebhookError",
     "charge_many",
+    "decline_kind",
     "hookimpl",
     "hookspec",
 ]
@@ -91,6 +102,59 @@ API = 1
 PROJECT = "storefront"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# ------------------------------------------------------------------- talking to other services
+
+
+class HttpError(Exception):
+    """No whole answer came. ``args[0]`` says why in plain words."""
+
+    def __init__(self, text: str, *, is_sent: bool = True, is_certificate: bool = False) -> None:
+        """``is_sent`` is False only when surely nothing of the request reached the other side."""
+        super().__init__(text)
+        self.is_sent, self.is_certificate = is_sent, is_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer, whatever its status. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body read as JSON; raises ``HttpError`` if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise HttpError(f"status {self.status}, and no JSON") from error
+
+
+class Http(Protocol):
+    """Calls to one service: with time-outs, from any thread, following no redirect.
+
+    Get one from ``PluginContext.http``. The address of the service is a setting of the plugin.
+    """
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> HttpAnswer:
+        """Return the answer, whatever its status; ``path`` begins with a slash.
+
+        Raises ``HttpError`` if none came, if it is longer than a megabyte, or is cut off.
+        """
+        ...
 
 
 # --------------------------------------------------------------------------- the plugin itself
@@ -138,6 +202,8 @@ class PluginContext:
     pages_url: str
     #: Offer a gateway. The same name a second time replaces the first: registering is idempotent.
     add_gateway: Callable[[Gateway], None]
+    #: Return the client for a service at an address such as ``https://api.example.org``.
+    http: Callable[[str], Http]
 
 
 # --------------------------------------------------------------------- identity, look, events

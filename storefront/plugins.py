@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pluggy
 from markupsafe import Markup
 
+from storefront.adapters.http import ServiceHttp
 from storefront.hooks import (
     API,
     PROJECT,
@@ -291,6 +292,7 @@ def load_plugins(
             environment=settings.environment,
             pages_url=f"{settings.base_url.rstrip('/')}{settings.url_prefix}/x/{name}",
             add_gateway=lambda gateway: hooks.add_gateway(name, gateway),
+            http=ServiceHttp,
         )
 
     found = dict(_find(settings.plugin_dirs, hooks))

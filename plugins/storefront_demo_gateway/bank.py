@@ -12,11 +12,11 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from storefront.hooks import AnswerStatus, DeclineKind
+from storefront.hooks import AnswerStatus
 from storefront_demo_gateway.cards import (
     CARDS,
     DOWN,
@@ -25,14 +25,36 @@ from storefront_demo_gateway.cards import (
     Behaviour,
     card_of,
 )
-from storefront_demo_gateway.records import AnswerLost, BankCharge, BankRefund, BankSetup
+from storefront_demo_gateway.records import (
+    AnswerLost,
+    BankCharge,
+    BankDispute,
+    BankRefund,
+    BankSetup,
+)
+from storefront_demo_gateway.rows import (
+    SAME,
+    Row,
+    as_result,
+    behaviour_from,
+    faults_on,
+    give_back,
+    insert,
+    keep_in_vault,
+    mark_confirmed,
+    maybe_one,
+    one_of,
+    refused,
+    select,
+    update,
+)
 from storefront_demo_gateway.store import Store
 
-Row = TypeVar("Row", BankSetup, BankCharge, BankRefund)
 #: Faults that can be switched on for everybody: ``down`` (nothing happens, no answer),
 #: ``lost`` (it happens, no answer), ``lookup_down`` (only questions get no answer).
 FAULTS = frozenset({"down", "lost", "lookup_down"})
-_REFUSED_BY_CUSTOMER = ("declined", "authentication_failed", "soft")
+#: What a dispute costs the shop, whoever wins, in minor units.
+DISPUTE_FEE = 1500
 
 
 def system_now() -> datetime:
@@ -66,8 +88,8 @@ class Bank:
         self._answer_or_fail("down")
         values = {"page_key": secrets.token_urlsafe(18), "status": "action_required", **details}
         with self._store.writing() as db:
-            _insert(db, "setup", reference=reference, **values)
-            return _one(db, BankSetup, "reference", reference)
+            insert(db, "setup", reference=reference, **values)
+            return one_of(db, BankSetup, "reference", reference)
 
     def setup_of(self, reference: str) -> BankSetup | None:
         self._answer_or_fail("down", "lookup_down")
@@ -83,28 +105,28 @@ class Bank:
         """
         card = CARDS[last4]
         with self._store.writing() as db:
-            setup = _one(db, BankSetup, "page_key", page_key)
+            setup = one_of(db, BankSetup, "page_key", page_key)
             if setup.status != "action_required":
                 return setup
             token = f"demo_{last4}_{secrets.token_urlsafe(12)}"
             behaviour = card.saved if setup.amount_minor is None else OK
             if behaviour.status is AnswerStatus.DECLINED:
                 token = ""
-            _update(db, "setup", setup.reference, token=token, **_result(behaviour))
-            _vault(db, token)
-            return _one(db, BankSetup, "page_key", page_key)
+            update(db, "setup", setup.reference, token=token, **as_result(behaviour))
+            keep_in_vault(db, token)
+            return one_of(db, BankSetup, "page_key", page_key)
 
     def confirm_setup(self, page_key: str, is_confirmed: bool) -> BankSetup:
         """The customer answered their bank about saving the card."""
         with self._store.writing() as db:
-            setup = _one(db, BankSetup, "page_key", page_key)
+            setup = one_of(db, BankSetup, "page_key", page_key)
             if setup.status == "action_required" and setup.token:
                 if is_confirmed:
-                    _update(db, "setup", setup.reference, **_result(OK))
-                    _mark_confirmed(db, setup.token)
+                    update(db, "setup", setup.reference, **as_result(OK))
+                    mark_confirmed(db, setup.token)
                 else:
-                    _update(db, "setup", setup.reference, token="", **_refused())
-            return _one(db, BankSetup, "page_key", page_key)
+                    update(db, "setup", setup.reference, token="", **refused())
+            return one_of(db, BankSetup, "page_key", page_key)
 
     # ------------------------------------------------------------------------------- charges
 
@@ -116,18 +138,18 @@ class Bank:
         """
         self._check_intent(reference)
         with self._store.writing() as db:
-            faults = _faults(db)
+            faults = faults_on(db)
             if "down" in faults:
                 raise AnswerLost("down")
-            known = _maybe(db, BankCharge, "reference", reference)
+            known = maybe_one(db, BankCharge, "reference", reference)
             if known is not None:
-                if any(details[name] != getattr(known, name) for name in _SAME):
+                if any(details[name] != getattr(known, name) for name in SAME):
                     raise ValueError("key_reused")
                 return known
             behaviour = self._behaviour(db, details["token"], details["on_session"])
             if behaviour != DOWN:
                 self._execute(db, reference, details, behaviour)
-                known = _one(db, BankCharge, "reference", reference)
+                known = one_of(db, BankCharge, "reference", reference)
         if behaviour.delay:
             self._sleep(behaviour.delay)
         if known is None or behaviour.is_lost or "lost" in faults:
@@ -138,7 +160,7 @@ class Bank:
         if self._intent_check is None or self._intent_check(reference):
             return
         with self._store.writing() as db:
-            _insert(db, "violation", reference=reference, what="no intent on disk")
+            insert(db, "violation", reference=reference, what="no intent on disk")
         raise ValueError("intent_missing")
 
     def _execute(
@@ -146,14 +168,14 @@ class Bank:
     ) -> None:
         values = {name: value for name, value in details.items() if name != "on_session"}
         gateway_reference = f"demo_ch_{secrets.token_urlsafe(12)}"
-        _insert(
+        insert(
             db,
             "charge",
             reference=reference,
             gateway_reference=gateway_reference,
             created_at=self._now().isoformat(),
             **values,
-            **_result(behaviour),
+            **as_result(behaviour),
         )
         if behaviour.status is AnswerStatus.SUCCEEDED:
             self._take_money(db, reference)
@@ -172,7 +194,7 @@ class Bank:
             (token,),
         ).fetchone()
         if scripted is not None:
-            return _behaviour_from(scripted["behaviour"])
+            return behaviour_from(scripted["behaviour"])
         card = card_of(token)
         vaulted = db.execute("SELECT * FROM vault WHERE token = ?", (token,)).fetchone()
         if card is None or (vaulted is not None and vaulted["is_gone"]):
@@ -192,41 +214,41 @@ class Bank:
     def confirm_charge(self, gateway_reference: str, is_confirmed: bool) -> BankCharge:
         """The customer answered their bank; only a charge that waits can change."""
         with self._store.writing() as db:
-            charge = _one(db, BankCharge, "gateway_reference", gateway_reference)
+            charge = one_of(db, BankCharge, "gateway_reference", gateway_reference)
             if charge.status == "action_required":
                 if is_confirmed:
-                    _update(db, "charge", charge.reference, **_result(OK))
-                    _mark_confirmed(db, charge.token)
+                    update(db, "charge", charge.reference, **as_result(OK))
+                    mark_confirmed(db, charge.token)
                     self._take_money(db, charge.reference)
                 else:
-                    _update(db, "charge", charge.reference, **_refused())
-            return _one(db, BankCharge, "gateway_reference", gateway_reference)
+                    update(db, "charge", charge.reference, **refused())
+            return one_of(db, BankCharge, "gateway_reference", gateway_reference)
 
     def settle(self, reference: str, behaviour: Behaviour) -> BankCharge:
         """Days later: give a pending charge its final answer (for tests)."""
         with self._store.writing() as db:
-            charge = _one(db, BankCharge, "reference", reference)
+            charge = one_of(db, BankCharge, "reference", reference)
             if charge.status == "pending":
-                _update(db, "charge", reference, **_result(behaviour))
+                update(db, "charge", reference, **as_result(behaviour))
                 if behaviour.status is AnswerStatus.SUCCEEDED:
                     self._take_money(db, reference)
-            return _one(db, BankCharge, "reference", reference)
+            return one_of(db, BankCharge, "reference", reference)
 
     def cancel(self, reference: str) -> BankCharge | None:
         """Stop a charge that waits for the customer; others stay as they are."""
         self._answer_or_fail("down")
         with self._store.writing() as db:
-            charge = _maybe(db, BankCharge, "reference", reference)
+            charge = maybe_one(db, BankCharge, "reference", reference)
             if charge is not None and charge.status == "action_required":
-                _update(
+                update(
                     db, "charge", reference, status="declined", reason="cancelled", decline="soft"
                 )
-            return _maybe(db, BankCharge, "reference", reference)
+            return maybe_one(db, BankCharge, "reference", reference)
 
     def charges_since(self, since: str) -> Sequence[BankCharge]:
         """Charges that took money, created at or after ``since`` (ISO, UTC), oldest first."""
         self._answer_or_fail("down", "lookup_down")
-        query = f"{_select(BankCharge)} WHERE status = 'succeeded' AND created_at >= ? ORDER BY id"
+        query = f"{select(BankCharge)} WHERE status = 'succeeded' AND created_at >= ? ORDER BY id"
         with self._store.reading() as db:
             return [BankCharge(**row) for row in db.execute(query, (since,))]
 
@@ -236,16 +258,19 @@ class Bank:
         """Give back once per ``reference``; more than was taken is declined."""
         self._answer_or_fail("down")
         with self._store.writing() as db:
-            known = _maybe(db, BankRefund, "reference", reference)
+            known = maybe_one(db, BankRefund, "reference", reference)
             if known is None:
-                reason = _give_back(db, details)
+                reason = give_back(db, details)
                 status = "declined" if reason else "succeeded"
                 own = f"demo_re_{secrets.token_urlsafe(12)}"
                 values = {"status": status, "reason": reason, "gateway_reference": own, **details}
-                _insert(db, "refund", reference=reference, **values)
+                insert(db, "refund", reference=reference, **values)
             elif known.amount_minor != details["amount_minor"]:
                 raise ValueError("key_reused")
-            answer, is_lost = _one(db, BankRefund, "reference", reference), "lost" in _faults(db)
+            answer, is_lost = (
+                one_of(db, BankRefund, "reference", reference),
+                "lost" in faults_on(db),
+            )
         if is_lost:
             raise AnswerLost(reference)
         return answer
@@ -257,7 +282,7 @@ class Bank:
     def send_back(self, reference: str, reason: str = "account_closed") -> None:
         """Have the bank return the money of a refund that had succeeded."""
         with self._store.writing() as db:
-            refund = _one(db, BankRefund, "reference", reference)
+            refund = one_of(db, BankRefund, "reference", reference)
             db.execute(
                 "UPDATE refund SET status = 'declined', reason = ? WHERE reference = ?",
                 (reason, reference),
@@ -271,9 +296,50 @@ class Bank:
         """Forget a card; charging it afterwards is a hard decline."""
         self._answer_or_fail("down")
         with self._store.writing() as db:
-            _vault(db, token)
+            keep_in_vault(db, token)
             db.execute("UPDATE vault SET is_gone = 1 WHERE token = ?", (token,))
         return True
+
+    def is_gone(self, token: str) -> bool:
+        """Whether a card was forgotten, or was never there."""
+        self._answer_or_fail("down", "lookup_down")
+        with self._store.reading() as db:
+            row = db.execute("SELECT is_gone FROM vault WHERE token = ?", (token,)).fetchone()
+        return card_of(token) is None or (row is not None and bool(row["is_gone"]))
+
+    # ------------------------------------------------------------------------------ disputes
+
+    def dispute(self, charge_reference: str, reason: str = "fraudulent") -> BankDispute:
+        """The card's owner disputes a charge; once per charge. Raises ``LookupError``."""
+        with self._store.writing() as db:
+            charge = one_of(db, BankCharge, "reference", charge_reference)
+            name = f"demo_dp_{charge.gateway_reference.removeprefix('demo_ch_')}"
+            insert(
+                db,
+                "dispute",
+                reference=name,
+                charge_reference=charge_reference,
+                status="open",
+                amount_minor=charge.amount_minor - charge.refunded_minor,
+                fee_minor=DISPUTE_FEE,
+                currency=charge.currency,
+                reason=reason,
+                opened_at=self._now().isoformat(),
+            )
+            return one_of(db, BankDispute, "reference", name)
+
+    def decide_dispute(self, reference: str, is_won: bool) -> BankDispute:
+        """The bank decides an open dispute for the shop, or against it."""
+        with self._store.writing() as db:
+            if one_of(db, BankDispute, "reference", reference).status == "open":
+                update(db, "dispute", reference, status="won" if is_won else "lost")
+            return one_of(db, BankDispute, "reference", reference)
+
+    def disputes_of(self, charge_reference: str) -> Sequence[BankDispute]:
+        self._answer_or_fail("down", "lookup_down")
+        query = f"{select(BankDispute)} WHERE charge_reference = ? ORDER BY id"
+        with self._store.reading() as db:
+            return [BankDispute(**row) for row in db.execute(query, (charge_reference,))]
 
     # ----------------------------------------------------------------- the witness, the faults
 
@@ -282,7 +348,7 @@ class Bank:
         with self._store.writing() as db:
             for each in behaviours:
                 values = asdict(each) if isinstance(each, Behaviour) else each
-                _insert(db, "script", token=token, behaviour=json.dumps(values))
+                insert(db, "script", token=token, behaviour=json.dumps(values))
 
     def set_fault(self, name: str, is_on: bool = True) -> None:
         """Switch a fault of ``FAULTS`` on or off. Raises ``ValueError`` for another name."""
@@ -291,7 +357,7 @@ class Bank:
         with self._store.writing() as db:
             db.execute("DELETE FROM fault WHERE name = ?", (name,))
             if is_on:
-                _insert(db, "fault", name=name)
+                insert(db, "fault", name=name)
 
     def executed_count(self, reference: str = "") -> int:
         """How often money moved for one reference, or for all of them."""
@@ -322,7 +388,7 @@ class Bank:
         """Store a demo card without a page. Raises ``KeyError`` for a card there is not."""
         token = f"demo_{CARDS[last4].last4}_{secrets.token_urlsafe(12)}"
         with self._store.writing() as db:
-            _vault(db, token)
+            keep_in_vault(db, token)
         return token
 
     def close(self) -> None:
@@ -330,7 +396,7 @@ class Bank:
 
     def _answer_or_fail(self, *faults: str) -> None:
         with self._store.reading() as db:
-            on = _faults(db) & set(faults)
+            on = faults_on(db) & set(faults)
         if on:
             raise AnswerLost(", ".join(on))
 
@@ -340,89 +406,4 @@ class Bank:
 
     def _find(self, kind: type[Row], column: str, value: str) -> Row | None:
         with self._store.reading() as db:
-            return _maybe(db, kind, column, value)
-
-
-#: What must be equal for a repeat to be a repeat.
-_SAME = ("token", "amount_minor", "currency")
-_TABLES = {BankSetup: "setup", BankCharge: "charge", BankRefund: "refund"}
-
-
-def _faults(db: sqlite3.Connection) -> set[str]:
-    return {row["name"] for row in db.execute("SELECT name FROM fault")}
-
-
-def _select(kind: type[Any]) -> str:
-    return f"SELECT {', '.join(each.name for each in fields(kind))} FROM {_TABLES[kind]}"  # noqa: S608
-
-
-def _maybe(db: sqlite3.Connection, kind: type[Row], column: str, value: str) -> Row | None:
-    row = db.execute(f"{_select(kind)} WHERE {column} = ?", (value,)).fetchone()
-    return kind(**row) if row is not None else None
-
-
-def _one(db: sqlite3.Connection, kind: type[Row], column: str, value: str) -> Row:
-    row = _maybe(db, kind, column, value)
-    if row is None:
-        raise LookupError(f"no {_TABLES[kind]} with that {column}")
-    return row
-
-
-def _insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
-    """Add a row; one with the same key stays as it is."""
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
-        tuple(values.values()),
-    )
-
-
-def _update(db: sqlite3.Connection, table: str, reference: str, **values: Any) -> None:
-    sets = ", ".join(f"{name} = ?" for name in values)
-    db.execute(
-        f"UPDATE {table} SET {sets} WHERE reference = ?",  # noqa: S608
-        (*values.values(), reference),
-    )
-
-
-def _result(behaviour: Behaviour) -> dict[str, str]:
-    return {
-        "status": behaviour.status.value,
-        "reason": behaviour.reason,
-        "decline": behaviour.decline.value if behaviour.decline else "",
-    }
-
-
-def _refused() -> dict[str, str]:
-    return dict(zip(("status", "reason", "decline"), _REFUSED_BY_CUSTOMER, strict=True))
-
-
-def _vault(db: sqlite3.Connection, token: str) -> None:
-    if token:
-        _insert(db, "vault", token=token)
-
-
-def _mark_confirmed(db: sqlite3.Connection, token: str) -> None:
-    _vault(db, token)
-    db.execute("UPDATE vault SET is_confirmed = 1 WHERE token = ?", (token,))
-
-
-def _give_back(db: sqlite3.Connection, details: dict[str, Any]) -> str:
-    """Raise the refunded sum of a charge; return a reason if that may not be."""
-    changed = db.execute(
-        "UPDATE charge SET refunded_minor = refunded_minor + ? WHERE reference = ? "
-        "AND status = 'succeeded' AND currency = ? AND refunded_minor + ? <= amount_minor",
-        (
-            details["amount_minor"],
-            details["charge_reference"],
-            details["currency"],
-            details["amount_minor"],
-        ),
-    )
-    return "" if changed.rowcount == 1 else "more_than_taken"
-
-
-def _behaviour_from(raw: str) -> Behaviour:
-    values = json.loads(raw)
-    decline = DeclineKind(values["decline"]) if values.get("decline") else None
-    return Behaviour(**{**values, "status": AnswerStatus(values["status"]), "decline": decline})
+            return maybe_one(db, kind, column, value)

@@ -17,6 +17,9 @@ from storefront.hooks import (
     ChargeOrder,
     ChargeRecord,
     DeclineKind,
+    DisputeRecord,
+    DisputeState,
+    EventAbout,
     GatewayEvent,
     Money,
     RefundAnswer,
@@ -28,7 +31,7 @@ from storefront.hooks import (
     WebhookError,
 )
 from storefront_demo_gateway.cards import card_of
-from storefront_demo_gateway.records import AnswerLost, AnyBank, BankCharge, BankSetup
+from storefront_demo_gateway.records import AnswerLost, AnyBank, BankCharge, BankDispute
 
 _S = AnswerStatus
 _DAY = 24 * 3600
@@ -49,6 +52,14 @@ class DemoGateway:
         mode="redirect",
         max_in_flight=50,
         per_second=None,
+        moves_money=False,
+        decline_meanings={
+            ("", "card_declined"): DeclineKind.SOFT,
+            ("", "insufficient_funds"): DeclineKind.SOFT,
+            ("", "expired_card"): DeclineKind.HARD,
+            ("", "stolen_card"): DeclineKind.HARD,
+            ("", "no_such_method"): DeclineKind.HARD,
+        },
     )
 
     def __init__(
@@ -82,7 +93,9 @@ class DemoGateway:
         )
         return SetupStart(redirect_url=self._page("pay", setup.page_key))
 
-    def finish_setup(self, reference: str, params: Mapping[str, str]) -> SetupAnswer:
+    def finish_setup(
+        self, reference: str, params: Mapping[str, str], gateway_reference: str = ""
+    ) -> SetupAnswer:
         try:
             setup = self.bank.setup_of(reference)
         except AnswerLost:
@@ -92,7 +105,7 @@ class DemoGateway:
         status = AnswerStatus(setup.status)
         return SetupAnswer(
             status,
-            method=_method(setup) if status is _S.SUCCEEDED else None,
+            method=_method(setup.token) if status is _S.SUCCEEDED else None,
             decline=DeclineKind(setup.decline) if setup.decline else None,
             reason=setup.reason,
         )
@@ -117,14 +130,14 @@ class DemoGateway:
             return ChargeAnswer(_S.UNKNOWN, reason=str(error))
         return self._answer(charge)
 
-    def lookup(self, reference: str) -> ChargeAnswer | None:
+    def lookup(self, reference: str, gateway_reference: str = "") -> ChargeAnswer | None:
         try:
             charge = self.bank.charge_of(reference)
         except AnswerLost:
             return ChargeAnswer(_S.UNKNOWN, reason="timeout")
         return self._answer(charge) if charge is not None else None
 
-    def cancel(self, reference: str) -> CancelAnswer:
+    def cancel(self, reference: str, gateway_reference: str = "") -> CancelAnswer:
         try:
             charge = self.bank.cancel(reference)
         except AnswerLost:
@@ -163,7 +176,9 @@ class DemoGateway:
             return RefundAnswer(_S.UNKNOWN, reason=str(error))
         return RefundAnswer(AnswerStatus(refund.status), refund.gateway_reference, refund.reason)
 
-    def lookup_refund(self, reference: str) -> RefundAnswer | None:
+    def lookup_refund(
+        self, reference: str, gateway_reference: str = "", charge: str = ""
+    ) -> RefundAnswer | None:
         try:
             refund = self.bank.refund_of(reference)
         except AnswerLost:
@@ -178,6 +193,14 @@ class DemoGateway:
         except AnswerLost:
             return False
 
+    def read_method(self, token: str, gateway_customer: str = "") -> VaultedMethod | None:
+        """Raises ``AnswerLost`` if the bank does not answer."""
+        return None if self.bank.is_gone(token) else _method(token)
+
+    def disputes(self, reference: str, gateway_reference: str = "") -> Sequence[DisputeRecord]:
+        """Raises ``AnswerLost`` if the bank does not answer: none known is not none there."""
+        return [_dispute(each) for each in self.bank.disputes_of(reference)]
+
     def list_charges(self, since: datetime) -> Iterable[ChargeRecord]:
         """Raises ``AnswerLost`` if the bank does not answer: no list is not an empty list."""
         for charge in self.bank.charges_since(since.astimezone(UTC).isoformat()):
@@ -188,6 +211,7 @@ class DemoGateway:
                 amount=Money(charge.amount_minor, charge.currency),
                 refunded=Money(charge.refunded_minor, charge.currency),
                 created_at=datetime.fromisoformat(charge.created_at),
+                is_disputed=bool(self.bank.disputes_of(charge.reference)),
             )
 
     def csp_sources(self) -> Mapping[str, Sequence[str]]:
@@ -226,6 +250,8 @@ def _event(raw: bytes, account: str) -> GatewayEvent:
             reference=str(body.get("reference", "")),
             occurred_at=datetime.fromisoformat(body["occurred_at"]),
             account=str(body.get("account", "")),
+            about=EventAbout(body.get("about", "other")),
+            gateway_reference=str(body.get("gateway_reference", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WebhookError("unreadable") from error
@@ -234,16 +260,29 @@ def _event(raw: bytes, account: str) -> GatewayEvent:
     return event
 
 
-def _method(setup: BankSetup) -> VaultedMethod:
-    card = card_of(setup.token)
+def _method(token: str) -> VaultedMethod:
+    card = card_of(token)
     assert card is not None  # the bank stores cards of its own table only
     return VaultedMethod(
-        token=setup.token,
+        token=token,
         brand=card.brand,
         last4=card.last4,
         exp_month=card.exp_month,
         exp_year=card.exp_year,
         # Everybody shares these few numbers, so each card taken from the page counts as a
         # card of its own; otherwise one shopper's declines would use up another's tries.
-        fingerprint="demo_" + hashlib.sha256(setup.token.encode()).hexdigest()[:16],
+        fingerprint="demo_" + hashlib.sha256(token.encode()).hexdigest()[:16],
+    )
+
+
+def _dispute(found: BankDispute) -> DisputeRecord:
+    return DisputeRecord(
+        gateway_reference=found.reference,
+        charge_reference=found.charge_reference,
+        charge_gateway_reference=f"demo_ch_{found.reference.removeprefix('demo_dp_')}",
+        state=DisputeState(found.status),
+        amount=Money(found.amount_minor, found.currency),
+        reason=found.reason,
+        opened_at=datetime.fromisoformat(found.opened_at),
+        fee=Money(found.fee_minor, found.currency),
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from storefront_demo_gateway.records import BankCharge, BankRefund
+from storefront_demo_gateway.records import BankCharge, BankDispute, BankRefund
 
 
 class QuickBank:
@@ -62,6 +62,12 @@ class QuickBank:
 
     def detach(self, token: str) -> bool:
         return True
+
+    def is_gone(self, token: str) -> bool:
+        return False
+
+    def disputes_of(self, charge_reference: str) -> Sequence[BankDispute]:
+        return []
 
     def charges_since(self, since: str) -> Sequence[BankCharge]:
         return list(self._charges.values())

@@ -58,6 +58,20 @@ class BankRefund:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class BankDispute:
+    #: The bank's own name of it.
+    reference: str
+    charge_reference: str
+    #: open, won or lost, seen from the shop.
+    status: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    reason: str
+    opened_at: str
+
+
 class AnyBank(Protocol):
     """The bank in this process, or in another one behind a socket.
 
@@ -77,6 +91,8 @@ class AnyBank(Protocol):
     def refund(self, reference: str, details: dict[str, Any]) -> BankRefund: ...
     def refund_of(self, reference: str) -> BankRefund | None: ...
     def detach(self, token: str) -> bool: ...
+    def is_gone(self, token: str) -> bool: ...
+    def disputes_of(self, charge_reference: str) -> Sequence[BankDispute]: ...
     def charges_since(self, since: str) -> Sequence[BankCharge]: ...
 
 
@@ -95,6 +111,10 @@ ANSWERS: dict[str, Callable[..., Any] | None] = {
     "refund": BankRefund,
     "refund_of": BankRefund,
     "detach": None,
+    "is_gone": None,
+    "dispute": BankDispute,
+    "decide_dispute": BankDispute,
+    "disputes_of": BankDispute,
     "charges_since": BankCharge,
     "script": None,
     "set_fault": None,

@@ -41,6 +41,10 @@ CREATE TABLE IF NOT EXISTS refund (
   id INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE, gateway_reference TEXT NOT NULL,
   charge_reference TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
   status TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS dispute (
+  id INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE, charge_reference TEXT NOT NULL,
+  status TEXT NOT NULL, amount_minor INTEGER NOT NULL, fee_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL, reason TEXT NOT NULL, opened_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS vault (
   token TEXT PRIMARY KEY, is_confirmed INTEGER NOT NULL DEFAULT 0,
   is_gone INTEGER NOT NULL DEFAULT 0);

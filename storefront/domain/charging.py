@@ -5,6 +5,7 @@ Source: the attempt state machine of ``docs/decisions/0003-attempts-before-charg
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from storefront.domain.errors import DomainError
@@ -21,10 +22,30 @@ class AnswerStatus(StrEnum):
 
 
 class DeclineKind(StrEnum):
-    """``soft`` may be tried again later; ``hard`` must never be tried again on that method."""
+    """``soft`` may be tried again later by the clock; ``ask`` only when the customer says so;
+    ``hard`` must never be tried again on that method.
+    """
 
     SOFT = "soft"
+    ASK = "ask"
     HARD = "hard"
+
+
+def decline_kind(
+    meanings: Mapping[tuple[str, str], DeclineKind], network: str, code: str
+) -> DeclineKind:
+    """Return what a decline means by the card network it came from and the gateway's code.
+
+    ``meanings`` is a gateway's table (``Capabilities.decline_meanings``); the network ``""``
+    stands for any. A code nobody has listed is ``ask``: the same number means "try in 72
+    hours" on one network and "never again" on another, so nothing is guessed from it.
+
+    >>> decline_kind({("", "insufficient_funds"): DeclineKind.SOFT}, "visa", "insufficient_funds")
+    <DeclineKind.SOFT: 'soft'>
+    >>> decline_kind({}, "visa", "02")
+    <DeclineKind.ASK: 'ask'>
+    """
+    return meanings.get((network, code)) or meanings.get(("", code)) or DeclineKind.ASK
 
 
 class AttemptState(StrEnum):

@@ -68,9 +68,9 @@ def next_step(
 
     ``step`` counts the tries by the clock so far: 0 at the first decline. A soft decline is
     tried again on the next day of the schedule that is still to come (a day that passed while
-    nothing ran is not made up for), then the last action is due at once. A hard decline is
-    never tried again on that method: the customer is asked for another, and has until the
-    last day of the schedule.
+    nothing ran is not made up for), then the last action is due at once. Any other decline is
+    not tried again by the clock: the customer is asked for another method (after ``ask`` the
+    same one will do, when they say so), and has until the last day of the schedule.
     Units: shop-local days. Raises ``ValueError`` for a negative ``step``.
     Source: docs/decisions/0021-steps-of-dunning.md.
 
@@ -86,7 +86,7 @@ def next_step(
     left = [day for day in days if day > today]
     if not left:
         return Step(StepKind.LAST_ACTION, today)
-    if decline is DeclineKind.HARD:
+    if decline is not DeclineKind.SOFT:
         return Step(StepKind.ASK, left[-1])
     return Step(StepKind.RETRY, left[0])
 

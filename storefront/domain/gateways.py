@@ -38,6 +38,14 @@ class Capabilities:
     max_in_flight: int = 1
     #: Charges per second the gateway accepts; None if it names no limit.
     per_second: float | None = None
+    #: What a decline means, by (card network, code); the network ``""`` stands for any.
+    decline_meanings: Mapping[tuple[str, str], DeclineKind] = field(default_factory=dict)
+    #: False for play money: neither the live-lock nor a confirmation guards it.
+    moves_money: bool = True
+    #: Kinds of method it stores, in the order to offer: card, paypal, upi, bank, wallet.
+    kinds: tuple[str, ...] = ("card",)
+    #: Currencies it takes, ISO codes; empty if it takes any.
+    currencies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +63,30 @@ class SetupOrder:
     merchant: str = ""
     description: str = ""
     locale: str = ""
+    #: Our public id of the customer, empty while there is no account yet.
+    customer: str = ""
+    #: The gateway's own id of that customer, if it has given one before.
+    gateway_customer: str = ""
+    email: str = ""
+    name: str = ""
+    #: ISO code of the country delivered to.
+    country: str = ""
+    #: The most one later charge may take, for gateways whose mandates have a cap.
+    limit: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SetupStart:
-    """How the customer goes on: a page of the gateway, or values for its fields in our page."""
+    """How the customer goes on: a page of the gateway, or a page of the plugin with its fields.
+
+    Fields of a gateway stand on a page of the plugin's own inside the shop's frame, never on
+    ours: its scripts are allowed there and nowhere else.
+    """
 
     redirect_url: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    #: The gateway's own name of the set-up, handed back to ``finish_setup``.
+    gateway_reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,16 @@ class VaultedMethod:
     exp_year: int | None = None
     #: Same for the same card whatever the token, for the card schemes' retry limits.
     fingerprint: str = ""
+    #: card, paypal, upi, bank, wallet. Only cards have ``last4`` of four digits.
+    kind: str = "card"
+    #: What the customer knows it by where there is no number, such as ``m…@example.org``.
+    label: str = ""
+    #: The gateway's own id of the customer it belongs to, handed back with every charge.
+    gateway_customer: str = ""
+    #: Reference of the agreement the customer gave (mandate, network transaction), as well.
+    agreement: str = ""
+    #: The most one charge may take, if the agreement says so.
+    limit: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +139,13 @@ class ChargeOrder:
     #: Public id of the invoice: stored with the charge at the gateway, so that a count made
     #: there can tell two charges for one invoice without asking our tables.
     invoice: str = ""
+    gateway_customer: str = ""
+    #: Reference of the agreement under which it is charged, as the set-up gave it.
+    agreement: str = ""
+    #: What stands on the card statement beside the gateway's own prefix; may be empty.
+    descriptor: str = ""
+    #: When the customer was told of this charge (aware UTC), where a notice is required.
+    notified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +162,18 @@ class ChargeAnswer:
     action_url: str | None = None
     #: What was really taken, as the gateway says; compared with what was asked.
     amount: Money | None = None
+    #: Card network and the network's or gateway's code of a decline, as they came.
+    network: str = ""
+    code: str = ""
+    #: The method after the charge, if the gateway replaced its token or renewed its card.
+    method: VaultedMethod | None = None
+
+
+#: Reasons of *unknown* on which nothing more is sent to this gateway before a person looked:
+#: our key was refused, or the connection was not the gateway's.
+CLOSED_REASONS = frozenset({"unauthorized", "wrong_certificate"})
+#: Reason of *unknown* on which sending slows down.
+TOO_FAST = "rate_limited"
 
 
 class CancelAnswer(StrEnum):
@@ -164,6 +217,45 @@ class ChargeRecord:
     amount: Money
     refunded: Money
     created_at: datetime
+    is_disputed: bool = False
+
+
+class DisputeState(StrEnum):
+    """``open`` while the bank decides. An inquiry that takes no money is open with amount 0."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeRecord:
+    """A chargeback as the gateway has it now."""
+
+    #: The gateway's own name of the dispute.
+    gateway_reference: str
+    #: Our reference of the charge it is about; empty if the gateway does not say.
+    charge_reference: str
+    charge_gateway_reference: str
+    state: DisputeState
+    #: What was taken back from the merchant; zero for a mere inquiry.
+    amount: Money
+    reason: str
+    opened_at: datetime
+    #: What the gateway keeps for its work, whoever wins.
+    fee: Money | None = None
+    answer_by: datetime | None = None
+
+
+class EventAbout(StrEnum):
+    """What kind of thing a message speaks of; what became of it is read at the gateway."""
+
+    CHARGE = "charge"
+    REFUND = "refund"
+    SETUP = "setup"
+    DISPUTE = "dispute"
+    METHOD = "method"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +268,15 @@ class GatewayEvent:
     reference: str
     occurred_at: datetime
     account: str = ""
+    about: EventAbout = EventAbout.OTHER
+    #: The gateway's own name of what it speaks of; for ``method`` the token.
+    gateway_reference: str = ""
 
 
 class WebhookError(ValueError):
-    """The message is forged, too old, or not for us. ``args[0]`` is a stable code."""
+    """The message is forged, too old, or not for us. ``args[0]`` is a stable code:
+    no_signature, bad_signature, too_old, unreadable, other_account, wrong_mode, unreachable.
+    """
 
 
 @runtime_checkable
@@ -201,8 +298,12 @@ class Gateway(Protocol):
         """Open a set-up and say where the customer goes on."""
         ...
 
-    def finish_setup(self, reference: str, params: Mapping[str, str]) -> SetupAnswer:
+    def finish_setup(
+        self, reference: str, params: Mapping[str, str], gateway_reference: str = ""
+    ) -> SetupAnswer:
         """Say what became of a set-up; ``params`` is the query of the return visit.
+
+        ``gateway_reference`` is what ``begin_setup`` gave; empty if its answer was lost.
 
         The answer comes from the gateway, never from ``params``, which the customer can write.
         Unfinished is ``action_required``; an unknown reference is ``unknown``.
@@ -217,14 +318,16 @@ class Gateway(Protocol):
         """
         ...
 
-    def lookup(self, reference: str) -> ChargeAnswer | None:
+    def lookup(self, reference: str, gateway_reference: str = "") -> ChargeAnswer | None:
         """Say what the gateway knows of a charge; None means it knows nothing.
+
+        ``gateway_reference`` is the gateway's own name of it, if any answer ever gave one.
 
         A look-up that failed is ``unknown``, never None.
         """
         ...
 
-    def cancel(self, reference: str) -> CancelAnswer:
+    def cancel(self, reference: str, gateway_reference: str = "") -> CancelAnswer:
         """Stop a charge that waits for the customer."""
         ...
 
@@ -232,8 +335,25 @@ class Gateway(Protocol):
         """Give back once per ``order.reference``; never more in sum than was taken."""
         ...
 
-    def lookup_refund(self, reference: str) -> RefundAnswer | None:
-        """As ``lookup``, for a refund."""
+    def lookup_refund(
+        self, reference: str, gateway_reference: str = "", charge: str = ""
+    ) -> RefundAnswer | None:
+        """As ``lookup``, for a refund. ``charge`` is the gateway's own name of its charge."""
+        ...
+
+    def disputes(self, reference: str, gateway_reference: str = "") -> Sequence[DisputeRecord]:
+        """Return every dispute of one charge as it stands now.
+
+        ``reference`` and ``gateway_reference`` name the charge, as in ``lookup``.
+        Raises any exception if the gateway does not answer: none known is not none there.
+        """
+        ...
+
+    def read_method(self, token: str, gateway_customer: str = "") -> VaultedMethod | None:
+        """Return a stored method as it is now (expiry, network updates); None if it is gone.
+
+        Raises any exception if the gateway does not answer.
+        """
         ...
 
     def detach(self, token: str) -> bool:

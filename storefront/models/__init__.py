@@ -4,9 +4,13 @@ from storefront.models.base import Base
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
 from storefront.models.charging import (
     ChargeAttempt,
+    Difference,
+    Dispute,
     GatewayEvent,
     GatewaySetup,
+    GatewayState,
     PaymentMethod,
+    Reconciliation,
     Refund,
 )
 from storefront.models.checkout import Checkout
@@ -76,10 +80,13 @@ __all__ = [
     "Customer",
     "CustomerCredit",
     "CycleGroup",
+    "Difference",
+    "Dispute",
     "DunningCase",
     "FulfilmentBatch",
     "GatewayEvent",
     "GatewaySetup",
+    "GatewayState",
     "HostIdentity",
     "Installation",
     "Invoice",
@@ -107,6 +114,7 @@ __all__ = [
     "PromotionCode",
     "Recipe",
     "RecipeItem",
+    "Reconciliation",
     "Redemption",
     "Referral",
     "Refund",

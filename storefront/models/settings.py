@@ -22,6 +22,7 @@ class ShopSettings(Base):
             "referral_giver_minor >= 0 AND referral_friend_minor >= 0",
             name="referral_not_negative",
         ),
+        sa.CheckConstraint("catch_up IN ('skip','bill')", name="catch_up"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -60,6 +61,14 @@ class ShopSettings(Base):
     accent_chroma: Mapped[int] = mapped_column(default=155)
     #: Set while the merchant holds all charging.
     charging_held_at: Mapped[datetime | None]
+    #: Why: ``staff``, or ``late`` when renewals were more than two days behind.
+    charging_held_reason: Mapped[str] = mapped_column(sa.String(16), default="", server_default="")
+    #: Gateways new sign-ups may choose from, in order; empty: all there are.
+    sign_up_gateways: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    #: What becomes of periods missed while nothing ran, whose boxes can no longer ship.
+    catch_up: Mapped[str] = mapped_column(sa.String(8), default="skip", server_default="skip")
+    #: The owner let renewals that are this late go on.
+    late_released_at: Mapped[datetime | None]
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
 

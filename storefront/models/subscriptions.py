@@ -85,6 +85,9 @@ class Subscription(Base):
     parked_at: Mapped[datetime | None]
     #: Where the customer came from, for analytics.
     source: Mapped[str] = mapped_column(sa.String(80), default="")
+    #: The system it was imported from and its id there; both empty for one made here.
+    imported_from: Mapped[str] = mapped_column(sa.String(40), default="", server_default="")
+    imported_id: Mapped[str] = mapped_column(sa.String(120), default="", server_default="")
     #: Monthly value booked as movements so far; the sum of its movements.
     mrr_minor: Mapped[int] = mapped_column(default=0)
     #: Month of the first non-trial payment, ``2027-03``; empty before it.

@@ -59,6 +59,21 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(customer_id) WHERE is_default AND detached_at IS NULL",
         True,
     ),
+    "uq_payment_method_backup": (
+        "payment_method",
+        "(customer_id) WHERE is_backup AND detached_at IS NULL",
+        True,
+    ),
+    "ix_gateway_event_waiting": (
+        "gateway_event",
+        "(try_at, id) WHERE state = 'waiting'",
+        False,
+    ),
+    "uq_subscription_imported": (
+        "subscription",
+        "(imported_from, imported_id) WHERE imported_id <> ''",
+        True,
+    ),
     "ix_dunning_case_due": ("dunning_case", "(next_at, id) WHERE state = 'open'", False),
     "uq_box_period": (
         "box",

@@ -21,7 +21,7 @@ from storefront.adapters import failpoints
 from storefront.adapters.clock import DemoClock, SystemClock
 from storefront.adapters.failpoints import FailpointReached, failpoint
 from storefront.adapters.files import FileStore
-from storefront.adapters.http import HttpClient, HttpError
+from storefront.adapters.http import MOST_BYTES, ServiceHttp
 from storefront.adapters.mail import (
     FileMailbox,
     Mail,
@@ -31,6 +31,7 @@ from storefront.adapters.mail import (
     mailer_for,
 )
 from storefront.adapters.passwords import Passwords
+from storefront.hooks import HttpError
 
 NOW = datetime(2027, 3, 2, 9, tzinfo=UTC)
 
@@ -264,6 +265,10 @@ def service() -> Iterator[str]:
             return Response(status=302, headers={"Location": "/elsewhere"})
         if request.path == "/slow":
             threading.Event().wait(1)
+        if request.path == "/endless":
+            return Response((b"x" * 65_536 for _ in range(MOST_BYTES // 65_536 + 2)), 200)
+        if request.path == "/cut":
+            return Response([b"half"], headers={"Content-Length": "8"})
         return Response(request.get_data(), 201)
 
     server = make_server("127.0.0.1", 0, answer, threaded=True)
@@ -275,12 +280,46 @@ def service() -> Iterator[str]:
     server.server_close()
 
 
-def test_an_answer_is_returned_whatever_its_status(service: str):
-    client = HttpClient()
-    assert client.request("POST", f"{service}/", json={"a": 1}).json() == {"a": 1}
-    assert client.request("GET", f"{service}/away").status_code == 302
+@pytest.fixture
+def client(service: str) -> Iterator[ServiceHttp]:
+    made = ServiceHttp(f"{service}/", read_seconds=0.2)
+    yield made
+    made.close()
 
 
-def test_no_answer_in_time_is_an_error_that_says_so(service: str):
+def test_an_answer_is_returned_whatever_its_status(client: ServiceHttp):
+    answer = client.request("POST", "/", json={"a": 1})
+    assert (answer.status, answer.json()) == (201, {"a": 1})
+    assert client.request("POST", "/", form={"a": "1 2"}).body == b"a=1+2"
+    assert client.request("GET", "/away").status == 302
+
+
+def test_no_answer_in_time_may_have_been_sent(client: ServiceHttp):
+    with pytest.raises(HttpError) as caught:
+        client.request("GET", "/slow")
+    assert caught.value.is_sent
+
+
+def test_what_nobody_listens_to_was_surely_not_sent():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = ServiceHttp(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(HttpError) as caught:
+            nobody.request("GET", "/")
+        nobody.close()
+    assert not caught.value.is_sent
+
+
+def test_an_answer_without_end_is_an_error(client: ServiceHttp):
+    with pytest.raises(HttpError, match="more than"):
+        client.request("GET", "/endless")
+
+
+def test_an_answer_that_was_cut_off_is_an_error(client: ServiceHttp):
     with pytest.raises(HttpError):
-        HttpClient(read_seconds=0.2).request("GET", f"{service}/slow")
+        client.request("GET", "/cut")
+
+
+def test_an_answer_that_is_no_json_says_its_status(client: ServiceHttp):
+    with pytest.raises(HttpError, match="status 201"):
+        client.request("POST", "/", form={"no": "json"}).json()
