@@ -42,6 +42,17 @@ _MOVED = (
 )
 
 
+def same_price(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Select pairs of different versions of one price."""
+    keys = ("plan_id", "currency", "country", "unit", "count")
+    return sa.and_(*[one.c[key] == other.c[key] for key in keys], one.c.id != other.c.id)
+
+
+def may_be_moved(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Select the subscriptions that a price change can move: they run and nobody canceled them."""
+    return sa.and_(subscription.c.state.in_(_MOVED), subscription.c.cancel_on.is_(None))
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """One subscriber of a price change; amounts are what a billing interval costs them."""
@@ -82,7 +93,7 @@ class Coming:
 def coming_slice(session: AnySession, migration: AnyRow, today: date, after: int = 0) -> Coming:
     """Return the next subscribers that ``migration`` would move, by key above ``after``.
 
-    Those it has an item for are left out, and those who leave before it would touch them.
+    Those it has an item for are left out, and those who end before it would touch them.
     Statements: a constant number.
     """
     rows = _rows(session, migration, after, of=None)
@@ -131,21 +142,33 @@ def _touched(
             told_on=today,
             notice_days=migration.notice_days,
         )
-        if row.cancel_on is None or row.cancel_on > on:
-            # What is lowered once, or sold once, before that day is no part of either price.
-            yield row, on, turns_until(start, interval, row.anchor_day, on)
+        # What is lowered once, or sold once, before that day is no part of either price.
+        ahead = turns_until(start, interval, row.anchor_day, on)
+        if not _is_over(row, on, ahead):
+            yield row, on, ahead
+
+
+def _is_over(row: AnyRow, on: date, ahead: int) -> bool:
+    """Return whether a subscription ends by itself before it pays on ``on``."""
+    ends_on, most = row.ends_on, row.max_boxes
+    boxes = max(_boxes_of(row), 1)
+    has_none_left = most is not None and row.boxes_billed + (ahead + 1) * boxes > most
+    return has_none_left or (ends_on is not None and on >= ends_on)
+
+
+def _boxes_of(row: AnyRow) -> int:
+    """Return how many boxes a payment pays for."""
+    shipping = Interval(row.shipping_unit, row.shipping_count)
+    return boxes_per_period(Interval(row.unit, row.unit_count), shipping) if row.ships else 0
 
 
 def priced(coming: Coming, taxes: TaxRules) -> list[Moved]:
     """Return what each of ``coming`` pays now and then, taxed by ``taxes``."""
 
     def cost(row: AnyRow, on: date, ahead: int) -> PricedPeriod:
-        billing = Interval(row.unit, row.unit_count)
-        shipping = Interval(row.shipping_unit, row.shipping_count)
-        boxes = boxes_per_period(billing, shipping) if row.ships else 0
         terms = terms_of(
             row,
-            boxes,
+            _boxes_of(row),
             coming.discounts.get(row.id, ()),
             coming.options,
             taxes,
@@ -196,7 +219,6 @@ def _rows(
     """
     subscription, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
     address, customer = table_of(Address), table_of(Customer)
-    segment = segment_of(migration)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     priced = price.c.id == (subscription.c.price_id if of is None else of)
     statement = (
@@ -210,7 +232,8 @@ def _rows(
             subscription.c.next_on,
             subscription.c.billed_count,
             subscription.c.boxes_billed,
-            subscription.c.cancel_on,
+            subscription.c.ends_on,
+            subscription.c.max_boxes,
             price.c.id.label("price_id"),
             price.c.plan_id,
             price.c.currency,
@@ -240,19 +263,40 @@ def _rows(
         .outerjoin(address, address.c.id == subscription.c.address_id)
         .where(
             subscription.c.id > after,
-            subscription.c.price_id.in_(segment["prices"]),
-            subscription.c.state.in_(_MOVED),
+            _concerned(migration, subscription, address),
             _untouched(migration, subscription) if only is None else subscription.c.id.in_(only),
         )
         .order_by(subscription.c.id)
         .limit(SLICE)
     )
+    return list(session.execute(statement))
+
+
+def count_concerned(session: AnySession, migration: AnyRow) -> int:
+    """Return how many subscriptions a price change is for, also those that end before it."""
+    subscription, address = table_of(Subscription), table_of(Address)
+    return int(
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(subscription)
+            .outerjoin(address, address.c.id == subscription.c.address_id)
+            .where(_concerned(migration, subscription, address))
+        )
+        or 0
+    )
+
+
+def _concerned(
+    migration: AnyRow, subscription: sa.FromClause, address: sa.FromClause
+) -> sa.ColumnElement[bool]:
+    segment = segment_of(migration)
+    conditions = [subscription.c.price_id.in_(segment["prices"]), may_be_moved(subscription)]
     if segment.get("countries"):
-        statement = statement.where(address.c.country.in_(segment["countries"]))
+        conditions.append(address.c.country.in_(segment["countries"]))
     if segment.get("began_before_at"):
         before = datetime.fromisoformat(segment["began_before_at"])
-        statement = statement.where(subscription.c.created_at < before)
-    return list(session.execute(statement))
+        conditions.append(subscription.c.created_at < before)
+    return sa.and_(*conditions)
 
 
 def _untouched(migration: AnyRow, subscription: sa.FromClause) -> sa.ColumnElement[bool]:

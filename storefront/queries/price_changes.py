@@ -20,6 +20,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.price_changes import may_be_moved, same_price
 
 #: Subscribers shown on the page of a change.
 SHOWN = 50
@@ -129,14 +130,6 @@ def prices_with_older(session: AnySession) -> list[Offered]:
     """Return the prices on sale that some running subscription has an older version of."""
     price, plan, old = table_of(Price), table_of(Plan), table_of(Price).alias()
     subscription = table_of(Subscription)
-    same = sa.and_(
-        old.c.plan_id == price.c.plan_id,
-        old.c.currency == price.c.currency,
-        old.c.unit == price.c.unit,
-        old.c.count == price.c.count,
-        old.c.country == price.c.country,
-        old.c.id != price.c.id,
-    )
     rows = session.execute(
         sa.select(
             price.c.public_id,
@@ -149,14 +142,10 @@ def prices_with_older(session: AnySession) -> list[Offered]:
             sa.func.count(subscription.c.id).label("others"),
         )
         .join(plan, plan.c.id == price.c.plan_id)
-        .join(old, same)
+        .join(old, same_price(price, old))
         .join(
             subscription,
-            sa.and_(
-                subscription.c.price_id == old.c.id,
-                subscription.c.state.in_(["trialing", "active", "past_due", "paused"]),
-                subscription.c.cancel_on.is_(None),
-            ),
+            sa.and_(subscription.c.price_id == old.c.id, may_be_moved(subscription)),
         )
         .where(price.c.retired_at.is_(None))
         .group_by(price.c.id, plan.c.name, plan.c.position)

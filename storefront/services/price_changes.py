@@ -31,7 +31,9 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.price_changes import (
     Moved,
     coming_slice,
+    count_concerned,
     priced,
+    same_price,
 )
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -75,6 +77,7 @@ def draft_migration(rt: Runtime, who: Who, draft: MigrationDraft) -> str:
         segment["began_before"] = draft.began_before.isoformat()
         segment["began_before_at"] = begins.isoformat()
     table, migration = table_of(Price), table_of(PriceMigration)
+    others_of = table.alias()
 
     def write() -> str:
         price = rt.session.execute(
@@ -84,14 +87,9 @@ def draft_migration(rt: Runtime, who: Who, draft: MigrationDraft) -> str:
             rt.session.rollback()
             raise ImpossibleMigration(reason="unknown_price")
         others = rt.session.scalars(
-            sa.select(table.c.id).where(
-                table.c.plan_id == price.plan_id,
-                table.c.currency == price.currency,
-                table.c.unit == price.unit,
-                table.c["count"] == price._mapping["count"],
-                table.c.country == price.country,
-                table.c.id != price.id,
-            )
+            sa.select(others_of.c.id)
+            .join(table, same_price(table, others_of))
+            .where(table.c.id == price.id)
         ).all()
         if not others:
             rt.session.rollback()
@@ -132,6 +130,17 @@ def dry_run(rt: Runtime, ref: str) -> Iterator[Moved]:
         taxes = tax_desk.rules_at(rt, coming.taxed()) if after == 0 else rt.shop.taxes
         yield from priced(coming, taxes)
         after = coming.last
+
+
+def concerned(rt: Runtime, ref: str) -> int:
+    """Return how many the change is for: whom ``dry_run`` yields and those who end before it.
+
+    Raises ``LookupError`` for an unknown one.
+    """
+    with reading():
+        count = count_concerned(rt.session, _find(rt, ref))
+        rt.session.rollback()
+    return count
 
 
 def schedule(rt: Runtime, who: Who, ref: str) -> bool:

@@ -199,7 +199,10 @@ def _tell(rt: Runtime, migration: AnyRow, key: int, taxes: TaxRules, report: Tel
     # Priced anew: what was noted months ago may have had another quantity, code or address.
     found = priced(coming_for(rt.session, migration, [row.id], rt.today()), taxes)
     if not found:
-        rt.session.rollback()
+        # It ends by itself before the new price would be paid.
+        _set(rt, key, state="gone", answered_at=rt.now())
+        rt.session.commit()
+        report.gone += 1
         return
     now = found[0]
     on = now.applies_on

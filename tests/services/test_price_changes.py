@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from storefront.domain.periods import Interval, add_interval
 from storefront.domain.price_changes import ImpossibleMigration, applies_on
-from storefront.models import Invoice, OutboxMessage, Plan, Price, PriceMigrationItem, Subscription
+from storefront.models import (
+    Invoice,
+    OutboxMessage,
+    Plan,
+    Price,
+    PriceMigration,
+    PriceMigrationItem,
+    Subscription,
+)
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.added_codes import add_code
@@ -17,6 +25,7 @@ from storefront.services.cancellations import cancel
 from storefront.services.changes import withdraw
 from storefront.services.price_changes import (
     MigrationDraft,
+    concerned,
     draft_migration,
     dry_run,
     schedule,
@@ -167,6 +176,45 @@ def test_who_leaves_is_not_told(
     live_until(rt, clock, date(2027, 5, 13))
 
     assert mails(rt) == 0
+
+
+@pytest.mark.parametrize("ends", [{"ends_on": date(2027, 5, 12)}, {"max_boxes": 2}])
+def test_who_ends_before_the_new_price_is_not_told(
+    rt: Runtime,
+    who: Who,
+    dearer: Price,
+    sub: Subscription,
+    clock: FrozenClock,
+    ends: dict[str, object],
+) -> None:
+    ref = draft_migration(rt, who, MigrationDraft("Spring", dearer.public_id, date(2027, 5, 1)))
+    assert len(list(dry_run(rt, ref))) == concerned(rt, ref) == 1
+    rt.session.execute(sa.update(Subscription).values(**ends))
+    rt.session.commit()
+    assert (list(dry_run(rt, ref)), concerned(rt, ref)) == ([], 1)
+    assert schedule(rt, who, ref)
+
+    live_until(rt, clock, date(2027, 5, 13))
+
+    assert (mails(rt), amounts(rt)) == (0, [2600, 2600])
+
+
+def test_who_ends_by_the_time_of_the_notice_is_gone_and_the_change_gets_done(
+    rt: Runtime, who: Who, dearer: Price, sub: Subscription, clock: FrozenClock
+) -> None:
+    ref = begin(rt, who, dearer)
+    tell_due(rt)
+    assert states(rt) == ["waiting"]
+    rt.session.execute(sa.update(Subscription).values(max_boxes=2))
+    rt.session.commit()
+
+    live_until(rt, clock, date(2027, 5, 13))
+
+    assert (mails(rt), states(rt)) == (0, ["gone"])
+    found = rt.session.scalar(
+        sa.select(PriceMigration.state).where(PriceMigration.public_id == ref)
+    )
+    assert found == "done"
 
 
 def test_a_stopped_change_charges_nobody_more(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -92,8 +94,9 @@ def test_a_draft_is_deleted_and_what_runs_is_not(rt: Runtime, owner: Desk, deare
     assert "Stop it" in owner.get(path).text
 
 
+@pytest.mark.parametrize("days", [0, 400])
 def test_a_price_names_its_country_and_counts_whom_the_dry_run_moves(
-    rt: Runtime, owner: Desk, dearer: str
+    rt: Runtime, owner: Desk, dearer: str, days: int
 ) -> None:
     plan = rt.session.query(Plan).one()
     for amount in (2700, 3100):
@@ -103,12 +106,24 @@ def test_a_price_names_its_country_and_counts_whom_the_dry_run_moves(
     rt.session.execute(
         sa.update(Subscription)
         .where(Subscription.id == leaving.id)
-        .values(price_id=old[0] if old else 0, cancel_on=leaving.next_on)
+        .values(price_id=old[0] if old else 0, cancel_on=leaving.next_on + timedelta(days))
     )
     rt.session.commit()
     page = owner.get("/admin/price-changes/new").text
     assert "Pot, everywhere, monthly: €29.00 EUR (1 on another price)" in page
     assert "Austria, monthly" not in page
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer})
+    assert "1 subscriber would be moved" in owner.get(str(answer.location)).text
+
+
+def test_a_draft_counts_who_ends_before_it(rt: Runtime, owner: Desk, dearer: str) -> None:
+    rt.session.execute(sa.update(Subscription).values(max_boxes=1))
+    rt.session.commit()
+    assert "(1 on another price)" in owner.get("/admin/price-changes/new").text
+    answer = owner.post("/admin/price-changes/new", {**NEW, "price": dearer})
+    page = owner.get(str(answer.location)).text
+    assert "1 subscriber on another price is not moved" in page
+    assert "would be moved" not in page
 
 
 @pytest.mark.parametrize(

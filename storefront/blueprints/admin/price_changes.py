@@ -197,6 +197,8 @@ def _context(ref: str) -> dict[str, Any]:
     }
     if found.state != "draft":
         return {**shown, "people": query.concerned(rt.session, ref), "tried": None}
+    rt.session.rollback()
+    concerned = price_changes.concerned(rt, ref)
     every = price_changes.dry_run(rt, ref)
     listed = list(islice(every, _LISTED))
     more = sum(1 for _one in every)
@@ -205,5 +207,6 @@ def _context(ref: str) -> dict[str, Any]:
         "people": [],
         "tried": listed,
         "more": more,
+        "ending": concerned - len(listed) - more,
         "is_fallback": any(one.is_fallback for one in listed),
     }
