@@ -205,6 +205,5 @@ def _note(rt: Runtime, row: AnyRow, kind: EventKind, code: str, who: Who | None)
     )
     record(rt.session, [entry], moment)
     if who is not None:
-        action = f"subscription.{kind.value.partition('.')[2]}"
         after = {"code": code}
-        audit.write(rt.session, who.id, action, row.public_id, {}, after, moment, who.ip)
+        audit.write(rt.session, who.id, kind.value, row.public_id, {}, after, moment, who.ip)
