@@ -32,6 +32,9 @@ class JournalKind(StrEnum):
     GATEWAY_FEE = "gateway_fee"
     PAYOUT = "payout"
     REVERSAL = "reversal"
+    DISPUTE_OPENED = "dispute_opened"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
 
 
 RECEIVABLE = "receivable"

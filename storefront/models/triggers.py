@@ -43,6 +43,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(check_at, id) WHERE check_at IS NOT NULL",
         False,
     ),
+    "ix_charge_attempt_gateway_reference": (
+        "charge_attempt",
+        "(gateway_reference) WHERE gateway_reference <> ''",
+        False,
+    ),
     "ix_charge_attempt_planned": ("charge_attempt", "(id) WHERE state = 'planned'", False),
     "ix_refund_open": (
         "refund",
