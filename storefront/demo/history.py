@@ -22,7 +22,7 @@ from storefront.demo import cast as named
 from storefront.demo import catalogue, opening, warehouse
 from storefront.demo.cast import Member
 from storefront.demo.catalogue import months_before
-from storefront.demo.chores import do_chores
+from storefront.demo.chores import do_chores, send_mails
 from storefront.demo.people import (
     Shopper,
     busyness,
@@ -56,7 +56,7 @@ _MORNING, _OPEN, _CLOSE = time(9, 15), time(9, 40), time(22, 30)
 _BAD_WEEK, _LATE_ROUND, _SHORT_ROUND = 5, 8, 3
 #: Months before the end in which prices went up.
 _PRICE_CHANGE = 6
-#: On this weekday every job runs: mails go out, orders left lying end.
+#: On this weekday every job runs: orders left lying end, days are sealed.
 _SWEEP = 1
 _BAD_SHARE, _USUAL_SHARE = 0.19, 0.03
 
@@ -143,13 +143,15 @@ class Story:
         if day in self._charge_days:
             self._plan_replacements(day)
         warehouse.ship_due(rt, self._rng, late_key=self._late_key())
+        warehouse.note_arrivals(rt)
         for at, act in sorted(self._agenda.pop(day, []), key=lambda entry: entry[0]):
             self._at(day, at)
             act()
+        send_mails(rt, self._is_wanted)
         if day == self._last:
             self._clock.move_to(self._end)
             self._leave_the_cast_as_promised()
-            do_chores(rt, self._is_wanted, everything=True)
+            do_chores(rt, self._is_wanted, is_last=True)
 
     def _at(self, day: date, at: time) -> None:
         instant = datetime.combine(day, at, self._zone).astimezone(UTC)

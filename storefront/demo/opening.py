@@ -133,9 +133,18 @@ def change_prices(rt: Runtime) -> None:
 
 def owner_of(rt: Runtime) -> Who:
     """Return the owner as somebody who acts."""
+    return _acting(rt, catalogue.STAFF[0].email)
+
+
+def packer_of(rt: Runtime) -> Who:
+    """Return who packs the boxes as somebody who acts."""
+    return _acting(rt, catalogue.STAFF[1].email)
+
+
+def _acting(rt: Runtime, email: str) -> Who:
     table = table_of(Staff)
     row = rt.session.execute(
-        sa.select(table.c.id, table.c.public_id).where(table.c.email == catalogue.STAFF[0].email)
+        sa.select(table.c.id, table.c.public_id).where(table.c.email == email)
     ).one()
     rt.session.rollback()
     return Who(row.id, row.public_id)

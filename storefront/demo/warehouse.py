@@ -18,16 +18,19 @@ from storefront.models import (
     ProductVariant,
     Recipe,
     RecipeItem,
+    Shipment,
 )
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
-from storefront.services.fulfilment import ship_batch
+from storefront.services.fulfilment import deliver_batch, ship_batch
 from storefront.services.packing import retry_boxes
 from storefront.services.stock import adjust_stock
 
 CARRIER = "DHL"
 #: How many days the late round waited.
 LATE_DAYS = 5
+#: How long a parcel is on its way, until staff note that it arrived.
+ROAD = timedelta(days=3)
 #: What the shortage leaves of the tea it meets, and the dropped pallet of the bake.
 _LEFT, _DROPPED = 12, 65
 
@@ -73,6 +76,24 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
     return sum(
         ship_batch(rt, ref, carrier=CARRIER, tracking=numbers) for ref, numbers in tracking.items()
     )
+
+
+def note_arrivals(rt: Runtime) -> int:
+    """Have staff mark the parcels that were on the road long enough as arrived.
+
+    Returns the boxes; batches leave as a whole, so they arrive as a whole.
+    """
+    box, batch, shipment = table_of(Box), table_of(FulfilmentBatch), table_of(Shipment)
+    refs = rt.session.scalars(
+        sa.select(batch.c.public_id)
+        .join(box, box.c.batch_id == batch.c.id)
+        .join(shipment, shipment.c.id == box.c.shipment_id)
+        .where(box.c.state == BoxState.SHIPPED, shipment.c.shipped_at <= rt.now() - ROAD)
+        .group_by(batch.c.id, batch.c.public_id)
+        .order_by(batch.c.id)
+    ).all()
+    rt.session.rollback()
+    return sum(deliver_batch(rt, ref, (), opening.packer_of(rt)) for ref in refs)
 
 
 def lose_some(rt: Runtime) -> None:

@@ -24,6 +24,8 @@ from storefront.models import (
     Customer,
     Invoice,
     LedgerTransfer,
+    OutboxMessage,
+    SelfCheck,
     Subscription,
 )
 from storefront.queries.invariants import broken
@@ -116,12 +118,24 @@ class TestHistory:
         assert clock.now() == END
         assert days[-1] == (83, 83)
         assert done.customers <= TINY.shoppers + len(CAST)
-        shipped = sa.select(sa.func.count()).where(Box.state == BoxState.SHIPPED)
-        assert rt.session.scalar(shipped) > 0
+        self.parcels_arrive_and_mails_leave_on_their_day(rt)
         self.every_member_of_the_cast_is_as_promised(rt)
         # It raises where a total is not the ledger's.
         books = export_accounting(rt, date(2026, 1, 1), END.date(), tmp_path / "books")
         assert books.transfers == rt.session.scalar(sa.select(sa.func.count(LedgerTransfer.id)))
+
+    def parcels_arrive_and_mails_leave_on_their_day(self, rt):
+        states = rt.session.execute(sa.select(Box.state, sa.func.count()).group_by(Box.state))
+        found = dict(states.all())
+        assert found[BoxState.DELIVERED] > 0
+        assert BoxState.SHIPPED not in found
+        mails = rt.session.execute(
+            sa.select(OutboxMessage.created_at, OutboxMessage.delivered_at)
+        ).all()
+        assert len(mails) > TINY.shoppers
+        assert all(left - made < timedelta(days=1) for made, left in mails)
+        # Every night of years would only cost time: nothing is changed by asking.
+        assert rt.session.scalar(sa.select(sa.func.count()).select_from(SelfCheck)) == 1
 
     def every_member_of_the_cast_is_as_promised(self, rt):
         found = {
