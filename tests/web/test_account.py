@@ -186,15 +186,32 @@ def test_skipping_with_the_script_swaps_the_card_and_keeps_the_button(
 ) -> None:
     before = ada.get("/account/").text
     march = cycle(rt, "2027-03")
-    assert f'id="act-{march}"' in before
+    button = f'id="act-{sub.public_id}-{march}"'
+    assert button in before
     answer = ada.post(skip_url(rt, sub, "2027-03"), htmx=True, **{"from": "home"})
     assert answer.status_code == 200
     assert "<html" not in answer.text
     assert f'id="sub-{sub.public_id}"' in answer.text
-    assert f'id="act-{march}"' in answer.text
+    assert button in answer.text
     assert "Skipped. Your paid box moves to Mon 19 April." in answer.text
     assert 'hx-target="#status"' in answer.text
     assert f"/boxes/{march}/undo-skip" in answer.text
+
+
+def test_two_subscriptions_in_one_cycle_share_no_name_on_the_page(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    customer = rt.session.get(Customer, sub.customer_id)
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    plan = make.make_plan(rt, code="cup", group=group)
+    second = make.make_subscription(rt, plan=plan, customer=customer)
+    rt.session.rollback()
+    page = ada.get("/account/").text
+    march = cycle(rt, "2027-03")
+    for each in (sub, second):
+        assert page.count(f"/{each.public_id}/boxes/{march}/skip") > 0
+    names = re.findall(r'\sid="([^"]+)"', page)
+    assert [name for name in names if names.count(name) > 1] == []
 
 
 def test_undo_stands_on_the_row_and_works(rt: Runtime, ada: Visitor, sub: Subscription) -> None:
