@@ -47,6 +47,30 @@ def test_a_double_click_orders_once(chromium, live, script):
     assert bought(live) == ONCE
 
 
+@pytest.mark.parametrize(("size", "script"), [(PHONE, True), (DESK, True), (DESK, False)])
+def test_the_country_is_chosen_in_one_line(chromium, live, size, script):
+    with Visitor(chromium, live, size, script=script) as ada:
+        ada.go("/", "Nine kettles")
+        place = ada.page.get_by_label("Deliver to")
+        label = ada.page.locator("label[for=place]")
+        assert place.bounding_box()["height"] >= label.bounding_box()["height"]
+        assert abs(middle(place) - middle(label)) < 4
+        assert place.bounding_box()["width"] < 300
+        place.select_option("France")
+        if not script:
+            ada.press("Show prices")
+        ada.page.locator("#place option[selected]").filter(has_text="France").wait_for(
+            state="attached"
+        )
+        ada.see("Nine kettles")
+        assert ada.page.get_by_role("button", name="Show prices").is_visible() is not script
+
+
+def middle(element):
+    box = element.bounding_box()
+    return box["y"] + box["height"] / 2
+
+
 def look_again_while_it_waits(visitor, times=10):
     """Do what the page asks of people without its script while the bank takes its time."""
     checking, thanks = "We are checking your payment", "Thank you, Ada"
