@@ -23,6 +23,7 @@ from storefront.models import (
     BoxCycle,
     ChargeAttempt,
     Customer,
+    DunningCase,
     Invoice,
     InvoiceLine,
     JobRun,
@@ -229,6 +230,16 @@ def overdue(moment: Moment, _since: datetime) -> sa.Select[Any]:
     )
 
 
+def past_due(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Invoices whose charge did not go through and that are tried again."""
+    invoice, case = table_of(Invoice), table_of(DunningCase)
+    return (
+        sa.select(invoice.c.id, invoice.c.due_minor.label("minor"), case.c.opened_at.label("at"))
+        .join(case, case.c.invoice_id == invoice.c.id)
+        .where(case.c.state == "open")
+    )
+
+
 #: Code -> what is counted: (id, minor, at) of each row.
 COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "outage": outage,
@@ -236,6 +247,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "unknown": unknown,
     "parked": parked,
     "overdue": overdue,
+    "past_due": past_due,
     "boxes": box_problems,
     "dead": dead,
     "failed": failed_jobs,
@@ -388,6 +400,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "late": _of_subscriptions,
     "unknown": _of_attempts,
     "overdue": _of_invoices,
+    "past_due": _of_invoices,
     "boxes": _of_boxes,
     "new": _of_subscriptions,
     "left": _of_subscriptions,

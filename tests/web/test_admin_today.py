@@ -11,7 +11,14 @@ from flask import Flask
 
 from storefront.domain.charging import AttemptState
 from storefront.jobs.work import run_all
-from storefront.models import ChargeAttempt, JobRun, OutboxMessage, ParkedWork, ShopSettings
+from storefront.models import (
+    ChargeAttempt,
+    DunningCase,
+    JobRun,
+    OutboxMessage,
+    ParkedWork,
+    ShopSettings,
+)
 from storefront.models.base import public_id, table_of
 from storefront.queries import worklists
 from storefront.runtime import Runtime
@@ -85,6 +92,7 @@ def test_every_count_leads_to_a_list_of_that_many(app: Flask, rt: Runtime) -> No
     shown = {code: rows_of(browser.get(f"/admin/today/{code}").text) for code in worklists.LISTS}
     assert shown == {code: counts[code].count for code in worklists.LISTS}
     assert {code for code, count in shown.items() if count} >= {"outage", "unknown", "declined"}
+    assert shown["past_due"] == 3
 
 
 @pytest.mark.usefixtures("busy")
@@ -102,6 +110,19 @@ def test_what_needs_a_person_is_on_the_page_with_its_verb(app: Flask, rt: Runtim
         assert words in page
     for path in ("/admin/today/outage", "/admin/outbox?state=dead", "/admin/jobs#parked"):
         assert f'href="{path}"' in page
+
+
+@pytest.mark.usefixtures("busy")
+def test_failed_charges_stand_on_the_page_with_their_sum_until_they_are_paid(
+    app: Flask, rt: Runtime
+) -> None:
+    browser = desk(app, rt)
+    page = browser.get("/admin/").text
+    assert re.search(r'href="/admin/today/past_due">3 invoices are past due</a> <b[^>]*>€78.00', page)
+    case = table_of(DunningCase)
+    rt.session.execute(sa.update(case).values(state="recovered", closed_at=rt.now()))
+    rt.session.commit()
+    assert "past due" not in browser.get("/admin/").text
 
 
 @pytest.mark.usefixtures("busy")

@@ -49,6 +49,7 @@ _SEEN_BY = {
     "boxes": permissions.BOXES_MANAGE,
     "parked": permissions.JOBS_MANAGE,
     "overdue": permissions.SUBSCRIBERS_VIEW,
+    "past_due": permissions.SUBSCRIBERS_VIEW,
     "dead": permissions.MESSAGES_MANAGE,
     "failed": permissions.JOBS_MANAGE,
     "new": permissions.SUBSCRIBERS_VIEW,
@@ -59,7 +60,13 @@ _SEEN_BY = {
 }
 _BOX_LISTS = {"boxes", "shipped"}
 #: Which table of pills the states of a list are in.
-_KINDS = {"overdue": "invoice", "unknown": "payment", "paid": "payment", "declined": "payment"}
+_KINDS = {
+    "overdue": "invoice",
+    "past_due": "invoice",
+    "unknown": "payment",
+    "paid": "payment",
+    "declined": "payment",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ def today() -> Response:
         facts=facts,
         needs=_needs(facts),
         since=_since(facts.counts),
+        failed=_past_due(facts.counts["past_due"].count) if may(_SEEN_BY["past_due"]) else "",
         cutoff_ends=[_last_second(cut.cutoff_on, moment) for cut in facts.cutoffs],
         chart=_chart(facts),
         week=_week(facts),
@@ -279,6 +287,10 @@ def _overdue(count: int) -> str:
     return ngettext("%(num)s transfer is overdue", "%(num)s transfers are overdue", count)
 
 
+def _past_due(count: int) -> str:
+    return ngettext("%(num)s invoice is past due", "%(num)s invoices are past due", count)
+
+
 def _boxes(count: int) -> str:
     return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
 
@@ -317,6 +329,7 @@ _WORDS = {
     "unknown": _unknown,
     "boxes": _boxes,
     "overdue": _overdue,
+    "past_due": _past_due,
     "new": _new,
     "left": _left,
     "paid": _paid,
@@ -337,6 +350,10 @@ _LEADS: dict[str, Callable[[], str]] = {
     "overdue": lambda: _(
         "We remind 3 and 10 days after the due day. Note what came, or void or write off the"
         " rest, on the page of each invoice."
+    ),
+    "past_due": lambda: _(
+        "The charge did not go through. Tries go on by themselves as each plan says; what the"
+        " customer pays before counts at once."
     ),
     "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
     "new": lambda: _("Since the beginning of yesterday."),
