@@ -38,9 +38,15 @@ def tool(name: str) -> str:
 
 
 def child_environ(**more: str) -> dict[str, str]:
-    """Return the environment of a child process: ours, with the project importable."""
+    """Return the environment of a child process: ours, with the project importable.
+
+    Compiled modules are kept in the environment's folder even where the machine is told to
+    write none beside the sources: every process would spend seconds on compiling them again.
+    """
+    environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(VENV / "compiled")}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+    return {**environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
 def ensure(*locks: str) -> None:

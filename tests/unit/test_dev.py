@@ -20,6 +20,16 @@ def _pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
 
+def test_modules_are_compiled_once_and_never_beside_the_sources(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    (tmp_path / "once.py").write_text("", encoding="utf-8")
+    environ = environment.child_environ(PYTHONPATH=str(tmp_path))
+    subprocess.run([sys.executable, "-c", "import once"], env=environ, check=True)
+    assert list((tmp_path / "compiled").rglob("once.*.pyc"))
+    assert not (tmp_path / "__pycache__").exists()
+
+
 def test_every_command_is_listed_by_help():
     said = subprocess.run(
         [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
