@@ -118,7 +118,9 @@ def test_failed_charges_stand_on_the_page_with_their_sum_until_they_are_paid(
 ) -> None:
     browser = desk(app, rt)
     page = browser.get("/admin/").text
-    assert re.search(r'href="/admin/today/past_due">3 invoices are past due</a> <b[^>]*>€78.00', page)
+    assert re.search(
+        r'href="/admin/today/past_due">3 invoices are past due</a> <b[^>]*>€78.00', page
+    )
     case = table_of(DunningCase)
     rt.session.execute(sa.update(case).values(state="recovered", closed_at=rt.now()))
     rt.session.commit()
