@@ -191,7 +191,7 @@ def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
     if gateway is None:
         return None
     try:
-        answer = gateway.lookup(row.public_id)
+        answer = gateway.lookup(row.public_id, row.gateway_reference)
     except Exception:
         log.exception("gateway %s could not look up %s", row.gateway, row.public_id)
         return None

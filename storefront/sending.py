@@ -27,6 +27,7 @@ from storefront.operations.dunning import chase_declined
 from storefront.operations.keys import AnyRow
 from storefront.operations.results import Recorded, Result, record_results
 from storefront.runtime import Runtime
+from storefront.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -116,15 +117,18 @@ class Sending:
         """Ask for ``rows``, which are sent; answers that come at once are kept, others fly."""
         gateways = self._rt.gateways
         for row in rows:
+            # Here, not in the thread that asks: the shop's settings are this one's to read.
+            order = _order(self._rt, row)
             if self._is_instant or self._bound == 1:
                 start = time.monotonic()
-                self._keep(row, _ask(gateways, self._rt, row))
+                self._keep(row, _ask(gateways, self._rt.settings, row, order))
                 self._is_instant = time.monotonic() - start < INSTANT_SECONDS
                 continue
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=self._bound)
             queued = time.monotonic()
-            flying = self._pool.submit(_ask_in_time, gateways, self._rt, row, queued)
+            settings = self._rt.settings
+            flying = self._pool.submit(_ask_in_time, gateways, settings, row, order, queued)
             self._flying[flying] = row
 
     def settle(self) -> None:
@@ -211,26 +215,41 @@ def record(rt: Runtime, results: Sequence[Result]) -> Recorded:
 
 def ask(rt: Runtime, row: AnyRow) -> ChargeAnswer:
     """Ask one charge. Whatever goes wrong on the way is *unknown*, never *no*."""
-    return _ask(rt.gateways, rt, row)
+    return _ask(rt.gateways, rt.settings, row, _order(rt, row))
 
 
 def _ask_in_time(
-    gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow, queued: float
+    gateways: Mapping[str, Gateway],
+    settings: Settings,
+    row: AnyRow,
+    order: ChargeOrder,
+    queued: float,
 ) -> ChargeAnswer:
     """Ask one charge unless it waited too long; ``queued`` is a reading of ``monotonic``."""
     if time.monotonic() - queued > LONGEST_WAIT_SECONDS:
         return ChargeAnswer(AnswerStatus.UNKNOWN, reason="waited_too_long")
-    return _ask(gateways, rt, row)
+    return _ask(gateways, settings, row, order)
 
 
-def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAnswer:
+def _ask(
+    gateways: Mapping[str, Gateway], settings: Settings, row: AnyRow, order: ChargeOrder
+) -> ChargeAnswer:
     gateway = gateway_of(gateways, row)
     if gateway is None:
         return ChargeAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
-    configured = rt.settings.charges_per_second or None
+    configured = settings.charges_per_second or None
     own = gateway.capabilities.per_second
     _pace.wait(f"{gateway.name}:{gateway.account}", min(filter(None, (configured, own)), default=0))
-    order = ChargeOrder(
+    try:
+        return gateway.charge(order)
+    except Exception as error:
+        log.exception("gateway %s did not answer for %s", row.gateway, row.public_id)
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _order(rt: Runtime, row: AnyRow) -> ChargeOrder:
+    """Return what the gateway is asked for a row of ``operations.charging.orders``."""
+    return ChargeOrder(
         reference=row.public_id,
         amount=Money(row.amount_minor, row.currency),
         token=row.token,
@@ -238,12 +257,11 @@ def _ask(gateways: Mapping[str, Gateway], rt: Runtime, row: AnyRow) -> ChargeAns
         return_url=_return_url(rt, row),
         description=row.invoice_ref,
         invoice=row.invoice_ref,
+        gateway_customer=row.gateway_customer,
+        agreement=row.agreement,
+        descriptor=rt.shop.name,
+        notified_at=row.notified_at,
     )
-    try:
-        return gateway.charge(order)
-    except Exception as error:
-        log.exception("gateway %s did not answer for %s", row.gateway, row.public_id)
-        return ChargeAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
 
 
 def _return_url(rt: Runtime, row: AnyRow) -> str:

@@ -108,6 +108,8 @@ def plan_attempts(
                 "check_at": next_check(moment.now, 0, draft.on_session) if sent else None,
                 "checks": 0,
                 "fence": 0,
+                "network": "",
+                "code": "",
             }
             for key, public, draft in zip(keys, publics, drafts, strict=True)
         ],
@@ -205,7 +207,11 @@ def _orders_of(attempt: sa.Table) -> AnySelect:
             attempt.c.currency,
             attempt.c.fingerprint,
             attempt.c.on_session,
+            attempt.c.gateway_reference,
+            attempt.c.notified_at,
             method.c.token,
+            method.c.gateway_customer,
+            method.c.agreement,
             invoice.c.public_id.label("invoice_ref"),
             checkout.c.public_id.label("checkout_ref"),
         )

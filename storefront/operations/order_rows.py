@@ -14,7 +14,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import EventKind
-from storefront.domain.gateways import VaultedMethod
 from storefront.domain.lifecycle import RUNNING, PeriodState, SubscriptionState, check_move
 from storefront.domain.periods import add_interval
 from storefront.models import (
@@ -32,6 +31,7 @@ from storefront.operations.addons import write_picked
 from storefront.operations.change_data import OF_THE_TERM
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
+from storefront.operations.kept_methods import Card, find_method, insert_method, keep_again
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
@@ -40,15 +40,6 @@ from storefront.operations.subscriptions import SubscriptionChange, change_subsc
 from storefront.operations.timeline import Entry, record
 
 ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A stored method and the gateway account its token belongs to."""
-
-    gateway: str
-    account: str
-    method: VaultedMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,42 +99,19 @@ def source_of(checkout: AnyRow) -> str:
 
 def write_method(session: AnySession, customer_id: int, card: Card, moment: Moment) -> int:
     """Store the card; it becomes the default unless something running relies on another."""
-    table = table_of(PaymentMethod)
-    known = session.execute(
-        sa.select(table.c.id).where(
-            table.c.gateway == card.gateway,
-            table.c.account == card.account,
-            table.c.token == card.method.token,
-        )
-    ).scalar_one_or_none()
+    known = find_method(session, card)
     if known is not None:
-        return int(known)
+        keep_again(session, known, card)
+        return known
     is_default = _may_be_default(session, customer_id)
     if is_default:
+        table = table_of(PaymentMethod)
         session.execute(
             sa.update(table)
             .where(table.c.customer_id == customer_id, table.c.is_default)
             .values(is_default=False)
         )
-    key = reserve(session, PaymentMethod, 1)[0]
-    session.execute(
-        sa.insert(table).values(
-            id=key,
-            public_id=public_id("pm"),
-            customer_id=customer_id,
-            gateway=card.gateway,
-            account=card.account,
-            token=card.method.token,
-            brand=card.method.brand,
-            last4=card.method.last4,
-            exp_month=card.method.exp_month,
-            exp_year=card.method.exp_year,
-            fingerprint=card.method.fingerprint,
-            is_default=is_default,
-            created_at=moment.now,
-        )
-    )
-    return key
+    return insert_method(session, customer_id, card, is_default=is_default, moment=moment)
 
 
 def _may_be_default(session: AnySession, customer_id: int) -> bool:

@@ -26,11 +26,11 @@ from storefront.operations.checkout import Order
 from storefront.operations.coupons import Use, give_back_redemptions, redeem
 from storefront.operations.customer_credit import Owing, apply_credit, give_back_applied
 from storefront.operations.invoices import InvoiceDraft, LinesOf, content_hash, offer_invoices
+from storefront.operations.kept_methods import Card
 from storefront.operations.keys import AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import (
     ADDRESS_COLUMNS,
-    Card,
     Owners,
     WrittenBox,
     write_address,

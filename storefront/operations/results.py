@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState, DeclineKind
-from storefront.domain.gateways import ChargeAnswer
+from storefront.domain.gateways import ChargeAnswer, VaultedMethod
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
@@ -30,6 +30,7 @@ from storefront.operations.charging import (
     plan_attempts,
 )
 from storefront.operations.dunning import chase_authentication, chase_declined
+from storefront.operations.kept_methods import renew_methods
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
@@ -112,6 +113,7 @@ def record_results(
     settle_carried(session, [row.id for row in found.settles if row.carried_minor], moment)
     plan_surplus_refunds(session, [_surplus(row, minor) for row, minor in found.surplus], moment)
     _refuse_methods(session, found.declined, answers, moment)
+    renew_methods(session, _renewed(known, answers))
     _reopen_checkouts(session, found.declined + found.lost)
     withdraw_unpaid(session, _unpaid_offers(found.declined + found.lost), moment)
     _plan_again(session, _owing(found.lost), moment, minimums)
@@ -231,7 +233,9 @@ def _write_attempts(
                 "state": _STATES[status],
                 "decline_kind": answer.decline if status is AnswerStatus.DECLINED else None,
                 "reason": AMOUNT_MISMATCH if row.id in odd else answer.reason[:80],
-                "gateway_reference": answer.gateway_reference,
+                "gateway_reference": answer.gateway_reference or row.gateway_reference,
+                "network": answer.network[:24],
+                "code": answer.code[:40],
                 "action_url": answer.action_url or "",
                 "settles": row.id in settles,
                 "refunded_minor": surplus.get(row.id, 0),
@@ -273,6 +277,16 @@ def _refuse_methods(
             .where(table.c.id.in_(hard), table.c.refused_at.is_(None))
             .values(refused_at=moment.now)
         )
+
+
+def _renewed(rows: Sequence[AnyRow], answers: dict[str, ChargeAnswer]) -> dict[int, VaultedMethod]:
+    """Return what gateways say about methods after a charge, by key."""
+    found = {}
+    for row in rows:
+        method = answers[row.public_id].method
+        if method is not None and row.payment_method_id:
+            found[row.payment_method_id] = method
+    return found
 
 
 def _reopen_checkouts(session: AnySession, declined: Sequence[AnyRow]) -> None:

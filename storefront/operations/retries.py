@@ -190,7 +190,13 @@ def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[Any
     case, attempt = table_of(DunningCase), table_of(ChargeAttempt)
     return list(
         session.execute(
-            sa.select(attempt.c.id, attempt.c.public_id, attempt.c.gateway, attempt.c.account)
+            sa.select(
+                attempt.c.id,
+                attempt.c.public_id,
+                attempt.c.gateway,
+                attempt.c.account,
+                attempt.c.gateway_reference,
+            )
             .join(case, case.c.invoice_id == attempt.c.invoice_id)
             .where(
                 case.c.state == "open",

@@ -37,6 +37,7 @@ def expire_changes(rt: Runtime) -> int:
                 attempt.c.public_id,
                 attempt.c.gateway,
                 attempt.c.account,
+                attempt.c.gateway_reference,
                 attempt.c.invoice_id,
             )
             .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
@@ -59,7 +60,7 @@ def _stops(rt: Runtime, row: AnyRow) -> bool:
     if gateway is None or gateway.account != row.account:
         return False
     try:
-        answer = gateway.cancel(row.public_id)
+        answer = gateway.cancel(row.public_id, row.gateway_reference)
     except Exception:
         log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
         return False

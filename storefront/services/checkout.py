@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from storefront.database import retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
-from storefront.domain.gateways import Gateway, SetupOrder
+from storefront.domain.gateways import Gateway, SetupOrder, SetupStart
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Checkout, GatewaySetup
@@ -36,6 +36,7 @@ from storefront.operations.checkout import (
 )
 from storefront.operations.coupons import give_back_uses, take_use
 from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.setups import Payer, limit_of, payer_of_order
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -199,6 +200,8 @@ def place_order(
         merchant=rt.shop.name,
         description=key[:12],
         locale=frozen.locale,
+        **asdict(frozen.payer),
+        limit=frozen.limit,
     )
     return _open_page(rt, offered, order)
 
@@ -211,6 +214,9 @@ class _Frozen:
     reference: str = ""
     due: Money | None = None
     locale: str = ""
+    payer: Payer = field(default_factory=Payer)
+    #: The most that one later charge is expected to take.
+    limit: Money | None = None
 
 
 def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _Frozen | None:
@@ -254,9 +260,11 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     if not change_checkout(rt.session, row, values):
         rt.session.rollback()
         return None
+    payer = payer_of_order(rt.session, row, gateway)
     rt.session.commit()
     step = Step.PAY if needs_method else Step.FREE
-    return _Frozen(step, reference, order.to_pay, row.locale)
+    limit = limit_of(order.quote)
+    return _Frozen(step, reference, order.to_pay, row.locale, payer, limit)
 
 
 def _pinned(order: Order) -> dict[str, Any]:
@@ -363,18 +371,22 @@ def _new_setup(rt: Runtime, row: AnyRow, gateway: Gateway) -> str:
 
 def _open_page(rt: Runtime, gateway: Gateway, order: SetupOrder) -> Placed:
     try:
-        url = gateway.begin_setup(order).redirect_url or ""
+        start = gateway.begin_setup(order)
     except Exception:
         log.exception("gateway %s opened no page for %s", gateway.name, order.reference)
-        url = ""
+        start = SetupStart()
+    url = start.redirect_url or ""
     table = table_of(GatewaySetup)
     state = AttemptState.ACTION_REQUIRED if url else AttemptState.UNKNOWN
+    values: dict[str, object] = {"state": state, "redirect_url": url}
+    if start.gateway_reference:
+        values["gateway_reference"] = start.gateway_reference[:255]
 
     def write() -> None:
         rt.session.execute(
             sa.update(table)
             .where(table.c.public_id == order.reference, table.c.state.in_(_USABLE))
-            .values(state=state, redirect_url=url)
+            .values(values)
         )
         rt.session.commit()
 

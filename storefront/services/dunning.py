@@ -91,7 +91,7 @@ def _is_cancelled(rt: Runtime, row: AnyRow) -> bool:
     if gateway is None or gateway.account != row.account:
         return False
     try:
-        answer = gateway.cancel(row.public_id)
+        answer = gateway.cancel(row.public_id, row.gateway_reference)
     except Exception:
         log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
         return False

@@ -33,9 +33,10 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
+from storefront.operations.kept_methods import Card
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.order_rows import Card, expire_order
+from storefront.operations.order_rows import expire_order
 from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
@@ -168,7 +169,7 @@ def leave_bank(rt: Runtime, key: str) -> Finished:
         gateway = rt.gateways.get(attempt.gateway)
         if gateway is not None and gateway.account == attempt.account:
             try:
-                answer = gateway.cancel(attempt.public_id)
+                answer = gateway.cancel(attempt.public_id, attempt.gateway_reference)
             except Exception:
                 log.exception("gateway %s cancelled nothing", attempt.gateway)
                 answer = CancelAnswer.UNKNOWN
@@ -295,7 +296,7 @@ def _finish_setup(rt: Runtime, setup: AnyRow) -> SetupAnswer:
     if gateway is None or gateway.account != setup.account:
         return SetupAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
     try:
-        return gateway.finish_setup(setup.public_id, {})
+        return gateway.finish_setup(setup.public_id, {}, setup.gateway_reference)
     except Exception as error:
         log.exception("gateway %s did not say what became of %s", setup.gateway, setup.public_id)
         return SetupAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)

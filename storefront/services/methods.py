@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -37,9 +37,16 @@ from storefront.models.base import public_id, table_of
 from storefront.operations.carrying import Small, carry
 from storefront.operations.ceilings import paid_now
 from storefront.operations.charging import AttemptDraft, plan_attempts
+from storefront.operations.kept_methods import (
+    Card,
+    find_method,
+    insert_method,
+    keep_again,
+)
 from storefront.operations.keys import AnyRow
 from storefront.operations.methods import was_accepted
 from storefront.operations.retries import abandon_actions
+from storefront.operations.setups import payer_of
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
@@ -200,8 +207,10 @@ def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") 
     if gateway is None:
         raise PaymentPartnerSilent
     reference = public_id("set")
+    table = table_of(GatewaySetup)
+    payer = payer_of(rt.session, customer_id, gateway)
     rt.session.execute(
-        sa.insert(table_of(GatewaySetup)).values(
+        sa.insert(table).values(
             public_id=reference,
             customer_id=customer_id,
             gateway=gateway.name,
@@ -214,7 +223,14 @@ def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") 
     )
     rt.session.commit()
     back = f"{return_to.rstrip('/')}/{reference}"
-    order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale)
+    order = SetupOrder(
+        reference,
+        back,
+        back,
+        merchant=rt.shop.name,
+        locale=locale,
+        **asdict(payer),
+    )
     try:
         start = gateway.begin_setup(order)
     except Exception as error:
@@ -222,6 +238,12 @@ def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") 
         raise PaymentPartnerSilent from error
     if not start.redirect_url:
         raise PaymentPartnerSilent
+    rt.session.execute(
+        sa.update(table)
+        .where(table.c.public_id == reference)
+        .values(redirect_url=start.redirect_url, gateway_reference=start.gateway_reference[:255])
+    )
+    rt.session.commit()
     return start.redirect_url
 
 
@@ -242,7 +264,7 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
     if gateway is None or gateway.account != row.account:
         raise PaymentPartnerSilent
     try:
-        answer = gateway.finish_setup(setup, params)
+        answer = gateway.finish_setup(setup, params, row.gateway_reference)
     except Exception as error:
         log.exception("gateway %s could not finish %s", row.gateway, setup)
         raise PaymentPartnerSilent from error
@@ -273,37 +295,13 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
 
 def _keep(rt: Runtime, setup: AnyRow, method: VaultedMethod) -> int:
     """Return the key of the card's row; a token that is known already is used again."""
-    table = table_of(PaymentMethod)
-    known = rt.session.execute(
-        sa.select(table.c.id).where(
-            table.c.gateway == setup.gateway,
-            table.c.account == setup.account,
-            table.c.token == method.token,
-            table.c.customer_id == setup.customer_id,
-        )
-    ).scalar_one_or_none()
+    card = Card(setup.gateway, setup.account, method)
+    known = find_method(rt.session, card, setup.customer_id)
     if known is not None:
-        return int(known)
-    return int(
-        rt.session.execute(
-            sa.insert(table)
-            .values(
-                public_id=public_id("pm"),
-                customer_id=setup.customer_id,
-                gateway=setup.gateway,
-                account=setup.account,
-                token=method.token,
-                brand=method.brand,
-                last4=method.last4,
-                exp_month=method.exp_month,
-                exp_year=method.exp_year,
-                fingerprint=method.fingerprint,
-                is_default=False,
-                created_at=rt.now(),
-            )
-            .returning(table.c.id)
-        ).scalar_one()
-    )
+        keep_again(rt.session, known, card)
+        return known
+    moment = rt.moment()
+    return insert_method(rt.session, setup.customer_id, card, is_default=False, moment=moment)
 
 
 def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
@@ -365,7 +363,7 @@ def _release(rt: Runtime, customer_id: int, invoice: str) -> None:
     if gateway is None or gateway.account != found.account:
         return
     try:
-        answer = gateway.cancel(found.public_id)
+        answer = gateway.cancel(found.public_id, found.gateway_reference)
     except Exception:
         log.exception("gateway %s could not cancel %s", found.gateway, found.public_id)
         return
@@ -386,6 +384,7 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
                 attempt.c.state,
                 attempt.c.gateway,
                 attempt.c.account,
+                attempt.c.gateway_reference,
             )
             .join(table, table.c.id == attempt.c.invoice_id)
             .where(

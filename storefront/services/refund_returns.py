@@ -80,8 +80,10 @@ def _due(rt: Runtime) -> list[AnyRow]:
                 refund.c.public_id,
                 refund.c.amount_minor,
                 refund.c.currency,
+                refund.c.gateway_reference,
                 sa.func.coalesce(refund.c.answered_at, refund.c.created_at).label("done_at"),
                 attempt.c.gateway,
+                attempt.c.gateway_reference.label("charge_at_gateway"),
                 attempt.c.invoice_id,
                 invoice.c.payer_id,
             )
@@ -102,7 +104,7 @@ def _due(rt: Runtime) -> list[AnyRow]:
 
 def _look_up(gateway: Gateway, row: AnyRow) -> RefundAnswer | None:
     try:
-        return gateway.lookup_refund(row.public_id)
+        return gateway.lookup_refund(row.public_id, row.gateway_reference, row.charge_at_gateway)
     except Exception:
         log.exception("gateway %s did not answer for refund %s", row.gateway, row.public_id)
         return None

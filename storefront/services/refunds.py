@@ -158,6 +158,7 @@ def _take(rt: Runtime, limit: int) -> list[AnyRow]:
             refund.c.amount_minor,
             refund.c.currency,
             refund.c.reason,
+            refund.c.gateway_reference,
             attempt.c.public_id.label("charge_ref"),
             attempt.c.gateway_reference.label("charge_at_gateway"),
             attempt.c.gateway,
@@ -201,7 +202,9 @@ def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
     )
     try:
         if row.state != AttemptState.PLANNED:
-            known = gateway.lookup_refund(row.public_id)
+            known = gateway.lookup_refund(
+                row.public_id, row.gateway_reference, row.charge_at_gateway
+            )
             if known is not None:
                 return known
         return gateway.refund(order)
@@ -222,7 +225,7 @@ def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
         )
         .values(
             state=_STATES[answer.status],
-            gateway_reference=answer.gateway_reference,
+            gateway_reference=answer.gateway_reference or row.gateway_reference,
             answered_at=now,
             check_at=again.get(answer.status, now + CHECK_AFTER),
         )

@@ -195,8 +195,8 @@ def answers(
     """Let the gateway say ``answer`` about one refund, and the truth about all others."""
     real = type(gateway).lookup_refund
 
-    def say(self: DemoGateway, reference: str) -> RefundAnswer | None:
-        return answer if reference == refund else real(self, reference)
+    def say(self: DemoGateway, reference: str, *names: str) -> RefundAnswer | None:
+        return answer if reference == refund else real(self, reference, *names)
 
     monkeypatch.setattr(type(gateway), "lookup_refund", say)
 

@@ -1,0 +1,63 @@
+"""What a gateway is told about the person it is to store a payment method for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from storefront.domain.baskets import BasketQuote
+from storefront.domain.gateways import Gateway
+from storefront.domain.money import Money
+from storefront.models import Customer
+from storefront.models.base import table_of
+from storefront.operations.kept_methods import customer_at
+from storefront.operations.keys import AnyRow, AnySession
+
+#: A later charge may take so many times what the order costs each time: extras, a dearer plan
+#: and a new price fit in, and the customer agrees anew to anything beyond.
+LIMIT_TIMES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whom a method is stored for; empty where nobody has said."""
+
+    #: Public id, while there is an account.
+    customer: str = ""
+    #: The gateway's own id of that customer.
+    gateway_customer: str = ""
+    email: str = ""
+    name: str = ""
+    country: str = ""
+
+
+def payer_of_order(session: AnySession, checkout: AnyRow, gateway: Gateway) -> Payer:
+    """Return who orders, in their own words; an account only if they are signed in to it."""
+    known = Payer()
+    if checkout.customer_id is not None:
+        known = payer_of(session, checkout.customer_id, gateway)
+    return Payer(
+        known.customer,
+        known.gateway_customer,
+        checkout.email,
+        str(checkout.address.get("name", "")),
+        str(checkout.address.get("country", "")),
+    )
+
+
+def payer_of(session: AnySession, customer_id: int, gateway: Gateway) -> Payer:
+    """Return a customer as their account has them."""
+    table = table_of(Customer)
+    row = session.execute(
+        sa.select(table.c.public_id, table.c.email, table.c.name).where(table.c.id == customer_id)
+    ).one()
+    known = customer_at(session, customer_id, gateway.name, gateway.account)
+    return Payer(row.public_id, known, row.email, row.name)
+
+
+def limit_of(quote: BasketQuote) -> Money:
+    """Return the most that one later charge may take for the boxes of an order."""
+    each = [item.full.quote.total for item in quote.items]
+    most = max(sum(total.minor for total in each), quote.due_today.minor)
+    return Money(most * LIMIT_TIMES, each[0].currency)
