@@ -33,6 +33,11 @@ def paper(document: Document) -> bytes:
     return pdf.render(sheet(document, document.locale or "en"))
 
 
+def illegible(document: Document) -> str:
+    """Return the characters that ``paper`` shows as a mark, because its fonts lack them."""
+    return pdf.illegible(sheet(document, document.locale or "en"))
+
+
 def file_name(document: Document) -> str:
     """Return the name its PDF is saved under: ``invoice-2027-000123.pdf``."""
     number = re.sub(r"[^A-Za-z0-9._-]+", "-", document.number).strip("-.")

@@ -8,19 +8,17 @@ Source: docs/decisions/0076-one-sheet-for-paper-and-page.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from storefront.adapters import glyphs
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-FONTS = Path(__file__).resolve().parent.parent / "fonts"
 FAMILY = "document"
-#: Style -> file, unpacked at set-up from a pinned package.
-FONT_FILES = {"": "DejaVuSansCondensed.ttf", "B": "DejaVuSansCondensed-Bold.ttf"}
 
 _WIDTH, _LEFT, _RIGHT = 170.0, 20.0, 190.0
 #: First line of the body on page one and on those after it, and where the body ends.
@@ -74,6 +72,19 @@ class Sheet:
     footer: tuple[str, ...]
 
 
+def illegible(sheet: Sheet) -> str:
+    """Return the characters of ``sheet`` that paper shows as a mark, each once."""
+    return glyphs.illegible(_texts(astuple(sheet)))
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _texts(value)
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """Something that stays on one page; ``in_table`` repeats the headings on a new one."""
@@ -92,8 +103,8 @@ def render(sheet: Sheet) -> bytes:
     from fpdf import FPDF  # noqa: PLC0415
 
     pdf = FPDF(orientation="portrait", unit="mm", format="A4")
-    for style, name in FONT_FILES.items():
-        pdf.add_font(FAMILY, style, FONTS / name)
+    for style, name in glyphs.FONT_FILES.items():
+        pdf.add_font(FAMILY, style, glyphs.FONTS / name)
     pdf.set_auto_page_break(False)
     # What somebody typed is never a placeholder.
     pdf.alias_nb_pages("")
@@ -293,7 +304,7 @@ class _Drawing:
         pdf.set_text_color(*colour)
         pdf.set_xy(x, y)
         pdf.c_margin = 0
-        pdf.cell(width, size * _LEADING, text, align=align)
+        pdf.cell(width, size * _LEADING, glyphs.legible(text), align=align)
 
     def _rule(
         self, y: float, weight: float, colour: tuple[int, int, int], left: float = _LEFT
@@ -311,7 +322,7 @@ class _Drawing:
             line
             for text in texts
             for given in text.splitlines() or [""]
-            for line in wrap(given, width, measure)
+            for line in wrap(glyphs.legible(given), width, measure)
         ]
 
     def _cut(self, text: str, size: float, width: float) -> str:

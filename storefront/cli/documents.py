@@ -45,11 +45,18 @@ def invoices(rt: Runtime, month: date, out: Path) -> None:
     edges = (datetime.combine(day, time(), zone) for day in (month, until))
     refs = query.issued_between(rt.session, *edges)
     store = FileStore(out)
+    marked: list[str] = []
     with progress("documents written") as report:
         for count, ref in enumerate(refs, start=1):
             found = query.document(rt.session, ref)
             if found is None:
                 raise click.ClickException(f"{ref} is gone")
             store.publish(documents.file_name(found), [documents.paper(found)])
+            lacking = documents.illegible(found)
+            if lacking:
+                marked.append(f"{documents.file_name(found)}: {' '.join(lacking)}")
             report(count, len(refs))
+    if marked:
+        text = "These show a mark for characters that the font does not have:"
+        click.echo("\n".join([text, *marked]), err=True)
     click.echo(f"{len(refs)} documents in {out}" if refs else f"nothing issued in {month:%Y-%m}")

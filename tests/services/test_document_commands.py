@@ -50,6 +50,14 @@ def test_a_months_documents_are_written_and_the_same_again(month: str, tmp_path:
     assert (out / "invoice-1.pdf").read_bytes() == first
 
 
+def test_the_command_names_the_documents_that_show_a_mark(
+    month: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storefront.documents.pdf.illegible", lambda _sheet: "山田")
+    done = run("invoices", "--month", month, "--out", str(tmp_path / "out"))
+    assert "invoice-1.pdf: 山 田" in done.stderr
+
+
 def test_a_month_without_documents_says_so(month: str, tmp_path: Path) -> None:
     done = run("invoices", "--month", "2020-12", "--out", str(tmp_path / "out"))
     assert (done.exit_code, done.stdout) == (0, "nothing issued in 2020-12\n")

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from storefront.adapters import pdf
-from storefront.adapters.pdf import FONT_FILES, FONTS, Sheet, SheetLine, render, wrap
+from storefront.adapters import glyphs, pdf
+from storefront.adapters.glyphs import FONT_FILES, FONTS, MARK, illegible, legible
+from storefront.adapters.pdf import Sheet, SheetLine, render, wrap
 from storefront.domain.colours import rgb_of
 
 SHEET = Sheet(
@@ -70,6 +71,42 @@ def test_the_text_of_a_document_can_be_read_and_copied() -> None:
     page = read(replace(SHEET, shop="Čajovňa Ελλάδα Чайная €"))[0]
     for text in ("Čajovňa Ελλάδα Чайная €", "Ada Łukasiewicz", "Invoice 2027-000123", "€26.00"):
         assert text in page
+
+
+def test_a_mark_stands_for_what_the_font_does_not_have() -> None:
+    sheet = replace(SHEET, recipient=("山田 Taro", "Straße 1"), sums=(("合計", "€1.00", True),))
+    page = read(sheet)[0]
+    assert f"{MARK * 2} Taro" in page
+    assert page.count(MARK) == 4
+    assert pdf.illegible(sheet) == "山田合計"
+    assert pdf.illegible(SHEET) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Łódź Ελλάδα €", "Łódź Ελλάδα €"),
+        ("茶", MARK),
+        ("a\U000e0001b\U000e0100c\x1b", "abc"),
+        ("\U0001f375\U000e0100 tea", f"{MARK} tea"),
+        ("one\ntwo\tthree", "one\ntwo\tthree"),
+        (MARK, MARK),
+    ],
+)
+def test_what_has_no_form_of_its_own_gets_no_mark(text: str, shown: str) -> None:
+    assert legible(text) == shown
+
+
+THERE = set(TTFont(FONTS / FONT_FILES[""]).getBestCmap())
+
+
+@given(st.text())
+def test_no_character_that_has_a_form_is_dropped(text: str) -> None:
+    shown = legible(text)
+    assert all(ord(one) in THERE or one.isspace() for one in shown)
+    visible = [one for one in text if unicodedata.category(one)[0] in "LNPS"]
+    assert len(shown) >= len(visible)
+    assert set(illegible([text])) <= set(text)
 
 
 def test_only_the_glyphs_in_use_are_embedded() -> None:
@@ -150,7 +187,7 @@ def top_of(page: object, text: str) -> float:
 
 
 def test_missing_fonts_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pdf, "FONTS", tmp_path)
+    monkeypatch.setattr(glyphs, "FONTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="DejaVuSansCondensed"):
         render(SHEET)
 

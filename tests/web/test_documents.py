@@ -68,6 +68,19 @@ def pdf_text(content: bytes) -> str:
     return " ".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
 
 
+def test_staff_read_which_characters_the_paper_cannot_show(
+    rt: Runtime, app: Flask, ada: Visitor
+) -> None:
+    person = make.make_customer(rt, name="山田 Tarō")
+    make.make_subscription(rt, customer=person)
+    new = rt.session.scalars(sa.select(Invoice.public_id).order_by(Invoice.id.desc())).first()
+    rt.session.rollback()
+    owner = desk(app, rt)
+    assert "shows � in their place: 山 田" in words(owner.get(f"/admin/documents/{new}").text)
+    assert "in their place" not in owner.get(f"/admin/documents/{first(rt)}").text
+    assert "�� Tarō" in pdf_text(owner.client.get(f"/admin/documents/{new}/pdf").data)
+
+
 def test_an_invoice_is_downloaded_in_its_own_language(rt: Runtime, ada: Visitor) -> None:
     listing = ada.get("/account/invoices?lang=en").text
     link = re.search(r'href="(/account/invoices/inv_\w+/pdf)"', listing)

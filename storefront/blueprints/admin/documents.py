@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort
 from storefront.blueprints import papers
 from storefront.blueprints.admin.base import page
 from storefront.blueprints.context import runtime
+from storefront.documents import illegible
 from storefront.domain import permissions
 from storefront.queries import documents
 from storefront.queries.documents import Document
@@ -29,6 +30,7 @@ def document(ref: str) -> Response:
     return page(
         "documents/document",
         customer=documents.payer(rt.session, found),
+        illegible=" ".join(illegible(found)),
         **papers.page_of(rt, found),
     )
 
