@@ -335,6 +335,7 @@ def test_a_product_without_cost_is_named(rt, desk, plan):
     page = desk.get(f"/admin/recipes/{plan.public_id}").text
 
     assert "and 1 product whose cost is not known" in page
+    assert "Margin" not in page
 
 
 @pytest.mark.parametrize("typed", ["x", "-1", "100", "1.5", ""])

@@ -259,14 +259,19 @@ def _page(
 
 
 def _sums(rt: Runtime, plan: PlanFacts, lines: Sequence[Line]) -> Sums:
-    """Return cost of one box, its price without tax, and the margin in whole percent."""
+    """Return cost of one box, its price without tax, and the margin in whole percent.
+
+    There is no margin while the cost of anything in it is not known: it would look better
+    than it is.
+    """
     used = [line for line in lines if line.pieces]
     known = [line for line in used if line.variant.cost is not None]
     currency = rt.shop.currency
     cost = sum(line.variant.cost.minor * line.pieces for line in known if line.variant.cost)
     net = _net(rt, plan)
     margin = None
-    if net is not None and net.minor and net.currency == currency:
+    is_known = len(known) == len(used)
+    if is_known and net is not None and net.minor and net.currency == currency:
         margin = int(Decimal(100 * (net.minor - cost) / Decimal(net.minor)).to_integral_value())
     weight = sum(line.variant.weight_grams * line.pieces for line in used)
     return Sums(Money(cost, currency), len(used) - len(known), net, margin, weight)
