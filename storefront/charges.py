@@ -9,24 +9,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 
 import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, DeclineKind
-from storefront.domain.gateways import ChargeAnswer
+from storefront.domain.gateways import NOT_DONE, ChargeAnswer
 from storefront.models import ChargeAttempt, Installation, ParkedWork
 from storefront.models.base import table_of
 from storefront.operations.charging import needs_person, next_check, orders
-from storefront.operations.keys import AnyRow
+from storefront.operations.gateway_states import is_closed
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, at_now
 from storefront.operations.results import NEVER_ARRIVED, Recorded, Result
 from storefront.runtime import Runtime
-from storefront.sending import RECORD_EVERY, Sending, add, ask, gateway_of, record
+from storefront.sending import RECORD_EVERY, Sending, add, ask, gateway_of, halt, record
 
 __all__ = [
+    "LOOK_UPS_DUE",
     "Sending",
     "add",
     "ask",
@@ -46,7 +49,8 @@ log = logging.getLogger(__name__)
 
 def live_accounts(rt: Runtime) -> dict[str, str]:
     """Return the gateways that move real money, by name with the account they charge for."""
-    return {name: gateway.account for name, gateway in rt.gateways.items() if name != "demo"}
+    gateways = rt.gateways.items()
+    return {name: each.account for name, each in gateways if each.capabilities.moves_money}
 
 
 def is_unlocked(rt: Runtime) -> bool:
@@ -111,14 +115,24 @@ def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
     total = Recorded()
     rows = retrying(rt.session, partial(_take_checks, rt, limit))
     results = []
+    closed: set[tuple[str, str]] = set()
     for row in rows:
-        answer = _look_up(rt, row)
+        account = (row.gateway, row.account)
+        answer = None if account in closed else _look_up(rt, row)
         failpoint("settle.after_lookup")
-        if answer is not None:
+        if answer is not None and _says_nothing(answer):
+            closed.add(account)
+            halt(rt, row, answer)
+        elif answer is not None:
             results.append(Result(row.public_id, answer))
     for start in range(0, len(results), RECORD_EVERY):
         add(total, record(rt, results[start : start + RECORD_EVERY]))
     return total
+
+
+def _says_nothing(answer: ChargeAnswer) -> bool:
+    """True of a look that got no further than our own key, or the way there."""
+    return answer.status is AnswerStatus.UNKNOWN and answer.reason in NOT_DONE
 
 
 def look_up(rt: Runtime, attempt_id: int) -> Recorded:
@@ -133,15 +147,10 @@ def look_up(rt: Runtime, attempt_id: int) -> Recorded:
 def _take_checks(rt: Runtime, limit: int) -> list[AnyRow]:
     """Move the next check of due open attempts behind this look, so one worker looks."""
     moment, table = rt.moment(), table_of(ChargeAttempt)
-    due = (
-        sa.select(table.c.id, table.c.checks, table.c.on_session)
-        .where(table.c.check_at.is_not(None), table.c.check_at <= moment.now)
-        .order_by(table.c.check_at, table.c.id)
-        .limit(limit)
-    )
+    due = _due_checks()
     if rt.session.get_bind().dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
-    rows = rt.session.execute(due).all()
+    rows = rt.session.execute(due, {"now": moment.now, "size": limit}).all()
     if rows:
         rt.session.connection().execute(
             sa.update(table)
@@ -160,6 +169,26 @@ def _take_checks(rt: Runtime, limit: int) -> list[AnyRow]:
     found = _check_rows(rt, [row.id for row in rows])
     rt.session.commit()
     return found
+
+
+@cache
+def _due_checks() -> AnySelect:
+    table = table_of(ChargeAttempt)
+    return (
+        sa.select(table.c.id, table.c.checks, table.c.on_session)
+        .where(
+            table.c.check_at.is_not(None),
+            table.c.check_at <= sa.bindparam("now", type_=table.c.check_at.type),
+            # What waits for a gateway that is stopped is due as soon as it is let go on.
+            sa.not_(is_closed(table)),
+        )
+        .order_by(table.c.check_at, table.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+
+
+#: Whether charges are to be looked up.
+LOOK_UPS_DUE = Question(lambda: [_due_checks()], at_now)
 
 
 def _tell_person(rt: Runtime, ids: Sequence[int], moment: Moment) -> None:

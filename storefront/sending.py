@@ -8,22 +8,32 @@ for, and one thread alone talks to the database.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from functools import partial
 from typing import Self
 
 import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
-from storefront.database import retrying
+from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, DeclineKind
-from storefront.domain.gateways import ChargeAnswer, ChargeOrder, Gateway
+from storefront.domain.gateways import (
+    CLOSED_REASONS,
+    NOT_DONE,
+    NOT_SENT,
+    ChargeAnswer,
+    ChargeOrder,
+    Gateway,
+)
 from storefront.domain.money import Money
 from storefront.operations.charging import refuse_planned, take_planned
 from storefront.operations.dunning import chase_declined
+from storefront.operations.gateway_states import slow_down, stop, stopped_accounts
 from storefront.operations.keys import AnyRow
 from storefront.operations.results import Recorded, Result, record_results
 from storefront.runtime import Runtime
@@ -39,6 +49,9 @@ INSTANT_SECONDS = 0.02
 #: An order that waited longer for a thread is not asked: long before a look-up that finds
 #: nothing could free its invoice for another charge. The look-up decides about it.
 LONGEST_WAIT_SECONDS = 30.0
+#: A gateway for which we are too fast, or does not listen, is left alone for this long at least,
+#: and never longer than this whatever it asks for, in seconds.
+SLOW_SECONDS, LONGEST_PAUSE_SECONDS = 10.0, 3600.0
 
 
 class _Pace:
@@ -81,6 +94,8 @@ class Sending:
         self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
         self._waiting: list[Result] = []
         self._since = time.monotonic()
+        #: (gateway, account) to which this run sends nothing more; read by the threads.
+        self._closed = _stopped(rt)
         #: Planned and not taken yet, as far as this worker knows.
         self._stock = 0
 
@@ -121,14 +136,15 @@ class Sending:
             order = _order(self._rt, row)
             if self._is_instant or self._bound == 1:
                 start = time.monotonic()
-                self._keep(row, _ask(gateways, self._rt.settings, row, order))
+                self._keep(row, _ask(gateways, self._rt.settings, row, order, self._closed))
                 self._is_instant = time.monotonic() - start < INSTANT_SECONDS
                 continue
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=self._bound)
             queued = time.monotonic()
             settings = self._rt.settings
-            flying = self._pool.submit(_ask_in_time, gateways, settings, row, order, queued)
+            waits = (gateways, settings, row, order, self._closed, queued)
+            flying = self._pool.submit(_ask_in_time, *waits)
             self._flying[flying] = row
 
     def settle(self) -> None:
@@ -172,7 +188,16 @@ class Sending:
 
     def _keep(self, row: AnyRow, answer: ChargeAnswer) -> None:
         failpoint("renewal.after_answer")
-        self._waiting.append(Result(row.public_id, answer))
+        self._waiting.append(Result(row.public_id, answer, is_first=True))
+        if answer.status is AnswerStatus.UNKNOWN and answer.reason in NOT_DONE:
+            self._halt(row, answer)
+
+    def _halt(self, row: AnyRow, answer: ChargeAnswer) -> None:
+        """Send nothing more to this account in this run, nor in any before its time."""
+        account = (row.gateway, row.account)
+        if account not in self._closed:
+            self._closed.add(account)
+            retrying(self._rt.session, partial(halt, self._rt, row, answer))
 
     def _write_if_due(self) -> None:
         late = time.monotonic() - self._since >= RECORD_SECONDS
@@ -223,20 +248,27 @@ def _ask_in_time(
     settings: Settings,
     row: AnyRow,
     order: ChargeOrder,
+    closed: Collection[tuple[str, str]],
     queued: float,
 ) -> ChargeAnswer:
     """Ask one charge unless it waited too long; ``queued`` is a reading of ``monotonic``."""
     if time.monotonic() - queued > LONGEST_WAIT_SECONDS:
         return ChargeAnswer(AnswerStatus.UNKNOWN, reason="waited_too_long")
-    return _ask(gateways, settings, row, order)
+    return _ask(gateways, settings, row, order, closed)
 
 
 def _ask(
-    gateways: Mapping[str, Gateway], settings: Settings, row: AnyRow, order: ChargeOrder
+    gateways: Mapping[str, Gateway],
+    settings: Settings,
+    row: AnyRow,
+    order: ChargeOrder,
+    closed: Collection[tuple[str, str]] = (),
 ) -> ChargeAnswer:
     gateway = gateway_of(gateways, row)
     if gateway is None:
         return ChargeAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
+    if (row.gateway, row.account) in closed:
+        return ChargeAnswer(AnswerStatus.UNKNOWN, reason=NOT_SENT)
     configured = settings.charges_per_second or None
     own = gateway.capabilities.per_second
     _pace.wait(f"{gateway.name}:{gateway.account}", min(filter(None, (configured, own)), default=0))
@@ -272,6 +304,30 @@ def _return_url(rt: Runtime, row: AnyRow) -> str:
     if row.checkout_ref:
         return f"{root}/checkout/{row.checkout_ref}/finish"
     return f"{root}/account/payment/back/{row.invoice_ref}"
+
+
+def halt(rt: Runtime, row: AnyRow, answer: ChargeAnswer) -> None:
+    """Write down that nothing is to be sent to the account of ``row`` for now, and why.
+
+    Until a person looked, if our key was refused or the connection was not the gateway's; else
+    for as long as it asked for, and a little longer, by chance, so that workers do not all come
+    back at once.
+    """
+    if answer.reason in CLOSED_REASONS:
+        stop(rt.session, row.gateway, row.account, answer.reason, rt.moment())
+        log.error("nothing is sent to gateway %s any more: %s", row.gateway, answer.reason)
+    else:
+        pause = max(answer.retry_after or 0.0, SLOW_SECONDS)
+        pause = min(pause, LONGEST_PAUSE_SECONDS) * (1 + random.random() / 2)  # noqa: S311
+        slow_down(rt.session, row.gateway, row.account, rt.now() + timedelta(seconds=pause))
+    rt.session.commit()
+
+
+def _stopped(rt: Runtime) -> set[tuple[str, str]]:
+    with reading():
+        found = stopped_accounts(rt.session)
+        rt.session.rollback()
+    return found
 
 
 def gateway_of(gateways: Mapping[str, Gateway], row: AnyRow) -> Gateway | None:

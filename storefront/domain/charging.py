@@ -80,6 +80,14 @@ class Refusal(StrEnum):
     ATTEMPT_OPEN = "attempt_open"
     NOTHING_DUE = "nothing_due"
     NO_METHOD = "no_method"
+    #: Our key was refused there, or the connection was not the gateway's.
+    GATEWAY_STOPPED = "gateway_stopped"
+    #: It said that we were too fast, or nobody listened.
+    GATEWAY_SLOW = "gateway_slow"
+    #: More than the customer agreed that one charge may take.
+    OVER_LIMIT = "over_limit"
+    #: Told of, and its day has not come.
+    TOO_EARLY = "too_early"
 
 
 class TriedTooOften(DomainError):

@@ -167,6 +167,8 @@ class ChargeAnswer:
     code: str = ""
     #: The method after the charge, if the gateway replaced its token or renewed its card.
     method: VaultedMethod | None = None
+    #: Seconds to wait, if the gateway named them with ``rate_limited``.
+    retry_after: float | None = None
 
 
 #: Reasons of *unknown* on which nothing more is sent to this gateway before a person looked:
@@ -174,6 +176,11 @@ class ChargeAnswer:
 CLOSED_REASONS = frozenset({"unauthorized", "wrong_certificate"})
 #: Reason of *unknown* on which sending slows down.
 TOO_FAST = "rate_limited"
+#: Reason of *unknown* when the order never left: no connection came about.
+NOT_SENT = "not_sent"
+#: Reasons of *unknown* that say the gateway did nothing. Only an answer to the first question
+#: proves that: after a repeat, the first one may still have been done.
+NOT_DONE = CLOSED_REASONS | {TOO_FAST, NOT_SENT}
 
 
 class CancelAnswer(StrEnum):

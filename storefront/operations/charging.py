@@ -30,8 +30,10 @@ from storefront.operations.ceilings import (
     since,
     within_slice,
 )
+from storefront.operations.gateway_states import is_closed
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, Values
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily; after five days a person
 #: is told, and the looks go on.
@@ -142,7 +144,7 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
     """
     locks = session.get_bind().dialect.name == "postgresql"
     candidates, send = _take_statements(locks)
-    times = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit, **since(moment)}
+    times = {"size": limit, "now": moment.now, **_fresh(moment), **since(moment)}
     rows = session.execute(candidates, times).all()
     cards = [(row.fingerprint, row.amount_minor) for row in rows]
     rows = list(compress(rows, within_slice(session, cards, moment)))
@@ -154,12 +156,30 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
     return [row for row in rows if row.id in sent]
 
 
+def _left_planned() -> list[AnySelect]:
+    attempt = table_of(ChargeAttempt)
+    return [sa.select(attempt.c.id).where(_waiting(attempt))]
+
+
+def _fresh(moment: Moment) -> Values:
+    return {"fresh": moment.now - ON_SESSION_GRACE}
+
+
+#: Whether attempts are planned, to be sent or refused; also while they only wait.
+PLANNED_LEFT = Question(_left_planned, _fresh)
+
+
 @cache
 def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
         _orders_of(attempt)
-        .where(_waiting(attempt), _allowed(attempt), below_ceilings(attempt))
+        .where(
+            _waiting(attempt),
+            sa.not_(is_closed(attempt)),
+            _allowed(attempt),
+            below_ceilings(attempt),
+        )
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
     if locks:
@@ -230,8 +250,7 @@ def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> lis
     is the reason while their invoice is owed; somebody has to chase those.
     """
     hopeless, cardless, abandon = _refuse_statements()
-    asked = {"fresh": moment.now - ON_SESSION_GRACE, "size": limit}
-    ids = session.execute(hopeless, asked).scalars().all()
+    ids = session.execute(hopeless, {"size": limit, **_fresh(moment)}).scalars().all()
     if not ids:
         return []
     rows = session.execute(cardless, {"ids": ids}).all()

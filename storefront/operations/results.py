@@ -35,6 +35,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.surplus import Surplus, plan_surplus_refunds
+from storefront.operations.undone import is_undone, take_back
 from storefront.operations.unpaid_boxes import make_unpaid_boxes
 
 #: Reason of an attempt that the gateway, asked after its settle time, knows nothing of.
@@ -49,6 +50,8 @@ class Result:
 
     reference: str
     answer: ChargeAnswer
+    #: True if nobody had asked for it before: then "not done" means never done.
+    is_first: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +66,8 @@ class Recorded:
     unknown: int = 0
     repeated: int = 0
     parked: int = 0
+    #: Surely not done: sent again later, or given up where the customer was waiting.
+    not_sent: int = 0
 
 
 @dataclass(slots=True)
@@ -88,7 +93,8 @@ def record_results(
     A success is final and nothing overwrites it. One that finds its invoice settled, void or
     discarded is recorded as it is, booked as surplus, and its refund planned here. A success
     over another amount than was asked is not recorded as paid but parked for a person.
-    What never arrived is asked for again, or carried when it is under the ``minimums``.
+    What never arrived is asked for again, or carried when it is under the ``minimums``. What a
+    gateway says it surely did not do is taken back, and nobody is chased for it.
     """
     answers = {result.reference: result.answer for result in results}
     recorded = Recorded()
@@ -100,8 +106,12 @@ def record_results(
     recorded.repeated = len(results) - len(known)
     if not known:
         return recorded
-    found = _sort(known, answers)
-    _write_attempts(session, known, answers, found, moment)
+    first = {result.reference for result in results if result.is_first}
+    undone = [row for row in known if row.public_id in first and is_undone(row, answers)]
+    asked = [row for row in known if row not in undone] if undone else known
+    found = _sort(asked, answers)
+    _write_attempts(session, asked, answers, found, moment)
+    take_back(session, undone, answers, moment)
     settle_invoices(
         session,
         [
@@ -113,9 +123,10 @@ def record_results(
     settle_carried(session, [row.id for row in found.settles if row.carried_minor], moment)
     plan_surplus_refunds(session, [_surplus(row, minor) for row, minor in found.surplus], moment)
     _refuse_methods(session, found.declined, answers, moment)
-    renew_methods(session, _renewed(known, answers))
-    _reopen_checkouts(session, found.declined + found.lost)
-    withdraw_unpaid(session, _unpaid_offers(found.declined + found.lost), moment)
+    renew_methods(session, _renewed(asked, answers))
+    unpaid = found.declined + found.lost + [row for row in undone if row.on_session]
+    _reopen_checkouts(session, unpaid)
+    withdraw_unpaid(session, _unpaid_offers(unpaid), moment)
     _plan_again(session, _owing(found.lost), moment, minimums)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
@@ -124,7 +135,7 @@ def record_results(
     _park(session, found.odd, answers, moment)
     recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
     recorded.declined, recorded.action_required = len(found.declined), len(found.action)
-    recorded.parked = len(found.odd)
+    recorded.parked, recorded.not_sent = len(found.odd), len(undone)
     for row in found.waiting:
         if answers[row.public_id].status is AnswerStatus.PENDING:
             recorded.pending += 1

@@ -22,7 +22,7 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState, TriedTooOften
-from storefront.domain.gateways import CancelAnswer, SetupAnswer, VaultedMethod
+from storefront.domain.gateways import NOT_DONE, CancelAnswer, SetupAnswer, VaultedMethod
 from storefront.domain.money import Money
 from storefront.models import (
     ChargeAttempt,
@@ -154,6 +154,8 @@ def standing(rt: Runtime, key: str) -> Finished:
     used = setup is not None and setup.state == AttemptState.SUCCEEDED
     if used and attempt is not None and attempt.state == AttemptState.DECLINED:
         return Finished(Outcome.DECLINED, reason=attempt.reason)
+    if used and attempt is not None and attempt.reason in NOT_DONE:
+        return Finished(Outcome.UNREACHABLE, reason=attempt.reason)
     return Finished(Outcome.UNFINISHED)
 
 

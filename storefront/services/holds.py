@@ -16,7 +16,7 @@ from storefront.domain.privacy import mask_card_numbers
 from storefront.domain.refunds import NO_ANSWER
 from storefront.models import ChargeAttempt, ParkedWork, Refund, Subscription
 from storefront.models.base import table_of
-from storefront.operations import audit
+from storefront.operations import audit, gateway_states
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.subscriptions import (
@@ -133,8 +133,8 @@ def release_outage(rt: Runtime, who: Who) -> int:
 def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
     """Put a parked renewal back into the run; False when it is back already.
 
-    Only renewals wait on their row, and a refund without an answer is asked for once more;
-    other kinds of parked work are merely marked as seen.
+    Only renewals wait on their row, a refund without an answer is asked for once more, and a
+    gateway that was stopped is sent to again; other kinds of parked work are merely marked as seen.
     Raises ``NeedsDecision`` for a payment that only a decision about its amount settles.
     """
 
@@ -153,6 +153,8 @@ def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:
             _unpark(rt, work.subject)
         elif work.kind == NO_ANSWER:
             _look_up_again(rt, work.subject)
+        elif work.kind == gateway_states.PARKED_KIND:
+            gateway_states.let_go_on(rt.session, work.subject)
         elif work.reason == AMOUNT_MISMATCH and _is_unknown(rt, work.subject):
             raise NeedsDecision(payment=work.subject)
         before = {"kind": work.kind, "reason": work.reason}

@@ -307,7 +307,8 @@ def _keep(rt: Runtime, setup: AnyRow, method: VaultedMethod) -> int:
 def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     """Charge an open invoice now, while its customer waits; never twice at once.
 
-    Raises ``NotFound``, ``NoMethod`` or ``NotNow``.
+    Raises ``NotFound``, ``NoMethod`` or ``NotNow``, and ``PaymentPartnerSilent`` if nothing was
+    done.
     """
     if not charges.may_charge(rt):
         raise ChargingHeld(invoice=invoice)
@@ -327,6 +328,8 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
         return Paid.DONE
     if recorded.declined:
         return Paid.DECLINED
+    if recorded.not_sent:
+        raise PaymentPartnerSilent
     return Paid.ACTION if recorded.action_required else Paid.WAITING
 
 

@@ -122,6 +122,8 @@ def pay(invoice: str) -> Response:
         return go(
             to, _("The shop takes no payments at the moment. Nothing was charged. Try later.")
         )
+    except methods.PaymentPartnerSilent:
+        return go(to, _silent())
     except methods.NotNow:
         return go(to, _("Nothing is waiting to be paid, or a payment is on its way already."))
     return go(to, _outcome(outcome))
