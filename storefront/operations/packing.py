@@ -114,7 +114,8 @@ def boxes_to_decide(
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
         .outerjoin(customer, customer.c.id == subscription.c.customer_id)
-        .where(box.c.cycle_id == cycle_id, box.c.state == state)
+        # One that was packed before a dispute held it goes back as it was, and is not decided.
+        .where(box.c.cycle_id == cycle_id, box.c.state == state, box.c.locked_at.is_(None))
         .order_by(box.c.id)
         .limit(limit)
         .with_for_update(of=box, skip_locked=True)

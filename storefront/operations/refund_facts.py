@@ -25,6 +25,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.disputes import money_is_disputed
 from storefront.operations.keys import AnyRow, AnySession
 
 #: Boxes that "stop now" keeps back. What a packer was told to send (exported) goes out.
@@ -49,6 +50,8 @@ class RefundFacts:
     boxes: tuple[AnyRow, ...]
     #: Paid invoices of which changes of plan took something over to it, also through others.
     earlier: tuple[RefundFacts, ...] = ()
+    #: The customer's bank has the money that paid it: nothing is given back beside that.
+    is_disputed: bool = False
 
 
 def read_refund(session: AnySession, public_id: str, *, for_update: bool = False) -> RefundFacts:
@@ -83,7 +86,16 @@ def _read(
         carried if waits else None,
         tuple(_subscriptions(session, invoice.id)),
         tuple(_boxes(session, invoice.id)),
+        is_disputed=_is_disputed(session, invoice.id),
     )
+
+
+def _is_disputed(session: AnySession, invoice_id: int) -> bool:
+    attempt = table_of(ChargeAttempt)
+    found = sa.select(attempt.c.id).where(
+        attempt.c.invoice_id == invoice_id, attempt.c.settles, money_is_disputed(attempt.c.id)
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def _taken_over(session: AnySession, facts: RefundFacts) -> list[int]:
@@ -174,6 +186,8 @@ def _payments(session: AnySession, invoice: AnyRow, carried: AnyRow | None) -> l
                 attempt.c.gateway != MANUAL,
                 attempt.c.currency == invoice.currency,
                 attempt.c.amount_minor > attempt.c.refunded_minor,
+                # The customer's bank has that money, or gave it back itself.
+                sa.not_(money_is_disputed(attempt.c.id)),
             )
             .order_by(attempt.c.id)
         )

@@ -18,6 +18,7 @@ from storefront.models import ChargeAttempt, ParkedWork, Refund, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit, gateway_states
 from storefront.operations.audit import Who
+from storefront.operations.disputes_over import release_disputed
 from storefront.operations.keys import AnyRow
 from storefront.operations.subscriptions import (
     SubscriptionChange,
@@ -80,6 +81,7 @@ def hold(rt: Runtime, who: Who, subscription: str, note: str) -> bool:
 def release(rt: Runtime, who: Who, subscription: str) -> bool:
     """Let one held subscription go; what fell due meanwhile is due now. False if not held.
 
+    What fell due while a dispute held it is left out, as after one that was won.
     Raises ``UnknownSubscription``.
     """
 
@@ -89,8 +91,11 @@ def release(rt: Runtime, who: Who, subscription: str) -> bool:
             rt.session.rollback()
             return False
         before = {"held_at": row.held_at, "reason": row.hold_reason}
-        _let_go(rt, who, [row])
         moment = rt.moment()
+        if row.hold_reason == HoldReason.DISPUTE:
+            release_disputed(rt.session, row.id, who.public_id, moment)
+        else:
+            _let_go(rt, who, [row])
         audit.write(
             rt.session, who.id, "subscription.released", row.public_id, before, {}, moment, who.ip
         )

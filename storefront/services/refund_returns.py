@@ -20,12 +20,11 @@ from storefront import charges
 from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.gateways import Gateway, RefundAnswer
-from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.domain.refunds import NO_ANSWER
-from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
+from storefront.models import ChargeAttempt, Invoice, Refund
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
-from storefront.operations.ledger import Journal, Transfer, book
+from storefront.operations.refund_results import park_refund, record_return
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -121,39 +120,16 @@ def _note_silence(rt: Runtime, row: AnyRow) -> None:
     if now < row.done_at + ASK_UNTIL:
         _move(rt, row, {"check_at": now + ASK_AGAIN_AFTER})
     elif _move(rt, row, {"check_at": None}):
-        _park(rt, row, NO_ANSWER, f"{row.public_id}: the gateway never said whether it stayed", "")
+        said = f"{row.public_id}: the gateway never said whether it stayed"
+        park_refund(rt.session, row.public_id, NO_ANSWER, said, "", rt.moment())
     rt.session.commit()
 
 
 def _note_return(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> bool:
     """Book that the money is with the gateway and owed again; staff decide what becomes of it."""
-    now = rt.now()
-    values: dict[str, object] = {
-        "state": AttemptState.DECLINED,
-        "check_at": None,
-        "answered_at": now,
-    }
-    moved = _move(rt, row, values)
-    if moved:
-        owner = (row.currency, row.payer_id, row.invoice_id)
-        owed = Transfer(clearing(row.gateway), REFUNDS_DUE, row.amount_minor, *owner)
-        book(rt.session, [Journal(JournalKind.REFUND_FAILED, row.public_id, (owed,))], now)
-        detail = "The bank sent the money back after it had been paid out; decide by hand."
-        _park(rt, row, "refund", answer.reason[:80] or "returned", detail)
+    moved = record_return(rt.session, row, answer, rt.moment())
     rt.session.commit()
     return moved
-
-
-def _park(rt: Runtime, row: AnyRow, kind: str, reason: str, detail: str) -> None:
-    rt.session.execute(
-        sa.insert(table_of(ParkedWork)).values(
-            kind=kind,
-            subject=row.public_id,
-            reason=reason,
-            detail=detail,
-            parked_at=rt.now(),
-        )
-    )
 
 
 def _move(rt: Runtime, row: AnyRow, values: dict[str, object]) -> bool:

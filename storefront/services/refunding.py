@@ -170,6 +170,8 @@ _OPEN = ("planned", "sent", "action_required", "pending", "unknown")
 
 
 def _ways(facts: RefundFacts) -> tuple[Way, ...]:
+    if facts.is_disputed:
+        return ()
     if facts.carried is None:
         return (Way.CARD, Way.CREDIT, Way.BANK)
     # A charge that is on its way asks for it already.
