@@ -71,12 +71,23 @@ def find_plan(
 def preview(
     session: AnySession,
     chosen: Choosable,
-    options: Mapping[str, str],
     market: Market,
     moment: Moment,
+    like: BoxWish | None = None,
+    more: Sequence[BoxWish] = (),
 ) -> Order:
-    """Return the order as it would be, before anything is written."""
-    row: Any = _Unwritten(plan_id=chosen.plan_id, price_id=chosen.price_id, options=options)
+    """Return the order as it would be, before anything is written.
+
+    ``like`` is a box of the same plan whose answers and add-ons are chosen already, ``more``
+    the boxes that come with it.
+    """
+    row: Any = _Unwritten(
+        plan_id=chosen.plan_id,
+        price_id=chosen.price_id,
+        options=like.options if like else {},
+        addons=like.addons if like else (),
+        more=[one.kept() for one in more],
+    )
     return read_order(session, row, market, moment)
 
 

@@ -36,6 +36,7 @@ from storefront.operations.checkout import (
 )
 from storefront.operations.coupons import give_back_uses, take_use
 from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.order_items import BoxWish
 from storefront.operations.setups import Payer, limit_of, payer_of_order
 from storefront.runtime import Runtime
 
@@ -64,6 +65,8 @@ class Start:
     referrer_id: int | None = None
     #: As ``checkout.addons`` has them.
     addons: Sequence[Mapping[str, Any]] = ()
+    #: Boxes beside the first.
+    more: Sequence[BoxWish] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def start_checkout(rt: Runtime, start: Start) -> str:
                 quantity=1,
                 options=dict(start.options),
                 addons=[dict(one) for one in start.addons],
-                more=[],
+                more=[one.kept() for one in start.more],
                 email=start.email,
                 address=dict(start.address),
                 tax_id=start.tax_id[0],

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.words import long_day
-from storefront.blueprints.checkout.steps import BEGUN
+from storefront.blueprints.checkout.again import BEGUN
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.dates import DateNotMovable

@@ -7,12 +7,12 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.codes import refreshed
 from storefront.blueprints.checkout.forms import CodeForm, box_form
-from storefront.blueprints.checkout.loading import load, look, place_of, shown, url_of
+from storefront.blueprints.checkout.loading import load, look, onward, shown
 from storefront.blueprints.checkout.steps import box_page, bp, choice_of, chosen_plan
 from storefront.blueprints.context import runtime
 from storefront.blueprints.preferences import market_of_visit
 from storefront.domain.baskets import MOST_BOXES
-from storefront.htmx import go, show
+from storefront.htmx import show
 from storefront.operations.checkout import Order
 from storefront.queries.checkout import with_another
 from storefront.queries.pricing import pricing_page
@@ -63,7 +63,7 @@ def add(key: str) -> Response:
         return box_page(more, item, form, 422, _apart())
     _say(done)
     order = load(rt, key)
-    return go(url_of(order, place_of(order)))
+    return onward(order)
 
 
 @bp.post("/checkout/<key>/remove")
@@ -78,7 +78,7 @@ def remove_box(key: str) -> Response:
 def _full(order: Order) -> Response:
     """Lead back from an order that takes no further box, and say so."""
     _say(Changed.FULL)
-    return go(url_of(order, place_of(order)))
+    return onward(order)
 
 
 def _with_another(rt: Runtime, key: str) -> Order:

@@ -7,26 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from flask import abort, flash, url_for
+from flask import Response, abort, flash, url_for
 from flask_babel import gettext as _
 
 from storefront import tax_desk
 from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout.again import expired, start_again_url
 from storefront.blueprints.checkout.forms import CodeForm
-from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.money import Money
-from storefront.formats import interval_inside, listing
+from storefront.formats import interval_inside
 from storefront.htmx import go
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import order_page
 from storefront.runtime import Runtime
-from storefront.templating import writing_locale
 
 T = TypeVar("T")
 STEPS = ("box", "delivery", "pay")
@@ -80,23 +79,15 @@ def place_of(order: Order, step: str = "pay") -> str:
 
 def leave_for(order: Order, place: str) -> NoReturn:
     """Answer with the way to ``place``."""
+    abort(onward(order, place))
+
+
+def onward(order: Order, place: str | None = None) -> Response:
+    """Return the way to ``place``, or to where the order stands; what ran out says so."""
+    place = place or place_of(order)
     if place == "choose":
-        flash(_expired(order))
-        abort(go(start_again_url(order)))
-    abort(go(url_of(order, place)))
-
-
-def _expired(order: Order) -> str:
-    """Say that an order is not kept any more, and what of it is still here."""
-    if len(order.items) == 1:
-        return _("We kept your order for two hours. Your box is still here: start again.")
-    names = [item.plan.name for item in order.items]
-    return _(
-        "We kept your order for two hours. Start again with %(first)s, then add the others: "
-        "%(others)s.",
-        first=names[0],
-        others=listing(names[1:], writing_locale()),
-    )
+        flash(expired(order))
+    return go(url_of(order, place))
 
 
 def url_of(order: Order, place: str) -> str:
@@ -113,13 +104,6 @@ def url_of(order: Order, place: str) -> str:
 def box_url(key: str, ref: str) -> str:
     """Return where one box of an order is changed."""
     return url_for("checkout.box", key=key, ref=ref) if ref else url_for("checkout.box", key=key)
-
-
-def start_again_url(order: Order) -> str:
-    """Return where the same plan is chosen anew."""
-    first = order.first
-    code = interval_code(first.price.interval) if first.price else None
-    return url_for("checkout.choose", plan=first.plan.code, interval=code)
 
 
 @dataclass(frozen=True, slots=True)

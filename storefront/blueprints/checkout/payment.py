@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFError
 
 from storefront import failures
 from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout.again import BEGUN
 from storefront.blueprints.checkout.forms import PayForm
 from storefront.blueprints.checkout.loading import (
     check_key,
@@ -20,7 +21,7 @@ from storefront.blueprints.checkout.loading import (
     place_of,
     shown,
 )
-from storefront.blueprints.checkout.steps import BEGUN, bp
+from storefront.blueprints.checkout.steps import bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain.credit import is_too_small

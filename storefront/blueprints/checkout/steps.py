@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.checkout import tax_fields, words
+from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
     ANSWER,
     DeliveryForm,
@@ -17,7 +18,7 @@ from storefront.blueprints.checkout.forms import (
     delivery_form,
     picked,
 )
-from storefront.blueprints.checkout.loading import box_url, load, look, place_of, shown, url_of
+from storefront.blueprints.checkout.loading import box_url, load, look, onward, shown
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
@@ -29,7 +30,6 @@ from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import (
     Choosable,
-    KnownDelivery,
     find_plan,
     known_delivery,
     preview,
@@ -58,8 +58,6 @@ register_policy(
 
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FOLDER = "storefront/checkout"
-#: Orders this browser began, so that only it is signed in when one is paid.
-BEGUN = "orders"
 _BEGUN_KEPT = 5
 #: Key of the customer whose link this browser followed.
 REFERRER = "referrer"
@@ -69,8 +67,7 @@ REFERRER = "referrer"
 def choose() -> Response:
     """Step 1 before anything is written: looking at a box leaves nothing behind."""
     rt = runtime()
-    chosen = chosen_plan(rt)
-    order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
+    order, _chosen, _kept = _begun(rt)
     return box_page(order, order.first, box_form(order.first))
 
 
@@ -78,8 +75,7 @@ def choose() -> Response:
 def start() -> Response:
     """Begin an order with what was chosen."""
     rt = runtime()
-    chosen = chosen_plan(rt)
-    order = look(rt, lambda: preview(rt.session, chosen, {}, market_of_visit(rt), rt.moment()))
+    order, chosen, kept = _begun(rt)
     item = order.first
     asked = [ANSWER + question.code for question in item.questions]
     form = box_form(item, request.form)
@@ -90,7 +86,7 @@ def start() -> Response:
             return box_page(order, item, form, 422)
         options, addons = answers(form, item.questions), picked(form, item)
     customer = current_customer()
-    known = KnownDelivery("", {})
+    known = kept.known
     if customer is not None:
         known = look(rt, lambda: known_delivery(rt.session, customer.id))
     key = start_checkout(
@@ -107,6 +103,7 @@ def start() -> Response:
             known.tax_id,
             session.get(REFERRER),
             addons,
+            kept.others,
         ),
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
@@ -116,14 +113,26 @@ def start() -> Response:
     return go(url_for("checkout.delivery" if ready else "checkout.box", key=key))
 
 
+def _begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
+    """Return the order as it would be, what was chosen for it, and what an expired one left."""
+    chosen = chosen_plan(rt)
+
+    def read() -> tuple[Order, Choosable, Kept]:
+        kept, market = kept_of(rt), market_of_visit(rt)
+        like = kept.first
+        if like is not None and like.plan_id != chosen.plan_id:
+            like = None
+        order = preview(rt.session, chosen, market, rt.moment(), like, kept.others)
+        return order, chosen, kept
+
+    return look(rt, read)
+
+
 @bp.get("/checkout/<key>")
 def resume(key: str) -> Response:
     """Lead to where the order stands."""
     order = load(runtime(), key)
-    place = place_of(order)
-    if place == "choose":
-        load(runtime(), key, "box")
-    return go(url_of(order, place))
+    return onward(order)
 
 
 @bp.get("/checkout/<key>/box")
@@ -133,7 +142,7 @@ def box(key: str, ref: str = "") -> Response:
     order = load(runtime(), key, "box")
     item = order.item(ref)
     if item is None:
-        return go(url_of(order, place_of(order)))
+        return onward(order)
     return box_page(order, item, box_form(item))
 
 
@@ -149,8 +158,7 @@ def save_box(key: str, ref: str = "") -> Response:
         if not form.validate():
             return box_page(order, item, form, 422)
         change_box(rt, key, choice_of(item, form), ref)
-    order = load(rt, key)
-    return go(url_of(order, place_of(order)))
+    return onward(load(rt, key))
 
 
 @bp.get("/checkout/<key>/delivery")
@@ -222,6 +230,7 @@ def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
         "prices": prices,
         "notes": {code: words.box_note(item.plan, price) for code, price in prices.items()},
         "source": source_of_visit(),
+        "again": request.values.get(AGAIN, "")[:40],
         "form_url": _form_url(item),
     }
 
