@@ -62,16 +62,21 @@ def content_security_policy(blueprint: str) -> str:
     directives = {name: list(sources) for name, sources in _BASE.items()}
     if "csp_nonce" in g:
         directives["script-src"].append(f"'nonce-{g.csp_nonce}'")
-    if blueprint in _PAYING:
-        for name, sources in _gateway_sources().items():
-            directives.setdefault(name, []).extend(sources)
+    for name, sources in _gateway_sources(blueprint).items():
+        directives.setdefault(name, []).extend(sources)
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
 
-def _gateway_sources() -> dict[str, list[str]]:
+def _gateway_sources(blueprint: str) -> dict[str, list[str]]:
+    """Return what gateways need on our paying pages, and each on pages of its own.
+
+    The pages of a gateway's plugin are the blueprint of the gateway's name.
+    """
     rt = cast("Runtime", current_app.extensions["storefront"])
     found: dict[str, list[str]] = {}
     for gateway in rt.gateways.values():
+        if blueprint not in _PAYING and blueprint != gateway.name:
+            continue
         for name, sources in _as_lists(gateway.csp_sources()).items():
             found.setdefault(name, []).extend(sources)
     return found

@@ -1,0 +1,77 @@
+"""The plugin class: settings, set-up, page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from flask import Blueprint, has_request_context, url_for
+
+from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin, hookimpl
+from storefront_authorize_net.gateway import AuthorizeNetGateway
+from storefront_authorize_net.pages import make_blueprint
+
+_NEEDED = ("login_id", "transaction_key", "signature_key")
+#: The longest duplicate window there is, in seconds (eight hours).
+_MOST_SECONDS = 28_800
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeNetSettings:
+    """Each is read from ``STOREFRONT_AUTHORIZE_NET_<NAME>``, or from a file with ``_FILE``."""
+
+    login_id: str = ""
+    transaction_key: str = ""
+    #: Signs the messages coming in; without it nobody could tell a forged one.
+    signature_key: str = ""
+    #: An account of Authorize.net has one currency.
+    currency: str = "USD"
+    api_url: str = "https://api.authorize.net"
+    #: Where the hosted card form is.
+    form_url: str = "https://accept.authorize.net"
+    #: Seconds in which Authorize.net itself drops a second charge with the same number.
+    duplicate_window: int = _MOST_SECONDS
+
+
+class AuthorizeNetPlugin(StorefrontPlugin):
+    """Offers the gateway ``authorize_net``."""
+
+    name = "authorize-net"
+    api = 1
+    settings = AuthorizeNetSettings
+
+    def setup(self, ctx: PluginContext) -> None:
+        own: AuthorizeNetSettings = ctx.settings
+        missing = [
+            f"STOREFRONT_AUTHORIZE_NET_{each.name.upper()}"
+            for each in fields(own)
+            if each.name in _NEEDED and not getattr(own, each.name)
+        ]
+        if missing:
+            raise PluginOff(f"it has no account: {', '.join(missing)} is not set")
+        if not 0 <= own.duplicate_window <= _MOST_SECONDS:
+            raise ValueError(f"duplicate_window: 0 to {_MOST_SECONDS} seconds")
+
+        def page(key: str) -> str:
+            if has_request_context():
+                return url_for("authorize_net.card", key=key)
+            return f"{ctx.pages_url}/card/{key}"
+
+        self.gateway = AuthorizeNetGateway(
+            ctx.http(own.api_url),
+            login=own.login_id,
+            key=own.transaction_key,
+            signature_key=own.signature_key,
+            now=ctx.now,
+            page=page,
+            currency=own.currency,
+            duplicate_window=own.duplicate_window,
+            form_url=own.form_url,
+        )
+        ctx.add_gateway(self.gateway)
+
+    @hookimpl
+    def storefront_blueprint(self) -> Blueprint:
+        return make_blueprint(self.gateway)
+
+
+PLUGIN = AuthorizeNetPlugin

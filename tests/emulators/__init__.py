@@ -1,0 +1,1 @@
+"""Payment gateways played in this process, each written from its public documentation."""
