@@ -2,11 +2,11 @@
 
     python3 dev.py bench idle [--subscriptions 10000,1000000] [--postgresql] [--plans]
 
-All of them are paid and due in a month. Each job of the ticks runs once unmeasured, then
-``--rounds`` times; shown are the median milliseconds of the job itself, by the clock and of this
-process's CPU, how many statements it asked, and which large tables they read whole, by the
-database's own plan: there must be none, or the exit code is 1. That a run is noted, in one small
-transaction, is shown apart.
+All of them are paid and due in a month. Shown are the median milliseconds of a tick, by the clock
+and of this process's CPU, how many statements it asked, and which large tables they read whole, by
+the database's own plan: there must be none, or the exit code is 1. Below each tick are its jobs,
+as they run when a question says yes or their time has come. Each is done once unmeasured, then
+``--rounds`` times. That a run is noted, in one small transaction, is shown apart.
 """
 
 from __future__ import annotations
@@ -71,33 +71,34 @@ def _measure(place: Place, count: int, rounds: int, plans: bool) -> bool:
 
 
 def _ticks(rt: Any, engine: sa.Engine, rounds: int, plans: bool) -> bool:
+    from storefront.jobs.ticker import Ticker
     from storefront.jobs.work import Job, run_job
     from storefront.jobs.worker import TICKS
 
     found = False
     print(f"  {'':>29} {'median ms':>10} {'CPU ms':>8} {'statements':>11}  large tables read whole")
     for tick in TICKS_ASKED:
-        total = total_cpu = 0.0
-        for job in TICKS[tick][0]:
-            job.run(rt)
+        ticker = Ticker(TICKS[tick][0])
+        ticker.tick(rt)
+        works = [(f"tick: {tick}", ticker.tick), *((f"  {x.name}", x.run) for x in ticker.jobs)]
+        for name, work in works:
+            work(rt)
             rt.session.rollback()
             with _asked(engine) as statements:
-                job.run(rt)
+                work(rt)
                 rt.session.rollback()
-            took, cpu = _median(rt, job.run, rounds)
-            total, total_cpu = total + took, total_cpu + cpu
+            took, cpu = _median(rt, work, rounds)
             read = whole_reads(engine, statements, plans)
             found |= bool(read)
             tables = ", ".join(sorted(read)) or "none"
-            _line(tick, job.name, took, cpu, f"{len(statements):>11}  {tables}")
-        _line(tick, "whole tick", total, total_cpu)
+            _line(name, took, cpu, f"{len(statements):>11}  {tables}")
     nothing = Job("nothing", lambda _rt: None)
-    _line("", "note of one run", *_median(rt, lambda rt: run_job(rt, nothing), rounds))
+    _line("note of one run", *_median(rt, lambda rt: run_job(rt, nothing), rounds))
     return found
 
 
-def _line(tick: str, name: str, took: float, cpu: float, rest: str = "") -> None:
-    print(f"  {tick:>10} {name:<18} {took:>10.2f} {cpu:>8.2f} {rest}".rstrip(), flush=True)
+def _line(name: str, took: float, cpu: float, rest: str = "") -> None:
+    print(f"  {name:<29} {took:>10.2f} {cpu:>8.2f} {rest}".rstrip(), flush=True)
 
 
 def _median(rt: Any, work: Callable[[Any], Any], rounds: int) -> tuple[float, float]:

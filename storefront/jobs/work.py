@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -16,34 +16,45 @@ from storefront.jobs.selfcheck import check_nightly
 from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
+from storefront.operations.charging import PLANNED_LEFT
+from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
+from storefront.operations.questions import Question
+from storefront.operations.referrals import REFERRALS_DUE
+from storefront.operations.renewals import RENEWALS_DUE
+from storefront.operations.retries import CHASES_DUE
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
-from storefront.services.changes_lapsed import expire_changes
+from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
-from storefront.services.endings import end_passed_over
-from storefront.services.finishing import expire_checkouts
-from storefront.services.fulfilment import export_boxes, exportable_cycles
-from storefront.services.outbox import deliver_due
-from storefront.services.price_notices import tell_due
+from storefront.services.endings import ENDINGS_DUE, end_passed_over
+from storefront.services.finishing import ORDERS_OVER, expire_checkouts
+from storefront.services.fulfilment import EXPORTS_DUE, export_boxes, exportable_cycles
+from storefront.services.outbox import MESSAGES_DUE, deliver_due
+from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
 from storefront.services.referrals import grant_referrals
 from storefront.services.refund_returns import look_again
-from storefront.services.refunds import send_refunds
+from storefront.services.refunds import REFUNDS_TO_SEND, send_refunds
 from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
 from storefront.services.seals import seal_days
-from storefront.services.tax_ids import look_up_pending
+from storefront.services.tax_ids import TAX_IDS_DUE, look_up_pending
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A named piece of work; running it again right away does nothing new."""
+    """A named piece of work; running it again right away does nothing new.
+
+    One of its ``questions`` says yes whenever it has something to do, but for what only a new
+    day brings; without any it runs at every tick.
+    """
 
     name: str
     run: Callable[[Runtime], Any]
+    questions: tuple[Question, ...] = ()
 
 
 def _export(rt: Runtime) -> dict[str, int]:
@@ -63,21 +74,21 @@ def _deliver(rt: Runtime) -> Any:
     return deliver_due(rt, partial(compose, rt))
 
 
-PLAN_CYCLES = Job("plan_cycles", plan_ahead)
-LOOK_UPS = Job("look_ups", charges.look_up_open)
-EXPIRE = Job("expire_checkouts", _expire)
-TAX_IDS = Job("tax_ids", look_up_pending)
-RENEWALS = Job("renewals", run_renewals)
-DUNNING = Job("dunning", chase_due)
+PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))
+LOOK_UPS = Job("look_ups", charges.look_up_open, (charges.LOOK_UPS_DUE,))
+EXPIRE = Job("expire_checkouts", _expire, (ORDERS_OVER, CHANGES_OVER, ENDINGS_DUE))
+TAX_IDS = Job("tax_ids", look_up_pending, (TAX_IDS_DUE,))
+RENEWALS = Job("renewals", run_renewals, (RENEWALS_DUE, PLANNED_LEFT))
+DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
 TRANSFERS = Job("transfers", remind_overdue)
-PRICE_CHANGES = Job("price_changes", tell_due)
-REFERRALS = Job("referrals", grant_referrals)
-REFUNDS = Job("refunds", send_refunds)
+PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
+REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
+REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
 REFUND_RETURNS = Job("refund_returns", look_again)
-CLOSE_CYCLES = Job("close_cycles", close_cycles)
-EXPORT = Job("export", _export)
-OUTBOX = Job("outbox", _deliver)
+CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
+EXPORT = Job("export", _export, (EXPORTS_DUE,))
+OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
 EARN = Job("earn_days", earn_due_days)
 SEAL = Job("seal_ledger", seal_days)
 SELF_CHECK = Job("self_check", check_nightly)
@@ -126,8 +137,15 @@ def run_job(rt: Runtime, job: Job) -> bool:
         "report": _plain(report),
         "error": error[:2000],
     }
-    retrying(rt.session, partial(_note, rt, job.name, values))
+    retrying(rt.session, partial(_note, rt, [job.name], values))
     return not error
+
+
+def note_idle(rt: Runtime, jobs: Sequence[Job]) -> None:
+    """Note that ``jobs`` had nothing to do now, in one transaction for all."""
+    now = rt.now()
+    values = {"started_at": now, "finished_at": now, "report": {}, "error": ""}
+    retrying(rt.session, partial(_note, rt, [job.name for job in jobs], values))
 
 
 def run_all(rt: Runtime) -> bool:
@@ -136,10 +154,13 @@ def run_all(rt: Runtime) -> bool:
     return all(went_well)
 
 
-def _note(rt: Runtime, name: str, values: Mapping[str, Any]) -> None:
+def _note(rt: Runtime, names: Sequence[str], values: Mapping[str, Any]) -> None:
     dialect: Any = postgresql if rt.session.get_bind().dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(table_of(JobRun)).values(job=name, **values)
-    rt.session.execute(insert.on_conflict_do_update(index_elements=["job"], set_=dict(values)))
+    # In one order, so that two workers do not wait for each other.
+    insert = dialect.insert(table_of(JobRun))
+    new = {name: insert.excluded[name] for name in values}
+    noted = insert.on_conflict_do_update(index_elements=["job"], set_=new)
+    rt.session.execute(noted, [{"job": name, **values} for name in sorted(names)])
     rt.session.commit()
 
 

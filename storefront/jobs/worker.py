@@ -17,6 +17,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask
 
 from storefront.adapters.clock import SystemClock
+from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import (
     CLOSE_CYCLES,
     DUNNING,
@@ -37,7 +38,6 @@ from storefront.jobs.work import (
     TAX_IDS,
     TRANSFERS,
     Job,
-    run_job,
 )
 from storefront.runtime import Runtime
 
@@ -90,7 +90,7 @@ def add_ticks(scheduler: BaseScheduler, app: Flask) -> None:
         scheduler.add_job(
             tick,
             "interval",
-            args=(app, jobs),
+            args=(app, Ticker(jobs)),
             id=name,
             seconds=seconds,
             next_run_time=SystemClock().now(),
@@ -100,9 +100,8 @@ def add_ticks(scheduler: BaseScheduler, app: Flask) -> None:
         )
 
 
-def tick(app: Flask, jobs: Sequence[Job]) -> None:
-    """Run ``jobs`` once, in a context and session of their own."""
+def tick(app: Flask, ticker: Ticker) -> None:
+    """Do what is due of the jobs of ``ticker``, in a context and session of their own."""
     with app.app_context():
         rt: Runtime = app.extensions["storefront"]
-        for job in jobs:
-            run_job(rt, job)
+        ticker.tick(rt)

@@ -133,6 +133,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(customer_id) WHERE invoice_id IS NULL AND box_id IS NULL",
         False,
     ),
+    "ix_customer_tax_id_pending": (
+        "customer",
+        "(tax_id_checked_at, id) WHERE tax_id_state = 'pending'",
+        False,
+    ),
     "ix_outbox_message_due": ("outbox_message", "(due_at, id) WHERE state = 'waiting'", False),
 }
 

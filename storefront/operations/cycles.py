@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -17,8 +18,9 @@ from storefront.domain.periods import Interval, add_interval
 from storefront.models import Box, BoxCycle, CycleGroup, Plan, SubscriptionPeriod
 from storefront.models.base import public_ids, table_of
 from storefront.operations.boxes import CycleUse, cycle_use, slots_of
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, Values, on_today
 
 #: Cycles that the lock has not reached.
 UNLOCKED = (CycleState.PLANNED, CycleState.OPEN)
@@ -83,49 +85,78 @@ def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDate
 def open_cycles(session: AnySession, today: date) -> int:
     """Open, in every group, the next cycle whose cut-off has not passed and those before it."""
     table = table_of(BoxCycle)
+    done: Any = session.execute(
+        sa.update(table)
+        .where(_opens(table))
+        .values(state=CycleState.OPEN)
+        .execution_options(synchronize_session=False),
+        {"today": today},
+    )
+    return int(done.rowcount)
+
+
+def _opens(table: sa.Table) -> sa.ColumnElement[bool]:
     coming = table.alias("coming")
+    today = sa.bindparam("today", type_=table.c.cutoff_on.type)
     next_cutoff = (
         sa.select(sa.func.min(coming.c.cutoff_on))
         .where(coming.c.group_id == table.c.group_id, coming.c.cutoff_on >= today)
         .scalar_subquery()
     )
-    done: Any = session.execute(
-        sa.update(table)
-        .where(table.c.state == CycleState.PLANNED, table.c.cutoff_on <= next_cutoff)
-        .values(state=CycleState.OPEN)
-        .execution_options(synchronize_session=False)
-    )
-    return int(done.rowcount)
+    return sa.and_(table.c.state == CycleState.PLANNED, table.c.cutoff_on <= next_cutoff)
 
 
 def waiting_boxes(session: AnySession, after_id: int, limit: int) -> list[AnyRow]:
     """Return up to ``limit`` boxes without a cycle behind ``after_id``, in the order paid."""
+    waiting = _waiting_boxes().with_for_update(of=table_of(Box))
+    return list(session.execute(waiting, {"after": after_id, "size": limit}))
+
+
+@cache
+def _waiting_boxes() -> AnySelect:
     box, period, plan = table_of(Box), table_of(SubscriptionPeriod), table_of(Plan)
-    return list(
-        session.execute(
-            sa.select(
-                box.c.id,
-                box.c.subscription_id,
-                box.c.ordinal,
-                period.c.start_on,
-                plan.c.cycle_group_id,
-                plan.c.shipping_unit,
-                plan.c.shipping_count,
-            )
-            .join(period, period.c.id == box.c.period_id)
-            .join(plan, plan.c.id == box.c.plan_id)
-            .where(
-                box.c.cycle_id.is_(None),
-                box.c.id > after_id,
-                box.c.kind == BoxKind.REGULAR,
-                box.c.state.in_((BoxState.PLANNED, BoxState.HELD)),
-                plan.c.cycle_group_id.is_not(None),
-            )
-            .order_by(box.c.id)
-            .limit(limit)
-            .with_for_update(of=box)
+    return (
+        sa.select(
+            box.c.id,
+            box.c.subscription_id,
+            box.c.ordinal,
+            period.c.start_on,
+            plan.c.cycle_group_id,
+            plan.c.shipping_unit,
+            plan.c.shipping_count,
         )
+        .join(period, period.c.id == box.c.period_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .where(
+            box.c.cycle_id.is_(None),
+            box.c.id > sa.bindparam("after", type_=box.c.id.type),
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state.in_((BoxState.PLANNED, BoxState.HELD)),
+            plan.c.cycle_group_id.is_not(None),
+        )
+        .order_by(box.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
     )
+
+
+def _to_plan() -> list[AnySelect]:
+    table, group = table_of(BoxCycle), table_of(CycleGroup)
+    today = sa.bindparam("today", type_=table.c.lock_on.type)
+    ahead = sa.exists().where(table.c.group_id == group.c.id, table.c.lock_on >= today)
+    return [
+        _waiting_boxes(),
+        sa.select(table.c.id).where(_opens(table)),
+        sa.select(group.c.id).where(sa.not_(ahead)),
+    ]
+
+
+def _from_today(moment: Moment) -> Values:
+    return {"today": moment.today, "after": 0}
+
+
+#: Whether boxes wait for a cycle, a cycle is to be opened, or a group has none ahead. Which
+#: cycles a new day adds at the far end only the rhythm knows: that is asked by running.
+PLANNING_DUE = Question(_to_plan, _from_today)
 
 
 def seat_boxes(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> int:
@@ -186,18 +217,25 @@ def due_cycles(session: AnySession, today: date) -> list[AnyRow]:
     A payment of the last second may commit its box after the cycle was locked; the next run
     finds that cycle once more.
     """
+    return list(session.execute(_due_cycles(), {"today": today}))
+
+
+@cache
+def _due_cycles() -> AnySelect:
     table, box = table_of(BoxCycle), table_of(Box)
     late = sa.exists().where(box.c.cycle_id == table.c.id, box.c.state == BoxState.PLANNED)
-    return list(
-        session.execute(
-            sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
-            .where(
-                table.c.lock_on < today,
-                sa.or_(table.c.state.in_(UNLOCKED), (table.c.state == CycleState.LOCKED) & late),
-            )
-            .order_by(table.c.lock_on, table.c.id)
+    return (
+        sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
+        .where(
+            table.c.lock_on < sa.bindparam("today", type_=table.c.lock_on.type),
+            sa.or_(table.c.state.in_(UNLOCKED), (table.c.state == CycleState.LOCKED) & late),
         )
+        .order_by(table.c.lock_on, table.c.id)
     )
+
+
+#: Whether cycles are to be locked.
+LOCKS_DUE = Question(lambda: [_due_cycles()], on_today)
 
 
 def mark_locked(session: AnySession, cycle_id: int, moment: Moment) -> bool:

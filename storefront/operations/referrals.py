@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -22,9 +23,10 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.customer_credit import grant_credit
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ def _had_another(session: AnySession, friend: Friend) -> bool:
 
 def due_referrals(session: AnySession, limit: int) -> Sequence[int]:
     """Return referrals whose friend has paid for a box, the oldest first."""
+    return session.scalars(_due_referrals(), {"size": limit}).all()
+
+
+@cache
+def _due_referrals() -> AnySelect:
     table, line, invoice = table_of(Referral), table_of(InvoiceLine), table_of(Invoice)
     paid = sa.exists().where(
         line.c.subscription_id == table.c.subscription_id,
@@ -148,12 +155,16 @@ def due_referrals(session: AnySession, limit: int) -> Sequence[int]:
         invoice.c.state == InvoiceState.PAID,
         invoice.c.paid_minor > 0,
     )
-    return session.scalars(
+    return (
         sa.select(table.c.id)
         .where(table.c.state == "waiting", paid)
         .order_by(table.c.id)
-        .limit(limit)
-    ).all()
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+
+
+#: Whether referrals are to be credited.
+REFERRALS_DUE = Question(lambda: [_due_referrals()], lambda _moment: {})
 
 
 def grant_referral(session: AnySession, referral_id: int, moment: Moment) -> bool:

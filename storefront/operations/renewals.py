@@ -34,6 +34,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.pinned import ending_columns, with_change
+from storefront.operations.questions import Question, at_now
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts
 
@@ -79,6 +80,14 @@ def claim_due(session: AnySession, moment: Moment, limit: int, lease: timedelta)
     if rows:
         session.execute(hold, {"ids": [row.id for row in rows], "until": moment.now + lease})
     return [Claim(row.id, row.fence + 1, row.renews_at) for row in rows]
+
+
+def _claimable() -> list[AnySelect]:
+    return [_claim_statements(locks=False)[0]]
+
+
+#: Whether subscriptions are due.
+RENEWALS_DUE = Question(_claimable, at_now)
 
 
 @cache

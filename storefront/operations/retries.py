@@ -25,6 +25,7 @@ from storefront.operations.charging import AttemptDraft
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, at_now
 
 
 def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
@@ -36,6 +37,14 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """
     statement = _due_cases(session.get_bind().dialect.name == "postgresql")
     return list(session.execute(statement, {"now": moment.now, "size": limit}))
+
+
+def _chases() -> list[AnySelect]:
+    return [_due_cases(locks=False), _overdue_actions()]
+
+
+#: Whether cases are to be stepped or charges given up.
+CHASES_DUE = Question(_chases, at_now)
 
 
 @cache
@@ -187,27 +196,30 @@ def back_to_schedule(session: AnySession, rows: Sequence[AnyRow]) -> None:
 
 def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """Return attempts that still wait for their customer although the case's time is up."""
+    return list(session.execute(_overdue_actions(), {"now": moment.now, "size": limit}))
+
+
+@cache
+def _overdue_actions() -> AnySelect:
     case, attempt = table_of(DunningCase), table_of(ChargeAttempt)
-    return list(
-        session.execute(
-            sa.select(
-                attempt.c.id,
-                attempt.c.public_id,
-                attempt.c.gateway,
-                attempt.c.account,
-                attempt.c.gateway_reference,
-            )
-            .join(case, case.c.invoice_id == attempt.c.invoice_id)
-            .where(
-                case.c.state == "open",
-                case.c.next_at <= moment.now,
-                case.c.next_action == "last_action",
-                case.c.resume_at.is_(None),
-                attempt.c.state == AttemptState.ACTION_REQUIRED,
-            )
-            .order_by(case.c.next_at, case.c.id)
-            .limit(limit)
+    return (
+        sa.select(
+            attempt.c.id,
+            attempt.c.public_id,
+            attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.gateway_reference,
         )
+        .join(case, case.c.invoice_id == attempt.c.invoice_id)
+        .where(
+            case.c.state == "open",
+            case.c.next_at <= sa.bindparam("now", type_=case.c.next_at.type),
+            case.c.next_action == "last_action",
+            case.c.resume_at.is_(None),
+            attempt.c.state == AttemptState.ACTION_REQUIRED,
+        )
+        .order_by(case.c.next_at, case.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 
 import sqlalchemy as sa
 
@@ -15,13 +15,17 @@ from storefront.domain.gateways import CancelAnswer
 from storefront.models import ChargeAttempt, ScheduledChange
 from storefront.models.base import table_of
 from storefront.operations.changes import withdraw_unpaid
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, Values
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 #: A customer who is asked to confirm a change with their bank has this long.
 CONFIRM_WITHIN = timedelta(hours=1)
+#: Changes given up in one run.
+AT_ONCE = 100
 
 
 def expire_changes(rt: Runtime) -> int:
@@ -29,30 +33,43 @@ def expire_changes(rt: Runtime) -> int:
 
     Only what the gateway says can never succeed any more is dropped.
     """
-    attempt, change_ = table_of(ChargeAttempt), table_of(ScheduledChange)
     with reading():
-        rows = rt.session.execute(
-            sa.select(
-                attempt.c.id,
-                attempt.c.public_id,
-                attempt.c.gateway,
-                attempt.c.account,
-                attempt.c.gateway_reference,
-                attempt.c.invoice_id,
-            )
-            .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
-            .where(
-                # Withdrawn ones too: their subscription was cancelled while they were paid.
-                change_.c.state.in_(["waiting", "withdrawn"]),
-                change_.c.kind == "price",
-                attempt.c.state == AttemptState.ACTION_REQUIRED,
-                attempt.c.created_at <= rt.now() - CONFIRM_WITHIN,
-            )
-            .order_by(change_.c.subscription_id)
-            .limit(100)
-        ).all()
+        rows = rt.session.execute(_unconfirmed(), _asked_before(rt.moment())).all()
         rt.session.rollback()
     return sum(retrying(rt.session, partial(_give_up, rt, row)) for row in rows if _stops(rt, row))
+
+
+@cache
+def _unconfirmed() -> AnySelect:
+    attempt, change_ = table_of(ChargeAttempt), table_of(ScheduledChange)
+    return (
+        sa.select(
+            attempt.c.id,
+            attempt.c.public_id,
+            attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.gateway_reference,
+            attempt.c.invoice_id,
+        )
+        .join(change_, change_.c.invoice_id == attempt.c.invoice_id)
+        .where(
+            # Withdrawn ones too: their subscription was cancelled while they were paid.
+            change_.c.state.in_(["waiting", "withdrawn"]),
+            change_.c.kind == "price",
+            attempt.c.state == AttemptState.ACTION_REQUIRED,
+            attempt.c.created_at <= sa.bindparam("asked_before", type_=attempt.c.created_at.type),
+        )
+        .order_by(change_.c.subscription_id)
+        .limit(AT_ONCE)
+    )
+
+
+def _asked_before(moment: Moment) -> Values:
+    return {"asked_before": moment.now - CONFIRM_WITHIN}
+
+
+#: Whether changes wait in vain for their customers.
+CHANGES_OVER = Question(lambda: [_unconfirmed()], _asked_before)
 
 
 def _stops(rt: Runtime, row: AnyRow) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 
 from storefront import charges
@@ -10,7 +12,8 @@ from storefront.domain.lifecycle import RUNNING, EndReason, SubscriptionState
 from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.operations.endings import Ending, end_subscriptions
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.questions import Question, on_today
 from storefront.operations.subscriptions import StaleSubscription
 from storefront.runtime import Runtime
 
@@ -58,21 +61,31 @@ def _batch(rt: Runtime) -> int:
 
 
 def _waiting(rt: Runtime) -> list[AnyRow]:
-    table = table_of(Subscription)
-    where = [
-        table.c.cancel_on <= rt.today(),
-        table.c.ended_on.is_(None),
-        # Not "one of the running": SQLite would walk through all of those by the index on state.
-        table.c.state.not_in(_NOT_RUNNING),
-    ]
+    table, statement = table_of(Subscription), _day_has_come()
     if rt.shop.charging_held_at is None:
-        where.append(sa.or_(table.c.held_at.is_not(None), table.c.parked_at.is_not(None)))
-    statement = (
+        passed = sa.or_(table.c.held_at.is_not(None), table.c.parked_at.is_not(None))
+        statement = statement.where(passed)
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(skip_locked=True)
+    return list(rt.session.execute(statement, on_today(rt.moment())))
+
+
+@cache
+def _day_has_come() -> AnySelect:
+    table = table_of(Subscription)
+    return (
         sa.select(table.c.id, table.c.version, table.c.cancel_on)
-        .where(*where)
+        .where(
+            table.c.cancel_on <= sa.bindparam("today", type_=table.c.cancel_on.type),
+            table.c.ended_on.is_(None),
+            # Not "one of the running": SQLite would walk through all of those by the index on
+            # state.
+            table.c.state.not_in(_NOT_RUNNING),
+        )
         .order_by(table.c.cancel_on, table.c.id)
         .limit(BATCH)
     )
-    if rt.session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update(skip_locked=True)
-    return list(rt.session.execute(statement))
+
+
+#: Whether the day of cancelled subscriptions has come, also where the renewal run ends them.
+ENDINGS_DUE = Question(lambda: [_day_has_come()], on_today)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,10 +34,11 @@ from storefront.models.base import table_of
 from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
 from storefront.operations.kept_methods import Card
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import expire_order
 from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
+from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
 from storefront.runtime import Runtime
@@ -185,40 +186,45 @@ def expire_checkouts(rt: Runtime) -> int:
 
     An order with a charge that may still succeed is left alone: it is not open.
     """
-    table = table_of(Checkout)
+    asked = {"now": rt.now(), "size": EXPIRE_AT_ONCE}
     with reading():
-        keys = list(
-            rt.session.execute(
-                sa.select(table.c.public_id)
-                .where(table.c.state == "open", table.c.expires_at <= rt.now())
-                .order_by(table.c.expires_at)
-                .limit(EXPIRE_AT_ONCE)
-            ).scalars()
-        )
+        keys = rt.session.scalars(_lapsed(), asked).all()
+        # Their shopper never answered the bank in all the time an order has.
+        left = rt.session.scalars(_left_at_bank(), asked).all()
         rt.session.rollback()
-    for key in _left_at_bank(rt):
+    for key in left:
         leave_bank(rt, key)
     return sum(retrying(rt.session, partial(_expire, rt, key)) for key in keys)
 
 
-def _left_at_bank(rt: Runtime) -> list[str]:
-    """Return orders whose shopper never answered the bank in all the time an order has."""
+@cache
+def _lapsed() -> AnySelect:
+    table = table_of(Checkout)
+    return _over(sa.select(table.c.public_id).where(table.c.state == "open"))
+
+
+@cache
+def _left_at_bank() -> AnySelect:
     table, attempt, invoice = table_of(Checkout), table_of(ChargeAttempt), table_of(Invoice)
-    with reading():
-        keys = rt.session.scalars(
-            sa.select(table.c.public_id)
-            .join(invoice, invoice.c.checkout_id == table.c.id)
-            .join(attempt, attempt.c.invoice_id == invoice.c.id)
-            .where(
-                table.c.state == "paying",
-                table.c.expires_at <= rt.now(),
-                attempt.c.state == AttemptState.ACTION_REQUIRED,
-            )
-            .order_by(table.c.expires_at)
-            .limit(EXPIRE_AT_ONCE)
-        ).all()
-        rt.session.rollback()
-    return list(keys)
+    return _over(
+        sa.select(table.c.public_id)
+        .join(invoice, invoice.c.checkout_id == table.c.id)
+        .join(attempt, attempt.c.invoice_id == invoice.c.id)
+        .where(table.c.state == "paying", attempt.c.state == AttemptState.ACTION_REQUIRED)
+    )
+
+
+def _over(orders: AnySelect) -> AnySelect:
+    expires_at = table_of(Checkout).c.expires_at
+    return (
+        orders.where(expires_at <= sa.bindparam("now", type_=expires_at.type))
+        .order_by(expires_at)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+
+
+#: Whether the time of orders is over.
+ORDERS_OVER = Question(lambda: [_lapsed(), _left_at_bank()], at_now)
 
 
 def _read(rt: Runtime, key: str) -> AnyRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,7 +23,9 @@ from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.fulfilment import BatchFacts, Parcel
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, Values
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
@@ -111,14 +114,20 @@ def exportable_cycles(rt: Runtime) -> list[str]:
     Those without a batch of today that have boxes in none, so that boxes decided late leave
     together the next day; and those that a crash left unfinished.
     """
+    with reading():
+        found = rt.session.scalars(_exportable(), _day_began(rt.moment())).all()
+        rt.session.rollback()
+    return list(found)
+
+
+@cache
+def _exportable() -> AnySelect:
     cycle, box, batch = table_of(BoxCycle), table_of(Box), table_of(FulfilmentBatch)
-    moment = rt.moment()
     waits = sa.exists().where(
         box.c.cycle_id == cycle.c.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None)
     )
-    fresh = sa.exists().where(
-        batch.c.cycle_id == cycle.c.id, batch.c.created_at >= moment.start_of(moment.today)
-    )
+    began = sa.bindparam("day_began", type_=batch.c.created_at.type)
+    fresh = sa.exists().where(batch.c.cycle_id == cycle.c.id, batch.c.created_at >= began)
     broken = sa.exists().where(
         batch.c.cycle_id == cycle.c.id,
         sa.or_(
@@ -126,14 +135,19 @@ def exportable_cycles(rt: Runtime) -> list[str]:
             sa.exists().where(box.c.batch_id == batch.c.id, box.c.state == BoxState.LOCKED),
         ),
     )
-    with reading():
-        found = rt.session.scalars(
-            sa.select(cycle.c.public_id)
-            .where(cycle.c.state.in_(_EXPORTABLE), sa.or_(waits & ~fresh, broken))
-            .order_by(cycle.c.lock_on, cycle.c.id)
-        ).all()
-        rt.session.rollback()
-    return list(found)
+    return (
+        sa.select(cycle.c.public_id)
+        .where(cycle.c.state.in_(_EXPORTABLE), sa.or_(waits & ~fresh, broken))
+        .order_by(cycle.c.lock_on, cycle.c.id)
+    )
+
+
+def _day_began(moment: Moment) -> Values:
+    return {"day_began": moment.start_of(moment.today)}
+
+
+#: Whether cycles are to be exported.
+EXPORTS_DUE = Question(lambda: [_exportable()], _day_began)
 
 
 def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:

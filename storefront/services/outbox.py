@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,8 @@ from storefront.models import OutboxMessage
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.questions import Question, at_now
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -131,15 +132,10 @@ def _set(
 
 def _claim(rt: Runtime, limit: int) -> list[AnyRow]:
     table, now = table_of(OutboxMessage), rt.now()
-    due = (
-        sa.select(table.c.id)
-        .where(table.c.state == "waiting", table.c.due_at <= now)
-        .order_by(table.c.due_at, table.c.id)
-        .limit(limit)
-    )
+    due = _due_messages()
     if rt.session.get_bind().dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
-    ids = list(rt.session.scalars(due))
+    ids = list(rt.session.scalars(due, {"now": now, "size": limit}))
     rows: list[AnyRow] = []
     if ids:
         rows = list(
@@ -152,6 +148,24 @@ def _claim(rt: Runtime, limit: int) -> list[AnyRow]:
         )
     rt.session.commit()
     return sorted(rows, key=lambda row: row.id)
+
+
+@cache
+def _due_messages() -> AnySelect:
+    table = table_of(OutboxMessage)
+    return (
+        sa.select(table.c.id)
+        .where(
+            table.c.state == "waiting",
+            table.c.due_at <= sa.bindparam("now", type_=table.c.due_at.type),
+        )
+        .order_by(table.c.due_at, table.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+
+
+#: Whether messages are to be delivered.
+MESSAGES_DUE = Question(lambda: [_due_messages()], at_now)
 
 
 def _hand_over(rt: Runtime, delivery: Delivery, compose: Compose) -> tuple[str, bool]:

@@ -8,7 +8,7 @@ docs/decisions/0065-new-prices-for-subscribers.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -27,7 +27,7 @@ from storefront.models import (
 )
 from storefront.models.base import public_ids, table_of
 from storefront.operations.bulk import insert_many
-from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.keys import AnyRow, AnySelect, reserve
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.price_changes import (
     SLICE,
@@ -35,6 +35,7 @@ from storefront.operations.price_changes import (
     coming_slice,
     priced,
 )
+from storefront.operations.questions import Question
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -62,11 +63,7 @@ def tell_due(rt: Runtime) -> TellReport:
     """Do the day's work on scheduled changes; a second run at once does nothing new."""
     report = TellReport()
     with reading():
-        rows = list(
-            rt.session.execute(
-                sa.select(table_of(PriceMigration)).where(PriceMigration.state == "scheduled")
-            )
-        )
+        rows = rt.session.execute(_under_way()).all()
         rt.session.rollback()
     for migration in rows:
         _add_items(rt, migration, report)
@@ -79,6 +76,16 @@ def tell_due(rt: Runtime) -> TellReport:
                 retrying(rt.session, partial(_tell, rt, migration, key, taxes, report))
         retrying(rt.session, partial(_finish, rt, migration))
     return report
+
+
+@cache
+def _under_way() -> AnySelect:
+    table = table_of(PriceMigration)
+    return sa.select(table).where(table.c.state == "scheduled")
+
+
+#: Whether price changes are under way, whatever is left to be done for them today.
+PRICE_CHANGES_UNDER_WAY = Question(lambda: [_under_way()], lambda _moment: {})
 
 
 def _add_items(rt: Runtime, migration: AnyRow, report: TellReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 
 import sqlalchemy as sa
 
@@ -22,9 +22,10 @@ from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.customer_credit import grant_credit
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, at_now
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -143,14 +144,27 @@ def _as_credit(rt: Runtime, row: AnyRow, moment: Moment) -> None:
 
 
 def _take(rt: Runtime, limit: int) -> list[AnyRow]:
+    statement, now = _due_refunds(), rt.now()
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=table_of(Refund), skip_locked=True)
+    rows = list(rt.session.execute(statement, {"now": now, "size": limit}))
+    _mark_sent(rt, [row.id for row in rows], now)
+    rt.session.commit()
+    if rows:
+        failpoint("refund.after_sent")
+    return rows
+
+
+@cache
+def _due_refunds() -> AnySelect:
     refund, attempt, invoice = table_of(Refund), table_of(ChargeAttempt), table_of(Invoice)
-    now = rt.now()
+    asked_by = sa.bindparam("now", type_=refund.c.check_at.type)
     due = sa.and_(
         # To the letter as in the index of open refunds, or SQLite would not use it.
         sa.text("refund.state IN ('planned','sent','pending','unknown')"),
-        sa.or_(refund.c.state == AttemptState.PLANNED, refund.c.check_at <= now),
+        sa.or_(refund.c.state == AttemptState.PLANNED, refund.c.check_at <= asked_by),
     )
-    statement = (
+    return (
         sa.select(
             refund.c.id,
             refund.c.public_id,
@@ -170,16 +184,12 @@ def _take(rt: Runtime, limit: int) -> list[AnyRow]:
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .where(due)
         .order_by(refund.c.id)
-        .limit(limit)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
     )
-    if rt.session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update(of=refund, skip_locked=True)
-    rows = list(rt.session.execute(statement))
-    _mark_sent(rt, [row.id for row in rows], now)
-    rt.session.commit()
-    if rows:
-        failpoint("refund.after_sent")
-    return rows
+
+
+#: Whether refunds are to be sent or looked up.
+REFUNDS_TO_SEND = Question(lambda: [_due_refunds()], at_now)
 
 
 def _mark_sent(rt: Runtime, ids: list[int], now: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,9 @@ from storefront.models import Customer, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.moment import Moment
+from storefront.operations.questions import Question, Values
 from storefront.runtime import Runtime
 
 #: A pending number is looked up again after this.
@@ -117,20 +119,34 @@ def look_up_pending(rt: Runtime) -> dict[str, int]:
 
 
 def _pending(rt: Runtime) -> list[AnyRow]:
-    table = table_of(Customer)
-    asked = table.c.tax_id_checked_at
     with reading():
-        rows = rt.session.execute(
-            sa.select(table.c.id, table.c.tax_id)
-            .where(
-                table.c.tax_id_state == TaxIdState.PENDING.value,
-                sa.or_(asked.is_(None), asked <= rt.now() - AGAIN),
-            )
-            .order_by(sa.func.coalesce(asked, table.c.created_at), table.c.id)
-            .limit(AT_ONCE)
-        ).all()
+        rows = rt.session.execute(_unanswered(), _looked_up_before(rt.moment())).all()
         rt.session.rollback()
     return list(rows)
+
+
+@cache
+def _unanswered() -> AnySelect:
+    table = table_of(Customer)
+    asked = table.c.tax_id_checked_at
+    return (
+        sa.select(table.c.id, table.c.tax_id)
+        .where(
+            # To the letter as in the index of pending numbers.
+            sa.text("customer.tax_id_state = 'pending'"),
+            sa.or_(asked.is_(None), asked <= sa.bindparam("looked_up_before", type_=asked.type)),
+        )
+        .order_by(sa.func.coalesce(asked, table.c.created_at), table.c.id)
+        .limit(AT_ONCE)
+    )
+
+
+def _looked_up_before(moment: Moment) -> Values:
+    return {"looked_up_before": moment.now - AGAIN}
+
+
+#: Whether numbers are to be looked up; also without a plugin that could.
+TAX_IDS_DUE = Question(lambda: [_unanswered()], _looked_up_before)
 
 
 def _settle(rt: Runtime, row: AnyRow, state: TaxIdState) -> None:

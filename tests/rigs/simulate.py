@@ -4,8 +4,9 @@
 
 One process, one clock that stands still between events, one thread: what happens follows from
 the seed alone, so a failure can be had again. Each simulated day customers act through the
-services their pages call, the bank has its bad days, every job runs, and every invariant of
-``docs/invariants.md`` is looked at. In the end the bank's own books are compared with the shop's.
+services their pages call, the bank has its bad days, every job runs and is held to what its
+questions said, and every invariant of ``docs/invariants.md`` is looked at. In the end the bank's
+own books are compared with the shop's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from storefront.jobs.work import (
     REFUNDS,
     RENEWALS,
     Job,
-    run_job,
 )
 from storefront.models import ChargeAttempt, JobRun, ParkedWork, Refund, Subscription
 from storefront.queries.invariants import broken
@@ -48,6 +48,7 @@ from storefront.testing.clock import FrozenClock
 from tests.rigs._desk import DESK
 from tests.rigs._people import ACTIONS, Action, Person, World, subscribe
 from tests.rigs._shop import rig_folder
+from tests.support.asking import run_asked
 
 BEGIN = datetime(2027, 1, 4, 5, 0, tzinfo=UTC)
 #: When the worker runs and customers act, behind five UTC, and the jobs that are due then.
@@ -165,7 +166,7 @@ class Simulation:
             self.report.acts[f"{name}: {done}"] += 1
 
     def _work(self, jobs: Sequence[Job]) -> None:
-        went_well = [run_job(self.rt, job) for job in jobs]
+        went_well = [run_asked(self.rt, job) for job in jobs]
         if not all(went_well):
             failed = self.rt.session.execute(
                 sa.select(JobRun.job, JobRun.error).where(JobRun.error != "")

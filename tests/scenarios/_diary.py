@@ -6,7 +6,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from storefront.jobs.work import JOBS, SELF_CHECK, run_all, run_job
+from storefront.jobs.work import JOBS, SELF_CHECK
 from storefront.models import (
     Box,
     BoxCycle,
@@ -21,6 +21,7 @@ from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.testing.clock import FrozenClock
+from tests.support.asking import run_all_asked, run_asked
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Diary:
             self.clock.advance(days=1)
             jobs = [job for job in JOBS if job is not SELF_CHECK or self.rt.today() == day]
             for job in jobs:
-                assert run_job(self.rt, job), f"{job.name} failed on {self.rt.today()}"
+                assert run_asked(self.rt, job), f"{job.name} failed on {self.rt.today()}"
         self.rt.session.rollback()
         assert broken(self.rt.session) == {}, f"on {day}"
         self.rt.session.rollback()
@@ -51,7 +52,7 @@ class Diary:
         """Let ``day`` come at once, with a run of all jobs; nothing was due before it."""
         self.rt.session.rollback()
         self.clock.advance(days=(day - self.rt.today()).days)
-        assert run_all(self.rt), f"a job failed on {day}"
+        assert run_all_asked(self.rt), f"a job failed on {day}"
         self.rt.session.rollback()
         assert broken(self.rt.session) == {}, f"on {day}"
         self.rt.session.rollback()

@@ -11,7 +11,7 @@ from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import EndReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.refunds import Afterwards, Way
-from storefront.jobs.work import CLOSE_CYCLES, EARN, EXPORT, PLAN_CYCLES, REFUNDS, RENEWALS, run_job
+from storefront.jobs.work import CLOSE_CYCLES, EARN, EXPORT, PLAN_CYCLES, REFUNDS, RENEWALS
 from storefront.models import Box, BoxCycle, CreditNote, FulfilmentBatch, Invoice, Plan
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
@@ -23,6 +23,7 @@ from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.scenarios._diary import Diary
 from tests.support.admin import make_staff
+from tests.support.asking import run_asked
 from tests.support.changing import go
 
 #: What a month of this story needs; the whole worker takes four times as long.
@@ -51,7 +52,7 @@ def wake_on(diary: Diary, day: date) -> None:
     rt.session.rollback()
     diary.clock.advance(days=(day - rt.today()).days)
     for job in JOBS:
-        assert run_job(rt, job), f"{job.name} failed on {day}"
+        assert run_asked(rt, job), f"{job.name} failed on {day}"
     batches = rt.session.scalars(sa.select(FulfilmentBatch.public_id)).all()
     rt.session.rollback()
     for batch in batches:

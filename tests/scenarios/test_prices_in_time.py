@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from storefront.domain.invoices import CreditReason
 from storefront.domain.refunds import Way
-from storefront.jobs.work import EARN, PLAN_CYCLES, REFUNDS, RENEWALS, run_job
+from storefront.jobs.work import EARN, PLAN_CYCLES, REFUNDS, RENEWALS
 from storefront.models import Coupon, CreditNote, Invoice, InvoiceLine, Redemption
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
@@ -23,6 +23,7 @@ from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.scenarios._diary import Diary
 from tests.support.admin import make_staff
+from tests.support.asking import run_asked
 
 Live = Callable[[date], None]
 
@@ -34,9 +35,9 @@ def live(rt: Runtime, clock: FrozenClock) -> Live:
     def until(day: date) -> None:
         while rt.today() < day:
             clock.advance(days=1)
-            assert run_job(rt, RENEWALS)
+            assert run_asked(rt, RENEWALS)
         for job in (PLAN_CYCLES, REFUNDS, EARN):
-            assert run_job(rt, job)
+            assert run_asked(rt, job)
         rt.session.rollback()
         assert broken(rt.session) == {}, f"on {day}"
         rt.session.rollback()

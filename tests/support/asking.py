@@ -1,0 +1,76 @@
+"""Run a job as the worker does, and hold its questions to what it then did.
+
+A job runs here whatever its questions say. If they said no and it wrote something all the same,
+the worker would have passed work over: the worst a question can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.extensions import db
+from storefront.jobs.ticker import Ticker
+from storefront.jobs.work import JOBS, PLAN_CYCLES, Job, run_job
+from storefront.runtime import Runtime
+
+#: What a job may write though its questions said no: the cycles that a new day adds, since the
+#: first tick of each day runs every job.
+_ALLOWED = {PLAN_CYCLES.name: ("INSERT INTO box_cycle ",)}
+#: The note of the run itself.
+_NOTE = ("INSERT INTO job_run ",)
+
+#: A ticker for each job: asking for all eighteen each time would take longer than the jobs.
+_TICKERS = {job: Ticker([job]) for job in JOBS if job.questions}
+
+
+class WorkPassedOver(AssertionError):
+    """A question said no and its job had something to do."""
+
+
+def says_yes(rt: Runtime, job: Job) -> bool:
+    """Return whether one of the questions of ``job`` says yes now."""
+    rt.session.rollback()
+    rt.forget_shop()
+    ticker = _TICKERS.get(job)
+    return ticker is None or job in ticker.asks(rt)
+
+
+def run_asked(rt: Runtime, job: Job) -> bool:
+    """Do ``run_job``. Raises ``WorkPassedOver`` if it wrote something unasked."""
+    asked = says_yes(rt, job)
+    with _writes() as written:
+        went_well = run_job(rt, job)
+    allowed = _NOTE + _ALLOWED.get(job.name, ())
+    unasked = [text for text in written if not text.startswith(allowed)]
+    if unasked and not asked:
+        raise WorkPassedOver(f"{job.name} on {rt.now()}: {unasked}")
+    return went_well
+
+
+def run_all_asked(rt: Runtime) -> bool:
+    """Do ``run_asked`` for every job, in order; True when all went well."""
+    went_well = [run_asked(rt, job) for job in JOBS]
+    return all(went_well)
+
+
+@contextmanager
+def _writes() -> Iterator[list[str]]:
+    """Collect the statements inside that changed rows."""
+    seen: list[str] = []
+
+    def note(_c: Any, cursor: Any, text: str, _values: Any, context: Any, *_rest: Any) -> None:
+        is_write = context is not None and (
+            context.isinsert or context.isupdate or context.isdelete
+        )
+        if is_write and (cursor.rowcount != 0 or context.isinsert):
+            seen.append(text)
+
+    sa.event.listen(db.engine, "after_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        sa.event.remove(db.engine, "after_cursor_execute", note)
