@@ -148,7 +148,7 @@ class StripeGateway:
             return declined(told, str((intent or {}).get("id") or ""))
         refused = isinstance(error, stripe.InvalidRequestError) and error.http_status != 409
         # A method that is gone, or no longer its customer's, will never be chargeable again.
-        if refused and told.get("param") in ("payment_method", "customer"):
+        if is_missing(error) or (refused and told.get("param") in ("payment_method", "customer")):
             return _refused(_NO_METHOD)
         if refused and error.code in ("amount_too_small", "amount_too_large"):
             return _refused(str(error.code), DeclineKind.ASK)
