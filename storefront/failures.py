@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, g, make_response, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from storefront.database import is_busy
 from storefront.htmx import refuse
@@ -74,6 +74,10 @@ def refused(error: HTTPException) -> Any:
     """Answer an HTTP error with our page; blueprints hand on what they do not treat themselves."""
     if error.response is not None:  # a handler made its own answer, or a redirect of the router
         return error.get_response()
+    if isinstance(error, SecurityError):
+        # Asked for by another name: no address of ours can be built for it, so no page either.
+        # It is the everyday noise of scanners, not a fault.
+        return _bare(400, "This is another address", "No shop answers under this name.")
     status = error.code or _SERVER_ERROR
     if status >= _SERVER_ERROR:
         log.error("answered %d, request %s", status, request_id())

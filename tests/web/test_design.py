@@ -6,6 +6,7 @@ import pytest
 
 from storefront.blueprints.admin.design import FRAMES, design
 from storefront.security import POLICY
+from tests.support.admin import desk
 
 
 @pytest.fixture(params=["sqlite"])
@@ -50,6 +51,13 @@ def test_an_error_of_a_group_leads_to_its_first_choice(app):
 
 def test_an_unknown_frame_is_the_admins(app):
     assert 'class="admin dense"' in drawn(app, "frame=../../etc")
+
+
+def test_its_samples_answer_and_store_nothing(app, rt):
+    browser = desk(app, rt)
+    answer = browser.post("/admin/design?frame=shop", {"email": "ada@"})
+    assert (answer.status_code, answer.location) == (303, "/admin/design?frame=shop")
+    assert "A sample: nothing was saved." in browser.get(answer.location).text
 
 
 def test_only_staff_may_see_it(app, client):

@@ -448,10 +448,15 @@ def test_the_health_of_the_process_and_of_its_database(client: FlaskClient):
     assert (ready.status_code, ready.json["schema"]) == (200, "current")
 
 
-def test_a_wrong_host_name_is_refused(app: Flask):
+@pytest.mark.parametrize("path", ["/", "/healthz", "/admin/"])
+def test_a_wrong_host_name_is_refused_without_a_word_in_the_log(
+    app: Flask, path: str, caplog: pytest.LogCaptureFixture
+):
     app.config["TRUSTED_HOSTS"] = ["shop.example"]
-    answer = app.test_client().get("/healthz", headers={"Host": "evil.example"})
+    answer = app.test_client().get(path, headers={"Host": "evil.example"})
     assert answer.status_code == 400
+    assert "No shop answers under this name" in answer.text
+    assert [line for line in caplog.records if line.levelname in {"WARNING", "ERROR"}] == []
 
 
 # ----------------------------------------------------------------------------------- throttle

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -20,6 +21,7 @@ from wtforms import (
 
 from storefront.charts import Point, Series, bar_chart, line_chart, sparkline
 from storefront.domain.money import Money
+from storefront.htmx import go
 from storefront.pills import PILLS
 from storefront.security import register_policy, staff
 
@@ -82,15 +84,21 @@ class SampleForm(FlaskForm):
 
 def add_design(bp: Blueprint) -> None:
     """Add the page to the admin's blueprint."""
-    bp.add_url_rule("/design", "design", design)
+    bp.add_url_rule("/design", "design", design, methods=["GET", "POST"])
 
 
-def design() -> str:
-    """Draw the page in the frame asked for (``?frame=shop``), with or without errors."""
-    frame = request.args.get("frame", FRAMES[0])
+def design() -> str | Response:
+    """Draw the page in the frame asked for (``?frame=shop``), with or without errors.
+
+    Its forms are there to be tried, so what they send is answered and not stored.
+    """
+    asked = request.args.get("frame", FRAMES[0])
+    frame = asked if asked in FRAMES else FRAMES[0]
+    if request.method == "POST":
+        return go(url_for("admin.design", frame=frame), _("A sample: nothing was saved."))
     return render_template(
         "storefront/admin/design.html",
-        frame=frame if frame in FRAMES else FRAMES[0],
+        frame=frame,
         frames=FRAMES,
         with_errors="errors" in request.args,
         form=_sample_form(with_errors="errors" in request.args),
