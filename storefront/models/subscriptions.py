@@ -46,7 +46,10 @@ class Subscription(Base):
     checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"))
     #: Which item of its checkout it is, from 0.
     checkout_position: Mapped[int] = mapped_column(default=0)
-    #: VAT number, valid, of an order under an e-mail that was somebody's already: its renewals'.
+    #: Ordered under an e-mail that was somebody's already, signed out: the number and exemption
+    #: of that account do not hold for it until its owner or staff say so.
+    is_taxed_as_ordered: Mapped[bool] = mapped_column(server_default=sa.false())
+    #: VAT number, valid, of such an order: its renewals'.
     order_tax_id: Mapped[str] = mapped_column(sa.String(20), server_default="")
     state: Mapped[SubscriptionState] = mapped_column(values_enum(SubscriptionState))
     #: Day the periods hang on; period ``anchor_number`` starts there.

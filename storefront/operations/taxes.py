@@ -57,14 +57,15 @@ def buyer_columns(
 ) -> tuple[sa.ColumnElement[Any], ...]:
     """Return what ``tax_on`` reads of who pays for ``subscription``.
 
-    ``payer`` is ``customer`` or its alias. A number that belongs to the subscription's order
-    alone stands before the account's.
+    ``payer`` is ``customer`` or its alias. Of a subscription that is taxed as it was ordered
+    the number of that order counts, if it had one, and nothing of the account.
     """
-    own = subscription.c.order_tax_id != ""
+    alone, number = subscription.c.is_taxed_as_ordered, subscription.c.order_tax_id
+    state = sa.case((number != "", TaxIdState.VALID.value), else_=TaxIdState.NONE.value)
     return (
-        sa.case((own, subscription.c.order_tax_id), else_=payer.c.tax_id).label("tax_id"),
-        sa.case((own, TaxIdState.VALID.value), else_=payer.c.tax_id_state).label("tax_id_state"),
-        payer.c.is_tax_exempt,
+        sa.case((alone, number), else_=payer.c.tax_id).label("tax_id"),
+        sa.case((alone, state), else_=payer.c.tax_id_state).label("tax_id_state"),
+        sa.and_(payer.c.is_tax_exempt, sa.not_(alone)).label("is_tax_exempt"),
     )
 
 
@@ -107,13 +108,14 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
 
     ``payers`` has the customer of each checkout. A number is kept only with a customer whom
     the order made, or who began it signed in: an order under somebody else's e-mail must not
-    change what its owner is charged. A valid one then stays with that order's subscriptions,
-    whose renewals were shown with it.
+    change what its owner is charged. Nor does what the owner has change that order's renewals,
+    which were shown without: its subscriptions are taxed as they were ordered, with its own
+    number where that is valid. Source: docs/decisions/0073-asking-about-tax.md.
     """
     checkout, table = table_of(Checkout), table_of(Customer)
     rows = session.execute(
         sa.select(checkout.c.id, checkout.c.tax_id, checkout.c.tax_id_state, checkout.c.quote)
-        .where(checkout.c.id.in_(payers), checkout.c.tax_id != "")
+        .where(checkout.c.id.in_(payers))
         .order_by(checkout.c.id)
     ).all()
     _keep_with_orders(session, rows, payers)
@@ -125,7 +127,7 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
             "checked_at": None if row.tax_id_state == TaxIdState.PENDING else moment.now,
         }
         for row in rows
-        if _is_their_own(row, payers[row.id])
+        if row.tax_id and _is_their_own(row, payers[row.id])
     ]
     if known:
         session.connection().execute(
@@ -149,17 +151,38 @@ def _keep_with_orders(
 ) -> None:
     table = table_of(Subscription)
     others = [
-        {"key": row.id, "number": row.tax_id}
+        {"key": row.id, "number": row.tax_id if row.tax_id_state == TaxIdState.VALID else ""}
         for row in rows
-        if row.tax_id_state == TaxIdState.VALID and not _is_their_own(row, payers[row.id])
+        if not _is_their_own(row, payers[row.id])
     ]
     if others:
         session.connection().execute(
             sa.update(table)
             .where(table.c.checkout_id == sa.bindparam("key"))
-            .values(order_tax_id=sa.bindparam("number")),
+            .values(is_taxed_as_ordered=True, order_tax_id=sa.bindparam("number")),
             others,
         )
+
+
+def tax_as_account(session: AnySession, customer_id: int) -> int:
+    """Tax all subscriptions that the customer pays for by the account; returns how many weren't.
+
+    For when its owner or staff have said so, looking at the account.
+    """
+    return len(session.execute(_taxed_as_ordered(customer_id)).all())
+
+
+def _taxed_as_ordered(customer_id: int) -> sa.UpdateBase:
+    table = table_of(Subscription)
+    return (
+        sa.update(table)
+        .where(
+            sa.func.coalesce(table.c.payer_id, table.c.customer_id) == customer_id,
+            table.c.is_taxed_as_ordered,
+        )
+        .values(is_taxed_as_ordered=False, order_tax_id="")
+        .returning(table.c.id)
+    )
 
 
 def last_invoiced_on(

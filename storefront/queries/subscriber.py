@@ -81,6 +81,8 @@ class Standing:
     chase: str
     chase_at: datetime | None
     created_at: datetime
+    #: Ordered under this e-mail without signing in: taxed as its order was shown.
+    is_taxed_as_ordered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
             table.c.held_at,
             table.c.hold_reason,
             table.c.created_at,
+            table.c.is_taxed_as_ordered,
             work.c.id.label("parked_id"),
             work.c.reason.label("parked_why"),
             case.c.next_action,
@@ -237,6 +240,7 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
             row.next_action if row.next_at else "",
             row.next_at,
             row.created_at,
+            row.is_taxed_as_ordered,
         )
         for row in rows
     }

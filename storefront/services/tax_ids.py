@@ -12,13 +12,14 @@ from storefront import tax_desk
 from storefront.adapters.tax_numbers import normalise_tax_number
 from storefront.database import reading, retrying
 from storefront.domain.tax_treatment import TaxIdState
-from storefront.models import Customer, Subscription
+from storefront.models import Customer
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, Values
+from storefront.operations.taxes import tax_as_account
 from storefront.runtime import Runtime
 
 #: A pending number is looked up again after this.
@@ -31,7 +32,7 @@ def save_tax_id(rt: Runtime, customer_id: int, typed: str, country: str) -> TaxI
     """Keep the customer's VAT number and return what is known of it; empty takes it away.
 
     Holds from the next invoice on, also for subscriptions that were ordered under this e-mail
-    with another number. The same number again keeps what is known. Raises ``NotATaxNumber``.
+    as somebody else's. The same number again keeps what is known. Raises ``NotATaxNumber``.
     """
     number = normalise_tax_number(typed, country)
     with reading():
@@ -42,15 +43,10 @@ def save_tax_id(rt: Runtime, customer_id: int, typed: str, country: str) -> TaxI
     values = _values(rt, state) | {"tax_id": number}
 
     def write() -> None:
-        table, subscription = table_of(Customer), table_of(Subscription)
+        table = table_of(Customer)
         if not is_known:
             rt.session.execute(sa.update(table).where(table.c.id == customer_id).values(**values))
-        payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
-        rt.session.execute(
-            sa.update(subscription)
-            .where(payer == customer_id, subscription.c.order_tax_id != "")
-            .values(order_tax_id="")
-        )
+        tax_as_account(rt.session, customer_id)
         rt.session.commit()
 
     retrying(rt.session, write)
@@ -84,16 +80,20 @@ def judge_tax_id(rt: Runtime, who: Who, customer: str, number: str, *, is_valid:
 def set_exempt(rt: Runtime, who: Who, customer: str, *, is_exempt: bool) -> bool:
     """Charge the customer no tax from the next invoice on, or again; audited.
 
-    False if it is so already. Raises ``LookupError`` for an unknown customer.
+    An exemption holds for all they pay for by now; what is ordered later under their e-mail
+    without signing in bears tax until it is given again. False if it is so already. Raises
+    ``LookupError`` for an unknown customer.
     """
 
     def write() -> bool:
         row = _customer(rt, Customer.public_id == customer, lock=True)
-        if row.is_tax_exempt == is_exempt:
+        more = tax_as_account(rt.session, row.id) if is_exempt else 0
+        if row.is_tax_exempt == is_exempt and not more:
             rt.session.rollback()
             return False
         _write(rt, row.id, {"is_tax_exempt": is_exempt})
-        before, after = {"is_tax_exempt": not is_exempt}, {"is_tax_exempt": is_exempt}
+        before = {"is_tax_exempt": row.is_tax_exempt}
+        after = {"is_tax_exempt": is_exempt} | ({"subscriptions": more} if more else {})
         audit.write(
             rt.session, who.id, "customer.exempt", customer, before, after, rt.moment(), who.ip
         )

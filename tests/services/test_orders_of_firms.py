@@ -12,6 +12,7 @@ from storefront.services.checkout import Start, change_delivery, start_checkout
 from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
+from tests.support.admin import make_staff
 from tests.support.orders import ADA, only, paid
 
 DUE = datetime(2027, 4, 12, 9, 0, tzinfo=UTC)
@@ -109,3 +110,79 @@ def test_a_pending_number_under_a_known_e_mail_is_charged_with_tax_then_and_late
     renew(rt, clock)
 
     assert [each.total_minor for each in invoices(rt)] == [2600, 2600]
+
+
+EXEMPT = {"email": "ada@example.org", "is_tax_exempt": True}
+
+
+def totals(rt):
+    return [(each.total_minor, each.tax_treatment) for each in invoices(rt)]
+
+
+@pytest.mark.parametrize(
+    "account",
+    [EXEMPT, {"email": "ada@example.org", "tax_id": FIRM, "tax_id_state": "valid"}],
+    ids=["exempt", "number"],
+)
+def test_an_order_signed_out_is_charged_the_tax_it_was_shown_also_later(
+    rt, clock, demo_gateway, account
+):
+    make.make_customer(rt, **account)
+    firm_orders(rt, demo_gateway, "", TaxIdState.NONE)
+    renew(rt, clock)
+
+    assert totals(rt) == [(2600, "standard"), (2600, "standard")]
+
+
+def test_what_an_exempt_customer_orders_signed_in_bears_no_tax_then_or_later(
+    rt, clock, demo_gateway
+):
+    owner = make.make_customer(rt, **EXEMPT)
+    plan = make.make_plan(rt)
+    start = Start(plan.id, make.price_of(rt, plan).id, customer_id=owner.id, email=owner.email)
+    key = start_checkout(rt, start)
+    assert change_delivery(rt, key, owner.email, {**ADA, "country": "FR", "postcode": "75001"})
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    renew(rt, clock)
+
+    assert totals(rt) == [(2167, "exempt"), (2167, "exempt")]
+
+
+def test_staff_exempt_what_was_ordered_signed_out_too(rt, clock, demo_gateway):
+    owner = make.make_customer(rt, **EXEMPT)
+    firm_orders(rt, demo_gateway, "", TaxIdState.NONE)
+    who = make_staff(rt)
+    assert tax_ids.set_exempt(rt, who, owner.public_id, is_exempt=True)
+    assert not tax_ids.set_exempt(rt, who, owner.public_id, is_exempt=True)
+    renew(rt, clock)
+
+    assert totals(rt) == [(2600, "standard"), (2167, "exempt")]
+
+
+def test_an_exemption_given_after_the_order_holds_for_it(rt, clock, demo_gateway):
+    owner = make.make_customer(rt, email="ada@example.org")
+    firm_orders(rt, demo_gateway, "", TaxIdState.NONE)
+    assert tax_ids.set_exempt(rt, make_staff(rt), owner.public_id, is_exempt=True)
+    renew(rt, clock)
+
+    assert totals(rt) == [(2600, "standard"), (2167, "exempt")]
+
+
+def test_the_owner_who_saves_a_number_in_the_account_is_taxed_by_it(rt, clock, demo_gateway):
+    owner = make.make_customer(rt, email="ada@example.org", tax_id=FIRM, tax_id_state="valid")
+    firm_orders(rt, demo_gateway, "", TaxIdState.NONE)
+    tax_ids.save_tax_id(rt, owner.id, FIRM, "FR")
+    renew(rt, clock)
+
+    assert totals(rt) == [(2600, "standard"), (2167, "reverse_charge")]
+
+
+def test_who_orders_for_the_first_time_is_taxed_by_the_account_this_makes(rt, clock, demo_gateway):
+    _invoice, owner = order_of_a_firm(rt, demo_gateway, "", TaxIdState.NONE)
+    assert not only(rt, Subscription).is_taxed_as_ordered
+    rt.session.execute(sa.update(Customer).values(is_tax_exempt=True))
+    rt.session.commit()
+    renew(rt, clock)
+
+    assert owner.email == "ada@example.org"
+    assert totals(rt) == [(2600, "standard"), (2167, "exempt")]

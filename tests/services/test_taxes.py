@@ -22,6 +22,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.operations.audit import Who
+from storefront.operations.taxes import tax_as_account
 from storefront.services import tax_ids, taxes
 from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
@@ -72,6 +73,8 @@ def ship_to(rt, subscription, **values):
 
 
 def set_customer(rt, subscription, **values):
+    """Set what is known of the payer, as its owner or staff do: it holds for the subscription."""
+    tax_as_account(rt.session, subscription.customer_id)
     rt.session.execute(
         sa.update(Customer).where(Customer.id == subscription.customer_id).values(**values)
     )

@@ -109,6 +109,17 @@ def test_support_does_not_reach_the_taxes(app, rt):
 # -------------------------------------------------------------------------------- subscribers
 
 
+def test_staff_see_what_an_exempt_customer_pays_tax_on_and_exempt_it(rt, mia):
+    customer = make.make_customer(rt, is_tax_exempt=True)
+    make.make_subscription(rt, customer=customer)
+    page = f"/admin/subscribers/{customer.public_id}"
+    assert "1 subscription was ordered under this e-mail without signing in." in mia.get(page).text
+    mia.post(f"{page}/tax/exempt", {"exempt": "yes"})
+    shown = mia.get(page).text
+    assert "without signing in" not in shown
+    assert "Exempt from tax." in shown
+
+
 def test_staff_confirm_a_number_and_exempt_a_customer(rt, mia):
     customer = make.make_customer(rt, tax_id=FIRM, tax_id_state="pending")
     page = f"/admin/subscribers/{customer.public_id}"
