@@ -353,7 +353,20 @@ def _charge_params(order: ChargeOrder, minor: int, customer: str) -> dict[str, A
         params["off_session"] = True
     if order.description:
         params["description"] = order.description
-    statement = _NO_STATEMENT.sub("", order.descriptor)[:_STATEMENT].strip()
-    if any(letter.isalpha() for letter in statement):
+    if statement := _statement(order.descriptor):
         params["statement_descriptor_suffix"] = statement
     return params
+
+
+def _statement(text: str) -> str:
+    """Return the words of ``text`` that fit on a statement; empty if they have no letter.
+
+    >>> _statement("Nine Kettles GmbH"), _statement("*42*")
+    ('Nine', '')
+    """
+    kept = ""
+    for word in _NO_STATEMENT.sub("", text).split():
+        if len(kept) + 1 + len(word) > _STATEMENT + 1:
+            break
+        kept = f"{kept} {word}".strip()
+    return kept if any(letter.isalpha() for letter in kept) else ""

@@ -113,3 +113,45 @@ class StripeRig(GatewayRig):
 def rig(choices: SetupChoices | None = None) -> Iterator[StripeRig]:
     with running() as emulator, gateway_over(emulator, choices) as gateway:
         yield StripeRig(gateway, emulator)
+
+
+class Side:
+    """The other side of the gateway in tests of the whole shop: customers, banks, the network."""
+
+    key = SECRET_KEY
+
+    def __init__(self, emulator: StripeEmulator) -> None:
+        self.emulator, self.address = emulator, emulator.address
+        self._delivered = 0
+
+    def type_card(self, own: str, card: str) -> str:
+        """Type a card into Stripe's fields or page; returns the state of the set-up then."""
+        books = self.emulator.books
+        if own.startswith("cs_"):
+            return str(books.complete_session(own, card)["status"])
+        return str(books.confirm_setup(own, card)["status"])
+
+    def authenticate(self, own: str) -> None:
+        self.emulator.books.authenticate(own)
+
+    def taken(self) -> list[int]:
+        """Return what was taken, charge by charge."""
+        charges = self.emulator.books.all("charge")
+        return [each["amount"] for each in charges if each["status"] == "succeeded"]
+
+    def twice_paid(self) -> list[str]:
+        return self.emulator.twice_paid()
+
+    def lose_answers(self, fault: str) -> None:
+        """Plan a fault for the next charge of whatever card."""
+        for method in self.emulator.books.all("payment_method"):
+            self.emulator.faults[method["id"]] = [fault]
+
+    def prune(self) -> None:
+        self.emulator.prune()
+
+    def messages(self) -> list[tuple[dict[str, str], bytes]]:
+        """Return what Stripe has to say since it was asked last, signed now."""
+        events = self.emulator.books.events[self._delivered :]
+        self._delivered += len(events)
+        return [self.emulator.message(kind, found) for kind, found in events]
