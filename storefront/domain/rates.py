@@ -2,10 +2,11 @@
 
 Source of the EU states' rates: European Commission, Taxes in Europe Database, as of
 2026-09-29. Which of a state's reduced rates covers ordinary food, the days of past changes,
-Great Britain, Switzerland and the US states were entered by hand from the states' own laws;
-see docs/decisions/0015-tax-rates-as-dated-data.md. A shop has its adviser confirm the class
-of each product. A US state's rate is the state's alone: what counties and cities add on top
-is the merchant's own row or a tax provider's answer.
+Great Britain, Switzerland and the US states were entered by hand; where each comes from, and
+what was not looked up, stands in docs/decisions/0015-tax-rates-as-dated-data.md. A shop has
+its adviser confirm the rates it uses and the class of each product. A US state's rate is the
+state's alone: what counties and cities add on top is the merchant's own row or a tax provider's
+answer.
 """
 
 from bisect import bisect_right

@@ -1,5 +1,7 @@
 """Pages about tax: the merchant's rates, a customer's number, the checkout's fields."""
 
+import html
+
 import pytest
 import sqlalchemy as sa
 
@@ -100,6 +102,12 @@ def test_the_rounding_is_switched_on_the_page(rt, mia):
     assert mia.post("/admin/taxes/rounding", {"rounding": "line"}).status_code == 303
     assert "on each line of an invoice" in mia.get("/admin/taxes").text
     assert mia.post("/admin/taxes/rounding", {"rounding": "never"}).status_code == 400
+
+
+def test_the_page_says_where_the_rates_come_from_and_that_they_want_confirming(mia):
+    page = html.unescape(mia.get("/admin/taxes").text)
+    assert "database of Tue 29 September 2026" in page
+    assert "entered by hand. Have your adviser confirm the rates you use." in page
 
 
 def test_support_does_not_reach_the_taxes(app, rt):

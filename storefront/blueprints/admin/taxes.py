@@ -19,6 +19,7 @@ from storefront.blueprints.admin.words import long_day
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
+from storefront.domain.rates import CHECKED_ON
 from storefront.domain.regions import region_code
 from storefront.kept import register_kept
 from storefront.operations.checkout import Market
@@ -153,6 +154,7 @@ def _context(form: RateForm | None = None) -> dict[str, Any]:
         "wrong": form,
         "place": _place,
         "class_words": dict(_CLASSES),
+        "checked_on": CHECKED_ON,
         "has_provider": rt.hooks.has("quote_tax"),
     }
 
