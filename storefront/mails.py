@@ -16,6 +16,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_invoices import INVOICE_TOPICS
+from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
@@ -170,44 +171,6 @@ def _receipt(writer: Writer) -> Words | None:
         tuple(facts),
         (_("See invoice"), writer.url(f"/account/invoices/{paid.invoice_ref}")),
         (_how_to_cancel(writer, subscription.public_id),),
-    )
-
-
-def _payment_failed(writer: Writer) -> Words | None:
-    tried = payment_facts(writer.rt.session, writer.delivery.payload)
-    if tried is None:
-        return None
-    amount = writer.money(tried.amount)
-    reason = _decline_reason(str(writer.delivery.payload.get("reason", "")))
-    more = [_("Nothing was charged. Your box waits until this is settled.")]
-    if tried.retry_at:
-        more.append(
-            _("We try again on %(when)s, or you can pay now.", when=writer.moment(tried.retry_at))
-        )
-    else:
-        more.append(_("We do not try this card again. Use another card to keep your box."))
-    return Words(
-        _("We could not charge %(amount)s", amount=amount),
-        _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
-        _("Nothing was charged. Your box waits."),
-        ((_("Card"), f"{tried.brand.title()} •••• {tried.last4}"), (_("Amount"), amount)),
-        (_("Fix payment"), writer.url("/account/payment")),
-        tuple(more),
-    )
-
-
-def _payment_confirm(writer: Writer) -> Words | None:
-    tried = payment_facts(writer.rt.session, writer.delivery.payload)
-    if tried is None:
-        return None
-    amount = writer.money(tried.amount)
-    return Words(
-        _("Your bank wants a confirmation"),
-        _("Your bank wants to know that %(amount)s is really from you.", amount=amount),
-        _("Confirm it and your box goes out."),
-        ((_("Amount"), amount),),
-        (_("Confirm payment"), writer.url("/account/payment")),
-        (_("Nothing was charged yet."),),
     )
 
 
@@ -389,14 +352,13 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "staff_link": _staff_link,
     "order_confirmed": _order_confirmed,
     "receipt": _receipt,
-    "payment_failed": _payment_failed,
-    "payment_confirm": _payment_confirm,
     "cancel_confirmed": _cancel_confirmed,
     "plan_changed": _plan_changed,
     "price_change": _price_change,
     "ended": _ended,
     "box_shipped": _box_shipped,
     "surplus_refunded": _surplus_refunded,
+    **PAYMENT_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
     "referral_credit": _referral_credit,
@@ -437,13 +399,3 @@ def _withdrawal() -> str:
         "You can withdraw from this contract within 14 days of receiving your first box, without"
         " giving a reason. Answer this mail and say so."
     )
-
-
-def _decline_reason(reason: str) -> str:
-    """Return a decline in plain words; an unknown reason is the bank's own business."""
-    known = {
-        "insufficient_funds": _("the card does not have enough money"),
-        "expired_card": _("the card has expired"),
-        "authentication_failed": _("your bank could not confirm it was you"),
-    }
-    return known.get(reason, _("your bank declined"))

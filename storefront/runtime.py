@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -143,6 +143,15 @@ class Runtime:
     def minimums(self) -> Mapping[str, Mapping[str, int]]:
         """Smallest charge of each gateway by currency, in minor units."""
         return {name: one.capabilities.minimums for name, one in self.gateways.items()}
+
+    @property
+    def notices(self) -> Mapping[str, timedelta]:
+        """How long before a debit its customer must be told, for the gateways that ask for it."""
+        return {
+            name: timedelta(seconds=one.capabilities.minimum_notice_seconds)
+            for name, one in self.gateways.items()
+            if one.capabilities.minimum_notice_seconds
+        }
 
     @property
     def shop(self) -> Shop:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
-from storefront.domain.charging import AnswerStatus, DeclineKind
+from storefront.domain.charging import AnswerStatus, DeclineKind, Refusal
 from storefront.domain.gateways import (
     CLOSED_REASONS,
     NOT_DONE,
@@ -35,6 +35,7 @@ from storefront.operations.charging import refuse_planned, take_planned
 from storefront.operations.dunning import chase_declined
 from storefront.operations.gateway_states import slow_down, stop, stopped_accounts
 from storefront.operations.keys import AnyRow
+from storefront.operations.notices import announce
 from storefront.operations.results import Recorded, Result, record_results
 from storefront.runtime import Runtime
 from storefront.settings import Settings
@@ -127,6 +128,8 @@ class Sending:
             self._land_some()
         self._write()
         retrying(self._rt.session, partial(_refuse, self._rt))
+        if self._rt.notices:
+            retrying(self._rt.session, partial(_announce, self._rt))
 
     def ask(self, rows: Sequence[AnyRow]) -> None:
         """Ask for ``rows``, which are sent; answers that come at once are kept, others fly."""
@@ -345,7 +348,7 @@ def add(total: Recorded, more: Recorded) -> None:
 def _take(rt: Runtime, room: int) -> list[AnyRow]:
     if room == 0:
         return []
-    taken = take_planned(rt.session, rt.moment(), room)
+    taken = take_planned(rt.session, rt.moment(), room, tuple(sorted(rt.notices)))
     if taken:
         failpoint("renewal.before_sent_commit")
     rt.session.commit()
@@ -355,10 +358,22 @@ def _take(rt: Runtime, room: int) -> list[AnyRow]:
 def _refuse(rt: Runtime) -> None:
     """Abandon what can never be sent; an owed invoice without a usable card is chased."""
     moment = rt.moment()
-    cardless = refuse_planned(rt.session, moment)
-    no_card = ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.HARD, reason="no_usable_card")
-    chase_declined(rt.session, cardless, {row.public_id: no_card for row in cardless}, moment)
+    left = refuse_planned(rt.session, moment)
+    chase_declined(rt.session, left, {row.public_id: _why(row) for row in left}, moment)
     rt.session.commit()
+
+
+def _announce(rt: Runtime) -> None:
+    """Have customers told of the debits that may not be asked for before they know."""
+    announce(rt.session, tuple(sorted(rt.notices)), rt.moment())
+    rt.session.commit()
+
+
+def _why(row: AnyRow) -> ChargeAnswer:
+    """Return the refusal of a charge as if a bank had said it."""
+    if row.why == Refusal.OVER_LIMIT:
+        return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.ASK, reason=row.why)
+    return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.HARD, reason="no_usable_card")
 
 
 def _in_flight(rt: Runtime) -> int:

@@ -14,6 +14,7 @@ from storefront.blueprints.context import runtime
 from storefront.database import journal_mode
 from storefront.migrate import schema_state
 from storefront.models.outbox import JobRun
+from storefront.operations.gateway_states import stopped_accounts
 from storefront.queries.selfcheck import last_check
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
@@ -53,6 +54,9 @@ def _database(rt: Runtime) -> dict[str, Any]:
         found["journal_mode"] = journal_mode()
     last = rt.session.scalar(sa.select(sa.func.max(JobRun.finished_at)))
     found["worker_seconds_ago"] = round((rt.now() - last).total_seconds()) if last else None
+    stopped = sorted({gateway for gateway, _account in stopped_accounts(rt.session)})
+    if stopped:
+        found["gateways_stopped"] = stopped
     return found | _books(rt)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,30 +11,33 @@ from itertools import compress
 
 import sqlalchemy as sa
 
-from storefront.domain.charging import AttemptState, Refusal
+from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
-from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.models import (
     ChargeAttempt,
     Checkout,
-    Consent,
     Invoice,
-    InvoiceLine,
     PaymentMethod,
-    Subscription,
 )
-from storefront.models.base import Base, public_ids, table_of
+from storefront.models.base import public_ids, table_of
 from storefront.operations.bulk import insert_many
-from storefront.operations.ceilings import (
-    below_ceilings,
-    check_ceilings,
-    since,
-    within_slice,
+from storefront.operations.ceilings import check_ceilings, within_slice
+from storefront.operations.guard import (
+    Announced,
+    allowed,
+    fresh,
+    is_over,
+    is_owed,
+    is_usable,
+    is_within_limit,
+    may_go,
+    refusal,
+    times,
+    waiting,
 )
-from storefront.operations.gateway_states import is_closed
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
-from storefront.operations.questions import Question, Values
+from storefront.operations.questions import Question
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily; after five days a person
 #: is told, and the looks go on.
@@ -130,22 +134,21 @@ def needs_person(checks: int, on_session: bool) -> bool:
     return checks == len(CHECK_AFTER_ON_SESSION if on_session else CHECK_AFTER)
 
 
-#: How long a planned on-session attempt is left to the page that planned it.
-ON_SESSION_GRACE = timedelta(minutes=2)
-
-
-def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
+def take_planned(
+    session: AnySession, moment: Moment, limit: int, announced: Announced = ()
+) -> list[AnyRow]:
     """Mark up to ``limit`` planned attempts sent and return what the gateway needs.
 
     One guarded update asks the whole guard again, set-wise: the invoice still owes exactly
-    this amount, no subscription on it is ended, canceled, paused, held or without consent,
-    and its card is below the schemes' ceilings. Two workers never get the same attempt. What
-    the guard refuses stays planned for ``refuse_planned``.
+    this amount and no more than was agreed, no subscription on it is ended, canceled, paused,
+    held or without consent, its card is below the schemes' ceilings, its gateway takes charges,
+    and whoever must be told before was told. Two workers never get the same attempt. What the
+    guard refuses stays planned for ``refuse_planned``. ``announced`` are the gateways that
+    require a notice.
     """
     locks = session.get_bind().dialect.name == "postgresql"
-    candidates, send = _take_statements(locks)
-    times = {"size": limit, "now": moment.now, **_fresh(moment), **since(moment)}
-    rows = session.execute(candidates, times).all()
+    candidates, send = _take_statements(locks, announced)
+    rows = session.execute(candidates, {"size": limit, **times(moment)}).all()
     cards = [(row.fingerprint, row.amount_minor) for row in rows]
     rows = list(compress(rows, within_slice(session, cards, moment)))
     if not rows:
@@ -158,28 +161,19 @@ def take_planned(session: AnySession, moment: Moment, limit: int) -> list[AnyRow
 
 def _left_planned() -> list[AnySelect]:
     attempt = table_of(ChargeAttempt)
-    return [sa.select(attempt.c.id).where(_waiting(attempt))]
-
-
-def _fresh(moment: Moment) -> Values:
-    return {"fresh": moment.now - ON_SESSION_GRACE}
+    return [sa.select(attempt.c.id).where(waiting(attempt))]
 
 
 #: Whether attempts are planned, to be sent or refused; also while they only wait.
-PLANNED_LEFT = Question(_left_planned, _fresh)
+PLANNED_LEFT = Question(_left_planned, fresh)
 
 
 @cache
-def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
+def _take_statements(locks: bool, announced: Announced) -> tuple[AnySelect, sa.UpdateBase]:
     attempt = table_of(ChargeAttempt)
     candidates = (
         _orders_of(attempt)
-        .where(
-            _waiting(attempt),
-            sa.not_(is_closed(attempt)),
-            _allowed(attempt),
-            below_ceilings(attempt),
-        )
+        .where(may_go(attempt, announced))
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
     if locks:
@@ -189,6 +183,7 @@ def _take_statements(locks: bool) -> tuple[AnySelect, sa.UpdateBase]:
         .where(any_of(attempt.c.id), attempt.c.state == AttemptState.PLANNED)
         .values(
             state=AttemptState.SENT,
+            reason="",
             sent_at=sa.bindparam("at", type_=attempt.c.sent_at.type),
             check_at=sa.bindparam("check", type_=attempt.c.check_at.type),
         )
@@ -209,7 +204,7 @@ def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
 @cache
 def _orders_statement() -> AnySelect:
     attempt = table_of(ChargeAttempt)
-    owed = _allowed(attempt).label("is_owed")
+    owed = allowed(attempt).label("is_owed")
     chosen = _orders_of(attempt).where(any_of(attempt.c.id))
     return chosen.add_columns(attempt.c.state, attempt.c.sent_at, owed)
 
@@ -243,40 +238,53 @@ def _orders_of(attempt: sa.Table) -> AnySelect:
 
 
 def refuse_planned(session: AnySession, moment: Moment, limit: int = 500) -> list[AnyRow]:
-    """Abandon planned attempts that can never be sent: nothing owed, ended, or no usable card.
+    """Abandon planned attempts that can never be sent as they are.
 
-    They were never sent, so nothing at the gateway waits for them. One that only waits (on
-    hold, without consent, at a retry limit) stays planned. Returns the attempts whose card
-    is the reason while their invoice is owed; somebody has to chase those.
+    Nothing owed, ended, no usable card, or more than its owner agreed to. They were never sent,
+    so nothing at the gateway waits for them. One that only waits (on hold, without consent, at a
+    retry limit, before its day) stays planned. Returns the attempts whose method is the reason
+    while their invoice is owed, with it (``why``); somebody has to chase those.
     """
-    hopeless, cardless, abandon = _refuse_statements()
-    ids = session.execute(hopeless, {"size": limit, **_fresh(moment)}).scalars().all()
-    if not ids:
+    hopeless, askable, abandon = _refuse_statements()
+    rows = session.execute(hopeless, {"size": limit, **times(moment)}).all()
+    if not rows:
         return []
-    rows = session.execute(cardless, {"ids": ids}).all()
-    session.execute(abandon, {"ids": ids, "at": moment.now})
-    return list(rows)
+    reasons: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        reasons[row.why].append(row.id)
+    found = session.execute(askable, {"ids": [row.id for row in rows], **times(moment)}).all()
+    for why, ids in reasons.items():
+        session.execute(abandon, {"ids": ids, "at": moment.now, "why": why})
+    return list(found)
 
 
 @cache
 def _refuse_statements() -> tuple[AnySelect, AnySelect, sa.UpdateBase]:
     attempt, invoice = table_of(ChargeAttempt), table_of(Invoice)
-    is_lost = sa.or_(sa.not_(_is_owed(attempt)), sa.not_(_is_usable(attempt)), _is_over(attempt))
+    why = refusal(attempt, ()).label("why")
+    is_lost = sa.or_(
+        sa.not_(is_owed(attempt)),
+        sa.not_(is_usable(attempt)),
+        sa.not_(is_within_limit(attempt)),
+        is_over(attempt),
+    )
     hopeless = (
-        sa.select(attempt.c.id)
-        .where(_waiting(attempt), is_lost)
+        sa.select(attempt.c.id, why)
+        .where(waiting(attempt), is_lost)
         .order_by(attempt.c.id)
         .limit(sa.bindparam("size", type_=sa.Integer()))
     )
     chosen = sa.and_(any_of(attempt.c.id), attempt.c.state == AttemptState.PLANNED)
-    cardless = (
-        sa.select(attempt.c.id, attempt.c.public_id, attempt.c.invoice_id, attempt.c.on_session)
+    askable = (
+        sa.select(
+            attempt.c.id, attempt.c.public_id, attempt.c.invoice_id, attempt.c.on_session, why
+        )
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .where(
             chosen,
             invoice.c.state == InvoiceState.OPEN,
-            sa.not_(_is_usable(attempt)),
-            sa.not_(_is_over(attempt)),
+            sa.or_(sa.not_(is_usable(attempt)), sa.not_(is_within_limit(attempt))),
+            sa.not_(is_over(attempt)),
         )
     )
     abandon = (
@@ -284,75 +292,9 @@ def _refuse_statements() -> tuple[AnySelect, AnySelect, sa.UpdateBase]:
         .where(chosen)
         .values(
             state=AttemptState.ABANDONED,
-            reason=Refusal.NOT_BILLABLE.value,
+            reason=sa.bindparam("why"),
             answered_at=sa.bindparam("at", type_=attempt.c.answered_at.type),
             check_at=None,
         )
     )
-    return hopeless, cardless, abandon
-
-
-def _waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    fresh = sa.bindparam("fresh", type_=attempt.c.created_at.type)
-    # Written out: SQLite plans anew at each run when a parameter decides on a partial index.
-    planned: sa.ColumnElement[str] = sa.literal_column(f"'{AttemptState.PLANNED}'")
-    return sa.and_(
-        attempt.c.state == planned,
-        sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < fresh),
-    )
-
-
-def _allowed(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    """The guard over one attempt, as a condition the database decides."""
-    line, subscription = table_of(InvoiceLine), table_of(Subscription)
-    consent = table_of(Consent)
-    no_consent = sa.not_(sa.exists().where(consent.c.subscription_id == subscription.c.id))
-    refused = sa.exists().where(
-        line.c.invoice_id == attempt.c.invoice_id,
-        sa.not_(line.c.is_void),
-        subscription.c.id == line.c.subscription_id,
-        sa.or_(
-            subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
-            subscription.c.held_at.is_not(None),
-            no_consent,
-        ),
-    )
-    return sa.and_(_is_owed(attempt), _is_usable(attempt), sa.not_(refused))
-
-
-@cache
-def _apart(model: type[Base]) -> sa.FromClause:
-    """The table once more, so that the guard also stands in a statement that joins it."""
-    return table_of(model).alias()
-
-
-def _is_owed(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    invoice = _apart(Invoice)
-    return sa.exists().where(
-        invoice.c.id == attempt.c.invoice_id,
-        invoice.c.state.in_([InvoiceState.OPEN, InvoiceState.OFFERED]),
-        invoice.c.due_minor == attempt.c.amount_minor - attempt.c.carried_minor,
-    )
-
-
-def _is_usable(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    method = _apart(PaymentMethod)
-    return sa.exists().where(
-        method.c.id == attempt.c.payment_method_id,
-        method.c.detached_at.is_(None),
-        method.c.refused_at.is_(None),
-    )
-
-
-def _is_over(attempt: sa.Table) -> sa.ColumnElement[bool]:
-    """A subscription on the invoice has ended or pauses: nothing is charged for it again.
-
-    One whose lines were credited when it left is not on it any more.
-    """
-    line, subscription = _apart(InvoiceLine), _apart(Subscription)
-    return sa.exists().where(
-        line.c.invoice_id == attempt.c.invoice_id,
-        sa.not_(line.c.is_void),
-        subscription.c.id == line.c.subscription_id,
-        subscription.c.state.in_([*ENDED, SubscriptionState.PAUSED]),
-    )
+    return hopeless, askable, abandon

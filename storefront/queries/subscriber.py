@@ -34,6 +34,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
 from storefront.queries.credit import Credit, credit_of
@@ -141,9 +142,17 @@ class Subscriber:
 
 
 def subscriber(
-    session: AnySession, ref: str, moment: Moment, currency: str, taxes: TaxRules
+    session: AnySession,
+    ref: str,
+    moment: Moment,
+    currency: str,
+    taxes: TaxRules,
+    announced: Announced = (),
 ) -> Subscriber | None:
-    """Return the page of the customer ``ref``, or None."""
+    """Return the page of the customer ``ref``, or None.
+
+    ``announced`` are the gateways that require a notice before a debit.
+    """
     customer = person(session, ref, currency)
     if customer is None:
         return None
@@ -152,7 +161,7 @@ def subscriber(
         customer,
         found.subscriptions,
         standings(session, customer.id),
-        _invoices(session, customer.id),
+        _invoices(session, customer.id, moment, announced),
         _boxes(session, customer.id),
         credit_of(session, customer.id),
         events(session, customer.id),
@@ -246,7 +255,9 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
     }
 
 
-def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
+def _invoices(
+    session: AnySession, customer_id: int, moment: Moment, announced: Announced
+) -> tuple[InvoiceRow, ...]:
     invoice, series = table_of(Invoice), table_of(NumberSeries)
     rows = session.execute(
         sa.select(
@@ -266,7 +277,7 @@ def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
         .order_by(invoice.c.id.desc())
         .limit(INVOICES)
     ).all()
-    tries = _attempts(session, [row.id for row in rows])
+    tries = _attempts(session, [row.id for row in rows], moment, announced)
     notes = notes_of(session, [row.id for row in rows])
     return tuple(
         InvoiceRow(
@@ -284,14 +295,22 @@ def _invoices(session: AnySession, customer_id: int) -> tuple[InvoiceRow, ...]:
     )
 
 
-def _attempts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[Attempt]]:
+def _attempts(
+    session: AnySession, invoice_ids: Sequence[int], moment: Moment, announced: Announced
+) -> dict[int, list[Attempt]]:
+    """Return the tries of each invoice; one that is still to be sent, with why it was not yet."""
     attempt, method = table_of(ChargeAttempt), table_of(PaymentMethod)
+    why = sa.case(
+        (attempt.c.state == AttemptState.PLANNED, refusal(attempt, announced)),
+        else_=attempt.c.reason,
+    )
     rows: Sequence[Any] = (
         session.execute(
-            sa.select(attempt, method.c.brand, method.c.last4)
+            sa.select(attempt, method.c.brand, method.c.last4, why.label("why"))
             .outerjoin(method, method.c.id == attempt.c.payment_method_id)
             .where(attempt.c.invoice_id.in_(invoice_ids))
-            .order_by(attempt.c.id)
+            .order_by(attempt.c.id),
+            times(moment),
         ).all()
         if invoice_ids
         else ()
@@ -302,7 +321,7 @@ def _attempts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list
             Attempt(
                 row.answered_at or row.sent_at,
                 AttemptState(row.state).value,
-                row.reason,
+                row.why,
                 Money(row.amount_minor, row.currency),
                 f"{row.brand.title()} {row.last4}" if row.brand else "",
             )

@@ -24,6 +24,7 @@ from storefront.models import (
     ChargeAttempt,
     Customer,
     DunningCase,
+    GatewayState,
     Invoice,
     InvoiceLine,
     JobRun,
@@ -35,6 +36,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
 
 #: A payment whose result is not known after this long needs a person.
@@ -133,6 +135,25 @@ def unknown(moment: Moment, _since: datetime) -> sa.Select[Any]:
     ).where(
         attempt.c.state.in_([AttemptState.UNKNOWN, AttemptState.SENT]),
         attempt.c.sent_at < moment.now - UNKNOWN_AFTER,
+    )
+
+
+def waiting_charges(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Planned charges that the guard has not let go for an hour."""
+    attempt = table_of(ChargeAttempt)
+    return sa.select(
+        attempt.c.id, attempt.c.amount_minor.label("minor"), attempt.c.created_at.label("at")
+    ).where(
+        attempt.c.state == AttemptState.PLANNED,
+        attempt.c.created_at < moment.now - UNKNOWN_AFTER,
+    )
+
+
+def stopped(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Gateways to which nothing is sent before a person looked."""
+    state = table_of(GatewayState)
+    return sa.select(state.c.id, _nothing(), state.c.stopped_at.label("at")).where(
+        state.c.stopped_at.is_not(None)
     )
 
 
@@ -244,7 +265,9 @@ def past_due(_moment: Moment, _since: datetime) -> sa.Select[Any]:
 COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "outage": outage,
     "late": late,
+    "stopped": stopped,
     "unknown": unknown,
+    "waiting": waiting_charges,
     "parked": parked,
     "overdue": overdue,
     "past_due": past_due,
@@ -276,14 +299,19 @@ class Listed:
     cycle: str = ""
 
 
-def listed(session: AnySession, code: str, moment: Moment) -> list[Listed]:
+def listed(
+    session: AnySession, code: str, moment: Moment, announced: Announced = ()
+) -> list[Listed]:
     """Return the first ``MOST`` rows behind the count ``code``, the oldest first.
+
+    ``announced`` are the gateways that require a notice before a debit.
 
     Raises ``KeyError`` for a count that has a page of its own.
     """
     since = since_yesterday(moment)
     part = COUNTS[code](moment, since).subquery()
-    rows = session.execute(_LISTS[code](part).order_by(part.c.at, part.c.id).limit(MOST))
+    chosen = _of_waiting(part, announced) if code == "waiting" else _LISTS[code](part)
+    rows = session.execute(chosen.order_by(part.c.at, part.c.id).limit(MOST), times(moment))
     return [
         Listed(
             row.customer or "",
@@ -321,7 +349,11 @@ def _of_subscriptions(part: sa.Subquery) -> sa.Select[Any]:
     )
 
 
-def _of_attempts(part: sa.Subquery) -> sa.Select[Any]:
+def _of_waiting(part: sa.Subquery, announced: Announced) -> sa.Select[Any]:
+    return _of_attempts(part, refusal(table_of(ChargeAttempt), announced))
+
+
+def _of_attempts(part: sa.Subquery, why: sa.ColumnElement[str] | None = None) -> sa.Select[Any]:
     attempt, invoice, customer = table_of(ChargeAttempt), table_of(Invoice), table_of(Customer)
     line = table_of(InvoiceLine)
     what = (
@@ -336,7 +368,7 @@ def _of_attempts(part: sa.Subquery) -> sa.Select[Any]:
             *_person(customer),
             what.label("about"),
             attempt.c.state,
-            attempt.c.reason.label("detail"),
+            (attempt.c.reason if why is None else why).label("detail"),
             part.c.minor,
             attempt.c.currency,
             part.c.at,
@@ -399,6 +431,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "outage": _of_subscriptions,
     "late": _of_subscriptions,
     "unknown": _of_attempts,
+    "waiting": _of_attempts,
     "overdue": _of_invoices,
     "past_due": _of_invoices,
     "boxes": _of_boxes,

@@ -21,6 +21,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow, AnySelect
+from storefront.operations.notices import DEBIT_NOTICE, note_told
 from storefront.operations.questions import Question, at_now
 from storefront.runtime import Runtime
 
@@ -233,6 +234,8 @@ def _note(rt: Runtime, row: AnyRow, error: str, *, dead: bool) -> None:
     table, now = table_of(OutboxMessage), rt.now()
     if not error:
         values: dict[str, Any] = {"state": "delivered", "delivered_at": now, "error": ""}
+        if row.topic == DEBIT_NOTICE:
+            note_told(rt.session, row.payload["attempt"], rt.notices, rt.moment())
     elif dead:
         values = {"state": "dead", "error": error[:500]}
     else:

@@ -35,6 +35,7 @@ def owned(rt: Runtime) -> dict[str, str]:
         "method": "SELECT public_id FROM payment_method",
         "cycle": "SELECT public_id FROM box_cycle WHERE key = '2027-03'",
         "setup": "SELECT public_id FROM gateway_setup",
+        "attempt": "SELECT public_id FROM charge_attempt",
     }
     found = {name: rt.session.execute(sa.text(sql)).scalar_one() for name, sql in queries.items()}
     rt.session.rollback()

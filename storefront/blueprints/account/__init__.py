@@ -73,6 +73,7 @@ register_policy(
             "keep_card",
             "pay",
             "check_payment",
+            "stop_debit",
             "security",
             "end_session",
             "end_other_sessions",

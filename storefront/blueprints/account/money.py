@@ -16,8 +16,9 @@ from storefront.queries import account as accounts
 from storefront.queries import invoices as documents
 from storefront.queries import profile
 from storefront.queries.credit import credit_of
+from storefront.queries.debits import debits_of
 from storefront.queries.documents import Document, document
-from storefront.services import methods
+from storefront.services import debits, methods
 from storefront.services.methods import Paid
 
 
@@ -32,6 +33,7 @@ def payment() -> Response:
         credit=credit_of(rt.session, me.id),
         origin_word=words.credit_origin,
         owed=documents.all_owed(rt.session, me.id, rt.moment()),
+        debits=debits_of(rt.session, me.id),
         why_declined=words.why_declined,
     )
 
@@ -137,6 +139,21 @@ def check_payment(invoice: str) -> Response:
     except methods.NotFound:
         abort(404)
     text = _("Paid. Thank you.") if settled else _("No answer yet. Please do not pay again.")
+    return go(url_for("account.payment"), text)
+
+
+@bp.post("/payment/debits/<attempt>/stop")
+def stop_debit(attempt: str) -> Response:
+    """Never send a debit that was announced."""
+    try:
+        stopped = debits.stop_debit(runtime(), customer().id, attempt)
+    except LookupError:
+        abort(404)
+    text = (
+        _("This debit is stopped. What it was for stays open: pay it here when you like.")
+        if stopped
+        else _("It is under way already and cannot be stopped any more.")
+    )
     return go(url_for("account.payment"), text)
 
 

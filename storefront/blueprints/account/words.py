@@ -149,6 +149,8 @@ def why_declined(reason: str) -> str:
         "expired_card": _("the card has expired"),
         "never_arrived": _("the bank did not answer"),
         "retry_limit": _("this card was tried too often, use another card"),
+        "over_limit": _("it is more than you agreed one payment may take"),
+        "opted_out": _("you did not want it debited"),
     }.get(reason, _("your bank declined"))
 
 

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.mismatches import add_mismatches
-from storefront.blueprints.admin.words import job_name, job_report
+from storefront.blueprints.admin.words import decline_reason, job_name, job_report
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
 from storefront.domain.mismatches import AMOUNT_MISMATCH
@@ -61,6 +61,7 @@ def _context() -> dict[str, Any]:
         "jobs": [(job_name(name), ran.get(name), _said(ran.get(name))) for name in names],
         "parked": query.parked(session),
         "job_name": job_name,
+        "decline_reason": decline_reason,
         "amount_mismatch": AMOUNT_MISMATCH,
     }
 

@@ -204,6 +204,7 @@ def topic_name(code: str) -> str:
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),
         "payment_failed": _("Payment failed"),
+        "debit_notice": _("Notice before a debit"),
         "payment_confirm": _("Bank asks for confirmation"),
         "cancel_confirmed": _("Cancellation confirmed"),
         "ended": _("Subscription ended"),

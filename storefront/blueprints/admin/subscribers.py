@@ -190,7 +190,9 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
     """Return what the page of a customer shows; answers 404 where there is none."""
     rt = runtime()
     shop = rt.shop
-    found = one.subscriber(rt.session, ref, rt.moment(), shop.currency, shop.taxes)
+    found = one.subscriber(
+        rt.session, ref, rt.moment(), shop.currency, shop.taxes, tuple(sorted(rt.notices))
+    )
     if found is None:
         abort(404)
     fresh = dict.fromkeys(CREDIT_FIELDS, "") | {"once": public_id("once")}

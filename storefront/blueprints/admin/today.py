@@ -12,7 +12,14 @@ from flask_babel import ngettext
 from markupsafe import Markup
 
 from storefront.blueprints.admin.base import may, page, who
-from storefront.blueprints.admin.words import box_problem, decline_reason, job_name, job_report
+from storefront.blueprints.admin.words import (
+    box_problem,
+    decline_reason,
+    job_name,
+    job_report,
+    stopped_gateways,
+    waiting_charges,
+)
 from storefront.blueprints.context import runtime
 from storefront.charts import Point, Series, bar_chart
 from storefront.domain import permissions
@@ -45,7 +52,9 @@ SILENT_AFTER = timedelta(minutes=10)
 _SEEN_BY = {
     "outage": permissions.CHARGING_MANAGE,
     "late": permissions.JOBS_MANAGE,
+    "stopped": permissions.JOBS_MANAGE,
     "unknown": permissions.SUBSCRIBERS_VIEW,
+    "waiting": permissions.SUBSCRIBERS_VIEW,
     "boxes": permissions.BOXES_MANAGE,
     "parked": permissions.JOBS_MANAGE,
     "overdue": permissions.SUBSCRIBERS_VIEW,
@@ -64,6 +73,7 @@ _KINDS = {
     "overdue": "invoice",
     "past_due": "invoice",
     "unknown": "payment",
+    "waiting": "payment",
     "paid": "payment",
     "declined": "payment",
 }
@@ -129,7 +139,7 @@ def worklist(code: str) -> Response:
         counted=counted,
         title=_list_title(code, counted.count),
         lead=_LEADS[code](),
-        rows=worklists.listed(rt.session, code, moment),
+        rows=worklists.listed(rt.session, code, moment, tuple(sorted(rt.notices))),
         most=worklists.MOST,
         detail=box_problem if code in _BOX_LISTS else decline_reason,
         kind="box" if code in _BOX_LISTS else _KINDS.get(code, "subscription"),
@@ -175,8 +185,10 @@ def _needs(facts: query.Today) -> list[Need]:
     counts = facts.counts
     lines = [
         _need(counts["outage"], "outage", "held", "pause", _held, _("Look and release")),
+        _need(counts["stopped"], "stopped", "danger", "warning", stopped_gateways, _("Try again")),
         _need(counts["unknown"], "unknown", "danger", "search", _unknown, _("Review")),
         _need(counts["late"], "late", "danger", "clock", _late, _("Look")),
+        _need(counts["waiting"], "waiting", "caution", "clock", waiting_charges, _("See why")),
         _need(counts["parked"], "parked", "caution", "warning", _parked, _("Try again")),
         _need(counts["overdue"], "overdue", "caution", "clock", _overdue, _("Look")),
         _need(counts["boxes"], "boxes", "caution", "box", _boxes, _("Fix")),
@@ -232,6 +244,7 @@ def _need(
 def _list_url(code: str) -> str:
     pages = {
         "parked": ("admin.jobs", {"_anchor": "parked"}),
+        "stopped": ("admin.jobs", {"_anchor": "parked"}),
         "failed": ("admin.jobs", {}),
         "dead": ("admin.outbox", {"state": "dead"}),
     }
@@ -327,6 +340,7 @@ _WORDS = {
     "outage": _held,
     "late": _late,
     "unknown": _unknown,
+    "waiting": waiting_charges,
     "boxes": _boxes,
     "overdue": _overdue,
     "past_due": _past_due,
@@ -343,6 +357,10 @@ _LEADS: dict[str, Callable[[], str]] = {
         " Look first; once released they are charged right away."
     ),
     "late": lambda: _("They are due and not worked yet. Is the worker running?"),
+    "waiting": lambda: _(
+        "Nothing was charged. Each says what it waits for, and goes out by itself when that is"
+        " over."
+    ),
     "unknown": lambda: _(
         "The gateway did not answer. We ask again by ourselves and never charge a second time"
         " before we know."

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront.domain.events import EventKind
 from storefront.domain.money import Money
@@ -42,8 +43,37 @@ def decline_reason(code: str) -> str:
         "no_method": _("not sent: no card on file"),
         "retry_limit": _("not sent: tried too often"),
         "live_lock": _("not sent: this is a copy of the shop"),
+        "nothing_due": _("not sent: nothing is owed"),
+        "not_billable": _("not sent: the subscription has ended or pauses"),
+        "over_limit": _("not sent: more than the customer agreed to"),
+        "notice_missing": _("not sent: the customer was not told yet, or its period ends"),
+        "too_early": _("not sent: the customer was told of a later day"),
+        "gateway_stopped": _("not sent: the payment partner is stopped"),
+        "gateway_slow": _("not sent: the payment partner asked for a pause"),
+        "opted_out": _("the customer does not want this debit"),
+        "no_usable_card": _("no card that may be charged"),
+        "unauthorized": _("the payment partner refused our key"),
+        "wrong_certificate": _("the connection was not the payment partner's"),
+        "rate_limited": _("the payment partner asked for a pause"),
+        "not_sent": _("the payment partner could not be reached"),
     }
     return known.get(code, code.replace("_", " "))
+
+
+def stopped_gateways(count: int) -> str:
+    """Return how many payment partners nothing is sent to."""
+    return ngettext(
+        "Nothing is sent to %(num)s payment partner any more",
+        "Nothing is sent to %(num)s payment partners any more",
+        count,
+    )
+
+
+def waiting_charges(count: int) -> str:
+    """Return how many planned charges the guard holds back."""
+    return ngettext(
+        "%(num)s charge waits and is not sent", "%(num)s charges wait and are not sent", count
+    )
 
 
 def box_problem(code: str) -> str:

@@ -1,0 +1,95 @@
+"""Word the mails about a payment: announced, failed, or waiting for the customer's bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+
+from storefront.mail_words import Words, Writer
+from storefront.queries.debits import debit_facts
+from storefront.queries.mails import payment_facts
+
+
+def _debit_notice(writer: Writer) -> Words | None:
+    rt = writer.rt
+    debit = debit_facts(rt.session, str(writer.delivery.payload["attempt"]))
+    if debit is None:
+        return None
+    # Not before that day: the clock of the notice runs from when this mail is handed over.
+    day = writer.day(rt.day_of(debit.earliest(rt.now(), rt.notices)))
+    amount = writer.money(debit.amount)
+    facts = [(_("Amount"), amount), (_("On or after"), day), (_("For"), debit.about)]
+    if debit.method:
+        facts.insert(2, (_("From"), debit.method))
+    return Words(
+        _("We debit %(amount)s on %(day)s", amount=amount, day=day),
+        _("On %(day)s or soon after we debit %(amount)s.", amount=amount, day=day),
+        _("You need not do anything, or you can stop it before."),
+        tuple(facts),
+        (_("See or stop this debit"), writer.url("/account/payment")),
+        (
+            _("You do not want it? Stop this one debit in your account, without giving a reason."),
+            _("Or take back the whole agreement: use another card, or cancel, in your account."),
+        ),
+    )
+
+
+def _payment_failed(writer: Writer) -> Words | None:
+    tried = payment_facts(writer.rt.session, writer.delivery.payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    reason_code = str(writer.delivery.payload.get("reason", ""))
+    reason = _decline_reason(reason_code)
+    more = [_("Nothing was charged. Your box waits until this is settled.")]
+    if tried.retry_at:
+        more.append(
+            _("We try again on %(when)s, or you can pay now.", when=writer.moment(tried.retry_at))
+        )
+    elif reason_code in {"over_limit", "opted_out"}:
+        more.append(_("Pay it yourself, with the same card or another, to keep your box."))
+    else:
+        more.append(_("We do not try this card again. Use another card to keep your box."))
+    return Words(
+        _("We could not charge %(amount)s", amount=amount),
+        _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
+        _("Nothing was charged. Your box waits."),
+        ((_("Card"), f"{tried.brand.title()} •••• {tried.last4}"), (_("Amount"), amount)),
+        (_("Fix payment"), writer.url("/account/payment")),
+        tuple(more),
+    )
+
+
+def _payment_confirm(writer: Writer) -> Words | None:
+    tried = payment_facts(writer.rt.session, writer.delivery.payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    return Words(
+        _("Your bank wants a confirmation"),
+        _("Your bank wants to know that %(amount)s is really from you.", amount=amount),
+        _("Confirm it and your box goes out."),
+        ((_("Amount"), amount),),
+        (_("Confirm payment"), writer.url("/account/payment")),
+        (_("Nothing was charged yet."),),
+    )
+
+
+def _decline_reason(reason: str) -> str:
+    """Return a decline in plain words; an unknown reason is the bank's own business."""
+    known = {
+        "insufficient_funds": _("the card does not have enough money"),
+        "expired_card": _("the card has expired"),
+        "authentication_failed": _("your bank could not confirm it was you"),
+        "over_limit": _("it is more than you agreed one payment may take"),
+        "opted_out": _("you did not want it debited"),
+    }
+    return known.get(reason, _("your bank declined"))
+
+
+PAYMENT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "debit_notice": _debit_notice,
+    "payment_failed": _payment_failed,
+    "payment_confirm": _payment_confirm,
+}
