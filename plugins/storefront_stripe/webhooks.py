@@ -16,30 +16,6 @@ from storefront_stripe.answers import ATTEMPT, REFUND, SETUP, Fields, at, refere
 TOLERANCE = 300
 SIGNATURE = "stripe-signature"
 _A = EventAbout
-#: The types to switch on for the address of the shop in Stripe's dashboard.
-TYPES = (
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.canceled",
-    "payment_intent.requires_action",
-    "setup_intent.succeeded",
-    "setup_intent.setup_failed",
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.refunded",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "payment_method.automatically_updated",
-    "payment_method.updated",
-    "payment_method.detached",
-)
 
 
 class Door:
@@ -66,12 +42,14 @@ class Door:
         try:
             body = json.loads(raw)
             return self._event(body, body["data"]["object"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, WebhookError):
-                raise
+        except WebhookError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WebhookError("unreadable") from error
 
     def _check(self, header: str, raw: bytes) -> None:
+        if not header.isascii():
+            raise WebhookError("bad_signature")
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:

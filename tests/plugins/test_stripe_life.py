@@ -249,6 +249,48 @@ def test_a_start_that_costs_nothing_is_authenticated_all_the_same(
     assert side.taken() == [2600]
 
 
+# --------------------------------------------------------------------------------- the pages
+
+
+def test_the_page_of_the_fields_lets_in_stripe_and_says_what_is_stored(ada: Guest):
+    ada.begin()
+    ada.deliver()
+    shown = ada.get(ada.order().location)
+
+    policy = shown.headers["Content-Security-Policy"]
+    assert "script-src 'self' 'nonce-" in policy
+    assert "https://js.stripe.com" in policy
+    assert "frame-src https://js.stripe.com" in policy
+    assert "connect-src 'self' https://api.stripe.com" in policy
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert "Once you are back, Nine Kettles charges €26.00." in shown.text
+    assert "Stripe keeps the number of your card." in shown.text
+    assert "no real money moves" in shown.text
+    assert 'role="alert"' in shown.text
+    script = re.search(r'src="(/x/stripe/static/element.js)"', shown.text)
+    assert script
+    with ada.client.get(script[1]) as file:
+        assert "confirmSetup" in file.text
+    assert "js.stripe.com" not in ada.get("/").headers["Content-Security-Policy"]
+
+
+def test_a_page_is_for_its_set_up_only_and_is_over_when_that_is(ada: Guest, side: Side):
+    ada.begin()
+    ada.deliver()
+    page = ada.order().location
+    assert ada.get(page + "x").status_code == 404
+    assert ada.get(page.replace("/pay/", "/confirm/")).status_code == 404
+    assert ada.get(page.replace("/pay/", "/hosted/")).status_code == 404
+
+    side.emulator.is_down = True
+    assert ada.get(page).status_code == 503
+    side.emulator.is_down = False
+
+    ada.choose(ada.order())
+    assert place(ada.get(page)) == "finish"
+    assert place(ada.post(page)) == "finish"
+
+
 # ------------------------------------------------------------------------------------ renewals
 
 
