@@ -164,6 +164,10 @@ class PluginOff(Exception):
     """Raised in ``setup`` by a plugin that does not run here, with the reason in plain words."""
 
 
+class PluginUnused(PluginOff):
+    """The same for one of which nothing is set: nobody asked for it, so the log stays quiet."""
+
+
 class StorefrontPlugin:
     """Base of every plugin class; the package says ``PLUGIN = <class>``.
 

@@ -31,6 +31,7 @@ from storefront.hooks import (
     Layout,
     PluginContext,
     PluginOff,
+    PluginUnused,
     RequestInfo,
     StorefrontPlugin,
 )
@@ -98,7 +99,8 @@ class Hooks:
             if context is not None and isinstance(plugin, StorefrontPlugin):
                 plugin.setup(context(name))
         except PluginOff as reason:
-            log.warning("plugin %s is off: %s", name, reason)
+            level = logging.INFO if isinstance(reason, PluginUnused) else logging.WARNING
+            log.log(level, "plugin %s is off: %s", name, reason)
             self._take_back(name)
             self.off[name] = str(reason)
             return False

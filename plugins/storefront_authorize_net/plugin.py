@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from flask import Blueprint, has_request_context, url_for
 
-from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin, hookimpl
+from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin, hookimpl
 from storefront_authorize_net.gateway import AuthorizeNetGateway
 from storefront_authorize_net.pages import make_blueprint
 
@@ -47,7 +47,8 @@ class AuthorizeNetPlugin(StorefrontPlugin):
             if each.name in _NEEDED and not getattr(own, each.name)
         ]
         if missing:
-            raise PluginOff(f"it has no account: {', '.join(missing)} is not set")
+            why = PluginUnused if own == AuthorizeNetSettings() else PluginOff
+            raise why(f"it has no account: {', '.join(missing)} is not set")
         if not 0 <= own.duplicate_window <= _MOST_SECONDS:
             raise ValueError(f"duplicate_window: 0 to {_MOST_SECONDS} seconds")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin
+from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin
 from storefront_paypal.gateway import PayPalGateway
 from storefront_paypal.webhooks import Certificates
 
@@ -41,7 +41,8 @@ class PayPalPlugin(StorefrontPlugin):
             if each.name in _NEEDED and not getattr(own, each.name)
         ]
         if missing:
-            raise PluginOff(f"it has no account: {', '.join(missing)} is not set")
+            why = PluginUnused if own == PayPalSettings() else PluginOff
+            raise why(f"it has no account: {', '.join(missing)} is not set")
         gateway = PayPalGateway(
             ctx.http(own.api_url),
             Certificates(ctx.http(own.certificates_url), own.certificates_url),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, has_request_context, url_for
 
-from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin, hookimpl
+from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin, hookimpl
 from storefront_stripe.keys import PageKeys
 from storefront_stripe.pages import make_blueprint
 
@@ -55,7 +55,8 @@ class StripePlugin(StorefrontPlugin):
         own: StripeSettings = ctx.settings
         for name in ("secret_key", "publishable_key", "account"):
             if not getattr(own, name):
-                raise PluginOff(f"STOREFRONT_STRIPE_{name.upper()} is not set")
+                why = PluginUnused if own == StripeSettings() else PluginOff
+                raise why(f"STOREFRONT_STRIPE_{name.upper()} is not set")
         is_live = _mode(own)
         if not own.webhook_secrets:
             ctx.log.warning("STOREFRONT_STRIPE_WEBHOOK_SECRETS is not set: no message is let in")

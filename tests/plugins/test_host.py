@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Blueprint
@@ -16,6 +16,8 @@ from storefront.hooks import (
     Identity,
     Layout,
     PluginContext,
+    PluginOff,
+    PluginUnused,
     RequestInfo,
     StorefrontPlugin,
     hookimpl,
@@ -318,6 +320,31 @@ def test_a_plugin_is_switched_off_by_its_name(folder: Path) -> None:
     hooks = load_plugins(settings_for(folder, plugins_off=("unwanted",)), FrozenClock(NOW), {})
     assert "unwanted" not in hooks.names
     assert hooks.failed == {}
+
+
+@pytest.mark.parametrize(("why", "level"), [(PluginUnused, "INFO"), (PluginOff, "WARNING")])
+def test_a_plugin_that_nobody_has_set_up_is_off_without_a_warning(
+    why: type[PluginOff], level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Waiting(StorefrontPlugin):
+        name, api = "waiting", API
+
+        def setup(self, ctx: PluginContext) -> None:
+            raise why("it has no account")
+
+    caplog.set_level("INFO")
+    hooks = Hooks()
+    assert not hooks.register(Waiting(), context=lambda _name: cast(PluginContext, None))
+    assert hooks.off == {"waiting": "it has no account"}
+    assert [line.levelname for line in caplog.records if "waiting" in line.getMessage()] == [level]
+
+
+def test_no_bundled_plugin_warns_in_a_shop_that_has_set_none_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = replace(settings_for(Path("plugins"), secret_key="x" * 40), data_dir=tmp_path)
+    load_plugins(settings, FrozenClock(NOW), {})
+    assert [line.getMessage() for line in caplog.records if line.levelname == "WARNING"] == []
 
 
 def test_the_bundled_demo_gateway_is_found_and_is_off_in_production(
