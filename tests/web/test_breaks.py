@@ -139,6 +139,9 @@ def test_a_box_sent_now_is_charged_today(
 def test_who_left_orders_again_with_what_is_known(
     app: Flask, rt: Runtime, clock: FrozenClock, sub: Subscription
 ):
+    make.make_options(rt, rt.session.get_one(Plan, sub.plan_id))
+    rt.session.execute(sa.update(Subscription).values(options={"taste": "strong"}))
+    rt.session.commit()
     cancel(rt, sub.customer_id or 0, sub.public_id)
     clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
     run_renewals(rt)
@@ -150,6 +153,7 @@ def test_who_left_orders_again_with_what_is_known(
     assert answer.status_code == 303
     row = rt.session.execute(sa.select(Checkout).order_by(Checkout.id.desc()).limit(1)).scalar_one()
     assert (row.plan_id, row.address["city"], row.email) == (sub.plan_id, "Jena", ADA)
+    assert row.options == {"taste": "strong"}
     rt.session.rollback()
 
 
