@@ -210,13 +210,13 @@ class AuthorizeNetGateway:
         return None
 
     def cancel(self, reference: str, gateway_reference: str = "") -> CancelAnswer:
-        """Void a charge that a person at the merchant's still has to look at."""
+        """Decline a charge that a person at the merchant's still has to look at."""
         try:
             details = self.find(reference, gateway_reference)
             if details is None:
                 return CancelAnswer.UNKNOWN
             status = charge_answer(details, self.currency).status
-            if status is _S.PENDING and refunds.void(self._api, str(details["transId"])):
+            if status is _S.PENDING and refunds.decline_held(self._api, str(details["transId"])):
                 return CancelAnswer.CANCELLED
         except Silent:
             return CancelAnswer.UNKNOWN

@@ -50,6 +50,16 @@ def void(api: Api, transaction: str) -> bool:
     return str((answer.get("transactionResponse") or {}).get("responseCode")) == "1"
 
 
+def decline_held(api: Api, transaction: str) -> bool:
+    """Decline a transaction that waits for a review; False if refused. Raises ``Silent``."""
+    request = {"action": "decline", "refTransId": transaction}
+    try:
+        answer = api.call("updateHeldTransactionRequest", heldTransactionRequest=request)
+    except Refused as error:
+        answer = dict(error.answer)
+    return str((answer.get("transactionResponse") or {}).get("responseCode")) == "1"
+
+
 def voided(api: Api, charge: str) -> dict[str, Any] | None:
     """Return the charge's transaction if it was voided, for then the whole went back."""
     details = api.details(charge)

@@ -32,18 +32,35 @@ REASONS: dict[str, tuple[str, DeclineKind]] = {
     "BILLING_AGREEMENT_NOT_FOUND": ("agreement_ended", _D.HARD),
     # Response codes of the processor.
     "0500": ("do_not_honor", _D.SOFT),
+    "0960": ("processing_error", _D.SOFT),
     "5100": ("card_declined", _D.SOFT),
     "5120": ("insufficient_funds", _D.SOFT),
+    "5920": ("processing_error", _D.SOFT),
+    "8110": ("processing_error", _D.SOFT),
+    "8220": ("processing_error", _D.SOFT),
+    "9100": ("card_declined", _D.SOFT),
+    "0580": ("card_declined", _D.ASK),
     "5110": ("card_code_mismatch", _D.ASK),
     "5170": ("address_mismatch", _D.ASK),
-    "9500": ("suspected_fraud", _D.ASK),
-    "0580": ("card_declined", _D.ASK),
+    "5650": ("authentication_required", _D.ASK),
+    "5710": ("limit_exceeded", _D.ASK),
+    "0390": ("invalid_account", _D.HARD),
     "1330": ("invalid_account", _D.HARD),
+    "1335": ("invalid_account", _D.HARD),
+    "1352": ("account_restricted", _D.HARD),
     "5140": ("account_closed", _D.HARD),
+    "5150": ("pick_up_card", _D.HARD),
     "5160": ("card_declined", _D.HARD),
     "5180": ("invalid_number", _D.HARD),
     "5400": ("expired_card", _D.HARD),
+    "5950": ("card_replaced", _D.HARD),
+    "6300": ("invalid_account", _D.HARD),
+    "9500": ("suspected_fraud", _D.HARD),
     "9520": ("lost_or_stolen_card", _D.HARD),
+    "PP06": ("account_closed", _D.HARD),
+    "PPAB": ("account_restricted", _D.HARD),
+    "PPEF": ("expired_card", _D.HARD),
+    "PPRN": ("card_declined", _D.HARD),
 }
 #: Advice of the network: the same number means another thing at another network.
 ADVICE: dict[tuple[str, str], DeclineKind] = {
@@ -55,6 +72,8 @@ ADVICE: dict[tuple[str, str], DeclineKind] = {
     # Mastercard: closed as fraudulent. Visa: the holder stopped all payments to this merchant.
     ("mastercard", "advice_03"): _D.HARD,
     ("visa", "advice_03"): _D.HARD,
+    # "Retry after" an hour, 24 hours, and so on up to ten days.
+    **{("mastercard", f"advice_{code}"): _D.SOFT for code in range(24, 31)},
     # The holder stopped recurring payments.
     ("mastercard", "advice_21"): _D.HARD,
     ("visa", "advice_21"): _D.HARD,

@@ -57,14 +57,17 @@ class Orders:
             return ChargeAnswer(_S.UNKNOWN, known.gateway_reference, reason="key_reused")
         return known
 
-    def lookup(self, reference: str, gateway_reference: str) -> ChargeAnswer | None:
+    def lookup(
+        self, reference: str, gateway_reference: str, *, takes: bool = True
+    ) -> ChargeAnswer | None:
         """Say what PayPal knows; take an order that its customer has approved. Raises ``Silent``.
 
-        Only a call of ours takes money for an approved order, so this is that call.
+        Only a call of ours takes money for an approved order, so this is that call, unless
+        ``takes`` is False.
         """
         number = gateway_reference or self._known.get(reference)
         if number:
-            found = self._by_id(reference, number)
+            found = self._by_id(reference, number, takes=takes)
             if found is not None:
                 return found
         capture = self._report.find(reference)
@@ -74,14 +77,14 @@ class Orders:
         # Orders that nobody approved are forgotten by PayPal after some hours.
         return ended(number, "left") if number else None
 
-    def _by_id(self, reference: str, number: str) -> ChargeAnswer | None:
+    def _by_id(self, reference: str, number: str, *, takes: bool) -> ChargeAnswer | None:
         order = self._api.get(f"{_ORDERS}/{number}")
         if order is None:
             capture = self._api.get(f"{_CAPTURES}/{number}")
             return capture_answer(capture) if capture is not None else None
         if unit_of(order).get("invoice_id") != reference:
             return None
-        if order.get("status") == "APPROVED" and not is_cancelled(order):
+        if takes and order.get("status") == "APPROVED" and not is_cancelled(order):
             order = self._take(reference, number)
         return order_answer(order, is_present=True)
 
@@ -102,7 +105,7 @@ class Orders:
         number = gateway_reference or self._known.get(reference)
         order = self._api.get(f"{_ORDERS}/{number}") if number else None
         if order is None or capture_in(order) is not None:
-            return _cancel_answer(self.lookup(reference, gateway_reference))
+            return _cancel_answer(self.lookup(reference, number, takes=False))
         if not is_cancelled(order):
             path = "/purchase_units/@reference_id=='default'/custom_id"
             change = {"op": "replace", "path": path, "value": f"{CANCELLED}{reference}"}
@@ -110,7 +113,7 @@ class Orders:
                 self._api.patch(f"{_ORDERS}/{number}", [change])
             except Refused:
                 # Taken meanwhile, or forgotten.
-                return _cancel_answer(self.lookup(reference, gateway_reference))
+                return _cancel_answer(self.lookup(reference, number, takes=False))
         return CancelAnswer.CANCELLED
 
 

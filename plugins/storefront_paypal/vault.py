@@ -45,6 +45,7 @@ class Vault:
         wallet = {
             "description": order.description[:128] or order.merchant[:128],
             "usage_type": "MERCHANT",
+            "usage_pattern": "SUBSCRIPTION_PREPAID",
             "customer_type": "CONSUMER",
             # Several subscriptions or accounts of one person are several agreements.
             "permit_multiple_payment_tokens": True,

@@ -257,9 +257,17 @@ class AuthorizeNet:
             raise _unsuccessful("55")
         return self._enter(asked, ("", ""), charge.card, "1", "1")
 
+    def _updateHeldTransactionRequest(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = self.find(body["heldTransactionRequest"]["refTransId"])
+        if found.status != "FDSPendingReview":
+            raise _unsuccessful("16")
+        assert body["heldTransactionRequest"]["action"] == "decline"
+        found.status = "failedReview"
+        return {"transactionResponse": {"responseCode": "1", "transId": found.number}}
+
     def _voidTransaction(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         found = self.find(asked["refTransId"])
-        if found.batch:
+        if found.batch or found.status not in _ENTER:
             raise _unsuccessful("16")
         found.status = "voided"
         return {"transactionResponse": {"responseCode": "1", "transId": found.number}}

@@ -50,6 +50,8 @@ class PayPal:
     key_seconds: float = 6 * 3600
     lag: timedelta = timedelta(0)
     blocks_duplicates: bool = True
+    #: Whether an order that waits for its customer can be changed; the documentation is silent.
+    patches_waiting: bool = True
     #: Issue with which every new order is refused.
     refuses: str = ""
     #: Answers of the next charge of a token: "lost" (done) or "ignored" (not done).
@@ -279,8 +281,9 @@ class PayPal:
 
     def _patch_order(self, body: list[dict[str, Any]], number: str) -> tuple[int, Any]:
         order = _at(self.orders, number)
-        if order["status"] == "COMPLETED":
-            raise _No(422, "ORDER_ALREADY_COMPLETED")
+        is_waiting = order["status"] == "PAYER_ACTION_REQUIRED"
+        if order["status"] == "COMPLETED" or (is_waiting and not self.patches_waiting):
+            raise _No(422, "INVALID_ORDER_STATUS")
         for change in body:
             assert change["path"] == "/purchase_units/@reference_id=='default'/custom_id"
             order["purchase_units"][0]["custom_id"] = change["value"]

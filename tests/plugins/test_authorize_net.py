@@ -242,13 +242,17 @@ def test_a_refused_key_takes_nothing_and_says_so(account: Account) -> None:
     assert account.far.taken(asked.reference) == 0
 
 
-def test_a_charge_held_for_review_is_pending_and_voided_when_cancelled(account: Account) -> None:
+def test_a_charge_held_for_review_is_pending_and_declined_when_cancelled(account: Account) -> None:
     asked = account.order(HELD)
     assert account.gateway.charge(asked).status is _S.PENDING
     account.gateway.cancel(asked.reference)
     found = account.gateway.lookup(asked.reference)
     assert found is not None
-    assert (found.status, found.decline, found.reason) == (_S.DECLINED, DeclineKind.ASK, "voided")
+    assert (found.status, found.decline, found.reason) == (
+        _S.DECLINED,
+        DeclineKind.ASK,
+        "failedReview",
+    )
     assert list(account.gateway.list_charges(NOW)) == []
 
 

@@ -233,6 +233,20 @@ def test_a_cancelled_order_is_never_taken_though_its_customer_says_yes(
     assert account.far.taken(asked.reference) == 0
 
 
+def test_a_cancel_that_paypal_refuses_is_unknown_and_the_charge_stays_open(
+    account: Account,
+) -> None:
+    account.far.patches_waiting = False
+    asked = account.present(CONFIRM)
+    number = account.gateway.charge(asked).gateway_reference
+    assert account.gateway.cancel(asked.reference, number) is CancelAnswer.UNKNOWN
+    account.far.answer(number, is_yes=True)
+    # Approved, it can be changed; and no cancel takes what its customer has just approved.
+    assert account.gateway.cancel(asked.reference, number) is CancelAnswer.CANCELLED
+    account.gateway.lookup(asked.reference, number)
+    assert account.far.taken(asked.reference) == 0
+
+
 def test_cancelling_after_the_yes_was_taken_says_so(account: Account) -> None:
     asked = account.present(CONFIRM)
     number = account.gateway.charge(asked).gateway_reference
