@@ -100,7 +100,10 @@ def advance(rt: Runtime, days: int) -> None:
     for day in done:
         words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in day.counts.items())
         failed = f"  FAILED: {', '.join(sorted(day.failed))}" if day.failed else ""
-        click.echo(f"{day.on:%a %d %b %Y}  {words or 'nothing was due'}{failed}")
+        click.echo(f"{day.on:%a %d %b %Y}  {words or 'nothing was left to do'}{failed}")
+    # A worker that runs at the same time takes its share of the work, and does not tell us.
+    base = f"{rt.settings.base_url}{rt.settings.url_prefix}"
+    click.echo(f"Counted is what this command did itself; everything is at {base}/admin/clock")
     if not all(day.went_well for day in done):
         raise SystemExit(1)
 
