@@ -13,11 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storefront import charges
 from storefront.database import retrying
 from storefront.jobs.selfcheck import check_nightly
+from storefront.jobs.setups import finish_set_up
 from storefront.mails import compose
 from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.operations.charging import PLANNED_LEFT
 from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
+from storefront.operations.gateway_events import EVENTS_DUE
 from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
 from storefront.operations.renewals import RENEWALS_DUE
@@ -40,6 +42,7 @@ from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
 from storefront.services.seals import seal_days
 from storefront.services.tax_ids import TAX_IDS_DUE, look_up_pending
+from storefront.services.webhooks import apply_due
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,10 @@ def _deliver(rt: Runtime) -> Any:
     return deliver_due(rt, partial(compose, rt))
 
 
+def _apply_messages(rt: Runtime) -> Any:
+    return apply_due(rt, finish_set_up)
+
+
 PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))
 LOOK_UPS = Job("look_ups", charges.look_up_open, (charges.LOOK_UPS_DUE,))
 EXPIRE = Job("expire_checkouts", _expire, (ORDERS_OVER, CHANGES_OVER, ENDINGS_DUE))
@@ -85,6 +92,7 @@ TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
 REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
+GATEWAY_EVENTS = Job("gateway_events", _apply_messages, (EVENTS_DUE,))
 REFUND_RETURNS = Job("refund_returns", look_again)
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
@@ -96,6 +104,7 @@ SELF_CHECK = Job("self_check", check_nightly)
 #: What is unknown is settled before anything new is charged; mail goes last.
 JOBS = (
     PLAN_CYCLES,
+    GATEWAY_EVENTS,
     LOOK_UPS,
     EXPIRE,
     TAX_IDS,

@@ -24,6 +24,7 @@ from storefront.jobs.work import (
     EARN,
     EXPIRE,
     EXPORT,
+    GATEWAY_EVENTS,
     LOOK_UPS,
     OUTBOX,
     PLAN_CYCLES,
@@ -51,7 +52,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     ),
     "reminders": ((REMINDERS, TRANSFERS, REFUND_RETURNS), 900),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
-    "messages": ((OUTBOX,), 5),
+    # Before the outbox: what a message of a gateway settles is told at once.
+    "messages": ((GATEWAY_EVENTS, OUTBOX), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.
     "books": ((EARN, SEAL, SELF_CHECK), 900),
 }

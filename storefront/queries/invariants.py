@@ -168,6 +168,31 @@ INVARIANTS = (
         " WHERE f.kind = 'refund_failed' AND d.id IS NULL",
     ),
     Invariant(
+        "L-dispute",
+        "dispute suspense in the books is what banks hold while they decide",
+        "SELECT 1 FROM (SELECT (SELECT coalesce(sum(CASE WHEN debit = 'dispute_suspense'"
+        " THEN amount_minor ELSE -amount_minor END), 0) FROM ledger_transfer"
+        " WHERE debit = 'dispute_suspense' OR credit = 'dispute_suspense') AS booked,"
+        " (SELECT coalesce(sum(amount_minor), 0) FROM dispute WHERE state = 'open')"
+        " AS waiting) sums WHERE booked <> waiting",
+    ),
+    Invariant(
+        "L4-dispute",
+        "every dispute that took money is booked",
+        "SELECT d.public_id FROM dispute d LEFT JOIN ledger_journal j ON j.event_ref ="
+        " d.public_id AND j.kind IN ('dispute_opened','dispute_lost')"
+        " WHERE d.amount_minor > 0 AND d.state <> 'won' AND j.id IS NULL",
+    ),
+    Invariant(
+        "S-dispute",
+        "while a bank decides, every subscription on the disputed invoice is held",
+        "SELECT s.public_id FROM dispute d JOIN charge_attempt a ON a.id = d.attempt_id"
+        " JOIN invoice_line l ON l.invoice_id = a.invoice_id"
+        " JOIN subscription s ON s.id = l.subscription_id WHERE d.state = 'open'"
+        " AND d.amount_minor > 0 AND d.resumed_at IS NULL AND s.held_at IS NULL"
+        " AND s.state NOT IN ('canceled','expired')",
+    ),
+    Invariant(
         "L5",
         "a journal has one currency, that of its invoice, unless it books a surplus",
         "SELECT j.event_ref FROM ledger_transfer t JOIN ledger_journal j ON j.id = t.journal_id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 
 import sqlalchemy as sa
@@ -15,32 +15,21 @@ from storefront.database import retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.gateways import Gateway, RefundAnswer, RefundOrder
-from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
+from storefront.domain.ledger import REFUNDS_DUE
 from storefront.domain.money import Money
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.customer_credit import grant_credit
+from storefront.operations.disputes import money_is_disputed
 from storefront.operations.keys import AnyRow, AnySelect
-from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, at_now
+from storefront.operations.refund_results import CHECK_AFTER, record_refund
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
-
-#: A refund without an answer is looked up after this; the same key is safe to ask again.
-CHECK_AFTER = timedelta(minutes=5)
-#: One that is done is looked up once more after this; see ``services.refund_returns``.
-LOOK_AGAIN_AFTER = timedelta(days=7)
-_STATES = {
-    AnswerStatus.SUCCEEDED: AttemptState.SUCCEEDED,
-    AnswerStatus.DECLINED: AttemptState.DECLINED,
-    AnswerStatus.PENDING: AttemptState.PENDING,
-    AnswerStatus.ACTION_REQUIRED: AttemptState.PENDING,
-    AnswerStatus.UNKNOWN: AttemptState.UNKNOWN,
-}
 
 
 @dataclass(slots=True)
@@ -163,6 +152,8 @@ def _due_refunds() -> AnySelect:
         # To the letter as in the index of open refunds, or SQLite would not use it.
         sa.text("refund.state IN ('planned','sent','pending','unknown')"),
         sa.or_(refund.c.state == AttemptState.PLANNED, refund.c.check_at <= asked_by),
+        # While the customer's bank has the money, none of it is sent beside that.
+        sa.or_(refund.c.state != AttemptState.PLANNED, sa.not_(money_is_disputed(attempt.c.id))),
     )
     return (
         sa.select(
@@ -225,40 +216,5 @@ def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
 
 def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
     """Write the answer once; a refund that is final already stays as it is."""
-    table, now = table_of(Refund), rt.now()
-    again = {AnswerStatus.SUCCEEDED: now + LOOK_AGAIN_AFTER, AnswerStatus.DECLINED: None}
-    changed = rt.session.execute(
-        sa.update(table)
-        .where(
-            table.c.id == row.id,
-            table.c.state.not_in([AttemptState.SUCCEEDED, AttemptState.DECLINED]),
-        )
-        .values(
-            state=_STATES[answer.status],
-            gateway_reference=answer.gateway_reference or row.gateway_reference,
-            answered_at=now,
-            check_at=again.get(answer.status, now + CHECK_AFTER),
-        )
-        .returning(table.c.id)
-    ).all()
-    if changed and answer.status is AnswerStatus.SUCCEEDED:
-        transfer = Transfer(
-            REFUNDS_DUE,
-            clearing(row.gateway),
-            row.amount_minor,
-            row.currency,
-            row.payer_id,
-            row.invoice_id,
-        )
-        book(rt.session, [Journal(JournalKind.REFUND_DONE, row.public_id, (transfer,))], now)
-    if changed and answer.status is AnswerStatus.DECLINED:
-        rt.session.execute(
-            sa.insert(table_of(ParkedWork)).values(
-                kind="refund",
-                subject=row.public_id,
-                reason=answer.reason[:80] or "refused",
-                detail="The gateway refused to give the money back; decide by hand.",
-                parked_at=now,
-            )
-        )
+    record_refund(rt.session, row, answer, rt.moment())
     rt.session.commit()

@@ -218,6 +218,17 @@ def _told(one: Happening) -> tuple[str, str, str]:
             "info",
         ),
         EventKind.REFUND_DONE: (_("We sent money back to you."), "refund", "info"),
+        EventKind.DISPUTE_OPENED: (
+            _("Your bank told us that you dispute a payment."),
+            "warning",
+            "caution",
+        ),
+        EventKind.DISPUTE_WON: (
+            _("Your bank decided: the payment stays with us."),
+            "info",
+            "info",
+        ),
+        EventKind.DISPUTE_LOST: (_("Your bank gave you the payment back."), "refund", "info"),
     }
     if kind == EventKind.SUBSCRIPTION_CANCEL_PLANNED and "ends_on" in data:
         day = long_day(date.fromisoformat(data["ends_on"]))

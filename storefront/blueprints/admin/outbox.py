@@ -210,5 +210,8 @@ def topic_name(code: str) -> str:
         "ended": _("Subscription ended"),
         "box_shipped": _("Box shipped"),
         "surplus_refunded": _("Surplus sent back"),
+        "card_renewed": _("Card renewed by its bank"),
+        "card_gone": _("Card gone, another asked for"),
+        "dispute_won": _("Dispute won: go on?"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": ").capitalize())

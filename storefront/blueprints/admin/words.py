@@ -104,6 +104,7 @@ def job_name(code: str) -> str:
     """Return what a job is for."""
     known = {
         "plan_cycles": _("Plan coming cycles"),
+        "gateway_events": _("Apply messages of gateways"),
         "look_ups": _("Ask for unknown payments"),
         "expire_checkouts": _("Tidy unfinished orders"),
         "tax_ids": _("Ask for pending VAT numbers"),
@@ -271,6 +272,9 @@ def _plain(kind: str) -> tuple[str, str, str]:
         ),
         EventKind.PAYMENT_SURPLUS: (_("Paid once too often; sent back."), "refund", "info"),
         EventKind.REFUND_DONE: (_("Money sent back."), "refund", "info"),
+        EventKind.DISPUTE_OPENED: (_("The customer disputes a payment."), "warning", "danger"),
+        EventKind.DISPUTE_WON: (_("A dispute was won."), "check", "positive"),
+        EventKind.DISPUTE_LOST: (_("A dispute was lost."), "warning", "danger"),
         EventKind.BOX_MADE: (_("A box was paid for."), "box-open", "info"),
         EventKind.BOX_MOVED: (_("A box moved to another date."), "swap", "info"),
         EventKind.BOX_SKIPPED: (_("A box was skipped."), "skip", "neutral"),

@@ -1,0 +1,443 @@
+"""Take messages of gateways and apply them; a message never says how things are.
+
+Checked outside any transaction and stored before anything is done with it. What it is about is
+then read at the gateway, so duplicates, old ones and any order lead to the same end.
+Source: docs/decisions/0124-messages-from-gateways.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import sqlalchemy as sa
+
+from storefront import charges
+from storefront.adapters.failpoints import failpoint
+from storefront.database import reading, retrying
+from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
+from storefront.domain.events import Actor, EventKind
+from storefront.domain.gateways import (
+    ChargeAnswer,
+    EventAbout,
+    Gateway,
+    VaultedMethod,
+    WebhookError,
+)
+from storefront.models import Checkout, GatewaySetup, PaymentMethod, Subscription
+from storefront.models.base import table_of
+from storefront.operations import audit, gateway_events
+from storefront.operations.audit import Who
+from storefront.operations.disputes import disputed_attempt, record_disputes
+from storefront.operations.kept_methods import renew_methods
+from storefront.operations.keys import AnyRow
+from storefront.operations.methods import paying_method
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.refund_results import find_refund, record_refund, record_return
+from storefront.operations.results import Result
+from storefront.operations.subscriptions import decide_again
+from storefront.operations.timeline import Entry, record
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Messages claimed in one transaction of the worker.
+BATCH = 50
+#: What our references of charges begin with.
+CHARGE_SHAPE = "pay_"
+
+
+class Receipt(StrEnum):
+    """What became of a message at the door."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+    #: It could not be checked now; the gateway shall send it again.
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """``event`` is the key of a stored message that the caller claimed and is to apply."""
+
+    receipt: Receipt
+    reason: str = ""
+    event: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """A set-up that a message says is over; what belongs to it is finished by its own use-case."""
+
+    reference: str
+    #: The order it belongs to; empty for a card added in the account.
+    checkout: str
+    customer_id: int | None
+
+
+#: Finishes a set-up; False when the gateway did not answer.
+FinishSetUp = Callable[[Runtime, SetUp], bool]
+
+
+@dataclass(slots=True)
+class EventReport:
+    """Messages by what became of them."""
+
+    applied: int = 0
+    orphans: int = 0
+    failed: int = 0
+    waiting: int = 0
+
+
+class _NotYet(Exception):
+    """It cannot be applied now; ``args[0]`` says why."""
+
+
+class _Orphan(Exception):
+    """What it speaks of is not ours; ``args[0]`` says what."""
+
+
+def receive(
+    rt: Runtime, name: str, headers: Mapping[str, str], raw: bytes, *, claims: bool
+) -> Received:
+    """Check a message and store it. Raises ``LookupError`` for a gateway there is not.
+
+    ``claims``: the caller applies it right away (``apply_claimed``), unless it is about a
+    set-up, which may charge and is left to the worker. Database errors are the caller's: the
+    gateway has to send it again, for nothing is answered with success that is not stored.
+    """
+    gateway = rt.gateways[name]
+    try:
+        message = gateway.parse_webhook(headers, raw)
+    except WebhookError as error:
+        return _refuse(rt, gateway, str(error.args[0]) if error.args else "unreadable")
+    except RecursionError:
+        return _refuse(rt, gateway, "unreadable")
+    if message.account and message.account != gateway.account:
+        return _refuse(rt, gateway, "other_account")
+    takes = claims and message.about is not EventAbout.SETUP
+
+    def write() -> int | None:
+        key = gateway_events.store(
+            rt.session, name, gateway.account, message, rt.moment(), claim=takes
+        )
+        failpoint("webhook.before_commit")
+        rt.session.commit()
+        return key
+
+    # Once: while the database is busy the gateway waits, and it has a time-out of its own.
+    key = retrying(rt.session, write, attempts=1)
+    failpoint("webhook.after_stored")
+    if key is None:
+        return Received(Receipt.REPEATED)
+    return Received(Receipt.STORED, event=key if takes else None)
+
+
+def _refuse(rt: Runtime, gateway: Gateway, reason: str) -> Received:
+    if reason == "unreachable":
+        return Received(Receipt.LATER, reason)
+
+    def write() -> None:
+        gateway_events.note_refused(rt.session, gateway.name, gateway.account, reason, rt.moment())
+        rt.session.commit()
+
+    try:
+        retrying(rt.session, write, attempts=1)
+    except sa.exc.DBAPIError:
+        # It stays refused; only the count of such messages lacks one.
+        log.exception("a refused message of %s was not counted", gateway.name)
+    return Received(Receipt.REFUSED, reason)
+
+
+def apply_claimed(rt: Runtime, event: int) -> None:
+    """Apply a message that ``receive`` stored and claimed for this caller."""
+    with reading():
+        rows = gateway_events.read(rt.session, [event])
+        rt.session.rollback()
+    for row in rows:
+        _work(rt, row, None, EventReport())
+
+
+def apply_due(rt: Runtime, finish: FinishSetUp, limit: int = 1000) -> EventReport:
+    """Apply what waits, oldest first; each at most once at a time, however many workers run."""
+    report = EventReport()
+    done = 0
+    while done < limit:
+        rows = retrying(rt.session, partial(_take, rt))
+        if not rows:
+            break
+        for row in rows:
+            _work(rt, row, finish, report)
+        done += len(rows)
+    return report
+
+
+def try_again(rt: Runtime, who: Who, event: int) -> bool:
+    """Have an orphan or failed message tried anew by the worker; False when it does not wait."""
+
+    def write() -> bool:
+        moment = rt.moment()
+        found = gateway_events.again(rt.session, event, moment)
+        if found:
+            audit.write(
+                rt.session, who.id, "gateway_event.again", str(event), {}, {}, moment, who.ip
+            )
+        rt.session.commit()
+        return found
+
+    return retrying(rt.session, write)
+
+
+def _take(rt: Runtime) -> list[AnyRow]:
+    rows = gateway_events.take(rt.session, rt.moment(), BATCH)
+    rt.session.commit()
+    return rows
+
+
+def _work(rt: Runtime, row: AnyRow, finish: FinishSetUp | None, report: EventReport) -> None:
+    """Apply one claimed message and note how it went; never raises for what is in it."""
+    state, error = "applied", ""
+    try:
+        _apply(rt, row, finish)
+    except _Orphan as orphan:
+        state, error = "orphan", str(orphan)
+    except _NotYet as later:
+        state, error = "waiting", str(later)
+    except Exception as failure:
+        log.exception("message %s of %s could not be applied", row.event_id, row.gateway)
+        state, error = "waiting", type(failure).__name__
+    rt.session.rollback()
+    failpoint("webhook.after_applied")
+
+    def note() -> str:
+        moment, became = rt.moment(), state
+        if state != "waiting":
+            gateway_events.settle(rt.session, row, state, error, moment)
+        elif not gateway_events.put_off(rt.session, row, error, moment):
+            became = "failed"
+        rt.session.commit()
+        return became
+
+    became = retrying(rt.session, note)
+    counted = {"applied": "applied", "orphan": "orphans", "failed": "failed"}.get(became, "waiting")
+    setattr(report, counted, getattr(report, counted) + 1)
+
+
+def _apply(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
+    gateway = rt.gateways.get(row.gateway)
+    if gateway is None:
+        raise _NotYet("gateway_missing")
+    about = EventAbout(row.about)
+    if about is EventAbout.CHARGE:
+        _charge(rt, gateway, row)
+    elif about is EventAbout.REFUND:
+        _refund(rt, gateway, row)
+    elif about is EventAbout.DISPUTE:
+        _dispute(rt, gateway, row)
+    elif about is EventAbout.SETUP:
+        _set_up(rt, row, finish)
+    elif about is EventAbout.METHOD:
+        _method(rt, gateway, row)
+
+
+def _unknown(row: AnyRow, what: str) -> Exception:
+    """Return what to raise when nothing of ours is meant, or not yet."""
+    if not row.reference and row.tries <= gateway_events.TRIES_UNNAMED:
+        return _NotYet(f"unknown_{what}")
+    return _Orphan(f"unknown_{what}")
+
+
+def _attempt(rt: Runtime, gateway: Gateway, row: AnyRow) -> AnyRow | None:
+    with reading():
+        found = gateway_events.find_attempt(
+            rt.session, gateway.name, row.reference, row.gateway_reference
+        )
+        rt.session.rollback()
+    if found is not None and found.account != gateway.account:
+        raise _Orphan("other_account")
+    return found
+
+
+def _charge(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
+    found = _attempt(rt, gateway, row)
+    if found is None:
+        _stranger(rt, gateway, row)
+        raise _unknown(row, "charge")
+    _settle_charge(rt, gateway, row, found)
+
+
+def _settle_charge(rt: Runtime, gateway: Gateway, row: AnyRow, found: AnyRow) -> None:
+    """Record what the gateway knows of a charge; paid leaves only by refund or dispute."""
+    state = AttemptState(found.state)
+    if state is AttemptState.SUCCEEDED:
+        return
+    if state is AttemptState.PLANNED:
+        raise _Orphan("not_sent")
+    at_gateway = found.gateway_reference
+    if not at_gateway and row.about == EventAbout.CHARGE:
+        at_gateway = row.gateway_reference
+    answer = gateway.lookup(found.public_id, at_gateway)
+    if answer is None or answer.status is AnswerStatus.UNKNOWN:
+        raise _NotYet("no_answer")
+    if state in ANSWERABLE:
+        charges.record(rt, [Result(found.public_id, answer)])
+    elif answer.status is AnswerStatus.SUCCEEDED:
+        # We took it for refused or given up: no rule decides about such money.
+        _differs(rt, row, "state", found.public_id, answer)
+
+
+def _stranger(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
+    """A charge that looks like ours and that no attempt knows is a difference of the books."""
+    if not row.reference.startswith(CHARGE_SHAPE):
+        return
+    answer = gateway.lookup(row.reference, row.gateway_reference)
+    if answer is not None and answer.status is AnswerStatus.SUCCEEDED:
+        _differs(rt, row, "missing_here", row.reference, answer)
+
+
+def _differs(rt: Runtime, row: AnyRow, kind: str, reference: str, answer: ChargeAnswer) -> None:
+    if answer.amount is None:
+        return
+    minor, currency = answer.amount.minor, answer.amount.currency
+
+    def write() -> None:
+        gateway_events.note_difference(
+            rt.session, row, kind, reference, minor, currency, rt.moment()
+        )
+        rt.session.commit()
+
+    retrying(rt.session, write)
+
+
+def _refund(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
+    with reading():
+        found = find_refund(rt.session, row.reference, row.gateway_reference, gateway.name)
+        rt.session.rollback()
+    if found is None:
+        raise _unknown(row, "refund")
+    if found.account != gateway.account:
+        raise _Orphan("other_account")
+    at_gateway = found.gateway_reference or row.gateway_reference
+    answer = gateway.lookup_refund(found.public_id, at_gateway, found.charge_at_gateway)
+    if answer is None or answer.status is AnswerStatus.UNKNOWN:
+        raise _NotYet("no_answer")
+    came_back = found.state == AttemptState.SUCCEEDED and answer.status is AnswerStatus.DECLINED
+    write = record_return if came_back else record_refund
+
+    def work() -> None:
+        write(rt.session, found, answer, rt.moment())
+        rt.session.commit()
+
+    retrying(rt.session, work)
+
+
+def _dispute(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
+    """Write every dispute of the charge, after the charge itself: messages overtake each other."""
+    found = _attempt(rt, gateway, row)
+    if found is None:
+        raise _unknown(row, "dispute")
+    _settle_charge(rt, gateway, row, found)
+    with reading():
+        at_gateway = rt.session.scalar(
+            sa.text("SELECT gateway_reference FROM charge_attempt WHERE id = :id"),
+            {"id": found.id},
+        )
+        rt.session.rollback()
+    disputes = gateway.disputes(found.public_id, at_gateway or "")
+    if not disputes:
+        raise _NotYet("no_dispute")
+
+    def work() -> None:
+        attempt = disputed_attempt(rt.session, found.public_id)
+        assert attempt is not None  # nothing deletes a charge
+        record_disputes(rt.session, attempt, disputes, rt.moment())
+        failpoint("dispute.before_commit")
+        rt.session.commit()
+
+    decide_again(rt.session, work, sa.exc.IntegrityError)
+
+
+def _set_up(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
+    table, checkout = table_of(GatewaySetup), table_of(Checkout)
+    named = table.c.public_id == row.reference
+    if not row.reference:
+        theirs = table.c.gateway_reference == row.gateway_reference
+        named = sa.and_(theirs, table.c.gateway_reference != "")
+    with reading():
+        found = rt.session.execute(
+            sa.select(
+                table.c.public_id,
+                table.c.state,
+                table.c.customer_id,
+                checkout.c.public_id.label("checkout"),
+            )
+            .outerjoin(checkout, checkout.c.id == table.c.checkout_id)
+            .where(named, table.c.gateway == row.gateway)
+            .limit(1)
+        ).one_or_none()
+        rt.session.rollback()
+    if found is None:
+        raise _unknown(row, "setup")
+    if AttemptState(found.state) not in ANSWERABLE:
+        return
+    if finish is None:
+        raise _NotYet("left_to_worker")
+    if not finish(rt, SetUp(found.public_id, found.checkout or "", found.customer_id)):
+        raise _NotYet("no_answer")
+
+
+def _method(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
+    """Keep what the networks changed on a card; ask for another one when it is gone."""
+    with reading():
+        known = gateway_events.find_methods(
+            rt.session, gateway.name, gateway.account, row.gateway_reference
+        )
+        rt.session.rollback()
+    for one in known:
+        now = gateway.read_method(one.token, one.gateway_customer)
+        retrying(rt.session, partial(_keep_method, rt, one.id, now))
+
+
+def _keep_method(rt: Runtime, key: int, now: VaultedMethod | None) -> None:
+    table, moment = table_of(PaymentMethod), rt.moment()
+    statement = sa.select(table).where(table.c.id == key)
+    if rt.session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    one = rt.session.execute(statement).one()
+    if now is None:
+        if one.refused_at is None and one.detached_at is None:
+            gone = sa.update(table).where(table.c.id == key).values(refused_at=moment.now)
+            rt.session.execute(gone)
+            _tell_owner(rt, one, "card_gone", f"mail:card_gone:{one.public_id}")
+    elif _shown(now) != (one.brand, one.last4, one.exp_month, one.exp_year):
+        renew_methods(rt.session, {key: now})
+        expires = f"{now.exp_year}-{now.exp_month}"
+        _tell_owner(rt, one, "card_renewed", f"mail:card_renewed:{one.public_id}:{expires}")
+        _log_renewal(rt, key, now)
+    rt.session.commit()
+
+
+def _shown(method: VaultedMethod) -> tuple[str, str, int | None, int | None]:
+    return (method.brand, method.last4, method.exp_month, method.exp_year)
+
+
+def _tell_owner(rt: Runtime, one: AnyRow, topic: str, key: str) -> None:
+    message = Message("mail", topic, key, {"method": one.public_id}, one.customer_id)
+    enqueue(rt.session, [message], rt.now())
+
+
+def _log_renewal(rt: Runtime, key: int, now: VaultedMethod) -> None:
+    method, subscription = table_of(PaymentMethod), table_of(Subscription)
+    rows = rt.session.execute(
+        sa.select(subscription.c.id, subscription.c.public_id)
+        .join(method, paying_method(usable=False))
+        .where(method.c.id == key, subscription.c.ended_on.is_(None))
+    ).all()
+    data = {"last4": now.last4}
+    kind = EventKind.METHOD_CHANGED
+    entries = [Entry(row.id, row.public_id, kind, Actor.WORKER, "", data) for row in rows]
+    record(rt.session, entries, rt.moment())
