@@ -40,6 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_SHARED] = str(own_folder("storefront-tests-"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each of several processes begin with long tests; one alone keeps the order of files."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    if processes > 1:
+        from tests.support.order import seconds_of, spread
+
+        items[:] = spread(items, [seconds_of(item.nodeid) for item in items], processes)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the garbage collector from walking again and again through what stays for good.
 
@@ -83,9 +93,11 @@ def _nothing_left_running() -> Iterator[None]:
 def databases() -> Iterator["Databases"]:
     """What makes the databases of this process."""
     from tests.support.databases import Databases
+    from tests.support.statements_cache import disconnect_all
 
     made = Databases(Path(os.environ[_SHARED]), os.environ.get("PYTEST_XDIST_WORKER", "main"))
     yield made
+    disconnect_all()
     made.close()
 
 
@@ -147,15 +159,13 @@ def clock() -> "FrozenClock":
 @pytest.fixture
 def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     """The application on ``database``, with a shop that is set up and otherwise empty."""
-    from jinja2 import FileSystemBytecodeCache
-
     from storefront.app import create_app
     from storefront.extensions import db
     from storefront.testing.client import Browser
-    from tests.support.built_once import build_once
+    from tests.support.built_once import Templates, build_once
     from tests.support.leftovers import in_use_after_a_moment
     from tests.support.shop import set_up_shop
-    from tests.support.statements_cache import share_compiled
+    from tests.support.statements_cache import let_go, share_compiled
 
     build_once()
     app = create_app(settings, clock=clock)
@@ -163,7 +173,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     # pytest-flask would put localhost.localdomain there, which resolves nowhere.
     app.config["SERVER_NAME"] = "localhost"
     # Each application compiles its templates anew otherwise: most of the time of a page test.
-    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(os.environ[_SHARED])
+    app.jinja_env.bytecode_cache = Templates(os.environ[_SHARED])
     with app.app_context():
         share_compiled(db.engine)
         set_up_shop(db.engine)
@@ -172,7 +182,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
         db.session.remove()
         # One still in use would be closed by nobody, and reported beside a test of much later.
         in_use = in_use_after_a_moment(db.engine)
-        db.engine.dispose()
+        let_go(db.engine, in_use=in_use)
     assert in_use == 0, f"the test left {in_use} connections to the database in use"
     demo = app.extensions["storefront"].gateways.get("demo")
     if hasattr(getattr(demo, "bank", None), "close"):

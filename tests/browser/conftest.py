@@ -30,13 +30,12 @@ def opened(databases: "Databases", tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def live(opened: Path, clock: "FrozenClock", tmp_path: Path) -> Iterator["LiveShop"]:
     """A server with *Nine Kettles* in it, on the first day of the tests' clock."""
-    from jinja2 import FileSystemBytecodeCache
-
     from tests.browser.support import LiveShop
+    from tests.support.built_once import Templates
 
     path = tmp_path / "storefront.db"
     shutil.copyfile(opened, path)
     with LiveShop(tmp_path, f"sqlite:///{path}", clock) as shop:
         # Compiled once for all tests: it is most of the time of a first page otherwise.
-        shop.app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(opened.parent))
+        shop.app.jinja_env.bytecode_cache = Templates(str(opened.parent))
         yield shop

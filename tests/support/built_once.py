@@ -2,15 +2,19 @@
 
 Most of the time that making an application takes is Werkzeug reading each route and compiling a
 small function for it, and Python looking through all installed packages for plugins. None of it
-depends on the application. Measured: 0.12 s become 0.03 s, for each test.
+depends on the application. Measured: 0.12 s become 0.03 s, for each test. Templates are compiled
+once per run and read once per process.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any
 
+from jinja2 import FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
 from werkzeug.routing.rules import RulePart
 
@@ -18,6 +22,7 @@ from storefront import plugins
 
 _built: dict[object, Callable[..., tuple[str, str]]] = {}
 _read: dict[object, tuple[list[RulePart], list[Any], dict[str, Any]]] = {}
+_templates: dict[tuple[str, str], CodeType] = {}
 _compile_builder = Rule._compile_builder
 _parse_rule = Rule._parse_rule
 _entry_points = functools.cache(plugins.entry_points)
@@ -28,6 +33,25 @@ def build_once() -> None:
     Rule._compile_builder = _compile_builder_once  # type: ignore[method-assign]
     Rule._parse_rule = _parse_rule_once  # type: ignore[method-assign]
     plugins.entry_points = _entry_points
+
+
+class Templates(FileSystemBytecodeCache):
+    """Compiled templates: in this process's memory, else in the folder of all processes.
+
+    The key and the checksum of a bucket stand for the template's file and its text.
+    """
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        key = (bucket.key, bucket.checksum)
+        bucket.code = _templates.get(key)
+        if bucket.code is None:
+            super().load_bytecode(bucket)
+            if bucket.code is not None:
+                _templates[key] = bucket.code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        _templates[bucket.key, bucket.checksum] = bucket.code
+        super().dump_bytecode(bucket)
 
 
 def _compile_builder_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:

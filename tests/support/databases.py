@@ -26,6 +26,8 @@ from tools.postgres import GivenServer
 _TEMPLATE = "template"
 _SEED = "storefront_seed"
 _KEPT = "alembic_version"
+#: How often a database is emptied before what was deleted is cleared away.
+_VACUUM_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,14 @@ class PostgresDatabase:
         # A test that left a transaction open shall be found, not waited for.
         self._connection.execute("SET lock_timeout = '10s'")
         self._emptying = self._remember_seed()
+        self._emptied = 0
 
     def reset(self) -> None:
         """Bring back the rows that the migrations made, and no others."""
         self._connection.execute(self._emptying)
+        self._emptied += 1
+        if self._emptied % _VACUUM_EVERY == 0:
+            self._connection.execute("VACUUM")
 
     def close(self) -> None:
         self._connection.close()

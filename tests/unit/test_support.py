@@ -12,11 +12,15 @@ from playwright.sync_api import Browser
 from werkzeug.routing import BaseConverter, Map, Rule
 
 from storefront import database as engines
+from storefront.app import create_app
+from storefront.extensions import db
 from storefront.models import Base
+from storefront.settings import Settings
 from tests.support.availability import unavailable
 from tests.support.built_once import build_once
 from tests.support.databases import Database, Databases
 from tests.support.leftovers import Watch
+from tests.support.statements_cache import let_go, share_compiled
 from tools.postgres import GivenServer, PostgresUnavailableError
 
 _ROW = (
@@ -108,6 +112,23 @@ def test_what_is_missing_skips_a_test_elsewhere(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no server"):
         unavailable("no server")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("in_use", [0, 1])
+def test_only_connections_that_were_given_back_are_kept_for_the_next_test(
+    app: Flask, settings: Settings, in_use: int
+):
+    process = sa.text("SELECT pg_backend_pid()")
+    with app.app_context(), db.engine.connect() as connection:
+        before = connection.scalar(process)
+    with app.app_context():
+        let_go(db.engine, in_use=in_use)
+    following = create_app(settings)
+    with following.app_context():
+        share_compiled(db.engine)
+        with db.engine.connect() as connection:
+            assert (connection.scalar(process) == before) is (in_use == 0)
 
 
 def test_no_context_stays_open_around_a_test(app: Flask):
