@@ -39,7 +39,9 @@ def test(options: argparse.Namespace) -> int:
         # One more than there are cores: browsers and rigs wait for others most of their time.
         processes = str((os.cpu_count() or 1) + 1)
         arguments = ["-n", processes, "--dist", "worksteal", *arguments]
-    tests = _python("-m", "pytest", *arguments)
+    quick = machine.quick_folder()
+    folder = {"TMPDIR": str(quick)} if quick and "TMPDIR" not in os.environ else {}
+    tests = _python("-m", "pytest", *arguments, **folder)
     return tests or int(bool(failed))
 
 
@@ -133,9 +135,9 @@ def _run_module(package: str, name: str, arguments: list[str]) -> int:
     return _python("-m", f"{package}.{name}", *arguments)
 
 
-def _python(*arguments: str) -> int:
+def _python(*arguments: str, **environ: str) -> int:
     command = [PYTHON, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=child_environ(), check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=child_environ(**environ), check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:
