@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import count
+from itertools import count, groupby
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -45,11 +45,14 @@ CYCLES = 14
 
 def save(rt: Runtime, *rows: Base) -> None:
     """Write ``rows``, commit, and detach them with every column loaded."""
-    for row in rows:
-        rt.session.add(row)
+    rt.session.add_all(rows)
     rt.session.flush()
+    for model, of_it in groupby(rows, key=type):
+        # Read again with one statement, however many there are.
+        keys = [row.id for row in of_it]  # type: ignore[attr-defined]
+        found = sa.select(model).where(model.id.in_(keys))  # type: ignore[attr-defined]
+        rt.session.scalars(found.execution_options(populate_existing=True)).all()
     for row in rows:
-        rt.session.refresh(row)
         rt.session.expunge(row)
     rt.session.commit()
 
