@@ -42,6 +42,7 @@ from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
+from tests.support.days import next_invoice
 
 
 @pytest.fixture(autouse=True)
@@ -78,20 +79,11 @@ def customer(rt: Runtime) -> str:
     return str(found)
 
 
-def renew(rt: Runtime, clock: FrozenClock) -> Invoice:
-    before = len(all_of(rt, Invoice))
-    while len(all_of(rt, Invoice)) == before:
-        clock.advance(days=1)
-        run_renewals(rt)
-    found: Invoice = all_of(rt, Invoice)[-1]
-    return found
-
-
 @pytest.fixture
 def owed(rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription) -> Invoice:
     """A renewal over 26.00 to be paid by transfer within ten days."""
     assert bank.set_pays_by(rt, who, customer(rt), "bank", 10)
-    return renew(rt, clock)
+    return next_invoice(rt, clock)
 
 
 def balance(rt: Runtime, account: str) -> int:
@@ -135,7 +127,7 @@ def test_the_transfer_that_came_settles_it_as_any_payment_does(
     assert len(all_of(rt, Box)) == 2
     with pytest.raises(NotOpen):
         invoice_desk.mark_paid(rt, who, owed.public_id, Money(2600, "EUR"))
-    assert renew(rt, clock).pay_by == "bank"
+    assert next_invoice(rt, clock).pay_by == "bank"
 
 
 def test_boxes_of_a_plan_that_ships_to_late_payers_leave_on_the_open_invoice(
@@ -144,7 +136,7 @@ def test_boxes_of_a_plan_that_ships_to_late_payers_leave_on_the_open_invoice(
     rt.session.execute(sa.update(Plan).values(past_due_shipping="ship"))
     rt.session.commit()
     bank.set_pays_by(rt, who, customer(rt), "bank", None)
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
     assert len(all_of(rt, Box)) == 2
     assert invoice.due_on == rt.today() + timedelta(days=14)
 
@@ -162,7 +154,7 @@ def test_who_leaves_still_owes_the_boxes_that_were_sent_before_the_transfer(
     rt.session.commit()
     rt.forget_shop()
     bank.set_pays_by(rt, who, customer(rt), "bank", None)
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
     before, boxes = invoice.due_minor, all_of(rt, Box)[-3:]
     rt.session.execute(
         sa.update(Box).where(Box.id.in_([box.id for box in boxes[:sent]])).values(state="locked")
@@ -217,12 +209,12 @@ def test_boxes_not_yet_sent_of_a_written_off_invoice_stay_here(
     rt.session.execute(sa.update(Plan).values(past_due_shipping="ship"))
     rt.session.commit()
     bank.set_pays_by(rt, who, customer(rt), "bank", None)
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
 
     invoice_desk.give_up(rt, who, invoice.public_id, Then.GO_ON)
 
     assert all_of(rt, Box)[-1].state == BoxState.CANCELED
-    assert renew(rt, clock).state == InvoiceState.OPEN
+    assert next_invoice(rt, clock).state == InvoiceState.OPEN
 
 
 def test_a_voided_invoice_is_owed_no_more_and_the_next_period_is_billed(
@@ -233,7 +225,7 @@ def test_a_voided_invoice_is_owed_no_more_and_the_next_period_is_billed(
     gone, (note,) = all_of(rt, Invoice)[-1], all_of(rt, CreditNote)
     assert (gone.state, note.total_minor) == (InvoiceState.VOID, 2600)
     assert all_of(rt, SubscriptionPeriod)[-1].state == PeriodState.VOID
-    assert renew(rt, clock).state == InvoiceState.OPEN
+    assert next_invoice(rt, clock).state == InvoiceState.OPEN
 
 
 def test_a_charge_on_its_way_comes_first(
@@ -242,7 +234,7 @@ def test_a_charge_on_its_way_comes_first(
     token = demo_gateway.bank.token_for("0408")
     rt.session.execute(sa.update(PaymentMethod).values(token=token))
     rt.session.commit()
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
 
     with pytest.raises(ChargeOnItsWay):
         invoice_desk.void(rt, who, invoice.public_id, Then.STOP)
@@ -344,11 +336,11 @@ def test_a_subscription_that_owes_another_invoice_still_waits_for_that(
     token = demo_gateway.bank.token_for("0341")
     rt.session.execute(sa.update(PaymentMethod).values(token=token))
     rt.session.commit()
-    first = renew(rt, clock)
+    first = next_invoice(rt, clock)
     # As if somebody had let it go on while the first was owed.
     rt.session.execute(sa.update(Subscription).values(state="active", renews_at=rt.now()))
     rt.session.commit()
-    second = renew(rt, clock)
+    second = next_invoice(rt, clock)
 
     invoice_desk.void(rt, who, second.public_id, Then.GO_ON)
     waiting = all_of(rt, Subscription)[0]

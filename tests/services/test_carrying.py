@@ -30,10 +30,10 @@ from storefront.services.credit import give_credit
 from storefront.services.dunning import chase_due
 from storefront.services.methods import Paid, pay_now
 from storefront.services.refunding import Wish, offer, quote_refund, refund
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
+from tests.support.days import next_invoice
 
 
 @pytest.fixture(autouse=True)
@@ -60,16 +60,6 @@ def all_of(rt: Runtime, model: Any) -> list[Any]:
     return list(rt.session.scalars(sa.select(model).order_by(model.id)))
 
 
-def renew(rt: Runtime, clock: FrozenClock) -> Invoice:
-    """Let days pass until the next invoice is there, and return it."""
-    before = len(all_of(rt, Invoice))
-    while len(all_of(rt, Invoice)) == before:
-        clock.advance(days=1)
-        run_renewals(rt)
-    found: Invoice = all_of(rt, Invoice)[-1]
-    return found
-
-
 def leave_cents(rt: Runtime, who: Who, minor: int) -> None:
     """Give so much credit that the next renewal, over 26.00, owes ``minor``."""
     ref = rt.session.scalars(sa.select(Customer.public_id)).one()
@@ -94,7 +84,7 @@ def test_a_total_under_the_minimum_is_settled_without_the_gateway(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
     leave_cents(rt, who, 49)
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
 
     assert (invoice.state, invoice.paid_minor, invoice.due_minor) == (InvoiceState.PAID, 49, 0)
     assert len(all_of(rt, ChargeAttempt)) == 1
@@ -111,7 +101,7 @@ def test_the_minimum_itself_is_charged(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
     leave_cents(rt, who, 50)
-    renew(rt, clock)
+    next_invoice(rt, clock)
 
     assert all_of(rt, ChargeAttempt)[-1].amount_minor == 50
     assert all_of(rt, CarriedAmount) == []
@@ -121,8 +111,8 @@ def test_the_next_charge_asks_for_it_and_settles_both(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
     leave_cents(rt, who, 30)
-    renew(rt, clock)
-    invoice = renew(rt, clock)
+    next_invoice(rt, clock)
+    invoice = next_invoice(rt, clock)
 
     attempt = all_of(rt, ChargeAttempt)[-1]
     assert (attempt.amount_minor, attempt.carried_minor) == (2630, 30)
@@ -131,7 +121,7 @@ def test_the_next_charge_asks_for_it_and_settles_both(
     (carried,) = all_of(rt, CarriedAmount)
     assert (carried.attempt_id, carried.settled_at is not None) == (attempt.id, True)
     assert balance(rt, "carried_balance") == 0
-    renew(rt, clock)
+    next_invoice(rt, clock)
     assert all_of(rt, ChargeAttempt)[-1].amount_minor == 2600
 
 
@@ -140,7 +130,7 @@ def test_small_totals_add_up_until_the_gateway_takes_them(
 ) -> None:
     for _ in range(2):
         leave_cents(rt, who, 30)
-        renew(rt, clock)
+        next_invoice(rt, clock)
 
     attempt = all_of(rt, ChargeAttempt)[-1]
     assert (attempt.amount_minor, attempt.carried_minor) == (60, 30)
@@ -151,9 +141,9 @@ def test_a_decline_leaves_it_carried_and_paying_now_asks_for_the_invoice_alone(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription, demo_gateway: Any
 ) -> None:
     leave_cents(rt, who, 30)
-    renew(rt, clock)
+    next_invoice(rt, clock)
     card(rt, demo_gateway, "0341")
-    renew(rt, clock)
+    next_invoice(rt, clock)
 
     declined = all_of(rt, ChargeAttempt)[-1]
     assert (declined.state, declined.carried_minor) == (AttemptState.DECLINED, 30)
@@ -165,7 +155,7 @@ def test_a_decline_leaves_it_carried_and_paying_now_asks_for_the_invoice_alone(
     pay_now(rt, owed.payer_id, owed.public_id)
     assert all_of(rt, ChargeAttempt)[-1].amount_minor == 2600
     assert all_of(rt, Subscription)[0].state == SubscriptionState.ACTIVE
-    renew(rt, clock)
+    next_invoice(rt, clock)
     assert all_of(rt, ChargeAttempt)[-1].carried_minor == 30
     assert balance(rt, "carried_balance") == 0
 
@@ -176,10 +166,10 @@ def declined(
 ) -> Invoice:
     """An invoice over 0.30 whose charge, over 0.70 with what was carried, was declined."""
     leave_cents(rt, who, 40)
-    renew(rt, clock)
+    next_invoice(rt, clock)
     leave_cents(rt, who, 30)
     card(rt, demo_gateway, "0341")
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
     attempt = all_of(rt, ChargeAttempt)[-1]
     assert (attempt.amount_minor, attempt.state) == (70, AttemptState.DECLINED)
     card(rt, demo_gateway, "4242")
@@ -209,7 +199,7 @@ def test_paying_now_carries_what_no_gateway_would_take(
     assert len(all_of(rt, ChargeAttempt)) == asked
     assert balance(rt, "carried_balance") == 70
     assert all_of(rt, Subscription)[0].state == SubscriptionState.ACTIVE
-    renew(rt, clock)
+    next_invoice(rt, clock)
     assert all_of(rt, ChargeAttempt)[-1].amount_minor == 2670
 
 
@@ -224,11 +214,11 @@ def test_a_small_invoice_goes_back_to_credit_until_it_was_charged_for(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
     leave_cents(rt, who, 30)
-    invoice = renew(rt, clock)
+    invoice = next_invoice(rt, clock)
     assert offer(rt, invoice.public_id).ways == {Way.CREDIT: 2600}
     back(rt, who, invoice.public_id, 20, Way.CREDIT)
 
-    renew(rt, clock)
+    next_invoice(rt, clock)
     assert all_of(rt, ChargeAttempt)[-1].amount_minor == 2600 - 20 + 30
     assert offer(rt, invoice.public_id).ways[Way.CARD] == 10
     back(rt, who, invoice.public_id, 10, Way.CARD)
@@ -255,8 +245,8 @@ def test_the_rules_about_carried_and_refunded_money_find_a_broken_row(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
     leave_cents(rt, who, 30)
-    small = renew(rt, clock).public_id
-    charged = renew(rt, clock).public_id
+    small = next_invoice(rt, clock).public_id
+    charged = next_invoice(rt, clock).public_id
     back(rt, who, charged, 500, Way.CARD)
     back(rt, who, small, 2580, Way.CREDIT)
     rt.session.rollback()

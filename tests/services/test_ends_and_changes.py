@@ -12,9 +12,9 @@ from storefront.queries import change as changes_seen
 from storefront.queries.invariants import broken
 from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.changes import change, quote_change, withdraw
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from tests.support.changing import AGREED, fresh, go, one, wish_of
+from tests.support.days import renew_until
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +40,6 @@ def falling(rt, group):
 @pytest.fixture
 def endless(rt, group):
     return factories.make_plan(rt, group=group, amount_minor=9000, count=3, name="Endless")
-
-
-def renew_until(rt, clock, day):
-    rt.session.rollback()
-    while rt.today() < day:
-        clock.advance(days=1)
-        run_renewals(rt)
 
 
 def amounts(rt):

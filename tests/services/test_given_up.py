@@ -26,10 +26,10 @@ from storefront.services import invoice_desk
 from storefront.services.dunning import chase_due
 from storefront.services.invoice_desk import Then
 from storefront.services.pauses import resume
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
+from tests.support.days import renew_until
 
 FIRST = date(2027, 4, 12)
 
@@ -52,12 +52,6 @@ def all_of(rt: Runtime, model: Any) -> list[Any]:
     return list(rt.session.scalars(sa.select(model).order_by(model.id)))
 
 
-def days_until(rt: Runtime, clock: FrozenClock, day: date) -> None:
-    while rt.today() < day:
-        clock.advance(days=1)
-        run_renewals(rt)
-
-
 def counted(rt: Runtime) -> tuple[int, int]:
     (row,) = all_of(rt, Subscription)
     return row.billed_count, row.boxes_billed
@@ -74,7 +68,7 @@ def test_a_term_after_a_trial_whose_first_charge_was_given_up_brings_all_its_box
 ) -> None:
     plan = make.make_plan(rt, count=3, trial_days=14, at_term_end="stop")
     sub = make.make_subscription(rt, plan=plan, card="0341")
-    days_until(rt, clock, FIRST)
+    renew_until(rt, clock, FIRST)
     assert counted(rt) == (1, 3)
 
     close(rt, who, open_invoice(rt), Then.GO_ON)
@@ -83,7 +77,7 @@ def test_a_term_after_a_trial_whose_first_charge_was_given_up_brings_all_its_box
     period = all_of(rt, SubscriptionPeriod)[-1]
     assert (period.state, period.billed_number) == (PeriodState.VOID, 0)
     replace_card(rt, sub.customer_id or 0, "4242")
-    days_until(rt, clock, period.end_on)
+    renew_until(rt, clock, period.end_on)
     assert all_of(rt, Subscription)[0].state == SubscriptionState.ACTIVE
     assert len(all_of(rt, Box)) == 3
     assert counted(rt) == (1, 3)
@@ -94,7 +88,7 @@ def test_a_pause_by_the_last_step_of_dunning_spends_no_box_of_the_term(
 ) -> None:
     plan = make.make_plan(rt, last_action="pause", retry_days=[1], max_boxes=2)
     sub = make.make_subscription(rt, plan=plan, card="0341")
-    days_until(rt, clock, FIRST)
+    renew_until(rt, clock, FIRST)
     while rt.today() < date(2027, 4, 20):
         clock.advance(days=1)
         chase_due(rt)
@@ -102,7 +96,7 @@ def test_a_pause_by_the_last_step_of_dunning_spends_no_box_of_the_term(
     assert (paused.state, paused.boxes_billed) == (SubscriptionState.PAUSED, 1)
 
     replace_card(rt, sub.customer_id or 0, "4242")
-    days_until(rt, clock, resume(rt, sub.customer_id or 0, sub.public_id))
+    renew_until(rt, clock, resume(rt, sub.customer_id or 0, sub.public_id))
 
     assert all_of(rt, Subscription)[0].state == SubscriptionState.ACTIVE
     assert len(all_of(rt, Box)) == 2
@@ -113,7 +107,7 @@ def test_a_pause_by_the_last_step_of_dunning_takes_the_monthly_value(
 ) -> None:
     plan = make.make_plan(rt, last_action="pause", retry_days=[1])
     sub = make.make_subscription(rt, plan=plan, card="0341")
-    days_until(rt, clock, FIRST)
+    renew_until(rt, clock, FIRST)
     while rt.today() < date(2027, 4, 20):
         clock.advance(days=1)
         chase_due(rt)
@@ -121,7 +115,7 @@ def test_a_pause_by_the_last_step_of_dunning_takes_the_monthly_value(
     assert all_of(rt, Subscription)[0].mrr_minor == 0
     assert EventKind.SUBSCRIPTION_PAUSED in [one.kind for one in all_of(rt, SubscriptionEvent)]
     replace_card(rt, sub.customer_id or 0, "4242")
-    days_until(rt, clock, resume(rt, sub.customer_id or 0, sub.public_id))
+    renew_until(rt, clock, resume(rt, sub.customer_id or 0, sub.public_id))
     moved = [(one.kind, one.delta_minor) for one in all_of(rt, Movement)]
     assert moved == [("new", 2185), ("contraction", -2185), ("expansion", 2185)]
 
@@ -131,7 +125,7 @@ def test_a_void_period_whose_box_was_sent_stays_counted(
 ) -> None:
     plan = make.make_plan(rt, past_due_shipping="ship")
     make.make_subscription(rt, plan=plan, card="0341")
-    days_until(rt, clock, FIRST)
+    renew_until(rt, clock, FIRST)
     rt.session.execute(
         sa.update(Box).where(Box.id == all_of(rt, Box)[-1].id).values(state="locked")
     )

@@ -17,11 +17,11 @@ from storefront.services import promotions
 from storefront.services.checkout import Step
 from storefront.services.finishing import Outcome, expire_checkouts, finish_checkout
 from storefront.services.promotions import CouponDraft
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
+from tests.support.days import renew_until
 from tests.support.orders import begin, choose, count, only, order, paid, quote_hash
 
 FIRST_PAYMENT = date(2027, 4, 12)
@@ -61,9 +61,7 @@ def used(rt: Runtime) -> int:
 
 
 def pay_first(rt: Runtime, clock: FrozenClock) -> list[int]:
-    while rt.today() < FIRST_PAYMENT:
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, FIRST_PAYMENT)
     found = rt.session.scalars(
         sa.select(Invoice.total_minor).where(Invoice.total_minor > 0).order_by(Invoice.total_minor)
     ).all()

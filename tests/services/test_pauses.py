@@ -34,6 +34,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.cards import LOST
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.days import renew_until
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +48,6 @@ def nothing_is_broken(rt: Runtime):
 def sub(rt: Runtime) -> Subscription:
     """Ordered on 2 March; its box leaves on 18 March, it renews on the 12th of each month."""
     return make.make_subscription(rt)
-
-
-def days_until(rt: Runtime, clock: FrozenClock, day: date) -> None:
-    """Let every day up to and with ``day`` come, each with its run."""
-    while rt.today() < day:
-        clock.advance(days=1)
-        run_renewals(rt)
 
 
 def periods(rt: Runtime) -> list[tuple[str, date, date]]:
@@ -103,11 +97,11 @@ def test_a_pause_of_two_boxes_charges_nothing_and_goes_on_by_itself(
         date(2027, 6, 12),
     )
 
-    days_until(rt, clock, date(2027, 6, 11))
+    renew_until(rt, clock, date(2027, 6, 11))
     assert state(rt) == "paused"
     assert demo_gateway.bank.executed_count() == 1
 
-    days_until(rt, clock, date(2027, 6, 12))
+    renew_until(rt, clock, date(2027, 6, 12))
 
     assert (state(rt), demo_gateway.bank.executed_count()) == ("active", 2)
     assert periods(rt)[2:] == [
@@ -126,7 +120,7 @@ def test_the_value_of_a_paused_subscriber_goes_and_comes_back_when_paid(
     rt: Runtime, clock: FrozenClock, sub: Subscription
 ):
     pause(rt, *me(sub), date(2027, 5, 12))
-    days_until(rt, clock, date(2027, 5, 12))
+    renew_until(rt, clock, date(2027, 5, 12))
 
     rows = rt.session.execute(sa.select(Movement.kind, Movement.delta_minor).order_by(Movement.id))
     assert [tuple(row) for row in rows] == [
@@ -162,7 +156,7 @@ def test_a_pause_that_has_not_begun_is_taken_back(
     assert drop_pause(rt, *me(sub))
     assert not drop_pause(rt, *me(sub))
 
-    days_until(rt, clock, date(2027, 4, 12))
+    renew_until(rt, clock, date(2027, 4, 12))
     assert demo_gateway.bank.executed_count() == 2
 
 
@@ -171,11 +165,11 @@ def test_a_pause_changes_its_end_before_and_after_it_began(
 ):
     pause(rt, *me(sub), date(2027, 6, 12))
     assert pause(rt, *me(sub), date(2027, 5, 12)).resumes_on == date(2027, 5, 12)
-    days_until(rt, clock, date(2027, 4, 20))
+    renew_until(rt, clock, date(2027, 4, 20))
 
     assert pause(rt, *me(sub), date(2027, 7, 12)).resumes_on == date(2027, 7, 12)
 
-    days_until(rt, clock, date(2027, 7, 12))
+    renew_until(rt, clock, date(2027, 7, 12))
     assert demo_gateway.bank.executed_count() == 2
     assert periods(rt)[2] == ("paused", date(2027, 4, 12), date(2027, 7, 12))
 
@@ -184,11 +178,11 @@ def test_a_pause_that_runs_may_be_left_open(
     rt: Runtime, clock: FrozenClock, sub: Subscription, demo_gateway: DemoGateway
 ):
     pause(rt, *me(sub), date(2027, 5, 12))
-    days_until(rt, clock, date(2027, 4, 20))
+    renew_until(rt, clock, date(2027, 4, 20))
 
     assert pause(rt, *me(sub), None).resumes_on is None
 
-    days_until(rt, clock, date(2027, 8, 20))
+    renew_until(rt, clock, date(2027, 8, 20))
     assert (state(rt), demo_gateway.bank.executed_count()) == ("paused", 1)
     assert resume(rt, *me(sub)) == date(2027, 9, 12)
 
@@ -197,25 +191,25 @@ def test_a_pause_that_runs_may_be_left_open(
 def test_a_pause_before_or_on_the_day_of_the_renewal_spares_it(
     rt: Runtime, clock: FrozenClock, sub: Subscription, demo_gateway: DemoGateway, day: date
 ):
-    days_until(rt, clock, date(2027, 4, 11))
+    renew_until(rt, clock, date(2027, 4, 11))
     clock.set(datetime(day.year, day.month, day.day, 9, 0, tzinfo=UTC))
 
     pause(rt, *me(sub), date(2027, 5, 12))
 
-    days_until(rt, clock, date(2027, 5, 11))
+    renew_until(rt, clock, date(2027, 5, 11))
     assert demo_gateway.bank.executed_count() == 1
-    days_until(rt, clock, date(2027, 5, 12))
+    renew_until(rt, clock, date(2027, 5, 12))
     assert demo_gateway.bank.executed_count() == 2
 
 
 def test_a_pause_after_the_renewal_begins_behind_the_paid_time(
     rt: Runtime, clock: FrozenClock, sub: Subscription, demo_gateway: DemoGateway
 ):
-    days_until(rt, clock, date(2027, 4, 13))
+    renew_until(rt, clock, date(2027, 4, 13))
 
     assert pause(rt, *me(sub), date(2027, 6, 12)).starts_on == date(2027, 5, 12)
 
-    days_until(rt, clock, date(2027, 6, 11))
+    renew_until(rt, clock, date(2027, 6, 11))
     assert (demo_gateway.bank.executed_count(), ships(rt)) == (2, ["2027-03", "2027-04"])
 
 
@@ -239,10 +233,10 @@ def test_coming_back_keeps_the_grid_and_bills_no_paused_day(
     until: date | None,
 ):
     pause(rt, *me(sub), until)
-    days_until(rt, clock, comes_back)
+    renew_until(rt, clock, comes_back)
 
     assert resume(rt, *me(sub)) == goes_on
-    days_until(rt, clock, goes_on)
+    renew_until(rt, clock, goes_on)
     run_renewals(rt)
 
     found = periods(rt)
@@ -253,7 +247,7 @@ def test_coming_back_keeps_the_grid_and_bills_no_paused_day(
 
 def test_on_a_calendar_nobody_restarts_today(rt: Runtime, clock: FrozenClock, sub: Subscription):
     pause(rt, *me(sub), None)
-    days_until(rt, clock, date(2027, 4, 20))
+    renew_until(rt, clock, date(2027, 4, 20))
 
     assert quote_resume(rt, *me(sub)).why_not_today == "calendar"
     with pytest.raises(NotResumable):
@@ -287,7 +281,7 @@ def test_a_restart_today_is_charged_today_and_has_a_new_grid(
     until: date | None,
 ):
     pause(rt, *me(rolling), until)
-    days_until(rt, clock, comes_back)
+    renew_until(rt, clock, comes_back)
 
     assert resume(rt, *me(rolling), today=True) == comes_back
     run_renewals(rt)
@@ -319,9 +313,9 @@ def test_paid_boxes_held_back_come_after_the_pause_and_lengthen_the_term(
     pause(rt, *me(sub), date(2027, 8, 12), hold_boxes=True)
     assert ships(rt) == ["2027-08", "2027-09", "2027-10"]
 
-    days_until(rt, clock, date(2027, 11, 11))
+    renew_until(rt, clock, date(2027, 11, 11))
     assert demo_gateway.bank.executed_count() == 1
-    days_until(rt, clock, date(2027, 11, 12))
+    renew_until(rt, clock, date(2027, 11, 12))
     assert demo_gateway.bank.executed_count() == 2
 
 
@@ -352,7 +346,7 @@ def test_what_is_unpaid_is_credited_and_its_days_are_paused(rt: Runtime, clock: 
         "void"
     )
     rt.session.rollback()
-    days_until(rt, clock, date(2027, 6, 12))
+    renew_until(rt, clock, date(2027, 6, 12))
     assert [one[1] for one in periods(rt)][-1] == date(2027, 6, 12)
 
 
@@ -374,7 +368,7 @@ def test_leaving_during_a_pause_ends_it_at_once(
     rt: Runtime, clock: FrozenClock, sub: Subscription, until: date | None
 ):
     pause(rt, *me(sub), until)
-    days_until(rt, clock, date(2027, 4, 20))
+    renew_until(rt, clock, date(2027, 4, 20))
 
     assert cancel(rt, *me(sub)).at_once
     assert state(rt) == "canceled"
@@ -412,7 +406,7 @@ def test_a_charge_on_its_way_decides_by_itself_and_the_pause_begins_behind_it(
     look_up_open(rt)
 
     assert (state(rt), ships(rt)) == ("active", ["2027-03", "2027-04"])
-    days_until(rt, clock, date(2027, 5, 12))
+    renew_until(rt, clock, date(2027, 5, 12))
     assert (state(rt), demo_gateway.bank.executed_count()) == ("paused", 2)
 
 
@@ -437,7 +431,7 @@ def test_paying_an_old_invoice_revives_nobody(
 
     with contextlib.suppress(DomainError):
         pay_now(rt, sub.customer_id or 0, old)
-    days_until(rt, clock, date(2027, 5, 13))
+    renew_until(rt, clock, date(2027, 5, 13))
 
     assert state(rt) == before == ("canceled" if stop == "cancel" else "paused")
     assert demo_gateway.bank.executed_count() == 1
@@ -459,7 +453,7 @@ def test_a_pause_by_the_last_step_of_dunning_ends_when_its_customer_comes_back(
     replace_card(rt, sub.customer_id or 0, "4242")
 
     assert resume(rt, *me(sub)) == date(2027, 5, 12)
-    days_until(rt, clock, date(2027, 5, 12))
+    renew_until(rt, clock, date(2027, 5, 12))
 
     assert (state(rt), demo_gateway.bank.executed_count()) == ("active", 2)
     assert ships(rt) == ["2027-03", "2027-05"]
@@ -477,5 +471,5 @@ def test_a_club_without_boxes_pauses_as_well_and_says_when_it_is_charged(
     assert view is not None
     assert view.next_charge_on == date(2027, 5, 2)
 
-    days_until(rt, clock, date(2027, 5, 2))
+    renew_until(rt, clock, date(2027, 5, 2))
     assert demo_gateway.bank.executed_count() == 2
