@@ -41,7 +41,7 @@ _S = AnswerStatus
 #: How far back a look-up by reference alone goes, as one question for batches may span.
 LOOK_BACK = timedelta(days=MOST_DAYS)
 #: What the reporting calls may lag behind a charge. Not stated anywhere; generous.
-SETTLE_SECONDS = 300
+SETTLE_SECONDS = 600
 
 
 class AuthorizeNetGateway:
@@ -61,6 +61,7 @@ class AuthorizeNetGateway:
         currency: str = "USD",
         duplicate_window: int = 28_800,
         form_url: str = "https://accept.authorize.net",
+        is_live: bool = True,
     ) -> None:
         """``duplicate_window`` is in seconds; Authorize.net takes 0 to 28,800, and 120 unasked."""
         self.account, self.currency, self.form_url = login, currency, form_url
@@ -77,6 +78,7 @@ class AuthorizeNetGateway:
             max_in_flight=4,
             kinds=("card",),
             currencies=frozenset({currency}),
+            moves_money=is_live,
         )
 
     # ------------------------------------------------------------------------------- set-up

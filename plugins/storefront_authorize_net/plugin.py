@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 from flask import Blueprint, has_request_context, url_for
 
@@ -13,6 +14,9 @@ from storefront_authorize_net.pages import make_blueprint
 _NEEDED = ("login_id", "transaction_key", "signature_key")
 #: The longest duplicate window there is, in seconds (eight hours).
 _MOST_SECONDS = 28_800
+
+#: Where no real money moves.
+_SANDBOX = "apitest.authorize.net"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class AuthorizeNetPlugin(StorefrontPlugin):
             key=own.transaction_key,
             signature_key=own.signature_key,
             now=ctx.now,
+            is_live=urlsplit(own.api_url).hostname != _SANDBOX,
             page=page,
             currency=own.currency,
             duplicate_window=own.duplicate_window,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ _PAGE = 500
 _REFUND, _CHARGEBACKS = "T1107", frozenset({"T1106", "T1201", "T1111"})
 #: Success, pending, and success that was reversed later.
 _TAKEN = frozenset({"S", "V"})
+#: What a public id of ours looks like: other programs use the account, too.
+_OURS = re.compile(r"[a-z]{3}_[0-9a-z_]+")
 _DISPUTES = "/v1/customer/disputes"
 #: Outcomes that leave the money with the merchant; a payout is PayPal's own money.
 _WON = frozenset({"RESOLVED_SELLER_FAVOUR", "RESOLVED_WITH_PAYOUT", "CANCELED_BY_BUYER", "DENIED"})
@@ -43,8 +46,8 @@ class Report:
                 return str(each["transaction_id"])
         return ""
 
-    def charges(self, since: datetime, mark: str) -> Iterator[ChargeRecord]:
-        """Yield charges whose invoice id begins with ``mark``, oldest first. Raises ``Silent``."""
+    def charges(self, since: datetime) -> Iterator[ChargeRecord]:
+        """Yield our charges that took money, oldest first. Raises ``Silent``."""
         rows = list(self._rows(since, self._now(), _STRETCH))
         returned: dict[str, list[Money]] = defaultdict(list)
         disputed = set()
@@ -56,8 +59,10 @@ class Report:
                 disputed.add(str(each.get("paypal_reference_id")))
         rows.sort(key=lambda each: str(each["transaction_initiation_date"]))
         for each in rows:
-            is_ours = str(each.get("invoice_id", "")).startswith(mark)
-            if is_ours and each.get("transaction_status") in _TAKEN:
+            is_ours = _OURS.fullmatch(str(each.get("invoice_id", "")))
+            is_taken = is_ours and each.get("transaction_status") in _TAKEN
+            # A refund of ours is listed below zero under its own reference.
+            if is_taken and money_of(each["transaction_amount"]).minor > 0:
                 number = str(each["transaction_id"])
                 yield _record(each, returned[number], is_disputed=number in disputed)
 

@@ -31,25 +31,12 @@ from storefront_paypal.orders import Orders
 from storefront_paypal.vault import Vault
 
 _S = AnswerStatus
-#: How the public ids of our attempts begin: other programs use the account, too.
-_OURS = "att_"
 
 
 class PayPalGateway:
     """One REST app of one business account."""
 
     name = "paypal"
-    capabilities = Capabilities(
-        # Request ids are kept for hours, by another number of them on every page of the
-        # documentation: nothing is built on it.
-        key_window_seconds=0,
-        lookup_settle_seconds=books.SETTLE_SECONDS,
-        decline_meanings=DECLINE_MEANINGS,
-        mode="redirect",
-        max_in_flight=4,
-        kinds=("paypal",),
-        currencies=CURRENCIES,
-    )
 
     def __init__(
         self,
@@ -61,8 +48,10 @@ class PayPalGateway:
         webhook: str,
         now: Callable[[], datetime],
         site_url: str = "https://www.paypal.com",
+        is_live: bool = True,
     ) -> None:
         """``webhook`` is PayPal's id of our webhook; it is part of what each message signs."""
+        self.capabilities = _capabilities(is_live=is_live)
         self.account, self._webhook, self._now, self._site = client, webhook, now, site_url
         self._certificates, self._returned = certificates, Known()
         self._api = Api(http, client, secret, now)
@@ -144,7 +133,7 @@ class PayPalGateway:
 
         The report lags up to three hours: what is younger may be missing.
         """
-        return self._report.charges(since, _OURS)
+        return self._report.charges(since)
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> GatewayEvent:
         return webhooks.read(
@@ -154,3 +143,18 @@ class PayPalGateway:
     def csp_sources(self) -> Mapping[str, Sequence[str]]:
         """Browsers check where a form of ours ends up, and it ends up at PayPal."""
         return {"form-action": (self._site,)}
+
+
+def _capabilities(*, is_live: bool) -> Capabilities:
+    return Capabilities(
+        # Request ids are kept for hours, by another number of them on every page of the
+        # documentation: nothing is built on it.
+        key_window_seconds=0,
+        lookup_settle_seconds=books.SETTLE_SECONDS,
+        decline_meanings=DECLINE_MEANINGS,
+        mode="redirect",
+        max_in_flight=4,
+        kinds=("paypal",),
+        currencies=CURRENCIES,
+        moves_money=is_live,
+    )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin
 from storefront_paypal.gateway import PayPalGateway
 from storefront_paypal.webhooks import Certificates
 
 _NEEDED = ("client_id", "client_secret", "webhook_id")
+
+#: Where no real money moves.
+_SANDBOX = "api-m.sandbox.paypal.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class PayPalPlugin(StorefrontPlugin):
             secret=own.client_secret,
             webhook=own.webhook_id,
             now=ctx.now,
+            is_live=urlsplit(own.api_url).hostname != _SANDBOX,
             site_url=own.site_url,
         )
         ctx.add_gateway(gateway)

@@ -110,7 +110,7 @@ def test_two_attempts_for_the_same_amount_are_no_duplicates(account: Account) ->
 def test_it_declares_that_every_replay_is_looked_up_first(account: Account) -> None:
     can = account.gateway.capabilities
     assert (can.key_window_seconds, can.duplicate_window_seconds) == (0, 28_800)
-    assert can.lookup_settle_seconds == 300
+    assert can.lookup_settle_seconds == 600
 
 
 def test_a_charge_is_found_by_our_reference_after_the_settlement_and_pages_away(
@@ -296,6 +296,19 @@ def test_without_its_keys_the_plugin_is_off_and_names_them(
     hooks = load_plugins(Settings(environment="test", data_dir=tmp_path), clock, {})
     assert "STOREFRONT_AUTHORIZE_NET_SIGNATURE_KEY" in hooks.off["authorize-net"]
     assert "authorize_net" not in hooks.gateways
+
+
+@pytest.mark.parametrize(
+    ("address", "is_real"),
+    [("https://apitest.authorize.net", False), ("https://api.authorize.net", True)],
+)
+def test_only_the_sandbox_is_play_money(
+    tmp_path: Path, clock: FrozenClock, address: str, is_real: bool
+) -> None:
+    given = {"login_id": "x", "transaction_key": "x", "signature_key": "x", "api_url": address}
+    environ = {f"STOREFRONT_AUTHORIZE_NET_{name.upper()}": value for name, value in given.items()}
+    hooks = load_plugins(Settings(environment="test", data_dir=tmp_path), clock, environ)
+    assert hooks.gateways["authorize_net"].capabilities.moves_money is is_real
 
 
 class TestTheCardPage:

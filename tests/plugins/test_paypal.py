@@ -312,6 +312,10 @@ def test_without_its_keys_the_plugin_is_off_and_names_them(
     environ = {**given, "STOREFRONT_PAYPAL_WEBHOOK_ID": "x"}
     hooks = load_plugins(Settings(environment="test", data_dir=tmp_path), clock, environ)
     assert hooks.gateways["paypal"].account == "x"
+    assert hooks.gateways["paypal"].capabilities.moves_money
+    environ["STOREFRONT_PAYPAL_API_URL"] = "https://api-m.sandbox.paypal.com"
+    hooks = load_plugins(Settings(environment="test", data_dir=tmp_path), clock, environ)
+    assert not hooks.gateways["paypal"].capabilities.moves_money
 
 
 # ------------------------------------------------------------------------ refunds and disputes
