@@ -32,6 +32,7 @@ from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
+from tests.support.days import renew_until
 
 AGREED = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
 
@@ -175,10 +176,7 @@ def test_a_waiting_change_is_applied_and_charged_by_the_renewal(
 ):
     clock.advance(days=3)
     go(rt, sub, yearly, when="boundary")
-    while rt.today() < date(2027, 4, 12):
-        rt.session.rollback()
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, date(2027, 4, 12))
 
     (row,) = fresh(rt, Subscription)
     assert (row.price_id, row.next_on) == (yearly.id, date(2028, 4, 12))
@@ -193,10 +191,7 @@ def test_a_withdrawn_change_is_not_applied(rt, sub, yearly, clock):
 
     assert withdraw(rt, sub.customer_id, sub.public_id)
     assert not withdraw(rt, sub.customer_id, sub.public_id)
-    while rt.today() < date(2027, 4, 12):
-        rt.session.rollback()
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, date(2027, 4, 12))
 
     assert fresh(rt, Subscription)[0].price_id == sub.price_id
     assert fresh(rt, Invoice)[-1].total_minor == 2600
@@ -249,10 +244,7 @@ def between_reading_and_writing(monkeypatch, work):
 
 
 def to_the_renewal(rt, clock):
-    while rt.today() < date(2027, 4, 11):
-        rt.session.rollback()
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, date(2027, 4, 11))
     clock.advance(days=1)
 
 

@@ -25,7 +25,6 @@ from storefront.models import (
 )
 from storefront.queries.invariants import broken
 from storefront.services.changes import change, quote_change, withdraw
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from tests.support.changing import (
     AGREED,
@@ -38,6 +37,7 @@ from tests.support.changing import (
     one,
     wish_of,
 )
+from tests.support.days import renew_until
 
 
 @pytest.fixture(autouse=True)
@@ -177,10 +177,7 @@ def test_the_renewal_after_a_change_charges_the_new_plan_on_the_old_day(
     boxes_sent(clock, 1)
     quote, _ = go(rt, sub, more)
     assert quote.next_charge_on == date(2027, 6, 12)
-    while rt.today() < date(2027, 6, 13):
-        rt.session.rollback()
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, date(2027, 6, 13))
 
     assert fresh(rt, Invoice)[-1].total_minor == 9900
     assert one(rt, Subscription, sub.id).plan_id == more.id
@@ -250,10 +247,7 @@ def test_more_from_the_next_payment_on_is_charged_then(rt, group, clock):
     quote, done = go(rt, sub, quantity=3, when="boundary")
     assert (quote.amount.minor, quote.due_today.minor, done.outcome) == (7800, 0, "scheduled")
     assert one(rt, Subscription, sub.id).quantity == 1
-    while rt.today() < date(2027, 4, 13):
-        rt.session.rollback()
-        clock.advance(days=1)
-        run_renewals(rt)
+    renew_until(rt, clock, date(2027, 4, 13))
 
     assert fresh(rt, Invoice)[-1].total_minor == 7800
     assert one(rt, Subscription, sub.id).quantity == 3

@@ -43,6 +43,7 @@ from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
+from tests.support.days import next_invoice
 
 
 @pytest.fixture(autouse=True)
@@ -75,14 +76,6 @@ def balances(rt: Runtime) -> dict[str, int]:
         sums[row.debit] = sums.get(row.debit, 0) + row.amount_minor
         sums[row.credit] = sums.get(row.credit, 0) - row.amount_minor
     return {account: minor for account, minor in sums.items() if minor}
-
-
-def renew(rt: Runtime, clock: FrozenClock) -> None:
-    """Let days pass until the next invoice is there."""
-    before = len(all_of(rt, Invoice))
-    while len(all_of(rt, Invoice)) == before:
-        clock.advance(days=1)
-        run_renewals(rt)
 
 
 def back(
@@ -197,7 +190,7 @@ def test_money_goes_to_credit_and_pays_the_next_renewal(
 
     assert all_of(rt, CustomerCredit)[0].balance_minor == 1000
     assert all_of(rt, Refund) == []
-    renew(rt, clock)
+    next_invoice(rt, clock)
     renewal = all_of(rt, Invoice)[-1]
     assert (renewal.applied_minor, renewal.paid_minor) == (1000, renewal.total_minor - 1000)
 
@@ -208,7 +201,7 @@ def test_what_credit_paid_never_goes_to_the_card_but_back_to_credit(
     ref = rt.session.scalars(sa.text("SELECT public_id FROM customer")).first()
     rt.session.rollback()
     give_credit(rt, who, ref, Money(2000, "EUR"), "sorry")
-    renew(rt, clock)
+    next_invoice(rt, clock)
     renewal = all_of(rt, Invoice)[-1]
     assert (renewal.applied_minor, renewal.paid_minor) == (2000, 600)
 
@@ -258,7 +251,7 @@ def test_an_ended_subscription_offers_only_to_keep_it(
 def test_a_refund_of_an_old_invoice_touches_that_payment_only(
     rt: Runtime, who: Who, clock: FrozenClock, sub: Subscription
 ) -> None:
-    renew(rt, clock)
+    next_invoice(rt, clock)
     old, _new = all_of(rt, Invoice)
     line = offer(rt, old.public_id).lines[0]
     wish = Wish({line.head.id: line.left}, Way.CARD, CreditReason.REFUND)
