@@ -139,13 +139,21 @@ def method_of(found: Fields) -> VaultedMethod:
         brand=kind,
         last4=last4,
         fingerprint=str(detail.get("fingerprint") or found["id"]),
-        kind=_KINDS.get(kind, "bank" if last4 else "wallet"),
+        kind=kind_of(kind),
         label=label or (f"•••• {last4}" if last4 else kind),
         gateway_customer=customer,
     )
 
 
-_KINDS = {"paypal": "paypal", "upi": "upi", "link": "wallet", "sepa_debit": "bank"}
+def kind_of(name: str) -> str:
+    """Return our word for a kind of method that Stripe calls ``name``.
+
+    >>> [kind_of(name) for name in ("card", "sepa_debit", "us_bank_account", "link")]
+    ['card', 'bank', 'bank', 'wallet']
+    """
+    if name in ("card", "paypal", "upi"):
+        return name
+    return "bank" if name.endswith(("_debit", "_bank_account")) else "wallet"
 
 
 # --------------------------------------------------------------------------- refunds, disputes

@@ -44,7 +44,13 @@ class _Client(stripe.HTTPClient):
         self._http, self._address = http, address
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        *,
+        _usage: list[str] | None = None,
     ) -> tuple[str, int, Mapping[str, str]]:
         kept = {k: v for k, v in (headers or {}).items() if k.lower() not in _KEPT_BACK}
         form = dict(parse_qsl(post_data, keep_blank_values=True)) if post_data else None
@@ -74,7 +80,8 @@ class StripeApi:
             max_network_retries=0,
             http_client=_Client(http, address),
         )
-        self.v1 = client.v1
+        # Plain dictionaries go in; the SDK's types know only its own.
+        self.v1: Any = client.v1
 
     def pages(
         self, fetch: Callable[[Any], Any], params: Params, most: int

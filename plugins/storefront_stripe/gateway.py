@@ -38,6 +38,7 @@ from storefront_stripe.answers import (
     charge_record,
     declined,
     dispute_record,
+    kind_of,
     method_of,
     reference_of,
     refund_answer,
@@ -64,8 +65,9 @@ _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _NO_STATEMENT, _STATEMENT = re.compile(r"[^A-Za-z0-9 .&/-]"), 10
 
 
-def capabilities(is_live: bool) -> Capabilities:
+def capabilities(is_live: bool, methods: Sequence[str]) -> Capabilities:
     """Return what Stripe can do; test keys move no money, so no lock guards them."""
+    kinds = [kind_of(name) for name in methods or ("card",)]
     return Capabilities(
         key_window_seconds=int(KEY_WINDOW.total_seconds()),
         lookup_settle_seconds=int(SETTLE.total_seconds()),
@@ -78,7 +80,7 @@ def capabilities(is_live: bool) -> Capabilities:
         per_second=20,
         decline_meanings=MEANINGS,
         moves_money=is_live,
-        kinds=("card",),
+        kinds=tuple(dict.fromkeys(kinds)),
     )
 
 
@@ -101,7 +103,7 @@ class StripeGateway:
     ) -> None:
         """``account`` is Stripe's ``acct_…``; ``page(kind, id)`` the address of a page of ours."""
         self.account = account if is_live else f"{account}:test"
-        self.capabilities = capabilities(is_live)
+        self.capabilities = capabilities(is_live, choices.methods)
         self.setups = Setups(api, choices, page, now)
         self._api, self._v1, self._page, self._now = api, api.v1, page, now
         self.log = log

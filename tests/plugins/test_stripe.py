@@ -263,6 +263,19 @@ def test_the_key_of_other_parameters_is_named(stripe: StripeRig):
     assert stripe.gateway.charge(other).reason == "key_reused"
 
 
+def test_other_kinds_of_method_are_called_by_our_words(stripe: StripeRig):
+    method = stripe.method("good")
+    found = stripe.emulator.books.get("payment_method", method.token)
+    found.update(type="sepa_debit", sepa_debit={"last4": "3000", "fingerprint": "fp_iban"})
+
+    read = stripe.gateway.read_method(method.token)
+
+    assert read is not None
+    assert (read.kind, read.label, read.fingerprint) == ("bank", "•••• 3000", "fp_iban")
+    with gateway_over(stripe.emulator, SetupChoices(methods=("card", "sepa_debit"))) as wider:
+        assert wider.capabilities.kinds == ("card", "bank")
+
+
 def test_sums_that_stripe_has_not_are_refused_before_anything_is_sent(stripe: StripeRig):
     method = stripe.method("good")
     before = len(stripe.emulator.calls)
