@@ -15,6 +15,7 @@ from storefront.database import journal_mode
 from storefront.migrate import schema_state
 from storefront.models.outbox import JobRun
 from storefront.operations.gateway_states import stopped_accounts
+from storefront.queries.gateway_events import gateways
 from storefront.queries.selfcheck import last_check
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
@@ -57,7 +58,24 @@ def _database(rt: Runtime) -> dict[str, Any]:
     stopped = sorted({gateway for gateway, _account in stopped_accounts(rt.session)})
     if stopped:
         found["gateways_stopped"] = stopped
-    return found | _books(rt)
+    return found | _messages(rt) | _books(rt)
+
+
+def _messages(rt: Runtime) -> dict[str, Any]:
+    """What came from each payment gateway; ``silent`` while charges go out and nothing comes."""
+    accounts = [(name, gateway.account) for name, gateway in rt.gateways.items()]
+    told = {}
+    for one in gateways(rt.session, accounts):
+        age = rt.now() - one.last_event_at if one.last_event_at else None
+        told[one.gateway] = {
+            "last_message_seconds_ago": round(age.total_seconds()) if age is not None else None,
+            "refused": one.refused,
+            "waiting": one.waiting,
+            "failed": one.failed,
+            "orphans": one.orphans,
+            "silent": one.is_silent,
+        }
+    return {"gateways": told}
 
 
 def _books(rt: Runtime) -> dict[str, Any]:

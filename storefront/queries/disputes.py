@@ -111,8 +111,7 @@ def disputes(session: AnySession, *, is_open: bool) -> tuple[DisputeRow, ...]:
     day until which the bank takes an answer.
     """
     table = table_of(Dispute)
-    waits = sa.or_(table.c.state == DisputeState.OPEN, _holds(table))
-    statement = _rows().where(waits if is_open else sa.not_(waits))
+    statement = _rows().where(waits() if is_open else sa.not_(waits()))
     order = [table.c.answer_by.is_(None), table.c.answer_by] if is_open else []
     rows = session.execute(statement.order_by(*order, table.c.opened_at.desc()).limit(MOST))
     return tuple(_row(row) for row in rows)
@@ -160,17 +159,6 @@ def held_by(session: AnySession, subscription: str) -> HeldBy | None:
     return HeldBy(one.public_id, one.state, one.amount, one.answer_by, one.number, one.invoice)
 
 
-def count_waiting(session: AnySession) -> tuple[int, datetime | None]:
-    """Return how many disputes wait for staff, and the next day the bank wants an answer by."""
-    table = table_of(Dispute)
-    row = session.execute(
-        sa.select(
-            sa.func.count().label("many"), sa.func.min(table.c.answer_by).label("soonest")
-        ).where(sa.or_(table.c.state == DisputeState.OPEN, _holds(table)))
-    ).one()
-    return row.many, row.soonest
-
-
 def disputed_invoices(session: AnySession, invoices: list[str]) -> dict[str, str]:
     """Return those of the invoices that are disputed, with the state of the dispute."""
     table, attempt, invoice = table_of(Dispute), table_of(ChargeAttempt), table_of(Invoice)
@@ -182,6 +170,12 @@ def disputed_invoices(session: AnySession, invoices: list[str]) -> dict[str, str
         .order_by(table.c.id)
     )
     return {row.public_id: row.state.value for row in rows}
+
+
+def waits() -> sa.ColumnElement[bool]:
+    """Return the condition that somebody has still to do with a dispute."""
+    table = table_of(Dispute)
+    return sa.or_(table.c.state == DisputeState.OPEN, _holds(table))
 
 
 def _holds(table: sa.Table) -> sa.ColumnElement[bool]:

@@ -6,7 +6,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import IntegerConverter, Rule
 
-from storefront.models import Customer, Role, Staff, Subscription
+from storefront.domain.gateways import DisputeState
+from storefront.models import ChargeAttempt, Customer, Dispute, Role, Staff, Subscription
 from storefront.runtime import Runtime
 from storefront.security import CUSTOMER, POLICY
 from storefront.testing import factories as make
@@ -39,7 +40,22 @@ def owned(rt: Runtime) -> dict[str, str]:
     }
     found = {name: rt.session.execute(sa.text(sql)).scalar_one() for name, sql in queries.items()}
     rt.session.rollback()
-    return {**found, "subscription": sub.public_id, "reference": "0" * 24}
+    attempt = rt.session.scalars(sa.select(ChargeAttempt.id)).one()
+    make.save(
+        rt,
+        Dispute(
+            public_id="dsp_of_bob",
+            attempt_id=attempt,
+            gateway="demo",
+            gateway_reference="dp_1",
+            state=DisputeState.WON,
+            amount_minor=2600,
+            currency="EUR",
+            opened_at=rt.now(),
+        ),
+    )
+    own = {"subscription": sub.public_id, "reference": "0" * 24, "dispute": "dsp_of_bob"}
+    return {**found, **own}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from storefront.blueprints.account import (
     addons,
     boxes,
     breaks,
+    disputes,
     money,
     plan,
     profile,
@@ -28,6 +29,7 @@ __all__ = [
     "boxes",
     "bp",
     "breaks",
+    "disputes",
     "money",
     "plan",
     "profile",
@@ -82,6 +84,7 @@ register_policy(
             "recommend",
             "make_link",
             "tax_id",
+            "dispute",
         )
     }
 )

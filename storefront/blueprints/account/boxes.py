@@ -16,6 +16,7 @@ from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
+from storefront.queries.disputes import held_by
 from storefront.services import skips
 from storefront.services.skips import SkipChange
 
@@ -90,4 +91,5 @@ def subscription_context(subscription: str) -> dict[str, Any]:
         "waiting": waiting(rt.session, me.id, subscription),
         "credit": credit_of(rt.session, me.id),
         "code_form": CodeForm(),
+        "disputed": held_by(rt.session, subscription) if view.is_held else None,
     }

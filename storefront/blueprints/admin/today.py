@@ -12,6 +12,7 @@ from flask_babel import ngettext
 from markupsafe import Markup
 
 from storefront.blueprints.admin.base import may, page, who
+from storefront.blueprints.admin.gateway_events import needs as gateway_needs
 from storefront.blueprints.admin.words import (
     box_problem,
     decline_reason,
@@ -197,7 +198,7 @@ def _needs(facts: query.Today) -> list[Need]:
     ]
     needs = [line for line in lines if line is not None]
     needs.sort(key=_urgency)
-    needs = _books(facts) + needs
+    needs = _books(facts) + [Need(*line) for line in gateway_needs(runtime().session)] + needs
     if may(permissions.PRODUCTS_MANAGE):
         needs += [_low(variant) for variant in facts.low[:3]]
         more = len(facts.low) - 3
