@@ -25,9 +25,9 @@ _BASE: Mapping[str, tuple[str, ...]] = {
     "base-uri": ("'none'",),
 }
 #: Blueprints whose pages speak with a gateway.
-_PAYING = {"checkout", "account"}
+_PAYING = {"checkout", "account", "pay"}
 #: Blueprints whose pages hold personal data although anybody may open them.
-_PRIVATE = {"checkout", "account", "admin", "auth"}
+_PRIVATE = {"checkout", "account", "admin", "auth", "pay"}
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",

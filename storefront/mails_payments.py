@@ -8,7 +8,8 @@ from flask_babel import gettext as _
 
 from storefront.mail_words import Words, Writer
 from storefront.queries.debits import debit_facts
-from storefront.queries.mails import payment_facts
+from storefront.queries.mails import PaymentFacts, payment_facts
+from storefront.services.pay_links import link
 
 
 def _debit_notice(writer: Writer) -> Words | None:
@@ -56,8 +57,23 @@ def _payment_failed(writer: Writer) -> Words | None:
         _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
         _("Nothing was charged. Your box waits."),
         ((_("Card"), f"{tried.brand.title()} •••• {tried.last4}"), (_("Amount"), amount)),
-        (_("Fix payment"), writer.url("/account/payment")),
-        tuple(more),
+        (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
+        (*more, _no_sign_in()),
+    )
+
+
+def _payment_link(writer: Writer) -> Words | None:
+    tried = payment_facts(writer.rt.session, writer.delivery.payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    return Words(
+        _("Your new link to pay %(amount)s", amount=amount),
+        _("Here is your new link to pay %(amount)s.", amount=amount),
+        _("The old one does not work any more."),
+        ((_("Amount"), amount),),
+        (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
+        (_no_sign_in(), _("You did not ask for it? Then do nothing: nothing is charged.")),
     )
 
 
@@ -71,9 +87,18 @@ def _payment_confirm(writer: Writer) -> Words | None:
         _("Your bank wants to know that %(amount)s is really from you.", amount=amount),
         _("Confirm it and your box goes out."),
         ((_("Amount"), amount),),
-        (_("Confirm payment"), writer.url("/account/payment")),
-        (_("Nothing was charged yet."),),
+        (_("Confirm payment"), _pay_page(writer, tried)),
+        (_("Nothing was charged yet."), _no_sign_in()),
     )
+
+
+def _pay_page(writer: Writer, tried: PaymentFacts) -> str:
+    """Return the link by which this one invoice is paid; the same each time the mail is tried."""
+    return writer.url(f"/pay/{link(writer.rt, tried.invoice_ref, writer.delivery.created_at)}")
+
+
+def _no_sign_in() -> str:
+    return _("The link works for 14 days, without signing in. Nothing is charged before you click.")
 
 
 def _decline_reason(reason: str) -> str:
@@ -92,4 +117,5 @@ PAYMENT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "debit_notice": _debit_notice,
     "payment_failed": _payment_failed,
     "payment_confirm": _payment_confirm,
+    "payment_link": _payment_link,
 }

@@ -26,6 +26,7 @@ from storefront.operations.carrying import Small, carry
 from storefront.operations.ceilings import paid_now
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
+from storefront.operations.method_choice import make_default, method_for, repoint
 from storefront.operations.retries import abandon_actions
 from storefront.runtime import Runtime
 
@@ -81,18 +82,19 @@ class Paid(StrEnum):
     TRIED_TODAY = "tried_today"
 
 
-def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
+def pay_now(rt: Runtime, customer_id: int, invoice: str, method: str = "") -> Paid:
     """Charge an open invoice now, while its customer waits; never twice at once.
 
-    Raises ``NotFound``, ``NoMethod`` or ``NotNow``, and ``PaymentPartnerSilent`` if nothing was
-    done.
+    ``method`` names one of the payer's cards; one that would not have paid by itself is their
+    default from now on. Raises ``NotFound``, ``NoMethod``, ``NotNow``, or
+    ``PaymentPartnerSilent`` if nothing was done.
     """
     if not charges.may_charge(rt):
         raise ChargingHeld(invoice=invoice)
 
     _release(rt, customer_id, invoice)
     try:
-        key = retrying(rt.session, lambda: _plan(rt, customer_id, invoice))
+        key = retrying(rt.session, lambda: _plan(rt, customer_id, invoice, method))
     except sa.exc.IntegrityError:
         # Another attempt is open: the partial index lets only one ask at a time.
         raise NotNow(invoice=invoice) from None
@@ -108,6 +110,14 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str) -> Paid:
     if recorded.not_sent:
         raise PaymentPartnerSilent
     return Paid.ACTION if recorded.action_required else Paid.WAITING
+
+
+def action_page(rt: Runtime, customer_id: int, invoice: str) -> str:
+    """Return the bank's page of a charge that waits for its customer; empty if there is none."""
+    found = _open_attempt(rt, customer_id, invoice)
+    if found is None or found.state != AttemptState.ACTION_REQUIRED:
+        return ""
+    return str(found.action_url or "")
 
 
 def check_now(rt: Runtime, customer_id: int, invoice: str) -> bool:
@@ -165,6 +175,7 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
                 attempt.c.gateway,
                 attempt.c.account,
                 attempt.c.gateway_reference,
+                attempt.c.action_url,
             )
             .join(table, table.c.id == attempt.c.invoice_id)
             .where(
@@ -177,7 +188,7 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     return row
 
 
-def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | Paid:
+def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> int | Paid:
     """Write the attempt and commit, so that it is on disk before anybody asks.
 
     Returns what became of it instead where no gateway is asked: the customer tried often
@@ -188,12 +199,16 @@ def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | Paid:
         raise NotFound(invoice=invoice)
     if row.state != InvoiceState.OPEN or not row.due_minor:
         raise NotNow(invoice=invoice)
-    if row.method_id is None:
+    card = row if not method else _chosen(rt, customer_id, method)
+    if card is None or card.method_id is None:
         raise NoMethod(invoice=invoice)
+    if card.method_id != row.method_id:
+        make_default(rt.session, customer_id, card.method_id)
+        repoint(rt.session, customer_id, card.last4, rt.moment())
     if paid_now(rt.session, row.id, rt.moment()).is_enough:
         rt.session.rollback()
         return Paid.TRIED_TODAY
-    if is_too_small(row.due_minor, rt.minimums, row.gateway, row.currency):
+    if is_too_small(row.due_minor, rt.minimums, card.gateway, row.currency):
         if row.is_asked:
             raise NotNow(invoice=invoice)
         carry(rt.session, [Small(row.id, customer_id, row.currency, row.due_minor)], rt.moment())
@@ -202,10 +217,10 @@ def _plan(rt: Runtime, customer_id: int, invoice: str) -> int | Paid:
     draft = AttemptDraft(
         invoice_id=row.id,
         number=(row.last_number or 0) + 1,
-        gateway=row.gateway,
-        account=row.account,
-        payment_method_id=row.method_id,
-        fingerprint=row.fingerprint,
+        gateway=card.gateway,
+        account=card.account,
+        payment_method_id=card.method_id,
+        fingerprint=card.fingerprint,
         amount_minor=row.due_minor,
         currency=row.currency,
         on_session=True,
@@ -245,18 +260,12 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
             method.c.gateway,
             method.c.account,
             method.c.fingerprint,
+            method.c.last4,
             last.scalar_subquery().label("last_number"),
             on_its_way.label("is_asked"),
         )
-        .outerjoin(
-            method,
-            sa.and_(
-                method.c.customer_id == table.c.payer_id,
-                method.c.is_default,
-                method.c.detached_at.is_(None),
-                method.c.refused_at.is_(None),
-            ),
-        )
+        .select_from(table)
+        .outerjoin(method, method.c.id == method_for(table))
         .where(
             table.c.public_id == invoice, table.c.payer_id == customer_id, sa.or_(running, beside)
         )
@@ -264,3 +273,22 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     if rt.session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=table)
     return rt.session.execute(statement).one_or_none()
+
+
+def _chosen(rt: Runtime, customer_id: int, method: str) -> AnyRow | None:
+    """Return one of the payer's own usable cards."""
+    table = table_of(PaymentMethod)
+    return rt.session.execute(
+        sa.select(
+            table.c.id.label("method_id"),
+            table.c.gateway,
+            table.c.account,
+            table.c.fingerprint,
+            table.c.last4,
+        ).where(
+            table.c.public_id == method,
+            table.c.customer_id == customer_id,
+            table.c.detached_at.is_(None),
+            table.c.refused_at.is_(None),
+        )
+    ).one_or_none()

@@ -37,6 +37,7 @@ from storefront.operations.gateway_states import slow_down, stop, stopped_accoun
 from storefront.operations.keys import AnyRow
 from storefront.operations.notices import announce
 from storefront.operations.results import Recorded, Result, record_results
+from storefront.operations.secrets import ATTEMPT, return_token
 from storefront.runtime import Runtime
 from storefront.settings import Settings
 
@@ -306,7 +307,8 @@ def _return_url(rt: Runtime, row: AnyRow) -> str:
     root = f"{rt.settings.base_url}{rt.settings.url_prefix}"
     if row.checkout_ref:
         return f"{root}/checkout/{row.checkout_ref}/finish"
-    return f"{root}/account/payment/back/{row.invoice_ref}"
+    # Whoever pays from a mail's link is not signed in; the page sends on who is.
+    return f"{root}/pay/back/{return_token(rt.settings.secret_key, ATTEMPT, row.public_id)}"
 
 
 def halt(rt: Runtime, row: AnyRow, answer: ChargeAnswer) -> None:

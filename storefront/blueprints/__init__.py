@@ -10,5 +10,6 @@ BLUEPRINTS = (
     "storefront.blueprints.pricing:bp",
     "storefront.blueprints.checkout:bp",
     "storefront.blueprints.account:bp",
+    "storefront.blueprints.pay:bp",
     "storefront.blueprints.admin:bp",
 )

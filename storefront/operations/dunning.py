@@ -86,8 +86,23 @@ def chase_declined(
             more = {"reason": answers[row.public_id].reason}
             mails.append(_mail("payment_failed", row, own[0], more))
     _write(session, opened, stepped)
+    _go_on(session, [row.invoice_id for row in rows if row.on_session])
     _past_due(session, _all(facts), answers, rows, moment)
     enqueue(session, mails, moment.now)
+
+
+def _go_on(session: AnySession, invoice_ids: Sequence[int]) -> None:
+    """Let the schedule go on as it was where a card just saved was tried by its owner.
+
+    The clock does not try it once more beside the schedule.
+    """
+    table = table_of(DunningCase)
+    if invoice_ids:
+        session.execute(
+            sa.update(table)
+            .where(table.c.invoice_id.in_(invoice_ids), table.c.resume_at.is_not(None))
+            .values(next_at=table.c.resume_at, resume_at=None)
+        )
 
 
 def _step(
@@ -157,6 +172,7 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
         for case in asked
     ]
     _write(session, opened, stepped)
+    _go_on(session, [row.invoice_id for row in rows if row.on_session])
     _past_due(session, _all(facts), {}, rows, moment)
     mails = [
         _mail("payment_confirm", row, facts[row.invoice_id][0], {})

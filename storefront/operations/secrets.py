@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 #: Characters of a stored hash that name a session on a page.
 REFERENCE = 24
+#: What a way back leads to: what became of a charge, or of a card that was being stored.
+ATTEMPT, SETUP = "attempt", "setup"
 #: Numbers a mailed code is drawn from: six digits.
 _CODES = 1_000_000
 
@@ -61,6 +63,44 @@ def staff_token(key: str, staff: str, until: int, state: str) -> str:
     """
     mac = _keyed(key, f"staff link:{staff}:{until}:{state}")[:24]
     return f"{staff}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
+
+
+def pay_token(key: str, invoice: str, until: int) -> str:
+    """Return the secret (192 bits) of a link by which one invoice is paid without signing in.
+
+    ``until`` is in seconds since 1970. Source: docs/decisions/0128-pay-links.md.
+    """
+    mac = _keyed(key, f"pay link:{invoice}:{until}")[:24]
+    return f"{invoice}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
+
+
+def read_pay_token(key: str, token: str) -> tuple[str, int] | None:
+    """Return the invoice and the end in seconds of a link; None for one we never made.
+
+    An end that has passed is the caller's to judge: such a link still may ask for a new one.
+    """
+    invoice, _, rest = token.partition(".")
+    until = rest.partition(".")[0]
+    if not (until.isascii() and until.isdigit() and len(until) < 15):
+        return None
+    made = pay_token(key, invoice, int(until))
+    return (invoice, int(until)) if hmac.compare_digest(made.encode(), token.encode()) else None
+
+
+def return_token(key: str, purpose: str, subject: str) -> str:
+    """Return ``subject`` signed for the way back from a bank's or gateway's page.
+
+    The same each time, because a question repeated to a gateway must not differ.
+    """
+    mac = _keyed(key, f"way back:{purpose}:{subject}")[:24]
+    return f"{subject}.{base64.urlsafe_b64encode(mac).decode()}"
+
+
+def read_return_token(key: str, purpose: str, token: str) -> str | None:
+    """Return the subject of ``return_token``; None for one we never made."""
+    subject = token.partition(".")[0]
+    made = return_token(key, purpose, subject)
+    return subject if hmac.compare_digest(made.encode(), token.encode()) else None
 
 
 def hash_code(key: str, code: str) -> str:
