@@ -46,8 +46,10 @@ def test_a_long_test_is_known_by_a_name_that_there_is(name: str) -> None:
     assert (ROOT / path).exists()
     if test:
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-        assert any(function.startswith(test) for function in functions)
+        names = [
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        ]
+        assert any(name.startswith(test) for name in names)
     assert seconds_of(f"{name}[sqlite]") == SECONDS[name]
 
 
