@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -100,9 +102,20 @@ class StripeApi:
             after = {"starting_after": rows[-1]["id"]}
 
 
-def key(reference: str, what: str = "") -> dict[str, Any]:
-    """Return the options of a call that may be repeated: its idempotency key."""
-    return {"idempotency_key": f"{reference}:{what}" if what else reference}
+def key(reference: str) -> dict[str, Any]:
+    """Return the options of a call that may be repeated: its idempotency key.
+
+    The same reference with other parameters is refused by Stripe, which is what is wanted
+    where money moves.
+    """
+    return {"idempotency_key": reference}
+
+
+def loose_key(reference: str, what: str, params: Params) -> dict[str, Any]:
+    """Return a key for these parameters only, for what a customer may change and ask again."""
+    text = json.dumps(params, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {"idempotency_key": f"{reference}:{what}:{digest}"}
 
 
 def why_unknown(error: stripe.StripeError) -> str:

@@ -57,6 +57,8 @@ KEY_WINDOW = timedelta(hours=23)
 SETTLE = timedelta(hours=1)
 #: What search does not show yet is looked for in the newest of the plain list.
 _FRESH, _FRESH_PAGES = timedelta(minutes=15), 3
+#: No call is under way for so long.
+_STUCK = timedelta(minutes=10)
 _REFUNDS_BACK, _REFUND_PAGES = timedelta(hours=25), 10
 #: A list comes newest first, so the past is walked in pieces, and one piece is in memory.
 _PIECE, _PIECE_PAGES = timedelta(hours=1), 10_000
@@ -159,9 +161,20 @@ class StripeGateway:
     def lookup(self, reference: str, gateway_reference: str = "") -> ChargeAnswer | None:
         try:
             intent = self._find(reference, gateway_reference)
+            if intent is not None and self._is_stuck(intent):
+                intent = self._cancel(intent["id"])
         except stripe.StripeError as error:
             return ChargeAnswer(_S.UNKNOWN, gateway_reference, reason=why_unknown(error))
         return charge_answer(intent, self._page) if intent is not None else None
+
+    def _is_stuck(self, intent: Fields) -> bool:
+        """True for a charge that Stripe began, broke off, and will never go on with.
+
+        It has taken nothing; once it is cancelled that is final, and another may be tried.
+        """
+        began = at(intent["created"])
+        waits = intent["status"] in _NEVER_SENT and not intent.get("last_payment_error")
+        return waits and self._now() - began > _STUCK
 
     def cancel(self, reference: str, gateway_reference: str = "") -> CancelAnswer:
         try:
@@ -169,14 +182,15 @@ class StripeGateway:
             if intent is None:
                 return CancelAnswer.UNKNOWN
             if intent["status"] not in _CANCELLED:
-                intent = self._cancel(reference, intent["id"])
+                intent = self._cancel(intent["id"])
         except stripe.StripeError:
             return CancelAnswer.UNKNOWN
         return _CANCELLED.get(intent["status"], CancelAnswer.UNKNOWN)
 
-    def _cancel(self, reference: str, own: str) -> Fields:
+    def _cancel(self, own: str) -> Fields:
         try:
-            return self._v1.payment_intents.cancel(own, {}, key(reference, "cancel")).to_dict()
+            # Without a key of ours: a refusal of today must not be the answer of tomorrow.
+            return self._v1.payment_intents.cancel(own).to_dict()
         except stripe.InvalidRequestError:
             # It moved between our look and our call: what it is now counts.
             return self._v1.payment_intents.retrieve(own).to_dict()
@@ -332,6 +346,8 @@ class StripeGateway:
         }
 
 
+#: States of a charge whose one call, which makes and confirms it, did only the first half.
+_NEVER_SENT = frozenset({"requires_confirmation", "requires_payment_method"})
 _CANCELLED = {"succeeded": CancelAnswer.SUCCEEDED, "canceled": CancelAnswer.CANCELLED}
 
 

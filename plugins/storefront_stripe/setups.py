@@ -11,7 +11,7 @@ import stripe
 
 from storefront.hooks import AnswerStatus, DeclineKind, SetupAnswer, SetupOrder, SetupStart
 from storefront_stripe.answers import SETUP, Fields, reference_of, setup_answer
-from storefront_stripe.api import StripeApi, is_missing, key, why_unknown
+from storefront_stripe.api import StripeApi, is_missing, loose_key, why_unknown
 
 _S = AnswerStatus
 #: Where the customer goes on, kept at Stripe beside the set-up: our page's address stays short.
@@ -64,50 +64,50 @@ class Setups:
             # The customer we knew is gone at Stripe: deleted there, or of a copied account.
             if not (order.gateway_customer and is_missing(error)):
                 raise
-        return self._open(order, self._customer(order), again="new")
+        return self._open(order, self._customer(order))
 
-    def _open(self, order: SetupOrder, customer: str, again: str = "") -> SetupStart:
+    def _open(self, order: SetupOrder, customer: str) -> SetupStart:
         notes = _notes(order)
         if self._choices.page == "checkout":
-            session = self._session(order.reference, customer, notes, order.locale, again)
+            session = self._session(order.reference, customer, notes, order.locale)
             return SetupStart(self._page("hosted", session["id"]), gateway_reference=session["id"])
         params = {"customer": customer, "usage": "off_session", "metadata": notes} | self._kinds()
         if self._choices.three_d_secure != "automatic":
             wish = {"request_three_d_secure": self._choices.three_d_secure}
             params["payment_method_options"] = {"card": wish}
-        intent = self._v1.setup_intents.create(params, key(order.reference, again))
+        # Somebody may go back, change e-mail or language, and come again with one reference.
+        repeated = loose_key(order.reference, "setup", params)
+        intent = self._v1.setup_intents.create(params, repeated)
         return SetupStart(self._page("pay", intent.id), gateway_reference=intent.id)
 
     def _customer(self, order: SetupOrder) -> str:
-        params: dict[str, Any] = {"metadata": {"storefront_customer": order.customer}}
-        if order.email:
-            params["email"] = order.email
-        if order.name:
-            params["name"] = order.name
-        return str(self._v1.customers.create(params, key(order.reference, "customer")).id)
+        known = {"email": order.email, "name": order.name}
+        params: dict[str, Any] = {name: value for name, value in known.items() if value}
+        if order.customer:
+            params["metadata"] = {"storefront_customer": order.customer}
+        repeated = loose_key(order.reference, "customer", params)
+        return str(self._v1.customers.create(params, repeated).id)
 
     def _kinds(self) -> dict[str, Any]:
         methods = list(self._choices.methods)
         return {"allowed_payment_method_types": methods} if methods else {}
 
     def _session(
-        self, reference: str, customer: str, notes: Mapping[str, str], locale: str, what: str
+        self, reference: str, customer: str, notes: Mapping[str, str], locale: str
     ) -> Fields:
-        session = self._v1.checkout.sessions.create(
-            {
-                "mode": "setup",
-                "customer": customer,
-                "client_reference_id": reference,
-                "success_url": notes[RETURN],
-                "cancel_url": notes.get(CANCEL, notes[RETURN]),
-                "locale": locale if locale in _LOCALES else "auto",
-                "metadata": {SETUP: reference},
-                "setup_intent_data": {"metadata": {SETUP: reference}},
-                **(self._kinds() or {"currency": notes.get(AMOUNT, "").partition(" ")[2] or "eur"}),
-            },
-            key(reference, what),
-        )
-        return session.to_dict()
+        params = {
+            "mode": "setup",
+            "customer": customer,
+            "client_reference_id": reference,
+            "success_url": notes[RETURN],
+            "cancel_url": notes.get(CANCEL, notes[RETURN]),
+            "locale": locale if locale in _LOCALES else "auto",
+            "metadata": {SETUP: reference},
+            "setup_intent_data": {"metadata": {SETUP: reference}},
+            **(self._kinds() or {"currency": notes.get(AMOUNT, "").partition(" ")[2] or "eur"}),
+        }
+        repeated = loose_key(reference, "hosted", params)
+        return self._v1.checkout.sessions.create(params, repeated).to_dict()
 
     def host(self, intent: Fields) -> Fields:
         """Return Stripe's own page for a set-up begun on ours, for those without JavaScript.
@@ -116,11 +116,9 @@ class Setups:
         """
         notes = intent["metadata"]
         reference = notes[SETUP]
-        session = self._session(reference, intent["customer"], notes, "auto", "hosted")
+        session = self._session(reference, intent["customer"], notes, "auto")
         # So that whoever asks for the set-up finds the page where the card was really typed.
-        self._v1.setup_intents.update(
-            intent["id"], {"metadata": {HOSTED: session["id"]}}, key(reference, "note")
-        )
+        self._v1.setup_intents.update(intent["id"], {"metadata": {HOSTED: session["id"]}})
         return session
 
     # ----------------------------------------------------------------------------- the answer

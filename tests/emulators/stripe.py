@@ -65,13 +65,11 @@ class StripeEmulator(ThreadingHTTPServer):
         self.keys: dict[str, tuple[str, int, Fields, datetime]] = {}
         self.under_way: set[str] = set()
         #: By token, what happens to its next charges: ``lost`` (done, answer lost), ``ignored``,
-        #: ``500`` (done, then 500), ``409``, ``429``.
+        #: ``half`` (made, never confirmed), ``500`` (done, then 500), ``409``, ``429``.
         self.faults: dict[str, list[str]] = {}
         self.is_down = False
         self.is_revoked = False
         self.search_lag = timedelta(0)
-        #: Called inside a charge, for tests that come in between.
-        self.meanwhile: Callable[[], None] | None = None
 
     @property
     def address(self) -> str:
@@ -224,8 +222,9 @@ def _with_faults(
         raise Lost
     if fault in ("409", "429"):
         raise Fault(int(fault), "api_error", "not now", code="lock_timeout")
-    if server.meanwhile is not None:
-        server.meanwhile()
+    if fault == "half":
+        server.books.begin_intent(_typed(decode(flat)))
+        return 500, {"error": {"type": "api_error", "message": "broken half way"}}, False
     try:
         status, body = _guarded(server, method, path, flat)
     except Fault as error:

@@ -198,11 +198,16 @@ class Books:
         method = self.get("payment_method", fields["payment_method"], "payment_method")
         if method["customer"] is None or method["customer"] != fields.get("customer"):
             raise refuse("The PaymentMethod does not belong to it.", param="payment_method")
-        intent = self.put("payment_intent", "pi", _new_intent(fields))
-        self.note("payment_intent.created", intent)
+        intent = self.begin_intent(fields)
         if self._needs_customer(intent, method, fields):
             return intent
         return self._settle(intent, method)
+
+    def begin_intent(self, fields: Fields) -> Fields:
+        """Do the first half of a charge: nothing is asked of a bank yet."""
+        intent = self.put("payment_intent", "pi", _new_intent(fields))
+        self.note("payment_intent.created", intent)
+        return intent
 
     def _check_amount(self, amount: int, currency: str) -> None:
         if amount < _LEAST.get(currency, 1):

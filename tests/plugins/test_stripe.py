@@ -222,6 +222,40 @@ def test_search_that_lags_is_made_up_for_by_the_newest_of_the_list(stripe: Strip
     assert found.status is _S.SUCCEEDED
 
 
+def test_a_charge_that_stripe_broke_off_half_way_is_ended_so_that_another_can_be_tried():
+    times = [datetime(2027, 3, 2, tzinfo=UTC)]
+    with running(lambda: times[0]) as emulator, gateway_over(emulator) as gateway:
+        method = stored(gateway, emulator, "pm_card_visa")
+        asked = order(method.token, gateway_customer=method.gateway_customer)
+        emulator.faults[method.token] = ["half"]
+        assert gateway.charge(asked).status is _S.UNKNOWN
+        early = gateway.lookup(asked.reference)
+        times[0] += timedelta(minutes=11)
+        late = gateway.lookup(asked.reference)
+
+        assert early is not None
+        assert late is not None
+        assert (early.status, late.status, late.reason) == (_S.UNKNOWN, _S.DECLINED, "cancelled")
+        assert gateway.cancel(asked.reference) is CancelAnswer.CANCELLED
+        assert emulator.executed(asked.reference) == 0
+
+
+@pytest.mark.parametrize("page", ["element", "checkout"])
+def test_a_set_up_begun_again_after_a_change_of_mind_has_the_new_details(page: str):
+    with rig(SetupChoices(page)) as made:
+        first = replace(setup_order(), email="ada@example.org", locale="en")
+        changed = replace(first, email="ada@example.net", locale="de")
+        begun = [made.gateway.begin_setup(each) for each in (first, changed, changed, first)]
+        assert begun[1] == begun[2] != begun[0] == begun[3]
+
+        type_card(made.emulator, begun[1], "pm_card_visa")
+        answer = made.gateway.finish_setup(first.reference, {}, begun[1].gateway_reference)
+
+        assert answer.method is not None
+        owner = made.emulator.books.get("customer", answer.method.gateway_customer)
+        assert owner["email"] == "ada@example.net"
+
+
 @pytest.mark.parametrize(("fault", "reason"), [("500", "no_sense"), ("409", "key_in_use")])
 def test_a_broken_or_busy_answer_is_unknown(stripe: StripeRig, fault: str, reason: str):
     method = stripe.method("good")
