@@ -20,6 +20,7 @@ from storefront.domain.refunds import RefundTooHigh
 from storefront.models import (
     Box,
     CreditNote,
+    Customer,
     Invoice,
     InvoiceLine,
     LedgerTransfer,
@@ -33,7 +34,7 @@ from storefront.queries.document_groups import groups_of
 from storefront.queries.documents import document
 from storefront.queries.invariants import broken
 from storefront.queries.invoices import invoices
-from storefront.queries.subscriber import _invoices as subscriber_invoices
+from storefront.queries.subscriber import subscriber
 from storefront.runtime import Runtime
 from storefront.services.accounting import export_accounting
 from storefront.services.changes import Wish as ChangeWish
@@ -246,5 +247,8 @@ def test_the_lists_of_invoices_name_every_box(rt: Runtime, demo_gateway: DemoGat
 
     listed = invoices(rt.session, owner, rt.today()).rows
     assert [sorted(row.text.split(", ")) for row in listed] == [["Leaf club", "Pot"]]
-    [row] = subscriber_invoices(rt.session, owner)
+    ref = rt.session.get_one(Customer, owner).public_id
+    page = subscriber(rt.session, ref, rt.moment(), rt.shop.currency, rt.shop.taxes)
+    assert page is not None
+    [row] = page.invoices
     assert sorted(row.text.split(", ")) == ["Leaf club", "Pot"]
