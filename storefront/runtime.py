@@ -21,6 +21,7 @@ from storefront.adapters.mail import Mailer
 from storefront.adapters.passwords import Passwords
 from storefront.database import reading
 from storefront.domain.gateways import Gateway
+from storefront.domain.sign_up import open_gateways
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models.settings import ShopSettings, TaxRate
 from storefront.operations.moment import Moment
@@ -60,6 +61,8 @@ class Shop:
     locale: str
     #: ISO codes of the countries delivered to.
     countries: tuple[str, ...]
+    #: Gateways that take new methods, in order; empty: all there are.
+    sign_up_gateways: tuple[str, ...]
     #: What is given for a recommendation, in the shop's currency; both 0: nothing.
     referral_giver_minor: int
     referral_friend_minor: int
@@ -139,6 +142,10 @@ class Runtime:
         """Every gateway on offer by its name; each knows the ``account`` it charges for."""
         return self.hooks.gateways
 
+    def sign_up_gateways(self, *currencies: str) -> list[str]:
+        """Return the names of the gateways that take new methods for ``currencies``, in order."""
+        return open_gateways(self.gateways, self.shop.sign_up_gateways, currencies)
+
     @property
     def minimums(self) -> Mapping[str, Mapping[str, int]]:
         """Smallest charge of each gateway by currency, in minor units."""
@@ -190,5 +197,6 @@ def _read_shop(session: scoped_session[Session]) -> Shop:
         raise ShopNotSetUp("this shop has not been set up yet")
     row = rows[0]
     values = {name: row._mapping[name] for name in Shop.__dataclass_fields__ if name != "taxes"}
-    values["countries"] = tuple(values["countries"])
+    for name in ("countries", "sign_up_gateways"):
+        values[name] = tuple(values[name])
     return Shop(**values, taxes=rules_of(rows, row.seller_country, row.tax_rounding))

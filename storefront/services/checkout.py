@@ -236,8 +236,12 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         return _Frozen(Step.CHANGED)
     needs_method = order.needs_method
     reference = ""
+    if needs_method and gateway.name not in rt.sign_up_gateways(order.quote.due_today.currency):
+        rt.session.rollback()
+        return _Frozen(Step.UNREACHABLE)
     if needs_method:
-        reference = _usable_setup(rt, row, order.quote) or _new_setup(rt, row, gateway)
+        usable = _usable_setup(rt, row, order.quote, gateway)
+        reference = usable or _new_setup(rt, row, gateway)
     text = agreement.text
     values = {
         **_pinned(order),
@@ -339,15 +343,18 @@ def _use(kept: Sequence[int | None]) -> tuple[int, int | None]:
     return coupon_id, code_id
 
 
-def _usable_setup(rt: Runtime, row: AnyRow, quote: BasketQuote) -> str | None:
-    """Return the set-up of the same order that the shopper has not used yet."""
+def _usable_setup(rt: Runtime, row: AnyRow, quote: BasketQuote, gateway: Gateway) -> str | None:
+    """Return the set-up of the same order and gateway that the shopper has not used yet."""
     reference = row.quote.get("setup")
     if reference is None or row.quote_hash != quote.quote_hash:
         return None
     table = table_of(GatewaySetup)
     found: str | None = rt.session.execute(
         sa.select(table.c.public_id).where(
-            table.c.public_id == reference, table.c.state.in_(_USABLE)
+            table.c.public_id == reference,
+            table.c.gateway == gateway.name,
+            table.c.account == gateway.account,
+            table.c.state.in_(_USABLE),
         )
     ).scalar_one_or_none()
     return found

@@ -236,9 +236,32 @@ def delivery_form(
 
 
 class PayForm(Form):
-    """Step 3: the consent; everything else was typed before."""
+    """Step 3: how to pay, if there is a choice, and the consent; all else was typed before."""
 
+    gateway = RadioField(lazy_gettext("How would you like to pay?"), validate_choice=False)
     consent = ConsentField()
+
+    def offer(self, ways: Sequence[tuple[str, str]], before: str = "") -> None:
+        """Take the gateways to choose from; ``before`` is what was chosen last."""
+        self.gateway.choices = [SelectChoice(*way) for way in ways]
+        names = [name for name, _word in ways]
+        if not self.gateway.raw_data:
+            self.gateway.data = before if before in names else next(iter(names), "")
+
+    @property
+    def is_choice(self) -> bool:
+        """True when there are several gateways to choose from."""
+        return len(self.gateway.choices) > 1
+
+    def check_gateway(self) -> bool:
+        """Refuse a gateway that is not offered any more; True when the choice stands."""
+        names = [choice.value for choice in self.gateway.choices]
+        if not self.is_choice:
+            self.gateway.data = next(iter(names), "")
+        elif self.gateway.data not in names:
+            self.gateway.errors = [_("Choose how you would like to pay")]
+            return False
+        return True
 
 
 class CodeForm(Form):

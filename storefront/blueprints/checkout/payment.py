@@ -23,6 +23,7 @@ from storefront.blueprints.checkout.loading import (
 )
 from storefront.blueprints.checkout.steps import bp
 from storefront.blueprints.context import runtime
+from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.blueprints.typed import one_line
 from storefront.domain.credit import is_too_small
 from storefront.domain.money import Money
@@ -81,13 +82,14 @@ def order(key: str) -> Response:
     """Agree and order; the card is chosen on the gateway's own page."""
     rt = runtime()
     found = load(rt, key, "pay")
-    form = PayForm(request.form)
+    form = _pay_form(found, request.form)
     if found.quote is None:
         return _pay_page(found, status=422)
+    is_known = form.check_gateway() or not found.needs_method
     if not form.consent.data:
         form.consent.errors = [words.consent_missing(found.quote)]
+    if not (is_known and form.consent.data):
         return _pay_page(found, form, 422)
-    gateway = next(iter(rt.gateways), "")
     placed = place_order(
         rt,
         key,
@@ -98,7 +100,8 @@ def order(key: str) -> Response:
             request.remote_addr or "",
             one_line(request.user_agent.string),
         ),
-        gateway=gateway,
+        # An order that asks for no method is written with any.
+        gateway=form.gateway.data or next(iter(rt.gateways), ""),
         return_url=url_for("checkout.finish", key=key, _external=True),
         cancel_url=url_for("checkout.pay", key=key, _external=True),
     )
@@ -197,21 +200,35 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
     """Return what the form of step 3 needs."""
     address = order.checkout.address
     countries = writing_locale().territories
+    form = form or _pay_form(order)
     return {
-        "form": form or PayForm(),
+        "form": form,
+        "way": dict(_ways(order)).get(form.gateway.data or "", ""),
         "consent": words.consent_text(order) if order.quote else "",
         "button": words.order_button(order.country),
         "country": countries.get(address.get("country", ""), ""),
-        "is_carried": order.quote is not None and _is_carried(order.to_pay),
+        "is_carried": order.quote is not None and _is_carried(form.gateway.data, order.to_pay),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }
 
 
-def _is_carried(to_pay: Money) -> bool:
-    """Return whether the gateway that will be asked would not charge so little."""
+def _ways(order: Order) -> list[tuple[str, str]]:
+    """Return the gateways this order may be paid with, and what shoppers call them."""
     rt = runtime()
-    gateway = next(iter(rt.gateways), "")
-    return is_too_small(to_pay.minor, rt.minimums, gateway, to_pay.currency)
+    if order.quote is None or not order.needs_method:
+        return []
+    return ways_to_pay(rt.gateways, rt.sign_up_gateways(order.quote.due_today.currency))
+
+
+def _pay_form(order: Order, given: Any = None) -> PayForm:
+    form = PayForm(given)
+    form.offer(_ways(order), order.checkout.gateway)
+    return form
+
+
+def _is_carried(gateway: str, to_pay: Money) -> bool:
+    """Return whether the gateway that will be asked would not charge so little."""
+    return is_too_small(to_pay.minor, runtime().minimums, gateway, to_pay.currency)
 
 
 def _pay_page(
