@@ -43,6 +43,10 @@ KNOWN = {
     "accounting.after_journals": "the journals are written, the other files not yet",
     "accounting.before_publish": "every file is written, none is where it belongs",
     "seal.before_insert": "a day's hash is worked out, not written",
+    "webhook.before_commit": "a message is written, not committed",
+    "webhook.after_stored": "a message is stored, the gateway has no answer",
+    "webhook.after_applied": "a message is applied, the row does not say so yet",
+    "dispute.before_commit": "a dispute is booked and held, not committed",
     "settle.after_lookup": "the look-up of an unknown charge is answered, not recorded",
 }
 

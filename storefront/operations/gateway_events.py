@@ -166,6 +166,7 @@ def find_attempt(
         table.c.id,
         table.c.public_id,
         table.c.state,
+        table.c.reason,
         table.c.gateway,
         table.c.account,
         table.c.gateway_reference,

@@ -27,6 +27,7 @@ from storefront.domain.gateways import (
     VaultedMethod,
     WebhookError,
 )
+from storefront.domain.mismatches import AMOUNT_MISMATCH
 from storefront.models import Checkout, GatewaySetup, PaymentMethod, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit, gateway_events
@@ -284,7 +285,11 @@ def _settle_charge(rt: Runtime, gateway: Gateway, row: AnyRow, found: AnyRow) ->
     if answer is None or answer.status is AnswerStatus.UNKNOWN:
         raise _NotYet("no_answer")
     if state in ANSWERABLE:
-        charges.record(rt, [Result(found.public_id, answer)])
+        recorded = charges.record(rt, [Result(found.public_id, answer)])
+        now = _attempt(rt, gateway, row) if recorded.parked else None
+        if now is not None and now.reason != AMOUNT_MISMATCH:
+            # It did not go in, and is open still; what waits for a person is done here.
+            raise _NotYet("not_recorded")
     elif answer.status is AnswerStatus.SUCCEEDED:
         # We took it for refused or given up: no rule decides about such money.
         _differs(rt, row, "state", found.public_id, answer)
