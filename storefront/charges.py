@@ -35,6 +35,7 @@ __all__ = [
     "ask",
     "charge_now",
     "charge_orders",
+    "halt",
     "is_unlocked",
     "live_accounts",
     "look_up",
@@ -122,7 +123,7 @@ def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
         failpoint("settle.after_lookup")
         if answer is not None and _says_nothing(answer):
             closed.add(account)
-            halt(rt, row, answer)
+            halt(rt, row, answer.reason, answer.retry_after)
         elif answer is not None:
             results.append(Result(row.public_id, answer))
     for start in range(0, len(results), RECORD_EVERY):

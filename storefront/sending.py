@@ -201,7 +201,8 @@ class Sending:
         account = (row.gateway, row.account)
         if account not in self._closed:
             self._closed.add(account)
-            retrying(self._rt.session, partial(halt, self._rt, row, answer))
+            said = (answer.reason, answer.retry_after)
+            retrying(self._rt.session, partial(halt, self._rt, row, *said))
 
     def _write_if_due(self) -> None:
         late = time.monotonic() - self._since >= RECORD_SECONDS
@@ -311,18 +312,18 @@ def _return_url(rt: Runtime, row: AnyRow) -> str:
     return f"{root}/pay/back/{return_token(rt.settings.secret_key, ATTEMPT, row.public_id)}"
 
 
-def halt(rt: Runtime, row: AnyRow, answer: ChargeAnswer) -> None:
+def halt(rt: Runtime, row: AnyRow, reason: str, retry_after: float | None = None) -> None:
     """Write down that nothing is to be sent to the account of ``row`` for now, and why.
 
     Until a person looked, if our key was refused or the connection was not the gateway's; else
     for as long as it asked for, and a little longer, by chance, so that workers do not all come
     back at once.
     """
-    if answer.reason in CLOSED_REASONS:
-        stop(rt.session, row.gateway, row.account, answer.reason, rt.moment())
-        log.error("nothing is sent to gateway %s any more: %s", row.gateway, answer.reason)
+    if reason in CLOSED_REASONS:
+        stop(rt.session, row.gateway, row.account, reason, rt.moment())
+        log.error("nothing is sent to gateway %s any more: %s", row.gateway, reason)
     else:
-        pause = max(answer.retry_after or 0.0, SLOW_SECONDS)
+        pause = max(retry_after or 0.0, SLOW_SECONDS)
         pause = min(pause, LONGEST_PAUSE_SECONDS) * (1 + random.random() / 2)  # noqa: S311
         slow_down(rt.session, row.gateway, row.account, rt.now() + timedelta(seconds=pause))
     rt.session.commit()

@@ -130,18 +130,19 @@ def record_results(
     _plan_again(session, _owing(found.lost), moment, minimums)
     chase_declined(session, _owing(found.declined), answers, moment)
     chase_authentication(session, _owing(found.action), moment)
-    failed = [row.invoice_id for row in _owing(found.declined + found.action)]
-    make_unpaid_boxes(session, failed, moment)
+    pending = [row for row in found.waiting if _is_pending(answers[row.public_id])]
+    unpaid_now = [row.invoice_id for row in _owing(found.declined + found.action + pending)]
+    make_unpaid_boxes(session, unpaid_now, moment)
     _park(session, found.odd, answers, moment)
     recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
     recorded.declined, recorded.action_required = len(found.declined), len(found.action)
     recorded.parked, recorded.not_sent = len(found.odd), len(undone)
-    for row in found.waiting:
-        if answers[row.public_id].status is AnswerStatus.PENDING:
-            recorded.pending += 1
-        else:
-            recorded.unknown += 1
+    recorded.pending, recorded.unknown = len(pending), len(found.waiting) - len(pending)
     return recorded
+
+
+def _is_pending(answer: ChargeAnswer) -> bool:
+    return answer.status is AnswerStatus.PENDING
 
 
 def answerable(session: AnySession, references: Sequence[str]) -> list[AnyRow]:

@@ -1,8 +1,9 @@
 """Boxes that go out before they are paid, where a plan wants that of its late payers.
 
-Made when a payment fails, not before: until then the boxes wait for the answer, as everybody's
-do. Paid later, the period has its boxes already; never paid, those not yet packed are taken
-back with the credit note. Source: docs/decisions/0091-least-number-of-boxes.md.
+Made when a payment fails or will take days, not before: until then the boxes wait for the
+answer, as everybody's do. Paid later, the period has its boxes already; never paid, those not yet
+packed are taken back with the credit note.
+Source: docs/decisions/0091-least-number-of-boxes.md.
 """
 
 from __future__ import annotations

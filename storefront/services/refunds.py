@@ -14,7 +14,7 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.errors import DomainError
-from storefront.domain.gateways import Gateway, RefundAnswer, RefundOrder
+from storefront.domain.gateways import NOT_DONE, Gateway, RefundAnswer, RefundOrder
 from storefront.domain.ledger import REFUNDS_DUE
 from storefront.domain.money import Money
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
@@ -23,6 +23,7 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.customer_credit import grant_credit
 from storefront.operations.disputes import money_is_disputed
+from storefront.operations.gateway_states import is_closed
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, at_now
@@ -49,12 +50,16 @@ def send_refunds(rt: Runtime, limit: int = 200) -> RefundReport:
     report = RefundReport()
     if not charges.may_charge(rt):
         return report
+    closed: set[str] = set()
     for row in retrying(rt.session, lambda: _take(rt, limit)):
         gateway = rt.gateways.get(row.gateway)
-        if gateway is None or gateway.account != row.account:
+        if gateway is None or gateway.account != row.account or row.gateway in closed:
             report.waiting += 1
             continue
         answer = _ask(gateway, row)
+        if answer.status is AnswerStatus.UNKNOWN and answer.reason in NOT_DONE:
+            closed.add(row.gateway)
+            retrying(rt.session, partial(charges.halt, rt, row, answer.reason))
         failpoint("refund.after_answer")
         retrying(rt.session, partial(_record, rt, row, answer))
         if answer.status is AnswerStatus.SUCCEEDED:
@@ -149,6 +154,8 @@ def _due_refunds() -> AnySelect:
     refund, attempt, invoice = table_of(Refund), table_of(ChargeAttempt), table_of(Invoice)
     asked_by = sa.bindparam("now", type_=refund.c.check_at.type)
     due = sa.and_(
+        # What waits for a gateway that is stopped goes out as soon as it is let go on.
+        sa.not_(is_closed(attempt)),
         # To the letter as in the index of open refunds, or SQLite would not use it.
         sa.text("refund.state IN ('planned','sent','pending','unknown')"),
         sa.or_(refund.c.state == AttemptState.PLANNED, refund.c.check_at <= asked_by),

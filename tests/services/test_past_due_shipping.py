@@ -5,8 +5,11 @@ from datetime import UTC, date, datetime
 import pytest
 import sqlalchemy as sa
 
+from storefront.charges import look_up_open
 from storefront.demo.shopping import replace_card
 from storefront.domain.boxes import BoxState
+from storefront.domain.charging import AnswerStatus
+from storefront.domain.gateways import ChargeAnswer, ChargeOrder
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import Box, Invoice, Plan, Subscription
 from storefront.models.base import table_of
@@ -18,6 +21,7 @@ from storefront.services.pauses import pause
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from storefront_demo_gateway.gateway import DemoGateway
 
 RENEWAL = datetime(2027, 4, 12, 9, 0, tzinfo=UTC)
 
@@ -115,4 +119,38 @@ def test_once_means_once_until_it_is_paid(rt: Runtime, clock: FrozenClock):
         run_renewals(rt)
 
     assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.PAST_DUE
+    assert len(boxes(rt)) == 2
+
+
+@pytest.mark.parametrize(("policy", "made"), [("hold", 1), ("ship", 2)])
+def test_a_payment_that_takes_days_lets_a_box_go_only_where_the_merchant_allows_it(
+    rt: Runtime,
+    clock: FrozenClock,
+    demo_gateway: DemoGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    made: int,
+):
+    """G-17; paid in the end it brings no second box."""
+    make.make_subscription(rt, plan=make.make_plan(rt, past_due_shipping=policy))
+    clock.set(RENEWAL)
+    late = ChargeAnswer(AnswerStatus.PENDING, gateway_reference="ch_1")
+
+    def wait(_order: ChargeOrder) -> ChargeAnswer:
+        return late
+
+    monkeypatch.setattr(demo_gateway, "charge", wait)
+    run_renewals(rt)
+    run_renewals(rt)
+    assert len(boxes(rt)) == made
+    assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.ACTIVE
+    rt.session.rollback()
+
+    def paid(*_names: str) -> ChargeAnswer:
+        return ChargeAnswer(AnswerStatus.SUCCEEDED, gateway_reference="ch_1")
+
+    monkeypatch.setattr(demo_gateway, "lookup", paid)
+    clock.advance(hours=2)
+    look_up_open(rt)
+
     assert len(boxes(rt)) == 2

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from storefront.charges import look_up_open, send_planned
 from storefront.domain.charging import AnswerStatus, AttemptState
-from storefront.domain.gateways import ChargeAnswer
+from storefront.domain.gateways import ChargeAnswer, RefundAnswer
 from storefront.models import (
     ChargeAttempt,
     Checkout,
@@ -16,6 +16,7 @@ from storefront.models import (
     GatewayState,
     Invoice,
     ParkedWork,
+    Refund,
     Staff,
     Subscription,
 )
@@ -25,6 +26,7 @@ from storefront.services.dunning import chase_due
 from storefront.services.finishing import Outcome, finish_checkout
 from storefront.services.holds import try_again
 from storefront.services.methods import Paid, PaymentPartnerSilent, pay_now
+from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
 from storefront.services.staff import add_staff
 from storefront.testing import factories as make
@@ -261,3 +263,40 @@ def test_who_pays_now_is_told_that_nothing_was_done_and_may_pay_again(rt, clock,
     asked.answer = None
     go_on(rt)
     assert pay_now(rt, invoice.payer_id, invoice.public_id) is Paid.DONE
+
+
+def test_a_refund_that_our_key_was_refused_for_waits_and_goes_out_once(
+    rt, due, demo_gateway, monkeypatch
+):
+    run_renewals(rt)
+    paid = rt.session.scalars(sa.select(ChargeAttempt).limit(3)).all()
+    planned = [
+        {
+            "public_id": f"ref_{number}_of_three",
+            "attempt_id": attempt.id,
+            "amount_minor": 100,
+            "currency": "EUR",
+            "reason": "refund",
+            "state": "planned",
+            "gateway_reference": "",
+            "created_at": rt.now(),
+        }
+        for number, attempt in enumerate(paid)
+    ]
+    rt.session.rollback()
+    rt.session.execute(sa.insert(Refund.__table__), planned)
+    asked = []
+
+    def refuse(order):
+        asked.append(order.reference)
+        return RefundAnswer(AnswerStatus.UNKNOWN, reason="unauthorized")
+
+    rt.session.commit()
+    with monkeypatch.context() as patch:
+        patch.setattr(demo_gateway, "refund", refuse)
+        send_refunds(rt)
+        send_refunds(rt)
+    assert len(asked) == 1
+    assert only(rt, GatewayState).stopped_at is not None
+    rt.session.execute(sa.delete(Refund))
+    rt.session.commit()

@@ -16,6 +16,7 @@ from storefront.domain.changes import ChangeQuote, Ending
 from storefront.domain.commitment import boxes_owed
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
+from storefront.domain.gateways import NOT_DONE
 from storefront.queries.account import Happening
 from storefront.services.skips import SkipChange
 from storefront.templating import FILTERS, writing_locale
@@ -151,7 +152,13 @@ def why_declined(reason: str) -> str:
         "retry_limit": _("this card was tried too often, use another card"),
         "over_limit": _("it is more than you agreed one payment may take"),
         "opted_out": _("you did not want it debited"),
-    }.get(reason, _("your bank declined"))
+    }.get(reason, _no_bank(reason))
+
+
+def _no_bank(reason: str) -> str:
+    if reason in NOT_DONE:
+        return _("our payment partner could not be reached, and nothing was charged")
+    return _("your bank declined")
 
 
 @dataclass(frozen=True, slots=True)
