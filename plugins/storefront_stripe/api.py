@@ -135,6 +135,12 @@ def why_unknown(error: stripe.StripeError) -> str:
     return "no_sense"
 
 
+def pause_of(error: stripe.StripeError) -> float | None:
+    """Return the seconds that Stripe asks to wait for, None if it names none."""
+    named = str((error.headers or {}).get("retry-after", ""))
+    return float(named) if named.isascii() and named.isdigit() else None
+
+
 def error_of(error: stripe.StripeError) -> dict[str, Any]:
     """Return what Stripe wrote of its error, empty if it wrote nothing."""
     body = error.json_body

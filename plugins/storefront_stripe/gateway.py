@@ -43,7 +43,7 @@ from storefront_stripe.answers import (
     reference_of,
     refund_answer,
 )
-from storefront_stripe.api import StripeApi, error_of, is_missing, key, why_unknown
+from storefront_stripe.api import StripeApi, error_of, is_missing, key, pause_of, why_unknown
 from storefront_stripe.declines import MEANINGS
 from storefront_stripe.setups import RETURN, SetupChoices, Setups
 from storefront_stripe.webhooks import Door
@@ -156,7 +156,7 @@ class StripeGateway:
             return _refused(_NO_METHOD)
         if refused and error.code in ("amount_too_small", "amount_too_large"):
             return _refused(str(error.code), DeclineKind.ASK)
-        return ChargeAnswer(_S.UNKNOWN, reason=why_unknown(error))
+        return ChargeAnswer(_S.UNKNOWN, reason=why_unknown(error), retry_after=pause_of(error))
 
     def lookup(self, reference: str, gateway_reference: str = "") -> ChargeAnswer | None:
         try:

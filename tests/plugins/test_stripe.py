@@ -87,6 +87,7 @@ def test_a_failed_call_is_not_tried_again_by_itself(stripe: StripeRig):
     answer = stripe.gateway.charge(stripe.order(method))
 
     assert (answer.status, answer.reason) == (_S.UNKNOWN, "rate_limited")
+    assert answer.retry_after == 7
     assert len(stripe.emulator.calls) == before + 1
 
 

@@ -23,6 +23,7 @@ from storefront.models import (
     Refund,
     Subscription,
 )
+from storefront.paying import Paid, check_now, pay_now
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.refunding import Wish, offer, quote_refund, refund
@@ -349,6 +350,16 @@ def test_a_bank_that_wants_the_customer_is_no_decline(
 
     assert (attempt.state, attempt.decline_kind) == (AttemptState.ACTION_REQUIRED, None)
     assert side.taken() == [2600]
+    owed = rows(rt, Invoice)[-1]
+
+    assert pay_now(rt, owed.payer_id, owed.public_id) is Paid.ACTION
+    again = rows(rt, ChargeAttempt)[-1]
+    assert again.action_url.startswith("http://localhost/x/stripe/confirm/pi_")
+    side.authenticate(again.gateway_reference)
+    side.authenticate(attempt.gateway_reference)
+
+    assert check_now(rt, owed.payer_id, owed.public_id)
+    assert side.taken() == [2600, 2600]
 
 
 # ---------------------------------------------------------------- refunds, disputes, messages
