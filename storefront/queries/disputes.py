@@ -159,17 +159,12 @@ def held_by(session: AnySession, subscription: str) -> HeldBy | None:
     return HeldBy(one.public_id, one.state, one.amount, one.answer_by, one.number, one.invoice)
 
 
-def disputed_invoices(session: AnySession, invoices: list[str]) -> dict[str, str]:
-    """Return those of the invoices that are disputed, with the state of the dispute."""
-    table, attempt, invoice = table_of(Dispute), table_of(ChargeAttempt), table_of(Invoice)
-    rows = session.execute(
-        sa.select(invoice.c.public_id, table.c.state)
-        .join(attempt, attempt.c.id == table.c.attempt_id)
-        .join(invoice, invoice.c.id == attempt.c.invoice_id)
-        .where(invoice.c.public_id.in_(invoices))
-        .order_by(table.c.id)
-    )
-    return {row.public_id: row.state.value for row in rows}
+def dispute_of(session: AnySession, invoice: str) -> DisputeRow | None:
+    """Return the newest dispute about a payment of an invoice."""
+    table, of = table_of(Dispute), table_of(Invoice)
+    newest = _rows().where(of.c.public_id == invoice).order_by(table.c.id.desc()).limit(1)
+    row = session.execute(newest).one_or_none()
+    return None if row is None else _row(row)
 
 
 def waits() -> sa.ColumnElement[bool]:

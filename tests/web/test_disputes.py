@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.blueprints import incoming
-from storefront.models import ChargeAttempt, Customer, Dispute, GatewayState, Subscription
+from storefront.models import ChargeAttempt, Customer, Dispute, GatewayState, Invoice, Subscription
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import webhooks
@@ -102,6 +102,18 @@ def test_staff_see_a_dispute_on_the_first_page_and_decide_on_its_own(
     answer = owner.post(f"/admin/disputes/{disputed}/resume", {})
     assert (answer.status_code, held(rt)) == (303, False)
     assert owner.post(f"/admin/disputes/{disputed}/resume", {}).status_code == 303
+
+
+def test_the_disputed_invoice_says_so_and_offers_no_refund(
+    app: Flask, rt: Runtime, disputed: str
+) -> None:
+    invoice = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    rt.session.rollback()
+    owner: Desk = desk(app, rt)
+    page = owner.get(f"/admin/documents/{invoice}").text
+    assert "The payment of this invoice is disputed." in page
+    assert f"/admin/disputes/{disputed}" in page
+    assert "Nothing of it can go back now." in owner.get(f"/admin/documents/{invoice}/refund").text
 
 
 def test_staff_end_a_lost_one(

@@ -10,6 +10,7 @@ from storefront.blueprints.context import runtime
 from storefront.documents import illegible
 from storefront.domain import permissions
 from storefront.queries import documents
+from storefront.queries.disputes import dispute_of
 from storefront.queries.documents import Document
 from storefront.security import register_policy, staff
 
@@ -31,6 +32,7 @@ def document(ref: str) -> Response:
         "documents/document",
         customer=documents.payer(rt.session, found),
         illegible=" ".join(illegible(found)),
+        dispute=dispute_of(rt.session, ref),
         **papers.page_of(rt, found),
     )
 
