@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from flask import Blueprint, has_request_context, url_for
 
-from storefront.hooks import PluginContext, PluginOff, StorefrontPlugin, hookimpl
+from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin, hookimpl
 from storefront_razorpay.gateway import RazorpayGateway
 from storefront_razorpay.keys import PageKeys
 from storefront_razorpay.pages import make_blueprint
@@ -43,7 +43,8 @@ class RazorpayPlugin(StorefrontPlugin):
             if each.name in _NEEDED and not getattr(own, each.name)
         ]
         if missing:
-            raise PluginOff(f"it has no account: {', '.join(missing)} is not set")
+            why = PluginUnused if own == RazorpaySettings() else PluginOff
+            raise why(f"it has no account: {', '.join(missing)} is not set")
         if not own.key_id.startswith(("rzp_live_", "rzp_test_")):
             raise ValueError("STOREFRONT_RAZORPAY_KEY_ID is no rzp_live_ or rzp_test_ key")
         self.own, self.keys = own, PageKeys(own.key_secret)
