@@ -26,6 +26,7 @@ from storefront.queries.mails import (
     boxes_of,
     payment_facts,
     person,
+    refused_before,
     staff_person,
     subscription_facts,
 )
@@ -165,13 +166,20 @@ def _receipt(writer: Writer) -> Words | None:
     if subscription.next_charge_on:
         facts.append((_("Next charge"), _next_charge(writer, subscription)))
     amount = writer.money(paid.amount)
+    more = [_how_to_cancel(writer, subscription.public_id)]
+    refused = refused_before(writer.rt.session, paid.invoice_ref)
+    if refused:
+        more.insert(
+            0,
+            _("Your card ending %(last4)s was refused, so we used your backup.", last4=refused),
+        )
     return Words(
         _("Receipt: %(amount)s for %(plan)s", amount=amount, plan=subscription.plan),
         _("Paid. %(amount)s for %(plan)s.", amount=amount, plan=subscription.plan),
         _("Thank you. Your invoice is in your account."),
         tuple(facts),
         (_("See invoice"), writer.url(f"/account/invoices/{paid.invoice_ref}")),
-        (_how_to_cancel(writer, subscription.public_id),),
+        tuple(more),
     )
 
 

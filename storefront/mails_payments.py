@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from flask_babel import gettext as _
 
+from storefront import formats
+from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.queries.debits import debit_facts
-from storefront.queries.mails import PaymentFacts, payment_facts
+from storefront.queries.mails import PaymentFacts, payment_facts, subscription_facts
 from storefront.services.pay_links import link
 
 
@@ -42,7 +45,7 @@ def _payment_failed(writer: Writer) -> Words | None:
         return None
     amount = writer.money(tried.amount)
     reason_code = str(writer.delivery.payload.get("reason", ""))
-    reason = _decline_reason(reason_code)
+    reason = _reason(writer)
     more = [_("Nothing was charged. Your box waits until this is settled.")]
     if tried.retry_at:
         more.append(
@@ -56,10 +59,24 @@ def _payment_failed(writer: Writer) -> Words | None:
         _("We could not charge %(amount)s", amount=amount),
         _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
         _("Nothing was charged. Your box waits."),
-        ((_("Card"), f"{tried.brand.title()} •••• {tried.last4}"), (_("Amount"), amount)),
+        (*_refused_cards(writer, tried), (_("Amount"), amount)),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
         (*more, _no_sign_in()),
     )
+
+
+def _refused_cards(writer: Writer, tried: PaymentFacts) -> list[tuple[str, str]]:
+    """Return the card that was refused; with a backup, both of them."""
+    shown = (_("Card"), _card(tried))
+    first = writer.delivery.payload.get("first")
+    usual = payment_facts(writer.rt.session, {"attempt": first}) if first else None
+    if usual is None:
+        return [shown]
+    return [(_("Card"), _card(usual)), (_("Backup card"), _card(tried))]
+
+
+def _card(tried: PaymentFacts) -> str:
+    return f"{tried.brand.title()} •••• {tried.last4}"
 
 
 def _payment_link(writer: Writer) -> Words | None:
@@ -74,6 +91,62 @@ def _payment_link(writer: Writer) -> Words | None:
         ((_("Amount"), amount),),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
         (_no_sign_in(), _("You did not ask for it? Then do nothing: nothing is charged.")),
+    )
+
+
+def _last_warning(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    tried = payment_facts(writer.rt.session, payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    day = writer.day(date.fromisoformat(str(payload["on"])))
+    then = {
+        "cancel": _("After %(day)s your subscription ends and no more boxes come.", day=day),
+        "pause": _("After %(day)s your subscription pauses and no more boxes come.", day=day),
+    }.get(str(payload["action"]), _("After %(day)s we do not try again by ourselves.", day=day))
+    return Words(
+        _("Please pay %(amount)s by %(day)s", amount=amount, day=day),
+        _("%(amount)s is still open: %(reason)s.", amount=amount, reason=_reason(writer)),
+        then,
+        ((_("Amount"), amount), (_("Until"), day)),
+        (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
+        (then, _no_sign_in()),
+    )
+
+
+def _given_up(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    boxes = [subscription_facts(writer.rt.session, ref) for ref in payload["subscriptions"]]
+    plans = formats.listing([one.plan for one in boxes if one], writer.locale)
+    amount = writer.money(Money(int(payload["minor"]), str(payload["currency"])))
+    failed = _("We could not collect %(amount)s for %(plan)s.", amount=amount, plan=plans)
+    if payload["action"] == "leave":
+        page = writer.url(f"/pay/{link(writer.rt, payload['invoice'], writer.delivery.created_at)}")
+        return Words(
+            _("%(amount)s stays open", amount=amount),
+            failed,
+            _("We do not try again by ourselves."),
+            ((_("Amount"), amount),),
+            (_("Pay %(amount)s", amount=amount), page),
+            (_("We do not try again by ourselves. Pay it, and your boxes come again."),),
+        )
+    if payload["action"] == "pause":
+        return Words(
+            _("Your subscription is paused"),
+            failed,
+            _("Your subscription is paused. You owe nothing."),
+            ((_("Your plan"), plans),),
+            (_("Go on with it"), writer.url("/account/")),
+            (_("You owe nothing, and no box comes until you go on with it."),),
+        )
+    return Words(
+        _("Your subscription has ended"),
+        failed,
+        _("Your subscription has ended. You owe nothing."),
+        ((_("Your plan"), plans),),
+        (_("See the plans"), writer.url("/")),
+        (_("You owe nothing and will not be charged again. Boxes you have paid for still ship."),),
     )
 
 
@@ -101,6 +174,10 @@ def _no_sign_in() -> str:
     return _("The link works for 14 days, without signing in. Nothing is charged before you click.")
 
 
+def _reason(writer: Writer) -> str:
+    return _decline_reason(str(writer.delivery.payload.get("reason", "")))
+
+
 def _decline_reason(reason: str) -> str:
     """Return a decline in plain words; an unknown reason is the bank's own business."""
     known = {
@@ -118,4 +195,6 @@ PAYMENT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "payment_failed": _payment_failed,
     "payment_confirm": _payment_confirm,
     "payment_link": _payment_link,
+    "payment_last_warning": _last_warning,
+    "payment_given_up": _given_up,
 }

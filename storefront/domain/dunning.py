@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from storefront.domain.charging import DeclineKind
+from storefront.domain.charging import MAX_TRIES_PER_MONTH, DeclineKind
 
 LastAction = Literal["cancel", "pause", "leave"]
 
@@ -15,6 +15,8 @@ LastAction = Literal["cancel", "pause", "leave"]
 class RetryPolicy:
     """On which days a charge is tried again, and what happens in the end.
 
+    ``retry_minute`` is the shop-local time of day, in minutes after midnight.
+
     Each number is a day after the first decline, so (3, 8, 15) tries three times within
     15 days. The end comes with the decline of the last try.
     Raises ``ValueError`` for a day below one and for days that do not rise.
@@ -22,6 +24,7 @@ class RetryPolicy:
 
     retry_after_days: tuple[int, ...] = (3, 8, 15)
     last_action: LastAction = "cancel"
+    retry_minute: int = 540
 
     def __post_init__(self) -> None:
         days = self.retry_after_days
@@ -29,6 +32,30 @@ class RetryPolicy:
             raise ValueError(f"a retry waits at least a day: {days}")
         if list(days) != sorted(set(days)):
             raise ValueError(f"the days of a schedule rise: {days}")
+        if not 0 <= self.retry_minute < 24 * 60:
+            raise ValueError(f"no time of day: {self.retry_minute}")
+
+
+#: The longest a chase may take, in days.
+LONGEST_DAYS = 60
+#: The last warning goes out so many days before the last action.
+WARN_DAYS = 3
+#: Days in which the card schemes count the tries of one card for one amount.
+_SCHEME_DAYS = 30
+
+
+def is_within_ceilings(days: Sequence[int]) -> bool:
+    """True if a schedule can be kept: it never asks one card more often than the schemes allow.
+
+    The first charge is counted, and each customer's own tries come on top; the guard holds the
+    ceilings whatever a schedule says.
+
+    >>> is_within_ceilings((3, 8, 15)), is_within_ceilings(range(1, 15))
+    (True, False)
+    """
+    tried = [0, *days]
+    most = max(sum(start <= day < start + _SCHEME_DAYS for day in tried) for start in tried)
+    return most <= MAX_TRIES_PER_MONTH and max(tried) <= LONGEST_DAYS
 
 
 DEFAULT_POLICY = RetryPolicy()
@@ -40,7 +67,7 @@ def policy_together(policies: Sequence[RetryPolicy]) -> RetryPolicy:
     Of two that end on the same day, the first. Raises ``ValueError`` without one.
 
     >>> policy_together([DEFAULT_POLICY, RetryPolicy((2, 5), "pause")])
-    RetryPolicy(retry_after_days=(2, 5), last_action='pause')
+    RetryPolicy(retry_after_days=(2, 5), last_action='pause', retry_minute=540)
     """
     return min(policies, key=lambda policy: max(policy.retry_after_days, default=0))
 

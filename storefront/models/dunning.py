@@ -32,6 +32,8 @@ class DunningCase(Base):
     resume_at: Mapped[datetime | None]
     #: ``retry`` or ``last_action``: what happens at ``next_at``.
     next_action: Mapped[str] = mapped_column(sa.String(12), default="retry")
+    #: When the last warning goes out; NULL: sent, or there is none.
+    warn_at: Mapped[datetime | None]
     policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]

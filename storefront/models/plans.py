@@ -34,6 +34,7 @@ class Plan(Base):
             "past_due_shipping IN ('hold','ship','ship_once')", name="past_due_shipping"
         ),
         sa.CheckConstraint("pause_unpaid IN ('credit','keep')", name="pause_unpaid"),
+        sa.CheckConstraint("retry_minute BETWEEN 0 AND 1439", name="retry_minute"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -56,6 +57,8 @@ class Plan(Base):
     tax_class: Mapped[str] = mapped_column(sa.String(12), default="standard")
     #: Days after the first decline on which the charge is tried again.
     retry_days: Mapped[list[Any]] = mapped_column(default=lambda: [3, 8, 15])
+    #: Shop-local time of these tries, in minutes after midnight.
+    retry_minute: Mapped[int] = mapped_column(default=540, server_default="540")
     #: What happens after the last retry: cancel, pause or leave.
     last_action: Mapped[str] = mapped_column(sa.String(8), default="cancel")
     #: What becomes of a past due subscription's boxes: hold, ship, ship_once.

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from storefront.domain.charging import DeclineKind
 from storefront.domain.dunning import (
+    DEFAULT_POLICY,
+    WARN_DAYS,
     RetryPolicy,
     StepKind,
     last_day,
@@ -28,16 +30,17 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.backups import declined_before, together, try_backups
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 
-#: Time of day, shop-local, at which a retry is made: banks refill accounts overnight.
-RETRY_HOUR = 9
 #: One mail about a failed payment of an invoice in this time.
 MAIL_EVERY = timedelta(hours=24)
+#: Mails that ask for a payment; together no more often than that.
+_ASKING = ("payment_failed", "payment_confirm", "payment_last_warning")
 #: How long a customer has to authenticate before the last action.
 AUTHENTICATION_DAYS = 7
 
@@ -53,12 +56,15 @@ def chase_declined(
     An invoice for several subscriptions has one case, and all of them go past due.
 
     ``rows`` carry ``public_id`` and ``invoice_id`` of attempts. Only a try by the clock is a
-    step: what the customer tried meanwhile leaves the schedule alone. Subscriptions on them go
-    past due; the customer is told, at most once a day.
-    Source: docs/decisions/0021-steps-of-dunning.md.
+    step: what the customer tried meanwhile leaves the schedule alone. Where the payer has a
+    backup, it is tried first and its answer is the step. Subscriptions on them go past due; the
+    customer is told, at most once a day, but not of a last try: its outcome is a mail itself.
+    Source: docs/decisions/0021-steps-of-dunning.md, docs/decisions/0129-dunning.md.
     """
+    rows = _without_backed(session, rows, answers, moment)
     if not rows:
         return
+    before = declined_before(session, rows)
     facts = _facts(session, [row.invoice_id for row in rows])
     cases = _cases(session, [row.invoice_id for row in rows])
     told = _told(session, list(cases), moment.now - MAIL_EVERY)
@@ -67,28 +73,53 @@ def chase_declined(
         own = facts.get(row.invoice_id)
         if own is None:
             continue
-        case = cases.get(row.invoice_id)
+        case, first = cases.get(row.invoice_id), before.get(row.public_id)
         policy = _policy(case.policy) if case else _policy_of(own)
-        decline = answers[row.public_id].decline or DeclineKind.SOFT
-        values = _step(case, row, policy, decline, moment)
+        values = _step(case, row, policy, _meaning(answers[row.public_id], first), moment)
         if case and values:
             stepped.append({"key": case.id, **{f"new_{k}": v for k, v in values.items()}})
         elif values:
-            opened.append(
-                values
-                | {
-                    "invoice_id": row.invoice_id,
-                    "policy": _kept(policy),
-                    "opened_at": moment.now,
-                }
-            )
-        if row.invoice_id not in told:
+            opened.append(values | _opening(row.invoice_id, values["next_at"], policy, moment))
+        if row.invoice_id not in told and not _is_over(values, moment):
             more = {"reason": answers[row.public_id].reason}
-            mails.append(_mail("payment_failed", row, own[0], more))
+            mails.append(_mail("payment_failed", row, own[0], more | _first(first)))
     _write(session, opened, stepped)
     _go_on(session, [row.invoice_id for row in rows if row.on_session])
     _past_due(session, _all(facts), answers, rows, moment)
     enqueue(session, mails, moment.now)
+
+
+def _without_backed(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    answers: Mapping[str, ChargeAnswer],
+    moment: Moment,
+) -> Sequence[AnyRow]:
+    """Try backups where there are some, and return the other refusals."""
+    backed = try_backups(session, rows, answers, moment) if rows else set()
+    if backed:
+        _note_backed(session, [row for row in rows if row.public_id in backed], answers, moment)
+    return [row for row in rows if row.public_id not in backed] if backed else rows
+
+
+def _meaning(answer: ChargeAnswer, first: AnyRow | None) -> DeclineKind:
+    kind = answer.decline or DeclineKind.SOFT
+    return kind if first is None else together(first.decline_kind, kind)
+
+
+def _first(first: AnyRow | None) -> dict[str, Any]:
+    return {} if first is None else {"first": first.first}
+
+
+def _opening(
+    invoice_id: int, next_at: datetime, policy: RetryPolicy, moment: Moment
+) -> dict[str, Any]:
+    return {
+        "invoice_id": invoice_id,
+        "policy": _kept(policy),
+        "opened_at": moment.now,
+        "warn_at": _warn_at(next_at, policy, moment),
+    }
 
 
 def _go_on(session: AnySession, invoice_ids: Sequence[int]) -> None:
@@ -128,9 +159,31 @@ def _next(
         "step": step,
         "kind": "decline",
         "state": "open",
-        "next_at": moment.start_of(following.on) + timedelta(hours=RETRY_HOUR),
+        "next_at": moment.at(following.on, policy.retry_minute),
         "next_action": "retry" if following.kind is StepKind.RETRY else "last_action",
     }
+
+
+def _is_over(values: Mapping[str, Any], moment: Moment) -> bool:
+    """True when the last action is due already: it has a mail of its own."""
+    if values.get("next_action") != "last_action":
+        return False
+    return bool(values["next_at"] <= moment.now)
+
+
+def _warn_at(next_at: datetime, policy: RetryPolicy, moment: Moment) -> datetime | None:
+    """Return when the last warning of a new case goes out; None where its end is too near."""
+    last = moment.at(last_day(policy, moment.today), policy.retry_minute)
+    at = max(last, next_at) - timedelta(days=WARN_DAYS)
+    return at if at >= moment.now + MAIL_EVERY else None
+
+
+def end_of(case: AnyRow, moment: Moment) -> datetime:
+    """Return when the last action of a case is due (``next_at``, ``next_action`` and policy)."""
+    if case.next_action == "last_action" and case.next_at is not None and case.resume_at is None:
+        return case.next_at  # type: ignore[no-any-return]
+    policy = _policy(case.policy)
+    return moment.at(ends_on(case, moment), policy.retry_minute)
 
 
 def ends_on(case: AnyRow, moment: Moment) -> date:
@@ -155,6 +208,7 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
             "next_action": "last_action",
             "policy": _kept(_policy_of(facts[row.invoice_id])),
             "opened_at": moment.now,
+            "warn_at": deadline - timedelta(days=WARN_DAYS),
         }
         for row in rows
         if row.invoice_id in facts and row.invoice_id not in cases
@@ -174,10 +228,12 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
     _write(session, opened, stepped)
     _go_on(session, [row.invoice_id for row in rows if row.on_session])
     _past_due(session, _all(facts), {}, rows, moment)
+    told = _told(session, list(cases), moment.now - MAIL_EVERY)
     mails = [
         _mail("payment_confirm", row, facts[row.invoice_id][0], {})
         for row in rows
-        if row.invoice_id in facts
+        # Who is on the page goes on to the bank right away.
+        if row.invoice_id in facts and not (row.on_session and row.invoice_id in told)
     ]
     enqueue(session, mails, moment.now)
 
@@ -199,6 +255,7 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
             subscription.c.version,
             plan.c.retry_days,
             plan.c.last_action,
+            plan.c.retry_minute,
         )
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .join(plan, plan.c.id == subscription.c.plan_id)
@@ -226,38 +283,69 @@ def _cases(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, AnyRow]
             table.c.policy,
             table.c.opened_at,
             table.c.next_at,
+            table.c.next_action,
+            table.c.resume_at,
         ).where(table.c.invoice_id.in_(invoice_ids))
     )
     return {row.invoice_id: row for row in rows}
 
 
+def _note_backed(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    answers: Mapping[str, ChargeAnswer],
+    moment: Moment,
+) -> None:
+    """Write a refusal into the timelines; what it means the answer of the backup says."""
+    facts = _facts(session, [row.invoice_id for row in rows])
+    entries = []
+    for row in rows:
+        for fact in facts.get(row.invoice_id, ()):
+            reason = answers[row.public_id].reason
+            data = {"attempt": row.public_id, "reason": reason, "backup": True}
+            kind = EventKind.PAYMENT_DECLINED
+            entries.append(Entry(fact.id, fact.public_id, kind, data=data, ref=row.public_id))
+    record(session, entries, moment)
+
+
+def asked_lately(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> set[int]:
+    """Return the invoices whose payer had a mail asking for the payment within the last day."""
+    return _told(session, invoice_ids, moment.now - MAIL_EVERY)
+
+
 def _told(session: AnySession, invoice_ids: Sequence[int], since: datetime) -> set[int]:
-    """Return the invoices about whose failed payment a mail was written after ``since``."""
+    """Return the invoices about which a mail asking for the payment was written after ``since``."""
     if not invoice_ids:
         return set()
     attempt, message = table_of(ChargeAttempt), table_of(OutboxMessage)
-    key = sa.literal("mail:payment_failed:").concat(attempt.c.public_id)
+    keys = [sa.literal(f"mail:{topic}:").concat(attempt.c.public_id) for topic in _ASKING]
     rows = session.execute(
         sa.select(attempt.c.invoice_id)
-        .join(message, message.c.key == key)
+        .join(message, message.c.key.in_(keys))
         .where(attempt.c.invoice_id.in_(invoice_ids), message.c.created_at > since)
     )
     return {row.invoice_id for row in rows}
 
 
 def _policy(kept: Mapping[str, Any]) -> RetryPolicy:
-    return RetryPolicy(tuple(kept["retry_days"]), kept["last_action"])
+    # Cases of before had no time of day.
+    minute = kept.get("retry_minute", DEFAULT_POLICY.retry_minute)
+    return RetryPolicy(tuple(kept["retry_days"]), kept["last_action"], minute)
 
 
 def _policy_of(facts: Sequence[AnyRow]) -> RetryPolicy:
     """Return the policy of an invoice: that of its plan, or of those of its plans."""
     return policy_together(
-        [RetryPolicy(tuple(fact.retry_days), fact.last_action) for fact in facts]
+        [RetryPolicy(tuple(one.retry_days), one.last_action, one.retry_minute) for one in facts]
     )
 
 
 def _kept(policy: RetryPolicy) -> dict[str, Any]:
-    return {"retry_days": list(policy.retry_after_days), "last_action": policy.last_action}
+    return {
+        "retry_days": list(policy.retry_after_days),
+        "last_action": policy.last_action,
+        "retry_minute": policy.retry_minute,
+    }
 
 
 def _write(

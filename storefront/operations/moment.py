@@ -28,6 +28,13 @@ class Moment:
         """Return the first instant of the shop-local ``day`` in UTC (also when clocks change)."""
         return _start_of(day, self.zone)
 
+    def at(self, day: date, minute: int) -> datetime:
+        """Return the shop-local time ``minute`` minutes after midnight of ``day``, in UTC.
+
+        The clock on the wall, so 9:00 stays 9:00 on the day when clocks change.
+        """
+        return datetime.combine(day, time(*divmod(minute, 60)), self.zone).astimezone(UTC)
+
     def day_of(self, instant: datetime) -> date:
         """Return the shop-local date of ``instant``."""
         return instant.astimezone(self.zone).date()

@@ -20,6 +20,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.backups import usable_backup
 from storefront.operations.carrying import Minimums, plan_or_carry
 from storefront.operations.charging import AttemptDraft
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
@@ -40,7 +41,65 @@ def due_cases(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
 
 
 def _chases() -> list[AnySelect]:
-    return [_due_cases(locks=False), _overdue_actions()]
+    return [_due_cases(locks=False), _overdue_actions(), _due_warnings()]
+
+
+#: What a retry needs of a method.
+_PAYING = (
+    ("id", "method_id"),
+    ("gateway", "gateway"),
+    ("account", "account"),
+    ("fingerprint", "fingerprint"),
+)
+
+
+def due_warnings(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
+    """Return open cases whose last warning is due, with the last attempt and the payer.
+
+    On PostgreSQL the rows are locked, other workers pass them over.
+    """
+    statement = _due_warnings()
+    if session.get_bind().dialect.name == "postgresql":
+        statement = statement.with_for_update(of=table_of(DunningCase), skip_locked=True)
+    return list(session.execute(statement, {"now": moment.now, "size": limit}))
+
+
+@cache
+def _due_warnings() -> AnySelect:
+    case, invoice, attempt = table_of(DunningCase), table_of(Invoice), table_of(ChargeAttempt)
+    other = attempt.alias()
+    newest = (
+        sa.select(sa.func.max(other.c.id)).where(other.c.invoice_id == case.c.invoice_id)
+    ).scalar_subquery()
+    return (
+        sa.select(
+            case.c.id,
+            case.c.invoice_id,
+            case.c.policy,
+            case.c.opened_at,
+            case.c.next_at,
+            case.c.next_action,
+            case.c.resume_at,
+            invoice.c.state.label("invoice_state"),
+            invoice.c.due_minor,
+            invoice.c.payer_id,
+            attempt.c.public_id.label("attempt"),
+            attempt.c.reason,
+        )
+        .join(invoice, invoice.c.id == case.c.invoice_id)
+        .join(attempt, attempt.c.id == newest)
+        .where(
+            case.c.state == "open",
+            case.c.warn_at <= sa.bindparam("now", type_=case.c.warn_at.type),
+        )
+        .order_by(case.c.warn_at, case.c.id)
+        .limit(sa.bindparam("size", type_=sa.Integer()))
+    )
+
+
+def set_warning(session: AnySession, key: int, at: datetime | None) -> None:
+    """Warn of the end of a case at ``at``; None: not any more."""
+    _set(session, [key], warn_at=at)
 
 
 #: Whether cases are to be stepped or charges given up.
@@ -51,7 +110,7 @@ CHASES_DUE = Question(_chases, at_now)
 def _due_cases(locks: bool) -> AnySelect:
     case, invoice, line = table_of(DunningCase), table_of(Invoice), table_of(InvoiceLine)
     subscription, method = table_of(Subscription), table_of(PaymentMethod)
-    attempt = table_of(ChargeAttempt)
+    attempt, backup = table_of(ChargeAttempt), table_of(PaymentMethod).alias()
     last = sa.select(sa.func.max(attempt.c.number)).where(attempt.c.invoice_id == invoice.c.id)
     any_line, any_subscription = line.alias(), subscription.alias()
     own = sa.and_(
@@ -76,6 +135,7 @@ def _due_cases(locks: bool) -> AnySelect:
             case.c.opened_at,
             case.c.resume_at,
             invoice.c.id.label("invoice_id"),
+            invoice.c.public_id.label("invoice_ref"),
             invoice.c.state.label("invoice_state"),
             invoice.c.due_minor,
             invoice.c.currency,
@@ -88,10 +148,11 @@ def _due_cases(locks: bool) -> AnySelect:
             subscription.c.source,
             subscription.c.cohort,
             subscription.c.mrr_minor,
-            method.c.id.label("method_id"),
-            method.c.gateway,
-            method.c.account,
-            method.c.fingerprint,
+            # Where the one that should pay is gone or refused, the backup is what is left.
+            *[
+                sa.func.coalesce(method.c[name], backup.c[name]).label(label)
+                for name, label in _PAYING
+            ],
             last.scalar_subquery().label("last_number"),
             on_its_way.label("is_open"),
         )
@@ -99,6 +160,7 @@ def _due_cases(locks: bool) -> AnySelect:
         .join(line, line.c.id == first)
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .outerjoin(method, paying_method(usable=True))
+        .outerjoin(backup, usable_backup(backup, invoice.c.payer_id))
         .where(
             case.c.state == "open",
             case.c.next_at <= sa.bindparam("now", type_=case.c.next_at.type),

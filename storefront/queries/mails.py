@@ -163,6 +163,29 @@ def has_card(session: AnySession, public_id: str) -> bool:
     return found.scalar_one_or_none() is not None
 
 
+def refused_before(session: AnySession, invoice: str) -> str:
+    """Return the last four digits of the card for which a backup paid an invoice; empty: none."""
+    paper, attempt, method = table_of(Invoice), table_of(ChargeAttempt), table_of(PaymentMethod)
+    paid = attempt.alias()
+    found = session.execute(
+        sa.select(method.c.last4)
+        .join(attempt, attempt.c.payment_method_id == method.c.id)
+        .join(paid, paid.c.invoice_id == attempt.c.invoice_id)
+        .join(paper, paper.c.id == paid.c.invoice_id)
+        .where(
+            paper.c.public_id == invoice,
+            paid.c.settles,
+            sa.not_(paid.c.on_session),
+            attempt.c.number == paid.c.number - 1,
+            attempt.c.payment_method_id != paid.c.payment_method_id,
+            # The backup's charge is planned in the transaction that wrote the refusal down.
+            attempt.c.answered_at == paid.c.created_at,
+        )
+        .limit(1)
+    ).scalar_one_or_none()
+    return str(found or "")
+
+
 def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFacts | None:
     """Return the payment named by ``invoice`` (paid) or ``attempt`` (tried) of a payload."""
     invoice, attempt = table_of(Invoice), table_of(ChargeAttempt)

@@ -125,6 +125,8 @@ class PlanDetail:
     tax_class: str
     retry_days: tuple[int, ...]
     last_action: str
+    #: Minutes after the shop's midnight.
+    retry_minute: int
     archived_at: datetime | None
     prices: tuple[PriceRow, ...]
     questions: tuple[QuestionRow, ...]
@@ -197,6 +199,7 @@ def plan_detail(session: AnySession, ref: str, currency: str) -> PlanDetail | No
         row.tax_class,
         tuple(row.retry_days),
         row.last_action,
+        row.retry_minute,
         row.archived_at,
         tuple(_prices(session, row.id).get(row.id, ())),
         _questions(session, row.id, currency),

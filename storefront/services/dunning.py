@@ -5,31 +5,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from storefront import charges
 from storefront.database import reading, retrying
+from storefront.domain.dunning import WARN_DAYS
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import CancelAnswer
 from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import ENDED, EndReason, SubscriptionState
 from storefront.domain.metrics import MovementKind
 from storefront.operations.credits import credit_invoices
-from storefront.operations.dunning import ends_on
+from storefront.operations.dunning import MAIL_EVERY, asked_lately, end_of, ends_on
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
 from storefront.operations.results import Recorded
 from storefront.operations.retries import (
     abandon_actions,
     back_to_schedule,
     close_cases,
     due_cases,
+    due_warnings,
     is_owed,
     on_same_invoice,
     overdue_actions,
     postpone,
     retry,
+    set_warning,
 )
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
@@ -52,6 +56,7 @@ class DunningReport:
     retried: int = 0
     ended: int = 0
     waiting: int = 0
+    warned: int = 0
     charges: Recorded = field(default_factory=Recorded)
 
 
@@ -65,10 +70,49 @@ def chase_due(rt: Runtime) -> DunningReport:
     if not charges.may_charge(rt):
         return report
     _give_up_actions(rt)
+    while retrying(rt.session, lambda: _warn(rt, report)):
+        pass
     while retrying(rt.session, lambda: _step(rt, report)):
         pass
     charges.add(report.charges, charges.send_planned(rt))
+    if report.charges.declined:
+        # The last refusals of a run plan backups that nobody has sent yet.
+        charges.add(report.charges, charges.send_planned(rt))
     return report
+
+
+def _warn(rt: Runtime, report: DunningReport) -> int:
+    """Tell customers of the last action some days before it, within a day of no other mail."""
+    moment = rt.moment()
+    rows = due_warnings(rt.session, moment, BATCH)
+    lately = asked_lately(rt.session, [row.invoice_id for row in rows], moment)
+    mails = []
+    for row in rows:
+        ends = end_of(row, moment)
+        if not is_owed(row) or ends <= moment.now:
+            set_warning(rt.session, row.id, None)
+        elif ends - timedelta(days=WARN_DAYS) > moment.now:
+            set_warning(rt.session, row.id, ends - timedelta(days=WARN_DAYS))
+        elif row.invoice_id in lately:
+            set_warning(rt.session, row.id, moment.now + MAIL_EVERY)
+        else:
+            set_warning(rt.session, row.id, None)
+            mails.append(_warning(row, moment.day_of(ends)))
+    enqueue(rt.session, mails, moment.now)
+    rt.session.commit()
+    report.warned += len(mails)
+    return len(rows)
+
+
+def _warning(row: AnyRow, ends_on_day: date) -> Message:
+    payload = {
+        "attempt": row.attempt,
+        "reason": row.reason,
+        "on": ends_on_day.isoformat(),
+        "action": row.policy["last_action"],
+    }
+    topic = "payment_last_warning"
+    return Message("mail", topic, f"mail:{topic}:{row.attempt}", payload, row.payer_id)
 
 
 def _give_up_actions(rt: Runtime) -> None:
@@ -158,14 +202,30 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[in
     end_subscriptions(
         rt.session,
         [
-            Ending(row.subscription_id, row.version, EndReason.UNPAID)
+            # What the chase came to is one mail, of its own.
+            Ending(row.subscription_id, row.version, EndReason.UNPAID, tells_customer=False)
             for row in stop
             if actions[row.invoice_id] == "cancel"
         ],
         moment,
     )
     _pause(rt, [row for row in stop if actions[row.invoice_id] == "pause"], moment)
+    over = [row for row in rows if row.id not in flying]
+    enqueue(rt.session, [_outcome(row, everybody) for row in over], moment.now)
     return flying
+
+
+def _outcome(row: AnyRow, everybody: Sequence[AnyRow]) -> Message:
+    own = [one.public_id for one in everybody if one.invoice_id == row.invoice_id]
+    payload = {
+        "invoice": row.invoice_ref,
+        "subscriptions": own,
+        "action": row.policy["last_action"],
+        "minor": row.due_minor,
+        "currency": row.currency,
+    }
+    topic = "payment_given_up"
+    return Message("mail", topic, f"mail:{topic}:{row.invoice_ref}", payload, row.payer_id)
 
 
 def _pause(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> None:

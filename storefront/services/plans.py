@@ -42,6 +42,7 @@ EDITABLE = (
     "tax_class",
     "retry_days",
     "last_action",
+    "retry_minute",
 )
 
 

@@ -284,6 +284,24 @@ def test_the_chase_is_typed_in_days(rt: Runtime, owner: Desk, pot: Plan) -> None
     assert tuple(row) == ([2, 4], "pause", "reduced")
 
 
+def test_the_chase_has_a_time_of_day_and_never_exceeds_the_card_schemes(
+    rt: Runtime, owner: Desk, pot: Plan
+) -> None:
+    path = f"/admin/plans/{pot.public_id}"
+    assert "14 times in 30 days" in owner.get(path).text
+    fields = {"tax_class": "reduced", "last_action": "pause", "retry_days": "2 4"}
+    for time in ("24:00", "9", "nine"):
+        wrong = owner.post(f"{path}/rules", {**fields, "retry_time": time})
+        assert (wrong.status_code, "Enter a time like 09:00" in wrong.text) == (422, True)
+    often = ", ".join(str(day) for day in range(1, 9))
+    assert owner.post(f"{path}/rules", {**fields, "retry_days": f"{often}, 9"}).status_code == 422
+    saved = owner.post(f"{path}/rules", {**fields, "retry_time": "6:30"})
+    assert saved.status_code == 303
+    assert rt.session.scalar(sa.select(Plan.retry_minute)) == 390
+    rt.session.rollback()
+    assert 'value="06:30"' in owner.get(path).text
+
+
 def test_questions_and_answers_are_added_and_taken_away(
     rt: Runtime, owner: Desk, pot: Plan
 ) -> None:

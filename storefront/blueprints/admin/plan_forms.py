@@ -23,6 +23,8 @@ from storefront.blueprints.admin.fields import (
 )
 from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.forms import Form
+from storefront.domain.charging import MAX_TRIES_PER_MONTH
+from storefront.domain.dunning import LONGEST_DAYS, is_within_ceilings
 from storefront.templating import slug
 
 _NAME = [
@@ -88,14 +90,34 @@ class RulesForm(Form):
 
     tax_class = RadioField(_("Tax"), choices=choices_of(_TAX))
     retry_days = LineField(_("Try a declined charge again after"))
+    retry_time = LineField(_("At this time of day"), default="09:00")
     last_action = RadioField(_("If every try fails"), choices=choices_of(_LAST))
 
     def validate_retry_days(self, field: LineField) -> None:
         days = self.days
         if days is None or days != sorted(set(days)) or len(days) > 8:
             raise ValidationError(gettext("Enter days in order, like 3, 8, 15"))
-        if days and days[-1] > 60:
+        if days and days[-1] > LONGEST_DAYS:
             raise ValidationError(gettext("60 days is the longest a chase may take"))
+        if not is_within_ceilings(days):
+            raise ValidationError(
+                gettext(
+                    "The card schemes allow %(month)s tries in 30 days, the first charge counted",
+                    month=MAX_TRIES_PER_MONTH,
+                )
+            )
+
+    def validate_retry_time(self, field: LineField) -> None:
+        if self.minute is None:
+            raise ValidationError(gettext("Enter a time like 09:00"))
+
+    @property
+    def minute(self) -> int | None:
+        """The time of the tries in minutes after midnight, 9:00 if empty; None if it is no time."""
+        if not self.retry_time.text:
+            return 9 * 60
+        found = re.fullmatch(r"([01]?\d|2[0-3])[:.]([0-5]\d)", self.retry_time.text, re.ASCII)
+        return int(found[1]) * 60 + int(found[2]) if found else None
 
     @property
     def days(self) -> list[int] | None:

@@ -162,6 +162,7 @@ def save_rules(ref: str) -> Response:
         "tax_class": form.tax_class.data,
         "retry_days": form.days or [],
         "last_action": form.last_action.data,
+        "retry_minute": form.minute,
     }
     return _act(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
 
@@ -437,6 +438,7 @@ def _rules_form(found: query.PlanDetail) -> RulesForm:
             "tax_class": found.tax_class,
             "retry_days": ", ".join(str(day) for day in found.retry_days),
             "last_action": found.last_action,
+            "retry_time": f"{found.retry_minute // 60:02d}:{found.retry_minute % 60:02d}",
         },
     )
 
