@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
+from storefront import sending
 from storefront.charges import look_up_open, send_planned
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.gateways import ChargeAnswer, RefundAnswer
@@ -300,3 +301,28 @@ def test_a_refund_that_our_key_was_refused_for_waits_and_goes_out_once(
     assert only(rt, GatewayState).stopped_at is not None
     rt.session.execute(sa.delete(Refund))
     rt.session.commit()
+
+
+def test_a_worker_that_dies_after_the_stop_leaves_charges_that_are_looked_up_first(
+    rt, clock, due, asked, demo_gateway, monkeypatch
+):
+    asked.answer = REFUSED
+
+    def die(*_values):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "record", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_renewals(rt)
+    rt.session.rollback()
+    assert 0 < states(rt)["sent"] < 5
+    asked.answer = None
+    go_on(rt)
+
+    clock.advance(minutes=6)
+    look_up_open(rt)
+    send_planned(rt)
+
+    assert states(rt) == {"succeeded": MANY}
+    assert demo_gateway.bank.executed_count() == MANY
