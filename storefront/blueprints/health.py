@@ -15,6 +15,7 @@ from storefront.database import journal_mode
 from storefront.migrate import schema_state
 from storefront.models.outbox import JobRun
 from storefront.operations.gateway_states import stopped_accounts
+from storefront.queries.differences import count_open, last_comparisons
 from storefront.queries.gateway_events import gateways
 from storefront.queries.selfcheck import last_check
 from storefront.runtime import Runtime
@@ -58,7 +59,7 @@ def _database(rt: Runtime) -> dict[str, Any]:
     stopped = sorted({gateway for gateway, _account in stopped_accounts(rt.session)})
     if stopped:
         found["gateways_stopped"] = stopped
-    return found | _messages(rt) | _books(rt)
+    return found | _messages(rt) | _compared(rt) | _books(rt)
 
 
 def _messages(rt: Runtime) -> dict[str, Any]:
@@ -76,6 +77,19 @@ def _messages(rt: Runtime) -> dict[str, Any]:
             "silent": one.is_silent,
         }
     return {"gateways": told}
+
+
+def _compared(rt: Runtime) -> dict[str, Any]:
+    """Our charges beside the gateways' own lists: what differs, and how old the last look is."""
+    accounts = [(name, gateway.account) for name, gateway in rt.gateways.items()]
+    told: dict[str, Any] = {}
+    for one in last_comparisons(rt.session, accounts):
+        age = rt.now() - one.compared_until if one.compared_until else None
+        told[one.gateway] = {
+            "seconds_ago": round(age.total_seconds()) if age is not None else None,
+            "error": one.error,
+        }
+    return {"compared": told, "differences": count_open(rt.session)}
 
 
 def _books(rt: Runtime) -> dict[str, Any]:

@@ -25,6 +25,7 @@ COMMANDS = {
     "export-accounting": "storefront.cli.accounting:export_accounting",
     "export-boxes": "storefront.cli.fulfilment:export_boxes",
     "import-products": "storefront.cli.imports:import_products",
+    "reconcile": "storefront.cli.reconciliation:reconcile",
     "renew": "storefront.cli.renewals:renew",
     "self-check": "storefront.cli.ledger:self_check",
     "setup": "storefront.cli.setup:setup",

@@ -35,6 +35,7 @@ from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import EXPORTS_DUE, export_boxes, exportable_cycles
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
 from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
+from storefront.services.reconciliation import compare_due
 from storefront.services.referrals import grant_referrals
 from storefront.services.refund_returns import look_again
 from storefront.services.refunds import REFUNDS_TO_SEND, send_refunds
@@ -100,6 +101,7 @@ OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
 EARN = Job("earn_days", earn_due_days)
 SEAL = Job("seal_ledger", seal_days)
 SELF_CHECK = Job("self_check", check_nightly)
+COMPARISON = Job("comparison", compare_due)
 
 #: What is unknown is settled before anything new is charged; mail goes last.
 JOBS = (
@@ -121,6 +123,7 @@ JOBS = (
     OUTBOX,
     EARN,
     SEAL,
+    COMPARISON,
     SELF_CHECK,
 )
 

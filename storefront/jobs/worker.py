@@ -20,6 +20,7 @@ from storefront.adapters.clock import SystemClock
 from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import (
     CLOSE_CYCLES,
+    COMPARISON,
     DUNNING,
     EARN,
     EXPIRE,
@@ -56,6 +57,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     "messages": ((GATEWAY_EVENTS, OUTBOX), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.
     "books": ((EARN, SEAL, SELF_CHECK), 900),
+    # Once a day as well, on its own: a long list of a gateway keeps nothing else waiting.
+    "comparison": ((COMPARISON,), 900),
 }
 
 

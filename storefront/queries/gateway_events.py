@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.models import ChargeAttempt, Dispute, GatewayEvent, GatewayState
+from storefront.models import ChargeAttempt, Difference, Dispute, GatewayEvent, GatewayState
 from storefront.models.base import table_of
 from storefront.queries import disputes
+from storefront.queries.differences import open_differences
 
 #: Messages of one list.
 MOST = 100
@@ -120,6 +121,8 @@ class Waiting:
     answer_by: datetime | None
     failed: int
     orphans: int
+    #: Where our books and a gateway's list differ.
+    differences: int
 
 
 def waiting(session: AnySession) -> Waiting:
@@ -136,6 +139,11 @@ def waiting(session: AnySession) -> Waiting:
             sa.select(sa.func.min(table.c.answer_by)).where(needs).scalar_subquery().label("by"),
             messages("failed").label("failed"),
             messages("orphan").label("orphans"),
+            sa.select(sa.func.count())
+            .select_from(table_of(Difference))
+            .where(open_differences())
+            .scalar_subquery()
+            .label("differences"),
         )
     ).one()
-    return Waiting(row.d, row.by, row.failed, row.orphans)
+    return Waiting(row.d, row.by, row.failed, row.orphans, row.differences)

@@ -58,6 +58,14 @@ def needs(session: AnySession) -> list[tuple[str, str, str, str, str, None, date
             until = moment(found.answer_by, writing_locale(), rt.shop.zone_info, rt.today())
             text = _("%(disputes)s, answer by %(when)s", disputes=text, when=until)
         lines.append(("danger", "warning", text, _("Look"), url_for("admin.disputes"), None, None))
+    if found.differences and may(permissions.CHARGING_MANAGE):
+        text = ngettext(
+            "%(num)s payment differs from the list of a gateway",
+            "%(num)s payments differ from the lists of gateways",
+            found.differences,
+        )
+        url = url_for("admin.differences")
+        lines.append(("danger", "warning", text, _("Look"), url, None, None))
     stuck = found.failed + found.orphans
     if stuck and may(permissions.JOBS_MANAGE):
         text = ngettext(

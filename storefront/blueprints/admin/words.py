@@ -120,6 +120,7 @@ def job_name(code: str) -> str:
         "earn_days": _("Book days as earned"),
         "seal_ledger": _("Seal the ledger"),
         "self_check": _("Check that everything adds up"),
+        "comparison": _("Compare payments with the gateways"),
     }
     return known.get(code, code.replace("_", " ").capitalize())
 
@@ -128,6 +129,10 @@ def job_report(report: Mapping[str, Any]) -> str:
     """Return what a run did: "12 charged, 1 parked"; empty when there was nothing to do."""
     words = {
         "claimed": _("looked at"),
+        "compared": _("compared"),
+        "recorded": _("found at the gateway and recorded"),
+        "differences": _("differ"),
+        "closed": _("agree again"),
         "billed": _("charged"),
         "skipped": _("skipped"),
         "freed": _("given free days"),
