@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.charges import send_planned
-from storefront.domain.charging import AttemptState
+from storefront.domain.charging import MAX_TRIES_PER_DAY, AttemptState
 from storefront.mails import compose
 from storefront.models import (
     ChargeAttempt,
@@ -316,3 +316,50 @@ def test_each_refusal_of_the_guard_says_why(rt, clock, due, scheme, what):
 
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Consent)) == 1
     rt.session.rollback()
+
+
+def test_a_card_at_its_ceiling_says_so(rt, clock, due, scheme):
+    run_renewals(rt)
+    waits = attempt(rt)
+    columns = ("invoice_id", "gateway", "account", "payment_method_id", "fingerprint")
+    same = {name: getattr(waits, name) for name in (*columns, "amount_minor", "currency")}
+    rt.session.execute(
+        sa.insert(ChargeAttempt),
+        [
+            {
+                **same,
+                "public_id": f"pay_before_{number}",
+                "number": number,
+                "state": AttemptState.DECLINED,
+                "decline_kind": "soft",
+                "created_at": rt.now(),
+                "sent_at": rt.now(),
+            }
+            for number in range(2, 2 + MAX_TRIES_PER_DAY)
+        ],
+    )
+    rt.session.execute(sa.update(ChargeAttempt).values(notified_at=rt.now()))
+    rt.session.commit()
+    clock.advance(hours=2)
+
+    assert why(rt) == ["retry_limit"]
+    assert send_planned(rt).settled == 0
+
+
+def test_a_retry_is_announced_as_the_first_try_was(rt, clock, scheme):
+    plan = make.make_plan(rt)
+    populate(rt, plan, make.price_of(rt, plan), 1, DUE, card="0341")
+    clock.advance(days=(DUE - rt.today()).days)
+    run_renewals(rt)
+    mail(rt)
+    clock.advance(hours=25)
+    assert send_planned(rt).declined == 1
+
+    clock.advance(days=3)
+    chase_due(rt)
+
+    assert (attempt(rt).number, attempt(rt).state) == (2, AttemptState.PLANNED)
+    assert len(notice(rt)) == 2
+    mail(rt)
+    clock.advance(hours=25)
+    assert send_planned(rt).declined == 1
