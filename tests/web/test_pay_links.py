@@ -1,21 +1,13 @@
 """Paying one invoice by the link of a mail: without an account session, without the script."""
 
-import re
-from datetime import date
-from urllib.parse import urlsplit
-
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.domain.charging import AttemptState
-from storefront.domain.gateways import CancelAnswer
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import SubscriptionState
-from storefront.mails import compose
 from storefront.models import (
     Box,
-    ChargeAttempt,
     Customer,
     DunningCase,
     GatewaySetup,
@@ -29,16 +21,19 @@ from storefront.runtime import Runtime
 from storefront.services import pay_links
 from storefront.services.cancellations import cancel
 from storefront.services.dunning import chase_due
-from storefront.services.outbox import Delivery
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from storefront.testing.clock import FrozenClock
-from storefront.testing.population import populate
 from storefront_demo_gateway.cards import DOWN
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.paying import (
+    attempts,
+    lead,
+    mailed,
+    only,
+    renewed,
+    type_card,
+)
 from tests.support.visitor import Visitor
-
-DUE = date(2027, 3, 12)
 
 
 @pytest.fixture(autouse=True)
@@ -47,76 +42,6 @@ def invariants(rt):
     yield
     rt.session.rollback()
     assert broken(rt.session) == {}
-
-
-def renewed(rt: Runtime, clock: FrozenClock, card: str) -> None:
-    """A subscriber whose renewal of 12 March was charged to ``card``."""
-    plan = factories.make_plan(rt)
-    populate(rt, plan, factories.price_of(rt, plan), 1, DUE, card=card)
-    clock.advance(days=(DUE - rt.today()).days)
-    run_renewals(rt)
-
-
-def mailed(rt: Runtime, topic: str = "payment_failed") -> str:
-    """Return the path of the link in the newest mail of ``topic``."""
-    rt.session.rollback()
-    mails = [compose(rt, one) for one in waiting_mails(rt, topic)]
-    rt.session.rollback()
-    assert mails
-    assert mails[-1] is not None
-    found = re.search(r"http://localhost(/pay/\S+)", mails[-1].text)
-    assert found, mails[-1].text
-    return found[1]
-
-
-def waiting_mails(rt: Runtime, topic: str) -> list[Delivery]:
-    rows = rt.session.scalars(
-        sa.select(OutboxMessage).where(OutboxMessage.topic == topic).order_by(OutboxMessage.id)
-    )
-    return [
-        Delivery(
-            row.id, row.public_id, row.kind, row.topic, row.key, row.payload, row.customer_id,
-            row.created_at,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def only(rt: Runtime, model):
-    return newest(rt, model, is_only=True)
-
-
-def newest(rt: Runtime, model, *, is_only: bool = False):
-    """Return the row without leaving a transaction open that a request would wait for."""
-    rt.session.rollback()
-    rt.session.expire_all()
-    found = rt.session.scalars(sa.select(model).order_by(model.id.desc())).all()
-    assert not is_only or len(found) == 1
-    rt.session.expunge_all()
-    rt.session.rollback()
-    return found[0]
-
-
-def attempts(rt: Runtime) -> list[str]:
-    rt.session.rollback()
-    states = rt.session.scalars(sa.select(ChargeAttempt.state).order_by(ChargeAttempt.id)).all()
-    rt.session.rollback()
-    return [AttemptState(state).value for state in states]
-
-
-def lead(page: str) -> str:
-    return re.sub(r"<[^>]+>", "", re.search(r"<h1>(.*?)</h1>", page)[1])
-
-
-def type_card(rt: Runtime, visitor: Visitor, path: str, bank, card: str) -> str:
-    """Go to the gateway's page, take ``card`` there, and return the path one comes back to."""
-    away = visitor.post(f"{path}/card")
-    assert away.status_code == 303
-    bank.choose(away.location.rpartition("/")[2], card)
-    setup = newest(rt, GatewaySetup)
-    assert setup.invoice_id is not None
-    back = bank.setup_of(setup.public_id).return_url
-    return urlsplit(back).path
 
 
 @pytest.fixture
@@ -336,117 +261,6 @@ def test_while_a_charge_has_no_answer_the_page_says_so_and_asks_nobody_again(
     anybody.post(path)
 
     assert attempts(rt) == ["declined", "unknown"]
-
-
-# ------------------------------------------------------------- the bank wants to be asked
-
-
-@pytest.fixture
-def waiting(rt: Runtime, clock: FrozenClock) -> str:
-    """The link in the mail about a renewal whose bank wants to know that it is the customer."""
-    renewed(rt, clock, "3220")
-    return mailed(rt, "payment_confirm")
-
-
-def test_a_renewal_that_wants_a_confirmation_is_no_decline(rt: Runtime, waiting: str) -> None:
-    case = only(rt, DunningCase)
-    assert (case.kind, case.step, case.next_action) == ("authentication", 0, "last_action")
-    assert only(rt, ChargeAttempt).state is AttemptState.ACTION_REQUIRED
-    assert waiting_mails(rt, "payment_failed") == []
-
-
-def test_confirming_goes_on_to_the_bank_with_one_charge_for_two_tabs(
-    rt: Runtime, app: Flask, anybody: Visitor, waiting: str, demo_gateway: DemoGateway
-) -> None:
-    assert lead(anybody.get(waiting).text) == "Confirm €26.00"
-    other = Visitor.of(app)
-    other.get(waiting)
-
-    first, second = anybody.post(f"{waiting}/confirm"), other.post(f"{waiting}/confirm")
-
-    assert first.location == second.location
-    assert "/x/demo-gateway/confirm/" in first.location
-    assert attempts(rt) == ["abandoned", "action_required"]
-    page = first.location.rpartition("/")[2]
-    back = demo_gateway.bank.confirm_charge(page, True).return_url
-    path = urlsplit(back).path
-    assert path.startswith("/pay/back/")
-    assert "what became of it" in anybody.get(path).text
-    done = anybody.post(path)
-    assert lead(anybody.get(done.location).text) == "This is paid"
-    assert lead(other.get(waiting).text) == "This is paid"
-    assert demo_gateway.bank.executed_count() == 1
-    assert only(rt, Subscription).state is SubscriptionState.ACTIVE
-
-
-def test_another_card_first_stops_the_one_that_waits_for_its_bank(
-    rt: Runtime, anybody: Visitor, waiting: str, demo_gateway: DemoGateway, monkeypatch
-) -> None:
-    order: list[str] = []
-    cancel_it, charge_it = demo_gateway.cancel, demo_gateway.charge
-
-    def cancelling(reference: str, gateway_reference: str = "") -> CancelAnswer:
-        answer = cancel_it(reference, gateway_reference)
-        order.append(f"cancel {answer.value}")
-        return answer
-
-    def charging(asked):
-        order.append(f"charge {asked.token.split('_')[1]}")
-        return charge_it(asked)
-
-    monkeypatch.setattr(demo_gateway, "cancel", cancelling)
-    monkeypatch.setattr(demo_gateway, "charge", charging)
-    anybody.get(waiting)
-    anybody.post(f"{waiting}/confirm")
-    order.clear()
-
-    back = type_card(rt, anybody, waiting, demo_gateway.bank, "4242")
-    anybody.post(back)
-
-    assert order == ["cancel cancelled", "charge 4242"]
-    assert attempts(rt) == ["abandoned", "abandoned", "succeeded"]
-    assert demo_gateway.bank.executed_count() == 1
-
-
-def test_a_bank_that_refuses_leaves_the_invoice_to_be_paid(
-    rt: Runtime, anybody: Visitor, waiting: str, demo_gateway: DemoGateway
-) -> None:
-    anybody.get(waiting)
-    away = anybody.post(f"{waiting}/confirm")
-    page = away.location.rpartition("/")[2]
-    back = urlsplit(demo_gateway.bank.confirm_charge(page, False).return_url).path
-
-    done = anybody.post(back)
-
-    assert lead(anybody.get(done.location).text) == "Pay €26.00"
-    assert demo_gateway.bank.executed_count() == 0
-    assert only(rt, DunningCase).kind == "authentication"
-
-
-def test_an_old_confirmation_link_is_mailed_again_by_its_own_click(
-    rt: Runtime, clock: FrozenClock, anybody: Visitor, waiting: str
-) -> None:
-    clock.advance(days=14)
-    anybody.get(waiting)
-    anybody.post(f"{waiting}/again")
-
-    assert lead(anybody.get(mailed(rt, "payment_confirm")).text) == "Confirm €26.00"
-
-
-def test_the_way_back_is_closed_after_a_day(
-    rt: Runtime, clock: FrozenClock, anybody: Visitor, waiting: str, demo_gateway: DemoGateway
-) -> None:
-    anybody.get(waiting)
-    away = anybody.post(f"{waiting}/confirm")
-    charge = demo_gateway.bank.charge_of_page(away.location.rpartition("/")[2])
-    back = urlsplit(charge.return_url).path
-    assert anybody.get(back).status_code == 200
-    assert anybody.get(back[:-1] + ("A" if back[-1] != "A" else "B")).status_code == 404
-
-    clock.advance(days=1)
-
-    assert anybody.get(back).status_code == 404
-    assert anybody.post(back).status_code == 404
 
 
 def test_somebody_who_tries_cards_is_slowed_down(rt: Runtime, anybody: Visitor, path: str) -> None:

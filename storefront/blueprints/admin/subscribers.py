@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.account import words as customer_words
-from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.base import may, page, saved, who
 from storefront.blueprints.admin.words import (
     amount,
     decline_reason,
@@ -31,8 +31,9 @@ from storefront.pills import pill_of
 from storefront.queries import subscriber as one
 from storefront.queries import subscribers as query
 from storefront.queries.account import BoxRow, SubscriptionView
+from storefront.queries.pay_links import Asked, waiting_for_customer
 from storefront.security import register_policy, staff
-from storefront.services import cancellations, holds, signin, skips
+from storefront.services import cancellations, holds, pay_links, signin, skips
 from storefront.services.credit import currencies_of
 
 _VIEW = staff(permissions.SUBSCRIBERS_VIEW)
@@ -49,6 +50,7 @@ register_policy(
         "admin.subscription_hold": _ACT,
         "admin.subscription_release": _ACT,
         "admin.subscriber_link": _ACT,
+        "admin.invoice_link": _ACT,
         "admin.subscription_try_again": staff(permissions.CHARGING_MANAGE),
     }
 )
@@ -72,6 +74,9 @@ def add_subscribers(bp: Blueprint) -> None:
     bp.add_url_rule("/subscribers/<ref>", "subscriber", subscriber)
     bp.add_url_rule(
         "/subscribers/<ref>/sign-in-link", "subscriber_link", send_link, methods=["POST"]
+    )
+    bp.add_url_rule(
+        "/subscribers/<ref>/links/<invoice>", "invoice_link", invoice_link, methods=["POST"]
     )
     base = "/subscribers/<ref>/<sub>"
     actions: dict[str, Callable[..., Response]] = {
@@ -201,6 +206,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
         "credit_typed": fresh,
         "credit_currencies": currencies_of(rt, ref),
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},
+        "waiting_links": _waiting_links(found.person.id),
         "events": [told(event, event.currency or shop.currency) for event in found.events],
         "hold_reason": hold_reason,
         "credit_origin": customer_words.credit_origin,
@@ -208,6 +214,31 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
         "parked_reason": parked_reason,
         **more,
     }
+
+
+def _waiting_links(customer_id: int) -> list[tuple[Asked, str]]:
+    """Return what waits for the customer's bank, with the link for staff who act for them."""
+    rt = runtime()
+    root = f"{rt.settings.base_url}{rt.settings.url_prefix}/pay"
+    waits = waiting_for_customer(rt.session, customer_id)
+    if not may(permissions.SUBSCRIPTIONS_MANAGE):
+        return [(asked, "") for asked in waits]
+    return [(asked, f"{root}/{pay_links.link(rt, asked.invoice)}") for asked in waits]
+
+
+def invoice_link(ref: str, invoice: str) -> Response:
+    """Mail the link of an invoice to its payer again."""
+    rt, customer = runtime(), _customer(ref)
+    waits = waiting_for_customer(rt.session, customer.id)
+    rt.session.rollback()
+    if invoice not in {asked.invoice for asked in waits}:
+        abort(404)
+
+    def act() -> str:
+        sent = pay_links.send_again(rt, invoice, who())
+        return _("The link is on its way.") if sent else _("Nothing is waiting any more.")
+
+    return _act(ref, act)
 
 
 def _coming(view: SubscriptionView, found: one.Subscriber) -> list[Next]:
