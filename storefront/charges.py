@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
-from storefront.domain.charging import AnswerStatus, DeclineKind
+from storefront.domain.charging import AnswerStatus, DeclineKind, Refusal
 from storefront.domain.gateways import NOT_DONE, ChargeAnswer
 from storefront.models import ChargeAttempt, Installation, ParkedWork
 from storefront.models.base import table_of
@@ -43,6 +43,7 @@ __all__ = [
     "may_charge",
     "record",
     "send_planned",
+    "shop_refusal",
 ]
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,14 @@ def is_unlocked(rt: Runtime) -> bool:
 
 def may_charge(rt: Runtime) -> bool:
     """True unless the merchant holds all charging or the live-lock does not match."""
-    return rt.shop.charging_held_at is None and is_unlocked(rt)
+    return shop_refusal(rt) is None
+
+
+def shop_refusal(rt: Runtime) -> Refusal | None:
+    """Return why the shop as a whole sends no charge, if so."""
+    if rt.shop.charging_held_at is not None:
+        return Refusal.HELD
+    return None if is_unlocked(rt) else Refusal.LIVE_LOCK
 
 
 def send_planned(rt: Runtime) -> Recorded:

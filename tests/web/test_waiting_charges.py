@@ -6,11 +6,12 @@ from datetime import date
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
 from storefront.domain.charging import AnswerStatus
 from storefront.domain.gateways import ChargeAnswer
 from storefront.mails import compose
-from storefront.models import ChargeAttempt, Customer, Subscription
+from storefront.models import ChargeAttempt, Customer, ShopSettings, Subscription
 from storefront.services.outbox import deliver_due
 from storefront.services.renewals import run_renewals
 from storefront.services.signin import change_password
@@ -70,6 +71,17 @@ def test_the_list_and_the_subscriber_s_page_say_why_a_charge_waits(app, rt, stop
     customer = rt.session.get(Customer, only(rt, Subscription).customer_id)
     page = owner.get(f"/admin/subscribers/{customer.public_id}").text
     assert "not sent: the payment partner is stopped" in page
+
+
+def test_where_the_merchant_holds_all_charging_that_is_why(app, rt, stopped):
+    rt.session.execute(sa.update(ShopSettings).values(charging_held_at=rt.now()))
+    rt.session.commit()
+    rt.forget_shop()
+
+    page = desk(app, rt).get("/admin/today/waiting").text
+
+    assert "not sent: on hold" in page
+    assert "the payment partner is stopped" not in page
 
 
 def test_an_announced_debit_stands_in_the_account_and_is_stopped_there(

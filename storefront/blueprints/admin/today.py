@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from storefront.blueprints.admin.base import may, page, who
 from storefront.blueprints.admin.gateway_events import needs as gateway_needs
+from storefront.blueprints.admin.waiting import rows_of
 from storefront.blueprints.admin.words import (
     box_problem,
     decline_reason,
@@ -140,7 +141,7 @@ def worklist(code: str) -> Response:
         counted=counted,
         title=_list_title(code, counted.count),
         lead=_LEADS[code](),
-        rows=worklists.listed(rt.session, code, moment, tuple(sorted(rt.notices))),
+        rows=rows_of(code, moment),
         most=worklists.MOST,
         detail=box_problem if code in _BOX_LISTS else decline_reason,
         kind="box" if code in _BOX_LISTS else _KINDS.get(code, "subscription"),
