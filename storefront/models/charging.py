@@ -55,6 +55,8 @@ class PaymentMethod(Base):
     #: A hard decline: never try this method again.
     refused_at: Mapped[datetime | None]
     detached_at: Mapped[datetime | None]
+    #: When its gateway is asked next to forget it; NULL: not, or it has.
+    forget_at: Mapped[datetime | None]
 
 
 class GatewaySetup(Base):

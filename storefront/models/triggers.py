@@ -69,6 +69,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(customer_id) WHERE is_backup AND detached_at IS NULL",
         True,
     ),
+    "ix_payment_method_forget": (
+        "payment_method",
+        "(forget_at) WHERE forget_at IS NOT NULL",
+        False,
+    ),
     "ix_gateway_event_waiting": (
         "gateway_event",
         "(try_at, id) WHERE state = 'waiting'",

@@ -73,7 +73,8 @@ def keep_again(session: AnySession, method_id: int, card: Card) -> None:
     One that was taken away is there again. One that was refused for good stays refused.
     """
     table = table_of(PaymentMethod)
-    values = described(card.method) | _agreed(card.method) | {"detached_at": None}
+    values = described(card.method) | _agreed(card.method)
+    values |= {"detached_at": None, "forget_at": None}
     session.execute(sa.update(table).where(table.c.id == method_id).values(values))
 
 

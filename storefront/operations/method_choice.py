@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from storefront.domain.charging import OPEN_ATTEMPTS
@@ -57,9 +59,18 @@ def method_for(invoice: sa.Table) -> sa.ColumnElement[int]:
 
 
 def make_default(session: AnySession, customer_id: int, method_id: int) -> None:
-    """Let one of the customer's methods pay from now on, and no other."""
-    table = table_of(PaymentMethod)
+    """Let one of the customer's methods pay from now on, and no other.
+
+    What the former default paid for follows: nobody chose that one for itself.
+    """
+    table, subscription = table_of(PaymentMethod), table_of(Subscription)
     mine = table.c.customer_id == customer_id
+    former = sa.select(table.c.id).where(mine, table.c.is_default, table.c.id != method_id)
+    session.execute(
+        sa.update(subscription)
+        .where(subscription.c.payment_method_id.in_(former), subscription.c.state.in_(RUNNING))
+        .values(payment_method_id=None, version=subscription.c.version + 1)
+    )
     session.execute(sa.update(table).where(mine, table.c.is_default).values(is_default=False))
     # The backup that is paid with is the backup no more: it would be tried after itself.
     session.execute(
@@ -67,44 +78,92 @@ def make_default(session: AnySession, customer_id: int, method_id: int) -> None:
     )
 
 
-def repoint(session: AnySession, customer_id: int, last4: str, moment: Moment) -> int:
-    """Let every running subscription follow the default card; returns how many are told so.
+def repoint(session: AnySession, customer_id: int, last4: str, moment: Moment) -> list[int]:
+    """Let running subscriptions follow the default method; returns the keys of those that do.
 
-    What is owed is tried with it at the worker's next chase.
+    One for which another method was chosen stays with it, unless that cannot be charged any
+    more, or has left something unpaid. What is owed is tried at the worker's next chase.
     """
     table = table_of(Subscription)
     payer = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
-    rows = session.execute(
-        sa.update(table)
-        .where(payer == customer_id, table.c.state.in_(RUNNING))
-        .values(payment_method_id=None, version=table.c.version + 1)
-        .returning(table.c.id, table.c.public_id)
-    ).all()
-    entries = [
-        Entry(
-            row.id,
-            row.public_id,
-            EventKind.METHOD_CHANGED,
-            Actor.CUSTOMER,
-            data={"last4": last4},
+    ids = (
+        session.execute(
+            sa.update(table)
+            .where(payer == customer_id, table.c.state.in_(RUNNING), _follows(table))
+            .values(payment_method_id=None, version=table.c.version + 1)
+            .returning(table.c.id)
         )
-        for row in rows
-    ]
+        .scalars()
+        .all()
+    )
+    _note(session, ids, last4, moment)
+    chase_now(session, ids, moment)
+    return list(ids)
+
+
+def _follows(subscription: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a subscription pays with its payer's default from now on."""
+    method, line, invoice = table_of(PaymentMethod), table_of(InvoiceLine), table_of(Invoice)
+    keeps = sa.exists().where(
+        method.c.id == subscription.c.payment_method_id,
+        sa.not_(method.c.is_default),
+        method.c.detached_at.is_(None),
+        method.c.refused_at.is_(None),
+    )
+    owes = sa.exists().where(
+        line.c.subscription_id == subscription.c.id,
+        sa.not_(line.c.is_void),
+        invoice.c.id == line.c.invoice_id,
+        invoice.c.state == InvoiceState.OPEN,
+    )
+    return sa.or_(sa.not_(keeps), owes)
+
+
+def use_for(
+    session: AnySession,
+    subscription_ids: Sequence[int],
+    method_id: int | None,
+    last4: str,
+    moment: Moment,
+) -> None:
+    """Let a method pay for these subscriptions; None: they follow the default.
+
+    What they owe is tried at the worker's next chase.
+    """
+    table = table_of(Subscription)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id.in_(subscription_ids))
+        .values(payment_method_id=method_id, version=table.c.version + 1)
+    )
+    _note(session, subscription_ids, last4, moment)
+    chase_now(session, subscription_ids, moment)
+
+
+def _note(session: AnySession, ids: Sequence[int], last4: str, moment: Moment) -> None:
+    table = table_of(Subscription)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.public_id).where(table.c.id.in_(ids)).order_by(table.c.id)
+    )
+    data = {"last4": last4} if last4 else {}
+    kind = EventKind.METHOD_CHANGED
+    entries = [Entry(row.id, row.public_id, kind, Actor.CUSTOMER, data=data) for row in rows]
     record(session, entries, moment)
-    _chase_now(session, customer_id, moment)
-    return len(rows)
 
 
-def _chase_now(session: AnySession, customer_id: int, moment: Moment) -> None:
-    """Have the payer's open cases tried at once, beside their schedule.
+def chase_now(session: AnySession, subscription_ids: Sequence[int], moment: Moment) -> None:
+    """Have the open cases of subscriptions tried at once, beside their schedule.
 
     A charge on its way is waited for.
     """
     case, invoice, attempt = table_of(DunningCase), table_of(Invoice), table_of(ChargeAttempt)
+    line = table_of(InvoiceLine)
     owed = sa.exists().where(
         invoice.c.id == case.c.invoice_id,
-        invoice.c.payer_id == customer_id,
         invoice.c.state == InvoiceState.OPEN,
+        line.c.invoice_id == invoice.c.id,
+        line.c.subscription_id.in_(subscription_ids),
+        sa.not_(line.c.is_void),
     )
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == case.c.invoice_id, attempt.c.state.in_(OPEN_ATTEMPTS)

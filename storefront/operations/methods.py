@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from storefront.domain.charging import AttemptState
 from storefront.models import ChargeAttempt, GatewaySetup, Invoice, PaymentMethod, Subscription
 from storefront.models.base import table_of
+from storefront.operations.keys import AnySession
 
 
 def was_accepted() -> sa.ColumnElement[bool]:
@@ -51,3 +52,17 @@ def paying_method(*, usable: bool) -> sa.ColumnElement[bool]:
     if not usable:
         return chosen
     return sa.and_(chosen, method.c.detached_at.is_(None), method.c.refused_at.is_(None))
+
+
+def has_default(session: AnySession, customer_id: int) -> bool:
+    """True if something could be charged to the customer's default method."""
+    table = table_of(PaymentMethod)
+    found = session.execute(
+        sa.select(table.c.id).where(
+            table.c.customer_id == customer_id,
+            table.c.is_default,
+            table.c.detached_at.is_(None),
+            table.c.refused_at.is_(None),
+        )
+    ).first()
+    return found is not None

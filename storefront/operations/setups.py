@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.gateways import Gateway
+from storefront.domain.lifecycle import RUNNING
 from storefront.domain.money import Money
-from storefront.models import Customer
+from storefront.models import Customer, Price, Subscription
 from storefront.models.base import table_of
 from storefront.operations.kept_methods import customer_at
 from storefront.operations.keys import AnyRow, AnySession
@@ -54,6 +55,32 @@ def payer_of(session: AnySession, customer_id: int, gateway: Gateway) -> Payer:
     ).one()
     known = customer_at(session, customer_id, gateway.name, gateway.account)
     return Payer(row.public_id, known, row.email, row.name)
+
+
+def currencies_of(session: AnySession, customer_id: int, usual: str) -> list[str]:
+    """Return the currencies that a customer pays in; ``usual`` where nothing runs."""
+    subscription, price = table_of(Subscription), table_of(Price)
+    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
+    found = session.execute(
+        sa.select(price.c.currency)
+        .join(subscription, subscription.c.price_id == price.c.id)
+        .where(payer == customer_id, subscription.c.state.in_(RUNNING))
+        .distinct()
+        .order_by(price.c.currency)
+    )
+    return list(found.scalars()) or [usual]
+
+
+def subscription_paid_by(session: AnySession, customer_id: int, subscription: str) -> int | None:
+    """Return the key of a running subscription that the customer pays for; None for any other."""
+    table = table_of(Subscription)
+    payer = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
+    found: int | None = session.execute(
+        sa.select(table.c.id).where(
+            table.c.public_id == subscription, payer == customer_id, table.c.state.in_(RUNNING)
+        )
+    ).scalar_one_or_none()
+    return found
 
 
 def limit_of(quote: BasketQuote) -> Money:

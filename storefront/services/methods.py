@@ -1,4 +1,4 @@
-"""Cards of a customer: which one pays, a new one by the gateway's page, and paying now."""
+"""Methods of a customer: which one pays, a new one by the gateway's page, and paying now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
-from storefront.domain.gateways import SetupAnswer, SetupOrder, VaultedMethod
+from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder, VaultedMethod
 from storefront.models import GatewaySetup, PaymentMethod
 from storefront.models.base import public_id, table_of
 from storefront.operations.kept_methods import (
@@ -20,9 +20,10 @@ from storefront.operations.kept_methods import (
     keep_again,
 )
 from storefront.operations.keys import AnyRow
-from storefront.operations.method_choice import make_default, repoint
-from storefront.operations.methods import was_accepted
-from storefront.operations.setups import payer_of
+from storefront.operations.method_choice import make_default, repoint, use_for
+from storefront.operations.methods import has_default, was_accepted
+from storefront.operations.replanning import replan
+from storefront.operations.setups import currencies_of, payer_of, subscription_paid_by
 from storefront.paying import (
     ChargingHeld,
     MethodRefused,
@@ -34,6 +35,7 @@ from storefront.paying import (
     check_now,
     pay_now,
 )
+from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
 
 __all__ = [
@@ -62,16 +64,21 @@ class CardAdded:
     status: AnswerStatus
     reason: str = ""
     last4: str = ""
+    kind: str = "card"
+    label: str = ""
+    #: True when it pays for one subscription alone.
+    is_for_one: bool = False
 
 
 def set_default(rt: Runtime, customer_id: int, method: str) -> bool:
     """Let ``method`` pay from now on; False if it did already.
 
+    What is owed is tried with it once; what waits with another method is stopped first.
     Raises ``NotFound`` or ``MethodRefused``.
     """
     table = table_of(PaymentMethod)
 
-    def change() -> bool:
+    def change() -> list[int] | None:
         row = rt.session.execute(
             sa.select(table).where(
                 table.c.public_id == method,
@@ -84,25 +91,71 @@ def set_default(rt: Runtime, customer_id: int, method: str) -> bool:
             raise NotFound(method=method)
         if row.refused_at is not None:
             raise MethodRefused(last4=row.last4)
-        make_default(rt.session, customer_id, row.id)
-        changed = not row.is_default
-        if changed:
-            repoint(rt.session, customer_id, row.last4, rt.moment())
+        if row.is_default:
+            rt.session.rollback()
+            return None
+        moved = _let_pay(rt, customer_id, row.id, row.last4)
         rt.session.commit()
-        return bool(changed)
+        return moved
 
-    return retrying(rt.session, change)
+    moved = retrying(rt.session, change)
+    stop_waiting(rt, moved or [])
+    return moved is not None
 
 
-def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") -> str:
-    """Open a set-up at the gateway and return the address of its page.
+def _let_pay(rt: Runtime, customer_id: int, method_id: int, last4: str) -> list[int]:
+    """Make a method the default; returns the subscriptions that follow it."""
+    moment = rt.moment()
+    make_default(rt.session, customer_id, method_id)
+    moved = repoint(rt.session, customer_id, last4, moment)
+    replan(rt.session, moved, rt.minimums, moment)
+    return moved
 
-    ``return_to`` is our address without the set-up's id, which is added at its end.
-    Raises ``PaymentPartnerSilent``.
+
+def begin_card(
+    rt: Runtime,
+    customer_id: int,
+    return_to: str,
+    locale: str = "",
+    *,
+    gateway: str = "",
+    subscription: str = "",
+) -> str:
+    """Open a set-up at a gateway and return the address of its page.
+
+    ``return_to`` is our address without the set-up's id, which is added at its end; ``gateway``
+    is one that takes new methods (the first, if empty), and ``subscription`` names the one that
+    the new method is for, if it is not for all. Raises ``PaymentPartnerSilent``, or
+    ``NotFound`` for a gateway that is not offered and for a subscription of somebody else.
     """
-    gateway = next((one for one in rt.gateways.values()), None)
-    if gateway is None:
+    partner, subscription_id = _partner(rt, customer_id, gateway, subscription)
+    return _begin(rt, customer_id, partner, subscription_id, return_to, locale)
+
+
+def _partner(
+    rt: Runtime, customer_id: int, gateway: str, subscription: str
+) -> tuple[Gateway, int | None]:
+    with reading():
+        paid_for = subscription_paid_by(rt.session, customer_id, subscription)
+        names = rt.sign_up_gateways(*currencies_of(rt.session, customer_id, rt.shop.currency))
+        rt.session.rollback()
+    if subscription and paid_for is None:
+        raise NotFound(subscription=subscription)
+    if gateway and gateway not in names:
+        raise NotFound(gateway=gateway)
+    if not names:
         raise PaymentPartnerSilent
+    return rt.gateways[gateway or names[0]], paid_for
+
+
+def _begin(
+    rt: Runtime,
+    customer_id: int,
+    gateway: Gateway,
+    subscription_id: int | None,
+    return_to: str,
+    locale: str,
+) -> str:
     reference = public_id("set")
     table = table_of(GatewaySetup)
     payer = payer_of(rt.session, customer_id, gateway)
@@ -110,6 +163,7 @@ def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") 
         sa.insert(table).values(
             public_id=reference,
             customer_id=customer_id,
+            subscription_id=subscription_id,
             gateway=gateway.name,
             account=gateway.account,
             state=AttemptState.SENT,
@@ -145,7 +199,9 @@ def begin_card(rt: Runtime, customer_id: int, return_to: str, locale: str = "") 
 
 
 def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, str]) -> CardAdded:
-    """Store the card of a finished set-up as the one that pays; the second call changes nothing.
+    """Store the method of a finished set-up and let it pay; the second call changes nothing.
+
+    One that was added for a single subscription pays for that one alone.
 
     Raises ``NotFound`` or ``PaymentPartnerSilent``.
     """
@@ -165,12 +221,16 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
     except Exception as error:
         log.exception("gateway %s could not finish %s", row.gateway, setup)
         raise PaymentPartnerSilent from error
-    retrying(rt.session, lambda: _store(rt, row, answer))
-    last4 = answer.method.last4 if answer.method else ""
-    return CardAdded(answer.status, answer.reason, last4)
+    stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
+    method = answer.method
+    if method is None:
+        return CardAdded(answer.status, answer.reason)
+    is_own = row.subscription_id is not None
+    return CardAdded(answer.status, answer.reason, method.last4, method.kind, method.label, is_own)
 
 
-def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
+def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
+    """Write what became of a set-up; returns the subscriptions that follow its method."""
     table = table_of(GatewaySetup)
     state = AttemptState(answer.status.value)
     values: dict[str, object] = {"state": state, "reason": answer.reason[:80]}
@@ -180,14 +240,25 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
         .values(values)
         .returning(table.c.id)
     ).one_or_none()
+    moved: list[int] = []
     if changed is not None and answer.method is not None:
         method_id = _keep(rt, setup, answer.method)
-        make_default(rt.session, setup.customer_id, method_id)
-        repoint(rt.session, setup.customer_id, answer.method.last4, rt.moment())
+        moved = _put_to_use(rt, setup, method_id, answer.method.last4)
         rt.session.execute(
             sa.update(table).where(table.c.id == setup.id).values(payment_method_id=method_id)
         )
     rt.session.commit()
+    return moved
+
+
+def _put_to_use(rt: Runtime, setup: AnyRow, method_id: int, last4: str) -> list[int]:
+    """Let a new method pay for what it was added for; for all where nothing else could."""
+    if setup.subscription_id is None or not has_default(rt.session, setup.customer_id):
+        return _let_pay(rt, setup.customer_id, method_id, last4)
+    moment, moved = rt.moment(), [int(setup.subscription_id)]
+    use_for(rt.session, moved, method_id, last4, moment)
+    replan(rt.session, moved, rt.minimums, moment)
+    return moved
 
 
 def _keep(rt: Runtime, setup: AnyRow, method: VaultedMethod) -> int:

@@ -1,0 +1,58 @@
+"""What follows when another method pays: nothing that waits with the old one is left to succeed.
+
+Source: docs/decisions/0127-payment-methods.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from storefront import charges
+from storefront.database import reading, retrying
+from storefront.domain.gateways import CancelAnswer
+from storefront.operations.keys import AnyRow
+from storefront.operations.method_choice import chase_now
+from storefront.operations.replanning import waiting_for_customer
+from storefront.operations.retries import abandon_actions
+from storefront.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def stop_waiting(rt: Runtime, subscription_ids: Sequence[int]) -> int:
+    """Stop charges that wait for their customer with a method that pays no more.
+
+    Each is cancelled at its gateway first; only what can never succeed any more is given up and
+    tried with the method that pays now, once, by the worker's next chase. Call it with nothing
+    uncommitted. Returns how many were given up.
+    """
+    if not subscription_ids:
+        return 0
+    with reading():
+        rows = waiting_for_customer(rt.session, subscription_ids)
+        rt.session.rollback()
+    stopped = [row.id for row in rows if _is_cancelled(rt, row)]
+    if stopped:
+
+        def write() -> None:
+            abandon_actions(rt.session, stopped, rt.moment())
+            chase_now(rt.session, subscription_ids, rt.moment())
+            rt.session.commit()
+
+        retrying(rt.session, write)
+    return len(stopped)
+
+
+def _is_cancelled(rt: Runtime, row: AnyRow) -> bool:
+    gateway = rt.gateways.get(row.gateway)
+    if gateway is None or gateway.account != row.account:
+        return False
+    try:
+        answer = gateway.cancel(row.public_id, row.gateway_reference)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
+        return False
+    if answer is CancelAnswer.SUCCEEDED:
+        charges.look_up(rt, row.id)
+    return answer is CancelAnswer.CANCELLED
