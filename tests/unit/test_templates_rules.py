@@ -40,9 +40,14 @@ def links_to_nowhere(text):
 
 
 def posts_without_token(text):
+    """Every form we read carries our token; one for another host (``data-elsewhere``) never."""
     forms = FORM.findall(text)
     posts = [f for f in forms if re.search(r"method\s*=\s*[\"']post", f, re.IGNORECASE)]
-    return [form[:120] for form in posts if "csrf" not in form and "hidden_tag" not in form]
+    return [form[:120] for form in posts if has_token(form) == ("data-elsewhere" in form)]
+
+
+def has_token(form):
+    return "csrf" in form or "hidden_tag" in form
 
 
 def filters_in_triggers(text):
@@ -124,6 +129,11 @@ def test_only_mails_hold_inline_styles():
             posts_without_token,
             '<form method="post" action="/x"><button></form>',
             '<form method="post">{{ forms.csrf() }}</form><form method="get"></form>',
+        ),
+        (
+            posts_without_token,
+            '<form method="post" action="{{ far }}" data-elsewhere>{{ forms.csrf() }}</form>',
+            '<form method="post" action="{{ far }}" data-elsewhere><button></form>',
         ),
         (filters_in_triggers, '<a hx-trigger="keyup[key==1]">', '<a hx-trigger="every 3s">'),
         (deletes, '<button hx-delete="/x">', '<form hx-post="/x">'),
