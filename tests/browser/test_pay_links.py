@@ -1,4 +1,4 @@
-"""Paying by the link of a mail in a real browser: a phone and a desk, with and without the script."""
+"""Paying by the link of a mail in a browser: a phone and a desk, with and without the script."""
 
 import re
 
