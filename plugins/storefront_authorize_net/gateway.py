@@ -138,7 +138,11 @@ class AuthorizeNetGateway:
             raise Silent("unauthorized")
         if DUPLICATE in codes:
             # Somebody was quicker with the same reference: what they did is the answer.
-            known = self._known(order, profile)
+            try:
+                known = self._known(order, profile)
+            except Silent:
+                # Whatever keeps us from reading it: it was done.
+                known = None
             return known or (ChargeAnswer(_S.UNKNOWN, reason="duplicate"), "")
         network = str(response.get("networkTransId") or "")
         return sent_answer(response, asked, self.currency), network
@@ -208,7 +212,11 @@ class AuthorizeNetGateway:
         number = short(reference)
         for each in listed:
             if each.get("invoiceNumber") == number:
-                return self._api.details(str(each["transId"]))
+                found = self._api.details(str(each["transId"]))
+                if found is None:
+                    # One list knows it and the other does not yet: it is there.
+                    raise Silent("not_readable_yet")
+                return found
         return None
 
     def cancel(self, reference: str, gateway_reference: str = "") -> CancelAnswer:

@@ -109,8 +109,9 @@ class PayPalGateway:
         try:
             found = refunds.find(self._api, reference, gateway_reference, charge)
             if found is None and not charge:
-                number = self._report.find(reference)
-                found = refunds.find(self._api, reference, number, "") if number else None
+                listed = self._report.find(reference)
+                seen = (refunds.find(self._api, reference, number, "") for number in listed)
+                found = next(filter(None, seen), None)
         except Silent as error:
             return RefundAnswer(_S.UNKNOWN, reason=str(error))
         return refund_answer(found) if found is not None else None

@@ -50,7 +50,11 @@ class Orders:
 
     def _evidence(self, order: ChargeOrder) -> ChargeAnswer:
         """PayPal has taken this invoice id before: what it took is the answer, once it shows."""
-        known = self.lookup(order.reference, "")
+        try:
+            known = self.lookup(order.reference, "")
+        except Silent:
+            # Whatever keeps us from reading it: it was taken.
+            known = None
         if known is None:
             return ChargeAnswer(_S.UNKNOWN, reason="duplicate_invoice")
         if known.amount is not None and known.amount != order.amount:
@@ -70,10 +74,14 @@ class Orders:
             found = self._by_id(reference, number, takes=takes)
             if found is not None:
                 return found
-        capture = self._report.find(reference)
-        if capture:
-            details = self._api.get(f"{_CAPTURES}/{capture}")
-            return capture_answer(details) if details is not None else None
+        listed = self._report.find(reference)
+        for each in listed:
+            details = self._api.get(f"{_CAPTURES}/{each}")
+            if details is not None:
+                return capture_answer(details)
+        if listed:
+            # PayPal knows our invoice id, so there is a charge, or there was one.
+            raise Silent("not_a_capture")
         # Orders that nobody approved are forgotten by PayPal after some hours.
         return ended(number, "left") if number else None
 

@@ -200,8 +200,9 @@ class RazorpayGateway:
             )
         except Refused as error:
             # Somebody was quicker with the same order: what they did is the answer.
-            return self._standing(found) or declined(error.reason or "refused")
-        payment = self.api.find(named("/payments/{}", str(made["razorpay_payment_id"])))
+            return _afterwards(self._standing, found) or declined(error.reason or "refused")
+        name = named("/payments/{}", str(made["razorpay_payment_id"]))
+        payment = _afterwards(self.api.find, name)
         if payment is None:
             raise Silent("payment_not_found")
         return charge_answer(payment)
@@ -245,10 +246,10 @@ class RazorpayGateway:
             self.api.post(f"{path}/capture", amount)
         except Refused:
             pass  # taken already, or too late: the payment itself says which
-        found = self.api.find(path)
+        found = _afterwards(self.api.find, path)
         if found is None:
             raise Silent("payment_not_found")
-        again = self.orders.read(str(order["id"]))
+        again = _afterwards(self.orders.read, str(order["id"]))
         if again is not None and notes_of(again).get(CANCELLED) and found["status"] == "captured":
             self.api.post(f"{path}/refund", {"amount": found["amount"]}, f"cancelled_{reference}")
             return declined("cancelled", str(payment["id"]))
@@ -331,6 +332,17 @@ class RazorpayGateway:
             "connect-src": (_FRAMES, "https://lumberjack.razorpay.com"),
             "img-src": ("https://cdn.razorpay.com",),
         }
+
+
+def _afterwards(ask: Callable[..., Any], *what: Any) -> Any:
+    """Ask once money may have moved: that nobody answers now does not say that nothing was done.
+
+    Raises ``Silent`` with a reason of its own.
+    """
+    try:
+        return ask(*what)
+    except Silent as error:
+        raise Silent(f"afterwards_{error}", error.retry_after) from error
 
 
 def _is_debit(order: Mapping[str, Any]) -> bool:

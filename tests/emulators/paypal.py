@@ -328,6 +328,7 @@ class PayPal:
         page: str,
         page_size: str,
         fields: str,
+        balance_affecting_records_only: str = "Y",
     ) -> tuple[int, Any]:
         start, end = (datetime.fromisoformat(each) for each in (start_date, end_date))
         if end - start > timedelta(days=31):
@@ -337,6 +338,8 @@ class PayPal:
             {"transaction_info": row}
             for row in self._rows()
             if start <= datetime.fromisoformat(row["transaction_initiation_date"]) <= until
+            # Unasked, only what has moved money already is listed.
+            and (balance_affecting_records_only == "N" or row["transaction_status"] in "SV")
         ]
         size, first = int(page_size), (int(page) - 1) * int(page_size)
         return 200, {
