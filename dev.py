@@ -127,7 +127,7 @@ def _prepare_tests() -> None:
 
 
 def _run_module(package: str, name: str, arguments: list[str]) -> int:
-    folder = ROOT.joinpath(*package.split("."))
+    folder, name = ROOT.joinpath(*package.split(".")), name.replace("-", "_")
     if not (folder / f"{name}.py").is_file():
         there = sorted(path.stem for path in folder.glob("[!_]*.py"))
         fail(f"{package} has no {name!r}; it has: {', '.join(there) or 'nothing yet'}")

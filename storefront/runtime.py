@@ -74,6 +74,12 @@ class Shop:
     accent_chroma: int
     #: Set while the merchant holds all charging.
     charging_held_at: datetime | None
+    #: ``late`` since renewals were set aside because nothing ran for two days.
+    charging_held_reason: str
+    #: ``skip`` or ``bill``: periods missed while nothing ran, whose boxes can no longer ship.
+    catch_up: str
+    #: What fell due until then goes on, however late it is.
+    late_released_at: datetime | None
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from storefront import database
 from storefront import migrate as schema
+from storefront.charges import is_unlocked
 from storefront.cli.runner import application, progress
 from storefront.cli.serving import development_server
 from storefront.extensions import db
@@ -102,11 +103,24 @@ def _problems_inside() -> list[str]:
         try:
             state = schema.schema_state(db.engine)
             found.append(state.describe())
+            if state.is_current:
+                found += _lock(rt)
             if state.is_current and rt.settings.is_production:
                 found += _people_of_a_demo(rt)
         except sa.exc.DBAPIError as error:
             found.append(f"database: {error.orig}")
     return [line for line in found if line]
+
+
+def _lock(rt: Runtime) -> list[str]:
+    """Return that nothing is charged or mailed from here, if that is so."""
+    if is_unlocked(rt):
+        return []
+    problem = (
+        "database: not confirmed for this address and these payment accounts, so nothing is"
+        " charged and no mail is sent; if it is the real shop, run: storefront confirm"
+    )
+    return [problem]
 
 
 def _people_of_a_demo(rt: Runtime) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from storefront.charges import is_unlocked
 from storefront.cli.runner import progress, with_runtime
 from storefront.runtime import Runtime
 from storefront.services import renewals as service
@@ -24,6 +25,11 @@ def renew(rt: Runtime, at_once: bool) -> None:
         return
     if rt.shop.charging_held_at is not None:
         raise click.ClickException("charging is on hold; let it go on the admin's first page")
+    if not is_unlocked(rt):
+        raise click.ClickException(
+            "this database is not confirmed for this address and these payment accounts;"
+            " if it is the real shop, run: storefront confirm"
+        )
     with progress("renewals") as report:
         done = service.run_renewals(rt, on_progress=lambda count: report(count, max(due, count)))
     parts = {

@@ -68,6 +68,12 @@ class Boundary:
     resumes_on: date | None = None
     #: A trial without a payment method: its end is the end.
     is_trial_without_method: bool = False
+    #: The owner has let go on what fell due until then, however late it is.
+    released_at: datetime | None = None
+    #: The merchant wants periods charged that were missed; their boxes come in later cycles.
+    bills_missed: bool = False
+    #: The day the last billed period was opened.
+    last_opened_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def _not_charged(boundary: Boundary) -> Decision | None:
     """Return what keeps back a charge that is due."""
     if not boundary.has_consent:
         return Decision(Fate.HOLD, reason=HoldReason.NO_CONSENT)
-    if boundary.now - boundary.due_at > OUTAGE_AFTER:
+    if is_too_late(boundary.due_at, boundary.released_at, boundary.now):
         return Decision(Fate.HOLD, reason=HoldReason.OUTAGE)
     last = boundary.last_billed_at
     if last is not None and boundary.now - last < ONE_CHARGE_PER:
@@ -140,6 +146,13 @@ def _not_charged(boundary: Boundary) -> Decision | None:
 def _bill(boundary: Boundary) -> Decision:
     end = next_boundary(boundary.start, boundary.billing, boundary.anchor_day)
     return Decision(Fate.BILL, end)
+
+
+def is_too_late(due_at: datetime, released_at: datetime | None, now: datetime) -> bool:
+    """Return whether a renewal waits for the owner, because nothing ran when it fell due."""
+    if released_at is not None and due_at <= released_at:
+        return False
+    return now - due_at > OUTAGE_AFTER
 
 
 def why_over(boundary: Boundary) -> EndReason | None:
@@ -157,14 +170,26 @@ def why_over(boundary: Boundary) -> EndReason | None:
 
 def _why_skipped(boundary: Boundary) -> str:
     slot = boundary.slot
-    if boundary.last_paid_on is not None and boundary.last_paid_on > boundary.start:
+    if _is_paid_late(boundary):
         return "paid_late"
-    if slot is not None and _is_missed(boundary, slot):
+    if slot is not None and not boundary.bills_missed and _is_missed(boundary, slot):
         return "missed"
     fate = next_period_kind(slot, boundary.taken, boundary.skipped)
     if fate is PeriodFate.BILLED or slot is None:
         return ""
     return "skip" if slot.id in boundary.skipped else "moved_box"
+
+
+def _is_paid_late(boundary: Boundary) -> bool:
+    """Return whether the boundary passed while the period before it was unpaid.
+
+    One that we opened late ourselves is no fault of the customer: who wants missed periods
+    charged has that one charged as well.
+    """
+    start, opened = boundary.start, boundary.last_opened_on
+    if boundary.last_paid_on is None or boundary.last_paid_on <= start:
+        return False
+    return not (boundary.bills_missed and opened is not None and opened > start)
 
 
 def _is_missed(boundary: Boundary, slot: CycleSlot) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -72,8 +72,21 @@ class Opening:
     addons: tuple[AnyRow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """What the merchant decided about periods that were missed while nothing ran."""
+
+    released_at: datetime | None = None
+    bills_missed: bool = False
+
+
 def decide_opening(
-    claim: Claim, row: AnyRow, facts: BatchFacts, moment: Moment, taxes: TaxRules
+    claim: Claim,
+    row: AnyRow,
+    facts: BatchFacts,
+    moment: Moment,
+    taxes: TaxRules,
+    catch_up: CatchUp = CatchUp(),
 ) -> Opening:
     """Decide what becomes of the period ``row`` opens next, and price it if it is billed."""
     billing = Interval(row.unit, row.unit_count)
@@ -104,6 +117,9 @@ def decide_opening(
             is_pausing=is_pausing(row.pauses_on, row.resumes_on, row.next_on),
             resumes_on=row.resumes_on,
             is_trial_without_method=row.last_kind == PeriodKind.TRIAL and not _can_pay(row),
+            released_at=catch_up.released_at,
+            bills_missed=catch_up.bills_missed,
+            last_opened_on=moment.day_of(row.last_opened_at) if row.last_opened_at else None,
         )
     )
     if decision.fate is not Fate.BILL:

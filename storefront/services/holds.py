@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.database import retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
@@ -20,6 +22,7 @@ from storefront.operations import audit, gateway_states
 from storefront.operations.audit import Who
 from storefront.operations.disputes_over import release_disputed
 from storefront.operations.keys import AnyRow
+from storefront.operations.lateness import let_late_go
 from storefront.operations.subscriptions import (
     SubscriptionChange,
     change_subscriptions,
@@ -108,8 +111,12 @@ def release(rt: Runtime, who: Who, subscription: str) -> bool:
 def release_outage(rt: Runtime, who: Who) -> int:
     """Let everything go that waited because the worker was down; returns how many.
 
-    In batches of their own transactions, so that charging may begin while this still runs.
+    What fell due until now and is not set aside yet goes on, too. In batches of their own
+    transactions, so that charging may begin while this still runs.
     """
+
+    retrying(rt.session, partial(_let_late_go, rt, who))
+    rt.forget_shop()
 
     def some() -> int:
         table = table_of(Subscription)
@@ -133,6 +140,14 @@ def release_outage(rt: Runtime, who: Who) -> int:
     while found := decide_again(rt.session, some):
         done += found
     return done
+
+
+def _let_late_go(rt: Runtime, who: Who) -> None:
+    moment = rt.moment()
+    before = let_late_go(rt.session, moment)
+    after = {"late_released_at": moment.now}
+    audit.write(rt.session, who.id, "late.released", "shop", before, after, moment, who.ip)
+    rt.session.commit()
 
 
 def try_again(rt: Runtime, who: Who, parked_id: int) -> bool:

@@ -9,14 +9,17 @@ from storefront.charges import live_accounts
 from storefront.database import retrying
 from storefront.models import Installation
 from storefront.models.base import public_id, table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 
 
-def confirm(rt: Runtime) -> None:
+def confirm(rt: Runtime, who: Who | None = None) -> None:
     """Bind the database to this site address and these gateway accounts.
 
     Until the next change of either, charges and mails go out from here. Confirm once after
-    the first set-up, and again after a move; never on a copy.
+    the first set-up, and again after a move; never on a copy. ``who`` is None on the command
+    line, where nobody is signed in.
     """
 
     def work() -> None:
@@ -29,10 +32,17 @@ def confirm(rt: Runtime) -> None:
         table = table_of(Installation)
         is_postgresql = rt.session.get_bind().dialect.name == "postgresql"
         dialect = postgresql if is_postgresql else sqlite
+        before = rt.session.execute(sa.select(table.c.site_url, table.c.accounts)).one_or_none()
         insert = dialect.insert(table).values(
             id=1, public_id=public_id("ins"), created_at=now, **values
         )
         rt.session.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+        if who is not None:
+            was = dict(before._mapping) if before else {}
+            told = {"site_url": values["site_url"], "accounts": values["accounts"]}
+            audit.write(
+                rt.session, who.id, "installation.confirmed", "shop", was, told, rt.moment(), who.ip
+            )
         rt.session.commit()
 
     retrying(rt.session, work)

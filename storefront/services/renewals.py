@@ -20,12 +20,14 @@ from storefront import charges, tax_desk
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
+from storefront.domain.lifecycle import HoldReason
 from storefront.domain.renewals import Fate
 from storefront.models import ParkedWork, Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
+from storefront.operations.lateness import note_late
 from storefront.operations.moment import Moment
-from storefront.operations.openings import Opening, decide_opening, open_periods
+from storefront.operations.openings import CatchUp, Opening, decide_opening, open_periods
 from storefront.operations.renewals import Claim, claim_due, count_due, give_back, read_batch
 from storefront.operations.results import Recorded
 from storefront.operations.subscriptions import StaleSubscription
@@ -137,12 +139,13 @@ def _open_periods(run: _Run, claims: Sequence[Claim], moment: Moment, until: dat
     held = {claim.id: claim for claim in claims}
     rows = [row for row in facts.subscriptions if row.fence == held[row.id].fence]
     run.planned(0)
+    catch_up = CatchUp(rt.shop.late_released_at, rt.shop.catch_up == "bill")
     size = rt.settings.batch_size
     for start in range(0, len(rows), size):
         openings = []
         for row in rows[start : start + size]:
             try:
-                openings.append(decide_opening(held[row.id], row, facts, moment, taxes))
+                openings.append(decide_opening(held[row.id], row, facts, moment, taxes, catch_up))
             except Exception as error:
                 log.exception("renewal of %s could not be decided", row.public_id)
                 _park(rt, held[row.id], row, error, moment)
@@ -195,6 +198,8 @@ _COUNTED = {
 
 def _commit(rt: Runtime, openings: Sequence[Opening], moment: Moment) -> int:
     planned = open_periods(rt.session, openings, moment, rt.shop.seller, rt.minimums)
+    if any(opening.decision.reason == HoldReason.OUTAGE for opening in openings):
+        note_late(rt.session)
     failpoint("renewal.before_planned_commit")
     rt.session.commit()
     return planned

@@ -35,6 +35,7 @@ EDITABLE = (
     "countries",
     "referral_giver_minor",
     "referral_friend_minor",
+    "catch_up",
     "brand_hue",
     "brand_chroma",
     "accent_hue",

@@ -42,6 +42,7 @@ PAGES = (
     "gateway_events:add_gateway_events",
     "disputes:add_disputes",
     "differences:add_differences",
+    "installation:add_installation",
     "accounting:add_accounting",
     "cycles:add_cycles",
     "recipes:add_recipes",

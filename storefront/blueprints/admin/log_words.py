@@ -85,6 +85,8 @@ def deeds() -> dict[str, str]:
         "refund.sent_again": _("Refund sent again"),
         "refund.to_credit": _("Refund given as credit"),
         "payment.corrected": _("Payment over another amount decided"),
+        "installation.confirmed": _("Confirmed as the real shop"),
+        "late.released": _("Let late renewals go on"),
         "difference.settled": _("Difference to a gateway settled by hand"),
         "differences.asked": _("Comparison with the gateways asked for"),
         "price_change.drafted": _("Price change drafted"),

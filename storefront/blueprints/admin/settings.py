@@ -161,6 +161,23 @@ class ReferralForm(Form):
         return {field.name: field.money.minor for field in self}
 
 
+class LateForm(Form):
+    """What becomes of periods that were missed."""
+
+    catch_up = SelectField(
+        lazy_gettext("A period whose box can no longer ship"),
+        choices=choices_of(
+            {
+                "skip": lazy_gettext("is left out: not charged, no box"),
+                "bill": lazy_gettext("is charged, and its box goes out in a later delivery"),
+            }.items()
+        ),
+    )
+
+    def values(self) -> dict[str, Any]:
+        return {"catch_up": self.catch_up.data}
+
+
 class LookForm(Form):
     """The brand's colours: only hue and strength, so that everything stays readable."""
 
@@ -190,6 +207,7 @@ SECTIONS: dict[str, Callable[..., Any]] = {
     "papers": PapersForm,
     "selling": SellingForm,
     "referral": ReferralForm,
+    "late": LateForm,
     "look": LookForm,
 }
 

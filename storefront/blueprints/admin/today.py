@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from storefront.blueprints.admin.base import may, page, who
 from storefront.blueprints.admin.gateway_events import needs as gateway_needs
+from storefront.blueprints.admin.installation import alarms
 from storefront.blueprints.admin.waiting import rows_of
 from storefront.blueprints.admin.words import (
     box_problem,
@@ -112,6 +113,7 @@ def today() -> Response:
     return page(
         "today/today",
         facts=facts,
+        alarms=lambda: alarms(facts.counts["outage"]),
         needs=_needs(facts),
         since=_since(facts.counts),
         failed=_past_due(facts.counts["past_due"].count) if may(_SEEN_BY["past_due"]) else "",
