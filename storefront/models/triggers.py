@@ -85,6 +85,11 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         True,
     ),
     "ix_dunning_case_due": ("dunning_case", "(next_at, id) WHERE state = 'open'", False),
+    "ix_dunning_case_warn": (
+        "dunning_case",
+        "(warn_at, id) WHERE state = 'open' AND warn_at IS NOT NULL",
+        False,
+    ),
     "uq_box_period": (
         "box",
         "(period_id, ordinal) WHERE kind = 'regular' AND state <> 'canceled'",
