@@ -100,3 +100,25 @@ def test_a_broken_rule_ends_the_check_with_1_and_is_named():
     assert done.exit_code == 1
     assert "BROKEN  L3" in done.output
     assert "1 broken: L3" in done.stderr
+
+
+def test_reconcile_says_for_each_gateway_what_was_compared() -> None:
+    done = run("reconcile")
+    assert (done.exit_code, "demo demo: 0 charges compared" in done.output) == (0, True)
+    assert run("reconcile", "--gateway", "nobody").exit_code == 1
+
+
+def test_a_database_nobody_confirmed_charges_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def live(_rt: object) -> dict[str, str]:
+        return {"demo": "demo"}
+
+    monkeypatch.setattr("storefront.charges.live_accounts", live)
+    monkeypatch.setattr("storefront.services.installation.live_accounts", live)
+    told = run("check")
+    assert (told.exit_code, "run: storefront confirm" in told.stderr) == (1, True)
+    assert "run: storefront confirm" in run("renew", "--now").stderr
+    assert run("confirm", "--yes").exit_code == 0
+    assert "run: storefront confirm" not in run("check").stderr
+    assert run("renew", "--now").exit_code == 0

@@ -199,3 +199,11 @@ def test_only_who_may_sees_and_saves_settings(app: Flask, rt: Runtime, owner: De
 def test_a_real_shop_has_no_movable_clock(owner: Desk) -> None:
     assert owner.get("/admin/clock").status_code == 404
     assert owner.post("/admin/clock/walk", {"days": "1"}).status_code == 404
+
+
+def test_the_merchant_says_what_becomes_of_missed_periods(rt: Runtime, owner: Desk) -> None:
+    assert settings(rt).catch_up == "skip"
+    assert owner.post("/admin/settings/late", {"catch_up": "bill"}).status_code == 303
+    assert settings(rt).catch_up == "bill"
+    assert owner.post("/admin/settings/late", {"catch_up": "both"}).status_code == 422
+    assert settings(rt).catch_up == "bill"
