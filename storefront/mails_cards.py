@@ -48,6 +48,27 @@ def card_gone(writer: Writer) -> Words | None:
     )
 
 
+def card_ends(writer: Writer) -> Words | None:
+    """Nothing when the card was replaced or renewed since, or pays no more."""
+    found = _method(writer)
+    if found is None or found.detached_at is not None or found.refused_at is not None:
+        return None
+    if f"{found.exp_year}-{found.exp_month:02d}" != writer.delivery.payload["until"]:
+        return None
+    until = f"{found.exp_month:02d}/{found.exp_year}"
+    return Words(
+        _("Your card ends soon"),
+        _("Your card ending %(last4)s is good until %(until)s.", last4=found.last4, until=until),
+        _("Add another card before, so that your next box is paid in time."),
+        ((_("Card"), _name(found)), (_("Good until"), until)),
+        (_("Add a card"), writer.url("/account/payment")),
+        (
+            _("Nothing was charged."),
+            _("Some banks tell us the new card themselves. Then we write to you, and all is done."),
+        ),
+    )
+
+
 def dispute_won(writer: Writer) -> Words | None:
     found = dispute(writer.rt.session, str(writer.delivery.payload["dispute"]))
     if found is None or not found.holds:
@@ -81,5 +102,6 @@ def _name(found: AnyRow) -> str:
 CARD_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "card_renewed": card_renewed,
     "card_gone": card_gone,
+    "card_ends": card_ends,
     "dispute_won": dispute_won,
 }

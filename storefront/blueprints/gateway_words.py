@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from flask_babel import gettext as _
 
 from storefront.domain.gateways import Gateway
+
+
+class Named(Protocol):
+    """What the name of a stored method is made of."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def brand(self) -> str: ...
+    @property
+    def last4(self) -> str: ...
+    @property
+    def label(self) -> str: ...
 
 
 def kind_word(kind: str) -> str:
@@ -43,3 +57,11 @@ def brand(gateway: str) -> str:
     """Return the name of a gateway as people write it."""
     known = {"authorize_net": "Authorize.net", "paypal": "PayPal"}
     return known.get(gateway, gateway.replace("_", " ").title())
+
+
+def method_name(method: Named) -> str:
+    """Return what a customer knows a stored method by."""
+    if method.last4:
+        return _("%(brand)s ending %(last4)s", brand=method.brand.title(), last4=method.last4)
+    word = kind_word(method.kind)
+    return f"{word} ({method.label})" if method.label else word

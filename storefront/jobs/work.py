@@ -26,6 +26,7 @@ from storefront.operations.renewals import RENEWALS_DUE
 from storefront.operations.retries import CHASES_DUE
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
+from storefront.services.card_ends import tell_card_ends
 from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
@@ -33,6 +34,7 @@ from storefront.services.earning import earn_due_days
 from storefront.services.endings import ENDINGS_DUE, end_passed_over
 from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import EXPORTS_DUE, export_boxes, exportable_cycles
+from storefront.services.method_changes import forget_methods
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
 from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
 from storefront.services.reconciliation import compare_due
@@ -89,6 +91,8 @@ TAX_IDS = Job("tax_ids", look_up_pending, (TAX_IDS_DUE,))
 RENEWALS = Job("renewals", run_renewals, (RENEWALS_DUE, PLANNED_LEFT))
 DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
+CARD_ENDS = Job("card_ends", tell_card_ends)
+FORGET_METHODS = Job("forget_methods", forget_methods)
 TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
@@ -114,9 +118,11 @@ JOBS = (
     RENEWALS,
     DUNNING,
     REMINDERS,
+    CARD_ENDS,
     TRANSFERS,
     REFUNDS,
     REFUND_RETURNS,
+    FORGET_METHODS,
     REFERRALS,
     CLOSE_CYCLES,
     EXPORT,

@@ -19,12 +19,14 @@ from flask import Flask
 from storefront.adapters.clock import SystemClock
 from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import (
+    CARD_ENDS,
     CLOSE_CYCLES,
     COMPARISON,
     DUNNING,
     EARN,
     EXPIRE,
     EXPORT,
+    FORGET_METHODS,
     GATEWAY_EVENTS,
     LOOK_UPS,
     OUTBOX,
@@ -51,7 +53,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
         30,
     ),
-    "reminders": ((REMINDERS, TRANSFERS, REFUND_RETURNS), 900),
+    "reminders": ((REMINDERS, CARD_ENDS, TRANSFERS, REFUND_RETURNS, FORGET_METHODS), 900),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     # Before the outbox: what a message of a gateway settles is told at once.
     "messages": ((GATEWAY_EVENTS, OUTBOX), 5),

@@ -26,7 +26,6 @@ from storefront.operations.method_removal import (
     take_away,
     to_forget,
 )
-from storefront.operations.questions import Question, at_now
 from storefront.operations.replanning import replan
 from storefront.operations.setups import subscription_paid_by
 from storefront.paying import MethodRefused, NotFound
@@ -174,13 +173,3 @@ def _own(rt: Runtime, customer_id: int, method: str, *, usable: bool = True) -> 
     if usable and row.refused_at is not None:
         raise MethodRefused(last4=row.last4)
     return row
-
-
-def _forgettable() -> list[sa.Select[tuple[int]]]:
-    table = table_of(PaymentMethod)
-    now = sa.bindparam("now", type_=table.c.forget_at.type)
-    return [sa.select(table.c.id).where(table.c.forget_at <= now)]
-
-
-#: Whether a gateway has to forget something.
-METHODS_TO_FORGET = Question(_forgettable, at_now)

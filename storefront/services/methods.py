@@ -63,6 +63,7 @@ class CardAdded:
 
     status: AnswerStatus
     reason: str = ""
+    brand: str = ""
     last4: str = ""
     kind: str = "card"
     label: str = ""
@@ -225,8 +226,15 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
     method = answer.method
     if method is None:
         return CardAdded(answer.status, answer.reason)
-    is_own = row.subscription_id is not None
-    return CardAdded(answer.status, answer.reason, method.last4, method.kind, method.label, is_own)
+    return CardAdded(
+        answer.status,
+        answer.reason,
+        method.brand,
+        method.last4,
+        method.kind,
+        method.label,
+        is_for_one=row.subscription_id is not None,
+    )
 
 
 def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:

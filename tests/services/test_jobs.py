@@ -62,5 +62,5 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"surplus_refunded", "refunded", "referral_credit", "price_change"}
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
     used |= {"payment_link", "payment_last_warning", "payment_given_up"}
-    used |= {"debit_notice", "card_renewed", "card_gone", "dispute_won"}
+    used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
     assert used == set(TOPICS)

@@ -17,6 +17,7 @@ from storefront.queries import account as accounts
 from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
 from storefront.queries.disputes import held_by
+from storefront.queries.methods import ending_cards
 from storefront.services import skips
 from storefront.services.skips import SkipChange
 
@@ -26,7 +27,13 @@ def home() -> Response:
     """Show the next box of every subscription, soonest first."""
     rt = runtime()
     found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.taxes)
-    return page("home", home=found, owed=found.owed, why_declined=words.why_declined)
+    return page(
+        "home",
+        home=found,
+        owed=found.owed,
+        why_declined=words.why_declined,
+        ending=ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else [],
+    )
 
 
 @bp.post("/subscriptions/<subscription>/boxes/<cycle>/skip")

@@ -1,6 +1,8 @@
-"""Cards, what is owed, and invoices."""
+"""What is owed, paying it, and invoices."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
@@ -8,105 +10,42 @@ from flask_babel import gettext as _
 from storefront.blueprints import papers
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
-from storefront.blueprints.checkout.words import money
 from storefront.blueprints.context import customer, runtime
-from storefront.domain.charging import AnswerStatus
+from storefront.blueprints.gateway_words import method_name, ways_to_pay
 from storefront.htmx import go
+from storefront.operations.setups import currencies_of
 from storefront.queries import account as accounts
 from storefront.queries import invoices as documents
-from storefront.queries import profile
 from storefront.queries.credit import credit_of
 from storefront.queries.debits import debits_of
 from storefront.queries.documents import Document, document
+from storefront.queries.methods import methods_of
 from storefront.services import debits, methods
 from storefront.services.methods import Paid
 
 
 @bp.get("/payment")
 def payment() -> Response:
-    """Show the cards and what is owed."""
+    """Show what may be charged and what is owed."""
+    return page("payment", **payment_context())
+
+
+def payment_context() -> dict[str, Any]:
+    """Return what the page and its partial need."""
     rt, me = runtime(), customer()
-    return page(
-        "payment",
-        methods=profile.methods(rt.session, me.id),
-        coming=accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
-        credit=credit_of(rt.session, me.id),
-        origin_word=words.credit_origin,
-        owed=documents.all_owed(rt.session, me.id, rt.moment()),
-        debits=debits_of(rt.session, me.id),
-        why_declined=words.why_declined,
-    )
-
-
-@bp.post("/payment/methods/<method>/use")
-def use_method(method: str) -> Response:
-    """Let another card pay from now on."""
-    try:
-        changed = methods.set_default(runtime(), customer().id, method)
-    except methods.NotFound:
-        abort(404)
-    except methods.MethodRefused as error:
-        text = _(
-            "The bank refuses the card ending %(last4)s. Use another one.",
-            last4=error.params["last4"],
-        )
-        return go(url_for("account.payment"), text)
-    text = _told(_("This card pays from now on.")) if changed else _("It pays already.")
-    return go(url_for("account.payment"), text)
-
-
-@bp.post("/payment/card")
-def add_card() -> Response:
-    """Go to the payment partner's page, where the card is typed."""
-    rt = runtime()
-    back = f"{rt.settings.base_url}{rt.settings.url_prefix}/account/payment/card"
-    try:
-        return go(methods.begin_card(rt, customer().id, back, customer().locale))
-    except methods.PaymentPartnerSilent:
-        return go(url_for("account.payment"), _silent())
-
-
-@bp.get("/payment/card/<setup>")
-def card_back(setup: str) -> Response:
-    """Back from the payment partner's page. Nothing is written here: the page's form does it."""
-    rt = runtime()
-    if not documents.has_setup(rt.session, customer().id, setup):
-        abort(404)
-    return page(
-        "card_back", setup=setup, owed=documents.owed(rt.session, customer().id, rt.moment())
-    )
-
-
-@bp.post("/payment/card/<setup>")
-def keep_card(setup: str) -> Response:
-    """Ask the payment partner what became of the card, and store it."""
-    try:
-        added = methods.finish_card(runtime(), customer().id, setup, dict(request.form))
-    except methods.NotFound:
-        abort(404)
-    except methods.PaymentPartnerSilent:
-        return go(url_for("account.payment"), _silent())
-    if added.status is AnswerStatus.SUCCEEDED:
-        text = _told(_("Saved. The card ending %(last4)s pays from now on.", last4=added.last4))
-    elif added.status is AnswerStatus.DECLINED:
-        text = _(
-            "That card was not saved: %(reason)s. Nothing was charged.",
-            reason=words.why_declined(added.reason),
-        )
-    else:
-        text = _("No card was saved. Nothing was charged.")
-    return go(url_for("account.payment"), text)
-
-
-def _told(text: str) -> str:
-    """Add that what is owed is tried with the new card."""
-    rt = runtime()
-    owed = documents.owed(rt.session, customer().id, rt.moment())
-    if owed is None:
-        return text
-    return f"{text} " + _(
-        "The open %(amount)s is charged on it in the next minutes.", amount=money(owed.amount)
-    )
+    currencies = currencies_of(rt.session, me.id, rt.shop.currency)
+    return {
+        "stored": methods_of(rt.session, me.id, rt.today()),
+        "method_name": method_name,
+        "ways": ways_to_pay(rt.gateways, rt.sign_up_gateways(*currencies)),
+        "coming": accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
+        "credit": credit_of(rt.session, me.id),
+        "origin_word": words.credit_origin,
+        "owed": documents.all_owed(rt.session, me.id, rt.moment()),
+        "debits": debits_of(rt.session, me.id),
+        "why_declined": words.why_declined,
+        "tax_is_asked": rt.hooks.has("quote_tax"),
+    }
 
 
 @bp.post("/payment/pay/<invoice>")
@@ -125,7 +64,7 @@ def pay(invoice: str) -> Response:
             to, _("The shop takes no payments at the moment. Nothing was charged. Try later.")
         )
     except methods.PaymentPartnerSilent:
-        return go(to, _silent())
+        return go(to, silent())
     except methods.NotNow:
         return go(to, _("Nothing is waiting to be paid, or a payment is on its way already."))
     return go(to, _outcome(outcome))
@@ -174,7 +113,8 @@ def _outcome(outcome: Paid) -> str:
     }[outcome]
 
 
-def _silent() -> str:
+def silent() -> str:
+    """Say that the gateway did not answer."""
     return _("Our payment partner is not answering. Nothing was changed. Try again.")
 
 

@@ -114,6 +114,8 @@ def job_name(code: str) -> str:
         "transfers": _("Remind of overdue transfers"),
         "refunds": _("Send refunds"),
         "refund_returns": _("Look for refunds that came back"),
+        "card_ends": _("Tell customers whose card ends soon"),
+        "forget_methods": _("Have gateways forget removed cards"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
         "outbox": _("Send messages"),

@@ -1,0 +1,179 @@
+"""Stored methods: which pays, for all or for one, the backup, a new one, none any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.account import words
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.money import payment_context, silent
+from storefront.blueprints.checkout.words import money
+from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.gateway_words import method_name
+from storefront.domain.charging import AnswerStatus
+from storefront.htmx import done, go
+from storefront.queries import invoices as documents
+from storefront.queries.methods import MethodView, methods_of
+from storefront.services import method_changes, methods
+
+
+@bp.post("/payment/methods/<method>/use")
+def use_method(method: str) -> Response:
+    """Let another method pay from now on."""
+
+    def act() -> str:
+        changed = methods.set_default(runtime(), customer().id, method)
+        if not changed:
+            return _("It pays already.")
+        return _told(_("%(method)s pays from now on.", method=_name(method)))
+
+    return _changed(method, act)
+
+
+@bp.post("/payment/methods/<method>/backup")
+def backup_method(method: str) -> Response:
+    """Try a method when the one that should pay is refused, or no more."""
+    wanted = request.form.get("wanted") != "no"
+
+    def act() -> str:
+        method_changes.set_backup(runtime(), customer().id, method, wanted=wanted)
+        if not wanted:
+            return _("There is no backup any more.")
+        return _("%(method)s is tried when the other is refused.", method=_name(method))
+
+    return _changed(method, act)
+
+
+@bp.post("/payment/methods/<method>/remove")
+def remove_method(method: str) -> Response:
+    """Take a method away for good."""
+    name = _name(method)
+
+    def act() -> str:
+        removed = method_changes.remove_method(runtime(), customer().id, method)
+        if not removed.instead:
+            return _("%(method)s is removed.", method=name)
+        other = _name(removed.instead)
+        return _told(_("%(method)s is removed. %(other)s pays now.", method=name, other=other))
+
+    return _changed(method, act)
+
+
+@bp.post("/payment/subscriptions/<subscription>/method")
+def method_for_one(subscription: str) -> Response:
+    """Let a method pay for one subscription alone."""
+    method = request.form.get("method", "")
+
+    def act() -> str:
+        rt, me = runtime(), customer()
+        if not method_changes.use_for_one(rt, me.id, subscription, method):
+            return _("It pays for that already.")
+        return _told(_("%(method)s pays for that subscription now.", method=_name(method)))
+
+    return _changed(method, act)
+
+
+@bp.post("/payment/card")
+def add_card() -> Response:
+    """Go to the payment partner's page, where the method is chosen or typed."""
+    rt = runtime()
+    back = f"{rt.settings.base_url}{rt.settings.url_prefix}/account/payment/card"
+    gateway, subscription = (request.form.get(name, "") for name in ("gateway", "subscription"))
+    try:
+        url = methods.begin_card(
+            rt, customer().id, back, customer().locale, gateway=gateway, subscription=subscription
+        )
+    except methods.NotFound:
+        text = _("That is no longer offered. Choose another one")
+        return go(url_for("account.payment"), text)
+    except methods.PaymentPartnerSilent:
+        return go(url_for("account.payment"), silent())
+    return go(url)
+
+
+@bp.get("/payment/card/<setup>")
+def card_back(setup: str) -> Response:
+    """Back from the payment partner's page. Nothing is written here: the page's form does it."""
+    rt = runtime()
+    if not documents.has_setup(rt.session, customer().id, setup):
+        abort(404)
+    owed = documents.owed(rt.session, customer().id, rt.moment())
+    return page("card_back", setup=setup, owed=owed)
+
+
+@bp.post("/payment/card/<setup>")
+def keep_card(setup: str) -> Response:
+    """Ask the payment partner what became of it, and store it."""
+    try:
+        added = methods.finish_card(runtime(), customer().id, setup, dict(request.form))
+    except methods.NotFound:
+        abort(404)
+    except methods.PaymentPartnerSilent:
+        return go(url_for("account.payment"), silent())
+    if added.status is AnswerStatus.SUCCEEDED and added.is_for_one:
+        name = method_name(added)
+        text = _told(_("Saved. %(method)s pays for that subscription now.", method=name))
+    elif added.status is AnswerStatus.SUCCEEDED and added.last4:
+        text = _told(_("Saved. The card ending %(last4)s pays from now on.", last4=added.last4))
+    elif added.status is AnswerStatus.SUCCEEDED:
+        text = _told(_("Saved. %(method)s pays from now on.", method=method_name(added)))
+    elif added.status is AnswerStatus.DECLINED:
+        text = _(
+            "That card was not saved: %(reason)s. Nothing was charged.",
+            reason=words.why_declined(added.reason),
+        )
+    else:
+        text = _("No card was saved. Nothing was charged.")
+    return go(url_for("account.payment"), text)
+
+
+def _changed(method: str, act: Callable[[], str]) -> Response:
+    """Do it and show the page again with what came of it, or with why it was refused."""
+    try:
+        text = act()
+    except methods.NotFound:
+        abort(404)
+    except methods.MethodRefused:
+        text = _("The bank refuses %(method)s. Use another one.", method=_name(method))
+    except method_changes.MethodNeeded:
+        text = _(
+            "%(method)s stays: it is the only one that can pay for what runs or is open. "
+            "Add another one first, then remove this.",
+            method=_name(method),
+        )
+    except method_changes.MethodBusy:
+        text = _(
+            "%(method)s stays for now: a payment with it is under way. Try again when that is "
+            "settled.",
+            method=_name(method),
+        )
+    rt = runtime()
+    rt.session.rollback()
+    to, partial = url_for("account.payment"), "storefront/account/_payment.html"
+    return done(text, partial, to, **payment_context())
+
+
+def _name(method: str) -> str:
+    """Return what the customer calls one of their methods."""
+    rt = runtime()
+    rt.session.rollback()
+    found = methods_of(rt.session, customer().id, rt.today()).methods
+    rt.session.rollback()
+    one: MethodView | None = next((each for each in found if each.public_id == method), None)
+    if one is None:
+        abort(404)
+    return method_name(one)
+
+
+def _told(text: str) -> str:
+    """Add that what is owed is tried with it."""
+    rt = runtime()
+    owed = documents.owed(rt.session, customer().id, rt.moment())
+    if owed is None:
+        return text
+    return f"{text} " + _(
+        "The open %(amount)s is charged on it in the next minutes.", amount=money(owed.amount)
+    )
