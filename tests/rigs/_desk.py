@@ -35,7 +35,7 @@ def give_back(world: World, person: Person) -> str | None:
     # Most refunds are small favours.
     after = rng.choice(offered.afterwards) if rng.random() < 0.3 else Afterwards.KEEP
     wish = Wish({line.head.id: minor}, way, CreditReason.REFUND, after)
-    refund(rt, _who(rt), ref, wish, quote_refund(rt, ref, wish).quote_hash)
+    refund(rt, staff_user(rt), ref, wish, quote_refund(rt, ref, wish).quote_hash)
     return f"refunded to {way.value}, {after.value}"
 
 
@@ -54,7 +54,7 @@ def charge_extra(world: World, person: Person) -> str | None:
     wish = Extra("A teapot", Money(rng.choice((30, 45, 990, 2500)), "EUR"), "standard")
     quoted = ad_hoc.quote_extra(rt, sub.customer, sub.public_id, wish)
     once = f"sim-{rng.getrandbits(64):x}"
-    args = (rt, _who(rt), sub.customer, sub.public_id, wish, quoted.quote_hash, once)
+    args = (rt, staff_user(rt), sub.customer, sub.public_id, wish, quoted.quote_hash, once)
     done = ad_hoc.charge_extra(*args)
     if rng.random() < 0.2:
         ad_hoc.charge_extra(*args)
@@ -73,7 +73,7 @@ def change_way_to_pay(world: World, person: Person) -> str | None:
         rt.session.commit()
         rt.forget_shop()
     way = rng.choice(("bank", "bank", "gateway"))
-    bank.set_pays_by(rt, _who(rt), ref, way, rng.choice((None, 0, 10)))
+    bank.set_pays_by(rt, staff_user(rt), ref, way, rng.choice((None, 0, 10)))
     return f"pays by {way}"
 
 
@@ -89,7 +89,7 @@ def note_transfer(world: World, person: Person) -> str | None:
     if found is None:
         return None
     minor = found.due_minor + (world.rng.random() < 0.1)
-    invoice_desk.mark_paid(rt, _who(rt), found.public_id, Money(minor, found.currency))
+    invoice_desk.mark_paid(rt, staff_user(rt), found.public_id, Money(minor, found.currency))
     return "transferred"
 
 
@@ -100,7 +100,7 @@ def drop_invoice(world: World, person: Person) -> str | None:
         return None
     act = world.rng.choice((invoice_desk.void, invoice_desk.give_up))
     then = world.rng.choice(tuple(Then))
-    act(world.rt, _who(world.rt), ref, then)
+    act(world.rt, staff_user(world.rt), ref, then)
     return f"{act.__name__}, {then.value}"
 
 
@@ -114,12 +114,12 @@ def _invoice(world: World, person: Person, state: InvoiceState) -> str | None:
     return world.rng.choice(rows) if rows else None
 
 
-def _who(rt: Runtime) -> Who:
+def staff_user(rt: Runtime) -> Who:
     row = rt.session.execute(sa.select(Staff.id, Staff.public_id)).first()
     rt.session.rollback()
     if row is None:
         add_staff(rt, email="mia@shop.example", name="Mia", password="a long password")
-        return _who(rt)
+        return staff_user(rt)
     return Who(row.id, row.public_id, "192.0.2.1")
 
 

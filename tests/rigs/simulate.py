@@ -46,6 +46,7 @@ from storefront.settings import Settings
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.rigs._desk import DESK
+from tests.rigs._disputing import DISPUTING
 from tests.rigs._people import ACTIONS, Action, Person, World, subscribe
 from tests.rigs._shop import rig_folder
 from tests.support.asking import run_asked
@@ -137,8 +138,9 @@ class Simulation:
                 self.report.acts[f"the bank is {fault}"] += 1
 
     def _act(self, world: World, times: int) -> None:
-        actions = [action for action, _ in (*ACTIONS, *DESK)]
-        weights = [weight for _, weight in (*ACTIONS, *DESK)]
+        chosen = (*ACTIONS, *DESK, *DISPUTING)
+        actions = [action for action, _ in chosen]
+        weights = [weight for _, weight in chosen]
         for _ in range(times if self._here else 0):
             action = self.rng.choices(actions, weights)[0]
             person = self.rng.choice(self._here)
@@ -199,7 +201,9 @@ class Simulation:
             )
         ).one()
         stuck = session.execute(
-            sa.select(Subscription.public_id).where(Subscription.renews_at <= self.rt.now())
+            sa.select(Subscription.public_id).where(
+                Subscription.renews_at <= self.rt.now(), Subscription.held_at.is_(None)
+            )
         ).all()
         session.rollback()
         self.report.charged_minor, self.report.refunded = kept, back[1]
@@ -266,8 +270,11 @@ class Simulation:
 
 
 def _is_excused(row: Any) -> bool:
-    """A charge that a person has to look at is right where a bank never answers."""
-    return row.kind in {"attempt", "charge"}
+    """A charge that a person has to look at is right where a bank never answers.
+
+    So is a refund of money that the customer's bank took back itself.
+    """
+    return row.kind in {"attempt", "charge"} or row.reason == "disputed"
 
 
 def simulate(
