@@ -15,8 +15,14 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
-from storefront.domain.charging import AnswerStatus, DeclineKind, Refusal
-from storefront.domain.gateways import NOT_DONE, ChargeAnswer
+from storefront.domain.charging import (
+    ANSWERABLE,
+    AnswerStatus,
+    AttemptState,
+    DeclineKind,
+    Refusal,
+)
+from storefront.domain.gateways import NOT_DONE, CancelAnswer, ChargeAnswer, Gateway
 from storefront.models import ChargeAttempt, Installation, ParkedWork
 from storefront.models.base import table_of
 from storefront.operations.charging import needs_person, next_check, orders
@@ -41,6 +47,7 @@ __all__ = [
     "look_up",
     "look_up_open",
     "may_charge",
+    "read_charge",
     "record",
     "send_planned",
     "shop_refusal",
@@ -153,6 +160,18 @@ def look_up(rt: Runtime, attempt_id: int) -> Recorded:
     return record(rt, [Result(row.public_id, answer) for row, answer in answers if answer])
 
 
+def read_charge(gateway: Gateway, row: AnyRow, at_gateway: str) -> ChargeAnswer | None:
+    """Ask what became of the charge ``row``, whatever we took it for; None if that is not known.
+
+    A look may take what its customer approved. Of a charge that was given up they were told that
+    nothing is charged, so it is cancelled first.
+    """
+    given_up = AttemptState(row.state) not in ANSWERABLE and row.on_session
+    if given_up and gateway.cancel(row.public_id, at_gateway) is CancelAnswer.UNKNOWN:
+        return None
+    return gateway.lookup(row.public_id, at_gateway)
+
+
 def _take_checks(rt: Runtime, limit: int) -> list[AnyRow]:
     """Move the next check of due open attempts behind this look, so one worker looks."""
     moment, table = rt.moment(), table_of(ChargeAttempt)
@@ -226,7 +245,8 @@ def _check_rows(rt: Runtime, ids: Sequence[int]) -> list[AnyRow]:
 def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
     """Return what to record, or None to look again later."""
     gateway = gateway_of(rt.gateways, row)
-    if gateway is None:
+    # A look may take what its customer has approved: not for a charge that was given up.
+    if gateway is None or AttemptState(row.state) not in ANSWERABLE:
         return None
     try:
         answer = gateway.lookup(row.public_id, row.gateway_reference)

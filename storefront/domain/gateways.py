@@ -330,7 +330,9 @@ class Gateway(Protocol):
 
         ``gateway_reference`` is the gateway's own name of it, if any answer ever gave one.
 
-        A look-up that failed is ``unknown``, never None.
+        A look-up that failed is ``unknown``, never None. Where the customer's yes alone takes
+        nothing, a look takes what was approved; so nobody looks for a charge that was given up
+        before it was cancelled.
         """
         ...
 

@@ -167,6 +167,7 @@ def find_attempt(
         table.c.public_id,
         table.c.state,
         table.c.reason,
+        table.c.on_session,
         table.c.gateway,
         table.c.account,
         table.c.gateway_reference,

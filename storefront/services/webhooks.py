@@ -281,7 +281,7 @@ def _settle_charge(rt: Runtime, gateway: Gateway, row: AnyRow, found: AnyRow) ->
     at_gateway = found.gateway_reference
     if not at_gateway and row.about == EventAbout.CHARGE:
         at_gateway = row.gateway_reference
-    answer = gateway.lookup(found.public_id, at_gateway)
+    answer = charges.read_charge(gateway, found, at_gateway)
     if answer is None or answer.status is AnswerStatus.UNKNOWN:
         raise _NotYet("no_answer")
     if state in ANSWERABLE:

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.adapters.http import ServiceHttp
-from storefront.charges import look_up_open, send_planned
+from storefront.charges import look_up, look_up_open, send_planned
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.hooks import (
     AnswerStatus,
@@ -26,10 +26,19 @@ from storefront.hooks import (
     decline_kind,
 )
 from storefront.mails import compose
-from storefront.models import Box, ChargeAttempt, DunningCase, PaymentMethod, Subscription
+from storefront.models import (
+    Box,
+    ChargeAttempt,
+    DunningCase,
+    Invoice,
+    PaymentMethod,
+    Subscription,
+)
+from storefront.paying import Paid, pay_now
 from storefront.plugins import load_plugins
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
+from storefront.services import webhooks
 from storefront.services.checkout import Agreement, place_order
 from storefront.services.finishing import Outcome, finish_checkout
 from storefront.services.outbox import deliver_due
@@ -506,3 +515,52 @@ def test_more_than_fifteen_thousand_rupees_is_asked_for_and_never_debited(
     assert only(rt, DunningCase).state == "open"
     assert not [path for _, path, _ in shop.far.calls if "recurring" in path]
     assert broken(rt.session) == {}
+
+
+def waiting_for_its_customer(rt: Runtime, shop: Account, clock: FrozenClock) -> tuple[str, str]:
+    """Return a charge whose customer's first try was refused, and its order at Razorpay."""
+    sign_up(rt, shop)
+    for token in shop.far.tokens.values():
+        token["what"] = SOFT
+    renew(rt, clock)
+    deliver_due(rt, partial(compose, rt))
+    clock.advance(hours=25)
+    send_planned(rt)
+    clock.advance(hours=26)
+    look_up_open(rt)
+    owed = rt.session.execute(sa.select(Invoice).where(Invoice.state == "open")).scalar_one()
+    assert pay_now(rt, owed.payer_id, owed.public_id) is Paid.ACTION
+    [name] = [key for key, one in shop.far.orders.items() if one["receipt"] == reference(rt)]
+    shop.far.fail(name)
+    look_up(rt, latest(rt).id)
+    assert latest(rt).state == "declined"
+    return reference(rt), name
+
+
+def reference(rt: Runtime) -> str:
+    return latest(rt).public_id
+
+
+def test_who_pays_in_a_window_left_open_after_a_refusal_is_not_charged_unseen(
+    rt: Runtime, shop: Account, clock: FrozenClock
+) -> None:
+    charge, order_name = waiting_for_its_customer(rt, shop, clock)
+    shop.far.pay(order_name)
+    # Back from the window, the page asks what became of it.
+    look_up(rt, latest(rt).id)
+    assert shop.far.taken(charge) == 0
+
+
+def test_a_message_about_a_refused_charge_takes_nothing_for_it(
+    rt: Runtime, shop: Account, clock: FrozenClock
+) -> None:
+    charge, order_name = waiting_for_its_customer(rt, shop, clock)
+    paid = shop.far.pay(order_name)
+    headers, raw = shop.far.message("payment.authorized", "payment", paid)
+    received = webhooks.receive(rt, "razorpay", headers, raw, claims=True)
+    assert received.event is not None
+    webhooks.apply_claimed(rt, received.event)
+    assert (shop.far.taken(charge), latest(rt).state) == (0, "declined")
+    # Whoever lets it happen later takes nothing either, and the hold lapses.
+    shop.gateway.lookup(charge)
+    assert shop.far.taken(charge) == 0
