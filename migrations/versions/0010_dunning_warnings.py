@@ -1,4 +1,4 @@
-"""Find the chases whose last warning is due without reading all open ones."""
+"""Find the chases whose last warning is due by an index; keep whole numbers in one type."""
 
 from alembic import op
 
@@ -19,6 +19,9 @@ INDEXES = {
 def upgrade() -> None:
     for statement in INDEXES.values():
         op.execute(statement)
+    if op.get_bind().dialect.name == "postgresql":
+        # SQLite has one type for whole numbers.
+        op.execute("ALTER TABLE plan ALTER COLUMN retry_minute TYPE BIGINT")
 
 
 def downgrade() -> None:
