@@ -31,7 +31,7 @@ def tell_card_ends(rt: Runtime) -> dict[str, int]:
         stage = stage_of(year, month, today)
         while stage and (count := retrying(rt.session, partial(_batch, rt, year, month, stage))):
             told += count
-    return {"told": told}
+    return {"card_notices": told}
 
 
 def _batch(rt: Runtime, year: int, month: int, stage: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,6 +51,12 @@ class CurrencyFixed(DomainError):
     code = "currency_fixed"
 
 
+class NoGateway(DomainError):
+    """Nobody could store a method: no gateway was named, or one that is not installed."""
+
+    code = "no_gateway"
+
+
 def save_settings(rt: Runtime, who: Who, values: Mapping[str, Any]) -> bool:
     """Save settings; False when nothing differs from what is saved.
 
@@ -80,6 +86,40 @@ def save_settings(rt: Runtime, who: Who, values: Mapping[str, Any]) -> bool:
     saved = retrying(rt.session, write)
     rt.forget_shop()
     return saved
+
+
+def set_sign_up_gateways(rt: Runtime, who: Who, names: Sequence[str]) -> bool:
+    """Let new methods be stored with these gateways only, in this order; False if it is so.
+
+    What is stored already stays with its gateway and is charged there. Raises ``NoGateway`` for
+    none, or for one that is not installed.
+    """
+    if not names or set(names) - set(rt.gateways):
+        raise NoGateway
+
+    def write() -> bool:
+        before = _row(rt).sign_up_gateways
+        if before == list(names):
+            rt.session.rollback()
+            return False
+        table, after = table_of(ShopSettings), list(names)
+        rt.session.execute(sa.update(table).values(sign_up_gateways=after))
+        audit.write(
+            rt.session,
+            who.id,
+            "settings.changed",
+            SHOP,
+            {"sign_up_gateways": before},
+            {"sign_up_gateways": after},
+            rt.moment(),
+            who.ip,
+        )
+        rt.session.commit()
+        return True
+
+    changed = retrying(rt.session, write)
+    rt.forget_shop()
+    return changed
 
 
 def has_prices(rt: Runtime) -> bool:

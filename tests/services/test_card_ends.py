@@ -34,7 +34,7 @@ def at(clock: FrozenClock, month: int, day: int) -> None:
 
 
 def told(rt: Runtime) -> int:
-    return tell_card_ends(rt)["told"]
+    return tell_card_ends(rt)["card_notices"]
 
 
 def subjects(rt: Runtime) -> list[str]:

@@ -8,10 +8,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.models import ChargeAttempt, Checkout, GatewaySetup, PaymentMethod, Plan
+from storefront.operations.gateway_states import stop
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.admin import Desk, desk
 from tests.support.gateways import offer, second_gateway
 from tests.support.orders import only
 from tests.support.shopper import Shopper, place
@@ -109,3 +111,69 @@ def test_two_gateways_for_cards_are_told_apart(app: Flask, rt: Runtime, ada: Sho
         page = ada.get(ada.at("pay")).text
     assert "Card (Demo)" in page
     assert "Card (Authorize.net)" in page
+
+
+# ------------------------------------------------------------------------------ the merchant
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime) -> Desk:
+    return desk(app, rt)
+
+
+URL = "/admin/settings/gateways"
+
+
+def kept(rt: Runtime) -> list[str]:
+    rt.forget_shop()
+    found = list(rt.shop.sign_up_gateways)
+    rt.session.rollback()
+    return found
+
+
+def test_the_page_says_how_each_gateway_stands_and_what_stays(
+    rt: Runtime, owner: Desk, wallets: DemoGateway
+):
+    stop(rt.session, "wallets", "acct_wallets", "unauthorized", rt.moment())
+    rt.session.commit()
+
+    page = owner.get(URL).text
+
+    assert "stay with their gateway and are charged there" in page
+    assert "PayPal" in page
+    assert "the payment partner refused our key" in page
+    assert "none yet" in page
+    assert f'href="{URL}"' in owner.get("/admin/settings").text
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_gateways_are_put_in_order_and_closed(
+    rt: Runtime, owner: Desk, wallets: DemoGateway, partial: bool
+):
+    owner.get(URL)
+    both = {"open-demo": "y", "place-demo": "2", "open-wallets": "y", "place-wallets": "1"}
+    answer = owner.post(URL, both, partial=partial)
+    assert answer.status_code == (200 if partial else 303)
+    assert kept(rt) == ["wallets", "demo"]
+    page = owner.get(URL).text
+    assert page.index("way-wallets") < page.index("way-demo")
+
+    owner.post(URL, {"open-wallets": "y", "place-demo": "1", "place-wallets": "x"})
+    assert kept(rt) == ["wallets"]
+    assert "Settings changed" in owner.get("/admin/log").text
+    assert "Nothing to save" in owner.post(URL, {"open-wallets": "y"}, partial=True).text
+
+
+def test_the_last_gateway_is_not_closed(rt: Runtime, owner: Desk, wallets: DemoGateway):
+    owner.get(URL)
+    refused = owner.post(URL, {"place-demo": "1"}, partial=True)
+
+    assert refused.status_code == 422
+    assert "Leave one open at least." in refused.text
+    assert kept(rt) == []
+
+
+def test_only_who_may_change_settings_closes_gateways(app: Flask, rt: Runtime):
+    support = desk(app, rt, "support")
+    assert support.get(URL).status_code == 403
+    assert support.post(URL, {"open-demo": "y"}).status_code == 403

@@ -22,6 +22,7 @@ from storefront.blueprints.admin.fields import (
     plain_money,
 )
 from storefront.blueprints.admin.log_words import action_name, changes
+from storefront.blueprints.admin.sign_up_gateways import add_sign_up_gateways
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import several_lines
@@ -217,6 +218,7 @@ def add_settings(bp: Blueprint) -> None:
     bp.add_url_rule("/settings", "settings", settings)
     bp.add_url_rule("/settings/<section>", "settings_save", save, methods=["POST"])
     bp.add_url_rule("/log", "staff_log", staff_log)
+    add_sign_up_gateways(bp)
 
 
 def settings() -> Response:
