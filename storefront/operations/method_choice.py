@@ -175,13 +175,17 @@ def chase_now(session: AnySession, subscription_ids: Sequence[int], moment: Mome
     )
 
 
-def keep_as_default(session: AnySession, customer_id: int, card: Card, moment: Moment) -> int:
-    """Store a card, or know it again, and let it pay from now on; returns its key."""
+def keep_as_default(
+    session: AnySession, customer_id: int, card: Card, moment: Moment
+) -> tuple[int, list[int]]:
+    """Store a card, or know it again, and let it pay from now on.
+
+    Returns its key, and the subscriptions that follow it.
+    """
     key = find_method(session, card, customer_id)
     if key is None:
         key = insert_method(session, customer_id, card, is_default=False, moment=moment)
     else:
         keep_again(session, key, card)
     make_default(session, customer_id, key)
-    repoint(session, customer_id, card.method.last4, moment)
-    return key
+    return key, repoint(session, customer_id, card.method.last4, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -80,7 +81,7 @@ def methods_of(session: AnySession, customer_id: int, today: date) -> MethodsPag
     )
 
 
-def _view(row: AnyRow, running: list[AnyRow], today: date) -> MethodView:
+def _view(row: AnyRow, running: Sequence[AnyRow], today: date) -> MethodView:
     ends = last_day(row.exp_year, row.exp_month) if row.exp_year and row.exp_month else None
     return MethodView(
         public_id=row.public_id,

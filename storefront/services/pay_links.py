@@ -37,6 +37,7 @@ from storefront.operations.secrets import (
 )
 from storefront.operations.setups import payer_of
 from storefront.paying import NotFound, NotNow, Paid, PaymentPartnerSilent
+from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -127,9 +128,13 @@ def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "") -> str:
     row = _invoice(rt, invoice)
     if row.state != InvoiceState.OPEN or not row.due_minor:
         raise NotNow(invoice=invoice)
-    gateway = next(iter(rt.gateways.values()), None)
+    gateway = next(iter(rt.sign_up_gateways(row.currency)), None)
     if gateway is None:
         raise PaymentPartnerSilent
+    return _begin(rt, row, rt.gateways[gateway], root, locale)
+
+
+def _begin(rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str) -> str:
     reference = public_id("set")
     table = table_of(GatewaySetup)
     payer = payer_of(rt.session, row.payer_id, gateway)
@@ -177,7 +182,7 @@ def finish_card(rt: Runtime, setup: str, params: Mapping[str, str]) -> CardPaid:
     except Exception as error:
         log.exception("gateway %s could not finish %s", row.gateway, setup)
         raise PaymentPartnerSilent from error
-    retrying(rt.session, lambda: _store(rt, row, answer))
+    stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
     if answer.status is not AnswerStatus.SUCCEEDED:
         return CardPaid(answer.status, answer.reason)
     if _was_tried(rt, setup):
@@ -228,9 +233,9 @@ def _invoice(rt: Runtime, invoice: str) -> AnyRow:
     table = table_of(Invoice)
     with reading():
         row = rt.session.execute(
-            sa.select(table.c.id, table.c.payer_id, table.c.state, table.c.due_minor).where(
-                table.c.public_id == invoice
-            )
+            sa.select(
+                table.c.id, table.c.payer_id, table.c.state, table.c.due_minor, table.c.currency
+            ).where(table.c.public_id == invoice)
         ).one_or_none()
         rt.session.rollback()
     if row is None:
@@ -255,7 +260,8 @@ def _setup(rt: Runtime, setup: str) -> tuple[AnyRow, Gateway]:
     return row, gateway
 
 
-def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
+def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
+    """Write what became of a set-up; returns the subscriptions that follow its card."""
     table = table_of(GatewaySetup)
     changed = rt.session.execute(
         sa.update(table)
@@ -263,13 +269,15 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> None:
         .values(state=AttemptState(answer.status.value), reason=answer.reason[:80])
         .returning(table.c.id)
     ).one_or_none()
+    moved: list[int] = []
     if changed is not None and answer.method is not None:
         card = Card(setup.gateway, setup.account, answer.method)
-        key = keep_as_default(rt.session, setup.customer_id, card, rt.moment())
+        key, moved = keep_as_default(rt.session, setup.customer_id, card, rt.moment())
         rt.session.execute(
             sa.update(table).where(table.c.id == setup.id).values(payment_method_id=key)
         )
     rt.session.commit()
+    return moved
 
 
 def _was_tried(rt: Runtime, setup: str) -> bool:
