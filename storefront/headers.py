@@ -68,9 +68,10 @@ def content_security_policy(blueprint: str) -> str:
 
 
 def _gateway_sources(blueprint: str) -> dict[str, list[str]]:
-    """Return what gateways need on our paying pages, and each on pages of its own.
+    """Return what each gateway needs on pages of its own, and where our paying pages' forms end.
 
-    The pages of a gateway's plugin are the blueprint of the gateway's name.
+    The pages of a gateway's plugin are the blueprint of the gateway's name. On ours, which hold
+    names and addresses, no script of a gateway runs; a form may lead to it by a redirect.
     """
     rt = cast("Runtime", current_app.extensions["storefront"])
     found: dict[str, list[str]] = {}
@@ -78,7 +79,8 @@ def _gateway_sources(blueprint: str) -> dict[str, list[str]]:
         if blueprint not in _PAYING and blueprint != gateway.name:
             continue
         for name, sources in _as_lists(gateway.csp_sources()).items():
-            found.setdefault(name, []).extend(sources)
+            if blueprint == gateway.name or name == "form-action":
+                found.setdefault(name, []).extend(sources)
     return found
 
 

@@ -376,6 +376,17 @@ def test_only_pages_that_pay_may_speak_with_a_gateway(app: Flask, monkeypatch):
         assert "pay.example" not in content_security_policy("pricing")
 
 
+def test_scripts_of_a_gateway_run_on_its_own_pages_and_on_no_other(app: Flask, monkeypatch):
+    gateway = runtime_of(app).gateways["demo"]
+    host = "https://js.example"
+    sources = {"script-src": [host], "frame-src": [host], "connect-src": [host]}
+    monkeypatch.setattr(type(gateway), "csp_sources", lambda _self: sources)
+    with app.test_request_context():
+        for blueprint in ("checkout", "account", "pay", "stripe", "pricing", "admin"):
+            assert host not in content_security_policy(blueprint)
+        assert content_security_policy("demo").count(host) == 3
+
+
 def test_a_private_page_is_never_kept(client: FlaskClient, ada: str):
     client.get(f"/t/enter/customer/{ada}")
     answer = client.get("/t/own")
