@@ -127,6 +127,17 @@ def finalise_invoices(
         return []
     first = draw_numbers(session, INVOICES, len(drafts))
     issued = _insert(session, drafts, InvoiceState.OPEN, moment, first)
+    book_finalised(session, issued, drafts, moment)
+    return issued
+
+
+def book_finalised(
+    session: AnySession,
+    issued: Sequence[IssuedInvoice],
+    drafts: Sequence[InvoiceDraft],
+    moment: Moment,
+) -> None:
+    """Book invoices that have just drawn their numbers, in the order of their ``drafts``."""
     book(
         session,
         [
@@ -135,7 +146,6 @@ def finalise_invoices(
         ],
         moment.now,
     )
-    return issued
 
 
 def offer_invoices(
@@ -247,7 +257,7 @@ def document_hash(invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
     return content_hash({"said": said, "lines": [[line[n] for n in _LINE_SAID] for line in lines]})
 
 
-def _locales(session: AnySession, payer_ids: set[int]) -> dict[int, str]:
+def locales_of(session: AnySession, payer_ids: set[int]) -> dict[int, str]:
     """Return the language each payer reads; empty for the shop's."""
     rows = session.execute(_locales_statement(), {"ids": payer_ids})
     return {row.id: row.locale for row in rows}
@@ -270,49 +280,63 @@ def _insert(
         return []
     keys = reserve(session, Invoice, len(drafts))
     publics = public_ids("inv", len(drafts))
-    locales = _locales(session, {draft.payer_id for draft in drafts})
+    locales = locales_of(session, {draft.payer_id for draft in drafts})
     rows: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     issued = []
     for i, (key, public, draft) in enumerate(zip(keys, publics, drafts, strict=True)):
-        priced = draft.quote
-        total = priced.total.minor
-        snapshot = dict(draft.snapshot)
-        rows.append(
-            {
-                "id": key,
-                "public_id": public,
-                "payer_id": draft.payer_id,
-                "checkout_id": draft.checkout_id,
-                "state": state,
-                "series": INVOICES,
-                "number": None if first_number is None else first_number + i,
-                "currency": priced.currency,
-                "tax_inclusive": priced.inclusive,
-                "total_minor": total,
-                "tax_minor": priced.tax.minor,
-                "credited_minor": 0,
-                "applied_minor": 0,
-                "paid_minor": 0,
-                "due_minor": total,
-                "tax_point_on": draft.service_from,
-                "due_on": draft.due_on,
-                "snapshot": snapshot,
-                "locale": locales.get(draft.payer_id) or snapshot["seller"].get("locale", ""),
-                "tax_treatment": draft.tax_treatment,
-                "pay_by": draft.pay_by,
-                "created_at": moment.now,
-                "finalised_at": None if first_number is None else moment.now,
-                "paid_at": None,
-            }
-        )
-        own = _line_rows(key, draft)
-        rows[-1]["content_hash"] = document_hash(rows[-1], own)
+        number = None if first_number is None else first_number + i
+        locale = locales.get(draft.payer_id, "")
+        row, own = rows_of(key, public, draft, state, number, locale, moment)
+        rows.append(row)
         lines += own
-        issued.append(IssuedInvoice(key, public, total, priced.currency))
+        issued.append(IssuedInvoice(key, public, row["total_minor"], row["currency"]))
     insert_many(session, Invoice, rows)
     insert_many(session, InvoiceLine, lines)
     return issued
+
+
+def rows_of(
+    key: int,
+    public: str,
+    draft: InvoiceDraft,
+    state: InvoiceState,
+    number: int | None,
+    locale: str,
+    moment: Moment,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the row of an invoice, hashed, and those of its lines; ``locale`` is the payer's."""
+    priced, snapshot = draft.quote, dict(draft.snapshot)
+    total = priced.total.minor
+    row = {
+        "id": key,
+        "public_id": public,
+        "payer_id": draft.payer_id,
+        "checkout_id": draft.checkout_id,
+        "state": state,
+        "series": INVOICES,
+        "number": number,
+        "currency": priced.currency,
+        "tax_inclusive": priced.inclusive,
+        "total_minor": total,
+        "tax_minor": priced.tax.minor,
+        "credited_minor": 0,
+        "applied_minor": 0,
+        "paid_minor": 0,
+        "due_minor": total,
+        "tax_point_on": draft.service_from,
+        "due_on": draft.due_on,
+        "snapshot": snapshot,
+        "locale": locale or snapshot["seller"].get("locale", ""),
+        "tax_treatment": draft.tax_treatment,
+        "pay_by": draft.pay_by,
+        "created_at": moment.now,
+        "finalised_at": None if number is None else moment.now,
+        "paid_at": None,
+    }
+    lines = _line_rows(key, draft)
+    row["content_hash"] = document_hash(row, lines)
+    return row, lines
 
 
 def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:

@@ -229,6 +229,15 @@ INVARIANTS = (
         " HAVING max(n.number) + 1 <> s.next_number",
     ),
     Invariant(
+        "I3-draft",
+        "a draft has no number, booking, payment, credit or case of dunning",
+        "SELECT i.public_id FROM invoice i WHERE i.state = 'draft' AND (i.number IS NOT NULL"
+        " OR EXISTS (SELECT 1 FROM ledger_journal j WHERE j.event_ref = i.public_id)"
+        " OR EXISTS (SELECT 1 FROM charge_attempt a WHERE a.invoice_id = i.id)"
+        " OR EXISTS (SELECT 1 FROM credit_application k WHERE k.invoice_id = i.id)"
+        " OR EXISTS (SELECT 1 FROM dunning_case d WHERE d.invoice_id = i.id))",
+    ),
+    Invariant(
         "I5",
         "the periods of a subscription follow each other without gap or overlap",
         "SELECT subscription_id FROM (SELECT subscription_id, end_on, lead(start_on) OVER"

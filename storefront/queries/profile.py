@@ -224,10 +224,18 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
     customer = table_of(Customer)
     subscription, box = table_of(Subscription), table_of(Box)
 
-    def count(of: sa.Table, column: str = "customer_id") -> sa.ScalarSelect[int]:
+    def count(of: sa.Table) -> sa.ScalarSelect[int]:
         statement = sa.select(sa.func.count()).select_from(of)
-        return statement.where(of.c[column] == customer_id).scalar_subquery()
+        return statement.where(of.c.customer_id == customer_id).scalar_subquery()
 
+    paper = table_of(Invoice)
+    # Only what was issued: a draft or an unpaid order is no invoice to the customer.
+    invoices = (
+        sa.select(sa.func.count())
+        .select_from(paper)
+        .where(paper.c.payer_id == customer_id, paper.c.number.is_not(None))
+        .scalar_subquery()
+    )
     boxes = (
         sa.select(sa.func.count())
         .select_from(box)
@@ -243,7 +251,7 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
             customer.c.password_hash.is_not(None).label("has_password"),
             count(subscription).label("subscriptions"),
             boxes.label("boxes"),
-            count(table_of(Invoice), "payer_id").label("invoices"),
+            invoices.label("invoices"),
             count(table_of(Address)).label("addresses"),
             count(table_of(PaymentMethod)).label("methods"),
             count(table_of(LoginSession)).label("sessions"),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxState
 from storefront.domain.charging import AttemptState
-from storefront.domain.invoices import InvoiceState
+from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -110,6 +110,8 @@ class InvoiceRow:
     due: Money
     attempts: tuple[Attempt, ...]
     notes: tuple[NoteRow, ...]
+    #: An extra charge that was never finalised: a draft, or a discarded one.
+    is_draft: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ def _invoices(
     session: AnySession, customer_id: int, moment: Moment, announced: Announced
 ) -> tuple[InvoiceRow, ...]:
     invoice, series = table_of(Invoice), table_of(NumberSeries)
+    line = table_of(InvoiceLine)
     rows = session.execute(
         sa.select(
             invoice.c.id,
@@ -271,9 +274,12 @@ def _invoices(
             invoice.c.due_minor,
             invoice.c.currency,
             subjects_of(invoice).label("text"),
+            sa.exists()
+            .where(line.c.invoice_id == invoice.c.id, line.c.kind == LineKind.EXTRA)
+            .label("is_extra"),
         )
         .outerjoin(series, series.c.code == invoice.c.series)
-        .where(invoice.c.payer_id == customer_id, invoice.c.state != InvoiceState.DRAFT)
+        .where(invoice.c.payer_id == customer_id)
         .order_by(invoice.c.id.desc())
         .limit(INVOICES)
     ).all()
@@ -290,6 +296,7 @@ def _invoices(
             Money(row.due_minor, row.currency),
             tuple(tries.get(row.id, ())),
             tuple(notes.get(row.id, ())),
+            row.number is None and bool(row.is_extra),
         )
         for row in rows
     )

@@ -13,6 +13,7 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.lifecycle import PeriodState, SubscriptionState
 from storefront.domain.money import Money
+from storefront.extras import BadExtra, Extra, NotChargeable, Outcome
 from storefront.models import (
     AuditEntry,
     Box,
@@ -34,7 +35,6 @@ from storefront.operations.by_hand import ChargeOnItsWay, NotOpen
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import ad_hoc, bank, invoice_desk
-from storefront.services.ad_hoc import Extra, Outcome
 from storefront.services.cancellations import cancel, quote_cancellation
 from storefront.services.invoice_desk import Then
 from storefront.services.methods import Paid, pay_now
@@ -321,11 +321,11 @@ def test_a_small_extra_is_carried_and_an_ended_subscription_is_never_charged(
     rt: Runtime, who: Who, sub: Subscription
 ) -> None:
     assert extra(rt, who, sub, "form-4", 30).outcome is Outcome.CARRIED
-    with pytest.raises(ad_hoc.BadExtra):
+    with pytest.raises(BadExtra):
         extra(rt, who, sub, "form-5", 0)
     rt.session.execute(sa.update(Subscription).values(held_at=rt.now(), hold_reason="staff"))
     rt.session.commit()
-    with pytest.raises(ad_hoc.NotChargeable):
+    with pytest.raises(NotChargeable):
         extra(rt, who, sub, "form-6")
     cancel(rt, sub.customer_id, sub.public_id)
 

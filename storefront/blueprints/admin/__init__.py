@@ -25,6 +25,7 @@ PAGES = (
     "documents:add_documents",
     "refunds:add_refunds",
     "invoices:add_invoices",
+    "extra_drafts:add_extra_drafts",
     "plans:add_plans",
     "groups:add_groups",
     "plan_terms:add_plan_terms",

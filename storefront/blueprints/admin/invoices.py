@@ -14,13 +14,21 @@ from storefront.domain import permissions
 from storefront.domain.charging import TriedTooOften
 from storefront.domain.errors import DomainError
 from storefront.domain.money import Money
+from storefront.extras import (
+    MOST,
+    BadExtra,
+    Extra,
+    ExtraChanged,
+    ExtraQuote,
+    NotChargeable,
+    Outcome,
+)
 from storefront.htmx import go
 from storefront.models.base import public_id
 from storefront.queries import documents
 from storefront.queries.documents import Document
 from storefront.security import register_policy, staff
-from storefront.services import ad_hoc, bank, invoice_desk, refunds
-from storefront.services.ad_hoc import Extra, ExtraQuote, Outcome
+from storefront.services import ad_hoc, bank, extra_drafts, invoice_desk, refunds
 from storefront.services.invoice_desk import Then
 
 _ACT = staff(permissions.INVOICES_MANAGE)
@@ -166,23 +174,26 @@ def extra(ref: str, sub: str) -> Response:
     if request.method == "GET":
         return _extra_page(ref, sub, currency)
     try:
-        sum_ = read_money(form.get("amount", "")[:40], currency)
-        wish = Extra(one_line(form.get("text"))[:120], sum_, form.get("tax_class", ""))
+        wish = typed_extra(currency)
         shown = form.get("shown", "")
+        once = one_line(form.get("once"))[:60] or public_id("once")
+        if form.get("do") == "draft":
+            draft = extra_drafts.save_draft(rt, who(), ref, sub, wish, once)
+            text = _("Saved as a draft. Nobody is asked for it yet.")
+            return go(url_for("admin.extra_draft", ref=draft), text)
         if not shown:
             return _extra_page(ref, sub, currency, quote=ad_hoc.quote_extra(rt, ref, sub, wish))
-        once = one_line(form.get("once"))[:60] or public_id("once")
         done = ad_hoc.charge_extra(rt, who(), ref, sub, wish, shown, once)
     except LookupError:
         abort(404)
-    except ad_hoc.ExtraChanged:
+    except ExtraChanged:
         fresh = ad_hoc.quote_extra(rt, ref, sub, wish)
         text = _("This changed meanwhile. Please look again before you confirm.")
         return _extra_page(ref, sub, currency, quote=fresh, problem=text)
     except (NotAnAmount, DomainError) as error:
         rt.session.rollback()
-        return _extra_page(ref, sub, currency, problem=_extra_problem(error, currency))
-    return go(url_for("admin.document", ref=done.invoice), _said(done.outcome))
+        return _extra_page(ref, sub, currency, problem=extra_problem(error, currency))
+    return go(url_for("admin.document", ref=done.invoice), said(done.outcome))
 
 
 def _extra_page(
@@ -203,16 +214,25 @@ def _extra_page(
             "amount": form.get("amount", ""),
             "tax_class": form.get("tax_class", "standard"),
         },
-        classes=[
-            ("standard", _("Standard rate")),
-            ("reduced", _("Reduced rate")),
-            ("zero", _("No tax")),
-        ],
+        classes=tax_classes(),
     )
 
 
-def _extra_problem(error: Exception, currency: str) -> str:
-    if isinstance(error, ad_hoc.NotChargeable):
+def typed_extra(currency: str) -> Extra:
+    """Return what the form says is charged. Raises ``NotAnAmount``."""
+    form = request.form
+    sum_ = read_money(form.get("amount", "")[:40], currency)
+    return Extra(one_line(form.get("text"))[:120], sum_, form.get("tax_class", ""))
+
+
+def tax_classes() -> list[tuple[str, str]]:
+    """Return the choices of tax."""
+    return [("standard", _("Standard rate")), ("reduced", _("Reduced rate")), ("zero", _("No tax"))]
+
+
+def extra_problem(error: Exception, currency: str) -> str:
+    """Return why something extra cannot be charged or kept."""
+    if isinstance(error, NotChargeable):
         return {
             "ended": _("The subscription does not run, so nothing can be charged for it."),
             "held": _("The subscription is on hold. Release it first."),
@@ -221,17 +241,18 @@ def _extra_problem(error: Exception, currency: str) -> str:
         }.get(str(error.params.get("reason")), _("Charging is held for the whole shop."))
     if isinstance(error, TriedTooOften):
         return _("This card was tried too often for this amount. Try again another day.")
-    if isinstance(error, ad_hoc.BadExtra):
+    if isinstance(error, BadExtra):
         return {
             "text": _("Enter what it is for"),
             "amount": _("Enter an amount above zero"),
-            "limit": _("Enter %(most)s at most", most=amount(Money(ad_hoc.MOST, currency))),
+            "limit": _("Enter %(most)s at most", most=amount(Money(MOST, currency))),
             "tax_class": _("Choose one of the taxes in the list"),
         }.get(str(error.params.get("reason")), _("That is not possible now."))
     return str(error) if isinstance(error, NotAnAmount) else _("That is not possible now.")
 
 
-def _said(outcome: Outcome) -> str:
+def said(outcome: Outcome) -> str:
+    """Return what became of something extra that was charged."""
     return {
         Outcome.PAID: _("Charged and paid."),
         Outcome.OPEN: _("The invoice is written; it waits for the transfer."),
