@@ -261,6 +261,7 @@ def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
     if age < timedelta(seconds=can.key_window_seconds) and row.is_owed:
         # Asking again may execute it: not while charging is held, nor from a copy.
         return ask(rt, row) if may_charge(rt) else None
-    if age < timedelta(seconds=can.lookup_settle_seconds):
+    reach = timedelta(seconds=can.lookup_reach_seconds)
+    if age < timedelta(seconds=can.lookup_settle_seconds) or (reach and age > reach):
         return None
     return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason=NEVER_ARRIVED)

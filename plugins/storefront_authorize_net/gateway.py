@@ -72,6 +72,7 @@ class AuthorizeNetGateway:
         self.capabilities = Capabilities(
             key_window_seconds=0,
             lookup_settle_seconds=SETTLE_SECONDS,
+            lookup_reach_seconds=int((LOOK_BACK - timedelta(days=1)).total_seconds()),
             duplicate_window_seconds=duplicate_window,
             decline_meanings=DECLINE_MEANINGS,
             mode="redirect",

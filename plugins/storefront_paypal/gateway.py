@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from storefront.hooks import (
     AnswerStatus,
@@ -152,6 +152,7 @@ def _capabilities(*, is_live: bool) -> Capabilities:
         # documentation: nothing is built on it.
         key_window_seconds=0,
         lookup_settle_seconds=books.SETTLE_SECONDS,
+        lookup_reach_seconds=int((books.LOOK_BACK - timedelta(days=1)).total_seconds()),
         decline_meanings=DECLINE_MEANINGS,
         mode="redirect",
         max_in_flight=4,

@@ -24,6 +24,9 @@ class Capabilities:
     key_window_seconds: int
     #: How long after a call ``lookup`` may still say "nothing" about a charge that exists.
     lookup_settle_seconds: int = 0
+    #: How far back ``lookup`` finds a charge by our reference alone, 0 for always. "Nothing" about
+    #: an older one says nothing.
+    lookup_reach_seconds: int = 0
     #: Without look-up a gateway is not used for automatic renewals.
     has_lookup: bool = True
     #: Window in which the gateway itself drops look-alikes (it is no protection), 0 if none.

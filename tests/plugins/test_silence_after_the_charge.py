@@ -197,3 +197,15 @@ def test_what_is_listed_and_cannot_be_read_yet_is_not_unknown_to_authorize_net()
         http.close()
     assert found is not None
     assert found.status is _S.UNKNOWN
+
+
+def test_no_look_up_says_nothing_of_what_is_older_than_it_can_find(paypal: Account) -> None:
+    asked = paypal.order()
+    paypal.far.faults[asked.token] = "lost"
+    paypal.gateway.charge(asked)
+    paypal.clock.advance(seconds=paypal.gateway.capabilities.lookup_reach_seconds)
+    found = paypal.another().lookup(asked.reference)
+    assert found is not None
+    assert found.status is _S.SUCCEEDED
+    paypal.clock.advance(days=2)
+    assert paypal.another().lookup(asked.reference) is None, "it was taken, and is not found"

@@ -1,6 +1,7 @@
 """Renewals on a real database with the demo gateway."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -159,6 +160,28 @@ def test_a_charge_that_never_arrived_is_asked_again(rt, due, clock, demo_gateway
 
     assert only(rt, Invoice).state is InvoiceState.PAID
     assert demo_gateway.bank.executed_count() == 1
+
+
+def test_a_charge_older_than_a_look_up_reaches_frees_no_invoice(
+    rt, due, clock, demo_gateway, monkeypatch
+):
+    reach = timedelta(days=31)
+    can = replace(
+        demo_gateway.capabilities,
+        key_window_seconds=0,
+        lookup_reach_seconds=int(reach.total_seconds()),
+    )
+    monkeypatch.setattr(demo_gateway, "capabilities", can)
+    due()
+    demo_gateway.bank.set_fault("down")
+    run_renewals(rt)
+    demo_gateway.bank.set_fault("down", is_on=False)
+
+    # For so long nobody could ask: the gateway was stopped, or its plugin off.
+    clock.advance(days=32)
+    look_up_open(rt)
+
+    assert only(rt, ChargeAttempt).state is AttemptState.UNKNOWN
 
 
 def test_a_skipped_cycle_is_neither_charged_nor_packed(rt, due, demo_gateway):
