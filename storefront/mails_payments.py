@@ -109,7 +109,7 @@ def _last_warning(writer: Writer) -> Words | None:
         _("Please pay %(amount)s by %(day)s", amount=amount, day=day),
         _("%(amount)s is still open: %(reason)s.", amount=amount, reason=_reason(writer)),
         then,
-        ((_("Amount"), amount), (_("Until"), day)),
+        ((_("Amount"), amount), (_("To be paid by"), day)),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
         (then, _no_sign_in()),
     )

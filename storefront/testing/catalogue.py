@@ -33,7 +33,7 @@ from storefront.models import (
     RecipeItem,
     ShopSettings,
 )
-from storefront.models.base import Base, public_id
+from storefront.models.base import Base, public_id, table_of
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
 
@@ -50,7 +50,8 @@ def save(rt: Runtime, *rows: Base) -> None:
     for model, of_it in groupby(rows, key=type):
         # Read again with one statement, however many there are.
         keys = [row.id for row in of_it]  # type: ignore[attr-defined]
-        found = sa.select(model).where(model.id.in_(keys))  # type: ignore[attr-defined]
+        key = table_of(model).c.id
+        found: sa.Select[Any] = sa.select(model).where(key.in_(keys))
         rt.session.scalars(found.execution_options(populate_existing=True)).all()
     for row in rows:
         rt.session.expunge(row)

@@ -41,7 +41,7 @@ def test_a_stranger_to_the_session_pays_with_another_card(chromium, live, clock,
         ada.press("Save this card")
         if not script:
             ada.see("Pay with your new card")
-            ada.press("Go on")
+            ada.press("Go on with this card")
         ada.see("This is paid")
         ada.page.reload()
         ada.see("This is paid")
