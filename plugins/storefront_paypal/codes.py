@@ -86,6 +86,8 @@ DECLINE_MEANINGS: Mapping[tuple[str, str], DeclineKind] = {
 NO_SUCH_METHOD = frozenset({"TOKEN_ID_NOT_FOUND", "TOKEN_NOT_FOUND", "INVALID_RESOURCE_ID"})
 #: There is a charge with our invoice id already: evidence, not a decline.
 DUPLICATE_INVOICE = "DUPLICATE_INVOICE_ID"
+#: What the customer chose to pay with was refused when an approved order was taken.
+DECLINED = "INSTRUMENT_DECLINED"
 #: Currencies PayPal takes whose decimals are those of ISO 4217. HUF and TWD are left out: there
 #: PayPal takes whole units only.
 _NAMES = "AUD BRL CAD CHF CZK DKK EUR GBP HKD ILS JPY MXN MYR NOK NZD PHP PLN SEK SGD THB USD"

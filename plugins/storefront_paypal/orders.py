@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from storefront.hooks import AnswerStatus, CancelAnswer, ChargeAnswer, ChargeOrder
@@ -18,7 +19,7 @@ from storefront_paypal.answers import (
     unit_of,
 )
 from storefront_paypal.api import Api, Refused, Silent
-from storefront_paypal.codes import DUPLICATE_INVOICE
+from storefront_paypal.codes import DECLINED, DUPLICATE_INVOICE
 from storefront_paypal.known import Known
 
 _S = AnswerStatus
@@ -93,17 +94,34 @@ class Orders:
         if unit_of(order).get("invoice_id") != reference:
             return None
         if takes and order.get("status") == "APPROVED" and not is_cancelled(order):
-            order = self._take(reference, number)
+            return self._take(reference, number)
         return order_answer(order, is_present=True)
 
-    def _take(self, reference: str, number: str) -> dict[str, Any]:
+    def _take(self, reference: str, number: str) -> ChargeAnswer:
         try:
-            return self._api.post(f"{_ORDERS}/{number}/capture", {}, f"{reference}-capture")
+            found = self._api.post(f"{_ORDERS}/{number}/capture", {}, f"{reference}-capture")
         except Refused as error:
-            found = self._api.get(f"{_ORDERS}/{number}")
-            if found is None or capture_in(found) is None:
+            again = self._api.get(f"{_ORDERS}/{number}")
+            if again is not None and capture_in(again) is not None:
+                return order_answer(again, is_present=True)
+            if again is None or error.issue != DECLINED:
                 raise Silent(error.issue.lower()) from error
-            return found
+            # The order could be taken another day, behind its customer's back: it never is.
+            self._give_up(reference, number)
+            return replace(refused(error.status, error.issue), gateway_reference=number)
+        return order_answer(found, is_present=True)
+
+    def _give_up(self, reference: str, number: str) -> None:
+        """Mark an order as one never to be taken. Raises ``Silent``."""
+        try:
+            self._mark(reference, number)
+        except Refused as error:
+            raise Silent(error.issue.lower()) from error
+
+    def _mark(self, reference: str, number: str) -> None:
+        path = "/purchase_units/@reference_id=='default'/custom_id"
+        change = {"op": "replace", "path": path, "value": f"{CANCELLED}{reference}"}
+        self._api.patch(f"{_ORDERS}/{number}", [change])
 
     def cancel(self, reference: str, gateway_reference: str) -> CancelAnswer:
         """Mark an order as one never to be taken, for PayPal itself has no cancelling.
@@ -115,10 +133,8 @@ class Orders:
         if order is None or capture_in(order) is not None:
             return _cancel_answer(self.lookup(reference, number, takes=False))
         if not is_cancelled(order):
-            path = "/purchase_units/@reference_id=='default'/custom_id"
-            change = {"op": "replace", "path": path, "value": f"{CANCELLED}{reference}"}
             try:
-                self._api.patch(f"{_ORDERS}/{number}", [change])
+                self._mark(reference, number)
             except Refused:
                 # Taken meanwhile, or forgotten.
                 return _cancel_answer(self.lookup(reference, number, takes=False))

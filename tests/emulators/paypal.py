@@ -54,6 +54,8 @@ class PayPal:
     patches_waiting: bool = True
     #: Issue with which every new order is refused.
     refuses: str = ""
+    #: Issue with which taking an approved order is refused.
+    refuses_taking: str = ""
     #: Answers of the next charge of a token: "lost" (done) or "ignored" (not done).
     faults: dict[str, str] = field(default_factory=dict)
     setups: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -276,6 +278,8 @@ class PayPal:
         order = _at(self.orders, number)
         if order["status"] != "APPROVED":
             raise _No(422, "ORDER_ALREADY_CAPTURED")
+        if self.refuses_taking:
+            raise _No(422, self.refuses_taking)
         self._capture(order)
         return 201, order
 

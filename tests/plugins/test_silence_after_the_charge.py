@@ -19,7 +19,7 @@ from storefront_authorize_net.gateway import AuthorizeNetGateway
 from storefront_razorpay.gateway import RazorpayGateway
 from tests.emulators import authorize_net as anet
 from tests.emulators import razorpay
-from tests.emulators.paypal import SLOW, PayPal
+from tests.emulators.paypal import CONFIRM, SLOW, PayPal
 from tests.emulators.paypal_account import Account, opened
 from tests.emulators.serving import served
 
@@ -177,6 +177,22 @@ def test_a_capture_that_waits_is_in_the_report_though_it_moved_no_money_yet(
     found = paypal.another().lookup(asked.reference)
     assert found is not None
     assert found.status is _S.PENDING
+
+
+def test_a_wallet_without_money_at_the_taking_is_a_decline_and_is_not_tried_behind_its_owner(
+    paypal: Account,
+) -> None:
+    """Otherwise nobody could pay the invoice another way, and each look would try again."""
+    asked = paypal.present(CONFIRM)
+    waits = paypal.gateway.charge(asked)
+    paypal.far.answer(waits.gateway_reference, is_yes=True)
+    paypal.far.refuses_taking = "INSTRUMENT_DECLINED"
+    found = paypal.gateway.lookup(asked.reference, waits.gateway_reference)
+    assert found is not None
+    assert (found.status, found.gateway_reference) == (_S.DECLINED, waits.gateway_reference)
+    paypal.far.refuses_taking = ""
+    paypal.another().lookup(asked.reference, waits.gateway_reference)
+    assert paypal.far.taken(asked.reference) == 0
 
 
 # ------------------------------------------------------------------------------- Authorize.net
