@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
 from flask import Blueprint, has_request_context, url_for
@@ -24,9 +24,9 @@ class AuthorizeNetSettings:
     """Each is read from ``STOREFRONT_AUTHORIZE_NET_<NAME>``, or from a file with ``_FILE``."""
 
     login_id: str = ""
-    transaction_key: str = ""
+    transaction_key: str = field(default="", repr=False)
     #: Signs the messages coming in; without it nobody could tell a forged one.
-    signature_key: str = ""
+    signature_key: str = field(default="", repr=False)
     #: An account of Authorize.net has one currency.
     currency: str = "USD"
     api_url: str = "https://api.authorize.net"

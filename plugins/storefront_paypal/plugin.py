@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
 from storefront.hooks import PluginContext, PluginOff, PluginUnused, StorefrontPlugin
@@ -20,7 +20,7 @@ class PayPalSettings:
     """Each is read from ``STOREFRONT_PAYPAL_<NAME>``, or from a file with ``_FILE``."""
 
     client_id: str = ""
-    client_secret: str = ""
+    client_secret: str = field(default="", repr=False)
     #: PayPal's id of the webhook; without it nobody could tell a forged message.
     webhook_id: str = ""
     api_url: str = "https://api-m.paypal.com"

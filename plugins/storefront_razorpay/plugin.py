@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from flask import Blueprint, has_request_context, url_for
 
@@ -21,9 +21,9 @@ class RazorpaySettings:
     #: The merchant's id, ``acc_…``: what stored mandates belong to, whatever key is used.
     account: str = ""
     key_id: str = ""
-    key_secret: str = ""
+    key_secret: str = field(default="", repr=False)
     #: The webhook's own secret, another than the key's.
-    webhook_secret: str = ""
+    webhook_secret: str = field(default="", repr=False)
     api_url: str = "https://api.razorpay.com"
     script: str = "https://checkout.razorpay.com/v1/checkout.js"
 
