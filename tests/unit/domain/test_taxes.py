@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import CurrencyMismatch, Money
 from storefront.domain.pricing import PricedItem, quote
-from storefront.domain.taxes import tax_of, tax_of_part, tax_per_line, tax_total
+from storefront.domain.taxes import (
+    minor_per_group,
+    minor_per_line,
+    tax_of,
+    tax_of_part,
+    tax_per_line,
+    tax_total,
+)
 
 RATES = st.sampled_from([Decimal(text) for text in ("0", "2.6", "5.5", "7", "19", "25.5", "100")])
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD"])
@@ -206,3 +213,47 @@ def test_more_than_is_left_of_a_line_has_no_tax(part):
 def test_a_refund_of_nothing_bears_no_tax():
     assert tax_of_part(1000, 160, (500, 80), 0) == 0
     assert tax_of_part(0, 0, (0, 0), 0) == 0
+
+
+NINETEEN, SEVEN, TWENTY = Decimal(19), Decimal(7), Decimal(20)
+
+
+@pytest.mark.parametrize(
+    ("groups", "inclusive", "rounding", "taxes"),
+    [
+        # A free box bears none, where a split onto all lines at once might give it a cent.
+        ([[(2900, TWENTY), (-2900, TWENTY)], [(2900, TWENTY)]], True, "sum", [[483, -483], [483]]),
+        # Three times 6.27 is 18.81: one group gets the nineteenth unit, the others none of it.
+        ([[(33, NINETEEN)], [(33, NINETEEN)], [(33, NINETEEN)]], False, "sum", [[7], [6], [6]]),
+        # Rates are apart within a group, and each line keeps its place.
+        (
+            [[(1000, SEVEN), (500, NINETEEN)], [(200, NINETEEN), (300, SEVEN)]],
+            False,
+            "sum",
+            [[70, 95], [38, 21]],
+        ),
+        ([[(1000, SEVEN), (500, NINETEEN)], [(119, NINETEEN)]], True, "sum", [[65, 80], [19]]),
+        # By line every line stands alone: 6.27 is 6 each time.
+        ([[(33, NINETEEN)], [(33, NINETEEN), (33, NINETEEN)]], False, "line", [[6], [6, 6]]),
+        ([[(119, NINETEEN)], [(107, SEVEN), (10, SEVEN)]], True, "line", [[19], [7, 1]]),
+        ([[], [(100, NINETEEN)]], False, "sum", [[], [19]]),
+        ([], False, "sum", []),
+    ],
+)
+def test_the_tax_of_an_order_is_split_onto_its_boxes_and_then_onto_their_lines(
+    groups, inclusive, rounding, taxes
+):
+    assert minor_per_group(groups, inclusive=inclusive, rounding=rounding) == taxes
+
+
+@given(st.lists(SIGNED_LINES, min_size=1, max_size=4), INCLUSIVE, st.sampled_from(["sum", "line"]))
+def test_the_tax_of_the_boxes_sums_to_that_of_the_order(groups, inclusive, rounding):
+    split = minor_per_group(groups, inclusive=inclusive, rounding=rounding)
+    lines = [line for group in groups for line in group]
+    whole = minor_per_line(lines, inclusive=inclusive, rounding=rounding)
+
+    assert [len(each) for each in split] == [len(group) for group in groups]
+    taxes = [tax for group in split for tax in group]
+    for rate in {rate for _, rate in lines}:
+        places = [i for i, (_, other) in enumerate(lines) if other == rate]
+        assert sum(taxes[i] for i in places) == sum(whole[i] for i in places)
