@@ -1,4 +1,4 @@
-"""What a customer sees of themselves: addresses, cards, sign-ins, what we hold."""
+"""What a customer sees of themselves: addresses, sign-ins, what we hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.methods import was_accepted
 from storefront.operations.secrets import REFERENCE
 
 
@@ -39,20 +38,6 @@ class AddressView:
     city: str
     region: str
     country: str
-
-
-@dataclass(frozen=True, slots=True)
-class MethodView:
-    """A stored card. ``pays_for`` names the plans of running subscriptions."""
-
-    public_id: str
-    brand: str
-    last4: str
-    exp_month: int | None
-    exp_year: int | None
-    is_default: bool
-    is_refused: bool
-    pays_for: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,42 +132,6 @@ def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str
     if running:
         statement = statement.where(table.c.state.in_(RUNNING), address.c.id.is_not(None))
     return statement
-
-
-def methods(session: AnySession, customer_id: int) -> list[MethodView]:
-    """Return the stored cards that were ever accepted, the one that pays first; two statements."""
-    table, subscription = table_of(PaymentMethod), table_of(Subscription)
-    plan = table_of(Plan)
-    rows = session.execute(
-        sa.select(table)
-        .where(table.c.customer_id == customer_id, table.c.detached_at.is_(None), was_accepted())
-        .order_by(table.c.is_default.desc(), table.c.id.desc())
-    ).all()
-    payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
-    running = session.execute(
-        sa.select(subscription.c.payment_method_id, plan.c.name)
-        .join(plan, plan.c.id == subscription.c.plan_id)
-        .where(payer == customer_id, subscription.c.state.in_(RUNNING))
-        .order_by(subscription.c.id)
-    ).all()
-    return [
-        MethodView(
-            row.public_id,
-            row.brand,
-            row.last4,
-            row.exp_month,
-            row.exp_year,
-            row.is_default,
-            row.refused_at is not None,
-            tuple(
-                one.name
-                for one in running
-                if one.payment_method_id == row.id
-                or (one.payment_method_id is None and row.is_default)
-            ),
-        )
-        for row in rows
-    ]
 
 
 def sessions(

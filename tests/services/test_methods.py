@@ -19,6 +19,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.keys import reserve
 from storefront.paying import MethodRefused, NotFound, Paid, pay_now
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
@@ -179,7 +180,7 @@ def test_a_try_that_is_planned_asks_the_new_method_instead(rt, clock, demo_gatew
     last = newest(rt)
     planned = {
         **last._mapping,
-        "id": last.id + 1,
+        "id": reserve(rt.session, ChargeAttempt, 1)[0],
         "public_id": "pay_planned",
         "number": last.number + 1,
         "state": AttemptState.PLANNED,
