@@ -54,13 +54,16 @@ def capture_answer(capture: Mapping[str, Any]) -> ChargeAnswer:
 
 
 def capture_in(order: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the capture of an order; None while nobody has captured it."""
+    """Return the capture of an order; None while nobody has captured it.
+
+    Of several the last one that was not refused: another may have been tried before or beside it.
+    """
+    found: list[dict[str, Any]] = []
     for unit in order.get("purchase_units") or []:
-        captures = (unit.get("payments") or {}).get("captures") or []
-        if captures:
-            found: dict[str, Any] = captures[-1]
-            return found
-    return None
+        found += (unit.get("payments") or {}).get("captures") or []
+    kept = [each for each in found if CAPTURES.get(str(each.get("status"))) is not _S.DECLINED]
+    counts = kept or found
+    return counts[-1] if counts else None
 
 
 def unit_of(order: Mapping[str, Any]) -> dict[str, Any]:

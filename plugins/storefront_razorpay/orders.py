@@ -98,13 +98,18 @@ def notes_of(thing: Mapping[str, Any]) -> dict[str, str]:
 
 #: The farther along, the more a payment says about its order.
 _RANK = ("failed", "created", "authorized", "refunded", "captured")
+#: What a payment counts as whose state we do not know: it is there, and may still take money.
+_UNTOLD = _RANK.index("created")
 
 
 def best_of(payments: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the payment that says where an order stands: the farthest, of those the latest."""
-    known = [each for each in payments if each["status"] in _RANK]
     return max(
-        known,
-        key=lambda each: (_RANK.index(each["status"]), each["created_at"], each["id"]),
+        payments,
+        key=lambda each: (_rank(each["status"]), each["created_at"], each["id"]),
         default=None,
     )
+
+
+def _rank(status: str) -> int:
+    return _RANK.index(status) if status in _RANK else _UNTOLD

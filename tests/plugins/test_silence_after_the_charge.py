@@ -12,7 +12,7 @@ import pytest
 
 from storefront.adapters.http import ServiceHttp
 from storefront.domain.gateways import NOT_DONE
-from storefront.hooks import AnswerStatus, Http, HttpAnswer, HttpError
+from storefront.hooks import AnswerStatus, ChargeOrder, Http, HttpAnswer, HttpError
 from storefront.testing.clock import FrozenClock
 from storefront.testing.gateway import order, setup_order
 from storefront_authorize_net.gateway import AuthorizeNetGateway
@@ -100,6 +100,22 @@ def test_a_payment_that_was_captured_is_not_undone_by_a_look_that_fails(
     assert found.status is _S.SUCCEEDED
 
 
+def test_a_debit_in_a_state_nobody_told_us_of_is_no_debit_that_never_was(
+    far: razorpay.Razorpay, http: ServiceHttp
+) -> None:
+    asked = order(far.store(), 2340, "INR", notified_at=NOW - timedelta(hours=25))
+    over(http).charge(asked)
+    made = next(each for each in far.payments.values() if each["order_id"] == far_order(far, asked))
+    made["status"] = "on_its_way"
+    found = over(http).lookup(asked.reference)
+    assert found is not None
+    assert found.status is _S.PENDING
+
+
+def far_order(far: razorpay.Razorpay, asked: ChargeOrder) -> str:
+    return next(key for key, one in far.orders.items() if one["receipt"] == asked.reference)
+
+
 def test_before_anything_was_asked_a_refusal_of_our_key_still_says_so(
     far: razorpay.Razorpay, http: ServiceHttp
 ) -> None:
@@ -177,6 +193,21 @@ def test_a_capture_that_waits_is_in_the_report_though_it_moved_no_money_yet(
     found = paypal.another().lookup(asked.reference)
     assert found is not None
     assert found.status is _S.PENDING
+
+
+@pytest.mark.parametrize("states", [("COMPLETED", "DECLINED"), ("DECLINED", "COMPLETED")])
+def test_of_several_captures_of_an_order_the_one_that_took_money_counts(
+    paypal: Account, states: tuple[str, str]
+) -> None:
+    asked = paypal.order()
+    name = paypal.gateway.charge(asked).gateway_reference
+    [number] = paypal.far.orders
+    [capture] = paypal.far.orders[number]["purchase_units"][0]["payments"]["captures"]
+    both = [{**capture, "status": state} for state in states]
+    paypal.far.orders[number]["purchase_units"][0]["payments"]["captures"] = both
+    found = paypal.another().lookup(asked.reference, number)
+    assert found is not None
+    assert (found.status, found.gateway_reference) == (_S.SUCCEEDED, name)
 
 
 def test_a_wallet_without_money_at_the_taking_is_a_decline_and_is_not_tried_behind_its_owner(
