@@ -38,7 +38,7 @@ _TAX = (
 )
 _LAST = (
     ("cancel", _("End the subscription")),
-    ("pause", _("Pause it until the customer pays")),
+    ("pause", _("Credit the invoice and pause it until the customer comes back")),
     ("leave", _("Leave it past due")),
 )
 
