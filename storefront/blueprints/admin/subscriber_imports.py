@@ -99,7 +99,11 @@ def _show(
     name: str = "",
     unconfirmed: str = "",
 ) -> Response:
-    levels = {Level.ERROR: _("Left out"), Level.WARNING: _("Look"), Level.HERE: _("Here already")}
+    levels = {
+        Level.ERROR: _("Row left out"),
+        Level.WARNING: _("Warning"),
+        Level.HERE: _("Here already"),
+    }
     context: dict[str, Any] = {
         "error": error or unconfirmed,
         "error_at": "stopped" if unconfirmed else "file",
