@@ -68,7 +68,10 @@ def change(
     tax_desk.prepare_change(rt, subscription, wish.price)
     try:
         booked = decide_again(
-            rt.session, partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed)
+            rt.session,
+            partial(_book, rt, customer_id, subscription, wish, quote_hash, agreed),
+            # Another click was first to plan a change: one waits at most, and it is seen now.
+            sa.exc.IntegrityError,
         )
     except StaleSubscription as error:
         raise QuoteChanged from error

@@ -4,7 +4,7 @@ import pytest
 
 from storefront.domain.changes import NotChangeable, QuoteChanged
 from storefront.domain.invoices import InvoiceState
-from storefront.models import ChargeAttempt, Invoice, Subscription
+from storefront.models import ChargeAttempt, Invoice, ScheduledChange, Subscription
 from storefront.queries.invariants import broken
 from storefront.services.cancellations import NotStarted, cancel
 from storefront.services.changes import change, quote_change
@@ -66,6 +66,25 @@ def test_of_four_upgrades_at_once_one_is_paid_and_the_others_are_shown_again(
     paid = fresh(rt, Invoice, Invoice.state == InvoiceState.PAID)
     assert sum(invoice.total_minor for invoice in paid) == charged
     assert broken(rt.session) == {}
+
+
+def test_of_eight_clicks_on_a_change_that_waits_one_is_kept_and_the_others_are_shown_again(
+    app, rt, sub, plans
+):
+    wish = wish_of(rt, sub, plans[0], when="boundary")
+    shown = quote_change(rt, sub.customer_id, sub.public_id, wish)
+    rt.session.rollback()
+
+    def click(own, _number):
+        return tried(
+            lambda: change(own, sub.customer_id, sub.public_id, wish, shown.quote_hash, AGREED)
+        )
+
+    said = in_parallel(app, 8, click)
+
+    assert said.count("scheduled") == 1, said
+    assert set(said) <= {"scheduled", "quote_changed", "not_changeable"}
+    assert len(fresh(rt, ScheduledChange)) == 1
 
 
 def test_an_upgrade_and_leaving_at_once_leave_one_whole_state(app, rt, sub, plans):
