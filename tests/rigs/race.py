@@ -8,12 +8,9 @@ Described in ``docs/rigs.md``.
 import argparse
 import json
 import logging
-import os
 import random
 import re
-import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,14 +19,11 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as day_time
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import sqlalchemy as sa
 from flask import Flask
-from werkzeug.serving import make_server
 
 from storefront.extensions import db
-from storefront.jobs.work import DUNNING, GATEWAY_EVENTS, LOOK_UPS, REFUNDS, RENEWALS, run_job
 from storefront.models import (
     ChargeAttempt,
     Checkout,
@@ -49,7 +43,8 @@ from storefront.testing import factories
 from storefront.testing.population import populate
 from storefront_demo_gateway.gateway import sign_webhook
 from storefront_demo_gateway.remote import RemoteBank
-from tests.rigs._children import Children, orphaned
+from tests.rigs._children import Children
+from tests.rigs._processes import start_web, work
 from tests.rigs._shop import FIRST, clock_of, make_app, open_shop, rig_folder
 from tests.rigs._steps import compare_money, compare_orders, finish
 from tests.rigs._stories import message
@@ -67,7 +62,6 @@ _SILENT, _REFUSED = "0408", "0341"
 _DUE_CARDS = ("4242", "4242", _SILENT)
 #: Statuses of an answer that a browser or a gateway may get under load, besides pages.
 _LATER = 503
-_TICK = 0.01
 ADDRESS = {
     "name": "Ada Lovelace",
     "country": "DE",
@@ -369,46 +363,6 @@ def _fields(page: Page) -> dict[str, str]:
     return hidden | ({line[1]: "1"} if line else {})
 
 
-def _serve(app: Flask, writer: int, errors: Path) -> None:
-    """What a web process does until it is told to end."""
-    logging.basicConfig(filename=errors, level=logging.ERROR, force=True)
-    # It writes a line per request otherwise.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    os.write(writer, f"{server.server_port}\n".encode())
-    os.close(writer)
-    thread.start()
-    _until_told()
-    server.shutdown()
-
-
-def _work(app: Flask, errors: Path) -> None:
-    """What a worker does until it is told to end."""
-    logging.basicConfig(filename=errors, level=logging.ERROR, force=True)
-    jobs = (GATEWAY_EVENTS, LOOK_UPS, RENEWALS, DUNNING, REFUNDS)
-    with app.app_context():
-        rt: Runtime = app.extensions["storefront"]
-
-        def once() -> None:
-            for job in jobs:
-                run_job(rt, job)
-
-        _until_told(once)
-
-
-def _until_told(work: Callable[[], None] | None = None) -> None:
-    stopping, parent = threading.Event(), os.getppid()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    while not stopping.wait(_TICK) and not orphaned(parent):
-        if work is not None:
-            work()
-
-
 def run(rounds: int, database: str, seed: int) -> Outcome:
     """Run the rig once; the faults of the outcome are what it found."""
     outcome, children, began = Outcome(database, seed, rounds), Children(), time.monotonic()
@@ -421,9 +375,9 @@ def run(rounds: int, database: str, seed: int) -> Outcome:
                 open_shop(rt, {})
                 rt.session.remove()
                 db.engine.dispose()
-            ports = [_start_web(children, app, errors) for _ in range(WEBS)]
+            ports = [start_web(children, app, errors) for _ in range(WEBS)]
             pids = children.pids - {witness_pid}
-            pids |= {children.fork(partial(_work, app, errors)) for _ in range(WORKERS)}
+            pids |= {children.fork(partial(work, app, errors)) for _ in range(WORKERS)}
             logging.basicConfig(filename=errors, level=logging.ERROR, force=True)
             with app.app_context():
                 race = Race(app, ask_witness(address), ports, outcome, children)
@@ -440,14 +394,6 @@ def run(rounds: int, database: str, seed: int) -> Outcome:
             children.kill_all()
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
-
-
-def _start_web(children: Children, app: Flask, errors: Path) -> int:
-    reader, writer = os.pipe()
-    children.fork(partial(_serve, app, writer, errors))
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        return int(pipe.readline())
 
 
 def _tell(outcome: Outcome, rt: Runtime, bank: RemoteBank, errors: Path) -> None:
