@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import Customer, PaymentMethod, Subscription
+from storefront.models import Customer, Invoice, PaymentMethod, Subscription
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
@@ -45,3 +45,23 @@ def test_without_any_method_no_line_says_so(app: Flask, rt: Runtime) -> None:
     ada = Visitor.of(app).sign_in(EMAIL)
 
     assert "<dt>Card</dt>" not in ada.get("/account/").text
+
+
+@pytest.mark.parametrize(
+    ("brand", "words"), [("paypal", "Paid with PayPal"), ("upi", "Paid with UPI")]
+)
+def test_an_invoice_paid_without_a_number_names_what_paid_it(
+    app: Flask, rt: Runtime, brand: str, words: str
+) -> None:
+    owner = rt.session.get_one(Customer, customer_with_password(rt, EMAIL))
+    make.make_subscription(rt, customer=owner)
+    rt.session.execute(sa.update(table_of(PaymentMethod)).values(brand=brand, last4=""))
+    rt.session.commit()
+    invoice = rt.session.scalars(sa.select(table_of(Invoice).c.public_id)).one()
+    rt.session.rollback()
+    ada = Visitor.of(app).sign_in(EMAIL)
+
+    page = ada.get(f"/account/invoices/{invoice}").text
+
+    assert words in page
+    assert "bank transfer" not in page
