@@ -260,8 +260,27 @@ def _look_up(rt: Runtime, row: AnyRow) -> ChargeAnswer | None:
     can = gateway.capabilities
     if age < timedelta(seconds=can.key_window_seconds) and row.is_owed:
         # Asking again may execute it: not while charging is held, nor from a copy.
-        return ask(rt, row) if may_charge(rt) else None
+        if not may_charge(rt) or not retrying(rt.session, partial(_note_repeat, rt, row)):
+            return None
+        return ask(rt, row)
     reach = timedelta(seconds=can.lookup_reach_seconds)
     if age < timedelta(seconds=can.lookup_settle_seconds) or (reach and age > reach):
         return None
     return ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason=NEVER_ARRIVED)
+
+
+def _note_repeat(rt: Runtime, row: AnyRow) -> bool:
+    """Note that a charge is asked for once more; False if it was answered meanwhile.
+
+    From here on a "not done" that comes to the first question late proves nothing any more: the
+    attempt stays open until the answer to the second is known.
+    """
+    table = table_of(ChargeAttempt)
+    found = rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == row.id, table.c.state.in_(ANSWERABLE))
+        .values(checks=sa.case((table.c.checks == 0, 1), else_=table.c.checks))
+        .returning(table.c.id)
+    ).all()
+    rt.session.commit()
+    return bool(found)

@@ -19,6 +19,7 @@ from storefront import formats
 from storefront.adapters import pdf
 from storefront.adapters.pdf import Sheet, SheetLine
 from storefront.domain.colours import rgb_of
+from storefront.domain.gateways import proper_name
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
 from storefront.queries.document_groups import groups_of
@@ -224,8 +225,11 @@ class _Writer:
 
     def _paid(self, payment: Payment) -> str:
         day = self._day(payment.on)
-        if not payment.last4:
+        if not payment.last4 and not payment.brand:
             return _("Paid by bank transfer on %(day)s.", day=day)
+        if not payment.last4:
+            way = proper_name(payment.brand)
+            return _("Paid with %(way)s on %(day)s.", way=way, day=day)
         return _(
             "Paid with %(brand)s ending %(last4)s on %(day)s.",
             brand=payment.brand.title(),

@@ -27,7 +27,9 @@ from storefront.operations.ceilings import paid_now
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import make_default, method_for, repoint
+from storefront.operations.replanning import replan
 from storefront.operations.retries import abandon_actions
+from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -94,15 +96,18 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str, method: str = "") -> Pa
 
     _release(rt, customer_id, invoice)
     try:
-        key = retrying(rt.session, lambda: _plan(rt, customer_id, invoice, method))
+        key, moved = retrying(rt.session, lambda: _plan(rt, customer_id, invoice, method))
     except sa.exc.IntegrityError:
         # Another attempt is open: the partial index lets only one ask at a time.
         raise NotNow(invoice=invoice) from None
     except TriedTooOften:
         return Paid.TOO_OFTEN
     if isinstance(key, Paid):
+        stop_waiting(rt, moved)
         return key
     recorded = charges.charge_now(rt, [key])
+    # After the charge, for which somebody waits.
+    stop_waiting(rt, moved)
     if recorded.settled:
         return Paid.DONE
     if recorded.declined:
@@ -188,11 +193,12 @@ def _open_attempt(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     return row
 
 
-def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> int | Paid:
+def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> tuple[int | Paid, list[int]]:
     """Write the attempt and commit, so that it is on disk before anybody asks.
 
     Returns what became of it instead where no gateway is asked: the customer tried often
-    enough today, or a total under the gateway's minimum is carried, as anywhere else.
+    enough today, or a total under the gateway's minimum is carried, as anywhere else. Beside
+    it, the subscriptions that follow the card from now on; what else they owe asks it as well.
     """
     row = _owed(rt, customer_id, invoice)
     if row is None:
@@ -202,18 +208,20 @@ def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> int | Pai
     card = row if not method else _chosen(rt, customer_id, method)
     if card is None or card.method_id is None:
         raise NoMethod(invoice=invoice)
+    moved: list[int] = []
     if card.method_id != row.method_id:
         make_default(rt.session, customer_id, card.method_id)
-        repoint(rt.session, customer_id, card.last4, rt.moment())
+        moved = repoint(rt.session, customer_id, card.last4, rt.moment())
     if paid_now(rt.session, row.id, rt.moment()).is_enough:
         rt.session.rollback()
-        return Paid.TRIED_TODAY
+        return Paid.TRIED_TODAY, []
+    replan(rt.session, moved, rt.minimums, rt.moment())
     if is_too_small(row.due_minor, rt.minimums, card.gateway, row.currency):
         if row.is_asked:
             raise NotNow(invoice=invoice)
         carry(rt.session, [Small(row.id, customer_id, row.currency, row.due_minor)], rt.moment())
         rt.session.commit()
-        return Paid.DONE
+        return Paid.DONE, moved
     draft = AttemptDraft(
         invoice_id=row.id,
         number=(row.last_number or 0) + 1,
@@ -227,7 +235,7 @@ def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> int | Pai
     )
     [(key, _)] = plan_attempts(rt.session, [draft], rt.moment(), AttemptState.SENT)
     rt.session.commit()
-    return key
+    return key, moved
 
 
 def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:

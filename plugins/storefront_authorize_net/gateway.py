@@ -63,10 +63,10 @@ class AuthorizeNetGateway:
         form_url: str = "https://accept.authorize.net",
         is_live: bool = True,
     ) -> None:
-        """``duplicate_window`` is in seconds; Authorize.net takes 0 to 28,800, and 120 unasked."""
+        """``duplicate_window`` is in seconds; 28,800 at most. It is the second net: never 0."""
         self.account, self.currency, self.form_url = login, currency, form_url
         self._api = Api(http, login, key)
-        self.vault = Vault(self._api, key)
+        self.vault = Vault(self._api, key, now)
         self._signature_key, self._now, self._page = signature_key, now, page
         self._window = duplicate_window
         self.capabilities = Capabilities(
@@ -251,10 +251,13 @@ class AuthorizeNetGateway:
     def lookup_refund(
         self, reference: str, gateway_reference: str = "", charge: str = ""
     ) -> RefundAnswer | None:
+        """A void has no number of ours: only its own name, the charge's, leads to it.
+
+        Without that name nothing is known, for whoever voided the charge may have meant another
+        refund; ``refund`` compares the amounts and voids nothing twice.
+        """
         try:
             found = self.find(reference, gateway_reference)
-            if found is None and charge:
-                found = refunds.voided(self._api, charge)
         except Silent as error:
             return RefundAnswer(_S.UNKNOWN, reason=str(error))
         return refunds.answer_of(found) if found is not None else None

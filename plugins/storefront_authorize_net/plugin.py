@@ -53,8 +53,9 @@ class AuthorizeNetPlugin(StorefrontPlugin):
         if missing:
             why = PluginUnused if own == AuthorizeNetSettings() else PluginOff
             raise why(f"it has no account: {', '.join(missing)} is not set")
-        if not 0 <= own.duplicate_window <= _MOST_SECONDS:
-            raise ValueError(f"duplicate_window: 0 to {_MOST_SECONDS} seconds")
+        if not 1 <= own.duplicate_window <= _MOST_SECONDS:
+            # Without a window two sends at the same moment would both take money.
+            raise ValueError(f"duplicate_window: 1 to {_MOST_SECONDS} seconds")
 
         def page(key: str) -> str:
             if has_request_context():

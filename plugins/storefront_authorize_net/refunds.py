@@ -60,12 +60,6 @@ def decline_held(api: Api, transaction: str) -> bool:
     return str((answer.get("transactionResponse") or {}).get("responseCode")) == "1"
 
 
-def voided(api: Api, charge: str) -> dict[str, Any] | None:
-    """Return the charge's transaction if it was voided, for then the whole went back."""
-    details = api.details(charge)
-    return details if details and details.get("transactionStatus") == "voided" else None
-
-
 def answer_of(details: Mapping[str, Any]) -> RefundAnswer:
     """Return the answer to a refund from the credit, or from the charge that was voided."""
     if str(details.get("transactionType", "")).startswith("authCapture"):

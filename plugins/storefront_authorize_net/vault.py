@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -21,6 +22,9 @@ from storefront_authorize_net.references import short
 
 _S = AnswerStatus
 _CHECKED = "checked"
+#: How long the address of our page leads to the card form at least, and what its end is rounded
+#: up to: a set-up that is begun twice at once has one address.
+PAGE_VALID, PAGE_STEP = timedelta(hours=1), timedelta(minutes=15)
 _DIRECT = re.compile(r'^"?(\d)"?[^\d"]"?\d*"?[^\d"]"?(\d+)')
 
 
@@ -30,23 +34,29 @@ class Vault:
     So a set-up is found again by its reference alone, and a second ``begin`` finds the first.
     """
 
-    def __init__(self, api: Api, secret: str) -> None:
-        self._api = api
+    def __init__(self, api: Api, secret: str, now: Callable[[], datetime]) -> None:
+        self._api, self._now = api, now
         self._keys = URLSafeSerializer(secret, salt="authorize-net-setup")
 
     def open(self, order: SetupOrder) -> tuple[str, str]:
         """Return profile id and page key of a set-up. Raises ``Silent`` or ``Refused``."""
         profile = self._profile_of(order.reference)
         number = str(profile["customerProfileId"]) if profile else self._create(order)
-        return number, str(self._keys.dumps([number, order.return_url, order.cancel_url]))
+        step = int(PAGE_STEP.total_seconds())
+        until = -int(-(self._now() + PAGE_VALID).timestamp() // step) * step
+        return number, str(self._keys.dumps([number, order.return_url, order.cancel_url, until]))
 
     def read_key(self, key: str) -> tuple[str, str, str] | None:
-        """Return profile id, way back and way out that a page key holds; None if it is forged."""
+        """Return profile id, way back and way out that a page key holds.
+
+        None if it is forged, or past its end.
+        """
         try:
-            number, back, out = self._keys.loads(key)
-        except (BadData, ValueError):
+            number, back, out, until = self._keys.loads(key)
+            is_over = self._now().timestamp() >= until
+        except (BadData, TypeError, ValueError):
             return None
-        return str(number), str(back), str(out)
+        return None if is_over else (str(number), str(back), str(out))
 
     def page_token(self, profile: str, return_url: str, way_back: str) -> str:
         """Return the token with which a browser opens the hosted form, good for 15 minutes.

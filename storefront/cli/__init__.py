@@ -25,6 +25,7 @@ COMMANDS = {
     "export-accounting": "storefront.cli.accounting:export_accounting",
     "export-boxes": "storefront.cli.fulfilment:export_boxes",
     "import-products": "storefront.cli.imports:import_products",
+    "import-subscribers": "storefront.cli.subscriber_imports:import_subscribers",
     "reconcile": "storefront.cli.reconciliation:reconcile",
     "renew": "storefront.cli.renewals:renew",
     "self-check": "storefront.cli.ledger:self_check",

@@ -9,6 +9,7 @@ class EventKind(StrEnum):
     """``subject.what_happened``; a code never changes its meaning."""
 
     SUBSCRIPTION_STARTED = "subscription.started"
+    SUBSCRIPTION_IMPORTED = "subscription.imported"
     SUBSCRIPTION_RENEWED = "subscription.renewed"
     SUBSCRIPTION_SKIPPED = "subscription.period_skipped"
     SUBSCRIPTION_PAST_DUE = "subscription.past_due"

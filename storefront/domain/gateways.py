@@ -115,6 +115,19 @@ class VaultedMethod:
     limit: Money | None = None
 
 
+#: Names that people write in a way of their own; the same in every language.
+_PROPER = {"paypal": "PayPal", "upi": "UPI"}
+
+
+def proper_name(brand: str) -> str:
+    """Return what stands on a document for a method without a number.
+
+    >>> proper_name("paypal"), proper_name("hdfc")
+    ('PayPal', 'HDFC')
+    """
+    return _PROPER.get(brand, brand.upper())
+
+
 @dataclass(frozen=True, slots=True)
 class SetupAnswer:
     """``method`` is there if and only if ``status`` is succeeded."""

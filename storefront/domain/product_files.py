@@ -106,7 +106,7 @@ def read_products(data: bytes, currency: str) -> ProductFile:
     if len(data) > MOST_BYTES:
         raise FileTooBig(size=len(data), limit=MOST_BYTES)
     text, encoding = decode(data)
-    table = _table(text)
+    table = read_table(text)
     heading = next(table, (0, []))[1]
     kind, names, reader = _detect(heading)
     counted: list[int] = []
@@ -136,7 +136,7 @@ def decode(data: bytes) -> tuple[str, str]:
     raise NotText
 
 
-def _table(text: str) -> Iterator[tuple[int, list[str]]]:
+def read_table(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (row as a spreadsheet counts, cells), the heading first."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     number = 0

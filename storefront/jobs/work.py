@@ -35,6 +35,7 @@ from storefront.services.endings import ENDINGS_DUE, end_passed_over
 from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import EXPORTS_DUE, export_boxes, exportable_cycles
 from storefront.services.method_changes import forget_methods
+from storefront.services.old_messages import delete_old_messages
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
 from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
 from storefront.services.reconciliation import compare_due
@@ -93,6 +94,7 @@ DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
 CARD_ENDS = Job("card_ends", tell_card_ends)
 FORGET_METHODS = Job("forget_methods", forget_methods)
+OLD_MESSAGES = Job("old_messages", delete_old_messages)
 TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
@@ -123,6 +125,7 @@ JOBS = (
     REFUNDS,
     REFUND_RETURNS,
     FORGET_METHODS,
+    OLD_MESSAGES,
     REFERRALS,
     CLOSE_CYCLES,
     EXPORT,

@@ -29,6 +29,7 @@ from storefront.jobs.work import (
     FORGET_METHODS,
     GATEWAY_EVENTS,
     LOOK_UPS,
+    OLD_MESSAGES,
     OUTBOX,
     PLAN_CYCLES,
     PRICE_CHANGES,
@@ -53,7 +54,10 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (LOOK_UPS, EXPIRE, TAX_IDS, PRICE_CHANGES, RENEWALS, DUNNING, REFUNDS, REFERRALS),
         30,
     ),
-    "reminders": ((REMINDERS, CARD_ENDS, TRANSFERS, REFUND_RETURNS, FORGET_METHODS), 900),
+    "reminders": (
+        (REMINDERS, CARD_ENDS, TRANSFERS, REFUND_RETURNS, FORGET_METHODS, OLD_MESSAGES),
+        900,
+    ),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
     # Before the outbox: what a message of a gateway settles is told at once.
     "messages": ((GATEWAY_EVENTS, OUTBOX), 5),

@@ -157,6 +157,8 @@ class Refund(Base):
     state: Mapped[AttemptState] = mapped_column(values_enum(AttemptState))
     gateway_reference: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
+    #: When the gateway was last asked to pay it; NULL: never, or it surely did nothing.
+    sent_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None]
 

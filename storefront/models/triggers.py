@@ -59,6 +59,16 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(check_at, id) WHERE state = 'succeeded' AND check_at IS NOT NULL",
         False,
     ),
+    "ix_refund_gateway_reference": (
+        "refund",
+        "(gateway_reference) WHERE gateway_reference <> ''",
+        False,
+    ),
+    "ix_gateway_setup_gateway_reference": (
+        "gateway_setup",
+        "(gateway_reference) WHERE gateway_reference <> ''",
+        False,
+    ),
     "uq_payment_method_default": (
         "payment_method",
         "(customer_id) WHERE is_default AND detached_at IS NULL",

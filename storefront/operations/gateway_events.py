@@ -37,6 +37,8 @@ BACK_OFF = (
 TRIES_UNNAMED = 3
 #: A worker that claimed a message and died gives it back after this.
 LEASE = timedelta(minutes=2)
+#: Applied messages are kept for so many days: far longer than any gateway repeats one.
+KEPT_DAYS = 90
 
 
 def store(
@@ -143,6 +145,28 @@ def put_off(session: AnySession, row: AnyRow, error: str, moment: Moment) -> boo
         return False
     _set(session, row.id, error=error[:255], try_at=moment.now + BACK_OFF[max(row.tries, 1) - 1])
     return True
+
+
+def delete_applied(session: AnySession, moment: Moment, limit: int) -> int:
+    """Delete messages that were applied before the last 90 days; returns how many.
+
+    What waits for a person is kept. Only a new day makes more of them due.
+    """
+    table = table_of(GatewayEvent)
+    cut = moment.start_of(moment.today - timedelta(days=KEPT_DAYS))
+    old = (
+        sa.select(table.c.id)
+        # By when it came, for that is in the index; it was applied later.
+        .where(table.c.state == "applied", table.c.received_at < cut, table.c.applied_at < cut)
+        .order_by(table.c.received_at)
+        .limit(limit)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        old = old.with_for_update(skip_locked=True)
+    ids = list(session.scalars(old))
+    if ids:
+        session.execute(sa.delete(table).where(table.c.id.in_(ids)))
+    return len(ids)
 
 
 def again(session: AnySession, event: int, moment: Moment) -> bool:

@@ -16,7 +16,7 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 
-#: A refund without an answer is looked up after this; the same key is safe to ask again.
+#: A refund without an answer is looked up after this.
 CHECK_AFTER = timedelta(minutes=5)
 #: One that is done is looked up once more after this; see ``services.refund_returns``.
 LOOK_AGAIN_AFTER = timedelta(days=7)
@@ -37,7 +37,9 @@ def find_refund(
     """Return a refund by our reference, or by the gateway's own name of it."""
     refund, attempt, invoice = table_of(Refund), table_of(ChargeAttempt), table_of(Invoice)
     ours = refund.c.public_id == reference
-    theirs = sa.and_(refund.c.gateway_reference == at_gateway, refund.c.gateway_reference != "")
+    # To the letter as in the index of refunds by their gateways' names.
+    named = sa.text("refund.gateway_reference <> ''")
+    theirs = sa.and_(refund.c.gateway_reference == at_gateway, named)
     return session.execute(
         sa.select(
             refund.c.id,

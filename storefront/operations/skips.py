@@ -165,6 +165,8 @@ def _subscriptions(
             method.c.public_id.label("method_ref"),
             method.c.brand,
             method.c.last4,
+            method.c.kind.label("method_kind"),
+            method.c.label.label("method_label"),
             has_addons(subscription).label("has_addons"),
         )
         .select_from(subscription)

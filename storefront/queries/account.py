@@ -114,8 +114,11 @@ class SubscriptionView:
     is_monthly: bool
     address: str
     address_ref: str
+    #: What pays, as ``gateway_words.method_name`` reads it; ``method_ref`` is empty without any.
+    kind: str
     brand: str
     last4: str
+    label: str
     method_ref: str
     #: The box shown large, the ones after it, and the first that may still be changed.
     next_box: BoxRow | None
@@ -246,8 +249,10 @@ def _view(
         is_monthly=coming.standing.shipping.months is not None,
         address=", ".join(part for part in (row.street, row.city) if part),
         address_ref=row.address_ref or "",
+        kind=row.method_kind or "card",
         brand=row.brand or "",
         last4=row.last4 or "",
+        label=row.method_label or "",
         method_ref=row.method_ref or "",
         next_box=first,
         later=tuple(after),

@@ -73,7 +73,7 @@ class DocumentLine:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money that came. Without a card's last digits it came by bank."""
+    """Money that came. Without a brand it came by bank; only cards have last digits."""
 
     amount: Money
     on: date

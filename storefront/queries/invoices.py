@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.charging import AttemptState
+from storefront.domain.gateways import proper_name
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.money import Money
@@ -254,6 +255,11 @@ class Event:
     #: Of a credit note: its number and public id.
     number: str
     ref: str
+
+    @property
+    def way(self) -> str:
+        """What paid, where it has no number, such as ``PayPal``; empty: by bank."""
+        return proper_name(self.brand)
 
 
 def history(session: AnySession, public_id: str) -> tuple[Event, ...]:

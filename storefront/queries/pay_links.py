@@ -46,6 +46,7 @@ class Card:
     brand: str
     last4: str
     label: str
+    kind: str
     is_usual: bool
 
 
@@ -141,7 +142,14 @@ def _standing(row: AnyRow) -> Standing:
 def _cards(session: AnySession, payer_id: int, usual: int | None) -> tuple[Card, ...]:
     table = table_of(PaymentMethod)
     rows = session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.brand, table.c.last4, table.c.label)
+        sa.select(
+            table.c.id,
+            table.c.public_id,
+            table.c.brand,
+            table.c.last4,
+            table.c.label,
+            table.c.kind,
+        )
         .where(
             table.c.customer_id == payer_id,
             table.c.detached_at.is_(None),
@@ -151,7 +159,8 @@ def _cards(session: AnySession, payer_id: int, usual: int | None) -> tuple[Card,
         .order_by(sa.case((table.c.id == usual, 0), else_=1), table.c.id)
     )
     return tuple(
-        Card(row.public_id, row.brand, row.last4, row.label, row.id == usual) for row in rows
+        Card(row.public_id, row.brand, row.last4, row.label, row.kind, row.id == usual)
+        for row in rows
     )
 
 

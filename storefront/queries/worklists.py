@@ -38,6 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
+from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
 UNKNOWN_AFTER = timedelta(hours=1)
@@ -273,6 +274,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "past_due": past_due,
     "boxes": box_problems,
     "dead": dead,
+    "drafts": old_drafts,
     "failed": failed_jobs,
     "new": joined,
     "left": left,

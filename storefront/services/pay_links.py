@@ -27,6 +27,7 @@ from storefront.operations.kept_methods import Card
 from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import keep_as_default
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.replanning import replan
 from storefront.operations.secrets import (
     ATTEMPT,
     SETUP,
@@ -119,19 +120,22 @@ def check(rt: Runtime, invoice: str) -> bool:
     return paying.check_now(rt, _invoice(rt, invoice).payer_id, invoice)
 
 
-def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "") -> str:
+def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "", gateway: str = "") -> str:
     """Open a set-up for one invoice and return the address of the gateway's page.
 
-    ``root`` is our address of the pay pages. Raises ``NotFound``, ``NotNow`` when there is
-    nothing to pay, ``PaymentPartnerSilent``.
+    ``root`` is our address of the pay pages; ``gateway`` is one that takes new methods (the
+    first, if empty). Raises ``NotFound``, also for a gateway that is not offered, ``NotNow``
+    when there is nothing to pay, ``PaymentPartnerSilent``.
     """
     row = _invoice(rt, invoice)
     if row.state != InvoiceState.OPEN or not row.due_minor:
         raise NotNow(invoice=invoice)
-    gateway = next(iter(rt.sign_up_gateways(row.currency)), None)
-    if gateway is None:
+    names = rt.sign_up_gateways(row.currency)
+    if gateway and gateway not in names:
+        raise NotFound(gateway=gateway)
+    if not names:
         raise PaymentPartnerSilent
-    return _begin(rt, row, rt.gateways[gateway], root, locale)
+    return _begin(rt, row, rt.gateways[gateway or names[0]], root, locale)
 
 
 def _begin(rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str) -> str:
@@ -272,7 +276,9 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
     moved: list[int] = []
     if changed is not None and answer.method is not None:
         card = Card(setup.gateway, setup.account, answer.method)
-        key, moved = keep_as_default(rt.session, setup.customer_id, card, rt.moment())
+        moment = rt.moment()
+        key, moved = keep_as_default(rt.session, setup.customer_id, card, moment)
+        replan(rt.session, moved, rt.minimums, moment)
         rt.session.execute(
             sa.update(table).where(table.c.id == setup.id).values(payment_method_id=key)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 
 import sqlalchemy as sa
@@ -14,9 +14,16 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import retrying
 from storefront.domain.charging import AnswerStatus, AttemptState
 from storefront.domain.errors import DomainError
-from storefront.domain.gateways import NOT_DONE, Gateway, RefundAnswer, RefundOrder
+from storefront.domain.gateways import (
+    NOT_DONE,
+    Capabilities,
+    Gateway,
+    RefundAnswer,
+    RefundOrder,
+)
 from storefront.domain.ledger import REFUNDS_DUE
 from storefront.domain.money import Money
+from storefront.domain.refunds import NO_ANSWER
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
@@ -27,10 +34,15 @@ from storefront.operations.gateway_states import is_closed
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, at_now
-from storefront.operations.refund_results import CHECK_AFTER, record_refund
+from storefront.operations.refund_results import CHECK_AFTER, park_refund, record_refund
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
+#: How often a refund is looked up that its gateway can no longer find by our reference.
+OUT_OF_REACH_AGAIN = timedelta(days=1)
+#: Reasons of *unknown* where nothing was asked again: "nothing" proves nothing yet, or any more.
+TOO_EARLY, OUT_OF_REACH = "not_settled_yet", "out_of_reach"
+_OPEN = (AttemptState.SENT, AttemptState.PENDING, AttemptState.UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -54,9 +66,10 @@ def send_refunds(rt: Runtime, limit: int = 200) -> RefundReport:
     for row in retrying(rt.session, lambda: _take(rt, limit)):
         gateway = rt.gateways.get(row.gateway)
         if gateway is None or gateway.account != row.account or row.gateway in closed:
+            retrying(rt.session, partial(_note_unasked, rt, row))
             report.waiting += 1
             continue
-        answer = _ask(gateway, row)
+        answer = _ask(rt, gateway, row)
         if answer.status is AnswerStatus.UNKNOWN and answer.reason in NOT_DONE:
             closed.add(row.gateway)
             retrying(rt.session, partial(charges.halt, rt, row, answer.reason))
@@ -171,6 +184,8 @@ def _due_refunds() -> AnySelect:
             refund.c.currency,
             refund.c.reason,
             refund.c.gateway_reference,
+            refund.c.created_at,
+            refund.c.sent_at,
             attempt.c.public_id.label("charge_ref"),
             attempt.c.gateway_reference.label("charge_at_gateway"),
             attempt.c.gateway,
@@ -193,14 +208,77 @@ REFUNDS_TO_SEND = Question(lambda: [_due_refunds()], at_now)
 def _mark_sent(rt: Runtime, ids: list[int], now: datetime) -> None:
     if ids:
         table = table_of(Refund)
+        is_first = table.c.state == AttemptState.PLANNED
         rt.session.execute(
             sa.update(table)
             .where(table.c.id.in_(ids))
-            .values(state=AttemptState.SENT, check_at=now + CHECK_AFTER)
+            .values(
+                state=AttemptState.SENT,
+                sent_at=sa.case(
+                    (is_first, sa.literal(now, table.c.sent_at.type)), else_=table.c.sent_at
+                ),
+                check_at=now + CHECK_AFTER,
+            )
         )
 
 
-def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
+def _note_unasked(rt: Runtime, row: AnyRow) -> None:
+    """Write down that a refund which was marked sent never went out, so nothing waits for it."""
+    if row.state == AttemptState.PLANNED:
+        _set_sent(rt, row.id, None)
+    rt.session.commit()
+
+
+def _ask(rt: Runtime, gateway: Gateway, row: AnyRow) -> RefundAnswer:
+    """Look an open refund up, and send it only where the gateway surely does not have it."""
+    if row.state != AttemptState.PLANNED:
+        known = _look_up(gateway, row)
+        if known is not None:
+            return known
+        why_not = _why_not_again(gateway.capabilities, row, rt.now())
+        if why_not:
+            return RefundAnswer(AnswerStatus.UNKNOWN, reason=why_not)
+        retrying(rt.session, partial(_mark_sent_again, rt, row))
+    return _send(gateway, row)
+
+
+def _why_not_again(can: Capabilities, row: AnyRow, now: datetime) -> str:
+    """Return why "nothing" of a look-up is no leave to send once more; empty if it is.
+
+    Inside the key window the same key is safe. After it, "nothing" is evidence from the settle
+    time on, and as far back as a look-up reaches.
+    """
+    in_window = now - row.created_at < timedelta(seconds=can.key_window_seconds)
+    if row.sent_at is None or in_window:
+        return ""
+    age = now - row.sent_at
+    if age < timedelta(seconds=can.lookup_settle_seconds):
+        return TOO_EARLY
+    reach = timedelta(seconds=can.lookup_reach_seconds)
+    return OUT_OF_REACH if reach and age > reach else ""
+
+
+def _mark_sent_again(rt: Runtime, row: AnyRow) -> None:
+    _set_sent(rt, row.id, rt.now())
+    rt.session.commit()
+
+
+def _set_sent(rt: Runtime, key: int, at: datetime | None) -> None:
+    table = table_of(Refund)
+    rt.session.execute(
+        sa.update(table).where(table.c.id == key, table.c.state.in_(_OPEN)).values(sent_at=at)
+    )
+
+
+def _look_up(gateway: Gateway, row: AnyRow) -> RefundAnswer | None:
+    try:
+        return gateway.lookup_refund(row.public_id, row.gateway_reference, row.charge_at_gateway)
+    except Exception as error:
+        log.exception("gateway %s did not answer for refund %s", row.gateway, row.public_id)
+        return RefundAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+
+
+def _send(gateway: Gateway, row: AnyRow) -> RefundAnswer:
     order = RefundOrder(
         reference=row.public_id,
         charge_reference=row.charge_ref,
@@ -209,12 +287,6 @@ def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
         reason=row.reason,
     )
     try:
-        if row.state != AttemptState.PLANNED:
-            known = gateway.lookup_refund(
-                row.public_id, row.gateway_reference, row.charge_at_gateway
-            )
-            if known is not None:
-                return known
         return gateway.refund(order)
     except Exception as error:
         log.exception("gateway %s did not answer for refund %s", row.gateway, row.public_id)
@@ -223,5 +295,26 @@ def _ask(gateway: Gateway, row: AnyRow) -> RefundAnswer:
 
 def _record(rt: Runtime, row: AnyRow, answer: RefundAnswer) -> None:
     """Write the answer once; a refund that is final already stays as it is."""
-    record_refund(rt.session, row, answer, rt.moment())
+    moment = rt.moment()
+    is_open = answer.status is AnswerStatus.UNKNOWN
+    if record_refund(rt.session, row, answer, moment) and is_open:
+        if answer.reason == OUT_OF_REACH:
+            _leave_to_person(rt, row, moment)
+        elif answer.reason in NOT_DONE and row.state == AttemptState.PLANNED:
+            _set_sent(rt, row.id, None)
     rt.session.commit()
+
+
+def _leave_to_person(rt: Runtime, row: AnyRow, moment: Moment) -> None:
+    """Put a refund that nobody can find any more before staff, once; it is looked up each day."""
+    refund, work = table_of(Refund), table_of(ParkedWork)
+    rt.session.execute(
+        sa.update(refund)
+        .where(refund.c.id == row.id)
+        .values(check_at=moment.now + OUT_OF_REACH_AGAIN)
+    )
+    told = sa.select(work.c.id).where(work.c.kind == NO_ANSWER, work.c.subject == row.public_id)
+    if rt.session.scalar(told.limit(1)) is None:
+        said = f"{row.public_id}: too old for the gateway to find"
+        where = "Nothing is sent again. Look for it on the gateway's own pages."
+        park_refund(rt.session, row.public_id, NO_ANSWER, said, where, moment)

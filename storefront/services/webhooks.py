@@ -371,7 +371,8 @@ def _set_up(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
     named = table.c.public_id == row.reference
     if not row.reference:
         theirs = table.c.gateway_reference == row.gateway_reference
-        named = sa.and_(theirs, table.c.gateway_reference != "")
+        # To the letter as in the index of set-ups by their gateways' names.
+        named = sa.and_(theirs, sa.text("gateway_setup.gateway_reference <> ''"))
     with reading():
         found = rt.session.execute(
             sa.select(

@@ -30,6 +30,7 @@ from storefront_authorize_net import api
 from storefront_authorize_net.codes import DECLINE_MEANINGS
 from storefront_authorize_net.gateway import AuthorizeNetGateway
 from storefront_authorize_net.references import LENGTH, short
+from storefront_authorize_net.refunds import void
 from storefront_authorize_net.webhooks import sign
 from tests.emulators.authorize_net import GOOD, HARD, HELD, KEY, LOGIN, SOFT, AuthorizeNet
 from tests.emulators.serving import served
@@ -155,11 +156,24 @@ def test_the_whole_of_an_unsettled_charge_is_voided_once(account: Account) -> No
     first = account.gateway.refund(back)
     assert first.status is _S.SUCCEEDED
     assert account.gateway.refund(back) == first
-    looked_up = account.gateway.lookup_refund(back.reference, "", back.gateway_reference)
-    assert looked_up == first
+    named = (back.reference, first.gateway_reference, back.gateway_reference)
+    assert account.gateway.lookup_refund(*named) == first
     assert [each.status for each in account.far.transactions] == ["voided"]
     [listed] = account.gateway.list_charges(NOW)
     assert (listed.status, listed.refunded) == (_S.SUCCEEDED, Money(1000, "USD"))
+
+
+def test_a_void_of_the_charge_is_no_word_about_a_refund_of_a_part(account: Account) -> None:
+    asked = account.order(minor=1000)
+    answer = account.gateway.charge(asked)
+    part, whole = refund_of(asked, answer, 400), refund_of(asked, answer, 1000)
+    # As somebody does by hand on Authorize.net's own pages.
+    assert void(account.gateway._api, answer.gateway_reference)
+
+    for back, status in ((part, _S.DECLINED), (whole, _S.SUCCEEDED)):
+        named = (back.reference, "", back.gateway_reference)
+        assert account.gateway.lookup_refund(*named) is None
+        assert account.gateway.refund(back).status is status
 
 
 def test_a_part_of_an_unsettled_charge_waits_for_the_settlement(account: Account) -> None:
@@ -311,6 +325,18 @@ def test_only_the_sandbox_is_play_money(
     assert hooks.gateways["authorize_net"].capabilities.moves_money is is_real
 
 
+@pytest.mark.parametrize(("seconds", "is_on"), [(0, False), (1, True), (28_800, True)])
+def test_the_duplicate_window_is_never_switched_off(
+    tmp_path: Path, clock: FrozenClock, seconds: int, is_on: bool
+) -> None:
+    given = {"login_id": "x", "transaction_key": "x", "signature_key": "x"}
+    given["duplicate_window"] = str(seconds)
+    environ = {f"STOREFRONT_AUTHORIZE_NET_{name.upper()}": value for name, value in given.items()}
+    hooks = load_plugins(Settings(environment="test", data_dir=tmp_path), clock, environ)
+    assert ("authorize_net" in hooks.gateways) is is_on
+    assert is_on or "duplicate_window: 1 to" in hooks.failed["authorize-net"]
+
+
 class TestTheCardPage:
     @pytest.fixture
     def settings(self, settings: Settings, account: Account) -> Settings:
@@ -335,6 +361,16 @@ class TestTheCardPage:
         policy = page.headers["Content-Security-Policy"]
         assert "form-action 'self' https://accept.authorize.net" in policy
         assert policy.count("authorize.net") == 1
+
+    def test_an_address_that_is_an_hour_old_leads_nowhere(
+        self, app: Flask, client: FlaskClient, clock: FrozenClock
+    ) -> None:
+        gateway = app.extensions["storefront"].gateways["authorize_net"]
+        path = urlsplit(gateway.begin_setup(setup_order()).redirect_url).path
+        clock.advance(minutes=59)
+        assert client.get(path).status_code == 200
+        clock.advance(minutes=1)
+        assert client.get(path).status_code == 404
 
     def test_a_forged_address_leads_nowhere(self, client: FlaskClient) -> None:
         assert client.get("/x/authorize-net/card/forged").status_code == 404

@@ -39,12 +39,29 @@ class Verdict:
 
 def judge(rt: Runtime, witness: RemoteBank) -> Verdict:
     """Compare the shop with the bank, and the shop with itself; nothing may be under way."""
-    found = Verdict()
     charges = list(witness.charges_since(""))
-    _ask_the_bank(found, witness, charges)
+    found = judge_books(rt, witness, charges)
     _compare_charges(found, rt, charges)
     _compare_boxes(found, rt)
-    _look_for_stuck(found, rt)
+    rt.session.rollback()
+    return found
+
+
+def judge_books(
+    rt: Runtime,
+    witness: RemoteBank,
+    charges: list[BankCharge],
+    *,
+    held: int = 0,
+    alike: bool = True,
+) -> Verdict:
+    """Look for doubles at the bank, and here for what is stuck or broken.
+
+    ``held`` is how many subscriptions are to be held, ``alike`` whether all renew on one day.
+    """
+    found = Verdict()
+    _ask_the_bank(found, witness, charges)
+    _look_for_stuck(found, rt, held, alike=alike)
     found.faults += [f"{name}: {rows}" for name, rows in broken(rt.session).items()]
     rt.session.rollback()
     return found
@@ -103,32 +120,34 @@ def _attempts(rt: Runtime) -> list[AnyRow]:
 def _compare_boxes(found: Verdict, rt: Runtime) -> None:
     """Each charge that was kept is one paid period of one box, and nothing else is a box."""
     box, period = table_of(Box), table_of(SubscriptionPeriod)
-    found.boxes = _count(rt, box)
-    found.renewals = _count(rt, period, period.c.number > 0, period.c.kind == "billed")
-    found.skipped = _count(rt, period, period.c.kind == "skipped")
+    found.boxes = count(rt, box)
+    found.renewals = count(rt, period, period.c.number > 0, period.c.kind == "billed")
+    found.skipped = count(rt, period, period.c.kind == "skipped")
     kept = found.charges - found.refunded
-    paid = _count(
+    paid = count(
         rt, period, period.c.number > 0, period.c.kind == "billed", period.c.state == "paid"
     )
     if not kept == paid == found.boxes:
         found.faults.append(f"{kept} charges kept, {paid} periods paid, {found.boxes} boxes")
 
 
-def _look_for_stuck(found: Verdict, rt: Runtime) -> None:
+def _look_for_stuck(found: Verdict, rt: Runtime, held: int, *, alike: bool) -> None:
     """Nothing waits that nobody will come back to, and nobody was left behind."""
     attempt, refund = table_of(ChargeAttempt), table_of(Refund)
     subscription, parked = table_of(Subscription), table_of(ParkedWork)
     running = subscription.c.state == "active"
     stuck = {
-        "attempts open": _count(rt, attempt, attempt.c.state.in_(_OPEN)),
-        "refunds not done": _count(rt, refund, refund.c.state != "succeeded"),
-        "subscriptions due": _count(rt, subscription, subscription.c.renews_at <= rt.now()),
-        "running without a date": _count(
+        "attempts open": count(rt, attempt, attempt.c.state.in_(_OPEN)),
+        "refunds not done": count(rt, refund, refund.c.state != "succeeded"),
+        "subscriptions due": count(rt, subscription, subscription.c.renews_at <= rt.now()),
+        "running without a date": count(
             rt, subscription, running, subscription.c.renews_at.is_(None)
         ),
-        "held": _count(rt, subscription, subscription.c.held_at.is_not(None)),
-        "parked": _count(rt, parked),
-        "running and unlike the others": max(0, _different_ends(rt) - 1),
+        f"held, not {held}": abs(
+            held - count(rt, subscription, subscription.c.held_at.is_not(None))
+        ),
+        "parked": count(rt, parked),
+        "running and unlike the others": max(0, _different_ends(rt) - 1) if alike else 0,
     }
     found.faults += [f"{many} {what}" for what, many in stuck.items() if many]
 
@@ -141,6 +160,6 @@ def _different_ends(rt: Runtime) -> int:
     return int(rt.session.execute(ends).scalar_one())
 
 
-def _count(rt: Runtime, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+def count(rt: Runtime, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
     statement = sa.select(sa.func.count()).select_from(table).where(*where)
     return int(rt.session.execute(statement).scalar_one())

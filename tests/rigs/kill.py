@@ -4,7 +4,8 @@
 
 Workers renew a few hundred subscriptions month after month against a bank in a process and a
 database of its own. After the last kill they run to the end undisturbed; then shop and bank
-are compared. Described in ``docs/rigs.md``.
+are compared. ``--what refunds``, ``webhooks`` or ``checkout`` kills there instead, at each named
+point in turn. Described in ``docs/rigs.md``.
 """
 
 import argparse
@@ -42,6 +43,9 @@ from storefront.services.renewals import run_renewals
 from tests.rigs._children import Children, orphaned
 from tests.rigs._progress import State, asked_about, next_check, next_renewal, state_of
 from tests.rigs._shop import clock_of, make_app, open_shop, rig_folder
+from tests.rigs._steps import run_steps
+from tests.rigs._steps import table as steps_table
+from tests.rigs._stories import STORIES
 from tests.rigs._verdict import judge
 from tests.rigs._witness import ask_witness, start_witness
 
@@ -308,7 +312,7 @@ def _work(app: Flask, spec: str, errors: Path) -> None:
 def run(kills: int, workers: int, database: str, seed: int, *, naive: bool = False) -> Outcome:
     """Run the rig once; the faults of the outcome are what it found."""
     if naive:
-        _never_look_up()
+        never_look_up()
     outcome = Outcome(database, workers, seed)
     children = Children()
     began = time.monotonic()
@@ -332,7 +336,7 @@ def run(kills: int, workers: int, database: str, seed: int, *, naive: bool = Fal
     return outcome
 
 
-def _never_look_up() -> None:
+def never_look_up() -> None:
     """Make an engine that takes silence for a no and asks again under a new key."""
     never = ChargeAnswer(AnswerStatus.DECLINED, decline=DeclineKind.SOFT, reason=NEVER_ARRIVED)
     charges._look_up = lambda _rt, _row: never
@@ -361,6 +365,7 @@ def table(outcome: Outcome) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py rig kill", description=__doc__.splitlines()[0])
+    parser.add_argument("--what", choices=("renewals", *STORIES), default="renewals")
     parser.add_argument("--kills", type=int, default=300, help="at least so many")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -371,11 +376,16 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="write the outcome there as JSON, too")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    outcome = run(options.kills, options.workers, options.database, seed, naive=options.naive)
-    print(table(outcome), flush=True)
+    if options.what == "renewals":
+        outcome = run(options.kills, options.workers, options.database, seed, naive=options.naive)
+        printed, found = table(outcome), asdict(outcome)
+    else:
+        steps = run_steps(options.what, options.kills, options.database, seed)
+        printed, found = steps_table(steps), asdict(steps)
+    print(printed, flush=True)
     if options.report:
-        options.report.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    return int(bool(outcome.faults))
+        options.report.write_text(json.dumps(found), encoding="utf-8")
+    return int(bool(found["faults"]))
 
 
 if __name__ == "__main__":

@@ -97,3 +97,34 @@ def test_codes_of_a_campaign_are_made_and_the_second_time_none(rt):
     assert "0 codes made in batch March" in run(*arguments).stdout
     wrong = CliRunner().invoke(main, ["make-codes", "cou_no", "--batch", "x", "--count", "1"])
     assert wrong.exit_code == 1
+
+
+def test_subscribers_are_tried_by_default_and_imported_with_run(rt, tmp_path):
+    make_plan(rt, code="club", ships=False)
+    tokens = [rt.gateways["demo"].bank.token_for("4242") for _each in range(2)]
+    day = rt.today() + timedelta(days=9)
+    heading = (
+        "source,id,email,name,street,postcode,city,country,plan,next_charge_on,gateway,"
+        "gateway_method,billed_elsewhere\n"
+    )
+    where = f"Ada,Lindenweg 4,07743,Jena,DE,club,{day},demo"
+    file = tmp_path / "subscribers.csv"
+    file.write_text(
+        f"{heading}woo,1,a@example.org,{where},{tokens[0]},\n"
+        f"woo,2,b@example.org,{where},{tokens[1]},yes\n"
+    )
+
+    tried = run("import-subscribers", str(file))
+    assert tried.exit_code == 0
+    assert "2 rows: 2 would be made, 0 here already, 0 left out" in tried.stdout
+    assert "dry run: nothing was written" in tried.stdout
+    assert "WARNING: still billed by the other system: 1." in tried.output
+
+    first = run("import-subscribers", str(file), "--run")
+    assert first.exit_code == 1
+    assert "2 rows: 1 made, 0 here already, 1 left out" in first.stdout
+    assert "row 3, billed_elsewhere: the other system still bills it" in first.output
+
+    second = run("import-subscribers", str(file), "--run", "--stopped-billing-there")
+    assert "2 rows: 1 made, 1 here already, 0 left out" in second.stdout
+    assert "note: row 2, id: '1' was imported before" in second.output

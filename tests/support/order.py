@@ -20,6 +20,8 @@ SECONDS: dict[str, float] = {
     "tests/rigs/test_two_schedulers.py::test_two_schedulers": 20,
     "tests/packaging/test_wheel.py::test_an_installed_wheel_opens": 15,
     "tests/rigs/test_kill.py::test_the_rig_sees": 14,
+    "tests/rigs/test_kill.py::test_a_kill_at": 13,
+    "tests/rigs/test_faults.py": 12,
     "tests/unit/test_preview_is_booking.py::test_ten_thousand": 13,
     "tests/scenarios/test_calendar_plans.py::test_a_skip": 13,
     "tests/scenarios/test_leap_day.py": 10,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask import Flask
 
 from storefront.domain.invoices import InvoiceState
 from storefront.models import ChargeAttempt, Customer, Invoice, Subscription
+from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
@@ -101,6 +103,30 @@ def test_a_draft_is_listed_with_its_state(owner: Desk, url: str, subscriber: str
         assert f'href="{url}"' in text
         assert "Draft" in text
     assert 'href="/admin/extras"' in owner.get(url).text
+
+
+def saved_before(rt: Runtime, age: timedelta) -> None:
+    draft = table_of(Invoice).c.state == InvoiceState.DRAFT
+    rt.session.execute(sa.update(table_of(Invoice)).where(draft).values(created_at=rt.now() - age))
+    rt.session.commit()
+
+
+def test_the_first_page_names_a_draft_that_has_waited_for_a_week(
+    app: Flask, rt: Runtime, owner: Desk, url: str
+) -> None:
+    text = "1 draft of an extra charge has waited for a week"
+    saved_before(rt, timedelta(days=7))
+    assert text not in owner.get("/admin/").text
+    saved_before(rt, timedelta(days=7, seconds=1))
+
+    page = owner.get("/admin/").text
+    assert text in page
+    assert 'href="/admin/extras"' in page[page.index(text) :]
+    assert text not in desk(app, rt, "fulfilment").get("/admin/").text
+
+    owner.get(url)
+    owner.post(f"{url}/discard", {"version": hidden(owner.get(url).text, "version")})
+    assert text not in owner.get("/admin/").text
 
 
 def test_a_draft_is_changed_and_charged_as_shown_once(

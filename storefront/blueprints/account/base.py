@@ -7,9 +7,11 @@ from typing import Any
 from flask import Blueprint, Response
 
 from storefront.blueprints.context import runtime
+from storefront.blueprints.gateway_words import method_name
 from storefront.htmx import show
 
 bp = Blueprint("account", __name__, url_prefix="/account")
+bp.context_processor(lambda: {"method_name": method_name})
 
 
 def page(name: str, status: int = 200, **context: Any) -> Response:

@@ -11,7 +11,7 @@ from storefront.blueprints import papers
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
-from storefront.blueprints.gateway_words import method_name, ways_to_pay
+from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.htmx import go
 from storefront.operations.setups import currencies_of
 from storefront.queries import account as accounts
@@ -36,7 +36,6 @@ def payment_context() -> dict[str, Any]:
     currencies = currencies_of(rt.session, me.id, rt.shop.currency)
     return {
         "stored": methods_of(rt.session, me.id, rt.today()),
-        "method_name": method_name,
         "ways": ways_to_pay(rt.gateways, rt.sign_up_gateways(*currencies)),
         "coming": accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
         "credit": credit_of(rt.session, me.id),

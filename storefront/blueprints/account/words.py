@@ -200,6 +200,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
     kind, data = one.kind, one.data
     plain = {
         EventKind.SUBSCRIPTION_STARTED: (_("Your subscription began."), "check", "positive"),
+        EventKind.SUBSCRIPTION_IMPORTED: (_("Your subscription moved here."), "check", "info"),
         EventKind.SUBSCRIPTION_RENEWED: (_("Paid for the next period."), "receipt", "positive"),
         EventKind.SUBSCRIPTION_SKIPPED: (_("A box was left out."), "skip", "neutral"),
         EventKind.SUBSCRIPTION_PAST_DUE: (_("A payment did not go through."), "warning", "danger"),

@@ -49,6 +49,7 @@ PAGES = (
     "recipes:add_recipes",
     "products:add_products",
     "imports:add_imports",
+    "subscriber_imports:add_subscriber_imports",
 )
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")

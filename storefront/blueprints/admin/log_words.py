@@ -105,6 +105,7 @@ def deeds() -> dict[str, str]:
         "boxes.delivered": _("Boxes marked as delivered"),
         "product.saved": _("Product saved"),
         "products.imported": _("Products imported"),
+        "subscribers.imported": _("Subscribers imported"),
         "stock.adjusted": _("Stock corrected"),
         "stock.rule": _("Rule for stock changed"),
     }

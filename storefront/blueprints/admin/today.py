@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import Markup
 
+from storefront.blueprints.admin import today_words as say
 from storefront.blueprints.admin.base import may, page, who
 from storefront.blueprints.admin.gateway_events import needs as gateway_needs
 from storefront.blueprints.admin.installation import alarms
@@ -21,7 +22,6 @@ from storefront.blueprints.admin.words import (
     job_name,
     job_report,
     stopped_gateways,
-    waiting_charges,
 )
 from storefront.blueprints.context import runtime
 from storefront.charts import Point, Series, bar_chart
@@ -63,6 +63,7 @@ _SEEN_BY = {
     "overdue": permissions.SUBSCRIBERS_VIEW,
     "past_due": permissions.SUBSCRIBERS_VIEW,
     "dead": permissions.MESSAGES_MANAGE,
+    "drafts": permissions.INVOICES_MANAGE,
     "failed": permissions.JOBS_MANAGE,
     "new": permissions.SUBSCRIBERS_VIEW,
     "left": permissions.SUBSCRIBERS_VIEW,
@@ -116,7 +117,7 @@ def today() -> Response:
         alarms=lambda: alarms(facts.counts["outage"]),
         needs=_needs(facts),
         since=_since(facts.counts),
-        failed=_past_due(facts.counts["past_due"].count) if may(_SEEN_BY["past_due"]) else "",
+        failed=say.past_due(facts.counts["past_due"].count) if may(_SEEN_BY["past_due"]) else "",
         cutoff_ends=[_last_second(cut.cutoff_on, moment) for cut in facts.cutoffs],
         chart=_chart(facts),
         week=_week(facts),
@@ -142,7 +143,7 @@ def worklist(code: str) -> Response:
         code=code,
         counted=counted,
         title=_list_title(code, counted.count),
-        lead=_LEADS[code](),
+        lead=say.LEADS[code](),
         rows=rows_of(code, moment),
         most=worklists.MOST,
         detail=box_problem if code in _BOX_LISTS else decline_reason,
@@ -154,7 +155,7 @@ def short_stock() -> Response:
     """Show everything the next boxes need more of than there is."""
     rt = runtime()
     rows = query.low_stock(rt.session, rt.today())
-    return page("today/short_stock", rows=rows, title=_short(len(rows)))
+    return page("today/short_stock", rows=rows, title=say.short(len(rows)))
 
 
 def hold_charging() -> Response:
@@ -188,16 +189,17 @@ def _needs(facts: query.Today) -> list[Need]:
     """Return what needs a person, by money at risk and then by age."""
     counts = facts.counts
     lines = [
-        _need(counts["outage"], "outage", "held", "pause", _held, _("Look and release")),
+        _need(counts["outage"], "outage", "held", "pause", say.held, _("Look and release")),
         _need(counts["stopped"], "stopped", "danger", "warning", stopped_gateways, _("Try again")),
-        _need(counts["unknown"], "unknown", "danger", "search", _unknown, _("Review")),
-        _need(counts["late"], "late", "danger", "clock", _late, _("Look")),
-        _need(counts["waiting"], "waiting", "caution", "clock", waiting_charges, _("See why")),
-        _need(counts["parked"], "parked", "caution", "warning", _parked, _("Try again")),
-        _need(counts["overdue"], "overdue", "caution", "clock", _overdue, _("Look")),
-        _need(counts["boxes"], "boxes", "caution", "box", _boxes, _("Fix")),
-        _need(counts["dead"], "dead", "caution", "mail", _dead, _("Look")),
-        _need(counts["failed"], "failed", "danger", "warning", _failed, _("Look")),
+        _need(counts["unknown"], "unknown", "danger", "search", say.unknown, _("Review")),
+        _need(counts["late"], "late", "danger", "clock", say.late, _("Look")),
+        _need(counts["waiting"], "waiting", "caution", "clock", say.waiting_charges, _("See why")),
+        _need(counts["parked"], "parked", "caution", "warning", say.parked, _("Try again")),
+        _need(counts["overdue"], "overdue", "caution", "clock", say.overdue, _("Look")),
+        _need(counts["boxes"], "boxes", "caution", "box", say.boxes, _("Fix")),
+        _need(counts["dead"], "dead", "caution", "mail", say.dead, _("Look")),
+        _need(counts["drafts"], "drafts", "caution", "receipt", say.old_drafts, _("Look")),
+        _need(counts["failed"], "failed", "danger", "warning", say.failed, _("Look")),
     ]
     needs = [line for line in lines if line is not None]
     needs.sort(key=_urgency)
@@ -250,6 +252,7 @@ def _list_url(code: str) -> str:
         "parked": ("admin.jobs", {"_anchor": "parked"}),
         "stopped": ("admin.jobs", {"_anchor": "parked"}),
         "failed": ("admin.jobs", {}),
+        "drafts": ("admin.extra_drafts", {}),
         "dead": ("admin.outbox", {"state": "dead"}),
     }
     endpoint, values = pages.get(code, ("admin.worklist", {"code": code}))
@@ -272,124 +275,8 @@ def _low(variant: query.LowVariant) -> Need:
     )
 
 
-def _short(count: int) -> str:
-    return ngettext("%(num)s product runs short", "%(num)s products run short", count)
-
-
-def _held(count: int) -> str:
-    return ngettext(
-        "%(num)s renewal waits because the shop was down",
-        "%(num)s renewals wait because the shop was down",
-        count,
-    )
-
-
-def _unknown(count: int) -> str:
-    return ngettext(
-        "%(num)s payment with unknown result", "%(num)s payments with unknown result", count
-    )
-
-
-def _late(count: int) -> str:
-    return ngettext("%(num)s renewal is late", "%(num)s renewals are late", count)
-
-
-def _parked(count: int) -> str:
-    return ngettext(
-        "%(num)s piece of work failed and waits", "%(num)s pieces of work failed and wait", count
-    )
-
-
-def _overdue(count: int) -> str:
-    return ngettext("%(num)s transfer is overdue", "%(num)s transfers are overdue", count)
-
-
-def _past_due(count: int) -> str:
-    return ngettext("%(num)s invoice is past due", "%(num)s invoices are past due", count)
-
-
-def _boxes(count: int) -> str:
-    return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
-
-
-def _dead(count: int) -> str:
-    return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
-
-
-def _failed(count: int) -> str:
-    return ngettext("%(num)s job stopped early", "%(num)s jobs stopped early", count)
-
-
-def _new(count: int) -> str:
-    return ngettext("%(num)s new subscriber", "%(num)s new subscribers", count)
-
-
-def _left(count: int) -> str:
-    return ngettext("%(num)s cancelled", "%(num)s cancelled", count)
-
-
-def _paid(count: int) -> str:
-    return ngettext("%(num)s payment", "%(num)s payments", count)
-
-
-def _declined(count: int) -> str:
-    return ngettext("%(num)s declined", "%(num)s declined", count)
-
-
-def _shipped(count: int) -> str:
-    return ngettext("%(num)s box shipped", "%(num)s boxes shipped", count)
-
-
-_WORDS = {
-    "outage": _held,
-    "late": _late,
-    "unknown": _unknown,
-    "waiting": waiting_charges,
-    "boxes": _boxes,
-    "overdue": _overdue,
-    "past_due": _past_due,
-    "new": _new,
-    "left": _left,
-    "paid": _paid,
-    "declined": _declined,
-    "shipped": _shipped,
-}
-
-_LEADS: dict[str, Callable[[], str]] = {
-    "outage": lambda: _(
-        "They fell due while nothing ran for over 48 hours, so nobody was charged by surprise."
-        " Look first; once released they are charged right away."
-    ),
-    "late": lambda: _("They are due and not worked yet. Is the worker running?"),
-    "waiting": lambda: _(
-        "Nothing was charged. Each says what it waits for, and goes out by itself when that is"
-        " over."
-    ),
-    "unknown": lambda: _(
-        "The gateway did not answer. We ask again by ourselves and never charge a second time"
-        " before we know."
-    ),
-    "overdue": lambda: _(
-        "We remind 3 and 10 days after the due day. Note what came, or void or write off the"
-        " rest, on the page of each invoice."
-    ),
-    "past_due": lambda: _(
-        "The charge did not go through. Tries go on by themselves as each plan says; what the"
-        " customer pays before counts at once."
-    ),
-    "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
-    "new": lambda: _("Since the beginning of yesterday."),
-    "left": lambda: _("Since the beginning of yesterday. Some still have paid boxes to come."),
-    "paid": lambda: _("Since the beginning of yesterday."),
-    "declined": lambda: _(
-        "Since the beginning of yesterday. Tries go on by themselves as each plan says."
-    ),
-    "shipped": lambda: _("Since the beginning of yesterday."),
-}
-
-
 def _list_title(code: str, count: int) -> str:
-    return _WORDS[code](count)
+    return say.TITLES[code](count)
 
 
 def _since(counts: dict[str, worklists.Counted]) -> list[tuple[str, int, Money | None, str]]:

@@ -116,6 +116,7 @@ def job_name(code: str) -> str:
         "refund_returns": _("Look for refunds that came back"),
         "card_ends": _("Tell customers whose card ends soon"),
         "forget_methods": _("Have gateways forget removed cards"),
+        "old_messages": _("Delete old messages of gateways"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
         "outbox": _("Send messages"),
@@ -142,6 +143,7 @@ def job_report(report: Mapping[str, Any]) -> str:
         "told": _("sent a notice of a new price"),
         "card_notices": _("told that their card ends"),
         "forgotten": _("forgotten by the gateway"),
+        "deleted": _("deleted"),
         "silent": _("asked again later"),
         "moved": _("now at the new price"),
         "opted_out": _("keep the old price"),
@@ -256,6 +258,7 @@ def _hold(kind: str, reason: str) -> tuple[str, str, str]:
 def _plain(kind: str) -> tuple[str, str, str]:
     known: dict[str, tuple[str, str, str]] = {
         EventKind.SUBSCRIPTION_STARTED: (_("Began."), "check", "positive"),
+        EventKind.SUBSCRIPTION_IMPORTED: (_("Taken over from another system."), "check", "info"),
         EventKind.SUBSCRIPTION_RENEWED: (_("Renewed."), "receipt", "positive"),
         EventKind.SUBSCRIPTION_SKIPPED: (_("A period was left out."), "skip", "neutral"),
         EventKind.SUBSCRIPTION_PAST_DUE: (_("Past due."), "warning", "danger"),

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from storefront import charges
 from storefront.blueprints.account.words import why_declined
 from storefront.blueprints.context import runtime
+from storefront.blueprints.gateway_words import method_name, ways_to_pay
 from storefront.domain.charging import AnswerStatus
 from storefront.htmx import go, show
 from storefront.logins import current_customer
@@ -46,7 +47,16 @@ _HOUR = 3600
 def invoice(token: str) -> Response:
     """Show what the link is for: amount, what for, with which card."""
     found, is_expired = _load(token)
-    return _page("invoice", token=token, one=found, is_expired=is_expired)
+    rt = runtime()
+    ways = ways_to_pay(rt.gateways, rt.sign_up_gateways(found.amount.currency))
+    return _page(
+        "invoice",
+        token=token,
+        one=found,
+        is_expired=is_expired,
+        ways=ways,
+        method_name=method_name,
+    )
 
 
 @bp.post("/<token>")
@@ -59,16 +69,17 @@ def charge(token: str) -> Response:
 
 @bp.post("/<token>/card")
 def new_card(token: str) -> Response:
-    """Go to the payment partner's page, where another card is typed."""
+    """Go to the page of the payment partner that was chosen, where another card is typed."""
     rt, found = _act(token)
     if throttle(rt, "pay_card", found.invoice, 10, _HOUR):
         return go(_to(token), _too_often())
     root = f"{rt.settings.base_url}{rt.settings.url_prefix}/pay"
     try:
-        return go(pay_links.begin_card(rt, found.invoice, root, locale_code()))
+        chosen = request.form.get("gateway", "")
+        return go(pay_links.begin_card(rt, found.invoice, root, locale_code(), chosen))
     except PaymentPartnerSilent:
         return go(_to(token), _silent())
-    except NotNow:
+    except (NotFound, NotNow):
         return go(_to(token))
 
 

@@ -1,0 +1,134 @@
+"""Counts of the first page in words, and what each list behind one is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from storefront.blueprints.admin.words import waiting_charges
+
+
+def short(count: int) -> str:
+    return ngettext("%(num)s product runs short", "%(num)s products run short", count)
+
+
+def held(count: int) -> str:
+    return ngettext(
+        "%(num)s renewal waits because the shop was down",
+        "%(num)s renewals wait because the shop was down",
+        count,
+    )
+
+
+def unknown(count: int) -> str:
+    return ngettext(
+        "%(num)s payment with unknown result", "%(num)s payments with unknown result", count
+    )
+
+
+def late(count: int) -> str:
+    return ngettext("%(num)s renewal is late", "%(num)s renewals are late", count)
+
+
+def parked(count: int) -> str:
+    return ngettext(
+        "%(num)s piece of work failed and waits", "%(num)s pieces of work failed and wait", count
+    )
+
+
+def overdue(count: int) -> str:
+    return ngettext("%(num)s transfer is overdue", "%(num)s transfers are overdue", count)
+
+
+def past_due(count: int) -> str:
+    return ngettext("%(num)s invoice is past due", "%(num)s invoices are past due", count)
+
+
+def boxes(count: int) -> str:
+    return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
+
+
+def dead(count: int) -> str:
+    return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
+
+
+def failed(count: int) -> str:
+    return ngettext("%(num)s job stopped early", "%(num)s jobs stopped early", count)
+
+
+def old_drafts(count: int) -> str:
+    return ngettext(
+        "%(num)s draft of an extra charge has waited for a week",
+        "%(num)s drafts of extra charges have waited for a week",
+        count,
+    )
+
+
+def joined(count: int) -> str:
+    return ngettext("%(num)s new subscriber", "%(num)s new subscribers", count)
+
+
+def left_shop(count: int) -> str:
+    return ngettext("%(num)s cancelled", "%(num)s cancelled", count)
+
+
+def paid(count: int) -> str:
+    return ngettext("%(num)s payment", "%(num)s payments", count)
+
+
+def declined(count: int) -> str:
+    return ngettext("%(num)s declined", "%(num)s declined", count)
+
+
+def shipped(count: int) -> str:
+    return ngettext("%(num)s box shipped", "%(num)s boxes shipped", count)
+
+
+TITLES = {
+    "outage": held,
+    "late": late,
+    "unknown": unknown,
+    "waiting": waiting_charges,
+    "boxes": boxes,
+    "overdue": overdue,
+    "past_due": past_due,
+    "new": joined,
+    "left": left_shop,
+    "paid": paid,
+    "declined": declined,
+    "shipped": shipped,
+}
+
+LEADS: dict[str, Callable[[], str]] = {
+    "outage": lambda: _(
+        "They fell due while nothing ran for over 48 hours, so nobody was charged by surprise."
+        " Look first; once released they are charged right away."
+    ),
+    "late": lambda: _("They are due and not worked yet. Is the worker running?"),
+    "waiting": lambda: _(
+        "Nothing was charged. Each says what it waits for, and goes out by itself when that is"
+        " over."
+    ),
+    "unknown": lambda: _(
+        "The gateway did not answer. We ask again by ourselves and never charge a second time"
+        " before we know."
+    ),
+    "overdue": lambda: _(
+        "We remind 3 and 10 days after the due day. Note what came, or void or write off the"
+        " rest, on the page of each invoice."
+    ),
+    "past_due": lambda: _(
+        "The charge did not go through. Tries go on by themselves as each plan says; what the"
+        " customer pays before counts at once."
+    ),
+    "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
+    "new": lambda: _("Since the beginning of yesterday."),
+    "left": lambda: _("Since the beginning of yesterday. Some still have paid boxes to come."),
+    "paid": lambda: _("Since the beginning of yesterday."),
+    "declined": lambda: _(
+        "Since the beginning of yesterday. Tries go on by themselves as each plan says."
+    ),
+    "shipped": lambda: _("Since the beginning of yesterday."),
+}
