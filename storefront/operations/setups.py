@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from storefront.domain.baskets import BasketQuote
+from storefront.domain.charging import AttemptState
 from storefront.domain.gateways import Gateway
 from storefront.domain.lifecycle import RUNNING
 from storefront.domain.money import Money
-from storefront.models import Customer, Price, Subscription
-from storefront.models.base import table_of
+from storefront.models import Customer, GatewaySetup, Price, Subscription
+from storefront.models.base import public_id, table_of
 from storefront.operations.kept_methods import customer_at
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySession, reserve
 
 #: A later charge may take so many times what the order costs each time: extras, a dearer plan
 #: and a new price fit in, and the customer agrees anew to anything beyond.
 LIMIT_TIMES = 2
+
+#: A set-up in one of these states may still be used by whom it was opened for.
+USABLE = (AttemptState.SENT, AttemptState.ACTION_REQUIRED, AttemptState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,37 @@ class Payer:
     email: str = ""
     name: str = ""
     country: str = ""
+
+
+def new_setup(
+    session: AnySession,
+    gateway: Gateway,
+    now: datetime,
+    *,
+    customer_id: int | None,
+    checkout_id: int | None = None,
+    subscription_id: int | None = None,
+    invoice_id: int | None = None,
+) -> str:
+    """Write a set-up that its gateway is to be asked for, and return its public id."""
+    reference = public_id("set")
+    session.execute(
+        sa.insert(table_of(GatewaySetup)).values(
+            id=reserve(session, GatewaySetup, 1)[0],
+            public_id=reference,
+            checkout_id=checkout_id,
+            customer_id=customer_id,
+            subscription_id=subscription_id,
+            invoice_id=invoice_id,
+            gateway=gateway.name,
+            account=gateway.account,
+            state=AttemptState.SENT,
+            redirect_url="",
+            reason="",
+            created_at=now,
+        )
+    )
+    return reference
 
 
 def payer_of_order(session: AnySession, checkout: AnyRow, gateway: Gateway) -> Payer:

@@ -6,7 +6,6 @@ connection loses nothing. Nothing here moves money.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,12 +15,11 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from storefront import charges, tax_desk
+from storefront import charges, tax_desk, vaulting
 from storefront.database import retrying
 from storefront.domain.baskets import BasketQuote
-from storefront.domain.charging import AttemptState
 from storefront.domain.checkout import OrderQuote
-from storefront.domain.gateways import Gateway, SetupOrder, SetupStart
+from storefront.domain.gateways import Gateway, SetupOrder
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Checkout, GatewaySetup
@@ -35,16 +33,13 @@ from storefront.operations.checkout import (
     read_order,
 )
 from storefront.operations.coupons import give_back_uses, take_use
-from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.keys import AnyRow
 from storefront.operations.order_items import BoxWish
-from storefront.operations.setups import Payer, limit_of, payer_of_order
+from storefront.operations.setups import USABLE, Payer, limit_of, new_setup, payer_of_order
+from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-#: A set-up in one of these states may still be used by the shopper.
-_USABLE = (AttemptState.SENT, AttemptState.ACTION_REQUIRED, AttemptState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +201,10 @@ def place_order(
         **asdict(frozen.payer),
         limit=frozen.limit,
     )
-    return _open_page(rt, offered, order)
+    try:
+        return Placed(Step.PAY, vaulting.open_page(rt, offered, order))
+    except PaymentPartnerSilent:
+        return Placed(Step.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +239,9 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         return _Frozen(Step.UNREACHABLE)
     if needs_method:
         usable = _usable_setup(rt, row, order.quote, gateway)
-        reference = usable or _new_setup(rt, row, gateway)
+        reference = usable or new_setup(
+            rt.session, gateway, rt.now(), customer_id=row.customer_id, checkout_id=row.id
+        )
     text = agreement.text
     values = {
         **_pinned(order),
@@ -354,54 +354,10 @@ def _usable_setup(rt: Runtime, row: AnyRow, quote: BasketQuote, gateway: Gateway
             table.c.public_id == reference,
             table.c.gateway == gateway.name,
             table.c.account == gateway.account,
-            table.c.state.in_(_USABLE),
+            table.c.state.in_(USABLE),
         )
     ).scalar_one_or_none()
     return found
-
-
-def _new_setup(rt: Runtime, row: AnyRow, gateway: Gateway) -> str:
-    reference = public_id("set")
-    rt.session.execute(
-        sa.insert(table_of(GatewaySetup)).values(
-            id=reserve(rt.session, GatewaySetup, 1)[0],
-            public_id=reference,
-            checkout_id=row.id,
-            customer_id=row.customer_id,
-            gateway=gateway.name,
-            account=gateway.account,
-            state=AttemptState.SENT,
-            redirect_url="",
-            reason="",
-            created_at=rt.now(),
-        )
-    )
-    return reference
-
-
-def _open_page(rt: Runtime, gateway: Gateway, order: SetupOrder) -> Placed:
-    try:
-        start = gateway.begin_setup(order)
-    except Exception:
-        log.exception("gateway %s opened no page for %s", gateway.name, order.reference)
-        start = SetupStart()
-    url = start.redirect_url or ""
-    table = table_of(GatewaySetup)
-    state = AttemptState.ACTION_REQUIRED if url else AttemptState.UNKNOWN
-    values: dict[str, object] = {"state": state, "redirect_url": url}
-    if start.gateway_reference:
-        values["gateway_reference"] = start.gateway_reference[:255]
-
-    def write() -> None:
-        rt.session.execute(
-            sa.update(table)
-            .where(table.c.public_id == order.reference, table.c.state.in_(_USABLE))
-            .values(values)
-        )
-        rt.session.commit()
-
-    retrying(rt.session, write)
-    return Placed(Step.PAY, url) if url else Placed(Step.UNREACHABLE)
 
 
 def _found(rt: Runtime, key: str) -> AnyRow:

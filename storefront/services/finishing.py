@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront import charges, tax_desk
+from storefront import charges, tax_desk, vaulting
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.baskets import BasketQuote
@@ -41,6 +41,7 @@ from storefront.operations.orders import Booked, CreditGone, book_order, discard
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
+from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -300,14 +301,10 @@ def _wait_for_other(rt: Runtime, key: str, pause: Callable[[float], None]) -> Fi
 
 
 def _finish_setup(rt: Runtime, setup: AnyRow) -> SetupAnswer:
-    gateway = rt.gateways.get(setup.gateway)
-    if gateway is None or gateway.account != setup.account:
-        return SetupAnswer(AnswerStatus.UNKNOWN, reason="gateway_missing")
     try:
-        return gateway.finish_setup(setup.public_id, {}, setup.gateway_reference)
-    except Exception as error:
-        log.exception("gateway %s did not say what became of %s", setup.gateway, setup.public_id)
-        return SetupAnswer(AnswerStatus.UNKNOWN, reason=type(error).__name__)
+        return vaulting.outcome(rt, setup, {})
+    except PaymentPartnerSilent as error:
+        return SetupAnswer(AnswerStatus.UNKNOWN, reason=error.code)
 
 
 def _not_stored(rt: Runtime, key: str, setup: AnyRow, answer: SetupAnswer) -> Finished:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from storefront import vaulting
 from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder, VaultedMethod
 from storefront.models import GatewaySetup, PaymentMethod
-from storefront.models.base import public_id, table_of
+from storefront.models.base import table_of
 from storefront.operations.kept_methods import (
     Card,
     find_method,
@@ -23,7 +23,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import make_default, repoint, use_for
 from storefront.operations.methods import has_default, was_accepted
 from storefront.operations.replanning import replan
-from storefront.operations.setups import currencies_of, payer_of, subscription_paid_by
+from storefront.operations.setups import currencies_of, new_setup, payer_of, subscription_paid_by
 from storefront.paying import (
     ChargingHeld,
     MethodRefused,
@@ -53,8 +53,6 @@ __all__ = [
     "pay_now",
     "set_default",
 ]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,46 +155,14 @@ def _begin(
     return_to: str,
     locale: str,
 ) -> str:
-    reference = public_id("set")
-    table = table_of(GatewaySetup)
     payer = payer_of(rt.session, customer_id, gateway)
-    rt.session.execute(
-        sa.insert(table).values(
-            public_id=reference,
-            customer_id=customer_id,
-            subscription_id=subscription_id,
-            gateway=gateway.name,
-            account=gateway.account,
-            state=AttemptState.SENT,
-            redirect_url="",
-            reason="",
-            created_at=rt.now(),
-        )
+    reference = new_setup(
+        rt.session, gateway, rt.now(), customer_id=customer_id, subscription_id=subscription_id
     )
     rt.session.commit()
     back = f"{return_to.rstrip('/')}/{reference}"
-    order = SetupOrder(
-        reference,
-        back,
-        back,
-        merchant=rt.shop.name,
-        locale=locale,
-        **asdict(payer),
-    )
-    try:
-        start = gateway.begin_setup(order)
-    except Exception as error:
-        log.exception("gateway %s could not begin %s", gateway.name, reference)
-        raise PaymentPartnerSilent from error
-    if not start.redirect_url:
-        raise PaymentPartnerSilent
-    rt.session.execute(
-        sa.update(table)
-        .where(table.c.public_id == reference)
-        .values(redirect_url=start.redirect_url, gateway_reference=start.gateway_reference[:255])
-    )
-    rt.session.commit()
-    return start.redirect_url
+    order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale, **asdict(payer))
+    return vaulting.open_page(rt, gateway, order)
 
 
 def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, str]) -> CardAdded:
@@ -214,14 +180,7 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
         rt.session.rollback()
     if row is None:
         raise NotFound(setup=setup)
-    gateway = rt.gateways.get(row.gateway)
-    if gateway is None or gateway.account != row.account:
-        raise PaymentPartnerSilent
-    try:
-        answer = gateway.finish_setup(setup, params, row.gateway_reference)
-    except Exception as error:
-        log.exception("gateway %s could not finish %s", row.gateway, setup)
-        raise PaymentPartnerSilent from error
+    answer = vaulting.outcome(rt, row, params)
     stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
     method = answer.method
     if method is None:

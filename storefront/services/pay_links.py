@@ -7,20 +7,19 @@ Source: docs/decisions/0128-pay-links.md.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from storefront import paying
+from storefront import paying, vaulting
 from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder
 from storefront.domain.invoices import InvoiceState
 from storefront.models import ChargeAttempt, GatewaySetup, Invoice
-from storefront.models.base import public_id, table_of
+from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.kept_methods import Card
@@ -36,12 +35,10 @@ from storefront.operations.secrets import (
     read_return_token,
     return_token,
 )
-from storefront.operations.setups import payer_of
+from storefront.operations.setups import new_setup, payer_of
 from storefront.paying import NotFound, NotNow, Paid, PaymentPartnerSilent
 from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 #: How long a mailed link opens the page; after that it can only ask for another one.
 VALID = timedelta(days=14)
@@ -139,39 +136,14 @@ def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "", gateway: 
 
 
 def _begin(rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str) -> str:
-    reference = public_id("set")
-    table = table_of(GatewaySetup)
     payer = payer_of(rt.session, row.payer_id, gateway)
-    rt.session.execute(
-        sa.insert(table).values(
-            public_id=reference,
-            customer_id=row.payer_id,
-            invoice_id=row.id,
-            gateway=gateway.name,
-            account=gateway.account,
-            state=AttemptState.SENT,
-            redirect_url="",
-            reason="",
-            created_at=rt.now(),
-        )
+    reference = new_setup(
+        rt.session, gateway, rt.now(), customer_id=row.payer_id, invoice_id=row.id
     )
     rt.session.commit()
     back = f"{root}/card/{return_token(rt.settings.secret_key, SETUP, reference)}"
     order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale, **asdict(payer))
-    try:
-        start = gateway.begin_setup(order)
-    except Exception as error:
-        log.exception("gateway %s could not begin %s", gateway.name, reference)
-        raise PaymentPartnerSilent from error
-    if not start.redirect_url:
-        raise PaymentPartnerSilent
-    rt.session.execute(
-        sa.update(table)
-        .where(table.c.public_id == reference)
-        .values(redirect_url=start.redirect_url, gateway_reference=start.gateway_reference[:255])
-    )
-    rt.session.commit()
-    return start.redirect_url
+    return vaulting.open_page(rt, gateway, order)
 
 
 def finish_card(rt: Runtime, setup: str, params: Mapping[str, str]) -> CardPaid:
@@ -180,12 +152,8 @@ def finish_card(rt: Runtime, setup: str, params: Mapping[str, str]) -> CardPaid:
     A second call finds that charge and makes no other. Raises ``NotFound``,
     ``PaymentPartnerSilent`` while the set-up has no answer, and as ``paying.pay_now`` does.
     """
-    row, gateway = _setup(rt, setup)
-    try:
-        answer = gateway.finish_setup(setup, params, row.gateway_reference)
-    except Exception as error:
-        log.exception("gateway %s could not finish %s", row.gateway, setup)
-        raise PaymentPartnerSilent from error
+    row = _setup(rt, setup)
+    answer = vaulting.outcome(rt, row, params)
     stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
     if answer.status is not AnswerStatus.SUCCEEDED:
         return CardPaid(answer.status, answer.reason)
@@ -247,7 +215,7 @@ def _invoice(rt: Runtime, invoice: str) -> AnyRow:
     return row
 
 
-def _setup(rt: Runtime, setup: str) -> tuple[AnyRow, Gateway]:
+def _setup(rt: Runtime, setup: str) -> AnyRow:
     table, invoice = table_of(GatewaySetup), table_of(Invoice)
     with reading():
         row = rt.session.execute(
@@ -258,10 +226,7 @@ def _setup(rt: Runtime, setup: str) -> tuple[AnyRow, Gateway]:
         rt.session.rollback()
     if row is None or rt.now() >= row.created_at + AWAY:
         raise NotFound(setup=setup)
-    gateway = rt.gateways.get(row.gateway)
-    if gateway is None or gateway.account != row.account:
-        raise PaymentPartnerSilent
-    return row, gateway
+    return row
 
 
 def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
