@@ -46,6 +46,7 @@ from storefront_razorpay.orders import (
     PAYMENT,
     PRESENT,
     REFERENCE,
+    TAKER,
     TEXT,
     Orders,
     best_of,
@@ -212,9 +213,11 @@ class RazorpayGateway:
 
         ``takes``: what the customer approved is taken now. Raises ``Silent``.
         """
-        notes, name = notes_of(order), str(order["id"])
+        notes, name, own = notes_of(order), str(order["id"]), str(order["receipt"])
         kind = notes.get(KIND)
         payment = self._payment_of(order, notes)
+        if payment is not None and notes_of(payment).get(TAKER, own) != own:
+            return declined("held_payment_taken", name)
         if payment is not None and payment["status"] == "captured":
             return charge_answer(payment)
         if notes.get(CANCELLED):
@@ -241,14 +244,17 @@ class RazorpayGateway:
         amount = {"amount": payment["amount"], "currency": payment["currency"]}
         reference = str(order["receipt"])
         try:
-            # First the note: whoever finds the payment in a list can tell whose it is.
-            self.api.note(path, {**notes_of(payment), REFERENCE: reference})
+            # First the note: whoever finds the payment in a list can tell whose it is, and
+            # another order that named the same held payment sees that it is gone.
+            self.api.note(path, {**notes_of(payment), REFERENCE: reference, TAKER: reference})
             self.api.post(f"{path}/capture", amount)
         except Refused:
             pass  # taken already, or too late: the payment itself says which
         found = _afterwards(self.api.find, path)
         if found is None:
             raise Silent("payment_not_found")
+        if notes_of(found).get(TAKER) != reference:
+            return declined("held_payment_taken", str(order["id"]))
         again = _afterwards(self.orders.read, str(order["id"]))
         if again is not None and notes_of(again).get(CANCELLED) and found["status"] == "captured":
             self.api.post(f"{path}/refund", {"amount": found["amount"]}, f"cancelled_{reference}")

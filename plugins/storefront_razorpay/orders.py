@@ -23,6 +23,8 @@ REFERENCE, KIND, BACK, OUT, TEXT = (
 )
 #: The payment of a set-up that an order took up; set once a customer gave up.
 PAYMENT, CANCELLED = "storefront_payment", "storefront_cancelled"
+#: Note of a payment: our reference of the charge that takes it.
+TAKER = "storefront_taker"
 #: Kinds: a mandate, a debit by the clock, a payment with the customer there, one that waits for
 #: them, and one that takes up the payment of a set-up.
 SETUP, DEBIT, PRESENT, ASK, HELD = "setup", "debit", "present", "ask", "held"

@@ -12,12 +12,13 @@ from typing import Any
 
 from storefront.hooks import AnswerStatus, Money, SetupAnswer, SetupOrder, VaultedMethod
 from storefront_razorpay.answers import method_of, setup_declined, state_of
-from storefront_razorpay.api import Api, Refused, named
+from storefront_razorpay.api import Api, Refused, Silent, named
 from storefront_razorpay.codes import DEAD_MANDATES, LEAST, MOST_WITHOUT_CUSTOMER
 from storefront_razorpay.orders import (
     BACK,
     KIND,
     OUT,
+    REFERENCE,
     SETUP,
     TEXT,
     Orders,
@@ -75,18 +76,21 @@ class Vault:
         )
 
     def _customer(self, order: SetupOrder) -> str:
+        """Return the customer that the account has had, or a new one.
+
+        Never one found by the e-mail: anybody may type any address, and the window shows what
+        its customer has stored. Raises ``Silent``, ``Refused``.
+        """
         if order.gateway_customer:
             return order.gateway_customer
-        made = self._api.post(
-            "/customers",
-            {
-                "name": order.name,
-                "email": order.email,
-                # Found again by the address, if there is one already.
-                "fail_existing": "0",
-                "notes": {"storefront": order.customer or order.reference},
-            },
-        )
+        body = {"name": order.name, "fail_existing": "1", "notes": {REFERENCE: order.reference}}
+        try:
+            made = self._api.post("/customers", {**body, "email": order.email})
+        except Refused:
+            # Somebody has that address: a new customer without it, who types it in the window.
+            made = self._api.post("/customers", body)
+        if notes_of(made).get(REFERENCE) != order.reference:
+            raise Silent("other_customer")
         return str(made["id"])
 
     def finish(self, reference: str, name: str) -> SetupAnswer:

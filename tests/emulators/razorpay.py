@@ -70,7 +70,9 @@ class Razorpay:
 
     def store(self, what: str = GOOD, method: str = "card", **over: Any) -> str:
         """Store a mandate as a customer would; return the token the plugin makes of it."""
-        customer = self._customer({"name": "Ada", "email": "ada@example.org"})["id"]
+        customer = self._customer(
+            {"name": "Ada", "email": "ada@example.org", "fail_existing": "0"}
+        )["id"]
         order = self._order(
             {"amount": 100, "currency": "INR", "receipt": "", "customer_id": customer}
             | {"token": {"max_amount": 100 if what == SMALL else _MOST}}
@@ -293,15 +295,18 @@ class Razorpay:
     # ------------------------------------------------------------------------------ the books
 
     def _customer(self, body: dict[str, Any]) -> dict[str, Any]:
-        same = (each for each in self.customers.values() if each["email"] == body["email"])
-        known = next(same, None) if body["email"] else None
+        email = body.get("email")
+        same = (each for each in self.customers.values() if each["email"] == email)
+        known = next(same, None) if email else None
         if known is not None and body.get("fail_existing", "1") == "1":
-            return known
+            text = "Customer already exists for the merchant"
+            raise _No(400, "input_validation_failed", text)
         made = known or {
             "id": f"cust_{next(self._numbers)}",
             "name": body["name"],
-            "email": body["email"],
+            "email": email,
             "contact": "+919000090000",
+            "notes": body.get("notes", []),
         }
         return self.customers.setdefault(made["id"], made)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -47,6 +48,7 @@ from storefront.settings import Settings
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront.testing.gateway import order, refund_of, setup_order
+from storefront_razorpay.api import Silent
 from storefront_razorpay.codes import DECLINE_MEANINGS, MOST_WITHOUT_CUSTOMER
 from storefront_razorpay.gateway import RazorpayGateway
 from storefront_razorpay.webhooks import sign
@@ -153,6 +155,42 @@ def test_our_mandates_have_no_cycles_and_end_in_ten_years(account: Account) -> N
     assert datetime.fromtimestamp(mandate["expire_at"], UTC).year == 2037
 
 
+# ---------------------------------------------------------------------------------- customers
+
+
+@pytest.mark.parametrize("who", ["", "cus_another"], ids=["no account yet", "another account"])
+def test_a_typed_address_never_leads_to_somebody_elses_stored_methods(
+    account: Account, who: str
+) -> None:
+    """Whoever orders may type any address; the window shows what its customer has stored."""
+    theirs = account.far.store().split("/")[0]
+    assert account.far.customers[theirs]["email"] == "ada@example.org"
+    asked = replace(setup_order(), email="ada@example.org", name="Mallory", customer=who)
+    start = account.gateway.begin_setup(asked)
+    given = account.far.orders[start.gateway_reference]["customer_id"]
+    assert given != theirs
+    account.far.pay(start.gateway_reference)
+    method = account.gateway.finish_setup(asked.reference, {}).method
+    assert method is not None
+    assert method.gateway_customer == given
+
+
+def test_a_customer_that_razorpay_gave_before_is_used_again(account: Account) -> None:
+    theirs = account.far.store().split("/")[0]
+    asked = replace(setup_order(), email="ada@example.org", gateway_customer=theirs)
+    start = account.gateway.begin_setup(asked)
+    assert account.far.orders[start.gateway_reference]["customer_id"] == theirs
+
+
+def test_a_customer_that_is_found_all_the_same_is_not_taken(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = account.far.customers[account.far.store().split("/")[0]]
+    monkeypatch.setattr(account.far, "_customer", lambda _body: theirs)
+    with pytest.raises(Silent):
+        account.gateway.begin_setup(replace(setup_order(), email="ada@example.org"))
+
+
 # ------------------------------------------------------------------------------ caps and limits
 
 
@@ -216,6 +254,28 @@ def test_what_is_held_is_taken_once_and_a_second_charge_is_paid_anew(account: Ac
     second = account.gateway.charge(replace(asked, reference="att_second"))
     assert second.status is _S.ACTION_REQUIRED
     assert second.action_url
+
+
+def test_of_two_charges_over_one_held_payment_only_one_counts_it(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw it held; the second takes it before the first does."""
+    asked = account.set_up(Money(2340, "INR"))
+    other, beside = replace(asked, reference="att_second"), Account(account.address, account.far)
+    real, answers = account.gateway.orders.open, []
+
+    def overtaken(*arguments: Any, **named: Any) -> dict[str, Any]:
+        made = real(*arguments, **named)
+        answers.append(beside.gateway.charge(other))
+        return made
+
+    monkeypatch.setattr(account.gateway.orders, "open", overtaken)
+    answers.append(account.gateway.charge(asked))
+    beside.http.close()
+    assert [each.status for each in answers] == [_S.SUCCEEDED, _S.DECLINED]
+    assert answers[1].reason == "held_payment_taken"
+    assert account.gateway.lookup(asked.reference) == answers[1]
+    assert (account.far.taken(asked.reference), account.far.taken(other.reference)) == (0, 1)
 
 
 def test_a_card_stored_without_a_payment_costs_nothing(account: Account) -> None:
