@@ -18,6 +18,10 @@ class Silent(Exception):
     """It is not known what became of a call. ``args[0]`` is the reason code for *unknown*."""
 
 
+class Forbidden(Silent):
+    """The app may not do this, though its key is right: a permission is missing."""
+
+
 class Refused(Exception):
     """PayPal answered that it did not do it: status and the first issue, or the error's name."""
 
@@ -113,7 +117,9 @@ class Api:
 
 def _read(answer: HttpAnswer) -> dict[str, Any]:
     """Return the body of a success. Raises ``Refused`` for a refusal, otherwise ``Silent``."""
-    if answer.status in {401, 403}:
+    if answer.status == 403:
+        raise Forbidden("unauthorized")
+    if answer.status == 401:
         raise Silent("unauthorized")
     if answer.status == 429:
         raise Silent("rate_limited")

@@ -138,6 +138,10 @@ class Orders:
             except Refused:
                 # Taken meanwhile, or forgotten.
                 return _cancel_answer(self.lookup(reference, number, takes=False))
+            # Whoever read the order before the mark may take it after: what is there now counts.
+            marked = self._api.get(f"{_ORDERS}/{number}")
+            if marked is None or capture_in(marked) is not None:
+                return _cancel_answer(self.lookup(reference, number, takes=False))
         return CancelAnswer.CANCELLED
 
 

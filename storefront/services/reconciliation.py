@@ -8,6 +8,7 @@ Source: docs/decisions/0130-nightly-comparison.md.
 from __future__ import annotations
 
 import logging
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +93,7 @@ def compare_account(rt: Runtime, gateway: Gateway) -> Compared:
     except Exception as failure:
         # It is tried again, and shown meanwhile.
         log.exception("the charges of %s could not be compared", gateway.name)
-        error = type(failure).__name__
+        error = _reason(failure)
         run.report.failed = 1
     rt.session.rollback()
     retrying(rt.session, lambda: _note_run(rt, run, error))
@@ -257,6 +258,16 @@ def _write(rt: Runtime, run: _Run, found: Sequence[Difference], references: Sequ
 
     run.report.closed += retrying(rt.session, write)
     run.report.differences += len(found)
+
+
+def _reason(failure: Exception) -> str:
+    """Return the stable code a plugin gave, such as a missing permission, else the kind of error.
+
+    No other text: it could hold an address or what was sent.
+    """
+    told = failure.args[0] if failure.args else ""
+    is_code = isinstance(told, str) and re.fullmatch(r"[a-z][a-z0-9_]{2,60}", told)
+    return f"{type(failure).__name__}: {told}" if is_code else type(failure).__name__
 
 
 def _note_run(rt: Runtime, run: _Run, error: str) -> None:

@@ -255,6 +255,23 @@ def test_cancelling_after_the_yes_was_taken_says_so(account: Account) -> None:
     assert account.another().cancel(asked.reference, number) is CancelAnswer.SUCCEEDED
 
 
+def test_a_charge_that_is_taken_while_it_is_cancelled_is_not_called_cancelled(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread read the order before it was marked, and takes it after."""
+    asked = account.present(CONFIRM)
+    number = account.gateway.charge(asked).gateway_reference
+    account.far.answer(number, is_yes=True)
+    mark = account.gateway._orders._mark
+
+    def overtaken(reference: str, order: str) -> None:
+        mark(reference, order)
+        account.far._take_order({}, order)
+
+    monkeypatch.setattr(account.gateway._orders, "_mark", overtaken)
+    assert account.gateway.cancel(asked.reference, number) is CancelAnswer.SUCCEEDED
+
+
 def test_a_renewal_says_that_nobody_is_there(account: Account) -> None:
     account.gateway.charge(account.order(minor=1200, invoice="inv_1"))
     [sent] = [body for body in account.far.bodies if "intent" in body]

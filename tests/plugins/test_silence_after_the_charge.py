@@ -16,6 +16,7 @@ from storefront.hooks import AnswerStatus, ChargeOrder, Http, HttpAnswer, HttpEr
 from storefront.testing.clock import FrozenClock
 from storefront.testing.gateway import order, setup_order
 from storefront_authorize_net.gateway import AuthorizeNetGateway
+from storefront_paypal.api import Silent
 from storefront_razorpay.gateway import RazorpayGateway
 from tests.emulators import authorize_net as anet
 from tests.emulators import razorpay
@@ -147,6 +148,23 @@ def test_an_invoice_id_that_was_taken_is_not_undone_by_a_report_we_may_not_read(
     assert paypal.far.taken(asked.reference) == 1
     assert answer.status is _S.UNKNOWN
     assert answer.reason not in NOT_DONE
+
+
+def test_an_app_without_transaction_search_says_so_and_does_not_stop_all_charges(
+    paypal: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = paypal.order()
+    paypal.far.faults[asked.token] = "ignored"
+    paypal.gateway.charge(asked)
+    monkeypatch.setattr(
+        paypal.http, "request", _forbids("/v1/reporting/transactions", paypal.http.request)
+    )
+    answer = paypal.another().lookup(asked.reference)
+    assert answer is not None
+    assert (answer.status, answer.reason) == (_S.UNKNOWN, "no_transaction_search")
+    assert answer.reason not in NOT_DONE
+    with pytest.raises(Silent, match="no_transaction_search"):
+        list(paypal.gateway.list_charges(NOW - timedelta(days=3)))
 
 
 def _forbids(path: str, ask: Any) -> Any:

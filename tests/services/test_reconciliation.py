@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -164,12 +164,35 @@ def test_settled_by_hand_stays_settled_until_it_changes(
     assert (found.resolved_by, found.note) == (f"staff:{who.id}", "Refunded at the bank")
 
 
+@pytest.mark.parametrize(
+    ("told", "noted"),
+    [
+        ("no_transaction_search", "ValueError: no_transaction_search"),
+        ("GET https://api.example/v1?key=sk_1 failed", "ValueError"),
+    ],
+)
+def test_why_a_list_was_refused_is_noted_as_the_code_the_plugin_gave(
+    rt: Runtime,
+    demo_gateway: DemoGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    told: str,
+    noted: str,
+):
+    def list_charges(since: datetime) -> None:
+        raise ValueError(told)
+
+    monkeypatch.setattr(demo_gateway, "list_charges", list_charges)
+    assert compare_due(rt).failed == 1
+    assert runs(rt)[0].error == noted
+    rt.session.rollback()
+
+
 def test_a_gateway_that_does_not_answer_is_noted_and_tried_again(
     rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway, paid: str
 ):
     demo_gateway.bank.set_fault("lookup_down")
     assert compare_due(rt).failed == 1
-    assert runs(rt)[0].error
+    assert runs(rt)[0].error == "AnswerLost: lookup_down"
     assert rt.session.scalar(sa.select(GatewayState.compared_until)) is None
     rt.session.rollback()
     demo_gateway.bank.set_fault("lookup_down", is_on=False)
