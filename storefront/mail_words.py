@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from babel import Locale
+from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.domain.money import Money
-from storefront.queries.mails import Person
+from storefront.queries.mails import Person, next_charge_of
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
 
@@ -46,6 +47,15 @@ class Writer:
 
     def moment(self, value: datetime) -> str:
         return formats.moment(value, self.locale, self.rt.shop.zone_info, self.rt.today())
+
+    def next_charge(self, subscription: str) -> str:
+        """Return amount and day of its next charge as the account shows them; empty: none."""
+        rt = self.rt
+        found = next_charge_of(rt.session, subscription, rt.moment(), rt.shop.taxes)
+        return "" if found is None else self.charge(*found)
+
+    def charge(self, day: date, amount: Money) -> str:
+        return _("%(amount)s on %(day)s", amount=self.money(amount), day=self.day(day))
 
     def url(self, path: str) -> str:
         settings = self.rt.settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app
@@ -110,8 +109,7 @@ def _order_confirmed(writer: Writer) -> Words | None:
     facts = [card, *((box.plan, _what_comes(writer, box)) for box in boxes)]
     if not several:
         facts = [(_("Your plan"), boxes[0].plan), card]
-        if boxes[0].next_charge_on:
-            facts.append((_("Next charge"), _next_charge(writer, boxes[0])))
+        facts += _next_charge(writer, boxes[0])
     subject = _("Your order at %(shop)s", shop=writer.rt.shop.name)
     news = _("Thank you, %(name)s. Your subscription has begun.", name=writer.reader.name)
     first = min((box.ships_on for box in boxes if box.ships_on), default=None)
@@ -147,8 +145,8 @@ def _what_comes(writer: Writer, box: SubscriptionFacts) -> str:
     said = []
     if box.ships_on:
         said.append(_("ships %(day)s", day=writer.day(box.ships_on)))
-    if box.next_charge_on:
-        said.append(_("then %(charge)s", charge=_next_charge(writer, box)))
+    if charge := writer.next_charge(box.public_id):
+        said.append(_("then %(charge)s", charge=charge))
     return ", ".join(said)
 
 
@@ -163,8 +161,7 @@ def _receipt(writer: Writer) -> Words | None:
         facts.append((_("Invoice"), str(paid.number)))
     if subscription.ships_on:
         facts.append((_("Your box leaves on"), writer.day(subscription.ships_on)))
-    if subscription.next_charge_on:
-        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    facts += _next_charge(writer, subscription)
     amount = writer.money(paid.amount)
     more = [_how_to_cancel(writer, subscription.public_id)]
     refused = refused_before(writer.rt.session, paid.invoice_ref)
@@ -242,8 +239,7 @@ def _plan_changed(writer: Writer) -> Words | None:
         (_("Your plan"), f"{subscription.plan}, {formats.interval_name(subscription.interval)}"),
         (_("Paid today"), _card(writer, paid)),
     ]
-    if subscription.next_charge_on:
-        facts.append((_("Next charge"), _next_charge(writer, subscription)))
+    facts += _next_charge(writer, subscription)
     return Words(
         _("Your subscription has changed"),
         _("Changed. You have %(plan)s now.", plan=subscription.plan),
@@ -389,12 +385,9 @@ def _card(writer: Writer, paid: PaymentFacts) -> str:
     )
 
 
-def _next_charge(writer: Writer, subscription: Any) -> str:
-    return _(
-        "%(amount)s on %(day)s",
-        amount=writer.money(subscription.price),
-        day=writer.day(subscription.next_charge_on),
-    )
+def _next_charge(writer: Writer, subscription: SubscriptionFacts) -> list[tuple[str, str]]:
+    charge = writer.next_charge(subscription.public_id)
+    return [(_("Next charge"), charge)] if charge else []
 
 
 def _how_to_cancel(writer: Writer, subscription: str) -> str:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Box,
     BoxCycle,
@@ -31,6 +32,9 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
 from storefront.operations.methods import paying_method
+from storefront.operations.moment import Moment
+from storefront.operations.skips import read_coming
+from storefront.queries.next_payment import next_charge, read_costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,7 @@ class SubscriptionFacts:
 
     public_id: str
     plan: str
-    price: Money
     interval: Interval
-    #: Day of the next charge; None when nothing is billed any more.
-    next_charge_on: date | None
     cancel_on: date | None
     #: First ship day of the next paid box; None when none waits.
     ships_on: date | None
@@ -99,14 +100,8 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
         sa.select(
             table.c.id,
             table.c.public_id,
-            table.c.next_on,
-            table.c.anchor_on,
             table.c.cancel_on,
-            table.c.ended_on,
-            table.c.quantity,
             plan.c.name,
-            price.c.amount_minor,
-            price.c.currency,
             price.c.unit,
             price.c.count.label("unit_count"),
         )
@@ -116,7 +111,6 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
     ).one_or_none()
     if row is None:
         return None
-    ends = row.cancel_on is not None or row.ended_on is not None
     box, cycle = table_of(Box), table_of(BoxCycle)
     coming = session.execute(
         sa.select(cycle.c.ship_from, cycle.c.cutoff_on)
@@ -128,13 +122,21 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
     return SubscriptionFacts(
         row.public_id,
         row.name,
-        Money(row.amount_minor * row.quantity, row.currency),
         Interval(row.unit, row.unit_count),
-        None if ends else max(row.next_on, row.anchor_on),
         row.cancel_on,
         coming.ship_from if coming else None,
         coming.cutoff_on if coming else None,
     )
+
+
+def next_charge_of(
+    session: AnySession, public_id: str, moment: Moment, taxes: TaxRules
+) -> tuple[date, Money] | None:
+    """Return day and amount of the next charge, as the renewal will price it; None: no more."""
+    which = table_of(Subscription).c.public_id == public_id
+    found = read_coming(session, which, moment.today)
+    costs = read_costs(session, found, taxes)
+    return next((next_charge(one, costs, moment) for one in found), None)
 
 
 def boxes_of(session: AnySession, invoice: str) -> list[SubscriptionFacts]:

@@ -1,4 +1,4 @@
-"""Tell customers before something begins to cost again: a pause that ends, a trial that ends."""
+"""Tell customers before something costs: a pause or trial ends, a first charge comes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import partial
 import sqlalchemy as sa
 
 from storefront.database import retrying
-from storefront.domain.lifecycle import SubscriptionState
-from storefront.models import Notice, Subscription
+from storefront.domain.lifecycle import PeriodKind, SubscriptionState
+from storefront.models import Invoice, InvoiceLine, Notice, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.outbox import Message, enqueue
@@ -29,6 +29,8 @@ class ReminderReport:
 
     resuming: int = 0
     trials: int = 0
+    #: Before a period after the trial, while nothing was paid yet.
+    first_charges: int = 0
 
 
 def remind(rt: Runtime) -> ReminderReport:
@@ -47,7 +49,32 @@ def remind(rt: Runtime) -> ReminderReport:
     )
     report.resuming = _tell(rt, "resume_soon", table.c.resumes_on, paused)
     report.trials = _tell(rt, "trial_ends", table.c.next_on, trying)
+    # A code may have paid for what the trial's end would have cost: told again before each
+    # period until one was paid for, and mailed where it costs something.
+    begun = sa.and_(
+        table.c.state == SubscriptionState.ACTIVE,
+        within(table.c.next_on, TRIAL_DAYS),
+        _has_period(PeriodKind.TRIAL),
+        sa.not_(_has_period(PeriodKind.BILLED, _cost_something())),
+    )
+    report.first_charges = _tell(rt, "first_charge", table.c.next_on, begun)
     return report
+
+
+def _has_period(kind: PeriodKind, *more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    period = table_of(SubscriptionPeriod)
+    return sa.exists().where(
+        period.c.subscription_id == table_of(Subscription).c.id, period.c.kind == kind, *more
+    )
+
+
+def _cost_something() -> sa.ColumnElement[bool]:
+    period, line, invoice = table_of(SubscriptionPeriod), table_of(InvoiceLine), table_of(Invoice)
+    return sa.exists().where(
+        line.c.period_id == period.c.id,
+        invoice.c.id == line.c.invoice_id,
+        invoice.c.total_minor > 0,
+    )
 
 
 def _tell(rt: Runtime, topic: str, on: sa.Column[object], which: sa.ColumnElement[bool]) -> int:

@@ -61,6 +61,6 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"cancel_confirmed", "plan_changed", "ended", "box_shipped", "staff_link"}
     used |= {"surplus_refunded", "refunded", "referral_credit", "price_change"}
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
-    used |= {"payment_link", "payment_last_warning", "payment_given_up"}
+    used |= {"first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
     used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
     assert used == set(TOPICS)

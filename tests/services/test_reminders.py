@@ -73,3 +73,60 @@ def test_three_days_before_a_trial_ends_it_is_said_what_comes(
     text = "".join(body.get_content() for body in found if body)
     assert ("Add a card" in text) is not has_card
     assert ("first payment" in text) is has_card
+
+
+def read(rt: Runtime) -> list[str]:
+    """Deliver what waits; returns the text of every mail so far, oldest first."""
+    deliver_due(rt, partial(compose, rt))
+    bodies = [mail.get_body(("plain",)) for mail in rt.mailer.read()]
+    return [body.get_content() for body in bodies if body]
+
+
+def test_a_code_that_pays_the_first_period_moves_the_reminder_to_the_first_that_costs(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+):
+    make.make_code(rt, "GIFT", percent=100)
+    plan = make.make_plan(rt, trial_days=14)
+    make.make_subscription(rt, plan=plan, code="GIFT")
+    charged, told = [], []
+    for _ in range(80):
+        clock.advance(days=1)
+        run_renewals(rt)
+        remind(rt)
+        if any("first payment is taken" in text for text in read(rt)) and not told:
+            told.append(rt.today())
+        if demo_gateway.bank.executed_count() > len(charged):
+            charged.append(rt.today())
+
+    assert told == [date(2027, 5, 9)]
+    assert charged[0] == date(2027, 5, 12), "the trial ended on 12 April; the code paid for it"
+    [text] = [text for text in read(rt) if "first payment is taken" in text]
+    assert "€26.00 on Wed 12 May" in text
+    [ending] = [text for text in read(rt) if "Your trial ends on" in text]
+    assert "Nothing is charged then" in ending
+    assert mailed(rt, "first_charge") == 1
+
+
+def test_without_a_trial_or_after_the_first_payment_nothing_is_reminded_of(
+    rt: Runtime, clock: FrozenClock
+):
+    make.make_subscription(rt, plan=make.make_plan(rt, trial_days=14))
+    for _ in range(80):
+        clock.advance(days=1)
+        run_renewals(rt)
+        remind(rt)
+    assert mailed(rt, "trial_ends") == 1
+    assert mailed(rt, "first_charge") == 0
+
+
+def test_a_mail_names_the_next_charge_as_it_will_be(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+):
+    make.make_code(rt, "LEMON", duration="forever", percent=10)
+    make.make_subscription(rt, plan=make.make_plan(rt), code="LEMON")
+    assert "€23.40 on Mon 12 Apr" in " ".join(read(rt))
+
+    at(clock, 4, 12)
+    run_renewals(rt)
+    assert demo_gateway.bank.executed_total("EUR") == 2 * 2340
+    assert "€23.40 on Wed 12 May" in " ".join(read(rt))
