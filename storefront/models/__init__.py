@@ -30,7 +30,7 @@ from storefront.models.customers import (
     LoginSession,
 )
 from storefront.models.dunning import DunningCase
-from storefront.models.fulfilment import FulfilmentBatch, Shipment
+from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
 from storefront.models.invoices import (
     CarriedAmount,
     CreditApplication,
@@ -83,6 +83,7 @@ __all__ = [
     "Difference",
     "Dispute",
     "DunningCase",
+    "ExportFormat",
     "FulfilmentBatch",
     "GatewayEvent",
     "GatewaySetup",

@@ -41,6 +41,12 @@ class CycleGroup(Base):
     lock_days: Mapped[int] = mapped_column(default=3)
     ship_days: Mapped[int] = mapped_column(default=6)
     ship_window_days: Mapped[int] = mapped_column(default=2)
+    #: What the worker exports: code of a preset, or public id of an ``ExportFormat``.
+    export_format: Mapped[str] = mapped_column(
+        sa.String(40), default="generic_csv", server_default="generic_csv"
+    )
+    #: Who gets each batch's file by mail; empty: nobody.
+    export_mail: Mapped[str] = mapped_column(sa.String(254), default="", server_default="")
 
 
 class BoxCycle(Base):

@@ -63,6 +63,9 @@ class ShopSettings(Base):
     charging_held_at: Mapped[datetime | None]
     #: Why: ``staff``, or ``late`` when renewals were more than two days behind.
     charging_held_reason: Mapped[str] = mapped_column(sa.String(16), default="", server_default="")
+    #: Carrier as typed -> address of its tracking page with ``{number}`` in it; stands before
+    #: the product's own list.
+    tracking_links: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Gateways new sign-ups may choose from, in order; empty: all there are.
     sign_up_gateways: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     #: What becomes of periods missed while nothing ran, whose boxes can no longer ship.
