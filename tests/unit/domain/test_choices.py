@@ -1,0 +1,183 @@
+"""Choosing the contents of a box: what a choice must keep to, and the default rule."""
+
+from itertools import product as combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storefront.domain.choices import (
+    Bar,
+    Fault,
+    FaultKind,
+    Limit,
+    PoolItem,
+    Rule,
+    bars,
+    faults,
+    fill,
+)
+
+CATEGORIES = ("Tea", "Bakes")
+
+
+@st.composite
+def pools(draw):
+    count = draw(st.integers(1, 6))
+    return [
+        PoolItem(
+            variant=number + 1,
+            most=draw(st.integers(1, 2)),
+            category=draw(st.sampled_from(CATEGORIES)),
+            price=draw(st.integers(0, 9)),
+            allergens=frozenset(draw(st.sets(st.sampled_from(("nuts", "milk")), max_size=1))),
+            left=draw(st.one_of(st.none(), st.integers(0, 3))),
+        )
+        for number in range(count)
+    ]
+
+
+@st.composite
+def rules(draw):
+    limits = [
+        Limit(category, least, draw(st.one_of(st.none(), st.integers(least, 4))))
+        for category in draw(st.sets(st.sampled_from(CATEGORIES)))
+        for least in [draw(st.integers(0, 2))]
+    ]
+    return Rule(
+        pieces=draw(st.integers(1, 5)),
+        limits=tuple(limits),
+        value=draw(st.one_of(st.none(), st.integers(1, 30))),
+        avoids_allergens=draw(st.booleans()),
+        never_repeats=draw(st.booleans()),
+    )
+
+
+choices = st.dictionaries(st.integers(1, 7), st.integers(0, 3), max_size=6)
+words = st.frozensets(st.sampled_from(("nuts", "milk")))
+variants = st.frozensets(st.integers(1, 6))
+
+
+def every_good_box(rule, pool, barred):
+    """Return all the boxes that keep to the rule, by trying every one there is."""
+    numbers = combinations(*(range(item.most + 1) for item in pool))
+    boxes = ({item.variant: n for item, n in zip(pool, each, strict=True)} for each in numbers)
+    return [box for box in boxes if not faults(rule, pool, barred, box)]
+
+
+@given(rules(), pools(), choices, words, variants)
+def test_a_box_is_filled_whenever_any_box_keeps_to_the_rule(rule, pool, chosen, avoided, sent):
+    barred = bars(rule, pool, avoided, sent)
+
+    filled = fill(rule, pool, barred, chosen)
+
+    assert (filled is None) == (not every_good_box(rule, pool, barred))
+    if filled is not None:
+        assert faults(rule, pool, barred, filled.picks) == []
+
+
+@given(rules(), pools(), choices, words, variants)
+def test_a_choice_without_a_fault_is_packed_as_it_is(rule, pool, chosen, avoided, sent):
+    barred = bars(rule, pool, avoided, sent)
+    filled = fill(rule, pool, barred, chosen)
+
+    if not faults(rule, pool, barred, chosen):
+        assert filled is not None
+        assert (filled.kept, filled.added) == ({v: n for v, n in chosen.items() if n}, {})
+    elif filled is not None:
+        assert all(pieces <= chosen[variant] for variant, pieces in filled.kept.items())
+
+
+@given(rules(), pools(), choices, st.randoms(), words, variants)
+def test_the_order_of_a_choice_does_not_matter(rule, pool, chosen, rng, avoided, sent):
+    barred = bars(rule, pool, avoided, sent)
+    shuffled = list(chosen.items())
+    rng.shuffle(shuffled)
+
+    assert fill(rule, pool, barred, dict(shuffled)) == fill(rule, pool, barred, chosen)
+    assert faults(rule, pool, barred, dict(shuffled)) == faults(rule, pool, barred, chosen)
+
+
+@given(rules(), pools(), choices, words, variants)
+def test_nothing_is_packed_that_is_gone_or_not_tolerated(rule, pool, chosen, avoided, sent):
+    known = {item.variant: item for item in pool}
+    filled = fill(rule, pool, bars(rule, pool, avoided, sent), chosen)
+
+    for variant, pieces in (filled.picks if filled else {}).items():
+        item = known[variant]
+        assert item.left is None or pieces <= item.left
+        assert not (rule.avoids_allergens and item.allergens & avoided)
+
+
+def test_the_default_goes_through_the_pool_in_the_merchant_s_order():
+    pool = [PoolItem(3), PoolItem(1, left=0), PoolItem(2, most=2), PoolItem(4)]
+
+    filled = fill(Rule(4), pool, bars(Rule(4), pool), {})
+
+    assert filled is not None
+    assert list(filled.added) == [3, 2, 4]
+    assert filled.added[2] == 2
+
+
+def test_one_sold_out_product_is_replaced_and_the_others_are_kept():
+    pool = [PoolItem(1), PoolItem(2), PoolItem(3, left=0), PoolItem(4)]
+
+    filled = fill(Rule(3), pool, bars(Rule(3), pool), {2: 1, 3: 1, 4: 1})
+
+    assert filled is not None
+    assert (filled.kept, filled.added) == ({2: 1, 4: 1}, {1: 1})
+
+
+def test_the_default_saves_room_for_the_least_of_a_category():
+    pool = [PoolItem(1, category="Tea"), PoolItem(2, category="Tea"), PoolItem(3, category="Bakes")]
+    rule = Rule(2, (Limit("Bakes", least=1),))
+
+    filled = fill(rule, pool, {}, {})
+
+    assert filled is not None
+    assert filled.picks == {1: 1, 3: 1}
+
+
+def test_the_default_stays_under_the_value():
+    pool = [PoolItem(1, price=800), PoolItem(2, price=700), PoolItem(3, price=300)]
+
+    filled = fill(Rule(2, value=1100), pool, {}, {})
+
+    assert filled is not None
+    assert filled.picks == {1: 1, 3: 1}
+
+
+def test_what_was_sent_before_is_offered_again_when_nothing_else_fills_the_box():
+    pool, rule = [PoolItem(1), PoolItem(2), PoolItem(3)], Rule(2, never_repeats=True)
+
+    assert bars(rule, pool, sent=frozenset({1})) == {1: Bar.REPEATED}
+    assert bars(rule, pool, sent=frozenset({1, 2})) == {}
+
+
+def test_an_allergen_is_never_packed_even_when_the_box_stays_empty():
+    pool = [PoolItem(1, allergens=frozenset({"nuts"})), PoolItem(2)]
+    rule = Rule(2, avoids_allergens=True)
+    barred = bars(rule, pool, frozenset({"nuts"}))
+
+    assert barred == {1: Bar.ALLERGEN}
+    assert fill(rule, pool, barred, {1: 1, 2: 1}) is None
+
+
+def test_every_broken_rule_is_named():
+    pool = [
+        PoolItem(1, category="Tea", price=500),
+        PoolItem(2, category="Tea", price=500, left=1, most=2),
+        PoolItem(3, category="Bakes", price=100, left=0),
+    ]
+    rule = Rule(3, (Limit("Tea", most=3), Limit("Bakes", least=1)), value=1000)
+
+    found = faults(rule, pool, bars(rule, pool), {1: 2, 2: 2, 9: 1})
+
+    assert found == [
+        Fault(FaultKind.UNKNOWN, 9),
+        Fault(FaultKind.MOST_OF_ONE, 1, number=1),
+        Fault(FaultKind.NOT_ENOUGH_LEFT, 2, number=1),
+        Fault(FaultKind.TOO_MANY, number=2),
+        Fault(FaultKind.CATEGORY_MOST, category="Tea", number=3),
+        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
+        Fault(FaultKind.VALUE, number=1000),
+    ]
