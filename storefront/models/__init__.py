@@ -45,8 +45,10 @@ from storefront.models.invoices import (
 from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
+from storefront.models.papers import BatchPaper
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price, ShippingRate
 from storefront.models.products import Product, ProductVariant, StockMove
+from storefront.models.replacements import BoxReplacement
 from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
 from storefront.models.staff import AuditEntry, Role, Staff, StaffSession
 from storefront.models.subscriptions import (
@@ -64,9 +66,11 @@ __all__ = [
     "Address",
     "AuditEntry",
     "Base",
+    "BatchPaper",
     "Box",
     "BoxCycle",
     "BoxItem",
+    "BoxReplacement",
     "BoxSkip",
     "CarriedAmount",
     "ChargeAttempt",

@@ -113,6 +113,12 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         ),
         True,
     ),
+    "uq_box_replaces": (
+        "box",
+        "(replaces_id) WHERE replaces_id IS NOT NULL AND state <> 'canceled'",
+        True,
+    ),
+    "ix_batch_paper_waiting": ("batch_paper", "(id) WHERE made_at IS NULL", False),
     "ix_box_unassigned": ("box", "(id) WHERE cycle_id IS NULL", False),
     "uq_recipe_cycle": (
         "recipe",
