@@ -1,11 +1,10 @@
-"""The generic export of boxes: its columns, what stands in them, and cells that run nothing.
+"""The columns of the generic export of boxes, and cells that run nothing.
 
-A row is made of what was frozen at the lock and of nothing else, so that a file made again
-later is the same byte for byte. Source: docs/decisions/0033-export-of-boxes.md.
+What stands in them is in ``domain.carriers``. Source: docs/decisions/0033-export-of-boxes.md.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 FORMAT = "generic_csv"
@@ -30,12 +29,12 @@ COLUMNS = (
     "weight_grams",
     "note",
 )
-_ADDRESS = COLUMNS[6:15]
 
 #: A spreadsheet takes such a cell for a formula; those already quoted are quoted once more, so
 #: that ``plain_cell`` always gives back what was there. The wide forms are what East Asian
 #: keyboards type and some spreadsheets understand.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_HARMLESS = re.compile(r"[+-]?[0-9 ()/.-]*")
 
 
 def safe_cell(text: str) -> str:
@@ -45,6 +44,15 @@ def safe_cell(text: str) -> str:
     ("'=HYPERLINK(A1)", 'Ada', "'-", "''=")
     """
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a spreadsheet would run ``text``; a single sign and a number are harmless.
+
+    >>> is_formula("=A1"), is_formula("-"), is_formula("+49 151 23")
+    (True, False, False)
+    """
+    return bool(_FORMULA.match(text)) and not _HARMLESS.fullmatch(text)
 
 
 def plain_cell(cell: str) -> str:
@@ -65,42 +73,13 @@ def contents_text(contents: Sequence[Sequence[Any]]) -> str:
     return "; ".join(f"{sku} x {pieces}" for sku, pieces in contents)
 
 
-def box_row(
-    *,
-    batch: str,
-    box: str,
-    cycle: str,
-    kind: str,
-    quantity: int,
-    ship_to: Mapping[str, Any],
-    packing: Mapping[str, Any],
-) -> list[str]:
-    """Return the cells of one box in the order of ``COLUMNS``.
-
-    ``ship_to`` and ``packing`` are as frozen at the lock; the note names a box that is not one
-    of the regular ones.
-    """
-    values = {
-        "batch": batch,
-        "box": box,
-        "cycle": cycle,
-        "plan": packing["plan"],
-        "quantity": quantity,
-        "contents": contents_text(packing["contents"]),
-        "email": packing["email"],
-        "weight_grams": packing["weight_grams"],
-        "note": "" if kind == "regular" else kind,
-    } | {part: ship_to.get(part) or "" for part in _ADDRESS}
-    return [safe_cell(str(values[column])) for column in COLUMNS]
-
-
-def file_name(group: str, cycle: str, number: int) -> str:
+def file_name(group: str, cycle: str, number: int, kind: str = "csv") -> str:
     """Return where the file of a cycle's batch stands below the folder of files.
 
     >>> file_name("monthly", "2027-03", 1)
     'exports/monthly-2027-03-batch-1.csv'
     """
-    return f"exports/{_plain(group)}-{_plain(cycle)}-batch-{number}.csv"
+    return f"exports/{_plain(group)}-{_plain(cycle)}-batch-{number}.{kind}"
 
 
 def _plain(text: str) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 
 
 class Problem(StrEnum):
-    """Why a box did not get through the lock."""
+    """Why a box did not get through the lock, or not into a batch."""
 
     HELD = "held"
     NO_ADDRESS = "no_address"
     NO_RECIPE = "no_recipe"
     SHORT_STOCK = "short_stock"
+    #: Locked, and left out of a batch because the format of its file has no room for it.
+    NO_FIT = "no_fit"
 
 
 @dataclass(frozen=True, slots=True)

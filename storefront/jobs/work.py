@@ -19,6 +19,7 @@ from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.operations.charging import PLANNED_LEFT
 from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
+from storefront.operations.exports_due import EXPORTS_DUE
 from storefront.operations.gateway_events import EVENTS_DUE
 from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
@@ -33,7 +34,7 @@ from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
 from storefront.services.endings import ENDINGS_DUE, end_passed_over
 from storefront.services.finishing import ORDERS_OVER, expire_checkouts
-from storefront.services.fulfilment import EXPORTS_DUE, export_boxes, exportable_cycles
+from storefront.services.fulfilment import export_all, exportable_cycles
 from storefront.services.method_changes import forget_methods
 from storefront.services.old_messages import delete_old_messages
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
@@ -65,8 +66,7 @@ class Job:
 
 
 def _export(rt: Runtime) -> dict[str, int]:
-    batches = [export_boxes(rt, cycle) for cycle in exportable_cycles(rt)]
-    return {"batches": sum(1 for batch in batches if batch is not None)}
+    return {"batches": sum(len(export_all(rt, cycle)) for cycle in exportable_cycles(rt))}
 
 
 def _expire(rt: Runtime) -> dict[str, int]:

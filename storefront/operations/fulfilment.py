@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
+from storefront.domain.carriers.fields import BoxFacts
+from storefront.domain.carriers.generic import GENERIC
+from storefront.domain.carriers.layout import Layout, layout_of
+from storefront.domain.carriers.rows import findings, has_limits
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.exports import FORMAT, box_row, file_name
+from storefront.domain.exports import file_name
+from storefront.domain.packing import Problem
 from storefront.models import (
     Box,
     BoxCycle,
@@ -22,6 +28,7 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, public_ids, table_of
 from storefront.operations.earning import EarnedBox, earn_boxes
+from storefront.operations.export_formats import code_of, layout_for
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -40,10 +47,13 @@ class BatchFacts:
     public_id: str
     cycle_id: int
     cycle_key: str
+    #: Day of the lock, which stands in files as the day of the order.
+    lock_on: date
     number: int
     row_count: int
     sha256: str
     file_name: str
+    layout: Layout
 
 
 def batch_facts(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[BatchFacts]:
@@ -55,27 +65,42 @@ def batch_facts(session: AnySession, *conditions: sa.ColumnElement[bool]) -> lis
             batch.c.public_id,
             batch.c.cycle_id,
             cycle.c.key.label("cycle_key"),
+            cycle.c.lock_on,
             batch.c.number,
             batch.c.row_count,
             batch.c.sha256,
             batch.c.file_name,
+            batch.c.layout,
         )
         .join(cycle, cycle.c.id == batch.c.cycle_id)
         .where(*conditions)
         .order_by(batch.c.id)
     )
-    return [BatchFacts(**row._mapping) for row in rows]
+    return [
+        BatchFacts(
+            **{
+                **row._mapping,
+                "layout": GENERIC.layout if row.layout is None else layout_of(row.layout),
+            }
+        )
+        for row in rows
+    ]
 
 
 def unbatched(session: AnySession, cycle_id: int) -> int:
     """Return how many locked boxes of the cycle are in no batch."""
-    return session.execute(sa.select(sa.func.count()).where(*_claimable(cycle_id))).scalar_one()
+    return session.execute(sa.select(sa.func.count()).where(*_unbatched(cycle_id))).scalar_one()
 
 
-def open_batch(session: AnySession, cycle_id: int, moment: Moment, actor: str) -> BatchFacts | None:
+def open_batch(
+    session: AnySession, cycle_id: int, moment: Moment, actor: str, layout: Layout | None = None
+) -> BatchFacts | None:
     """Return the cycle's unpublished batch, a new one if there is none, None without boxes.
 
-    Two workers at once: one of them gets ``IntegrityError`` for the number and starts again.
+    A new one is in ``layout``, or in the format of the cycle's group; boxes that did not fit
+    an earlier one are tried again. An unpublished one keeps its own, so that a crash leaves
+    nothing half in one format. Two workers at once: one of them gets ``IntegrityError`` for
+    the number and starts again.
     """
     batch = table_of(FulfilmentBatch)
     mine = (batch.c.cycle_id == cycle_id, batch.c.sha256 == UNPUBLISHED)
@@ -83,6 +108,8 @@ def open_batch(session: AnySession, cycle_id: int, moment: Moment, actor: str) -
     count = unbatched(session, cycle_id)
     if found or not count:
         return found[0] if found else None
+    layout = layout or layout_for(session, cycle_id)
+    _forget_misfits(session, cycle_id)
     cycle, group = table_of(BoxCycle), table_of(CycleGroup)
     names = session.execute(
         sa.select(cycle.c.key, group.c.code)
@@ -98,10 +125,11 @@ def open_batch(session: AnySession, cycle_id: int, moment: Moment, actor: str) -
             public_id=public_id("bat"),
             cycle_id=cycle_id,
             number=number,
-            format=FORMAT,
+            format=code_of(layout),
+            layout=layout.as_data(),
             row_count=count,
             sha256=UNPUBLISHED,
-            file_name=file_name(names.code, names.key, number),
+            file_name=file_name(names.code, names.key, number, layout.kind),
             created_at=moment.now,
             actor=actor,
         )
@@ -110,32 +138,76 @@ def open_batch(session: AnySession, cycle_id: int, moment: Moment, actor: str) -
 
 
 def claim(session: AnySession, batch: BatchFacts, limit: int) -> int:
-    """Put up to ``limit`` locked boxes of no batch into ``batch``; returns how many.
+    """Put up to ``limit`` locked boxes of no batch into ``batch``; returns how many were tried.
 
-    Takes none once the batch is published. A box that another batch got meanwhile is left out.
+    Takes none once the batch is published or as large as its format allows. A box that does not
+    fit the format is left out and marked so; one that another batch got meanwhile is left out.
     """
     if not _hold_open(session, batch):
         return 0
+    limit = min(limit, _room(session, batch, limit))
+    wanted = _candidates(session, batch, limit) if limit > 0 else []
+    if not wanted:
+        return 0
+    misfits = [row.id for row in wanted if _is_misfit(batch, row)]
+    left_out = set(misfits)
+    _join(session, batch, [row.id for row in wanted if row.id not in left_out])
+    if misfits:
+        box = table_of(Box)
+        session.execute(
+            sa.update(box).where(box.c.id.in_(misfits)).values(problem=Problem.NO_FIT.value)
+        )
+    return len(wanted)
+
+
+def _room(session: AnySession, batch: BatchFacts, limit: int) -> int:
+    """Return how many more boxes the batch takes; one box is at least one row."""
+    if not batch.layout.most_rows:
+        return limit
     box = table_of(Box)
-    wanted = list(
-        session.scalars(
-            sa.select(box.c.id)
+    inside = session.scalar(sa.select(sa.func.count()).where(box.c.batch_id == batch.id))
+    return batch.layout.most_rows - (inside or 0)
+
+
+def _candidates(session: AnySession, batch: BatchFacts, limit: int) -> list[AnyRow]:
+    """Return boxes that may join; what is in them only where the format has limits."""
+    box = table_of(Box)
+    columns = _FACTS if has_limits(batch.layout) else ("id",)
+    return list(
+        session.execute(
+            sa.select(*[box.c[name] for name in columns])
             .where(*_claimable(batch.cycle_id))
             .order_by(box.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
     )
-    if not wanted:
-        return 0
+
+
+def _is_misfit(batch: BatchFacts, row: AnyRow) -> bool:
+    return has_limits(batch.layout) and bool(findings(batch.layout, box_facts(batch, row)))
+
+
+def _join(session: AnySession, batch: BatchFacts, ids: Sequence[int]) -> None:
+    if not ids:
+        return
+    box = table_of(Box)
     done: Any = session.execute(
         sa.update(box)
-        .where(box.c.id.in_(wanted), *_claimable(batch.cycle_id))
+        .where(box.c.id.in_(ids), *_claimable(batch.cycle_id))
         .values(batch_id=batch.id)
     )
-    if done.rowcount != len(wanted):
-        raise RuntimeError(f"claimed {done.rowcount} of {len(wanted)} boxes for {batch.public_id}")
-    return len(wanted)
+    if done.rowcount != len(ids):
+        raise RuntimeError(f"claimed {done.rowcount} of {len(ids)} boxes for {batch.public_id}")
+
+
+def _forget_misfits(session: AnySession, cycle_id: int) -> None:
+    box = table_of(Box)
+    session.execute(
+        sa.update(box)
+        .where(*_unbatched(cycle_id), box.c.problem == Problem.NO_FIT.value)
+        .values(problem="")
+    )
 
 
 def drop_if_empty(session: AnySession, batch: BatchFacts) -> bool:
@@ -190,32 +262,36 @@ def mark_exported(session: AnySession, batch_id: int, limit: int) -> int:
     return len(wanted)
 
 
-def export_rows(
+#: Columns of a box that its export is made of.
+_FACTS = ("id", "public_id", "kind", "quantity", "ship_to", "packing")
+
+
+def export_boxes(
     session: AnySession, batch: BatchFacts, after_id: int, limit: int
-) -> tuple[list[list[str]], int]:
-    """Return up to ``limit`` rows of the file behind the box ``after_id``, and the last box."""
+) -> tuple[list[BoxFacts], int]:
+    """Return up to ``limit`` boxes of the batch behind the box ``after_id``, and the last's id."""
     box = table_of(Box)
     found = session.execute(
-        sa.select(
-            box.c.id, box.c.public_id, box.c.kind, box.c.quantity, box.c.ship_to, box.c.packing
-        )
+        sa.select(*[box.c[name] for name in _FACTS])
         .where(box.c.batch_id == batch.id, box.c.id > after_id)
         .order_by(box.c.id)
         .limit(limit)
     ).all()
-    rows = [
-        box_row(
-            batch=batch.public_id,
-            box=one.public_id,
-            cycle=batch.cycle_key,
-            kind=one.kind.value,
-            quantity=one.quantity,
-            ship_to=one.ship_to,
-            packing=one.packing,
-        )
-        for one in found
-    ]
-    return rows, found[-1].id if found else after_id
+    return [box_facts(batch, one) for one in found], found[-1].id if found else after_id
+
+
+def box_facts(batch: BatchFacts, row: AnyRow) -> BoxFacts:
+    """Return a row of ``_FACTS`` as a format reads it."""
+    return BoxFacts(
+        batch=batch.public_id,
+        box=row.public_id,
+        cycle=batch.cycle_key,
+        kind=row.kind.value,
+        quantity=row.quantity,
+        ship_to=row.ship_to,
+        packing=row.packing,
+        locked_on=batch.lock_on,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +414,14 @@ def _announce(
     record(session, entries, moment)
 
 
-def _claimable(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+def _unbatched(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     box = table_of(Box)
     return (box.c.cycle_id == cycle_id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
+
+
+def _claimable(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Of no batch, and not tried in vain since the last batch was opened."""
+    return (*_unbatched(cycle_id), table_of(Box).c.problem != Problem.NO_FIT.value)
 
 
 def _hold_open(session: AnySession, batch: BatchFacts) -> bool:

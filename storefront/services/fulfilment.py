@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from storefront.adapters.failpoints import failpoint
 from storefront.adapters.files import Published, sha256_of
+from storefront.adapters.tables import box_chunks
 from storefront.database import reading, retrying
-from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.carriers.fields import BoxFacts
+from storefront.domain.carriers.layout import Layout
+from storefront.domain.carriers.rows import findings
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
-from storefront.domain.exports import COLUMNS
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.models.base import table_of
 from storefront.operations import audit, deliveries
 from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
 from storefront.operations.cycles import mark_shipped
+from storefront.operations.export_formats import layout_named
+from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
 from storefront.operations.fulfilment import BatchFacts, Parcel
-from storefront.operations.keys import AnyRow, AnySelect
-from storefront.operations.moment import Moment
-from storefront.operations.questions import Question, Values
+from storefront.operations.keys import AnyRow
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
@@ -33,7 +34,6 @@ CLAIM_SLICE = 1000
 SHIP_SLICE = 100
 #: Rows read at a time while the file is written.
 _PAGE = 500
-_EXPORTABLE = (CycleState.LOCKED, CycleState.SHIPPED, CycleState.CLOSED)
 
 Report = Callable[[int, int], None]
 
@@ -60,6 +60,12 @@ class BatchNotPublished(DomainError):
     """The batch has no file yet; exporting again finishes it."""
 
     code = "batch_not_published"
+
+
+class FormatNotFound(DomainError):
+    """There is no such format, or it has columns that somebody has to fill in first."""
+
+    code = "format_not_found"
 
 
 class UnknownBoxes(DomainError):
@@ -90,64 +96,72 @@ class Recheck:
 
 
 def export_boxes(
-    rt: Runtime, cycle_ref: str, *, who: Who | None = None, report: Report | None = None
+    rt: Runtime,
+    cycle_ref: str,
+    *,
+    format_code: str = "",
+    who: Who | None = None,
+    report: Report | None = None,
 ) -> ExportedBatch | None:
-    """Export all locked boxes of the cycle that are in no batch; None when there are none.
+    """Export locked boxes of the cycle that are in no batch; None when there are none.
 
-    First the boxes join the batch, then the file is published, then the batch is closed over
-    its hash. After a crash anywhere the next call finishes the same batch with the same
-    bytes; a box is never in two batches. Raises ``CycleNotFound`` and ``CycleNotLocked``.
+    All of them that fit the format (that of the cycle's group, unless another is named), up to
+    as many as it takes; the others stay as they are and say why. First the boxes join the
+    batch, then the file is published, then the batch is closed over its hash. After a crash
+    anywhere the next call finishes the same batch with the same bytes; a box is never in two
+    batches. Raises ``CycleNotFound``, ``CycleNotLocked`` and ``FormatNotFound``.
     """
     cycle = _cycle(rt, cycle_ref)
-    if cycle.state not in _EXPORTABLE:
+    if cycle.state not in EXPORTABLE:
         raise CycleNotLocked(cycle=cycle_ref)
+    layout = named_layout(rt, format_code) if format_code else None
     _finish_marking(rt, cycle.id)
-    batch = retrying(rt.session, lambda: _open(rt, cycle.id, who.public_id if who else "worker"))
+    actor = who.public_id if who else "worker"
+    batch = retrying(rt.session, lambda: _open(rt, cycle.id, actor, layout))
     if batch is None:
         return None
     return _fill_and_publish(rt, batch, who, report)
 
 
+def export_all(
+    rt: Runtime,
+    cycle_ref: str,
+    *,
+    format_code: str = "",
+    who: Who | None = None,
+    report: Report | None = None,
+) -> list[ExportedBatch]:
+    """Export until no box is left that fits: as many batches as the format needs.
+
+    Raises as ``export_boxes``.
+    """
+    done = []
+    while batch := export_boxes(rt, cycle_ref, format_code=format_code, who=who, report=report):
+        done.append(batch)
+    return done
+
+
+def named_layout(rt: Runtime, code: str) -> Layout:
+    """Return the layout of a format that can be used. Raises ``FormatNotFound``."""
+    with reading():
+        layout = layout_named(rt.session, code)
+        rt.session.rollback()
+    if layout is None:
+        raise FormatNotFound(format=code)
+    return layout
+
+
 def exportable_cycles(rt: Runtime) -> list[str]:
     """Return the cycles the worker exports now, oldest first.
 
-    Those without a batch of today that have boxes in none, so that boxes decided late leave
-    together the next day; and those that a crash left unfinished.
+    Those with boxes in no batch that were locked before the first batch of today, or without
+    one, so that boxes decided late leave together the next day; and those that a crash left
+    unfinished. Boxes that did not fit their format wait for a person.
     """
     with reading():
-        found = rt.session.scalars(_exportable(), _day_began(rt.moment())).all()
+        found = rt.session.scalars(exportable(), day_began(rt.moment())).all()
         rt.session.rollback()
     return list(found)
-
-
-@cache
-def _exportable() -> AnySelect:
-    cycle, box, batch = table_of(BoxCycle), table_of(Box), table_of(FulfilmentBatch)
-    waits = sa.exists().where(
-        box.c.cycle_id == cycle.c.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None)
-    )
-    began = sa.bindparam("day_began", type_=batch.c.created_at.type)
-    fresh = sa.exists().where(batch.c.cycle_id == cycle.c.id, batch.c.created_at >= began)
-    broken = sa.exists().where(
-        batch.c.cycle_id == cycle.c.id,
-        sa.or_(
-            batch.c.sha256 == work.UNPUBLISHED,
-            sa.exists().where(box.c.batch_id == batch.c.id, box.c.state == BoxState.LOCKED),
-        ),
-    )
-    return (
-        sa.select(cycle.c.public_id)
-        .where(cycle.c.state.in_(_EXPORTABLE), sa.or_(waits & ~fresh, broken))
-        .order_by(cycle.c.lock_on, cycle.c.id)
-    )
-
-
-def _day_began(moment: Moment) -> Values:
-    return {"day_began": moment.start_of(moment.today)}
-
-
-#: Whether cycles are to be exported.
-EXPORTS_DUE = Question(lambda: [_exportable()], _day_began)
 
 
 def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
@@ -160,7 +174,7 @@ def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
     if batch.sha256 == work.UNPUBLISHED:
         raise BatchNotPublished(batch=batch_ref)
     scratch = f"{batch.file_name}.check"
-    made = rt.files.publish_csv(scratch, COLUMNS, _rows(rt, batch, None))
+    made = _write(rt, batch, scratch, None)
     target = rt.files.path_of(batch.file_name)
     was_right = target.is_file() and sha256_of(target) == batch.sha256
     is_same = made.sha256 == batch.sha256
@@ -181,6 +195,22 @@ def batch_file(rt: Runtime, batch_ref: str) -> Path | None:
     if batch.sha256 and path.is_file() and sha256_of(path) == batch.sha256:
         return path
     return path if recheck_batch(rt, batch_ref).is_same else None
+
+
+def batch_as(rt: Runtime, batch_ref: str, format_code: str) -> tuple[str, Iterator[bytes]]:
+    """Return the name and the pieces of another file of a batch's boxes, in another format.
+
+    Boxes that do not fit it are left out; ``queries.exports`` says which. The batch and its own
+    file stay as they are. Raises ``BatchNotFound``, ``BatchNotPublished``, ``FormatNotFound``.
+    """
+    batch, layout = _batch(rt, batch_ref), named_layout(rt, format_code)
+    if batch.sha256 == work.UNPUBLISHED:
+        raise BatchNotPublished(batch=batch_ref)
+    about = {"batch": batch.public_id, "cycle": batch.cycle_key}
+    fitting = (box for box in _boxes(rt, batch, None) if not findings(layout, box))
+    stem = batch.file_name.rpartition("/")[2].rpartition(".")[0]
+    name = f"{stem}-{layout.code.replace('_', '-')}.{layout.kind}"
+    return name, box_chunks(layout, about, fitting)
 
 
 def ship_batch(
@@ -250,14 +280,14 @@ def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -
     return done
 
 
-def _open(rt: Runtime, cycle_id: int, actor: str) -> BatchFacts | None:
+def _open(rt: Runtime, cycle_id: int, actor: str, layout: Layout | None) -> BatchFacts | None:
     try:
-        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor)
+        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor, layout)
         rt.session.commit()
     except sa.exc.IntegrityError:
         # Another worker opened the batch of this number; it is the one to fill.
         rt.session.rollback()
-        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor)
+        batch = work.open_batch(rt.session, cycle_id, rt.moment(), actor, layout)
         rt.session.commit()
     return batch
 
@@ -282,7 +312,7 @@ def _publish(
 ) -> Published | None:
     """Write the file and close the batch; None when another worker added boxes meanwhile."""
     failpoint("export.before_publish")
-    done = rt.files.publish_csv(batch.file_name, COLUMNS, _rows(rt, batch, report))
+    done = _write(rt, batch, batch.file_name, report)
     failpoint("export.after_publish")
     return done if retrying(rt.session, lambda: _close(rt, batch, done, who)) else None
 
@@ -310,18 +340,38 @@ def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> 
     return closed
 
 
-def _rows(rt: Runtime, batch: BatchFacts, report: Report | None) -> Iterator[list[str]]:
-    """Yield the rows of the batch's file, a page at a time and each in a transaction of its own."""
+def _write(rt: Runtime, batch: BatchFacts, name: str, report: Report | None) -> Published:
+    """Publish the file of the batch as ``name``; its rows are its boxes."""
+    boxes = _Counted(_boxes(rt, batch, report))
+    about = {"batch": batch.public_id, "cycle": batch.cycle_key}
+    done = rt.files.publish(name, box_chunks(batch.layout, about, boxes))
+    return replace(done, rows=boxes.count)
+
+
+class _Counted:
+    """Counts the boxes that pass."""
+
+    def __init__(self, boxes: Iterable[BoxFacts]) -> None:
+        self._boxes, self.count = boxes, 0
+
+    def __iter__(self) -> Iterator[BoxFacts]:
+        for box in self._boxes:
+            self.count += 1
+            yield box
+
+
+def _boxes(rt: Runtime, batch: BatchFacts, report: Report | None) -> Iterator[BoxFacts]:
+    """Yield the boxes of the batch, a page at a time and each in a transaction of its own."""
     after, done = 0, 0
     while True:
         with reading():
-            rows, after = work.export_rows(rt.session, batch, after, _PAGE)
+            boxes, after = work.export_boxes(rt.session, batch, after, _PAGE)
             rt.session.rollback()
-        yield from rows
-        done += len(rows)
+        yield from boxes
+        done += len(boxes)
         if report is not None:
             report(done, max(done, batch.row_count))
-        if len(rows) < _PAGE:
+        if len(boxes) < _PAGE:
             return
 
 

@@ -84,6 +84,7 @@ def box_problem(code: str) -> str:
         "no_address": _("no address we deliver to"),
         "no_recipe": _("no recipe for this plan"),
         "short_stock": _("not enough stock"),
+        "no_fit": _("does not fit the format of the export"),
     }
     return known.get(code, code.replace("_", " "))
 

@@ -1,0 +1,127 @@
+"""What may stand in a column: each field of a box, made of what was frozen at the lock alone.
+
+A file made again later is the same byte for byte, so nothing here may read what can change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from storefront.domain.carriers.countries import ALPHA_3
+from storefront.domain.exports import contents_text
+
+_OUNCE = Decimal("28.349523125")
+#: ``Lindenweg 4a``, ``Am Markt 3-5``, ``Weg 7 b`` and, the other way round, ``12 bis rue Haute``.
+_NUMBER_LAST = re.compile(
+    r"^(?P<street>.*\D)[\s,]+(?P<number>\d+\s?[a-zA-Z]?(?:\s?[-/]\s?\d+\s?[a-zA-Z]?)?)$"
+)
+_NUMBER_FIRST = re.compile(r"^(?P<number>\d+(?:[a-zA-Z]|\s(?:bis|ter))?),?\s+(?P<street>\D.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFacts:
+    """A locked box as an export sees it."""
+
+    batch: str
+    box: str
+    cycle: str
+    kind: str
+    quantity: int
+    ship_to: Mapping[str, Any]
+    packing: Mapping[str, Any]
+    locked_on: date | None = None
+
+    @property
+    def contents(self) -> Sequence[Sequence[Any]]:
+        """(SKU, pieces) of what is inside."""
+        contents: Sequence[Sequence[Any]] = self.packing["contents"]
+        return contents
+
+    def address(self, part: str) -> str:
+        """Return one part of the address, empty where there is none."""
+        return str(self.ship_to.get(part) or "")
+
+
+def street_parts(street: str) -> tuple[str, str]:
+    """Return street and house number; the number is empty where none can be told apart.
+
+    >>> street_parts("Lindenweg 4a"), street_parts("12 rue Haute"), street_parts("Postfach")
+    (('Lindenweg', '4a'), ('rue Haute', '12'), ('Postfach', ''))
+    """
+    found = _NUMBER_LAST.match(street.strip()) or _NUMBER_FIRST.match(street.strip())
+    return (found["street"].rstrip(" ,"), found["number"]) if found else (street, "")
+
+
+def phone_digits(phone: str) -> str:
+    """Return a phone number without signs between its digits; a leading + becomes 00.
+
+    Anything else than digits stays, so that a check can say so.
+
+    >>> phone_digits("+49 (3641) 12-34"), phone_digits("12 ext. 3")
+    ('004936411234', '12ext.3')
+    """
+    plain = re.sub(r"[\s()/-]", "", phone)
+    return f"00{plain[1:]}" if plain.startswith("+") else plain
+
+
+def _kilograms(grams: int) -> str:
+    return f"{Decimal(grams) / 1000:.3f}"
+
+
+def _ounces(grams: int) -> str:
+    return f"{Decimal(grams) / _OUNCE:.2f}"
+
+
+def _day(box: BoxFacts, form: str) -> str:
+    return box.locked_on.strftime(form) if box.locked_on else ""
+
+
+Field = Callable[[BoxFacts], str]
+
+
+def _part(name: str) -> Field:
+    return lambda box: box.address(name)
+
+
+#: Fields of a box. Their names are kept in formats and batches for good: never rename one.
+BOX_FIELDS: Mapping[str, Field] = {
+    "batch": lambda box: box.batch,
+    "box": lambda box: box.box,
+    "cycle": lambda box: box.cycle,
+    "plan": lambda box: str(box.packing["plan"]),
+    "quantity": lambda box: str(box.quantity),
+    "contents": lambda box: contents_text(box.contents),
+    "pieces": lambda box: str(sum(pieces for _sku, pieces in box.contents)),
+    "name": _part("name"),
+    "company": _part("company"),
+    "street": _part("street"),
+    "street_name": lambda box: street_parts(box.address("street"))[0],
+    "house_number": lambda box: street_parts(box.address("street"))[1],
+    "extra": _part("extra"),
+    "postcode": _part("postcode"),
+    "city": _part("city"),
+    "region": _part("region"),
+    "country": _part("country"),
+    "country_3": lambda box: ALPHA_3.get(box.address("country"), box.address("country")),
+    "phone": _part("phone"),
+    "phone_digits": lambda box: phone_digits(box.address("phone")),
+    "email": lambda box: str(box.packing["email"]),
+    "weight_grams": lambda box: str(box.packing["weight_grams"]),
+    "weight_kg": lambda box: _kilograms(box.packing["weight_grams"]),
+    "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
+    "note": lambda box: "" if box.kind == "regular" else box.kind,
+    "date_iso": lambda box: _day(box, "%Y-%m-%d"),
+    "date_dmy": lambda box: _day(box, "%d/%m/%y"),
+    "date_mdy": lambda box: _day(box, "%m/%d/%y"),
+    "date_us_time": lambda box: _day(box, "%m/%d/%Y 00:00:00"),
+}
+
+#: Fields of one product of a box, for formats with a row for each.
+ITEM_FIELDS = ("sku", "pieces_of_sku")
+
+FIELDS = (*BOX_FIELDS, *ITEM_FIELDS)

@@ -1,0 +1,20 @@
+"""Formats of our own: everything an export knows, for people and for programs."""
+
+from storefront.domain.carriers.layout import Column, Layout, Preset
+from storefront.domain.exports import COLUMNS, FORMAT
+
+_ALL = tuple(Column(name, name) for name in COLUMNS)
+
+#: Opened in spreadsheets, so no cell may run.
+GENERIC = Preset(
+    Layout(FORMAT, "CSV", _ALL, is_guarded=True),
+    source="docs/decisions/0033-export-of-boxes.md",
+    confidence="documented",
+)
+
+#: Text stays text in JSON, so nothing is put in front of it.
+GENERIC_JSON = Preset(
+    Layout("generic_json", "JSON", _ALL, kind="json"),
+    source="docs/decisions/0140-formats-are-data.md",
+    confidence="documented",
+)

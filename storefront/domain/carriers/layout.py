@@ -1,0 +1,94 @@
+"""A format of an export as data: its columns, their limits, and how the file is written.
+
+What a shipping tool documents stands in the modules beside this one, each with its source.
+Source: docs/decisions/0140-formats-are-data.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+#: What a cell may hold: anything, digits only, or letters of the Roman alphabet (and digits,
+#: punctuation) as Western European languages write them.
+Rule = Literal["", "digits", "roman"]
+
+Confidence = Literal["documented", "seen", "part", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, and the field of a box in it or, if ``source`` is empty, a text."""
+
+    heading: str
+    #: A name of ``fields.FIELDS``.
+    source: str = ""
+    text: str = ""
+    #: Most characters the tool takes; 0: it names no limit.
+    most: int = 0
+    is_required: bool = False
+    rule: Rule = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A whole format. Two equal layouts make equal files from equal boxes."""
+
+    code: str
+    name: str
+    columns: tuple[Column, ...]
+    kind: Literal["csv", "json", "xlsx"] = "csv"
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    #: Cells a spreadsheet would run get an apostrophe; where a tool reads the file as it is, a
+    #: box with such a cell is told before instead, because the apostrophe would be printed.
+    is_guarded: bool = False
+    #: One row for each product of a box instead of one for each box.
+    per_item: bool = False
+    #: Most rows the tool takes at a time; 0: it names no limit.
+    most_rows: int = 0
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the layout as what JSON can hold; ``layout_of`` reads it."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "columns": [
+                [one.heading, one.source, one.text, one.most, one.is_required, one.rule]
+                for one in self.columns
+            ],
+            "kind": self.kind,
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "is_guarded": self.is_guarded,
+            "per_item": self.per_item,
+            "most_rows": self.most_rows,
+        }
+
+
+def layout_of(data: Mapping[str, Any]) -> Layout:
+    """Return the layout that ``as_data`` gave."""
+    return Layout(**{**data, "columns": tuple(Column(*one) for one in data["columns"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A format that comes with the product, and where its facts are from."""
+
+    layout: Layout
+    #: Page or article of the tool's maker.
+    source: str
+    #: ``documented`` by the maker, ``seen`` in public code only, or ``part``: the maker's list
+    #: goes on where ours ends, so it is a start for a format of one's own and nothing more.
+    confidence: Confidence
+    #: Columns the tool needs that no box can fill, such as its own product code: the format
+    #: is made one's own and these are typed in.
+    typed: tuple[str, ...] = ()
+    #: Short code of a remark the page words.
+    remark: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be used as it is."""
+        return self.confidence != "part" and not self.typed
