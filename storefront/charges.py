@@ -39,6 +39,7 @@ __all__ = [
     "Sending",
     "add",
     "ask",
+    "cancel",
     "charge_now",
     "charge_orders",
     "halt",
@@ -129,6 +130,9 @@ def look_up_open(rt: Runtime, *, limit: int = 100) -> Recorded:
     as declined and the invoice is free for a new one.
     """
     total = Recorded()
+    if not is_unlocked(rt):
+        # A look may take what its customer approved, and the original looks itself.
+        return total
     rows = retrying(rt.session, partial(_take_checks, rt, limit))
     results = []
     closed: set[tuple[str, str]] = set()
@@ -153,11 +157,32 @@ def _says_nothing(answer: ChargeAnswer) -> bool:
 
 def look_up(rt: Runtime, attempt_id: int) -> Recorded:
     """Ask the gateway about one open attempt now, and record; a person waits for it."""
+    if not is_unlocked(rt):
+        return Recorded()
     with reading():
         rows = _check_rows(rt, [attempt_id])
         rt.session.rollback()
     answers = [(row, _look_up(rt, row)) for row in rows]
     return record(rt, [Result(row.public_id, answer) for row, answer in answers if answer])
+
+
+def cancel(rt: Runtime, row: AnyRow) -> CancelAnswer:
+    """Have the gateway stop the charge ``row`` that waits for its customer; record a success.
+
+    Unknown while the gateway says nothing or is not installed, and in a copied database: the
+    original may still be waiting for that customer.
+    """
+    gateway = gateway_of(rt.gateways, row)
+    if gateway is None or not is_unlocked(rt):
+        return CancelAnswer.UNKNOWN
+    try:
+        answer = gateway.cancel(row.public_id, row.gateway_reference)
+    except Exception:
+        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
+        return CancelAnswer.UNKNOWN
+    if answer is CancelAnswer.SUCCEEDED:
+        look_up(rt, row.id)
+    return answer
 
 
 def read_charge(gateway: Gateway, row: AnyRow, at_gateway: str) -> ChargeAnswer | None:

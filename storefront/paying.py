@@ -154,17 +154,7 @@ def _release(rt: Runtime, customer_id: int, invoice: str) -> None:
     found = _open_attempt(rt, customer_id, invoice)
     if found is None or found.state != AttemptState.ACTION_REQUIRED:
         return
-    gateway = rt.gateways.get(found.gateway)
-    if gateway is None or gateway.account != found.account:
-        return
-    try:
-        answer = gateway.cancel(found.public_id, found.gateway_reference)
-    except Exception:
-        log.exception("gateway %s could not cancel %s", found.gateway, found.public_id)
-        return
-    if answer is CancelAnswer.SUCCEEDED:
-        charges.look_up(rt, found.id)
-    elif answer is CancelAnswer.CANCELLED:
+    if charges.cancel(rt, found) is CancelAnswer.CANCELLED:
         abandon_actions(rt.session, [found.id], rt.moment())
         rt.session.commit()
 

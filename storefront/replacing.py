@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from storefront import charges
 from storefront.database import reading, retrying
 from storefront.domain.gateways import CancelAnswer
-from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import chase_now
 from storefront.operations.replanning import waiting_for_customer
 from storefront.operations.retries import abandon_actions
@@ -32,7 +31,7 @@ def stop_waiting(rt: Runtime, subscription_ids: Sequence[int]) -> int:
     with reading():
         rows = waiting_for_customer(rt.session, subscription_ids)
         rt.session.rollback()
-    stopped = [row.id for row in rows if _is_cancelled(rt, row)]
+    stopped = [row.id for row in rows if charges.cancel(rt, row) is CancelAnswer.CANCELLED]
     if stopped:
 
         def write() -> None:
@@ -42,17 +41,3 @@ def stop_waiting(rt: Runtime, subscription_ids: Sequence[int]) -> int:
 
         retrying(rt.session, write)
     return len(stopped)
-
-
-def _is_cancelled(rt: Runtime, row: AnyRow) -> bool:
-    gateway = rt.gateways.get(row.gateway)
-    if gateway is None or gateway.account != row.account:
-        return False
-    try:
-        answer = gateway.cancel(row.public_id, row.gateway_reference)
-    except Exception:
-        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
-        return False
-    if answer is CancelAnswer.SUCCEEDED:
-        charges.look_up(rt, row.id)
-    return answer is CancelAnswer.CANCELLED

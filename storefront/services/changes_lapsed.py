@@ -36,7 +36,8 @@ def expire_changes(rt: Runtime) -> int:
     with reading():
         rows = rt.session.execute(_unconfirmed(), _asked_before(rt.moment())).all()
         rt.session.rollback()
-    return sum(retrying(rt.session, partial(_give_up, rt, row)) for row in rows if _stops(rt, row))
+    stopped = [row for row in rows if charges.cancel(rt, row) is CancelAnswer.CANCELLED]
+    return sum(retrying(rt.session, partial(_give_up, rt, row)) for row in stopped)
 
 
 @cache
@@ -70,20 +71,6 @@ def _asked_before(moment: Moment) -> Values:
 
 #: Whether changes wait in vain for their customers.
 CHANGES_OVER = Question(lambda: [_unconfirmed()], _asked_before)
-
-
-def _stops(rt: Runtime, row: AnyRow) -> bool:
-    gateway = rt.gateways.get(row.gateway)
-    if gateway is None or gateway.account != row.account:
-        return False
-    try:
-        answer = gateway.cancel(row.public_id, row.gateway_reference)
-    except Exception:
-        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
-        return False
-    if answer is CancelAnswer.SUCCEEDED:
-        charges.look_up(rt, row.id)
-    return answer is CancelAnswer.CANCELLED
 
 
 def _give_up(rt: Runtime, row: AnyRow) -> bool:

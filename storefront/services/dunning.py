@@ -124,24 +124,10 @@ def _give_up_actions(rt: Runtime) -> None:
     with reading():
         rows = overdue_actions(rt.session, rt.moment(), BATCH)
         rt.session.rollback()
-    stopped = [row.id for row in rows if _is_cancelled(rt, row)]
+    stopped = [row.id for row in rows if charges.cancel(rt, row) is CancelAnswer.CANCELLED]
     if stopped:
         abandon_actions(rt.session, stopped, rt.moment())
         rt.session.commit()
-
-
-def _is_cancelled(rt: Runtime, row: AnyRow) -> bool:
-    gateway = rt.gateways.get(row.gateway)
-    if gateway is None or gateway.account != row.account:
-        return False
-    try:
-        answer = gateway.cancel(row.public_id, row.gateway_reference)
-    except Exception:
-        log.exception("gateway %s could not cancel %s", row.gateway, row.public_id)
-        return False
-    if answer is CancelAnswer.SUCCEEDED:
-        charges.look_up(rt, row.id)
-    return answer is CancelAnswer.CANCELLED
 
 
 def _step(rt: Runtime, report: DunningReport) -> int:

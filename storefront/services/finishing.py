@@ -168,17 +168,10 @@ def leave_bank(rt: Runtime, key: str) -> Finished:
     """
     row = _read(rt, key)
     attempt = _last_attempt(rt, row.id)
-    waits = attempt is not None and attempt.state == AttemptState.ACTION_REQUIRED
-    if row.state == "paying" and attempt is not None and waits:
-        gateway = rt.gateways.get(attempt.gateway)
-        if gateway is not None and gateway.account == attempt.account:
-            try:
-                answer = gateway.cancel(attempt.public_id, attempt.gateway_reference)
-            except Exception:
-                log.exception("gateway %s cancelled nothing", attempt.gateway)
-                answer = CancelAnswer.UNKNOWN
-            if answer is not CancelAnswer.UNKNOWN:
-                charges.look_up(rt, attempt.id)
+    if attempt is None or row.state != "paying" or attempt.state != AttemptState.ACTION_REQUIRED:
+        return standing(rt, key)
+    if charges.cancel(rt, attempt) is CancelAnswer.CANCELLED:
+        charges.look_up(rt, attempt.id)
     return standing(rt, key)
 
 

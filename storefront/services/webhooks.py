@@ -120,7 +120,7 @@ def receive(
         return _refuse(rt, gateway, "unreadable")
     if message.account and message.account != gateway.account:
         return _refuse(rt, gateway, "other_account")
-    takes = claims and message.about is not EventAbout.SETUP
+    takes = claims and message.about is not EventAbout.SETUP and charges.is_unlocked(rt)
 
     def write() -> int | None:
         key = gateway_events.store(
@@ -164,8 +164,13 @@ def apply_claimed(rt: Runtime, event: int) -> None:
 
 
 def apply_due(rt: Runtime, finish: FinishSetUp, limit: int = 1000) -> EventReport:
-    """Apply what waits, oldest first; each at most once at a time, however many workers run."""
+    """Apply what waits, oldest first; each at most once at a time, however many workers run.
+
+    Nothing in a copied database: applying asks the gateway.
+    """
     report = EventReport()
+    if not charges.is_unlocked(rt):
+        return report
     done = 0
     while done < limit:
         rows = retrying(rt.session, partial(_take, rt))

@@ -7,9 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from storefront import charges
-from storefront.models import Invoice, OutboxMessage
+from storefront.jobs.work import run_all
+from storefront.models import ChargeAttempt, Customer, Invoice, OutboxMessage, PaymentMethod
 from storefront.operations.outbox import Message, enqueue
 from storefront.services.installation import confirm, describe
+from storefront.services.method_changes import remove_method
+from storefront.services.methods import set_default
 from storefront.services.outbox import deliver_due
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
@@ -64,3 +67,55 @@ def test_a_copy_at_another_address_is_locked_again(rt, due, live, demo_gateway):
     run_renewals(copy)
 
     assert demo_gateway.bank.executed_count() == 0
+
+
+ASKED = (
+    "charge",
+    "lookup",
+    "cancel",
+    "refund",
+    "lookup_refund",
+    "disputes",
+    "read_method",
+    "detach",
+    "list_charges",
+)
+
+
+def test_a_copy_asks_gateways_nothing_and_the_original_goes_on(
+    rt, clock, live, demo_gateway, monkeypatch
+):
+    """A cancel or a detach sent by a copy would undo what the original is waiting for."""
+    plan = factories.make_plan(rt)
+    price = factories.price_of(rt, plan)
+    for card in ("0408", "3220", "4242"):
+        populate(rt, plan, price, 1, DUE, card=card)
+    removed = rt.session.scalars(sa.select(PaymentMethod).order_by(PaymentMethod.id)).all()[-1]
+    confirm(rt)
+    clock.advance(days=(DUE - rt.today()).days)
+    run_renewals(rt)
+    states = rt.session.scalars(sa.select(ChargeAttempt.state).order_by(ChargeAttempt.id)).all()
+    assert states[-3:] == ["unknown", "action_required", "succeeded"]
+    owner = rt.session.get_one(Customer, removed.customer_id)
+    spare = factories.make_method(rt, owner, is_default=False)
+    assert set_default(rt, owner.id, spare.public_id)
+    remove_method(rt, owner.id, removed.public_id)
+    copy = replace(rt, settings=replace(rt.settings, base_url="https://staging.example"))
+    asked = []
+    for name in ASKED:
+        own = getattr(demo_gateway, name)
+        monkeypatch.setattr(
+            demo_gateway, name, lambda *a, _own=own, _name=name: (asked.append(_name), _own(*a))[1]
+        )
+    waiting = rt.session.scalars(sa.select(Customer).order_by(Customer.id)).all()[1]
+    other = factories.make_method(rt, waiting, is_default=False)
+
+    assert set_default(copy, waiting.id, other.public_id)
+    for _ in range(12):
+        clock.advance(days=1)
+        run_all(copy)
+    assert asked == []
+
+    run_all(rt)
+    assert {"lookup", "cancel", "detach", "list_charges"} <= set(asked)
+    assert demo_gateway.bank.double_charges() == []
