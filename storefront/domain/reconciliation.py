@@ -11,6 +11,7 @@ from enum import StrEnum
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.gateways import ChargeRecord
 from storefront.domain.money import Money
+from storefront.domain.references import is_foreign
 
 #: What our references of charges begin with.
 CHARGE_SHAPE = "pay_"
@@ -53,14 +54,15 @@ class Difference:
     currency: str
 
 
-def compare(ours: Ours | None, theirs: ChargeRecord) -> Difference | None:
+def compare(ours: Ours | None, theirs: ChargeRecord, mark: str = "") -> Difference | None:
     """Return how a charge of their list differs from ours; None when it does not.
 
-    What is not ours at all, by the shape of its reference, is nobody's difference: other
-    systems may use the same account.
+    What is not ours at all, by the shape of its reference or by the mark of another
+    installation (ours is ``mark``), is nobody's difference: others may use the same account.
     """
     if ours is None:
-        if not theirs.reference.startswith(CHARGE_SHAPE) or not _took(theirs):
+        is_ours = theirs.reference.startswith(CHARGE_SHAPE)
+        if not is_ours or is_foreign(theirs.reference, mark) or not _took(theirs):
             return None
         return _difference(DifferenceKind.MISSING_HERE, theirs, None, theirs.amount.minor)
     if _took(theirs) and ours.amount != theirs.amount and _may_be_paid(ours):

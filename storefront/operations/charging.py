@@ -19,7 +19,7 @@ from storefront.models import (
     Invoice,
     PaymentMethod,
 )
-from storefront.models.base import public_ids, table_of
+from storefront.models.base import table_of
 from storefront.operations.bulk import insert_many
 from storefront.operations.ceilings import check_ceilings, within_slice
 from storefront.operations.guard import (
@@ -38,6 +38,7 @@ from storefront.operations.guard import (
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question
+from storefront.operations.references import new_references
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily; after five days a person
 #: is told, and the looks go on.
@@ -84,7 +85,7 @@ def plan_attempts(
         cards = [(draft.fingerprint, draft.amount_minor) for draft in drafts]
         check_ceilings(session, cards, moment)
     keys = reserve(session, ChargeAttempt, len(drafts))
-    publics = public_ids("pay", len(drafts))
+    publics = new_references(session, "pay", len(drafts), moment.now)
     insert_many(
         session,
         ChargeAttempt,

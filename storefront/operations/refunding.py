@@ -31,13 +31,14 @@ from storefront.models import (
     InvoiceLine,
     Refund,
 )
-from storefront.models.base import public_id, public_ids, table_of
+from storefront.models.base import public_id, table_of
 from storefront.operations.customer_credit import grant_credit
 from storefront.operations.earning import deferred_of
 from storefront.operations.invoices import CREDIT_NOTES, content_hash, draw_numbers
 from storefront.operations.keys import AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.references import new_references
 from storefront.operations.refund_facts import RefundFacts
 
 
@@ -267,6 +268,7 @@ def _plan_refunds(
         ).all()
         if not found:
             raise RefundTooHigh(payment=row.public_id)
+    publics = new_references(session, "ref", len(rows), moment.now)
     session.execute(
         sa.insert(table_of(Refund)),
         [
@@ -281,7 +283,7 @@ def _plan_refunds(
                 "gateway_reference": "",
                 "created_at": moment.now,
             }
-            for public, (row, part) in zip(public_ids("ref", len(rows)), rows, strict=True)
+            for public, (row, part) in zip(publics, rows, strict=True)
         ],
     )
 

@@ -13,9 +13,10 @@ from storefront.domain.gateways import Gateway
 from storefront.domain.lifecycle import RUNNING
 from storefront.domain.money import Money
 from storefront.models import Customer, GatewaySetup, Price, Subscription
-from storefront.models.base import public_id, table_of
+from storefront.models.base import table_of
 from storefront.operations.kept_methods import customer_at
 from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.references import new_references
 
 #: A later charge may take so many times what the order costs each time: extras, a dearer plan
 #: and a new price fit in, and the customer agrees anew to anything beyond.
@@ -49,7 +50,7 @@ def new_setup(
     invoice_id: int | None = None,
 ) -> str:
     """Write a set-up that its gateway is to be asked for, and return its public id."""
-    reference = public_id("set")
+    [reference] = new_references(session, "set", 1, now)
     session.execute(
         sa.insert(table_of(GatewaySetup)).values(
             id=reserve(session, GatewaySetup, 1)[0],

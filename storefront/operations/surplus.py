@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from storefront.domain.charging import AttemptState
 from storefront.domain.ledger import REFUNDS_DUE, JournalKind, clearing
 from storefront.models import Refund
-from storefront.models.base import public_ids, table_of
+from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.references import new_references
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def plan_surplus_refunds(session: AnySession, surplus: Sequence[Surplus], moment
     if not surplus:
         return
     book(session, [_journal(one) for one in surplus], moment.now)
+    publics = new_references(session, "ref", len(surplus), moment.now)
     session.execute(
         sa.insert(table_of(Refund)),
         [
@@ -52,7 +54,7 @@ def plan_surplus_refunds(session: AnySession, surplus: Sequence[Surplus], moment
                 "gateway_reference": "",
                 "created_at": moment.now,
             }
-            for public, one in zip(public_ids("ref", len(surplus)), surplus, strict=True)
+            for public, one in zip(publics, surplus, strict=True)
         ],
     )
     enqueue(session, [_mail(one) for one in surplus], moment.now)

@@ -26,6 +26,9 @@ def confirmed(session: AnySession) -> Confirmed | None:
     """Return what was confirmed last; None when nothing ever was."""
     table = table_of(Installation)
     row = session.execute(
-        sa.select(table.c.site_url, table.c.accounts, table.c.confirmed_at)
+        sa.select(table.c.site_url, table.c.accounts, table.c.confirmed_at).where(
+            # The row may be there for its id alone.
+            table.c.confirmed_at.is_not(None)
+        )
     ).one_or_none()
     return Confirmed(row.site_url, dict(row.accounts), row.confirmed_at) if row else None

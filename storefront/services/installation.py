@@ -55,7 +55,7 @@ def describe(rt: Runtime) -> str:
         sa.select(table.c.site_url, table.c.accounts, table.c.confirmed_at)
     ).one_or_none()
     rt.session.rollback()
-    if row is None:
+    if row is None or row.confirmed_at is None:
         return ""
     accounts = ", ".join(f"{name} {account}" for name, account in sorted(row.accounts.items()))
     return (

@@ -26,6 +26,7 @@ from storefront.domain.reconciliation import Difference, DifferenceKind, Ours, c
 from storefront.operations import audit, comparing
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.references import known_mark
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class _Run:
     gateway: Gateway
     since: datetime
     now: datetime
+    #: Of this installation, as its references carry it.
+    mark: str
     report: Compared = field(default_factory=Compared)
     #: Keys of our charges that are in their list.
     seen: array[int] = field(default_factory=lambda: array("q"))
@@ -86,7 +89,8 @@ def compare_account(rt: Runtime, gateway: Gateway) -> Compared:
     What the gateway took and we do not know yet is looked up and recorded at once.
     """
     now = rt.now()
-    run = _Run(gateway, _since(rt, gateway, now), now)
+    since, mark = _since(rt, gateway, now)
+    run = _Run(gateway, since, now, mark)
     error = ""
     try:
         for page in _pages(gateway.list_charges(run.since)):
@@ -147,16 +151,22 @@ def _is_due(rt: Runtime, gateway: Gateway) -> bool:
     return until is None or rt.day_of(until) < rt.today()
 
 
-def _since(rt: Runtime, gateway: Gateway, now: datetime) -> datetime:
-    """Return from when on to compare: also what was open, so that it can close itself."""
+def _since(rt: Runtime, gateway: Gateway, now: datetime) -> tuple[datetime, str]:
+    """Return from when on to compare, and our mark.
+
+    Also what was open is compared again, so that it can close itself.
+    """
     with reading():
         until = comparing.compared_until(rt.session, gateway.name, gateway.account)
         opened = comparing.oldest_open(rt.session, gateway.name)
+        mark = known_mark(rt.session)
         rt.session.rollback()
     if until is None:
-        return now - FURTHEST
-    usual = until - OVERLAP
-    return usual if opened is None else min(usual, max(opened - OVERLAP, now - FURTHEST))
+        return now - FURTHEST, mark
+    since = until - OVERLAP
+    if opened is not None:
+        since = min(since, max(opened - OVERLAP, now - FURTHEST))
+    return since, mark
 
 
 def _pages(records: Iterable[ChargeRecord]) -> Iterator[list[ChargeRecord]]:
@@ -182,7 +192,7 @@ def _match(rt: Runtime, run: _Run, page: Sequence[ChargeRecord]) -> None:
     for theirs, row in pairs:
         if row is not None:
             run.seen.append(row.id)
-        difference = compare(_ours(row), theirs)
+        difference = compare(_ours(row), theirs, run.mark)
         if difference is not None:
             found.append(difference)
     run.report.compared += len(page)

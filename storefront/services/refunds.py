@@ -25,7 +25,7 @@ from storefront.domain.ledger import REFUNDS_DUE
 from storefront.domain.money import Money
 from storefront.domain.refunds import NO_ANSWER
 from storefront.models import ChargeAttempt, Invoice, ParkedWork, Refund
-from storefront.models.base import public_id, table_of
+from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.customer_credit import grant_credit
@@ -34,6 +34,7 @@ from storefront.operations.gateway_states import is_closed
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, at_now
+from storefront.operations.references import new_references
 from storefront.operations.refund_results import CHECK_AFTER, park_refund, record_refund
 from storefront.runtime import Runtime
 
@@ -96,16 +97,19 @@ def send_again(rt: Runtime, who: Who, refund: str) -> str:
     Only the gateway's own refusal is final, so nothing was paid under the old key. Raises
     ``RefundSettled``.
     """
-    new = public_id("ref")
     values: dict[str, object] = {
-        "public_id": new,
         "state": AttemptState.PLANNED,
         "answered_at": None,
         "check_at": None,
         "gateway_reference": "",
     }
-    retrying(rt.session, partial(_decide, rt, who, refund, "refund.sent_again", values))
-    return new
+
+    def work() -> str:
+        [new] = new_references(rt.session, "ref", 1, rt.now())
+        _decide(rt, who, refund, "refund.sent_again", {**values, "public_id": new})
+        return new
+
+    return retrying(rt.session, work)
 
 
 def to_credit(rt: Runtime, who: Who, refund: str) -> None:

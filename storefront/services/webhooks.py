@@ -19,7 +19,6 @@ from storefront import charges
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
-from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import (
     ChargeAnswer,
     EventAbout,
@@ -28,27 +27,25 @@ from storefront.domain.gateways import (
     WebhookError,
 )
 from storefront.domain.mismatches import AMOUNT_MISMATCH
-from storefront.models import Checkout, GatewaySetup, PaymentMethod, Subscription
+from storefront.domain.reconciliation import CHARGE_SHAPE
+from storefront.domain.references import is_foreign
+from storefront.models import Checkout, GatewaySetup
 from storefront.models.base import table_of
 from storefront.operations import audit, gateway_events
 from storefront.operations.audit import Who
 from storefront.operations.disputes import disputed_attempt, record_disputes
-from storefront.operations.kept_methods import renew_methods
 from storefront.operations.keys import AnyRow
-from storefront.operations.methods import paying_method
-from storefront.operations.outbox import Message, enqueue
+from storefront.operations.network_updates import keep_update
+from storefront.operations.references import known_mark
 from storefront.operations.refund_results import find_refund, record_refund, record_return
 from storefront.operations.results import Result
 from storefront.operations.subscriptions import decide_again
-from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 #: Messages claimed in one transaction of the worker.
 BATCH = 50
-#: What our references of charges begin with.
-CHARGE_SHAPE = "pay_"
 
 
 class Receipt(StrEnum):
@@ -96,6 +93,10 @@ class EventReport:
 
 class _NotYet(Exception):
     """It cannot be applied now; ``args[0]`` says why."""
+
+
+class _Foreign(Exception):
+    """Another installation with the same account has made what it speaks of."""
 
 
 class _Orphan(Exception):
@@ -209,6 +210,9 @@ def _work(rt: Runtime, row: AnyRow, finish: FinishSetUp | None, report: EventRep
     state, error = "applied", ""
     try:
         _apply(rt, row, finish)
+    except _Foreign:
+        # Its own installation gets the same message; nobody here has to look at it.
+        error = "other_installation"
     except _Orphan as orphan:
         state, error = "orphan", str(orphan)
     except _NotYet as later:
@@ -250,11 +254,21 @@ def _apply(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
         _method(rt, gateway, row)
 
 
-def _unknown(row: AnyRow, what: str) -> Exception:
+def _unknown(rt: Runtime, row: AnyRow, what: str) -> Exception:
     """Return what to raise when nothing of ours is meant, or not yet."""
+    if _is_foreign(rt, row):
+        return _Foreign()
     if not row.reference and row.tries <= gateway_events.TRIES_UNNAMED:
         return _NotYet(f"unknown_{what}")
     return _Orphan(f"unknown_{what}")
+
+
+def _is_foreign(rt: Runtime, row: AnyRow) -> bool:
+    """True of what another installation with the same gateway account has made."""
+    with reading():
+        mark = known_mark(rt.session)
+        rt.session.rollback()
+    return is_foreign(row.reference, mark)
 
 
 def _attempt(rt: Runtime, gateway: Gateway, row: AnyRow) -> AnyRow | None:
@@ -272,7 +286,7 @@ def _charge(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
     found = _attempt(rt, gateway, row)
     if found is None:
         _stranger(rt, gateway, row)
-        raise _unknown(row, "charge")
+        raise _unknown(rt, row, "charge")
     _settle_charge(rt, gateway, row, found)
 
 
@@ -302,7 +316,7 @@ def _settle_charge(rt: Runtime, gateway: Gateway, row: AnyRow, found: AnyRow) ->
 
 def _stranger(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
     """A charge that looks like ours and that no attempt knows is a difference of the books."""
-    if not row.reference.startswith(CHARGE_SHAPE):
+    if not row.reference.startswith(CHARGE_SHAPE) or _is_foreign(rt, row):
         return
     answer = gateway.lookup(row.reference, row.gateway_reference)
     if answer is not None and answer.status is AnswerStatus.SUCCEEDED:
@@ -328,7 +342,7 @@ def _refund(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
         found = find_refund(rt.session, row.reference, row.gateway_reference, gateway.name)
         rt.session.rollback()
     if found is None:
-        raise _unknown(row, "refund")
+        raise _unknown(rt, row, "refund")
     if found.account != gateway.account:
         raise _Orphan("other_account")
     at_gateway = found.gateway_reference or row.gateway_reference
@@ -349,7 +363,7 @@ def _dispute(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
     """Write every dispute of the charge, after the charge itself: messages overtake each other."""
     found = _attempt(rt, gateway, row)
     if found is None:
-        raise _unknown(row, "dispute")
+        raise _unknown(rt, row, "dispute")
     _settle_charge(rt, gateway, row, found)
     with reading():
         at_gateway = rt.session.scalar(
@@ -392,7 +406,7 @@ def _set_up(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
         ).one_or_none()
         rt.session.rollback()
     if found is None:
-        raise _unknown(row, "setup")
+        raise _unknown(rt, row, "setup")
     if AttemptState(found.state) not in ANSWERABLE:
         return
     if finish is None:
@@ -414,41 +428,5 @@ def _method(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
 
 
 def _keep_method(rt: Runtime, key: int, now: VaultedMethod | None) -> None:
-    table, moment = table_of(PaymentMethod), rt.moment()
-    statement = sa.select(table).where(table.c.id == key)
-    if rt.session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update()
-    one = rt.session.execute(statement).one()
-    if now is None:
-        if one.refused_at is None and one.detached_at is None:
-            gone = sa.update(table).where(table.c.id == key).values(refused_at=moment.now)
-            rt.session.execute(gone)
-            _tell_owner(rt, one, "card_gone", f"mail:card_gone:{one.public_id}")
-    elif _shown(now) != (one.brand, one.last4, one.exp_month, one.exp_year):
-        renew_methods(rt.session, {key: now})
-        expires = f"{now.exp_year}-{now.exp_month}"
-        _tell_owner(rt, one, "card_renewed", f"mail:card_renewed:{one.public_id}:{expires}")
-        _log_renewal(rt, key, now)
+    keep_update(rt.session, key, now, rt.moment())
     rt.session.commit()
-
-
-def _shown(method: VaultedMethod) -> tuple[str, str, int | None, int | None]:
-    return (method.brand, method.last4, method.exp_month, method.exp_year)
-
-
-def _tell_owner(rt: Runtime, one: AnyRow, topic: str, key: str) -> None:
-    message = Message("mail", topic, key, {"method": one.public_id}, one.customer_id)
-    enqueue(rt.session, [message], rt.now())
-
-
-def _log_renewal(rt: Runtime, key: int, now: VaultedMethod) -> None:
-    method, subscription = table_of(PaymentMethod), table_of(Subscription)
-    rows = rt.session.execute(
-        sa.select(subscription.c.id, subscription.c.public_id)
-        .join(method, paying_method(usable=False))
-        .where(method.c.id == key, subscription.c.ended_on.is_(None))
-    ).all()
-    data = {"last4": now.last4}
-    kind = EventKind.METHOD_CHANGED
-    entries = [Entry(row.id, row.public_id, kind, Actor.WORKER, "", data) for row in rows]
-    record(rt.session, entries, rt.moment())
