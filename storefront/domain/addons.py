@@ -35,6 +35,8 @@ class AddonTerms:
     quantity: int
     tax_rate: Decimal
     cadence: Cadence
+    #: What one piece counts as for delivery.
+    grams: int = 0
 
 
 def pieces_billed(cadence: Cadence, quantity: int, boxes: int) -> int:
@@ -78,6 +80,7 @@ def sold_beside(
             pieces_billed(one.cadence, one.quantity, boxes),
             one.tax_rate,
             one.cadence is Cadence.EVERY,
+            one.grams,
         )
         for one in addons
         if is_next or not is_done(one.cadence)

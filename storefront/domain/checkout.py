@@ -23,7 +23,7 @@ from storefront.domain.openings import FirstPeriod, NoCycle, Opening, anchor_day
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 from storefront.domain.proration import share_of
 from storefront.domain.recurring import PeriodTerms, Phase, PricedPeriod, price_period
-from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.shipping import INCLUDED, Delivery, with_shipping
 from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import TABLE, Treatment
 from storefront.domain.taxes import Rounding
@@ -59,7 +59,7 @@ class OrderTerms:
     surcharges: tuple[tuple[str, str, Money], ...] = ()
     sign_up_fee: Money | None = None
     discounts: tuple[CouponTerms, ...] = ()
-    rates: tuple[ShippingRate, ...] = ()
+    delivery: Delivery = INCLUDED
     cycles: Sequence[CycleSlot] = ()
     charge_day: int | None = None
     first_period: FirstPeriod = "full"
@@ -72,6 +72,8 @@ class OrderTerms:
     tax_source: str = TABLE
     rounding: Rounding = "sum"
     addons: tuple[AddonTerms, ...] = ()
+    #: As far as it is typed; without one it is priced as most of the country.
+    postcode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def _following(terms: OrderTerms) -> OrderTerms:
 def _first(terms: OrderTerms, boxes: int, opening: Opening) -> PricedPeriod:
     if opening.kind is not PeriodKind.BILLED:
         nothing = Money(0, terms.amount.currency)
-        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), rates=(), addons=())
+        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), delivery=INCLUDED, addons=())
         return _priced(unpaid, boxes)
     if opening.share is None:
         return _priced(terms, boxes, terms.discounts)
@@ -262,7 +264,8 @@ def _priced(
         treatment=terms.treatment,
         tax_source=terms.tax_source,
     )
-    sent = with_shipping(plain, terms.rates, terms.country)
+    chosen = [ref for _text, ref, _fee in terms.surcharges]
+    sent = with_shipping(plain, terms.delivery, terms.country, terms.postcode, chosen)
     return price_period(with_discounts(sent, held, number, number))
 
 

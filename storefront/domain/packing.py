@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from storefront.domain.shipping import Zone, is_blocked
+
 
 class Problem(StrEnum):
     """Why a box did not get through the lock, or not into a batch."""
@@ -73,12 +75,18 @@ def with_addons(
     return list(pieces.items())
 
 
-def is_deliverable(address: Mapping[str, Any] | None, countries: Sequence[str]) -> bool:
-    """Return whether a parcel can be addressed: all of it there, in a country delivered to."""
+def is_deliverable(
+    address: Mapping[str, Any] | None, countries: Sequence[str], zones: Sequence[Zone] = ()
+) -> bool:
+    """Return whether a parcel can be sent: all of its address there, to a place delivered to."""
     if address is None:
         return False
     complete = all(str(address.get(part) or "").strip() for part in ("name", "street", "city"))
-    return complete and (not countries or address.get("country") in countries)
+    country = str(address.get("country") or "")
+    served = not countries or country in countries
+    return (
+        complete and served and not is_blocked(zones, country, str(address.get("postcode") or ""))
+    )
 
 
 class StockBook:

@@ -61,6 +61,8 @@ class SoldBeside:
     tax_rate: Decimal
     #: False for something taken once; it is no part of the monthly value.
     is_recurring: bool
+    #: Of one piece, for delivery.
+    grams: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,17 @@ from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
 from storefront.models.papers import BatchPaper
-from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price, ShippingRate
+from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
 from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
+from storefront.models.shipping import (
+    BoxWeight,
+    ShippingArea,
+    ShippingBand,
+    ShippingTariff,
+    ShippingZone,
+)
 from storefront.models.staff import AuditEntry, Role, Staff, StaffSession
 from storefront.models.subscriptions import (
     PriceMigration,
@@ -72,6 +79,7 @@ __all__ = [
     "BoxItem",
     "BoxReplacement",
     "BoxSkip",
+    "BoxWeight",
     "CarriedAmount",
     "ChargeAttempt",
     "Checkout",
@@ -127,7 +135,10 @@ __all__ = [
     "ScheduledChange",
     "SelfCheck",
     "Shipment",
-    "ShippingRate",
+    "ShippingArea",
+    "ShippingBand",
+    "ShippingTariff",
+    "ShippingZone",
     "ShopSettings",
     "Staff",
     "StaffSession",

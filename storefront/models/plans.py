@@ -179,22 +179,3 @@ class Addon(Base):
     position: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
-
-
-class ShippingRate(Base):
-    """What sending one box costs, by country and currency."""
-
-    __tablename__ = "shipping_rate"
-    __table_args__ = (
-        sa.UniqueConstraint("country", "currency"),
-        sa.CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    #: ISO country; empty = every other.
-    country: Mapped[str] = mapped_column(sa.String(2), default="")
-    currency: Mapped[str] = mapped_column(sa.String(3))
-    #: Per box, in the terms of the plan's price (tax inside or not).
-    amount_minor: Mapped[int]
-    #: Nothing from this amount of goods per box on; NULL: never free.
-    free_from_minor: Mapped[int | None]

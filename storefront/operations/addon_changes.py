@@ -23,9 +23,10 @@ from storefront.domain.tax_treatment import TaxRules
 from storefront.models import Subscription, SubscriptionAddon
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import OfferedAddon, offered_addons, running_addons
-from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.discounts import running_discounts
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.shipping import read_delivery
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.terms import option_texts, terms_of
 
@@ -160,7 +161,7 @@ def quote_wish(
     if not 0 <= wish.quantity <= MOST:
         raise NotAddable(reason="quantity")
     charge_on, ships_on = found
-    name, unit, tax_class = _priced(facts, wish)
+    name, unit, tax_class, grams = _priced(facts, wish)
     others = [one for one in facts.running if one.addon_ref != wish.addon]
     had = sum(one.quantity for one in facts.running if one.addon_ref == wish.addon)
     wished: list[Any] = list(others)
@@ -173,6 +174,7 @@ def quote_wish(
                 quantity=wish.quantity,
                 cadence=wish.cadence.value,
                 tax_class=tax_class,
+                grams=grams,
             )
         )
     old, new = (_costs(session, facts, rows, charge_on) for rows in (facts.running, wished))
@@ -200,14 +202,14 @@ def quote_wish(
     )
 
 
-def _priced(facts: AddonFacts, wish: AddonWish) -> tuple[str, Money, str]:
-    """Return name, price of one and tax class; what it has keeps the price it was added at."""
+def _priced(facts: AddonFacts, wish: AddonWish) -> tuple[str, Money, str, int]:
+    """Return name, price of one, tax class, grams; what it has keeps the price of its order."""
     for row in facts.running:
         if row.addon_ref == wish.addon:
-            return row.name, Money(row.unit_minor, facts.currency), row.tax_class
+            return row.name, Money(row.unit_minor, facts.currency), row.tax_class, row.grams
     for one in facts.offered:
         if one.public_id == wish.addon and wish.quantity:
-            return one.name, one.amount, one.tax_class
+            return one.name, one.amount, one.tax_class, one.grams
     raise NotAddable(reason="gone")
 
 
@@ -219,7 +221,7 @@ def _costs(
     standing = coming.standing
     boxes = boxes_per_period(standing.billing, standing.shipping) if row.ships else 0
     options = option_texts(session, {row.plan_id} if row.options else set())
-    rates = shipping_rates(session)
+    delivery = read_delivery(session)
 
     def terms(ahead: int) -> PeriodTerms:
         return terms_of(
@@ -229,7 +231,7 @@ def _costs(
             options,
             facts.taxes,
             on,
-            rates=rates,
+            delivery=delivery,
             ahead=ahead,
             addons=addons,
         )

@@ -35,6 +35,8 @@ class OfferedAddon:
     hint: str
     amount: Money
     tax_class: TaxClass
+    #: Of one piece, for delivery; 0 for a service.
+    grams: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def has_addons(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
 @cache
 def _running_statement() -> AnySelect:
     table, addon = table_of(SubscriptionAddon), table_of(Addon)
+    variant = table_of(ProductVariant)
     return (
         sa.select(
             table.c.id,
@@ -84,8 +87,10 @@ def _running_statement() -> AnySelect:
             addon.c.public_id.label("addon_ref"),
             addon.c.name,
             addon.c.tax_class,
+            sa.func.coalesce(variant.c.weight_grams, 0).label("grams"),
         )
         .join(addon, addon.c.id == table.c.addon_id)
+        .outerjoin(variant, variant.c.id == addon.c.variant_id)
         .where(any_of(table.c.subscription_id), table.c.ended_at.is_(None))
         .order_by(table.c.id)
     )
@@ -115,6 +120,7 @@ def terms_of_addons(
             one.quantity,
             sale.tax(cast(TaxClass, one.tax_class), on).rate,
             Cadence(one.cadence),
+            one.grams,
         )
         for one in addons
     ]
@@ -124,7 +130,7 @@ def offered_addons(session: AnySession, plan_code: str, currency: str) -> tuple[
     """Return the add-ons on sale with a plan, in order; without those that ran out of stock."""
     table, variant = table_of(Addon), table_of(ProductVariant)
     rows = session.execute(
-        sa.select(table)
+        sa.select(table, sa.func.coalesce(variant.c.weight_grams, 0).label("grams"))
         .outerjoin(variant, variant.c.id == table.c.variant_id)
         .where(
             table.c.archived_at.is_(None),
@@ -145,6 +151,7 @@ def offered_addons(session: AnySession, plan_code: str, currency: str) -> tuple[
             row.hint,
             Money(row.amounts[currency], currency),
             row.tax_class,
+            row.grams,
         )
         for row in rows
         if currency in row.amounts and (not row.plans or plan_code in row.plans)

@@ -12,6 +12,7 @@ from storefront.domain.addons import sold_beside
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.changes import PeriodCost, asks_consent
 from storefront.domain.coupons import CouponTerms
+from storefront.domain.packing import option_keys
 from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
 from storefront.domain.shipping import with_shipping
 from storefront.domain.stacking import with_discounts
@@ -26,11 +27,11 @@ from storefront.operations.discounts import (
     held_by,
     inside_limits,
     running_discounts,
-    shipping_rates,
 )
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import OrderPlan, OrderPrice, price_named, read_plan
+from storefront.operations.shipping import read_delivery
 from storefront.operations.terms import option_texts, surcharges_of
 
 
@@ -140,7 +141,8 @@ def _plain(
         treatment=taxed.treatment,
         tax_source=taxed.source,
     )
-    return with_shipping(terms, shipping_rates(session), sale.country)
+    where = (sale.country, sale.place.postcode)
+    return with_shipping(terms, read_delivery(session), *where, option_keys(new.options))
 
 
 def _place(new: Held, sale: Sale, on: date) -> Place:

@@ -15,13 +15,13 @@ from storefront.domain.baskets import BasketQuote, NotTogether, basket_of
 from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
+from storefront.domain.shipping import is_blocked
 from storefront.domain.tax_treatment import CONSUMER, Buyer, Place, Sale, TaxRules
 from storefront.domain.taxes import Rounding
 from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
 from storefront.operations.coupons import TypedCode
 from storefront.operations.customer_credit import balance_of, set_aside_for
-from storefront.operations.discounts import shipping_rates
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_codes import Giving, customer_with
@@ -32,6 +32,7 @@ from storefront.operations.order_items import (
     read_item,
     wishes_of,
 )
+from storefront.operations.shipping import read_delivery
 from storefront.operations.trials import may_try
 
 #: Columns of a delivery address that must be filled in.
@@ -98,6 +99,8 @@ class Order:
     problem: str = ""
     #: Credit that pays a part of what is due today, or None.
     credit: Money | None = None
+    #: Nothing is sent to the address that was typed.
+    is_blocked: bool = False
 
     @property
     def first(self) -> OrderItem:
@@ -133,8 +136,8 @@ class Order:
 
     @property
     def has_delivery(self) -> bool:
-        """True when e-mail and address are complete."""
-        return has_delivery(self.checkout)
+        """True when e-mail and address are complete, and the boxes can be sent there."""
+        return has_delivery(self.checkout) and not self.is_blocked
 
     def item(self, ref: str) -> OrderItem | None:
         """Return the box with this name."""
@@ -183,7 +186,7 @@ def read_order(
     """
     sale = market.sale_to(checkout.address, _buyer(session, checkout))
     giving = Giving.of(session, checkout, sale.country, moment.today)
-    rates = shipping_rates(session)
+    delivery = read_delivery(session)
     items: list[OrderItem] = []
     for wish in (*wishes_of(checkout), *also):
         item = read_item(
@@ -198,13 +201,16 @@ def read_order(
                 session,
                 item,
                 sale,
-                rates,
+                delivery,
                 moment,
                 may_try=trial and may_try(session, checkout),
                 is_estimate=not has_delivery(checkout),
             )
         )
     order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None)
+    sends = any(item.plan.shipping for item in items)
+    if sends and is_blocked(delivery.zones, sale.country, sale.place.postcode):
+        order = replace(order, is_blocked=True)
     return _sealed(_with_credit(session, _together(order, market.taxes.rounding)))
 
 

@@ -14,9 +14,7 @@ import sqlalchemy as sa
 from storefront.domain.coupons import CouponTerms, Discount, Target
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.shipping import ShippingRate
 from storefront.models import Coupon, PromotionCode, Redemption, SubscriptionDiscount
-from storefront.models import ShippingRate as ShippingRateRow
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 
@@ -166,18 +164,4 @@ def _discounts_statement() -> AnySelect:
             sa.or_(counted, table.c.holds_use, has_use),
         )
         .order_by(table.c.subscription_id, table.c.position, table.c.id)
-    )
-
-
-def shipping_rates(session: AnySession) -> tuple[ShippingRate, ...]:
-    """Return what sending a box costs where; none in a shop whose prices hold delivery."""
-    table = table_of(ShippingRateRow)
-    rows = session.execute(sa.select(table).order_by(table.c.id))
-    return tuple(
-        ShippingRate(
-            row.country,
-            Money(row.amount_minor, row.currency),
-            None if row.free_from_minor is None else Money(row.free_from_minor, row.currency),
-        )
-        for row in rows
     )

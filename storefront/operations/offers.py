@@ -18,7 +18,7 @@ from storefront.domain.openings import FirstPeriod
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate, TaxClass
 from storefront.domain.recurring import Phase
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import INCLUDED, Delivery
 from storefront.domain.tax_treatment import Sale, Taxed
 from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
 from storefront.models.base import table_of
@@ -101,7 +101,7 @@ def order_terms(
     *,
     surcharges: tuple[tuple[str, str, Money], ...] = (),
     discounts: Sequence[TypedCode] = (),
-    rates: tuple[ShippingRate, ...] = (),
+    delivery: Delivery = INCLUDED,
     quantity: int = 1,
     may_try: bool = False,
     then: OrderPrice | None = None,
@@ -137,12 +137,13 @@ def order_terms(
         tax_source=taxed.source,
         rounding=sale.taxes.rounding,
         country=sale.country,
+        postcode=sale.place.postcode,
         today=today,
         quantity=quantity,
         surcharges=surcharges,
         sign_up_fee=price.sign_up_fee,
         discounts=tuple(one.terms for one in discounts),
-        rates=rates,
+        delivery=delivery,
         cycles=slots,
         charge_day=plan.charge_day,
         first_period=plan.first_period,
@@ -159,6 +160,7 @@ def order_terms(
                 one.quantity,
                 tax(one.addon.tax_class).rate,
                 one.cadence,
+                one.addon.grams,
             )
             for one in addons
         ),

@@ -126,7 +126,9 @@ def decide_opening(
         return Opening(claim, row, decision, per_period=boxes)
     discounts = tuple(facts.discounts.get(row.id, ()))
     addons = tuple(facts.addons.get(row.id, ()))
-    terms = terms_of(row, boxes, discounts, facts.options, taxes, rates=facts.rates, addons=addons)
+    terms = terms_of(
+        row, boxes, discounts, facts.options, taxes, delivery=facts.delivery, addons=addons
+    )
     priced = price_period(terms)
     if not priced.quote.total.is_zero and not _can_pay(row):
         return Opening(claim, row, Decision(Fate.HOLD, reason=HoldReason.NO_METHOD))

@@ -12,7 +12,7 @@ from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.rates import NoRate
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import Sale
 from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
 from storefront.operations.coupons import TypedCode
@@ -194,7 +194,7 @@ def price_item(
     session: AnySession,
     item: OrderItem,
     sale: Sale,
-    rates: tuple[ShippingRate, ...],
+    delivery: Delivery,
     moment: Moment,
     *,
     may_try: bool,
@@ -215,7 +215,7 @@ def price_item(
             open_slots(session, plan.group_id, moment.today),
             surcharges=_surcharges(item.questions, item.chosen),
             discounts=item.discounts,
-            rates=rates,
+            delivery=delivery,
             quantity=item.wish.quantity,
             may_try=may_try,
             then=item.then,

@@ -23,6 +23,7 @@ from storefront.domain.packing import (
     is_deliverable,
     with_addons,
 )
+from storefront.domain.shipping import Zone
 from storefront.models import (
     Address,
     Box,
@@ -37,6 +38,7 @@ from storefront.models.base import table_of
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.shipping import read_zones
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 
 ADDRESS_PARTS = (
@@ -81,6 +83,7 @@ class _Facts:
     countries: Sequence[str]
     #: Add-ons paid for with a box: (key of the item, pieces) by variant.
     addons: dict[int, dict[int, tuple[int, int]]]
+    zones: tuple[Zone, ...]
 
 
 def boxes_to_decide(
@@ -229,14 +232,15 @@ def _facts(
     addons = _addons(session, [row.id for row in rows])
     variants |= {variant for own in addons.values() for variant in own}
     stock = stock_of(session, variants)
-    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons)
+    zones = read_zones(session)
+    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
     """Return the first address since the cut-off that a parcel reaches, else the present one."""
     candidates = () if row.own_address_id else facts.since_cutoff.get(row.subscription_id, ())
     for key in candidates:
-        if is_deliverable(facts.addresses.get(key), facts.countries):
+        if is_deliverable(facts.addresses.get(key), facts.countries, facts.zones):
             return facts.addresses[key]
     return facts.addresses.get(row.address_id)
 
@@ -268,7 +272,7 @@ def _problem(
 ) -> Problem | None:
     if row.held_at is not None:
         return Problem.HELD
-    if not is_deliverable(_ship_to(row, facts), facts.countries):
+    if not is_deliverable(_ship_to(row, facts), facts.countries, facts.zones):
         return Problem.NO_ADDRESS
     if not contents:
         return Problem.NO_RECIPE

@@ -15,7 +15,7 @@ from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.price_changes import applies_on, turns_until
 from storefront.domain.recurring import PricedPeriod, price_period
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import INCLUDED, Delivery
 from storefront.domain.tax_treatment import FALLBACK, TaxRules
 from storefront.models import (
     Address,
@@ -27,8 +27,9 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons, running_addons
-from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.discounts import running_discounts
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.shipping import read_delivery
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts, terms_of
 
@@ -77,7 +78,7 @@ class Coming:
     #: The same with the new price, by key.
     then: Mapping[int, AnyRow]
     discounts: Mapping[int, Sequence[AnyRow]]
-    rates: tuple[ShippingRate, ...]
+    delivery: Delivery
     options: OptionTexts
     addons: Mapping[int, Sequence[AnyRow]]
     #: The key that the following slice begins behind, None when nobody is left.
@@ -122,7 +123,7 @@ def _coming(
         tuple(_touched(migration, rows, today)),
         {row.id: row for row in at_new_price},
         running_discounts(session, ids) if ids else {},
-        shipping_rates(session) if ids else (),
+        read_delivery(session) if ids else INCLUDED,
         option_texts(session, {row.plan_id for row in (*rows, *at_new_price) if row.options}),
         running_addons(session, (row.id for row in rows if row.has_addons)),
         rows[-1].id if rows else None,
@@ -173,7 +174,7 @@ def priced(coming: Coming, taxes: TaxRules) -> list[Moved]:
             coming.options,
             taxes,
             on,
-            rates=coming.rates,
+            delivery=coming.delivery,
             addons=coming.addons.get(row.id, ()),
             ahead=ahead,
         )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import CycleSlot, slot_for
 from storefront.domain.lifecycle import PeriodKind
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import Delivery
 from storefront.models import (
     Address,
     BoxCycle,
@@ -29,12 +29,13 @@ from storefront.models.base import table_of
 from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.boxes import CycleUse, cycle_use
 from storefront.operations.change_data import due_change
-from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.discounts import running_discounts
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.pinned import ending_columns, with_change
 from storefront.operations.questions import Question, at_now
+from storefront.operations.shipping import read_delivery
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts
 
@@ -58,7 +59,7 @@ class BatchFacts:
     discounts: Mapping[int, Sequence[AnyRow]]
     #: (plan id, group code, option code) -> (text for the line, minor units by currency).
     options: OptionTexts
-    rates: tuple[ShippingRate, ...]
+    delivery: Delivery
     addons: Mapping[int, Sequence[AnyRow]]
 
 
@@ -135,7 +136,7 @@ def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
         cycle_use(session, ids),
         running_discounts(session, ids),
         option_texts(session, with_options),
-        shipping_rates(session),
+        read_delivery(session),
         running_addons(session, (row.id for row in rows if row.has_addons)),
     )
 

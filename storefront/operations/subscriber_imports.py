@@ -272,7 +272,9 @@ def _priced(
         billing = Interval(row.unit, row.unit_count)
         shipping = Interval(row.shipping_unit, row.shipping_count)
         boxes = boxes_per_period(billing, shipping) if row.ships else 0
-        terms = terms_of(row, boxes, (), facts.options, taxes, row.anchor_on, rates=facts.rates)
+        terms = terms_of(
+            row, boxes, (), facts.options, taxes, row.anchor_on, delivery=facts.delivery
+        )
         found[row.id] = price_period(terms)
     return found
 

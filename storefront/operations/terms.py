@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.money import Money
+from storefront.domain.packing import option_keys
 from storefront.domain.periods import Interval
 from storefront.domain.recurring import PeriodTerms, Phase
-from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.shipping import INCLUDED, Delivery, with_shipping
 from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import Option, OptionGroup
@@ -33,7 +34,7 @@ def terms_of(
     taxes: TaxRules,
     on: date | None = None,
     *,
-    rates: Sequence[ShippingRate] = (),
+    delivery: Delivery = INCLUDED,
     ahead: int = 0,
     addons: Sequence[AnyRow] = (),
 ) -> PeriodTerms:
@@ -63,7 +64,8 @@ def terms_of(
         treatment=taxed.treatment,
         tax_source=taxed.source,
     )
-    sent = with_shipping(plain, rates, country)
+    keys = option_keys(row.options or {})
+    sent = with_shipping(plain, delivery, country, row.postcode or "", keys)
     if not discounts:
         return sent
     held = held_by(discounts, Place(row.plan_code, plain.interval, country, on or row.next_on))

@@ -16,7 +16,7 @@ from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
 from storefront.domain.recurring import PeriodTerms, PricedPeriod, price_period
-from storefront.domain.shipping import ShippingRate, with_shipping
+from storefront.domain.shipping import INCLUDED, Delivery, with_shipping
 from storefront.domain.stacking import with_discounts
 from storefront.domain.tax_treatment import Place, Sale, Taxed, TaxRules
 from storefront.domain.taxes import Rounding
@@ -210,7 +210,7 @@ def try_on(
     priced: Priced,
     country: str,
     today: date,
-    rates: tuple[ShippingRate, ...] = (),
+    delivery: Delivery = INCLUDED,
     taxes: TaxRules | None = None,
 ) -> Tried:
     """Say what a coupon does to an order of ``priced``, by the function that charges.
@@ -226,7 +226,7 @@ def try_on(
         taxed = sale.tax(cast(Any, priced.tax_class), today)
     except NoRate:
         return Tried(Refusal.WRONG_COUNTRY)
-    plain = with_shipping(_terms(priced, taxed, sale.taxes.rounding), rates, sale.country)
+    plain = with_shipping(_terms(priced, taxed, sale.taxes.rounding), delivery, sale.country)
     first = price_period(with_discounts(plain, [terms], terms.from_billed, terms.from_billed))
     ends = terms.lasts is not None
     return Tried(None, first, price_period(_after_fee(plain)) if ends else None)

@@ -14,14 +14,15 @@ from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.recurring import price_period
 from storefront.domain.renewals import is_pausing
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.operations.addons import running_addons
-from storefront.operations.discounts import running_discounts, shipping_rates
+from storefront.operations.discounts import running_discounts
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
+from storefront.operations.shipping import read_delivery
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.terms import OptionTexts, option_texts, terms_of
 
@@ -32,7 +33,7 @@ class Costs:
 
     discounts: Mapping[int, Sequence[AnyRow]]
     options: OptionTexts
-    rates: tuple[ShippingRate, ...]
+    delivery: Delivery
     taxes: TaxRules
     #: What is sold beside the plan, by subscription.
     addons: Mapping[int, Sequence[AnyRow]]
@@ -44,7 +45,7 @@ def read_costs(session: AnySession, found: Sequence[Coming], taxes: TaxRules) ->
     return Costs(
         running_discounts(session, running),
         option_texts(session, {one.row.plan_id for one in found if one.row.options}),
-        shipping_rates(session),
+        read_delivery(session),
         taxes,
         running_addons(session, (one.row.id for one in found if one.row.has_addons)),
     )
@@ -61,7 +62,7 @@ def price_of(coming: Coming, costs: Costs, day: date, ahead: int = 0) -> Money:
         costs.options,
         costs.taxes,
         day,
-        rates=costs.rates,
+        delivery=costs.delivery,
         ahead=ahead,
         addons=costs.addons.get(coming.row.id, ()),
     )

@@ -12,12 +12,14 @@ from storefront.domain.boxes import ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.packing import is_deliverable
+from storefront.domain.shipping import is_blocked
 from storefront.domain.tax_treatment import Place
 from storefront.models import Address, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.shipping import read_zones
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -38,7 +40,7 @@ class NotFound(DomainError):
 
 
 class NotServed(DomainError):
-    """We do not deliver to ``country``."""
+    """We do not deliver to ``country``, or not to this postcode there."""
 
     code = "country_not_served"
 
@@ -94,9 +96,12 @@ def change_address(
     ``NotServed``, or ``NoRate`` where nobody could be invoiced.
     """
     if typed.country not in rt.shop.countries:
-        raise NotServed(country=typed.country)
+        raise NotServed(country=typed.country, postcode=typed.postcode)
 
     def change() -> AddressChange:
+        if is_blocked(read_zones(rt.session), typed.country, typed.postcode):
+            rt.session.rollback()
+            raise NotServed(country=typed.country, postcode=typed.postcode)
         coming = _load(rt, customer_id, subscription, for_update=True)
         present = _present(rt, coming.row.address_id)
         effect = _effect(rt, coming, present)
@@ -156,7 +161,7 @@ def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChang
     today = rt.today()
     parts = dict(present._mapping) if present is not None else None
     # A box that could not go anywhere at its cut-off goes to the first address that works.
-    keeps = is_deliverable(parts, rt.shop.countries)
+    keeps = is_deliverable(parts, rt.shop.countries, read_zones(rt.session))
     frozen = {box.id for box in coming.boxes if box.state not in MOVABLE}
     ahead = [
         box

@@ -44,6 +44,7 @@ from storefront.testing.catalogue import (
     price_of,
     save,
 )
+from storefront.testing.delivery import make_zone
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 
@@ -64,6 +65,7 @@ __all__ = [
     "make_shop",
     "make_subscription",
     "make_variant",
+    "make_zone",
     "price_of",
     "save",
 ]

@@ -16,7 +16,6 @@ from storefront.models import (
     Plan,
     PromotionCode,
     Redemption,
-    ShippingRate,
     SubscriptionDiscount,
 )
 from storefront.operations.audit import Who
@@ -50,7 +49,7 @@ def plan(rt: Runtime) -> Plan:
 
 @pytest.fixture
 def shipping(rt: Runtime) -> None:
-    make.save(rt, ShippingRate(country="", currency="EUR", amount_minor=490))
+    make.make_zone(rt)
 
 
 def automatic(rt: Runtime, who: Who, **values: object) -> str:
@@ -144,7 +143,7 @@ def test_a_code_that_lowers_nothing_takes_no_use_until_it_does(
     assert paid(rt, demo_gateway, key) is Outcome.DONE
     assert (only(rt, Coupon).used, count(rt, Redemption)) == (0, 0)
 
-    make.save(rt, ShippingRate(country="DE", currency="EUR", amount_minor=490))
+    make.make_zone(rt, "DE")
     _renew(rt, clock)
 
     assert totals(rt) == [2600, 2600]
@@ -158,7 +157,7 @@ def test_what_lost_its_last_use_to_another_lowers_nothing(
     key = begin(rt, plan)
     use_code(rt, key, "SENT")
     assert paid(rt, demo_gateway, key) is Outcome.DONE
-    make.save(rt, ShippingRate(country="DE", currency="EUR", amount_minor=490))
+    make.make_zone(rt, "DE")
     rt.session.execute(sa.update(Coupon).values(used=1))
     rt.session.commit()
 

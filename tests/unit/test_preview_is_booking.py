@@ -16,7 +16,7 @@ from storefront.domain.cycles import CycleSlot
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval, add_interval
 from storefront.domain.recurring import Phase, PricedPeriod, price_period
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import Area, Band, Delivery, Tariff, Zone
 from storefront.domain.tax_treatment import Buyer, Place, Sale, TaxRules
 from storefront.operations.discounts import coupon_terms
 from storefront.operations.terms import terms_of
@@ -47,7 +47,7 @@ class Case:
     row: dict[str, Any]
     discounts: tuple[SimpleNamespace, ...]
     rules: TaxRules
-    rates: tuple[ShippingRate, ...]
+    delivery: Delivery
 
 
 def coupon(random: Random, key: int, currency: str) -> SimpleNamespace:
@@ -92,10 +92,10 @@ def drawn(random: Random) -> Case:
     per = max(boxes, 1)
     phases = [{"boxes": per * random.randint(1, 3), "amount_minor": random.randint(0, amount)}]
     phases = phases if random.random() < 0.4 else []
-    rates = (ShippingRate("", Money(490, currency), None),) if random.random() < 0.4 else ()
+    delivery, postcode = zoned(random, currency), random.choice(["07743", "18565", "6020"])
     discounts = [coupon(random, key, currency) for key in range(1, random.randint(0, 3) + 1)]
     row = {
-        "country": country, "region": "", "postcode": "", "city": "",
+        "country": country, "region": "", "postcode": postcode, "city": "",
         "tax_id": buyer[0], "tax_id_state": buyer[1], "is_tax_exempt": False,
         "tax_class": tax_class, "plan_name": "Tea", "plan_code": "tea", "plan_id": 1,
         "amount_minor": amount, "currency": currency, "quantity": quantity,
@@ -118,7 +118,8 @@ def drawn(random: Random) -> Case:
         surcharges=(("Big", "size=big", Money(surcharge, currency)),) if surcharge else (),
         sign_up_fee=Money(random.choice([0, 1000]), currency),
         discounts=tuple(held(one) for one in discounts),
-        rates=rates,
+        delivery=delivery,
+        postcode=postcode,
         cycles=CYCLES if ships else (),
         charge_day=None if ships else random.choice([None, 15]),
         trial_days=random.choice([0, 0, 0, 14]),
@@ -128,7 +129,25 @@ def drawn(random: Random) -> Case:
         tax_source=taxed.source,
         rounding=rules.rounding,
     )
-    return Case(terms, row, tuple(discounts), rules, rates)
+    return Case(terms, row, tuple(discounts), rules, delivery)
+
+
+def zoned(random: Random, currency: str) -> Delivery:
+    """Return zones by postcode, country and weight, or none, with boxes on both sides of a band."""
+    if random.random() < 0.6:
+        return Delivery()
+
+    def tariff() -> Tariff:
+        begins = sorted({0, *random.sample(range(1, 3000), random.randint(0, 3))})
+        bands = tuple(Band(one, Money(random.randint(0, 990), currency)) for one in begins)
+        free = random.choice([None, None, Money(random.randint(1, 9000), currency)])
+        return Tariff(bands, free)
+
+    zones = [Zone((Area(""),), (tariff(),))]
+    zones += [Zone((Area("DE"), Area("AT", "6")), (tariff(),))] * (random.random() < 0.5)
+    zones += [Zone((Area("DE", "18"),), (tariff(),))] * (random.random() < 0.5)
+    weights = {"": random.randint(0, 3000), "size=big": random.randint(0, 3000)}
+    return Delivery(tuple(zones), {"tea": weights})
 
 
 def held(row: SimpleNamespace) -> CouponTerms:
@@ -167,7 +186,7 @@ def booked(case: Case, quote: OrderQuote) -> list[tuple[date, int]]:
         row = SimpleNamespace(
             **case.row, next_on=on, boxes_billed=billed * per, billed_count=billed
         )
-        terms = terms_of(row, quote.boxes, discounts, options, case.rules, rates=case.rates)
+        terms = terms_of(row, quote.boxes, discounts, options, case.rules, delivery=case.delivery)
         priced = price_period(terms)
         discounts, billed = spent(discounts, priced), billed + 1
         found.append((on, priced.quote.total.minor))

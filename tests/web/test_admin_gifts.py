@@ -1,4 +1,4 @@
-"""Delivery costs, credit and codes that staff give on a subscriber's page."""
+"""Credit and codes that staff give on a subscriber's page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import AuditEntry, CustomerCredit, ShippingRate, Subscription
+from storefront.models import CustomerCredit, Subscription
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from tests.support.admin import Desk, desk
@@ -17,43 +17,6 @@ from tests.support.admin import Desk, desk
 @pytest.fixture
 def owner(app: Flask, rt: Runtime) -> Desk:
     return desk(app, rt)
-
-
-def test_a_delivery_cost_is_set_changed_and_removed(rt: Runtime, owner: Desk) -> None:
-    assert "Delivery is included" in owner.get("/admin/delivery").text
-    for amount in ("4.90", "5.90"):
-        answer = owner.post(
-            "/admin/delivery", {"country": "DE", "amount": amount, "free_from": "40"}
-        )
-        assert answer.status_code == 303
-    page = owner.get("/admin/delivery").text
-    assert "€5.90" in page
-    assert "€40.00" in page
-    owner.post("/admin/delivery", {"country": "other", "amount": "9.90"})
-    assert rt.session.scalar(sa.select(sa.func.count()).select_from(ShippingRate)) == 2
-    rt.session.rollback()
-    owner.post("/admin/delivery/remove", {"country": "DE"})
-    assert "€5.90" not in owner.get("/admin/delivery").text
-    actions = rt.session.scalars(sa.select(AuditEntry.action)).all()
-    assert actions.count("shipping.saved") == 3
-    assert actions.count("shipping.removed") == 1
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"country": "DE", "amount": ""}, "Enter what one box costs"),
-        ({"country": "DE", "amount": "4,9,0"}, "Enter an amount like"),
-        ({"country": "XX", "amount": "4.90"}, "Choose one from the list"),
-    ],
-)
-def test_a_wrong_delivery_cost_is_answered_beside_its_field(
-    rt: Runtime, owner: Desk, fields: dict[str, str], message: str
-) -> None:
-    answer = owner.post("/admin/delivery", fields)
-    assert answer.status_code == 422
-    assert message in answer.text
-    assert rt.session.scalar(sa.select(sa.func.count()).select_from(ShippingRate)) == 0
 
 
 def test_credit_is_given_and_shown(rt: Runtime, owner: Desk) -> None:

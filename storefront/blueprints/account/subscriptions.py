@@ -14,6 +14,7 @@ from storefront.blueprints.account.forms import AddressForm, LeavingForm
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.places import refuse_blocked
 from storefront.domain.rates import NoRate
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
@@ -154,7 +155,7 @@ def address(subscription: str) -> Response:
     rt.session.rollback()
     form = AddressForm(request.form, **asdict(present))
     form.offer(rt.shop.countries, writing_locale())
-    if request.method == "GET" or not form.validate():
+    if request.method == "GET" or not form.validate() or refuse_blocked(rt, form):
         return _address_page(form, present)
     typed = PostalAddress(
         **{name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}

@@ -83,7 +83,9 @@ register_kept(
     for name in (
         "coupon_new",
         "batch_new",
-        "shipping_save",
+        "shipping_zone",
+        "shipping_zone_new",
+        "shipping_weights",
         "cycle_group_new",
         "plan_new",
         "plan_text",

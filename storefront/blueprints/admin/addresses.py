@@ -11,6 +11,7 @@ from storefront.blueprints.account.forms import AddressForm
 from storefront.blueprints.account.subscriptions import changed_words
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.context import runtime
+from storefront.blueprints.places import refuse_blocked
 from storefront.domain import permissions
 from storefront.domain.events import Actor
 from storefront.domain.rates import NoRate
@@ -46,7 +47,7 @@ def change(ref: str, sub: str) -> Response:
         abort(404)
     form = AddressForm(request.form, **asdict(present))
     form.offer(rt.shop.countries, writing_locale())
-    if request.method == "GET" or not form.validate():
+    if request.method == "GET" or not form.validate() or refuse_blocked(rt, form):
         return _show(form, ref, customer_id, present)
     parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
     try:

@@ -20,7 +20,7 @@ from storefront.domain.coupons import CouponRule, CouponTerms, Discount, Refusal
 from storefront.domain.money import Money, exponent
 from storefront.formats import interval_name, interval_per, listing, percent
 from storefront.htmx import go
-from storefront.operations.discounts import shipping_rates
+from storefront.operations.shipping import read_delivery
 from storefront.queries import codes as batch_query
 from storefront.queries import coupons as query
 from storefront.security import register_policy, staff
@@ -258,7 +258,7 @@ def _trial(found: query.CouponRow, plans: list[query.Priced]) -> dict[str, Any]:
             chosen,
             country,
             rt.today(),
-            shipping_rates(rt.session),
+            read_delivery(rt.session),
         )
     return {
         "tried": tried,

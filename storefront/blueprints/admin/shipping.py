@@ -1,106 +1,221 @@
-"""What sending a box costs, by country."""
+"""Delivery: zones with their prices by weight, a trial, and what boxes weigh."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from babel import Locale
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
-from wtforms import SelectField, ValidationError
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.fields import MoneyField, choices_of
+from storefront.blueprints.admin.shipping_forms import (
+    OTHER,
+    TrialForm,
+    ZoneForm,
+    read_weights,
+    weight_field,
+    zone_form,
+)
 from storefront.blueprints.context import runtime
-from storefront.blueprints.forms import Form
 from storefront.domain import permissions
-from storefront.operations.discounts import shipping_rates
+from storefront.domain.shipping import Area, Zone, is_blocked, tariff_at
+from storefront.htmx import go
+from storefront.operations.shipping import read_zones
+from storefront.queries import shipping as query
 from storefront.security import register_policy, staff
 from storefront.services import shipping as service
 from storefront.templating import writing_locale
 
-_ACCESS = staff(permissions.PLANS_MANAGE)
-register_policy(
-    {f"admin.{name}": _ACCESS for name in ("shipping", "shipping_save", "shipping_remove")}
+_NAMES = (
+    "shipping",
+    "shipping_zone",
+    "shipping_zone_new",
+    "shipping_remove",
+    "shipping_weights",
 )
-#: Stands for every other country in forms; the table keeps an empty text.
-_OTHER = "other"
-
-
-class RateForm(Form):
-    """The cost of one box to one country."""
-
-    country = SelectField(lazy_gettext("Country"))
-    amount = MoneyField(lazy_gettext("Cost of one box"))
-    free_from = MoneyField(lazy_gettext("Free from"))
-
-    def __init__(self, formdata: Any, currency: str, countries: list[tuple[str, str]]) -> None:
-        super().__init__(formdata)
-        self.amount.currency = self.free_from.currency = currency
-        self.country.choices = choices_of(countries)
-
-    def validate_amount(self, field: MoneyField) -> None:
-        if not field.errors and not (field.data or "").strip():
-            raise ValidationError(_("Enter what one box costs, such as 4.90"))
+register_policy({f"admin.{name}": staff(permissions.PLANS_MANAGE) for name in _NAMES})
 
 
 def add_shipping(bp: Blueprint) -> None:
-    """Add the page of delivery costs."""
+    """Add the pages of delivery."""
+    both = ["GET", "POST"]
     bp.add_url_rule("/delivery", "shipping", shipping)
-    bp.add_url_rule("/delivery", "shipping_save", save, methods=["POST"])
-    bp.add_url_rule("/delivery/remove", "shipping_remove", remove, methods=["POST"])
+    bp.add_url_rule("/delivery/zones/new", "shipping_zone_new", new_zone, methods=both)
+    bp.add_url_rule("/delivery/zones/<ref>", "shipping_zone", zone, methods=both)
+    bp.add_url_rule("/delivery/zones/<ref>/remove", "shipping_remove", remove, methods=["POST"])
+    bp.add_url_rule("/delivery/weights", "shipping_weights", weights, methods=both)
 
 
 def shipping() -> Response:
-    """Show what is asked for delivery."""
+    """Show the zones, and what a box that was asked about would cost."""
     return page("shipping/shipping", **_context())
 
 
-def save() -> Response:
-    """Set the cost for a country."""
-    rt = runtime()
-    form = RateForm(request.form, rt.shop.currency, _countries())
-    rt.session.rollback()
-    if not form.validate():
-        return page("shipping/shipping", 422, **{**_context(), "form": form})
-    free_from = form.free_from.money if (form.free_from.data or "").strip() else None
-    country = "" if form.country.data == _OTHER else form.country.data
-    changed = service.save_rate(rt, who(), country, form.amount.money, free_from)
-    text = _("Saved. It holds from the next payment on.") if changed else _("It is so already.")
-    return saved(text, "shipping/shipping", url_for("admin.shipping"), **_context())
+def new_zone() -> Response:
+    """Make a zone."""
+    return _edit(None)
 
 
-def remove() -> Response:
-    """Ask nothing of its own for a country any more."""
-    rt = runtime()
-    country = request.form.get("country", "")
-    if country not in dict(_countries()):
+def zone(ref: str) -> Response:
+    """Change a zone."""
+    return _edit(_found(ref))
+
+
+def remove(ref: str) -> Response:
+    """Forget a zone."""
+    try:
+        service.remove_zone(runtime(), who(), ref)
+    except service.ZoneGone:
         abort(404)
-    kept = "" if country == _OTHER else country
-    service.remove_rate(rt, who(), kept, rt.shop.currency)
     return saved(_("Removed."), "shipping/shipping", url_for("admin.shipping"), **_context())
+
+
+def weights() -> Response:
+    """Say what one box of each plan counts as."""
+    rt = runtime()
+    rows = query.weight_rows(rt.session)
+    rt.session.rollback()
+    typed = {weight_field(row.plan, row.option_key): _text(row.grams) for row in rows}
+    if request.method == "GET":
+        return page("shipping/weights", **_weights(rows, typed, {}))
+    typed |= {name: request.form.get(name, "") for name in typed}
+    found, wrong = read_weights(typed, [(row.plan, row.option_key) for row in rows])
+    if wrong:
+        return page("shipping/weights", 422, **_weights(rows, typed, wrong))
+    changed = False
+    for plan in dict.fromkeys(row.plan for row in rows):
+        mine = {key: grams for (code, key), grams in found.items() if code == plan}
+        changed |= service.save_weights(rt, who(), plan, mine)
+    text = _("Saved. It holds from the next payment on.") if changed else _("It is so already.")
+    return go(url_for("admin.shipping_weights"), text)
+
+
+def _edit(present: Zone | None) -> Response:
+    rt = runtime()
+    form = zone_form(request.form or None, rt.shop.currency, _countries(present), present)
+    rt.session.rollback()
+    if request.method == "GET" or not form.validate():
+        return _zone_page(form, present)
+    try:
+        service.save_zone(rt, who(), form.draft(), present.ref if present else "")
+    except service.PlaceTaken as error:
+        field = form.postcodes if error.params["prefix"] else form.countries
+        field.errors = [_taken(error)]
+        return _zone_page(form, present)
+    except service.ZoneGone:
+        abort(404)
+    return go(url_for("admin.shipping"), _("Saved. It holds from the next payment on."))
+
+
+def _taken(error: service.PlaceTaken) -> str:
+    place = place_words([Area(error.params["country"], error.params["prefix"])])
+    return _("%(place)s belongs to another zone. Take it out there first", place=place)
+
+
+def _zone_page(form: ZoneForm, present: Zone | None) -> Response:
+    return page(
+        "shipping/zone",
+        200 if request.method == "GET" else 422,
+        form=form,
+        zone=present,
+        title=_("Change zone") if present else _("New zone"),
+        currency=runtime().shop.currency,
+    )
+
+
+def _found(ref: str) -> Zone:
+    found = next((one for one in read_zones(runtime().session) if one.ref == ref), None)
+    if found is None:
+        abort(404)
+    return found
 
 
 def _context() -> dict[str, Any]:
     rt = runtime()
-    names = dict(_countries())
-    rates = [
-        rate for rate in shipping_rates(rt.session) if rate.amount.currency == rt.shop.currency
-    ]
+    zones, currency = read_zones(rt.session), rt.shop.currency
+    trial = TrialForm(request.args, currency, _countries(None)[:-1])
     return {
-        "rates": [
-            (rate.country or _OTHER, names.get(rate.country or _OTHER, rate.country), rate)
-            for rate in sorted(rates, key=lambda one: (one.country == "", one.country))
+        "zones": [
+            (
+                one,
+                one.name or place_words(one.areas),
+                place_words(one.areas) if one.name else "",
+                next((each for each in one.tariffs if each.currency == currency), None),
+            )
+            for one in sorted(zones, key=_order)
         ],
-        "form": RateForm(None, rt.shop.currency, _countries()),
-        "currency": rt.shop.currency,
+        "trial": trial,
+        "answer": _answer(trial, zones) if "grams" in request.args and trial.validate() else None,
+        "currency": currency,
+        "tabs": _tabs("shipping"),
     }
 
 
-def _countries() -> list[tuple[str, str]]:
+def _order(one: Zone) -> tuple[bool, bool, str]:
+    """Countries first, then postcodes, every other country last."""
+    first = one.areas[0] if one.areas else Area("")
+    return first.country == "", bool(first.prefix), first.country
+
+
+def _answer(form: TrialForm, zones: Sequence[Zone]) -> dict[str, Any]:
+    """Say what the box of the trial would cost, by the function that charges."""
+    country, postcode, grams, goods = form.asked
+    if is_blocked(zones, country, postcode):
+        return {"kind": "blocked"}
+    found = tariff_at(zones, country, postcode, goods.currency)
+    if found is None:
+        return {"kind": "included"}
+    zone, tariff = found
+    cost = tariff.cost(grams, goods)
+    name = zone.name or place_words(zone.areas)
+    return {"kind": "free" if cost.is_zero else "cost", "cost": cost, "zone": name}
+
+
+def _weights(
+    rows: Sequence[query.WeightRow], typed: dict[str, str], wrong: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "rows": [
+            (row, name := weight_field(row.plan, row.option_key), typed[name], wrong.get(name))
+            for row in rows
+        ],
+        "tabs": _tabs("shipping_weights"),
+    }
+
+
+def _text(grams: int | None) -> str:
+    return "" if grams is None else str(grams)
+
+
+def _tabs(active: str) -> list[tuple[str, str, bool]]:
+    pages = [(_("Zones"), "shipping"), (_("Weight of boxes"), "shipping_weights")]
+    return [(words, url_for(f"admin.{name}"), name == active) for words, name in pages]
+
+
+def place_words(areas: Sequence[Area]) -> str:
+    """Return the places of a zone: "Germany, Austria: 6, every other country"."""
+    names = Locale(writing_locale().language).territories
+    codes: dict[str, list[str]] = {}
+    for area in areas:
+        codes.setdefault(area.country, []).append(area.prefix)
+    words = []
+    for country, prefixes in codes.items():
+        name = str(names.get(country, country)) if country else _("Every other country")
+        inside = [prefix for prefix in prefixes if prefix]
+        words += [name] if "" in prefixes else []
+        words += [f"{name} {', '.join(inside)}"] if inside else []
+    return "; ".join(words)
+
+
+def _countries(present: Zone | None) -> list[tuple[str, str]]:
+    """Return (code, name) of the countries delivered to, and of those the zone has already."""
     rt = runtime()
     names = Locale(writing_locale().language).territories
-    known = {rate.country for rate in shipping_rates(rt.session) if rate.country}
-    codes = [*rt.shop.countries, *sorted(known - set(rt.shop.countries))]
-    return [*((code, names.get(code, code)) for code in codes), (_OTHER, _("Every other country"))]
+    mine = {area.country for area in present.areas if area.country} if present else set()
+    codes = [*rt.shop.countries, *sorted(mine - set(rt.shop.countries))]
+    return [
+        *((code, str(names.get(code, code))) for code in codes),
+        (OTHER, _("Every other country")),
+    ]

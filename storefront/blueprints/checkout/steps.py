@@ -21,6 +21,7 @@ from storefront.blueprints.checkout.forms import (
 from storefront.blueprints.checkout.loading import box_url, load, look, onward, shown
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.places import refuse_blocked
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
@@ -171,7 +172,11 @@ def delivery(key: str) -> Response:
         "email": order.checkout.email,
         "tax_id": order.checkout.tax_id,
     }
-    return _delivery_page(rt, order, delivery_form(countries_of(rt), known))
+    form = delivery_form(countries_of(rt), known)
+    if order.is_blocked:
+        # The zone was blocked after the address was typed: say so where it is to be changed.
+        refuse_blocked(rt, form)
+    return _delivery_page(rt, order, form)
 
 
 @bp.post("/checkout/<key>/delivery")
@@ -184,7 +189,9 @@ def save_delivery(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
-    if not form.validate() or not tax_fields.check(rt, order, form):
+    sends = any(item.plan.shipping for item in order.items)
+    fine = form.validate() and not (sends and refuse_blocked(rt, form))
+    if not fine or not tax_fields.check(rt, order, form):
         return _delivery_page(rt, order, form, 422)
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))

@@ -15,9 +15,9 @@ from storefront.blueprints.pricing.memo import remembered
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
 from storefront.domain.regions import region_name
-from storefront.domain.shipping import rate_for_box
+from storefront.domain.shipping import told
 from storefront.logins import current_customer
-from storefront.operations.discounts import shipping_rates
+from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, plan_page, pricing_page
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
@@ -92,7 +92,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         "intervals": links,
         "example": shown or (page.plans[0] if page.plans else None),
         "choose_url": _choose_url,
-        "delivery": rate_for_box(shipping_rates(rt.session), market.countries[0], market.currency),
+        "delivery": told(read_zones(rt.session), market.countries[0], market.currency),
         "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
         "countries": _country_names(market.countries),
         "places": _places(market.countries),
@@ -121,7 +121,7 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "offer": page.plan.offer(chosen),
         "intervals": links,
         "choose_url": _choose_url,
-        "delivery": rate_for_box(shipping_rates(rt.session), market.countries[0], market.currency),
+        "delivery": told(read_zones(rt.session), market.countries[0], market.currency),
         "countries": _country_names(market.countries),
         "places": _places(market.countries),
         "fewer_in": [

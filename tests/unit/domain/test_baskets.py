@@ -18,7 +18,7 @@ from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.pricing import NamedDiscount, PricedItem, quote, together
-from storefront.domain.shipping import ShippingRate
+from storefront.domain.shipping import Area, Delivery, Zone, flat
 from storefront.domain.tax_treatment import Treatment
 
 TEA = OrderTerms(
@@ -77,8 +77,8 @@ def test_each_box_goes_on_at_its_own_price_and_day() -> None:
 
 def test_delivery_is_charged_for_each_box() -> None:
     cycle = CycleSlot(1, None, date(2027, 3, 11), date(2027, 3, 15), date(2027, 3, 18))
-    rate = ShippingRate("DE", Money(490, "EUR"), Money(4000, "EUR"))
-    sent = replace(TEA, shipping=Interval("month"), rates=(rate,), cycles=(cycle,))
+    zone = Zone((Area("DE"),), (flat(Money(490, "EUR"), Money(4000, "EUR")),))
+    sent = replace(TEA, shipping=Interval("month"), delivery=Delivery((zone,)), cycles=(cycle,))
     # Two boxes of 26 euros are two parcels: neither reaches the 40 that are sent for nothing.
     found = quote_basket([sent, sent])
     kinds = [line.kind for line in found.document.lines]

@@ -14,7 +14,15 @@ from storefront.domain.coupons import CouponTerms, Discount, Target, choose_disc
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.recurring import PeriodTerms, price_period
-from storefront.domain.shipping import ShippingRate, shipping_cost, with_shipping
+from storefront.domain.shipping import (
+    INCLUDED,
+    Area,
+    Delivery,
+    Zone,
+    flat,
+    shipping_cost,
+    with_shipping,
+)
 from storefront.domain.stacking import with_discounts
 
 MONTH = Interval("month")
@@ -181,11 +189,10 @@ def test_one_that_stands_alone_is_never_with_another(held: list[CouponTerms]) ->
     assert chosen == sorted(chosen, key=lambda one: (one.priority, one.key))
 
 
-RATES = (
-    ShippingRate("", euros(990), euros(10_000)),
-    ShippingRate("DE", euros(490), euros(4000)),
-    ShippingRate("AT", euros(590)),
-    ShippingRate("", Money(800, "CHF")),
+ZONES = (
+    Zone((Area(""),), (flat(euros(990), euros(10_000)), flat(Money(800, "CHF")))),
+    Zone((Area("DE"),), (flat(euros(490), euros(4000)),)),
+    Zone((Area("AT"),), (flat(euros(590)),)),
 )
 
 
@@ -205,7 +212,7 @@ RATES = (
 def test_sending_a_box_costs_what_the_nearest_rate_says(
     country: str, goods: Money, cost: Money | None
 ) -> None:
-    assert shipping_cost(RATES, country, goods) == cost
+    assert shipping_cost(ZONES, country, "", 0, goods) == cost
 
 
 @pytest.mark.parametrize(
@@ -214,13 +221,13 @@ def test_sending_a_box_costs_what_the_nearest_rate_says(
 )
 def test_goods_are_counted_per_box(boxes: int, amount: int, shipping: int | None) -> None:
     plain = replace(BOX, boxes=boxes, amount=euros(amount), shipping=None)
-    sent = with_shipping(plain, RATES, "DE")
+    sent = with_shipping(plain, Delivery(ZONES), "DE")
     assert sent.shipping == (None if shipping is None else euros(shipping))
 
 
 def test_without_rates_delivery_is_inside_the_price() -> None:
     plain = replace(BOX, shipping=None)
-    assert with_shipping(plain, (), "DE") is plain
+    assert with_shipping(plain, INCLUDED, "DE") is plain
 
 
 @pytest.mark.parametrize("target", ["shipping", "fee", "first_box"])
