@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.charging import AnswerStatus, DeclineKind, Refusal
+from storefront.domain.descriptors import descriptor
 from storefront.domain.gateways import (
     CLOSED_REASONS,
     NOT_DONE,
@@ -286,6 +287,8 @@ def _ask(
 
 def _order(rt: Runtime, row: AnyRow) -> ChargeOrder:
     """Return what the gateway is asked for a row of ``operations.charging.orders``."""
+    gateway = rt.gateways.get(row.gateway)
+    room = gateway.capabilities.descriptor_length if gateway is not None else 0
     return ChargeOrder(
         reference=row.public_id,
         amount=Money(row.amount_minor, row.currency),
@@ -296,7 +299,7 @@ def _order(rt: Runtime, row: AnyRow) -> ChargeOrder:
         invoice=row.invoice_ref,
         gateway_customer=row.gateway_customer,
         agreement=row.agreement,
-        descriptor=rt.shop.name,
+        descriptor=descriptor(rt.shop.name, room, is_after_trial=row.is_after_trial),
         notified_at=row.notified_at,
     )
 

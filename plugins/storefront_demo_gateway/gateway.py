@@ -53,6 +53,7 @@ class DemoGateway:
         max_in_flight=50,
         per_second=None,
         moves_money=False,
+        descriptor_length=22,
         decline_meanings={
             ("", "card_declined"): DeclineKind.SOFT,
             ("", "insufficient_funds"): DeclineKind.SOFT,

@@ -157,6 +157,8 @@ def _capabilities(*, is_live: bool) -> Capabilities:
         mode="redirect",
         max_in_flight=4,
         kinds=("paypal",),
+        # 22 with PayPal's own "PAYPAL *".
+        descriptor_length=14,
         currencies=CURRENCIES,
         moves_money=is_live,
     )

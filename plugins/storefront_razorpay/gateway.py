@@ -95,6 +95,8 @@ class RazorpayGateway:
             mode="redirect",
             max_in_flight=4,
             decline_meanings=DECLINE_MEANINGS,
+            # Not on the statement, which has the merchant's name: in the debit's description.
+            descriptor_length=60,
             kinds=("card", "upi", "bank"),
             currencies=frozenset({"INR"}),
             moves_money=not key_id.startswith("rzp_test_"),

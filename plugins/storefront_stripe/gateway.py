@@ -82,6 +82,8 @@ def capabilities(is_live: bool, methods: Sequence[str]) -> Capabilities:
         per_second=20,
         decline_meanings=MEANINGS,
         moves_money=is_live,
+        # 22 with the account's own prefix, which is to be the shop's name, and a separator.
+        descriptor_length=_STATEMENT,
         kinds=tuple(dict.fromkeys(kinds)),
     )
 

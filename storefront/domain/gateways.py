@@ -47,6 +47,9 @@ class Capabilities:
     moves_money: bool = True
     #: Kinds of method it stores, in the order to offer: card, paypal, upi, bank, wallet.
     kinds: tuple[str, ...] = ("card",)
+    #: How many characters of ours may stand on the statement, 0 if none: the shop's name, and
+    #: that a trial is over.
+    descriptor_length: int = 0
     #: Currencies it takes, ISO codes; empty if it takes any.
     currencies: frozenset[str] = frozenset()
 
@@ -158,7 +161,8 @@ class ChargeOrder:
     gateway_customer: str = ""
     #: Reference of the agreement under which it is charged, as the set-up gave it.
     agreement: str = ""
-    #: What stands on the card statement beside the gateway's own prefix; may be empty.
+    #: What stands on the card statement beside the gateway's own prefix, no longer than
+    #: ``descriptor_length``; may be empty.
     descriptor: str = ""
     #: When the customer was told of this charge (aware UTC), where a notice is required.
     notified_at: datetime | None = None

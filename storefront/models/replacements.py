@@ -18,9 +18,7 @@ class BoxReplacement(Base):
         sa.CheckConstraint(
             "reason IN ('lost','returned','damaged','incomplete','wrong')", name="reason"
         ),
-        sa.CheckConstraint(
-            "goods_minor >= 0 AND shipping_minor >= 0", name="costs_not_negative"
-        ),
+        sa.CheckConstraint("goods_minor >= 0 AND shipping_minor >= 0", name="costs_not_negative"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

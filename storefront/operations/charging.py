@@ -39,6 +39,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, re
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question
 from storefront.operations.references import new_references
+from storefront.operations.trials import is_first_after_trial
 
 #: When an open attempt is looked up again: 5 min, 1 h, then daily; after five days a person
 #: is told, and the looks go on.
@@ -230,6 +231,7 @@ def _orders_of(attempt: sa.Table) -> AnySelect:
             method.c.agreement,
             invoice.c.public_id.label("invoice_ref"),
             checkout.c.public_id.label("checkout_ref"),
+            is_first_after_trial(attempt).label("is_after_trial"),
         )
         .join(method, method.c.id == attempt.c.payment_method_id)
         .join(invoice, invoice.c.id == attempt.c.invoice_id)

@@ -4,10 +4,46 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storefront.domain.lifecycle import PeriodKind, SubscriptionState
-from storefront.models import Customer, PaymentMethod, Subscription, SubscriptionPeriod
+from storefront.domain.charging import AttemptState
+from storefront.domain.lifecycle import UNPAID_KINDS, PeriodKind, SubscriptionState
+from storefront.models import (
+    ChargeAttempt,
+    Customer,
+    InvoiceLine,
+    PaymentMethod,
+    Subscription,
+    SubscriptionPeriod,
+)
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
+
+
+def is_first_after_trial(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition of a charge that is the first for what follows a free trial.
+
+    Tries that were refused before it do not count, nor what was paid for the trial itself.
+    """
+    line, period = table_of(InvoiceLine), table_of(SubscriptionPeriod)
+    trial, other, sold = period.alias(), line.alias(), period.alias()
+    taken = table_of(ChargeAttempt).alias()
+    had_trial = sa.exists().where(
+        trial.c.subscription_id == line.c.subscription_id, trial.c.kind == PeriodKind.TRIAL
+    )
+    was_charged = sa.exists().where(
+        other.c.subscription_id == line.c.subscription_id,
+        sold.c.id == other.c.period_id,
+        sold.c.kind.not_in(UNPAID_KINDS),
+        taken.c.invoice_id == other.c.invoice_id,
+        taken.c.state == AttemptState.SUCCEEDED,
+        taken.c.id != attempt.c.id,
+    )
+    return sa.exists().where(
+        line.c.invoice_id == attempt.c.invoice_id,
+        period.c.id == line.c.period_id,
+        period.c.kind.not_in(UNPAID_KINDS),
+        had_trial,
+        sa.not_(was_charged),
+    )
 
 
 def may_try(session: AnySession, checkout: AnyRow) -> bool:
