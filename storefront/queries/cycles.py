@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxState, CycleState
-from storefront.domain.packing import RecipeFacts, choose_recipe, contents_of
+from storefront.domain.packing import Problem, RecipeFacts, choose_recipe, contents_of
 from storefront.models import (
     Box,
     BoxCycle,
@@ -127,8 +127,9 @@ class Board:
     shortages: tuple[Shortage, ...]
     held: tuple[HeldBox, ...]
     batches: tuple[BatchRow, ...]
-    #: Locked boxes that are in no batch.
+    #: Locked boxes that are in no batch, and how many of them did not fit the last one's format.
     exportable: int
+    misfits: int
     #: Its lock day is over and it is not locked.
     is_lock_due: bool
 
@@ -169,10 +170,10 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     demand = _demand(session, row.id)
     recipes = recipes_of(session, _plan_ids(session, row.group_id), row.id)
     box = table_of(Box)
-    exportable = session.scalar(
-        sa.select(sa.func.count()).where(
-            box.c.cycle_id == row.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None)
-        )
+    waiting = (box.c.cycle_id == row.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
+    exportable = session.scalar(sa.select(sa.func.count()).where(*waiting))
+    misfits = session.scalar(
+        sa.select(sa.func.count()).where(*waiting, box.c.problem == Problem.NO_FIT.value)
     )
     return Board(
         cycle=cycle,
@@ -183,6 +184,7 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
         held=_held(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
+        misfits=misfits or 0,
         is_lock_due=is_open and cycle.lock_on < today,
     )
 

@@ -46,6 +46,8 @@ PAGES = (
     "installation:add_installation",
     "accounting:add_accounting",
     "cycles:add_cycles",
+    "exports:add_exports",
+    "export_formats:add_export_formats",
     "recipes:add_recipes",
     "products:add_products",
     "imports:add_imports",

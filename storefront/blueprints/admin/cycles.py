@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, send_file, url_for
@@ -150,22 +151,29 @@ def lock(cycle: str) -> Response:
 
 
 def export(cycle: str) -> Response:
-    """Export the locked boxes that are in no batch."""
+    """Export the locked boxes that are in no batch, in the format asked for or the group's."""
     _board(cycle)
+    code = request.form.get("format", "")
     try:
-        batch = fulfilment.export_boxes(runtime(), cycle, who=who())
+        batches = fulfilment.export_all(runtime(), cycle, format_code=code, who=who())
     except fulfilment.CycleNotLocked:
         return _refused(cycle, _("Boxes can still change. Export after the lock."))
-    if batch is None:
-        return _board_done(cycle, _("Every locked box is in a batch already."))
-    return _board_done(
-        cycle,
-        ngettext(
-            "Exported %(num)s box in batch %(batch)s.",
-            "Exported %(num)s boxes in batch %(batch)s.",
-            batch.rows,
-            batch=batch.number,
-        ),
+    except fulfilment.FormatNotFound:
+        return _refused(cycle, _("Choose a format from the list."))
+    return _board_done(cycle, _exported(batches))
+
+
+def _exported(batches: Sequence[fulfilment.ExportedBatch]) -> str:
+    if not batches:
+        return _("No box is left that fits. Those in no batch are listed before the export.")
+    if len(batches) > 1:
+        boxes = sum(batch.rows for batch in batches)
+        return _("Exported %(boxes)s boxes in %(num)s batches.", boxes=boxes, num=len(batches))
+    return ngettext(
+        "Exported %(num)s box in batch %(batch)s.",
+        "Exported %(num)s boxes in batch %(batch)s.",
+        batches[0].rows,
+        batch=batches[0].number,
     )
 
 
@@ -186,7 +194,8 @@ def download(batch: str) -> Response:
     path = fulfilment.batch_file(runtime(), batch)
     if path is None:
         abort(409)
-    return send_file(path, mimetype="text/csv", as_attachment=True, download_name=path.name)
+    kind = "application/json" if path.suffix == ".json" else "text/csv"
+    return send_file(path, mimetype=kind, as_attachment=True, download_name=path.name)
 
 
 def check(batch: str) -> Response:
@@ -304,6 +313,10 @@ def problem_words() -> dict[str, tuple[str, str]]:
         ),
         Problem.NO_RECIPE: (_("No recipe"), _("Write the recipe, then try again.")),
         Problem.SHORT_STOCK: (_("Not enough stock"), _("Receive stock, then try again.")),
+        Problem.NO_FIT: (
+            _("Does not fit the format"),
+            _("Correct the address, then export again."),
+        ),
     }
 
 
