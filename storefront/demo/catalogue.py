@@ -38,6 +38,16 @@ GROUP: dict[str, Any] = {
     "ship_days": 6,
     "ship_window_days": 2,
 }
+#: Grams that one box of each plan counts as for delivery.
+WEIGHTS = {"cup": 350, "pot": 600, "table": 1100}
+#: Name, (country, beginning of the postcode), (from grams, cost); no cost: nothing is sent there.
+#: Germany's mainland and Austria have none: their prices hold delivery.
+ZONES: tuple[tuple[str, tuple[tuple[str, str], ...], tuple[tuple[int, int], ...]], ...] = (
+    ("France and the Netherlands", (("FR", ""), ("NL", "")), ((0, 190), (500, 290), (1000, 490))),
+    ("Islands", (("DE", "18565"), ("DE", "25845"), ("DE", "25849"), ("DE", "26548")), ((0, 250),)),
+    # Outside the customs territory of the EU: a parcel of bakes would need papers.
+    ("Heligoland", (("DE", "27498"),), ()),
+)
 #: Days after the first decline on which a charge is tried again: four attempts in 21 days.
 RETRY_DAYS = [3, 10, 21]
 #: (unit, count, boxes, hundredths of the monthly price per box).

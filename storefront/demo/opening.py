@@ -11,6 +11,7 @@ from storefront.demo import catalogue
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.shipping import Area, Band, Tariff
 from storefront.models import (
     BoxCycle,
     CycleGroup,
@@ -32,6 +33,7 @@ from storefront.services.addon_catalogue import AddonDraft, save_addon
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.plans import set_price
 from storefront.services.promotions import CouponDraft, add_coupon
+from storefront.services.shipping import ZoneDraft, save_weights, save_zone
 from storefront.services.staff import add_staff, ensure_roles
 from storefront.services.stock import adjust_stock
 
@@ -78,6 +80,7 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     for code in catalogue.CODES:
         _add_code(rt, owner, code, last_day)
     _add_addons(rt, owner)
+    _add_zones(rt, owner)
 
 
 def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None:
@@ -185,6 +188,17 @@ def _add_addons(rt: Runtime, owner: Who) -> None:
         amounts = {currency: Money(minor, currency)}
         draft = AddonDraft(names[sku], hint, amounts, tax_class, sku, plans, place)
         save_addon(rt, owner, draft)
+
+
+def _add_zones(rt: Runtime, owner: Who) -> None:
+    """Say what boxes weigh and cost to send; where no zone is, the price holds delivery."""
+    currency = catalogue.SHOP["currency"]
+    for plan, grams in catalogue.WEIGHTS.items():
+        save_weights(rt, owner, plan, {"": grams})
+    for name, places, prices in catalogue.ZONES:
+        bands = tuple(Band(grams, Money(minor, currency)) for grams, minor in prices)
+        areas = tuple(Area(*place) for place in places)
+        save_zone(rt, owner, ZoneDraft(areas, Tariff(bands) if bands else None, name))
 
 
 def _add_code(rt: Runtime, owner: Who, data: CodeData, last_day: date) -> None:

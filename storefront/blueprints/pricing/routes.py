@@ -15,8 +15,9 @@ from storefront.blueprints.pricing.memo import remembered
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
 from storefront.domain.regions import region_name
-from storefront.domain.shipping import told
+from storefront.domain.shipping import Told, is_blocked, told
 from storefront.logins import current_customer
+from storefront.operations.checkout import Market
 from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, plan_page, pricing_page
 from storefront.runtime import Runtime
@@ -92,7 +93,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         "intervals": links,
         "example": shown or (page.plans[0] if page.plans else None),
         "choose_url": _choose_url,
-        "delivery": told(read_zones(rt.session), market.countries[0], market.currency),
+        **_delivery(rt, market),
         "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
         "countries": _country_names(market.countries),
         "places": _places(market.countries),
@@ -121,7 +122,7 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "offer": page.plan.offer(chosen),
         "intervals": links,
         "choose_url": _choose_url,
-        "delivery": told(read_zones(rt.session), market.countries[0], market.currency),
+        **_delivery(rt, market),
         "countries": _country_names(market.countries),
         "places": _places(market.countries),
         "fewer_in": [
@@ -138,6 +139,17 @@ def _chosen(intervals: tuple[Interval, ...]) -> Interval | None:
 def _here(endpoint: str, interval: Interval | None, **values: str) -> str:
     shown: dict[str, Any] = {**values, **source_of_visit()}
     return url_for(endpoint, interval=interval_code(interval) if interval else None, **shown)
+
+
+def _delivery(rt: Runtime, market: Market) -> dict[str, Any]:
+    """Return what delivery costs where prices are shown for, and in each country by its cost."""
+    zones = read_zones(rt.session)
+    costs: dict[Told | None, list[str]] = {}
+    for country in market.countries:
+        if not is_blocked(zones, country):
+            (name,) = _country_names((country,))
+            costs.setdefault(told(zones, country, market.currency), []).append(name)
+    return {"delivery": told(zones, market.countries[0], market.currency), "deliveries": costs}
 
 
 def _choose_url(plan: PlanCard, interval: Interval) -> str:
