@@ -15,6 +15,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_cards import CARD_TOPICS
+from storefront.mails_choices import CHOICE_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
@@ -365,6 +366,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "surplus_refunded": _surplus_refunded,
     **PAYMENT_TOPICS,
     **CARD_TOPICS,
+    **CHOICE_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
     "referral_credit": _referral_credit,

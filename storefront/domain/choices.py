@@ -182,6 +182,24 @@ def _faults_of_category(limit: Limit, pieces: int) -> list[Fault]:
     return []
 
 
+def refusals(
+    rule: Rule,
+    pool: Sequence[PoolItem],
+    barred: Mapping[int, Bar],
+    picks: Mapping[int, int],
+) -> list[Fault]:
+    """Return why ``picks`` cannot be saved; empty for a good choice and for the part of one.
+
+    Part of a choice is good when the default rule can add the rest and keep all of it.
+    """
+    found = faults(rule, pool, barred, picks)
+    unfinished = {FaultKind.TOO_FEW, FaultKind.CATEGORY_LEAST}
+    if not any(picks.values()) or any(fault.kind not in unfinished for fault in found):
+        return found
+    filled = fill(rule, pool, barred, picks)
+    return [] if filled and filled.kept == {v: n for v, n in picks.items() if n} else found
+
+
 def fill(
     rule: Rule,
     pool: Sequence[PoolItem],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from storefront.domain.choices import Rule
 from storefront.domain.shipping import Zone, is_blocked
 
 
@@ -18,16 +19,22 @@ class Problem(StrEnum):
     SHORT_STOCK = "short_stock"
     #: Locked, and left out of a batch because the format of its file has no room for it.
     NO_FIT = "no_fit"
+    SHORT_CHOICE = "short_choice"
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeFacts:
-    """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces)."""
+    """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces).
+
+    With a ``rule`` a subscriber chooses from ``pool``: (variant, most of it in one box).
+    """
 
     id: int
     is_standing: bool
     option_key: str
     items: tuple[tuple[int, int], ...]
+    rule: Rule | None = None
+    pool: tuple[tuple[int, int], ...] = ()
 
 
 def option_keys(options: Mapping[str, Any]) -> list[str]:
@@ -47,7 +54,7 @@ def choose_recipe(recipes: Iterable[RecipeFacts], options: Mapping[str, Any]) ->
     Source: docs/decisions/0032-which-recipe.md.
     """
     keys = option_keys(options)
-    ranked = {(one.is_standing, one.option_key): one for one in recipes if one.items}
+    ranked = {(one.is_standing, one.option_key): one for one in recipes if one.items or one.pool}
     for is_standing in (False, True):
         for key in (*keys, ""):
             found = ranked.get((is_standing, key))
@@ -97,6 +104,10 @@ class StockBook:
 
     def __init__(self, on_hand: Mapping[int, int]) -> None:
         self._left = dict(on_hand)
+
+    def left(self, variant: int) -> int | None:
+        """Return the pieces of ``variant`` still there, None if it never runs out."""
+        return self._left.get(variant)
 
     def take(self, contents: Sequence[tuple[int, int]]) -> bool:
         """Take all of ``contents``, or nothing and return False."""

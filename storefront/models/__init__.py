@@ -14,6 +14,7 @@ from storefront.models.charging import (
     Refund,
 )
 from storefront.models.checkout import Checkout
+from storefront.models.choices import AllergyAnswer, BoxChoice, BoxChoiceItem, ChoiceRule
 from storefront.models.coupons import (
     Coupon,
     PromotionCode,
@@ -71,10 +72,13 @@ from storefront.models.subscriptions import (
 __all__ = [
     "Addon",
     "Address",
+    "AllergyAnswer",
     "AuditEntry",
     "Base",
     "BatchPaper",
     "Box",
+    "BoxChoice",
+    "BoxChoiceItem",
     "BoxCycle",
     "BoxItem",
     "BoxReplacement",
@@ -83,6 +87,7 @@ __all__ = [
     "CarriedAmount",
     "ChargeAttempt",
     "Checkout",
+    "ChoiceRule",
     "Consent",
     "Coupon",
     "CreditApplication",

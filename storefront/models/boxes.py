@@ -93,7 +93,7 @@ class Recipe(Base):
 
 
 class RecipeItem(Base):
-    """A variant and how many of it go into one box."""
+    """A variant and how many of it go into one box, or may be chosen for it."""
 
     __tablename__ = "recipe_item"
     __table_args__ = (
@@ -106,6 +106,8 @@ class RecipeItem(Base):
     variant_id: Mapped[int] = mapped_column(sa.ForeignKey("product_variant.id"), index=True)
     quantity: Mapped[int] = mapped_column(default=1)
     position: Mapped[int] = mapped_column(default=0)
+    #: In the pool that a subscriber chooses from: ``quantity`` is then the most of it.
+    is_choice: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
 
 class Box(Base):

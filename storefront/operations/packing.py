@@ -7,7 +7,7 @@ one transaction of the caller, so a crash decides a slice as a whole or not at a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,17 +27,25 @@ from storefront.domain.shipping import Zone
 from storefront.models import (
     Address,
     Box,
+    BoxChoice,
+    BoxChoiceItem,
     BoxItem,
     Customer,
     Plan,
-    Recipe,
-    RecipeItem,
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.choices import (
+    Pools,
+    Replaced,
+    is_chosen_for,
+    read_pools,
+    tell_replaced,
+)
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 
@@ -84,6 +92,12 @@ class _Facts:
     #: Add-ons paid for with a box: (key of the item, pieces) by variant.
     addons: dict[int, dict[int, tuple[int, int]]]
     zones: tuple[Zone, ...]
+    pools: Pools
+    #: By box: where its pieces of the pool come from, and what was chosen in vain.
+    origins: dict[int, dict[int, str]] = field(default_factory=dict)
+    replaced: dict[int, Replaced] = field(default_factory=dict)
+    #: Boxes that their pool does not fill.
+    unfilled: set[int] = field(default_factory=set)
 
 
 def boxes_to_decide(
@@ -93,10 +107,12 @@ def boxes_to_decide(
     limit: int,
     *,
     ids: Sequence[int] | None = None,
+    chosen_after: int | None = None,
 ) -> list[AnyRow]:
     """Return up to ``limit`` boxes of the cycle in ``state``, first paid first, locked for us.
 
-    Rows that another worker is deciding are passed over. ``ids`` narrows to these boxes.
+    Rows that another worker is deciding are passed over. ``ids`` narrows to these boxes,
+    ``chosen_after`` to those behind this box for which somebody chose.
     """
     box, subscription = table_of(Box), table_of(Subscription)
     plan, customer = table_of(Plan), table_of(Customer)
@@ -111,6 +127,8 @@ def boxes_to_decide(
             box.c.address_id.label("own_address_id"),
             sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
             subscription.c.held_at,
+            subscription.c.customer_id,
+            box.c.public_id,
             plan.c.name.label("plan"),
             customer.c.email,
         )
@@ -125,6 +143,8 @@ def boxes_to_decide(
     )
     if ids is not None:
         statement = statement.where(box.c.id.in_(ids))
+    if chosen_after is not None:
+        statement = statement.where(box.c.id > chosen_after, is_chosen_for(box))
     return list(session.execute(statement))
 
 
@@ -153,7 +173,7 @@ def decide_boxes(
     locked: list[tuple[AnyRow, list[tuple[int, int]]]] = []
     held: list[tuple[AnyRow, Problem]] = []
     for row in rows:
-        contents = _contents(row, facts)
+        contents = _contents(row, facts, book)
         problem = _problem(row, facts, contents, book)
         if problem is None:
             locked.append((row, contents))
@@ -163,38 +183,9 @@ def decide_boxes(
             done.held[problem] += 1
     _write_locked(session, locked, facts, moment)
     _write_held(session, held)
+    told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
+    tell_replaced(session, told, moment)
     return done
-
-
-def recipes_of(
-    session: AnySession, plan_ids: Iterable[int], cycle_id: int | None
-) -> dict[int, list[RecipeFacts]]:
-    """Return the recipes of the plans that are standing or of the cycle, with their items."""
-    recipe, item = table_of(Recipe), table_of(RecipeItem)
-    rows = session.execute(
-        sa.select(
-            recipe.c.id,
-            recipe.c.plan_id,
-            recipe.c.cycle_id,
-            recipe.c.option_key,
-            item.c.variant_id,
-            item.c.quantity,
-        )
-        .join(item, item.c.recipe_id == recipe.c.id)
-        .where(
-            recipe.c.plan_id.in_(set(plan_ids)),
-            sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id == cycle_id),
-        )
-        .order_by(recipe.c.id, item.c.position, item.c.id)
-    )
-    found: dict[int, dict[int, RecipeFacts]] = defaultdict(dict)
-    for row in rows:
-        before = found[row.plan_id].get(row.id)
-        items = (*(before.items if before else ()), (row.variant_id, row.quantity))
-        found[row.plan_id][row.id] = RecipeFacts(
-            row.id, row.cycle_id is None, row.option_key, items
-        )
-    return {plan: list(recipes.values()) for plan, recipes in found.items()}
 
 
 def addons_in(session: AnySession, cycle_id: int) -> dict[int, int]:
@@ -204,6 +195,22 @@ def addons_in(session: AnySession, cycle_id: int) -> dict[int, int]:
         sa.select(item.c.variant_id, sa.func.sum(item.c.quantity).label("pieces"))
         .join(box, box.c.id == item.c.box_id)
         .where(box.c.cycle_id == cycle_id, box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
+        .group_by(item.c.variant_id)
+    )
+    return {row.variant_id: int(row.pieces) for row in rows}
+
+
+def chosen_in(session: AnySession, cycle_id: int) -> dict[int, int]:
+    """Return the pieces chosen, by variant, for the boxes of a cycle still to be decided."""
+    choice, item, box = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(Box)
+    mine = sa.and_(
+        box.c.subscription_id == choice.c.subscription_id, box.c.cycle_id == choice.c.cycle_id
+    )
+    rows = session.execute(
+        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity * box.c.quantity).label("pieces"))
+        .join(choice, choice.c.id == item.c.choice_id)
+        .join(box, mine)
+        .where(choice.c.cycle_id == cycle_id, box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
         .group_by(item.c.variant_id)
     )
     return {row.variant_id: int(row.pieces) for row in rows}
@@ -227,13 +234,18 @@ def _facts(
     }
     recipes = recipes_of(session, {row.plan_id for row in rows}, cycle_id)
     variants = {
-        variant for each in recipes.values() for one in each for variant, _pieces in one.items
+        variant
+        for each in recipes.values()
+        for one in each
+        for variant, _pieces in (*one.items, *one.pool)
     }
     addons = _addons(session, [row.id for row in rows])
     variants |= {variant for own in addons.values() for variant in own}
     stock = stock_of(session, variants)
     zones = read_zones(session)
-    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones)
+    choosing = [one for own in recipes.values() for one in own]
+    pools = read_pools(session, choosing, subscriptions, cycle_id)
+    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones, pools)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -257,14 +269,32 @@ def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, 
     return found
 
 
-def _contents(row: AnyRow, facts: _Facts) -> list[tuple[int, int]]:
+def _contents(row: AnyRow, facts: _Facts, book: StockBook) -> list[tuple[int, int]]:
     recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
     if recipe is None:
         return []
-    addons = facts.addons.get(row.id, {})
-    return with_addons(
-        contents_of(recipe, row.quantity), {key: pieces for key, (_id, pieces) in addons.items()}
-    )
+    addons = {key: pieces for key, (_id, pieces) in facts.addons.get(row.id, {}).items()}
+    fixed = contents_of(recipe, row.quantity)
+    if recipe.rule is None:
+        return with_addons(fixed, addons)
+    needed = dict(with_addons(fixed, addons))
+    left = {key: _fits(book.left(key), needed.get(key, 0), row.quantity) for key, _ in recipe.pool}
+    filled = facts.pools.fill(recipe, row.subscription_id, left)
+    if filled is None:
+        facts.unfilled.add(row.id)
+        return with_addons(fixed, addons)
+    facts.origins[row.id] = facts.pools.origins(row.subscription_id, filled)
+    lost = facts.pools.lost(row.subscription_id, filled)
+    if lost:
+        facts.replaced[row.id] = Replaced(row.public_id, row.customer_id, lost, tuple(filled.added))
+    picks = filled.picks
+    pool = [(key, picks[key] * row.quantity) for key, _most in recipe.pool if key in picks]
+    return with_addons([*fixed, *pool], addons)
+
+
+def _fits(left: int | None, needed: int, quantity: int) -> int | None:
+    """Return how often a piece fits into a box sold ``quantity`` times; None: always."""
+    return None if left is None else max(0, left - needed) // quantity
 
 
 def _problem(
@@ -274,6 +304,8 @@ def _problem(
         return Problem.HELD
     if not is_deliverable(_ship_to(row, facts), facts.countries, facts.zones):
         return Problem.NO_ADDRESS
+    if row.id in facts.unfilled:
+        return Problem.SHORT_CHOICE
     if not contents:
         return Problem.NO_RECIPE
     return None if book.take(contents) else Problem.SHORT_STOCK
@@ -335,7 +367,7 @@ def _items(
                         "box_id": row.id,
                         "variant_id": variant,
                         "quantity": pieces,
-                        "origin": "recipe",
+                        "origin": facts.origins.get(row.id, {}).get(variant, "recipe"),
                     }
                 )
             elif lying != pieces:

@@ -31,7 +31,7 @@ from storefront.operations.discounts import Place, resting
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import MOVABLE, Coming, read_coming
-from storefront.queries.contents import Piece, next_contents
+from storefront.queries.contents import Contents, next_contents
 from storefront.queries.invoices import Owed, owed
 from storefront.queries.next_payment import Costs, next_charge, price_of, read_costs
 
@@ -69,6 +69,17 @@ class BoxRow:
     moved_to: date | None = None
     #: Why a held box waits (``domain.packing.Problem``); empty for any other.
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """The first box that may still change, where its contents are chosen."""
+
+    cycle: str
+    ship_from: date
+    #: How many pieces are chosen, and how many of them by now.
+    pieces: int
+    chosen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ class SubscriptionView:
     next_box: BoxRow | None
     later: tuple[BoxRow, ...]
     changeable: BoxRow | None
+    choosing: Choosing | None
     #: What is in the box shown large: in words, and as (code, kind) for its picture.
     contents: tuple[str, ...]
     pictures: tuple[tuple[str, str | None], ...]
@@ -190,14 +202,14 @@ def _views(
     rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
     charges = {one.row.id: next_charge(one, costs, moment) for one in found}
     contents = next_contents(
-        session, found, {one.row.id: _next_cycle(one, rows[one.row.id]) for one in found}
+        session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}
     )
     return [
         _view(
             one,
             rows[one.row.id],
             charges[one.row.id],
-            contents.get(one.row.id, ()),
+            {cycle: each for (key, cycle), each in contents.items() if key == one.row.id},
             costs.discounts,
             taxes.seller_country,
         )
@@ -209,7 +221,7 @@ def _view(
     coming: Coming,
     boxes: Sequence[BoxRow],
     charge: tuple[date, Money] | None,
-    contents: tuple[Piece, ...],
+    contents: Mapping[int, Contents],
     discounts: Mapping[int, Sequence[AnyRow]],
     home: str,
 ) -> SubscriptionView:
@@ -219,6 +231,7 @@ def _view(
         row.plan_code, Interval(row.unit, row.unit_count), row.country or home, row.next_on
     )
     first = _first_shown(boxes)
+    held = contents.get(_cycle_of(coming, first) or 0, Contents())
     each = coming.standing.shipping if row.ships else coming.standing.billing
     least = least_allowed(row.min_boxes, each, row.country or "", row.region or "")
     after = [box for box in boxes if box is not first]
@@ -257,8 +270,9 @@ def _view(
         next_box=first,
         later=tuple(after),
         changeable=next((b for b in boxes if b.can_skip or b.can_undo), None),
-        contents=tuple(piece.text for piece in contents),
-        pictures=tuple((piece.sku, piece.kind) for piece in contents),
+        choosing=_choosing(coming, boxes, contents),
+        contents=tuple(piece.text for piece in held.pieces),
+        pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
         past=_past(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
         removable=tuple(one.code for one in mine if not one.is_automatic and not one.is_counted),
@@ -382,11 +396,27 @@ def _last_second(day: date, moment: Moment) -> datetime:
     return moment.start_of(day + timedelta(days=1)) - timedelta(seconds=1)
 
 
-def _next_cycle(coming: Coming, rows: Sequence[BoxRow]) -> int | None:
-    first = _first_shown(rows)
-    if first is None:
+def _choosing(
+    coming: Coming, boxes: Sequence[BoxRow], contents: Mapping[int, Contents]
+) -> Choosing | None:
+    box = next((one for one in boxes if one.can_skip), None)
+    held = contents.get(_cycle_of(coming, box) or 0)
+    if box is None or box.ship_from is None or held is None or not held.to_choose:
         return None
-    return next((row.id for row in coming.cycles.values() if row.public_id == first.cycle), None)
+    return Choosing(box.cycle, box.ship_from, held.to_choose, held.chosen)
+
+
+def _cycles_shown(coming: Coming, rows: Sequence[BoxRow]) -> set[int]:
+    """Return the cycles of the box shown large and of the first that may still change."""
+    changeable = next((one for one in rows if one.can_skip), None)
+    found = {_cycle_of(coming, _first_shown(rows)), _cycle_of(coming, changeable)}
+    return {cycle for cycle in found if cycle is not None}
+
+
+def _cycle_of(coming: Coming, box: BoxRow | None) -> int | None:
+    if box is None:
+        return None
+    return next((row.id for row in coming.cycles.values() if row.public_id == box.cycle), None)
 
 
 @dataclass(frozen=True, slots=True)

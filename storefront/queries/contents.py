@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,29 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.packing import RecipeFacts, choose_recipe
-from storefront.models import BoxItem, Product, ProductVariant, Recipe, RecipeItem
+from storefront.models import (
+    BoxChoice,
+    BoxChoiceItem,
+    BoxItem,
+    ChoiceRule,
+    Product,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+)
 from storefront.models.base import table_of
 from storefront.operations.skips import MOVABLE, Coming
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a box holds as far as that is known."""
+
+    pieces: tuple[Piece, ...] = ()
+    #: How many pieces the subscriber chooses; 0: none, or it is packed.
+    to_choose: int = 0
+    #: How many of these are chosen.
+    chosen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,108 +47,135 @@ class Piece:
 
 
 def next_contents(
-    session: AnySession, found: Sequence[Coming], nexts: Mapping[int, int | None]
-) -> dict[int, tuple[Piece, ...]]:
-    """Return what the box of the cycle in ``nexts`` holds, per subscription.
+    session: AnySession, found: Sequence[Coming], nexts: Mapping[int, Collection[int]]
+) -> dict[tuple[int, int], Contents]:
+    """Return what the boxes of the cycles in ``nexts`` hold, per subscription and cycle.
 
-    One statement for all of them.
-    Packed already: its own items. Otherwise the recipe it would be packed by today.
+    One statement for all of them. Packed already: its own items. Otherwise the recipe it would
+    be packed by today, and of its pool what is chosen.
     """
-    item, variant = table_of(BoxItem), table_of(ProductVariant)
-    product, recipe = table_of(Product), table_of(Recipe)
-    part = table_of(RecipeItem)
-    name = sa.func.trim(product.c.name + " " + variant.c.name).label("name")
-    paid = {
-        one.row.id: box
+    wanted = [(one, cycle) for one in found for cycle in nexts.get(one.row.id, ())]
+    boxes = {
+        (one.row.id, box.cycle_id): box
         for one in found
         for box in one.boxes
-        if box.cycle_id is not None and box.cycle_id == nexts.get(one.row.id)
+        if box.cycle_id is not None and box.cycle_id in nexts.get(one.row.id, ())
     }
-    packed = {key: box.id for key, box in paid.items() if box.state not in MOVABLE}
-    plans = {_plan_of(one, nexts.get(one.row.id)) for one in found if one.row.id not in packed}
-    cycles = {cycle for cycle in nexts.values() if cycle}
+    plans = {_plan_of(one, cycle) for one, cycle in wanted}
+    cycles = {cycle for _one, cycle in wanted}
+    statements = [_frozen([box.id for box in boxes.values()]), _planned(plans, cycles)]
+    statements.append(_chosen([one.row.id for one, _cycle in wanted], cycles))
+    lines = list(session.execute(sa.union_all(*statements).order_by("place", "key")))
+    return {
+        (one.row.id, cycle): _contents(one, cycle, boxes.get((one.row.id, cycle)), lines)
+        for one, cycle in wanted
+    }
+
+
+def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
+    """Return the columns that all three statements have, with what ``known`` says."""
+    variant, product = table_of(ProductVariant), table_of(Product)
     none = sa.literal(None, sa.Integer)
-    frozen = (
-        sa.select(
-            item.c.box_id,
-            none.label("recipe_id"),
-            none.label("plan_id"),
-            none.label("cycle_id"),
-            sa.literal("").label("option_key"),
-            item.c.variant_id,
-            item.c.quantity,
-            item.c.id.label("place"),
-            name,
-            variant.c.sku,
-            product.c.picture,
-        )
-        .join(variant, variant.c.id == item.c.variant_id)
-        .join(product, product.c.id == variant.c.product_id)
-        .where(item.c.box_id.in_([box.id for box in paid.values()]))
+    names = ("box_id", "recipe_id", "plan_id", "cycle_id", "subscription_id", "pieces")
+    return [
+        *(known.get(name, none).label(name) for name in names),
+        known.get("option_key", sa.literal("")).label("option_key"),
+        known.get("is_choice", sa.false()).label("is_choice"),
+        source.c.id.label("key"),
+        source.c.variant_id,
+        source.c.quantity,
+        known.get("place", source.c.id).label("place"),
+        sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
+        variant.c.sku,
+        product.c.picture,
+    ]
+
+
+def _with_products(source: sa.Table) -> sa.Join:
+    variant, product = table_of(ProductVariant), table_of(Product)
+    return source.join(variant, variant.c.id == source.c.variant_id).join(
+        product, product.c.id == variant.c.product_id
     )
-    planned = (
-        sa.select(
-            none.label("box_id"),
-            recipe.c.id,
-            recipe.c.plan_id,
-            recipe.c.cycle_id,
-            recipe.c.option_key,
-            part.c.variant_id,
-            part.c.quantity,
-            part.c.position,
-            name,
-            variant.c.sku,
-            product.c.picture,
-        )
-        .join(part, part.c.recipe_id == recipe.c.id)
-        .join(variant, variant.c.id == part.c.variant_id)
-        .join(product, product.c.id == variant.c.product_id)
+
+
+def _frozen(box_ids: Sequence[int]) -> Any:
+    """What lies in these boxes: all of one that is packed, the add-ons of one that is not."""
+    item = table_of(BoxItem)
+    columns = _columns(item, box_id=item.c.box_id)
+    return sa.select(*columns).select_from(_with_products(item)).where(item.c.box_id.in_(box_ids))
+
+
+def _planned(plans: Collection[int], cycles: Collection[int]) -> Any:
+    recipe, part, rule = table_of(Recipe), table_of(RecipeItem), table_of(ChoiceRule)
+    columns = _columns(
+        part,
+        recipe_id=recipe.c.id,
+        plan_id=recipe.c.plan_id,
+        cycle_id=recipe.c.cycle_id,
+        option_key=recipe.c.option_key,
+        is_choice=part.c.is_choice,
+        pieces=rule.c.pieces,
+        place=part.c.position,
+    )
+    whole = _with_products(part).join(recipe, recipe.c.id == part.c.recipe_id)
+    return (
+        sa.select(*columns)
+        .select_from(whole.outerjoin(rule, rule.c.recipe_id == recipe.c.id))
         .where(
             recipe.c.plan_id.in_(plans),
             sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id.in_(cycles)),
         )
     )
-    lines = list(session.execute(sa.union_all(frozen, planned).order_by("place")))
-    return {
-        one.row.id: _named(one, lines, nexts.get(one.row.id), packed.get(one.row.id))
-        + tuple(
-            _piece(line)
-            for line in lines
-            # Add-ons lie in a box that is paid for before anything else does.
-            if one.row.id in paid
-            and one.row.id not in packed
-            and line.box_id == paid[one.row.id].id
-        )
-        for one in found
-    }
 
 
-def _plan_of(coming: Coming, cycle: int | None) -> int:
+def _chosen(subscription_ids: Sequence[int], cycles: Collection[int]) -> Any:
+    choice, item = table_of(BoxChoice), table_of(BoxChoiceItem)
+    columns = _columns(item, cycle_id=choice.c.cycle_id, subscription_id=choice.c.subscription_id)
+    return (
+        sa.select(*columns)
+        .select_from(_with_products(item).join(choice, choice.c.id == item.c.choice_id))
+        .where(choice.c.subscription_id.in_(subscription_ids), choice.c.cycle_id.in_(cycles))
+    )
+
+
+def _plan_of(coming: Coming, cycle: int) -> int:
     """Return the plan a box was sold under; one that is not paid yet has the next period's."""
-    sold = (box.plan_id for box in coming.boxes if cycle and box.cycle_id == cycle)
+    sold = (box.plan_id for box in coming.boxes if box.cycle_id == cycle)
     return int(next(sold, coming.row.plan_id))
 
 
-def _named(
-    coming: Coming, lines: Sequence[Any], cycle: int | None, packed: int | None
-) -> tuple[Piece, ...]:
-    if packed is not None:
-        return tuple(_piece(line) for line in lines if line.box_id == packed)
+def _contents(coming: Coming, cycle: int, box: Any | None, lines: Sequence[Any]) -> Contents:
+    lying = tuple(_piece(line) for line in lines if box is not None and line.box_id == box.id)
+    if box is not None and box.state not in MOVABLE:
+        return Contents(lying)
     recipes: dict[int, list[Any]] = defaultdict(list)
     for line in lines:
         if line.plan_id == _plan_of(coming, cycle) and line.cycle_id in (None, cycle):
             recipes[line.recipe_id].append(line)
-    facts = [
-        RecipeFacts(
-            key,
-            own[0].cycle_id is None,
-            own[0].option_key,
-            tuple((line.variant_id, line.quantity) for line in own),
-        )
-        for key, own in recipes.items()
+    facts = [_facts(own) for own in recipes.values()]
+    recipe = choose_recipe(facts, coming.row.options or {})
+    own = recipes[recipe.id] if recipe else []
+    fixed = tuple(_piece(line) for line in own if not line.is_choice)
+    pool = {line.variant_id for line in own if line.is_choice}
+    picks = [
+        line
+        for line in lines
+        if (line.subscription_id, line.cycle_id) == (coming.row.id, cycle)
+        and line.variant_id in pool
     ]
-    chosen = choose_recipe(facts, coming.row.options or {})
-    return tuple(_piece(line) for line in recipes[chosen.id]) if chosen else ()
+    # Add-ons lie in a box that is paid for before anything else does.
+    return Contents(
+        fixed + tuple(_piece(line) for line in picks) + lying,
+        own[0].pieces or 0 if own else 0,
+        sum(line.quantity for line in picks),
+    )
+
+
+def _facts(lines: Sequence[Any]) -> RecipeFacts:
+    first = lines[0]
+    items = tuple((line.variant_id, line.quantity) for line in lines if not line.is_choice)
+    pool = tuple((line.variant_id, line.quantity) for line in lines if line.is_choice)
+    return RecipeFacts(first.recipe_id, first.cycle_id is None, first.option_key, items, pool=pool)
 
 
 def _piece(line: Any) -> Piece:

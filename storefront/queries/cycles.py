@@ -27,7 +27,8 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
-from storefront.operations.packing import addons_in, recipes_of
+from storefront.operations.packing import addons_in, chosen_in
+from storefront.operations.recipes import recipes_of
 
 #: How many coming or past cycles a list shows.
 LISTED = 60
@@ -178,9 +179,7 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     return Board(
         cycle=cycle,
         plans=_plans(session, row.group_id, demand, recipes),
-        shortages=_shortages(session, demand, recipes, addons_in(session, row.id))
-        if is_open
-        else (),
+        shortages=_shortages(session, demand, recipes, _extra(session, row.id)) if is_open else (),
         held=_held(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
@@ -297,18 +296,26 @@ def _plans(
     )
 
 
+def _extra(session: AnySession, cycle_id: int) -> Counter[int]:
+    """Return the pieces by variant that no recipe names: add-ons, and what was chosen.
+
+    Boxes for which nobody chose take what is there, so they fall short of no product.
+    """
+    return Counter(addons_in(session, cycle_id)) + Counter(chosen_in(session, cycle_id))
+
+
 def _shortages(
     session: AnySession,
     demand: _Demand,
     recipes: dict[int, list[RecipeFacts]],
-    addons: Mapping[int, int],
+    extra: Mapping[int, int],
 ) -> tuple[Shortage, ...]:
     needed: Counter[int] = Counter()
     for (plan_id, options, undecided), (_count, sold) in demand.items():
         recipe = choose_recipe(recipes.get(plan_id, ()), json.loads(options))
         if undecided and recipe is not None:
             needed.update(dict(contents_of(recipe, sold)))
-    needed.update(addons)
+    needed.update(extra)
     variant, product = table_of(ProductVariant), table_of(Product)
     rows = session.execute(
         sa.select(

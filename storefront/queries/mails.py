@@ -234,3 +234,24 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
         row.checkout_ref or "",
         row.is_carried,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFacts:
+    """A box as a mail speaks of it."""
+
+    subscription: str
+    #: First day on which it leaves; None while it has no cycle.
+    ships_on: date | None
+
+
+def box_facts(session: AnySession, public_id: str) -> BoxFacts | None:
+    """Return the box, None if there is no such box."""
+    box, subscription, cycle = table_of(Box), table_of(Subscription), table_of(BoxCycle)
+    row = session.execute(
+        sa.select(subscription.c.public_id, cycle.c.ship_from)
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(box.c.public_id == public_id)
+    ).one_or_none()
+    return BoxFacts(row.public_id, row.ship_from) if row else None

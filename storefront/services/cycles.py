@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -18,6 +19,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations import cycles as rounds
 from storefront.operations.audit import Who
+from storefront.operations.choices import has_choices
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
@@ -136,10 +138,17 @@ def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None)
     total = _undecided(rt, cycle.id)
     countries = rt.shop.countries
     before = done.boxes.total
+    # First the boxes somebody chose for, so that filling the others takes nothing from them.
+    after = 0 if _is_chosen_for(rt, cycle.id) else None
     while True:
-        decided = retrying(rt.session, lambda: _decide_slice(rt, cycle.id, countries))
+        slice_ = partial(_decide_slice, rt, cycle.id, countries, after)
+        decided, last = retrying(rt.session, slice_)
         if not decided.total:
-            break
+            if after is None:
+                break
+            after = None
+            continue
+        after = last if after is not None else None
         failpoint("close.after_slice")
         done.boxes.add(decided)
         if report is not None:
@@ -150,12 +159,22 @@ def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None)
         done.cycles.append(cycle.public_id)
 
 
-def _decide_slice(rt: Runtime, cycle_id: int, countries: tuple[str, ...]) -> Decided:
-    rows = boxes_to_decide(rt.session, cycle_id, BoxState.PLANNED, SLICE)
+def _is_chosen_for(rt: Runtime, cycle_id: int) -> bool:
+    with reading():
+        found = has_choices(rt.session, cycle_id)
+        rt.session.rollback()
+    return found
+
+
+def _decide_slice(
+    rt: Runtime, cycle_id: int, countries: tuple[str, ...], chosen_after: int | None
+) -> tuple[Decided, int]:
+    """Decide a slice; return what came of it and its last box, 0 when there was none."""
+    rows = boxes_to_decide(rt.session, cycle_id, BoxState.PLANNED, SLICE, chosen_after=chosen_after)
     decided = decide_boxes(rt.session, rows, cycle_id, countries, rt.moment())
     failpoint("close.before_commit")
     rt.session.commit()
-    return decided
+    return decided, rows[-1].id if rows else 0
 
 
 def _undecided(rt: Runtime, cycle_id: int) -> int:

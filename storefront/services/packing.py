@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.database import retrying
 from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.choices import Rule, fill
 from storefront.domain.errors import DomainError
-from storefront.models import Box, BoxCycle, Plan, ProductVariant, Recipe, RecipeItem
+from storefront.models import (
+    Box,
+    BoxCycle,
+    ChoiceRule,
+    Plan,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+)
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.catalogue import raise_version
+from storefront.operations.choices import pool_items, rules_of, write_rule
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.runtime import Runtime
@@ -36,6 +46,12 @@ class NothingToCopy(DomainError):
     code = "nothing_to_copy"
 
 
+class NothingToFill(DomainError):
+    """No choice from the pool keeps to the rule, or there is a pool without a rule."""
+
+    code = "nothing_to_fill"
+
+
 class CycleNotLocked(DomainError):
     """Boxes are decided when their cycle locks, not before."""
 
@@ -44,10 +60,11 @@ class CycleNotLocked(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """A variant and how many of it go into one box."""
+    """A variant and how many of it go into one box; in the pool, how many may be chosen."""
 
     variant_ref: str
     pieces: int
+    is_choice: bool = False
 
 
 def save_recipe(
@@ -57,25 +74,23 @@ def save_recipe(
     option_key: str,
     ingredients: Sequence[Ingredient],
     who: Who | None = None,
+    rule: Rule | None = None,
 ) -> None:
     """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
 
     Without ingredients there is no such recipe any more, and the next less specific one holds.
-    Boxes that are locked keep what they have. Raises ``UnknownInRecipe``.
+    ``rule`` says how subscribers choose from those that are a choice. Boxes that are locked keep
+    what they have. Raises ``UnknownInRecipe``, and ``NothingToFill`` when no choice keeps to it.
     """
     try:
         plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
         variants = _variants(rt, [one.variant_ref for one in ingredients])
+        items = [(variants[one.variant_ref], one.pieces, one.is_choice) for one in ingredients]
+        _check_pool(rt, items, rule)
     except DomainError:
         rt.session.rollback()
         raise
-    _write(
-        rt,
-        plan_id,
-        cycle_id,
-        option_key,
-        [(variants[one.variant_ref], one.pieces) for one in ingredients],
-    )
+    _write(rt, plan_id, cycle_id, option_key, items, rule)
     raise_version(rt.session)
     _note(
         rt,
@@ -86,6 +101,7 @@ def save_recipe(
             "cycle": cycle_ref or "",
             "option": option_key,
             "items": [[one.variant_ref, one.pieces] for one in ingredients],
+            "choose": rule.pieces if rule else 0,
         },
     )
     rt.session.commit()
@@ -113,12 +129,13 @@ def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = N
     ).all()
     for one in recipes:
         items = rt.session.execute(
-            sa.select(item.c.variant_id, item.c.quantity)
+            sa.select(item.c.variant_id, item.c.quantity, item.c.is_choice)
             .where(item.c.recipe_id == one.id)
             .order_by(item.c.position, item.c.id)
         )
-        pairs = [(row.variant_id, row.quantity) for row in items]
-        _write(rt, plan_id, cycle_id, one.option_key, pairs)
+        copied = [(row.variant_id, row.quantity, row.is_choice) for row in items]
+        rule = rules_of(rt.session, recipe.c.id == one.id).get(one.id)
+        _write(rt, plan_id, cycle_id, one.option_key, copied, rule)
     raise_version(rt.session)
     _note(rt, who, "recipe.copied", plan_ref, {"cycle": cycle_ref, "from": source.key})
     rt.session.commit()
@@ -211,6 +228,17 @@ def _variants(rt: Runtime, refs: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def _check_pool(rt: Runtime, items: Sequence[tuple[int, int, bool]], rule: Rule | None) -> None:
+    """Raise ``NothingToFill`` unless some choice keeps to the rule while all is in stock."""
+    pool = {variant: pieces for variant, pieces, is_choice in items if is_choice}
+    if rule is None and not pool:
+        return
+    known = pool_items(rt.session, pool)
+    offered = [replace(known[variant], most=most) for variant, most in pool.items()]
+    if rule is None or fill(rule, offered, {}, {}) is None:
+        raise NothingToFill
+
+
 def _earlier(rt: Runtime, plan_id: int, cycle_id: int) -> AnyRow | None:
     """Return (id, key) of the last cycle before this one with a recipe; id None: standing."""
     recipe, cycle = table_of(Recipe), table_of(BoxCycle)
@@ -237,7 +265,8 @@ def _write(
     plan_id: int,
     cycle_id: int | None,
     option_key: str,
-    items: Sequence[tuple[int, int]],
+    items: Sequence[tuple[int, int, bool]],
+    rule: Rule | None,
 ) -> None:
     recipe, item = table_of(Recipe), table_of(RecipeItem)
     scope = recipe.c.cycle_id.is_(None) if cycle_id is None else recipe.c.cycle_id == cycle_id
@@ -248,6 +277,8 @@ def _write(
     )
     if known is not None:
         rt.session.execute(sa.delete(item).where(item.c.recipe_id == known))
+        rules = table_of(ChoiceRule)
+        rt.session.execute(sa.delete(rules).where(rules.c.recipe_id == known))
         if not items:
             rt.session.execute(sa.delete(recipe).where(recipe.c.id == known))
     if not items:
@@ -265,7 +296,15 @@ def _write(
     rt.session.execute(
         sa.insert(item),
         [
-            {"recipe_id": known, "variant_id": variant, "quantity": pieces, "position": position}
-            for position, (variant, pieces) in enumerate(items)
+            {
+                "recipe_id": known,
+                "variant_id": variant,
+                "quantity": pieces,
+                "position": position,
+                "is_choice": is_choice,
+            }
+            for position, (variant, pieces, is_choice) in enumerate(items)
         ],
     )
+    if rule is not None:
+        write_rule(rt.session, known, rule)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.lifecycle import HoldReason
 from storefront.models import BoxCycle, RecipeItem, Subscription
-from storefront.operations.packing import recipes_of
+from storefront.operations.recipes import recipes_of
 from storefront.services.cycles import close_cycles
 from storefront.services.packing import (
     CycleNotLocked,

@@ -213,6 +213,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_RESUMED: (_("Your pause is over."), "play", "positive"),
         EventKind.BOXES_MADE_UNPAID: (_("Your box goes out all the same."), "box", "info"),
         EventKind.ADDONS_CHANGED: (_("You changed what is in your box."), "box", "info"),
+        EventKind.ANSWERS_CHANGED: (_("You said what must not be in your box."), "allergy", "info"),
         EventKind.CODE_ADDED: (_("A code was added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("A code was taken off."), "percent", "neutral"),
         EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),
@@ -246,11 +247,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
     if kind == EventKind.SUBSCRIPTION_ENDED and "ended_on" in data:
         day = long_day(date.fromisoformat(data["ended_on"]))
         return _("Your subscription ended on %(day)s.", day=day), "cross", "neutral"
-    if kind in (EventKind.BOX_SKIPPED, EventKind.BOX_UNSKIPPED) and "ship_on" in data:
-        day = long_day(date.fromisoformat(data["ship_on"]))
-        if kind == EventKind.BOX_SKIPPED:
-            return _("The box of %(day)s is skipped.", day=day), "skip", "neutral"
-        return _("The box of %(day)s comes after all.", day=day), "undo", "info"
+    if kind in (EventKind.BOX_SKIPPED, EventKind.BOX_UNSKIPPED, EventKind.BOX_CHOSEN):
+        return _of_box(kind, data)
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
@@ -258,6 +256,20 @@ def _told(one: Happening) -> tuple[str, str, str]:
         return text, "card", "info"
     known = {str(code): words for code, words in plain.items()}.get(kind)
     return known or (_("Something was noted."), "clock", "neutral")
+
+
+def _of_box(kind: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Word a skip, its undo, and what was chosen for a box."""
+    day = long_day(date.fromisoformat(data["ship_on"]))
+    if kind == EventKind.BOX_SKIPPED:
+        return _("The box of %(day)s is skipped.", day=day), "skip", "neutral"
+    if kind == EventKind.BOX_UNSKIPPED:
+        return _("The box of %(day)s comes after all.", day=day), "undo", "info"
+    things = [name if count == 1 else f"{count} × {name}" for name, count in data["items"]]
+    if not things:
+        return _("You left the box of %(day)s to us.", day=day), "box", "neutral"
+    listed = FILTERS["listing"](things)
+    return _("You chose for the box of %(day)s: %(things)s.", day=day, things=listed), "box", "info"
 
 
 #: Marks in a browser's own name, the most telling first: several claim to be each other.

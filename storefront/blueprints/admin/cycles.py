@@ -317,6 +317,10 @@ def problem_words() -> dict[str, tuple[str, str]]:
             _("Does not fit the format"),
             _("Correct the address, then export again."),
         ),
+        Problem.SHORT_CHOICE: (
+            _("Not enough to choose from"),
+            _("Receive stock or add to the pool of the recipe, then try again."),
+        ),
     }
 
 

@@ -84,6 +84,7 @@ def box_problem(code: str) -> str:
         "no_address": _("no address we deliver to"),
         "no_recipe": _("no recipe for this plan"),
         "short_stock": _("not enough stock"),
+        "short_choice": _("not enough to choose from"),
         "no_fit": _("does not fit the format of the export"),
     }
     return known.get(code, code.replace("_", " "))
@@ -273,6 +274,8 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOXES_MADE_UNPAID: (_("The box goes out unpaid."), "box", "caution"),
         EventKind.SUBSCRIPTION_CHANGED: (_("Changed."), "swap", "info"),
         EventKind.ADDONS_CHANGED: (_("Add-ons changed."), "box", "info"),
+        EventKind.ANSWERS_CHANGED: (_("Said what must not be in a box."), "allergy", "info"),
+        EventKind.BOX_CHOSEN: (_("The contents of a box were chosen."), "box", "info"),
         EventKind.CODE_ADDED: (_("Code added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("Code taken off."), "percent", "neutral"),
         EventKind.PAYMENT_SUCCEEDED: (_("Paid."), "check", "positive"),

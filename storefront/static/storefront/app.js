@@ -110,7 +110,8 @@
   // Choosing n of m: counts, and says why one more does not go in.
   const count = (form) => {
     const limit = +form.dataset.choose;
-    const chosen = all("input[type=checkbox]:checked:not([data-all])", form).length;
+    const numbers = all(".pick [data-quantity] input", form).map((input) => +input.value || 0);
+    const chosen = numbers.reduce((sum, each) => sum + each, all(".pick :checked", form).length);
     for (const place of all("[data-chosen]", form)) place.textContent = chosen;
     for (const place of all("[data-left]", form)) place.textContent = Math.max(limit - chosen, 0);
     for (const bar of all("progress[data-chosen-bar]", form)) bar.value = chosen;
@@ -120,8 +121,8 @@
     const control = event.target;
     const form = control.form;
     if (!form) return;
-    if (form.dataset.choose && control.type === "checkbox" && count(form) > +form.dataset.choose) {
-      control.checked = false;
+    if (form.dataset.choose && control.closest(".pick") && count(form) > +form.dataset.choose) {
+      if (control.type === "checkbox") control.checked = false;
       count(form);
       if (form.dataset.full) say(form.dataset.full);
     }

@@ -15,6 +15,7 @@ from storefront.domain.choices import (
     bars,
     faults,
     fill,
+    refusals,
 )
 
 CATEGORIES = ("Tea", "Bakes")
@@ -106,6 +107,30 @@ def test_nothing_is_packed_that_is_gone_or_not_tolerated(rule, pool, chosen, avo
         item = known[variant]
         assert item.left is None or pieces <= item.left
         assert not (rule.avoids_allergens and item.allergens & avoided)
+
+
+@given(rules(), pools(), choices, words, variants)
+def test_what_can_be_saved_is_packed_with_the_rest_added(rule, pool, chosen, avoided, sent):
+    barred = bars(rule, pool, avoided, sent)
+
+    if not refusals(rule, pool, barred, chosen):
+        filled = fill(rule, pool, barred, chosen)
+        assert filled is not None
+        assert filled.kept == {v: n for v, n in chosen.items() if n}
+
+
+def test_part_of_a_choice_can_be_saved_unless_it_leaves_no_room_for_the_rest():
+    pool = [PoolItem(1, category="Tea"), PoolItem(2, category="Tea"), PoolItem(3, category="Bakes")]
+    rule = Rule(2, (Limit("Bakes", least=1),))
+
+    assert refusals(rule, pool, {}, {1: 1}) == []
+    assert refusals(rule, pool, {}, {1: 1, 2: 1}) == [
+        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1)
+    ]
+    assert refusals(rule, pool, {}, {}) == [
+        Fault(FaultKind.TOO_FEW, number=2),
+        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
+    ]
 
 
 def test_the_default_goes_through_the_pool_in_the_merchant_s_order():

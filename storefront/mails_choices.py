@@ -1,0 +1,49 @@
+"""Word the mail about a box that does not hold all that was chosen for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from storefront import formats
+from storefront.mail_words import Words, Writer
+from storefront.queries.mails import box_facts
+
+
+def _choice_replaced(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    box = box_facts(writer.rt.session, payload["box"])
+    if box is None or not payload["lost"]:
+        return None
+    lost = formats.listing(payload["lost"], writer.locale)
+    instead = formats.listing(payload["instead"], writer.locale)
+    day = writer.day(box.ships_on) if box.ships_on else ""
+    facts = [(_("Not in it"), lost)]
+    if payload["instead"]:
+        facts.append((_("Instead"), instead))
+    if day:
+        facts.append((_("Leaves on"), day))
+    page = f"/account/subscriptions/{box.subscription}"
+    return Words(
+        ngettext(
+            "One thing you chose had run out",
+            "%(num)s things you chose had run out",
+            len(payload["lost"]),
+        ),
+        ngettext(
+            "%(lost)s could not go into your box, so we chose something else.",
+            "%(lost)s could not go into your box, so we chose something else.",
+            len(payload["lost"]),
+            lost=lost,
+        ),
+        _("Everything else you chose is in your box."),
+        tuple(facts),
+        (_("See your box"), writer.url(page)),
+        (_("You are not happy with it? Answer this mail, and we find a way."),),
+    )
+
+
+#: Topic of the outbox -> how it is worded.
+CHOICE_TOPICS: dict[str, Callable[[Writer], Words | None]] = {"choice_replaced": _choice_replaced}

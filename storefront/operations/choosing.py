@@ -1,0 +1,165 @@
+"""Which box a subscriber may choose for, and what its pool offers them today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import ProjectedBox, ProjectedKind, project
+from storefront.domain.choices import Bar, PoolItem, bars
+from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.models import Box, ProductVariant
+from storefront.models.base import table_of
+from storefront.operations.choices import (
+    Subscriber,
+    avoided_by,
+    chosen_by,
+    pool_items,
+    sent_to,
+    set_aside,
+)
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.recipes import recipes_of
+from storefront.operations.skips import MOVABLE, Coming
+
+#: How many boxes ahead are looked through for one that may still be chosen for.
+AHEAD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBox:
+    """A coming box whose contents may still change."""
+
+    #: The row of its cycle.
+    cycle: AnyRow
+    #: None while it is not paid for.
+    box_id: int | None
+    plan_id: int
+    options: Mapping[str, Any]
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a subscriber may choose from for one box."""
+
+    recipe: RecipeFacts
+    pool: tuple[PoolItem, ...]
+    barred: Mapping[int, Bar]
+    subscriber: Subscriber
+
+
+def open_boxes(
+    session: AnySession, coming: Coming, today: date, *, by_staff: bool = False
+) -> list[OpenBox]:
+    """Return the coming boxes that may still change, soonest first.
+
+    Subscribers change theirs until the last second of the cut-off day, staff until that of the
+    lock day. A skipped box and one that is packed are none of them.
+    """
+    if coming.row.held_at is not None:
+        return []
+    found = []
+    for projected in project(coming.standing, AHEAD, today):
+        cycle = _open_cycle(coming, projected, today, by_staff=by_staff)
+        if cycle is not None:
+            found.append((cycle, projected.box_id))
+    sold = _sold(session, [key for _cycle, key in found if key is not None])
+    return [_open_box(coming, cycle, sold.get(key or 0)) for cycle, key in found]
+
+
+def _open_cycle(
+    coming: Coming, projected: ProjectedBox, today: date, *, by_staff: bool
+) -> AnyRow | None:
+    if projected.cycle is None or projected.kind is ProjectedKind.SKIPPED:
+        return None
+    cycle = coming.cycles[projected.cycle.id]
+    until: date = cycle.lock_on if by_staff else cycle.cutoff_on
+    paid = next((box for box in coming.boxes if box.id == projected.box_id), None)
+    movable = paid is None or paid.state in MOVABLE
+    return cycle if movable and until >= today else None
+
+
+def _sold(session: AnySession, box_ids: list[int]) -> dict[int, AnyRow]:
+    """Return what was sold as each of these boxes."""
+    if not box_ids:
+        return {}
+    box = table_of(Box)
+    rows = session.execute(
+        sa.select(box.c.id, box.c.plan_id, box.c.options, box.c.quantity).where(
+            box.c.id.in_(box_ids)
+        )
+    )
+    return {row.id: row for row in rows}
+
+
+def _open_box(coming: Coming, cycle: AnyRow, sold: AnyRow | None) -> OpenBox:
+    if sold is not None:
+        return OpenBox(cycle, sold.id, sold.plan_id, sold.options or {}, sold.quantity)
+    row = coming.row
+    return OpenBox(cycle, None, row.plan_id, row.options or {}, row.quantity)
+
+
+def recipe_for(session: AnySession, box: OpenBox) -> RecipeFacts | None:
+    """Return the recipe the box would be packed by today."""
+    recipes = recipes_of(session, [box.plan_id], box.cycle.id)
+    return choose_recipe(recipes.get(box.plan_id, ()), box.options)
+
+
+def offer_for(
+    session: AnySession, subscription_id: int, box: OpenBox, *, for_update: bool = False
+) -> Offer | None:
+    """Return what the subscriber may choose from, None where the recipe lets nobody choose.
+
+    What others chose is taken off what is there. ``for_update`` locks the stock rows, so that
+    the last piece is not promised twice.
+    """
+    recipe = recipe_for(session, box)
+    if recipe is None or recipe.rule is None:
+        return None
+    variants = [variant for variant, _most in recipe.pool]
+    left = _left(session, variants, for_update=for_update)
+    taken = set_aside(session, variants, subscription_id, box.cycle.id)
+    items = pool_items(session, variants)
+    fixed = dict(recipe.items)
+    pool = tuple(
+        replace(
+            items[variant],
+            most=most,
+            left=_times(left[variant], taken[variant], fixed.get(variant, 0), box.quantity),
+        )
+        for variant, most in recipe.pool
+    )
+    subscriber = Subscriber(
+        subscription_id,
+        avoided_by(session, [subscription_id]).get(subscription_id, frozenset()),
+        frozenset(sent_to(session, [subscription_id], variants).get(subscription_id, ())),
+        chosen_by(session, [subscription_id], box.cycle.id).get(subscription_id),
+    )
+    barred = bars(recipe.rule, pool, subscriber.avoided, subscriber.sent)
+    return Offer(recipe, pool, barred, subscriber)
+
+
+def _times(left: int | None, taken: int, fixed: int, quantity: int) -> int | None:
+    """Return how often a piece fits into a box sold ``quantity`` times; None: always."""
+    return None if left is None else max(0, left - taken) // quantity - fixed
+
+
+def _left(session: AnySession, variants: list[int], *, for_update: bool) -> dict[int, int | None]:
+    """Return the pieces in the house, None for what never runs out."""
+    variant = table_of(ProductVariant)
+    statement = (
+        sa.select(variant.c.id, variant.c.on_hand, variant.c.is_counted, variant.c.may_oversell)
+        .where(variant.c.id.in_(variants))
+        .order_by(variant.c.id)
+    )
+    if for_update:
+        statement = statement.with_for_update()
+    return {
+        row.id: row.on_hand if row.is_counted and not row.may_oversell else None
+        for row in session.execute(statement)
+    }
