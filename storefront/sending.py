@@ -82,8 +82,9 @@ class Sending:
 
     A gateway that answers at once is asked in this thread; as soon as one takes its time,
     threads keep as many in flight as it may have, while this thread opens periods or writes
-    answers. What landed is replaced before anything is written. Half as many again as may
-    fly are sent and wait for a thread, so that no place stays free while this one writes.
+    answers. Which it is shows the first of several, asked in a thread to hold up no other. What
+    landed is replaced before anything is written. Half as many again as may fly are sent and
+    wait for a thread, so that no place stays free while this one writes.
     """
 
     def __init__(self, rt: Runtime) -> None:
@@ -92,7 +93,8 @@ class Sending:
         self._bound = _in_flight(rt)
         #: How many are sent beyond the bound and wait for a thread.
         self._spare = self._bound // 2
-        self._is_instant = True
+        #: Whether answers come at once; None before the first of several was asked for.
+        self._is_instant: bool | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
         self._waiting: list[Result] = []
@@ -135,22 +137,30 @@ class Sending:
 
     def ask(self, rows: Sequence[AnyRow]) -> None:
         """Ask for ``rows``, which are sent; answers that come at once are kept, others fly."""
-        gateways = self._rt.gateways
         for row in rows:
             # Here, not in the thread that asks: the shop's settings are this one's to read.
             order = _order(self._rt, row)
-            if self._is_instant or self._bound == 1:
-                start = time.monotonic()
-                self._keep(row, _ask(gateways, self._rt.settings, row, order, self._closed))
-                self._is_instant = time.monotonic() - start < INSTANT_SECONDS
+            is_alone = self._bound == 1 or (self._is_instant is None and len(rows) == 1)
+            if self._is_instant or is_alone:
+                self._ask_here(row, order)
                 continue
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(max_workers=self._bound)
-            queued = time.monotonic()
-            settings = self._rt.settings
-            waits = (gateways, settings, row, order, self._closed, queued)
-            flying = self._pool.submit(_ask_in_time, *waits)
-            self._flying[flying] = row
+            self._fly(row, order)
+            if self._is_instant is None:
+                self._land(timeout=INSTANT_SECONDS)
+                self._is_instant = not self._flying
+
+    def _ask_here(self, row: AnyRow, order: ChargeOrder) -> None:
+        start = time.monotonic()
+        self._keep(row, _ask(self._rt.gateways, self._rt.settings, row, order, self._closed))
+        if time.monotonic() - start >= INSTANT_SECONDS:
+            self._is_instant = False
+
+    def _fly(self, row: AnyRow, order: ChargeOrder) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max_workers=self._bound)
+        rt, queued = self._rt, time.monotonic()
+        waits = (rt.gateways, rt.settings, row, order, self._closed, queued)
+        self._flying[self._pool.submit(_ask_in_time, *waits)] = row
 
     def settle(self) -> None:
         """Wait for what is in flight and write it down."""
@@ -162,8 +172,12 @@ class Sending:
         return self._bound + self._spare - len(self._flying)
 
     def _fill(self) -> None:
-        """Send until nothing is known to be planned or there is no room."""
-        while self._stock > 0 and self._room:
+        """Send until nothing is known to be planned or there is no room.
+
+        Where answers come at once only as many as there is room for: a smaller slice keeps no
+        gateway busier, and each has its commit. ``finish`` sends the rest.
+        """
+        while self._room and self._stock >= (self._room if self._is_instant else 1):
             taken = self._send()
             # Another worker may have sent some of ours, and we some of another's.
             self._stock = self._stock - taken if taken else 0
@@ -208,11 +222,14 @@ class Sending:
     def _write_if_due(self) -> None:
         late = time.monotonic() - self._since >= RECORD_SECONDS
         if len(self._waiting) >= RECORD_EVERY or (late and self._waiting):
-            self._write()
+            self._write(1 if late else RECORD_EVERY)
 
-    def _write(self) -> None:
-        add(self.recorded, record(self._rt, self._waiting))
-        self._waiting, self._since = [], time.monotonic()
+    def _write(self, least: int = 1) -> None:
+        """Write answers down, no more than ``RECORD_EVERY`` at once, while ``least`` wait."""
+        while len(self._waiting) >= least:
+            some, self._waiting = self._waiting[:RECORD_EVERY], self._waiting[RECORD_EVERY:]
+            add(self.recorded, record(self._rt, some))
+        self._since = time.monotonic()
 
 
 def record(rt: Runtime, results: Sequence[Result]) -> Recorded:

@@ -51,6 +51,22 @@ class WatchingBank(QuickBank):
                 self._answered.add(reference)
 
 
+class MeetingBank(QuickBank):
+    """Answers the first charge when it has heard of a second; notes whether one came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first, self._second = threading.Lock(), threading.Event()
+        self.met = False
+
+    def charge(self, reference: str, details: dict[str, Any]) -> Any:
+        if self._first.acquire(blocking=False):
+            self.met = self._second.wait(timeout=5)
+        else:
+            self._second.set()
+        return super().charge(reference, details)
+
+
 @pytest.fixture
 def settings(settings):
     return replace(settings, in_flight=IN_FLIGHT)
@@ -78,6 +94,31 @@ def test_no_more_than_half_as_many_again_are_marked_sent_and_wait(rt, bank):
     run_renewals(rt)
 
     assert IN_FLIGHT < bank.most_sent <= IN_FLIGHT + IN_FLIGHT // 2
+
+
+def test_the_first_answer_holds_up_no_other_charge(rt, bank, demo_gateway):
+    demo_gateway.bank = MeetingBank()
+
+    assert run_renewals(rt).charges.settled == DUE
+
+    assert demo_gateway.bank.met
+
+
+def test_answers_that_come_at_once_are_written_no_more_at_a_time_than_agreed(
+    rt, bank, demo_gateway, monkeypatch
+):
+    demo_gateway.bank, record, sizes = QuickBank(), sending.record, []
+
+    def note(rt: Any, results: Any) -> Any:
+        sizes.append(len(results))
+        return record(rt, results)
+
+    monkeypatch.setattr(sending, "record", note)
+    monkeypatch.setattr(sending, "RECORD_EVERY", 5)
+
+    assert run_renewals(rt).charges.settled == DUE
+
+    assert sizes == [5, 5, 4]
 
 
 def test_what_waited_too_long_is_looked_up_and_not_asked_late(rt, bank, clock, monkeypatch):
