@@ -104,11 +104,13 @@ def _work(
 ) -> _Worked:
     from storefront import charges
     from storefront.extensions import db
+    from storefront.jobs.worker import settle_in
     from storefront.services.renewals import run_renewals
 
     now = crashed_at + LEASES_OVER if crashed_at else ON_THE_DAY
     app, rt = make_app(url, folder, now, answer_ms, in_flight)
     with app.app_context():
+        settle_in()
         cpu = time.process_time()
         run_renewals(rt, limit=FIRST_TICK)
         first, setup = time.process_time() - cpu, peak_mib()

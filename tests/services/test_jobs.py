@@ -1,12 +1,13 @@
 """The jobs of a day, run as the worker runs them."""
 
+import gc
 from collections import Counter
 from datetime import date
 
 import sqlalchemy as sa
 
 from storefront.jobs.work import JOBS, Job, run_all, run_job
-from storefront.jobs.worker import TICKS
+from storefront.jobs.worker import TICKS, settle_in
 from storefront.models import JobRun, OutboxMessage
 from storefront.operations.packing import Decided
 from storefront.services.cycles import CloseReport
@@ -19,6 +20,16 @@ DUE = date(2027, 3, 12)
 def test_every_job_is_in_exactly_one_tick():
     ticked = [job.name for jobs, _ in TICKS.values() for job in jobs]
     assert sorted(ticked) == sorted(job.name for job in JOBS)
+
+
+def test_a_worker_looks_for_no_garbage_in_what_the_program_consists_of():
+    try:
+        settle_in()
+
+        # Only what is made from here on is looked through; not the modules, for instance.
+        assert not any(each is TICKS for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 def test_a_day_of_work_renews_and_mails_the_receipt(rt, clock):
