@@ -33,7 +33,9 @@ def make_unpaid_boxes(session: AnySession, invoice_ids: Sequence[int], moment: M
     ``ship`` always, ``ship_once`` unless an earlier box of the subscription went unpaid.
     Doing it again makes none. Statements: a constant number for any count.
     """
-    lines = lines_of(session, invoice_ids) if invoice_ids else []
+    if not invoice_ids:
+        return 0
+    lines = lines_of(session, invoice_ids)
     rows = [row for row in periods_of(session, lines) if row.kind == PeriodKind.BILLED]
     wanted = _wanted(session, rows)
     holding = _on_hold(session, invoice_ids)
