@@ -211,9 +211,10 @@ class TaxRules:
             return self._decide(place, tax_class, on, buyer)
         # Our own tables know no more of a place than this, so a run decides once for many.
         asked = (place.country, place.region, tax_class, on, buyer)
-        if asked not in self._decided:
-            self._decided[asked] = self._decide(place, tax_class, on, buyer)
-        return self._decided[asked]
+        found = self._decided.get(asked)
+        if found is None:
+            found = self._decided[asked] = self._decide(place, tax_class, on, buyer)
+        return found
 
     def _decide(self, place: Place, tax_class: TaxClass, on: date, buyer: Buyer) -> Taxed:
         country = place.country or self.seller_country

@@ -86,14 +86,17 @@ def plan_or_carry(
             small.append(Small(draft.invoice_id, payer, draft.currency, draft.amount_minor))
             free[payer, draft.currency] = rows
             continue
-        total = draft.amount_minor + extra
-        planned.append(replace(draft, amount_minor=total, carried_minor=extra))
+        planned.append(_with(draft, extra) if extra else draft)
         claimed.append(rows)
     made = plan_attempts(session, planned, moment)
     for (attempt_id, _public), rows in zip(made, claimed, strict=True):
         _claim(session, attempt_id, rows)
     carry(session, small, moment)
     return len(made)
+
+
+def _with(draft: AttemptDraft, extra: int) -> AttemptDraft:
+    return replace(draft, amount_minor=draft.amount_minor + extra, carried_minor=extra)
 
 
 def settle_carried(session: AnySession, attempt_ids: Sequence[int], moment: Moment) -> None:

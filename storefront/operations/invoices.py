@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -202,6 +203,7 @@ def ship_to_of(row: Any) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=256)
 def rate_bp(rate: Decimal) -> int:
     """Return a tax rate in percent as hundredths of a percent. Raises ``ValueError``."""
     scaled = rate * 100
@@ -210,10 +212,14 @@ def rate_bp(rate: Decimal) -> int:
     return int(scaled)
 
 
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+).encode
+
+
 def content_hash(parts: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what a document says, over canonical JSON; days are ISO."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return sha256(text.encode()).hexdigest()
+    return sha256(_canonical(parts).encode()).hexdigest()
 
 
 #: Columns of an invoice and of its lines that a document says. The number is not among them:
@@ -245,6 +251,7 @@ _LINE_SAID = (
     "gross_minor",
     "lowers",
 )
+_said, _line_said = itemgetter(*_SAID), itemgetter(*_LINE_SAID)
 
 
 def document_hash(invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
@@ -253,8 +260,8 @@ def document_hash(invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
     The same from what is about to be written and from what was read: anybody can check that
     a stored document is the one that was issued.
     """
-    said = [invoice[name] for name in _SAID]
-    return content_hash({"said": said, "lines": [[line[n] for n in _LINE_SAID] for line in lines]})
+    said = list(_said(invoice))
+    return content_hash({"said": said, "lines": [list(_line_said(line)) for line in lines]})
 
 
 def locales_of(session: AnySession, payer_ids: set[int]) -> dict[int, str]:
@@ -436,5 +443,6 @@ def _finalised(
                 (REVENUE, revenue),
                 (TAX_PAYABLE, tax),
             )
+            if minor
         ),
     )

@@ -175,11 +175,11 @@ def _book_paid(
             later = Transfer(CARRIED_BALANCE, RECEIVABLE, one.amount_minor, *owner)
             journals.append(Journal(JournalKind.AMOUNT_CARRIED, invoice.public_id, (later,)))
             continue
-        paid = (
-            Transfer(clearing(one.gateway), RECEIVABLE, one.amount_minor, *owner),
-            Transfer(clearing(one.gateway), CARRIED_BALANCE, one.carried_minor, *owner),
-        )
-        journals.append(Journal(JournalKind.INVOICE_PAID, one.event_ref, paid))
+        account = clearing(one.gateway)
+        paid = [Transfer(account, RECEIVABLE, one.amount_minor, *owner)]
+        if one.carried_minor:
+            paid.append(Transfer(account, CARRIED_BALANCE, one.carried_minor, *owner))
+        journals.append(Journal(JournalKind.INVOICE_PAID, one.event_ref, tuple(paid)))
     book(session, journals, moment.now)
 
 
