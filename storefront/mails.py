@@ -212,6 +212,14 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
         more.append(
             _("The unpaid %(amount)s is dropped, because the box was not sent.", amount=dropped)
         )
+    for number, minor in payload.get("stays_due", []):
+        more.append(
+            _(
+                "Invoice %(number)s stays due: %(amount)s for what was sent to you already.",
+                number=number,
+                amount=writer.money(Money(minor, payload["currency"])),
+            )
+        )
     if payload["in_flight"]:
         more.append(_("A payment was on its way. If it still arrives, you get all of it back."))
     more.append(_("You can come back any time with your old choices."))

@@ -29,6 +29,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import make_default, method_for, repoint
 from storefront.operations.replanning import replan
 from storefront.operations.retries import abandon_actions
+from storefront.operations.sent_unpaid import pays_for_sent
 from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
 
@@ -231,7 +232,8 @@ def _plan(rt: Runtime, customer_id: int, invoice: str, method: str) -> tuple[int
 def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     """Return the invoice with the card that would pay it; nothing for an ended subscription.
 
-    Something extra, which pays for no period, stays owed when its subscription has ended.
+    Something extra, which pays for no period, stays owed when its subscription has ended, and
+    so do boxes that left before they were paid.
     """
     table, line = table_of(Invoice), table_of(InvoiceLine)
     method, attempt = table_of(PaymentMethod), table_of(ChargeAttempt)
@@ -247,7 +249,8 @@ def _owed(rt: Runtime, customer_id: int, invoice: str) -> AnyRow | None:
     held, runs = subscription.c.held_at.is_not(None), subscription.c.state.in_(RUNNING)
     running = sa.and_(sa.exists().where(own, runs), sa.not_(sa.exists().where(own, held)))
     for_time = sa.exists().where(line.c.invoice_id == table.c.id, line.c.period_id.is_not(None))
-    beside = sa.and_(sa.not_(for_time), sa.not_(sa.exists().where(own, held)))
+    for_sent = pays_for_sent(table)
+    beside = sa.and_(sa.or_(sa.not_(for_time), for_sent), sa.not_(sa.exists().where(own, held)))
     statement = (
         sa.select(
             table.c.id,

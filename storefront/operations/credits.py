@@ -93,7 +93,7 @@ def credit_invoices(
     """
     if not invoice_ids:
         return Credited((), ())
-    abandoned = _abandon_planned(session, invoice_ids, moment)
+    abandoned = abandon_planned(session, invoice_ids, moment)
     invoices = _open_invoices(session, invoice_ids)
     busy = _with_open_attempts(session, invoices)
     waiting = () if despite_open_attempts else tuple(sorted(busy))
@@ -143,7 +143,7 @@ def _overpaid(
     return [key for key in sorted(staying) if _sum(rests[key]) > invoices[key].due_minor]
 
 
-def _abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) -> list[AnyRow]:
+def abandon_planned(session: AnySession, ids: Sequence[int], moment: Moment) -> list[AnyRow]:
     """Never sent, so nothing waits at the gateway. First, so that no worker sends it now."""
     table = table_of(ChargeAttempt)
     rows = session.execute(

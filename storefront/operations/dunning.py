@@ -20,7 +20,7 @@ from storefront.domain.dunning import (
 )
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import ChargeAnswer
-from storefront.domain.lifecycle import BILLABLE, SubscriptionState
+from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.models import (
     ChargeAttempt,
     DunningCase,
@@ -241,7 +241,8 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
 def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     """Return the subscriptions behind each invoice with their policies, in its lines' order.
 
-    Without those that have left it: their lines are void.
+    Without those that have left it (their lines are void) and those that have ended: what those
+    still owe for boxes that were sent is paid when their customer says so.
     """
     line, subscription, plan = table_of(InvoiceLine), table_of(Subscription), table_of(Plan)
     rows = session.execute(
@@ -259,7 +260,12 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
         )
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .join(plan, plan.c.id == subscription.c.plan_id)
-        .where(line.c.invoice_id.in_(invoice_ids), line.c.kind == "plan", sa.not_(line.c.is_void))
+        .where(
+            line.c.invoice_id.in_(invoice_ids),
+            line.c.kind == "plan",
+            sa.not_(line.c.is_void),
+            subscription.c.state.not_in(ENDED),
+        )
         .order_by(line.c.invoice_id, line.c.position)
     )
     found: dict[int, list[AnyRow]] = {}

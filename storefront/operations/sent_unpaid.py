@@ -1,4 +1,4 @@
-"""Invoices to be paid by transfer whose boxes left before: only what was not sent is credited.
+"""Unpaid invoices whose boxes have left: only what was not sent is credited, the rest stays due.
 
 Source: docs/decisions/0026-leaving.md.
 """
@@ -18,8 +18,9 @@ from storefront.domain.refunds import Refundable, Taken, Way, refundables, take
 from storefront.models import Box, CreditNote, Invoice, InvoiceLine
 from storefront.models.base import public_id, table_of
 from storefront.operations.carrying import Minimums
-from storefront.operations.credits import credit_invoices
+from storefront.operations.credits import abandon_planned, credit_invoices
 from storefront.operations.earning import forfeit_boxes
+from storefront.operations.given_up import close_chases
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import RefundFacts, lines_of_invoice
@@ -33,10 +34,11 @@ _HERE = (BoxState.PLANNED, BoxState.HELD)
 def dropped_of(session: AnySession, owed: Sequence[AnyRow], subscription_id: int) -> dict[int, int]:
     """Return what leaving credits of each of ``open_invoices``, in minor units.
 
-    All of its share, also where credit pays for some of the invoice, except by transfer:
-    there boxes that have left, or are being packed, stay owed.
+    All of its share, also where credit pays for some of the invoice, except boxes that have
+    left or are being packed: those stay owed. Where others share an invoice that a card pays,
+    nothing stays: they could not pay theirs without it.
     """
-    boxes = _boxes(session, [one.id for one in owed], subscription_id)
+    boxes = _boxes(session, _may_stay(owed), subscription_id)
     found = {}
     for one in owed:
         own = boxes.get(one.id, [])
@@ -68,6 +70,10 @@ def drop_unsent(
         minimums=minimums,
     )
     rest = [one.id for one in owed if one.id not in whole]
+    own_rest = [one.id for one in owed if one.id in rest and not one.is_shared]
+    # Nothing is tried by the clock any more: who left pays when they say so.
+    abandon_planned(session, own_rest, moment)
+    close_chases(session, own_rest, moment)
     boxes = _boxes(session, rest, subscription_id)
     for key, own in boxes.items():
         if shares[key]:
@@ -80,11 +86,26 @@ def drop_unsent(
         forfeit_boxes(session, here, moment)
 
 
+def pays_for_sent(invoice: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition of an invoice on which a box has left that is not credited."""
+    box, line = table_of(Box), table_of(InvoiceLine)
+    return sa.exists().where(
+        line.c.invoice_id == invoice.c.id,
+        sa.not_(line.c.is_void),
+        box.c.period_id == line.c.period_id,
+        box.c.state.not_in([*_HERE, BoxState.CANCELED]),
+    )
+
+
+def _may_stay(owed: Sequence[AnyRow]) -> list[int]:
+    return [one.id for one in owed if one.pay_by == "bank" or not one.is_shared]
+
+
 def _boxes(
     session: AnySession, invoice_ids: Sequence[int], subscription_id: int
 ) -> dict[int, list[AnyRow]]:
-    """Return the boxes a subscription has of the periods on invoices to be paid by transfer."""
-    box, line, invoice = table_of(Box), table_of(InvoiceLine), table_of(Invoice)
+    """Return the boxes a subscription has of the periods on invoices."""
+    box, line = table_of(Box), table_of(InvoiceLine)
     rows = session.execute(
         sa.select(
             line.c.invoice_id,
@@ -93,11 +114,9 @@ def _boxes(
             (box.c.net_minor + box.c.tax_minor).label("minor"),
         )
         .join(line, line.c.period_id == box.c.period_id)
-        .join(invoice, invoice.c.id == line.c.invoice_id)
         .where(
-            invoice.c.id.in_(invoice_ids),
+            line.c.invoice_id.in_(invoice_ids),
             box.c.subscription_id == subscription_id,
-            invoice.c.pay_by == "bank",
             box.c.kind == BoxKind.REGULAR,
             box.c.state != BoxState.CANCELED,
         )

@@ -18,6 +18,7 @@ from storefront.models import (
     ChargeAttempt,
     Invoice,
     InvoiceLine,
+    NumberSeries,
     ScheduledChange,
     SubscriptionPeriod,
 )
@@ -105,10 +106,12 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
     """Return open invoices of a subscription, and whether a charge for each is on its way.
 
     ``due_minor`` is what is owed for this subscription, where there are others on the invoice;
-    ``share_minor`` is what is credited if it leaves, more where credit pays for a part.
+    ``share_minor`` is what is credited if it leaves, more where credit pays for a part;
+    ``is_shared`` says whether there are others.
     Not of something extra, charged beside its periods: that stays owed.
     """
     invoice, line, attempt = table_of(Invoice), table_of(InvoiceLine), table_of(ChargeAttempt)
+    series = table_of(NumberSeries)
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == invoice.c.id,
         attempt.c.state.in_(OPEN_ATTEMPTS - {AttemptState.PLANNED}),
@@ -144,8 +147,14 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
                 due.label("due_minor"),
                 sa.case((is_shared, share), else_=invoice.c.due_minor).label("share_minor"),
                 invoice.c.currency,
+                invoice.c.public_id,
+                invoice.c.number,
+                series.c.prefix,
+                invoice.c.pay_by,
+                is_shared.label("is_shared"),
                 on_its_way.label("in_flight"),
             )
+            .outerjoin(series, series.c.code == invoice.c.series)
             .where(invoice.c.state == InvoiceState.OPEN, mine)
             .order_by(invoice.c.id)
         )

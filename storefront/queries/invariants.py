@@ -266,7 +266,8 @@ INVARIANTS = (
     ),
     Invariant(
         "S2-sent",
-        "after a subscription has ended no charge is sent for it, unless for another or an extra",
+        "after a subscription has ended no charge is sent for it, unless for another, an extra, or"
+        " by its customer for boxes that were sent",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice_line l ON l.invoice_id ="
         " a.invoice_id JOIN subscription s ON s.id = l.subscription_id WHERE s.state = 'canceled'"
         " AND l.kind <> 'extra' AND a.gateway <> 'manual' AND a.sent_at IS NOT NULL"
@@ -275,11 +276,15 @@ INVARIANTS = (
         " AND e.kind = 'subscription.ended' AND e.at < a.sent_at)) AND NOT EXISTS (SELECT 1"
         " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="
         " a.invoice_id AND r.id <> s.id AND (r.ended_on IS NULL"
-        " OR r.ended_on >= date(a.sent_at)))",
+        " OR r.ended_on >= date(a.sent_at))) AND NOT (a.on_session AND"
+        " EXISTS (SELECT 1 FROM invoice_line u JOIN box b ON b.period_id = u.period_id"
+        " WHERE u.invoice_id = a.invoice_id AND NOT u.is_void"
+        " AND b.state NOT IN ('planned','held','canceled')))",
     ),
     Invariant(
         "S2-late",
-        "a charge that succeeds after the end goes back in full, and its invoice is not owed",
+        "a charge that succeeds after the end goes back in full, and its invoice is not owed,"
+        " unless boxes on it were sent",
         "SELECT a.public_id FROM charge_attempt a JOIN invoice i ON i.id = a.invoice_id"
         " JOIN invoice_line l ON l.invoice_id = i.id JOIN subscription s ON s.id ="
         " l.subscription_id WHERE s.state = 'canceled' AND a.gateway <> 'manual'"
@@ -288,7 +293,11 @@ INVARIANTS = (
         " AND EXISTS (SELECT 1 FROM subscription_event e WHERE e.subscription_id = s.id"
         " AND e.kind = 'subscription.ended' AND e.at < a.answered_at) AND NOT EXISTS (SELECT 1"
         " FROM invoice_line o JOIN subscription r ON r.id = o.subscription_id WHERE o.invoice_id ="
-        " i.id AND r.id <> s.id AND (r.ended_on IS NULL OR r.ended_on >= date(a.answered_at)))",
+        " i.id AND r.id <> s.id AND (r.ended_on IS NULL OR r.ended_on >= date(a.answered_at)))"
+        " AND NOT"
+        " EXISTS (SELECT 1 FROM invoice_line u JOIN box b ON b.period_id = u.period_id"
+        " WHERE u.invoice_id = a.invoice_id AND NOT u.is_void"
+        " AND b.state NOT IN ('planned','held','canceled'))",
     ),
     Invariant(
         "S-stuck",

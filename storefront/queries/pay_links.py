@@ -29,6 +29,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import method_for
 from storefront.operations.methods import was_accepted
 from storefront.operations.moment import Moment
+from storefront.operations.sent_unpaid import pays_for_sent
 from storefront.queries.document_groups import subjects_of
 
 #: What can be said of an invoice that somebody wants to pay:
@@ -100,6 +101,7 @@ def to_pay(session: AnySession, invoice: str, moment: Moment) -> ToPay | None:
             sa.exists()
             .where(line.c.invoice_id == table.c.id, line.c.period_id.is_not(None))
             .label("is_for_time"),
+            pays_for_sent(table).label("is_for_sent"),
             *tries_today(table, moment),
         )
         .select_from(table)
@@ -130,7 +132,7 @@ def _standing(row: AnyRow) -> Standing:
         return "paid"
     if row.state != InvoiceState.OPEN or not row.due_minor:
         return "void"
-    if row.is_for_time and not row.runs:
+    if row.is_for_time and not row.runs and not row.is_for_sent:
         return "ended"
     if row.is_held:
         return "held"

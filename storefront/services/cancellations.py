@@ -74,6 +74,8 @@ class Cancellation:
     boxes: tuple[date | None, ...]
     #: What was owed for boxes not sent and is dropped; None when nothing was.
     dropped: Money | None = None
+    #: Invoices that stay due, because their boxes have left: number and what is owed.
+    stays_due: tuple[tuple[str, Money], ...] = ()
     #: A charge is on its way to the bank; if it succeeds it is sent back.
     in_flight: bool = False
     #: When the click came; None in a quote.
@@ -253,6 +255,8 @@ def _cancellation(
     usual = _obliged_until(coming, to_come) or (moment.today if over else row.next_on)
     day = row.ended_on if ended else row.cancel_on or usual
     dropped = sum(shares[one.id] for one in owed)
+    staying = [(one, left) for one in owed if (left := one.due_minor - shares[one.id]) > 0]
+    kept = {one.id for one, _ in staying}
     places = [box.cycle for box in coming.standing.paid]
     return Cancellation(
         row.public_id,
@@ -260,12 +264,18 @@ def _cancellation(
         over,
         tuple(sorted((p.ship_from if p else None for p in places), key=lambda d: d or date.max)),
         Money(dropped, row.currency) if dropped else None,
-        pays_change or any(one.in_flight for one in owed),
+        tuple((_number(one), Money(minor, row.currency)) for one, minor in staying),
+        # One for what stays due pays that.
+        pays_change or any(one.in_flight for one in owed if one.id not in kept),
         row.canceled_at or moment.now,
         not ended and row.cancel_on is None,
         least,
         to_come,
     )
+
+
+def _number(invoice: AnyRow) -> str:
+    return f"{invoice.prefix or ''}{invoice.number}"
 
 
 def _least(coming: Coming) -> int:
@@ -312,6 +322,7 @@ def _confirm(rt: Runtime, row: AnyRow, outcome: Cancellation, moment: Moment) ->
         "boxes": [day.isoformat() for day in outcome.boxes if day],
         "dropped_minor": outcome.dropped.minor if outcome.dropped else 0,
         "currency": row.currency,
+        "stays_due": [[number, money.minor] for number, money in outcome.stays_due],
         "in_flight": outcome.in_flight,
         "min_boxes": outcome.min_boxes,
         "boxes_owed": outcome.boxes_owed,

@@ -104,7 +104,7 @@ def test_a_box_that_left_unpaid_stays_sent_when_its_customer_leaves(
 
     done = cancel(rt, sub.customer_id or 0, sub.public_id)
 
-    assert done.dropped is not None
+    assert (done.dropped, [amount.minor for _, amount in done.stays_due]) == (None, [2600])
     assert boxes(rt) == ["planned", "locked"]
 
 
