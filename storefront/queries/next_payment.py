@@ -12,7 +12,7 @@ from storefront.database import AnySession
 from storefront.domain.boxes import boxes_per_period, project
 from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.domain.money import Money
-from storefront.domain.recurring import price_period
+from storefront.domain.recurring import PricedPeriod, price_period
 from storefront.domain.renewals import is_pausing
 from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import TaxRules
@@ -53,10 +53,17 @@ def read_costs(session: AnySession, found: Sequence[Coming], taxes: TaxRules) ->
 
 def price_of(coming: Coming, costs: Costs, day: date, ahead: int = 0) -> Money:
     """Return what the ``ahead``-th payment from now will be, on ``day``."""
+    return priced_for(coming, coming.row, costs, day, ahead).quote.total
+
+
+def priced_for(
+    coming: Coming, row: AnyRow, costs: Costs, day: date, ahead: int = 0
+) -> PricedPeriod:
+    """Return the ``ahead``-th period from now; ``row`` is that of ``coming``, or a changed one."""
     standing = coming.standing
-    boxes = boxes_per_period(standing.billing, standing.shipping) if coming.row.ships else 0
+    boxes = boxes_per_period(standing.billing, standing.shipping) if row.ships else 0
     terms = terms_of(
-        coming.row,
+        row,
         boxes,
         costs.discounts.get(coming.row.id, ()),
         costs.options,
@@ -66,7 +73,7 @@ def price_of(coming: Coming, costs: Costs, day: date, ahead: int = 0) -> Money:
         ahead=ahead,
         addons=costs.addons.get(coming.row.id, ()),
     )
-    return price_period(terms).quote.total
+    return price_period(terms)
 
 
 def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Money] | None:

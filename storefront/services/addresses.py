@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 
@@ -75,7 +76,7 @@ class AddressChange:
 
 def first_box_after(rt: Runtime, customer_id: int, subscription: str) -> AddressChange:
     """Say which box a change made now would be the first for. Raises ``NotFound``."""
-    coming = _load(rt, customer_id, subscription)
+    (coming,) = _load(rt, customer_id, [subscription])
     found = _effect(rt, coming, _present(rt, coming.row.address_id))
     rt.session.rollback()
     return found
@@ -95,25 +96,33 @@ def change_address(
     staff user, if one does. The same address again changes nothing. Raises ``NotFound``,
     ``NotServed``, or ``NoRate`` where nobody could be invoiced.
     """
+    return change_addresses(rt, customer_id, [subscription], typed, actor, who)[0]
+
+
+def change_addresses(
+    rt: Runtime,
+    customer_id: int,
+    subscriptions: Sequence[str],
+    typed: PostalAddress,
+    actor: Actor = Actor.CUSTOMER,
+    who: Who | None = None,
+) -> list[AddressChange]:
+    """Do ``change_address`` for several subscriptions of a customer: all of them, or none."""
     if typed.country not in rt.shop.countries:
         raise NotServed(country=typed.country, postcode=typed.postcode)
 
-    def change() -> AddressChange:
+    def change() -> list[AddressChange]:
         if is_blocked(read_zones(rt.session), typed.country, typed.postcode):
             rt.session.rollback()
             raise NotServed(country=typed.country, postcode=typed.postcode)
-        coming = _load(rt, customer_id, subscription, for_update=True)
-        present = _present(rt, coming.row.address_id)
-        effect = _effect(rt, coming, present)
-        if not rt.hooks.has("quote_tax"):
-            where = Place(typed.country, typed.region, typed.postcode, typed.city)
-            rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
-        if _is_same(present, typed):
+        # In the order of their keys, so that two of us lock them in one order.
+        found = _load(rt, customer_id, subscriptions, for_update=True)
+        effects = {one.row.public_id: _change(rt, one, typed, actor, who) for one in found}
+        if any(effect.changed for effect in effects.values()):
+            rt.session.commit()
+        else:
             rt.session.rollback()
-            return replace(effect, changed=False)
-        _write(rt, coming.row, present, typed, effect, actor, who)
-        rt.session.commit()
-        return effect
+        return [effects[one] for one in subscriptions]
 
     for left in range(_TRIES, 0, -1):
         try:
@@ -122,6 +131,20 @@ def change_address(
             if left == 1:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _change(
+    rt: Runtime, coming: Coming, typed: PostalAddress, actor: Actor, who: Who | None
+) -> AddressChange:
+    present = _present(rt, coming.row.address_id)
+    effect = _effect(rt, coming, present)
+    if not rt.hooks.has("quote_tax"):
+        where = Place(typed.country, typed.region, typed.postcode, typed.city)
+        rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
+    if _is_same(present, typed):
+        return replace(effect, changed=False)
+    _write(rt, coming.row, present, typed, effect, actor, who)
+    return effect
 
 
 def _write(
@@ -148,13 +171,16 @@ def _write(
         audit.write(rt.session, who.id, kind.value, row.public_id, before, after, moment, who.ip)
 
 
-def _load(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = False) -> Coming:
+def _load(
+    rt: Runtime, customer_id: int, subscriptions: Sequence[str], *, for_update: bool = False
+) -> list[Coming]:
     table = table_of(Subscription)
-    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    which = sa.and_(table.c.public_id.in_(subscriptions), table.c.customer_id == customer_id)
     found = read_coming(rt.session, which, rt.today(), for_update=for_update)
-    if not found:
-        raise NotFound(subscription=subscription)
-    return found[0]
+    missing = set(subscriptions) - {one.row.public_id for one in found}
+    if missing:
+        raise NotFound(subscription=min(missing))
+    return found
 
 
 def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChange:

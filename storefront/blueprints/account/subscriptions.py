@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from flask import Response, abort, flash, request, url_for
 from flask_babel import gettext as _
 
@@ -11,11 +9,10 @@ from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.boxes import subscription_context
 from storefront.blueprints.account.forms import AddressForm, LeavingForm
+from storefront.blueprints.address_changes import Asked, address_form, first_effect, shown, take
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
-from storefront.blueprints.places import refuse_blocked
-from storefront.domain.rates import NoRate
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import invoices, profile
@@ -24,8 +21,7 @@ from storefront.security import throttle
 from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
 from storefront.services import cancellations
-from storefront.services.addresses import AddressChange, PostalAddress
-from storefront.templating import writing_locale
+from storefront.services.addresses import AddressChange
 
 _OK = 200
 #: Codes that may be tried, and in how many seconds.
@@ -153,34 +149,28 @@ def address(subscription: str) -> Response:
     if present is None:
         abort(404)
     rt.session.rollback()
-    form = AddressForm(request.form, **asdict(present))
-    form.offer(rt.shop.countries, writing_locale())
-    if request.method == "GET" or not form.validate() or refuse_blocked(rt, form):
-        return _address_page(form, present)
-    typed = PostalAddress(
-        **{name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
-    )
-    try:
-        effect = address_service.change_address(rt, me.id, subscription, typed)
-    except NoRate:
-        rt.session.rollback()
-        form.country.errors = [_("We cannot charge tax there yet. Choose another place")]
-        return _address_page(form, present)
-    flash(changed_words(effect))
+    form = address_form(rt, present)
+    if request.method == "GET":
+        return _address_page(form, present, None)
+    found = take(rt, me.id, present, form)
+    if isinstance(found, Asked):
+        return _address_page(form, present, found)
+    flash(changed_words(first_effect(found)))
     return go(url_for("account.subscription", subscription=subscription))
 
 
-def _address_page(form: AddressForm, present: AddressView) -> Response:
+def _address_page(form: AddressForm, present: AddressView, asked: Asked | None) -> Response:
     rt, subscription = runtime(), present.subscription
     return page(
         "address",
-        200 if request.method == "GET" else 422,
+        asked.status if asked else 200,
         form=form,
         plan=present.plan,
         subscription=subscription,
         effect=address_service.first_box_after(rt, customer().id, subscription),
         asks_region=any(map(rt.shop.taxes.asks_region, rt.shop.countries)),
-        page_has_errors=request.method == "POST",
+        page_has_errors=bool(asked and not asked.costs),
+        **shown(rt, customer().id, present, asked),
     )
 
 

@@ -1,0 +1,123 @@
+"""A new address as its owner and staff type it: for one subscription or all, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask_babel import gettext as _
+
+from storefront.blueprints.account.forms import AddressForm
+from storefront.blueprints.places import refuse_blocked
+from storefront.database import reading
+from storefront.domain.events import Actor
+from storefront.domain.rates import NoRate
+from storefront.operations.audit import Who
+from storefront.queries import profile
+from storefront.queries.address_costs import AddressCost, address_costs, shown_hash
+from storefront.queries.profile import AddressView
+from storefront.runtime import Runtime
+from storefront.services.addresses import AddressChange, PostalAddress, change_addresses
+from storefront.templating import writing_locale
+
+#: Value of ``for`` in the form: every running subscription, not the one alone.
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A form that is not taken yet: ``costs`` of what is to be confirmed, none for an error."""
+
+    costs: tuple[AddressCost, ...] = ()
+
+    @property
+    def status(self) -> int:
+        return 200 if self.costs else 422
+
+
+def address_form(rt: Runtime, present: AddressView) -> AddressForm:
+    """Return the form, filled with what was typed or with the present address."""
+    parts = {name: getattr(present, name) for name in PostalAddress.__dataclass_fields__}
+    return AddressForm(request.form, **parts).offer(rt.shop.countries, writing_locale())
+
+
+def take(
+    rt: Runtime,
+    customer_id: int,
+    present: AddressView,
+    form: AddressForm,
+    actor: Actor = Actor.CUSTOMER,
+    who: Who | None = None,
+) -> Asked | list[AddressChange]:
+    """Change the address as typed; or say what is wrong, or what it costs from when on.
+
+    What changes a payment is done only once the very amounts were shown.
+    """
+    if not form.validate() or refuse_blocked(rt, form):
+        return Asked()
+    parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
+    wanted = _wanted(rt, customer_id, present)
+    try:
+        costs = _costs(rt, customer_id, wanted, parts)
+        if costs and request.form.get("shown") != shown_hash(costs):
+            return Asked(costs)
+        return change_addresses(rt, customer_id, wanted, PostalAddress(**parts), actor, who)
+    except NoRate:
+        rt.session.rollback()
+        form.country.errors = [_("We cannot charge tax there yet. Choose another place")]
+        return Asked()
+
+
+def shown(
+    rt: Runtime, customer_id: int, present: AddressView, asked: Asked | None
+) -> dict[str, Any]:
+    """Return what the page shows beside form and fields."""
+    others = [one for one in _addresses(rt, customer_id) if one != present.subscription]
+    costs = asked.costs if asked is not None else ()
+    return {
+        "others": len(others),
+        "for_all": request.form.get("for") == ALL,
+        "costs": costs,
+        "shown": shown_hash(costs) if costs else "",
+        "tax_is_asked": rt.hooks.has("quote_tax"),
+    }
+
+
+def first_effect(found: Sequence[AddressChange]) -> AddressChange:
+    """Return the change to tell of: the one whose box leaves first, of those that changed."""
+    changed = [one for one in found if one.changed] or list(found)
+    dated = [one for one in changed if one.first_box_on is not None]
+    return min(dated, key=lambda one: str(one.first_box_on)) if dated else changed[0]
+
+
+def _wanted(rt: Runtime, customer_id: int, present: AddressView) -> list[str]:
+    if request.form.get("for") != ALL:
+        return [present.subscription]
+    return list(dict.fromkeys([present.subscription, *_addresses(rt, customer_id)]))
+
+
+def _addresses(rt: Runtime, customer_id: int) -> list[str]:
+    with reading():
+        found = [one.subscription for one in profile.addresses(rt.session, customer_id)]
+    rt.session.rollback()
+    return found
+
+
+def _costs(
+    rt: Runtime, customer_id: int, wanted: Sequence[str], parts: Mapping[str, str]
+) -> tuple[AddressCost, ...]:
+    with reading():
+        try:
+            found = address_costs(
+                rt.session, customer_id, wanted, parts, rt.moment(), rt.shop.taxes
+            )
+        except NoRate:
+            # Where a provider is asked it may know a rate that the shop does not.
+            if not rt.hooks.has("quote_tax"):
+                raise
+            found = ()
+        finally:
+            rt.session.rollback()
+    return found
