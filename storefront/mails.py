@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.adapters.mail import Mail
+from storefront.domain.carriers.links import tracking_link
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_cards import CARD_TOPICS
@@ -320,12 +321,14 @@ def _box_shipped(writer: Writer) -> Words:
         facts.append((_("Carrier"), str(payload["carrier"])))
     if payload.get("tracking_number"):
         facts.append((_("Tracking number"), str(payload["tracking_number"])))
+    carrier, number = str(payload.get("carrier", "")), str(payload.get("tracking_number", ""))
+    link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
     return Words(
         _("Your box is on its way"),
         _("Your %(plan)s box is on its way.", plan=payload["plan"]),
         _("It left us today."),
         tuple(facts),
-        (_("See your boxes"), writer.url("/account/")),
+        (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
     )
 
 

@@ -63,6 +63,8 @@ class Shop:
     countries: tuple[str, ...]
     #: Gateways that take new methods, in order; empty: all there are.
     sign_up_gateways: tuple[str, ...]
+    #: Carrier -> address of its tracking page, where the merchant set one.
+    tracking_links: Mapping[str, str]
     #: What is given for a recommendation, in the shop's currency; both 0: nothing.
     referral_giver_minor: int
     referral_friend_minor: int

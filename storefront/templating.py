@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from storefront import formats, navigation, pictures
 from storefront.assets import static_url
+from storefront.domain.carriers.links import tracking_link
 from storefront.domain.email_hints import likely_meant
 from storefront.pills import pill_of
 
@@ -50,6 +51,11 @@ def shop_zone() -> ZoneInfo:
     """Return the shop's time zone, in which every date on a page is written."""
     zone = current_app.extensions["storefront"].shop.zone
     return zone if isinstance(zone, ZoneInfo) else ZoneInfo(zone)
+
+
+def parcel_link(carrier: str, number: str) -> str:
+    """Return where a parcel can be followed, empty where that is not known."""
+    return tracking_link(carrier, number, current_app.extensions["storefront"].shop.tracking_links)
 
 
 def shop_today() -> date:
@@ -205,4 +211,5 @@ GLOBALS: dict[str, Any] = {
     "slot": slot,
     "draw_product": pictures.product_svg,
     "draw_box": pictures.box_svg,
+    "tracking_link": parcel_link,
 }

@@ -38,6 +38,7 @@ KNOWN = {
     "export.after_publish": "the file is there, the batch is not closed",
     "export.after_close": "the batch is closed, its boxes do not say so yet",
     "ship.after_slice": "some boxes of a batch are shipped, others not yet",
+    "tracking.after_slice": "some rows of a tracking file are done, others not yet",
     "earning.before_commit": "months are booked as revenue, not committed",
     "accounting.after_journals": "the journals are written, the other files not yet",
     "accounting.before_publish": "every file is written, none is where it belongs",

@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     BOX_EXPORTED = "box.exported"
     BOX_SHIPPED = "box.shipped"
     BOX_DELIVERED = "box.delivered"
+    BOX_RETURNED = "box.returned"
     ADDRESS_CHANGED = "address.changed"
     METHOD_CHANGED = "payment_method.changed"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -31,9 +32,16 @@ def named_boxes(session: AnySession, batch_id: int) -> dict[str, int]:
 
 
 def boxes_on_their_way(
-    session: AnySession, batch_id: int, only: Sequence[int], limit: int
+    session: AnySession,
+    batch_id: int,
+    only: Sequence[int],
+    limit: int,
+    states: Sequence[BoxState] = (BoxState.SHIPPED,),
 ) -> list[AnyRow]:
-    """Return up to ``limit`` shipped boxes of the batch, locked for us; ``only`` these, if any."""
+    """Return up to ``limit`` shipped boxes of the batch, locked for us; ``only`` these, if any.
+
+    Or those in other ``states`` of a parcel that left.
+    """
     box, subscription = table_of(Box), table_of(Subscription)
     shipment = table_of(Shipment)
     statement = (
@@ -46,7 +54,7 @@ def boxes_on_their_way(
         )
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(shipment, shipment.c.id == box.c.shipment_id)
-        .where(box.c.batch_id == batch_id, box.c.state == BoxState.SHIPPED)
+        .where(box.c.batch_id == batch_id, box.c.state.in_(states))
         .order_by(box.c.id)
         .limit(limit)
         .with_for_update(of=box, skip_locked=True)
@@ -60,21 +68,64 @@ def deliver_boxes(
     session: AnySession, rows: Sequence[AnyRow], cycle_key: str, actor_ref: str, moment: Moment
 ) -> None:
     """Move the boxes of ``boxes_on_their_way`` to delivered and tell their timelines."""
+    _move(session, rows, BoxState.DELIVERED, EventKind.BOX_DELIVERED, cycle_key, actor_ref, moment)
+
+
+def return_boxes(
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, actor_ref: str, moment: Moment
+) -> None:
+    """Note that boxes came back. What is in them is not put back into the stock by itself:
+    only who opens the parcel knows whether it can be sold again.
+    """
+    _move(session, rows, BoxState.RETURNED, EventKind.BOX_RETURNED, cycle_key, actor_ref, moment)
+
+
+def note_numbers(session: AnySession, numbers: Mapping[int, tuple[str, str]]) -> int:
+    """Give parcels that left without a number theirs; returns how many got one.
+
+    ``numbers`` maps the key of a shipment to carrier and number; a known carrier stays.
+    """
+    shipment, done = table_of(Shipment), 0
+    for key, (carrier, number) in sorted(numbers.items()):
+        changed: Any = session.execute(
+            sa.update(shipment)
+            .where(shipment.c.id == key, shipment.c.tracking_number == "")
+            .values(
+                tracking_number=number,
+                carrier=sa.case((shipment.c.carrier == "", carrier), else_=shipment.c.carrier),
+            )
+        )
+        done += changed.rowcount
+    return done
+
+
+def _move(
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    to: BoxState,
+    kind: EventKind,
+    cycle_key: str,
+    actor_ref: str,
+    moment: Moment,
+) -> None:
     if not rows:
         return
     box = table_of(Box)
-    done = session.connection().execute(
+    done: Any = session.execute(
         sa.update(box)
-        .where(box.c.id.in_([row.id for row in rows]), box.c.state == BoxState.SHIPPED)
-        .values(state=BoxState.DELIVERED)
+        .where(
+            box.c.id.in_([row.id for row in rows]),
+            box.c.state.in_((BoxState.SHIPPED, BoxState.DELIVERED)),
+        )
+        .values(state=to)
     )
     if done.rowcount != len(rows):
-        raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were delivered")
+        raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were {to.value}")
     entries = [
         Entry(
             row.subscription_id,
             row.subscription,
-            EventKind.BOX_DELIVERED,
+            kind,
             Actor.STAFF,
             actor_ref,
             {

@@ -304,9 +304,15 @@ class Parcel:
     actor_ref: str
 
 
-def boxes_to_ship(session: AnySession, batch_id: int, limit: int) -> list[AnyRow]:
-    """Return up to ``limit`` exported boxes of the batch that have not left, locked for us."""
+def boxes_to_ship(
+    session: AnySession, batch_id: int, limit: int, only: Sequence[int] = ()
+) -> list[AnyRow]:
+    """Return up to ``limit`` exported boxes of the batch that have not left, locked for us.
+
+    ``only`` these, if any are named.
+    """
     box, subscription, plan = table_of(Box), table_of(Subscription), table_of(Plan)
+    these = (box.c.id.in_(only),) if only else ()
     return list(
         session.execute(
             sa.select(
@@ -324,7 +330,7 @@ def boxes_to_ship(session: AnySession, batch_id: int, limit: int) -> list[AnyRow
             )
             .join(subscription, subscription.c.id == box.c.subscription_id)
             .join(plan, plan.c.id == box.c.plan_id)
-            .where(box.c.batch_id == batch_id, box.c.state == BoxState.EXPORTED)
+            .where(box.c.batch_id == batch_id, box.c.state == BoxState.EXPORTED, *these)
             .order_by(box.c.id)
             .limit(limit)
             .with_for_update(of=box, skip_locked=True)

@@ -31,6 +31,7 @@ from storefront.models import (
     Plan,
     Price,
     ScheduledChange,
+    Shipment,
     Subscription,
     SubscriptionPeriod,
 )
@@ -192,7 +193,7 @@ def _subscriptions(
 
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    box, period = table_of(Box), table_of(SubscriptionPeriod)
+    box, period, shipment = table_of(Box), table_of(SubscriptionPeriod), table_of(Shipment)
     rows = session.execute(
         sa.select(
             box.c.id,
@@ -207,8 +208,11 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
             box.c.problem,
             period.c.end_on,
             period.c.state.label("period_state"),
+            shipment.c.carrier,
+            shipment.c.tracking_number,
         )
         .join(period, period.c.id == box.c.period_id)
+        .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
         .where(
             box.c.subscription_id.in_(ids),
             box.c.kind == BoxKind.REGULAR,

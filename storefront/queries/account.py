@@ -88,6 +88,8 @@ class PastBox:
 
     ship_from: date
     state: str
+    carrier: str = ""
+    tracking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +308,12 @@ def _first_shown(boxes: Sequence[BoxRow]) -> BoxRow | None:
 def _past(coming: Coming) -> tuple[PastBox, ...]:
     waiting = {box.id for box in coming.standing.paid}
     rows = [
-        PastBox(coming.cycles[box.cycle_id].ship_from, _past_state(box))
+        PastBox(
+            coming.cycles[box.cycle_id].ship_from,
+            _past_state(box),
+            box.carrier or "",
+            box.tracking_number or "",
+        )
         for box in coming.boxes
         if box.id not in waiting and box.cycle_id in coming.cycles
     ]

@@ -221,6 +221,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.BOX_LOCKED: (_("We are packing your box."), "box", "info"),
         EventKind.BOX_SHIPPED: (_("Your box left us."), "truck", "info"),
         EventKind.BOX_DELIVERED: (_("Your box arrived."), "house", "positive"),
+        EventKind.BOX_RETURNED: (_("Your box came back to us."), "warning", "caution"),
         EventKind.PAYMENT_CORRECTED: (
             _("We put a payment over a wrong amount right."),
             "receipt",

@@ -48,6 +48,7 @@ PAGES = (
     "cycles:add_cycles",
     "exports:add_exports",
     "export_formats:add_export_formats",
+    "tracking:add_tracking",
     "recipes:add_recipes",
     "products:add_products",
     "imports:add_imports",

@@ -300,6 +300,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOX_EXPORTED: (_("A box went to the packers."), "download", "info"),
         EventKind.BOX_SHIPPED: (_("A box left the house."), "truck", "positive"),
         EventKind.BOX_DELIVERED: (_("A box arrived."), "house", "positive"),
+        EventKind.BOX_RETURNED: (_("A box came back."), "warning", "danger"),
         EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
         EventKind.METHOD_CHANGED: (_("The card changed."), "card", "info"),
     }
