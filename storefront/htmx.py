@@ -72,14 +72,16 @@ def done(message: str, partial: str, to: str, **context: Any) -> Response:
     return _see_other(to)
 
 
-def go(to: str, message: str | None = None, status: int = 200) -> Response:
+def go(
+    to: str, message: str | None = None, status: int = 200, *, is_problem: bool = False
+) -> Response:
     """Leave for another page: 303 for a plain form, ``HX-Redirect`` for htmx.
 
     ``status`` is used for htmx only (401 when the session has ended); ``message``
-    is shown on the page that follows.
+    is shown on the page that follows, one that says what did not work until it is closed.
     """
     if message is not None:
-        flash(message)
+        flash(message, "problem" if is_problem else "message")
     if not is_htmx():
         return _see_other(to)
     response = make_response("", status)

@@ -11,6 +11,7 @@ from storefront.models.base import table_of
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.gateways import second_gateway
 from tests.support.visitor import Visitor, customer_with_password
 from tests.web.test_account import text_of
@@ -106,14 +107,33 @@ def test_one_subscription_gets_a_method_of_its_own(
     assert [row.payment_method_id for row in rows(rt, Subscription)][-1] == own.id
 
 
+@pytest.mark.parametrize("htmx", [True, False])
 def test_the_only_method_of_what_runs_stays_and_the_way_out_is_said(
-    rt: Runtime, ada: Visitor
+    rt: Runtime, ada: Visitor, htmx: bool
 ) -> None:
     only = rows(rt, PaymentMethod)[0]
-    page = act(ada, f"/account/payment/methods/{only.public_id}/remove", htmx=True)
+    answer = ada.post(f"/account/payment/methods/{only.public_id}/remove", htmx=htmx)
+    assert answer.status_code == 422
+    page = text_of(answer.text)
+    assert 'class="banner danger" role="alert"' in answer.text, "in its place, not beside it"
     assert "it is the only one that can pay for what runs or is open." in page
     assert "Add another one first, then remove this." in page
     assert rows(rt, PaymentMethod)[0].detached_at is None
+
+
+def test_a_card_that_was_refused_is_told_as_a_problem_that_stays(
+    rt: Runtime, ada: Visitor, demo_gateway: DemoGateway
+) -> None:
+    start = ada.post("/account/payment/card")
+    demo_gateway.bank.choose(start.location.rpartition("/")[2], "0002")
+    setup = rows(rt, GatewaySetup)[-1].public_id
+
+    ada.post(f"/account/payment/card/{setup}")
+
+    page = ada.get("/account/payment").text
+    [told] = re.findall(r'<div class="toast problem" role="alert">.*?</div>', page, re.DOTALL)
+    assert "That card was not saved: your bank declined. Nothing was charged." in text_of(told)
+    assert len(rows(rt, PaymentMethod)) == 2
 
 
 def test_a_removed_method_is_gone_and_the_page_says_what_pays_now(

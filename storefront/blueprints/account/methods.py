@@ -88,9 +88,9 @@ def add_card() -> Response:
         )
     except methods.NotFound:
         text = _("That is no longer offered. Choose another one")
-        return go(url_for("account.payment"), text)
+        return go(url_for("account.payment"), text, is_problem=True)
     except methods.PaymentPartnerSilent:
-        return go(url_for("account.payment"), silent())
+        return go(url_for("account.payment"), silent(), is_problem=True)
     return go(url)
 
 
@@ -112,7 +112,7 @@ def keep_card(setup: str) -> Response:
     except methods.NotFound:
         abort(404)
     except methods.PaymentPartnerSilent:
-        return go(url_for("account.payment"), silent())
+        return go(url_for("account.payment"), silent(), is_problem=True)
     if added.status is AnswerStatus.SUCCEEDED and added.is_for_one:
         name = method_name(added)
         text = _told(_("Saved. %(method)s pays for that subscription now.", method=name))
@@ -127,33 +127,39 @@ def keep_card(setup: str) -> Response:
         )
     else:
         text = _("No card was saved. Nothing was charged.")
-    return go(url_for("account.payment"), text)
+    kept = added.status is AnswerStatus.SUCCEEDED
+    return go(url_for("account.payment"), text, is_problem=not kept)
 
 
 def _changed(method: str, act: Callable[[], str]) -> Response:
     """Do it and show the page again with what came of it, or with why it was refused."""
+    to, partial = url_for("account.payment"), "storefront/account/_payment.html"
     try:
         text = act()
     except methods.NotFound:
         abort(404)
-    except methods.MethodRefused:
-        text = _("The bank refuses %(method)s. Use another one.", method=_name(method))
-    except method_changes.MethodNeeded:
-        text = _(
+    except (methods.MethodRefused, method_changes.MethodNeeded, method_changes.MethodBusy) as error:
+        why = _why_not(error, method)
+        runtime().session.rollback()
+        return page("payment", 422, problem=why, **payment_context())
+    runtime().session.rollback()
+    return done(text, partial, to, **payment_context())
+
+
+def _why_not(error: Exception, method: str) -> str:
+    name = _name(method)
+    if isinstance(error, methods.MethodRefused):
+        return _("The bank refuses %(method)s. Use another one.", method=name)
+    if isinstance(error, method_changes.MethodNeeded):
+        return _(
             "%(method)s stays: it is the only one that can pay for what runs or is open. "
             "Add another one first, then remove this.",
-            method=_name(method),
+            method=name,
         )
-    except method_changes.MethodBusy:
-        text = _(
-            "%(method)s stays for now: a payment with it is under way. Try again when that is "
-            "settled.",
-            method=_name(method),
-        )
-    rt = runtime()
-    rt.session.rollback()
-    to, partial = url_for("account.payment"), "storefront/account/_payment.html"
-    return done(text, partial, to, **payment_context())
+    return _(
+        "%(method)s stays for now: a payment with it is under way. Try again when that is settled.",
+        method=name,
+    )
 
 
 def _name(method: str) -> str:
