@@ -33,7 +33,6 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     # An origin is enough for the gateway's and our own checks; a path may hold a secret link.
     "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(self), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -93,11 +92,24 @@ def _as_lists(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     }
 
 
+def permissions_policy(blueprint: str) -> str:
+    """Return what a page of ``blueprint`` may use of the browser.
+
+    Wallets (Apple Pay, Google Pay) open from the frames of a gateway, so its plugin's own pages
+    let those frames ask for a payment; no other page lets anybody.
+    """
+    frames = _gateway_sources(blueprint).get("frame-src", [])
+    hosts = [f'"{one}"' for one in frames if one.startswith("https://") and '"' not in one]
+    payment = " ".join(["self", *hosts]) if hosts else ""
+    return f"camera=(), geolocation=(), microphone=(), payment=({payment}), usb=()"
+
+
 def _add_headers(response: Response) -> Response:
     blueprint = (request.blueprint or "").partition(".")[0]
     headers = response.headers
     for name, value in _ALWAYS.items():
         headers.setdefault(name, value)
+    headers.setdefault("Permissions-Policy", permissions_policy(blueprint))
     headers.setdefault("Content-Security-Policy", content_security_policy(blueprint))
     access = access_of_request()
     if blueprint in _PRIVATE or access not in {PUBLIC, SIGNED, None}:

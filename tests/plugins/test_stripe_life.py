@@ -260,6 +260,7 @@ def test_the_page_of_the_fields_lets_in_stripe_and_says_what_is_stored(ada: Gues
     assert "script-src 'self' 'nonce-" in policy
     assert "https://js.stripe.com" in policy
     assert "frame-src https://js.stripe.com" in policy
+    assert 'payment=(self "https://js.stripe.com" ' in shown.headers["Permissions-Policy"]
     assert "connect-src 'self' https://api.stripe.com" in policy
     assert shown.headers["Cache-Control"] == "no-store"
     assert "Once you are back, Nine Kettles charges €26.00." in shown.text
@@ -271,6 +272,7 @@ def test_the_page_of_the_fields_lets_in_stripe_and_says_what_is_stored(ada: Gues
     with ada.client.get(script[1]) as file:
         assert "confirmSetup" in file.text
     assert "js.stripe.com" not in ada.get("/").headers["Content-Security-Policy"]
+    assert "payment=()" in ada.get("/").headers["Permissions-Policy"]
 
 
 def test_a_page_is_for_its_set_up_only_and_is_over_when_that_is(ada: Guest, side: Side):

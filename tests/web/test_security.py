@@ -10,7 +10,7 @@ from flask import Flask, redirect, url_for
 from flask.testing import FlaskClient
 
 from storefront.blueprints.context import customer, runtime, staff_user
-from storefront.headers import Nonce, content_security_policy
+from storefront.headers import content_security_policy, permissions_policy
 from storefront.logins import (
     forget_customer,
     forget_staff,
@@ -385,6 +385,20 @@ def test_scripts_of_a_gateway_run_on_its_own_pages_and_on_no_other(app: Flask, m
         for blueprint in ("checkout", "account", "pay", "stripe", "pricing", "admin"):
             assert host not in content_security_policy(blueprint)
         assert content_security_policy("demo").count(host) == 3
+
+
+def test_wallets_may_ask_for_a_payment_in_a_gateway_s_frames_on_its_own_pages_alone(
+    app: Flask, client: FlaskClient, monkeypatch
+):
+    assert "payment=()" in client.get("/t/public").headers["Permissions-Policy"]
+    gateway = runtime_of(app).gateways["demo"]
+    host = "https://js.example"
+    sources = {"frame-src": [host, "'self'", 'https://odd"quote'], "form-action": [host]}
+    monkeypatch.setattr(type(gateway), "csp_sources", lambda _self: sources)
+    with app.test_request_context():
+        for blueprint in ("checkout", "account", "pay", "stripe", "pricing", "admin"):
+            assert "payment=()" in permissions_policy(blueprint)
+        assert f'payment=(self "{host}"),' in permissions_policy("demo")
 
 
 def test_a_private_page_is_never_kept(client: FlaskClient, ada: str):
