@@ -10,7 +10,7 @@ from flask import Flask, redirect, url_for
 from flask.testing import FlaskClient
 
 from storefront.blueprints.context import customer, runtime, staff_user
-from storefront.headers import content_security_policy, permissions_policy
+from storefront.headers import Nonce, content_security_policy, permissions_policy
 from storefront.logins import (
     forget_customer,
     forget_staff,
