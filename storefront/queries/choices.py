@@ -68,12 +68,12 @@ class ChoicePage:
     rule: Rule | None
     value: Money | None
     rows: tuple[Choosable, ...]
-    #: What comes in any case.
-    always: tuple[str, ...]
+    #: What comes in any case, with the words for the allergens in it.
+    always: tuple[tuple[str, tuple[str, ...]], ...]
     is_chosen: bool
     #: What is wrong with a choice that was saved: something ran out since, or is not tolerated.
     faults: tuple[Fault, ...]
-    #: Words for allergens in the pool or answered, with whether they are avoided.
+    #: Words for allergens in the box or answered, with whether they are avoided.
     allergens: tuple[tuple[str, bool], ...]
 
 
@@ -122,6 +122,7 @@ def _page(
     fixed = _words(session, [variant for variant, _pieces in offer.recipe.items])
     chosen = offer.subscriber.chosen or {}
     contained = {word for item in offer.pool for word in item.allergens}
+    contained |= {word for row in fixed.values() for word in row.allergens}
     avoided = offer.subscriber.avoided
     currency = next((row.currency for row in words.values()), "")
     return ChoicePage(
@@ -137,7 +138,10 @@ def _page(
         rule=rule,
         value=Money(rule.value, currency) if rule.value is not None else None,
         rows=tuple(_row(item, words[item.variant], offer, chosen) for item in offer.pool),
-        always=tuple(_times(fixed[key].name, pieces) for key, pieces in offer.recipe.items),
+        always=tuple(
+            (_times(fixed[key].name, pieces), tuple(sorted(fixed[key].allergens)))
+            for key, pieces in offer.recipe.items
+        ),
         is_chosen=bool(chosen),
         faults=tuple(faults(rule, offer.pool, offer.barred, chosen)) if chosen else (),
         allergens=tuple((word, word in avoided) for word in sorted(contained | avoided))
@@ -200,6 +204,7 @@ def _words(session: AnySession, variants: list[int]) -> dict[int, AnyRow]:
             product.c.vendor,
             product.c.category,
             product.c.picture,
+            product.c.allergens,
             sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
         )
         .join(product, product.c.id == variant.c.product_id)

@@ -9,6 +9,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from storefront.database import AnySession
+from storefront.domain.choices import Rule
 from storefront.domain.money import Money
 from storefront.models import (
     BoxCycle,
@@ -22,6 +23,7 @@ from storefront.models import (
     RecipeItem,
 )
 from storefront.models.base import table_of
+from storefront.operations.choices import rules_of
 from storefront.operations.keys import AnyRow
 
 
@@ -70,6 +72,8 @@ class IngredientRow:
     on_hand: int | None
     weight_grams: int
     allergens: tuple[str, ...]
+    category: str
+    price: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,28 @@ def recipe_items(
     return [(row.public_id, row.quantity) for row in rows]
 
 
+def recipe_choice(
+    session: AnySession, plan_id: int, cycle_ref: str | None, option_key: str
+) -> tuple[frozenset[str], Rule | None]:
+    """Return which variants of exactly this recipe are chosen from, and the rule for that."""
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    cycle, variant = table_of(BoxCycle), table_of(ProductVariant)
+    at = (
+        recipe.c.cycle_id.is_(None)
+        if cycle_ref is None
+        else recipe.c.cycle_id
+        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
+    )
+    wanted = sa.and_(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, at)
+    refs = session.scalars(
+        sa.select(variant.c.public_id)
+        .join(item, item.c.variant_id == variant.c.id)
+        .join(recipe, recipe.c.id == item.c.recipe_id)
+        .where(wanted, item.c.is_choice.is_(True))
+    )
+    return frozenset(refs), next(iter(rules_of(session, wanted).values()), None)
+
+
 def written_scopes(session: AnySession, plan_id: int, cycle_ref: str | None) -> set[str]:
     """Return the option keys ("" for every box) for which this cycle, or standing, has one."""
     recipe, cycle = table_of(Recipe), table_of(BoxCycle)
@@ -230,6 +256,7 @@ def ingredients(session: AnySession, refs: Sequence[str] | None = None) -> dict[
             sa.func.trim(product.c.name + " " + variant.c.name).label("full_name"),
             product.c.picture,
             product.c.allergens,
+            product.c.category,
         )
         .join(product, product.c.id == variant.c.product_id)
         .order_by(sa.func.lower(product.c.name), variant.c.id)
@@ -250,6 +277,8 @@ def ingredients(session: AnySession, refs: Sequence[str] | None = None) -> dict[
             on_hand=row.on_hand if row.is_counted else None,
             weight_grams=row.weight_grams,
             allergens=tuple(row.allergens),
+            category=row.category,
+            price=Money(row.price_minor, row.currency) if row.price_minor is not None else None,
         )
         for row in session.execute(statement)
     }

@@ -18,6 +18,7 @@ from storefront.models import (
 )
 from storefront.operations.audit import Who
 from storefront.operations.recipes import recipes_of
+from storefront.queries.invariants import broken
 from storefront.services.choices import (
     BadChoice,
     ChoiceTooLate,
@@ -40,6 +41,7 @@ from storefront.services.staff import add_staff
 from storefront.services.stock import adjust_stock
 from storefront.testing.factories import make_group, make_plan, make_variant
 from tests.support.boxes import cycles_of, make_box, make_subscribed
+from tests.support.orders import in_parallel
 from tests.support.visitor import PASSWORD
 
 
@@ -434,3 +436,32 @@ def test_undoing_a_skip_brings_the_choice_back(rt, clock, plan, cycle, teas):
     lock(rt, clock)
 
     assert [one for one, _n, _o in contents(rt, box)] == [teas[3].id, teas[4].id]
+
+
+def test_of_twelve_who_choose_the_last_piece_at_once_one_gets_it(app, rt, plan, cycle, teas):
+    rare = make_variant(rt, on_hand=1)
+    offer(rt, plan, [rare, *teas], Rule(1))
+    everybody = [subscribe(rt, plan) for _number in range(12)]
+
+    def try_it(own, number):
+        try:
+            return choose(own, everybody[number], cycle, rare).pieces
+        except BadChoice as refused:
+            return refused.faults[0].kind
+
+    said = in_parallel(app, 12, try_it)
+
+    assert sorted(said, key=str) == [1, *[FaultKind.BARRED] * 11]
+
+
+def test_a_packed_round_keeps_every_promise(rt, clock, plan, cycle, teas):
+    offer(rt, plan, teas, Rule(2))
+    for number in range(6):
+        mine = subscribe(rt, plan)
+        if number % 2:
+            choose(rt, mine, cycle, teas[number % 5], teas[4])
+        make_box(rt, plan, cycle, subscription=mine)
+
+    lock(rt, clock)
+
+    assert broken(rt.session) == {}

@@ -18,6 +18,7 @@ PAGES = (
     "today:add_today",
     "subscribers:add_subscribers",
     "breaks:add_breaks",
+    "choices:add_choices",
     "addresses:add_addresses",
     "downgrades:add_downgrades",
     "gifts:add_gifts",
