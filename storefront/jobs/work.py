@@ -21,10 +21,12 @@ from storefront.operations.charging import PLANNED_LEFT
 from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
 from storefront.operations.exports_due import EXPORTS_DUE
 from storefront.operations.gateway_events import EVENTS_DUE
+from storefront.operations.papers import PAPERS_DUE
 from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
 from storefront.operations.renewals import RENEWALS_DUE
 from storefront.operations.retries import CHASES_DUE
+from storefront.paper_words import draw
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
 from storefront.services.card_ends import tell_card_ends
@@ -38,6 +40,7 @@ from storefront.services.fulfilment import export_all, exportable_cycles
 from storefront.services.method_changes import forget_methods
 from storefront.services.old_messages import delete_old_messages
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
+from storefront.services.papers import make_papers
 from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
 from storefront.services.reconciliation import compare_due
 from storefront.services.referrals import grant_referrals
@@ -77,6 +80,10 @@ def _expire(rt: Runtime) -> dict[str, int]:
     }
 
 
+def _make_papers(rt: Runtime) -> Any:
+    return make_papers(rt, draw)
+
+
 def _deliver(rt: Runtime) -> Any:
     return deliver_due(rt, partial(compose, rt))
 
@@ -103,6 +110,7 @@ GATEWAY_EVENTS = Job("gateway_events", _apply_messages, (EVENTS_DUE,))
 REFUND_RETURNS = Job("refund_returns", look_again)
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
+PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
 OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
 EARN = Job("earn_days", earn_due_days)
 SEAL = Job("seal_ledger", seal_days)
@@ -130,6 +138,7 @@ JOBS = (
     CLOSE_CYCLES,
     EXPORT,
     OUTBOX,
+    PAPERS,
     EARN,
     SEAL,
     COMPARISON,

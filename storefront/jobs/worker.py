@@ -32,6 +32,7 @@ from storefront.jobs.work import (
     LOOK_UPS,
     OLD_MESSAGES,
     OUTBOX,
+    PAPERS,
     PLAN_CYCLES,
     PRICE_CHANGES,
     REFERRALS,
@@ -60,6 +61,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         900,
     ),
     "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
+    # On its own: drawing some thousand pages keeps no mail and no lock waiting.
+    "papers": ((PAPERS,), 10),
     # Before the outbox: what a message of a gateway settles is told at once.
     "messages": ((GATEWAY_EVENTS, OUTBOX), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxState
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.packing import (
     Problem,
     RecipeFacts,
@@ -45,6 +45,7 @@ from storefront.operations.choices import (
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
+from storefront.operations.packing_words import PackingWords, packing_words
 from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
@@ -92,6 +93,7 @@ class _Facts:
     #: Add-ons paid for with a box: (key of the item, pieces) by variant.
     addons: dict[int, dict[int, tuple[int, int]]]
     zones: tuple[Zone, ...]
+    words: PackingWords
     pools: Pools
     #: By box: where its pieces of the pool come from, and what was chosen in vain.
     origins: dict[int, dict[int, str]] = field(default_factory=dict)
@@ -124,6 +126,7 @@ def boxes_to_decide(
             box.c.options,
             box.c.quantity,
             box.c.state,
+            box.c.kind,
             box.c.address_id.label("own_address_id"),
             sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
             subscription.c.held_at,
@@ -245,7 +248,8 @@ def _facts(
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
     pools = read_pools(session, choosing, subscriptions, cycle_id)
-    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones, pools)
+    words = packing_words(session, [row.id for row in rows], stock)
+    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -258,11 +262,16 @@ def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
 
 
 def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, tuple[int, int]]]:
-    item = table_of(BoxItem)
+    """Return the items boxes have before the lock: add-ons, and all that a replacement holds."""
+    item, box = table_of(BoxItem), table_of(Box)
     found: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
     for row in session.execute(
         sa.select(item.c.id, item.c.box_id, item.c.variant_id, item.c.quantity)
-        .where(item.c.box_id.in_(box_ids), item.c.origin == "addon")
+        .join(box, box.c.id == item.c.box_id)
+        .where(
+            item.c.box_id.in_(box_ids),
+            sa.or_(item.c.origin == "addon", box.c.kind == BoxKind.REPLACEMENT),
+        )
         .order_by(item.c.id)
     ):
         found[row.box_id][row.variant_id] = (row.id, row.quantity)
@@ -270,6 +279,8 @@ def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, 
 
 
 def _contents(row: AnyRow, facts: _Facts, book: StockBook) -> list[tuple[int, int]]:
+    if row.kind is BoxKind.REPLACEMENT:
+        return [(key, pieces) for key, (_id, pieces) in facts.addons.get(row.id, {}).items()]
     recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
     if recipe is None:
         return []
@@ -328,7 +339,7 @@ def _write_locked(
             "key": row.id,
             "seen": row.state,
             "new_ship_to": _ship_to(row, facts),
-            "new_packing": _packing(row, contents, facts.stock),
+            "new_packing": _packing(row, contents, facts.stock) | facts.words.of(row.id, contents),
         }
         for row, contents in locked
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.packing import Problem, RecipeFacts, choose_recipe, contents_of
 from storefront.models import (
     Box,
@@ -244,7 +244,7 @@ _Demand = dict[tuple[int, str, bool], tuple[int, int]]
 
 
 def _demand(session: AnySession, cycle_id: int) -> _Demand:
-    """Return how many boxes of each plan and set of options the cycle has."""
+    """Return how many boxes of each plan and set of options the cycle packs by a recipe."""
     box = table_of(Box)
     options = sa.cast(box.c.options, sa.Text).label("options")
     undecided = box.c.state.in_((BoxState.PLANNED, BoxState.HELD)).label("undecided")
@@ -256,7 +256,12 @@ def _demand(session: AnySession, cycle_id: int) -> _Demand:
             sa.func.count().label("boxes"),
             sa.func.sum(box.c.quantity).label("sold"),
         )
-        .where(box.c.cycle_id == cycle_id, box.c.state != BoxState.CANCELED)
+        .where(
+            box.c.cycle_id == cycle_id,
+            box.c.state != BoxState.CANCELED,
+            # It holds what the box held that it replaces.
+            box.c.kind != BoxKind.REPLACEMENT,
+        )
         .group_by(box.c.plan_id, options, undecided)
     )
     return {

@@ -50,6 +50,7 @@ PAGES = (
     "exports:add_exports",
     "export_formats:add_export_formats",
     "tracking:add_tracking",
+    "papers:add_papers",
     "recipes:add_recipes",
     "products:add_products",
     "imports:add_imports",

@@ -113,6 +113,7 @@ def deeds() -> dict[str, str]:
         "boxes.returned": _("Boxes marked as come back"),
         "boxes.numbered": _("Tracking numbers added"),
         "tracking.links": _("Tracking pages of carriers changed"),
+        "paper.asked_for": _("Packing slips or labels made"),
         "product.saved": _("Product saved"),
         "products.imported": _("Products imported"),
         "subscribers.imported": _("Subscribers imported"),

@@ -121,6 +121,7 @@ def job_name(code: str) -> str:
         "old_messages": _("Delete old messages of gateways"),
         "close_cycles": _("Lock cycles"),
         "export": _("Export boxes"),
+        "papers": _("Make packing slips and labels"),
         "outbox": _("Send messages"),
         "earn_days": _("Book days as earned"),
         "seal_ledger": _("Seal the ledger"),
