@@ -10,6 +10,7 @@ from babel import Locale
 from flask_babel import gettext as _
 
 from storefront import formats
+from storefront.adapters.mail import Attachment
 from storefront.domain.money import Money
 from storefront.queries.mails import Person, next_charge_of
 from storefront.runtime import Runtime
@@ -28,6 +29,7 @@ class Words:
     action: tuple[str, str] | None = None
     more: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_cards import CARD_TOPICS
 from storefront.mails_choices import CHOICE_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
@@ -23,6 +24,7 @@ from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
     PaymentFacts,
+    Person,
     SubscriptionFacts,
     boxes_of,
     payment_facts,
@@ -42,8 +44,7 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
     Raises ``KeyError`` for a topic nobody words, which is a fault to be seen.
     """
     write = TOPICS[delivery.topic]
-    staff = delivery.payload.get("staff")
-    reader = staff_person(rt.session, staff) if staff else person(rt.session, delivery.customer_id)
+    reader = _reader(rt, delivery)
     if reader is None:
         return None
     code = reader.locale or rt.shop.locale
@@ -66,7 +67,16 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         sent_at=delivery.created_at,
         html=html,
         headers=words.headers,
+        attachments=words.attachments,
     )
+
+
+def _reader(rt: Runtime, delivery: Delivery) -> Person | None:
+    """Return whom a mail goes to: who the merchant named, a staff user, or a customer."""
+    if delivery.payload.get("to"):
+        return Person("", str(delivery.payload["to"]), rt.shop.locale)
+    staff = delivery.payload.get("staff")
+    return staff_person(rt.session, staff) if staff else person(rt.session, delivery.customer_id)
 
 
 def _sign_in(writer: Writer) -> Words:
@@ -375,6 +385,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "ended": _ended,
     "box_shipped": _box_shipped,
     "surplus_refunded": _surplus_refunded,
+    **BATCH_TOPICS,
     **PAYMENT_TOPICS,
     **CARD_TOPICS,
     **CHOICE_TOPICS,

@@ -31,6 +31,16 @@ class MailError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a mail brings."""
+
+    name: str
+    #: Media type such as ``text/csv``.
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One message to one person, as text and, if given, as HTML."""
 
@@ -44,6 +54,7 @@ class Mail:
     html: str = ""
     #: Further headers such as ``List-Unsubscribe``.
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Mailer(Protocol):
@@ -141,4 +152,7 @@ def _message(mail: Mail) -> EmailMessage:
     message.set_content(mail.text)
     if mail.html:
         message.add_alternative(mail.html, subtype="html")
+    for one in mail.attachments:
+        main, _slash, sub = one.kind.partition("/")
+        message.add_attachment(one.data, maintype=main, subtype=sub, filename=one.name)
     return message

@@ -40,27 +40,30 @@ class FormatInUse(DomainError):
     code = "format_in_use"
 
 
-def use_format(rt: Runtime, who: Who, group_ref: str, code: str) -> bool:
+def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "") -> bool:
     """Export the boxes of a group in this format from now on; False when it is so already.
 
-    Batches that were made stay as they are. Raises ``FormatGone``.
+    The file of each batch goes to ``mail`` as well, if that is given. Batches that were made
+    stay as they are. Raises ``FormatGone``.
     """
+    after = {"export_format": code, "export_mail": mail}
 
     def write() -> bool:
         group = table_of(CycleGroup)
-        before = rt.session.scalar(
-            sa.select(group.c.export_format).where(group.c.public_id == group_ref)
-        )
-        if before is None or layout_named(rt.session, code) is None:
+        row = rt.session.execute(
+            sa.select(group.c.export_format, group.c.export_mail).where(
+                group.c.public_id == group_ref
+            )
+        ).one_or_none()
+        if row is None or layout_named(rt.session, code) is None:
             rt.session.rollback()
             raise FormatGone(format=code)
-        if before == code:
+        before = dict(row._mapping)
+        if before == after:
             rt.session.rollback()
             return False
-        rt.session.execute(
-            sa.update(group).where(group.c.public_id == group_ref).values(export_format=code)
-        )
-        _note(rt, who, "exports.format_used", group_ref, {"format": before}, {"format": code})
+        rt.session.execute(sa.update(group).where(group.c.public_id == group_ref).values(**after))
+        _note(rt, who, "exports.format_used", group_ref, before, after)
         return True
 
     return retrying(rt.session, write)

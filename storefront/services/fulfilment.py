@@ -22,6 +22,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit, deliveries
 from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
+from storefront.operations.batch_news import tell_of_batch
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.export_formats import layout_named
 from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
@@ -331,6 +332,9 @@ def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:
 
 def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> bool:
     closed = work.publish_hash(rt.session, batch, done.rows, done.sha256)
+    if closed:
+        path, moment = str(rt.files.path_of(batch.file_name)), rt.moment()
+        tell_of_batch(rt.session, batch, done.rows, done.sha256, path, moment)
     if closed and who is not None:
         after = {"rows": done.rows, "sha256": done.sha256}
         audit.write(

@@ -99,6 +99,15 @@ def test_a_format_is_kept_used_changed_and_taken_off_the_list(rt, who, group):
     ]
 
 
+def test_an_address_for_the_file_is_kept_and_taken_away(rt, who, group):
+    assert use_format(rt, who, group, "generic_csv", "packing@shop.example")
+    assert rt.session.scalar(sa.select(CycleGroup.export_mail)) == "packing@shop.example"
+    rt.session.rollback()
+
+    assert use_format(rt, who, group, "generic_csv")
+    assert rt.session.scalar(sa.select(CycleGroup.export_mail)) == ""
+
+
 @pytest.mark.parametrize("code", ["", "nonsense", "dhl_de", "fmt_gone"])
 def test_a_format_that_cannot_be_used_is_not_chosen(rt, who, group, code):
     with pytest.raises(FormatGone):

@@ -155,8 +155,10 @@ def test_a_group_is_exported_in_the_format_chosen(rt, desk, plan):
 
     post(desk, f"/admin/exports/groups/{group}", {"format": "shippo"})
     refused = post(desk, f"/admin/exports/groups/{group}", {"format": "dhl_de"})
+    no_mail = post(desk, f"/admin/exports/groups/{group}", {"format": "shippo", "mail": "x"})
 
-    assert refused.status_code == 422
+    assert refused.status_code == no_mail.status_code == 422
+    assert "Enter an e-mail like" in no_mail.text
     assert rt.session.scalar(sa.select(CycleGroup.export_format)) == "shippo"
 
 

@@ -20,6 +20,7 @@ from storefront.domain import permissions as may
 from storefront.domain.carriers.fields import FIELDS
 from storefront.domain.carriers.layout import Column, Layout, Preset
 from storefront.domain.carriers.presets import PRESETS
+from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.htmx import go
 from storefront.queries import exports as queries
 from storefront.security import register_policy, staff
@@ -96,9 +97,15 @@ def overview() -> Response:
 
 
 def use(group: str) -> Response:
-    """Export a group in another format from now on."""
+    """Export a group in another format from now on, and mail its files."""
+    mail = one_line(request.form.get("mail"))
     try:
-        changed = service.use_format(runtime(), who(), group, request.form.get("format", ""))
+        mail = normalise_email(mail) if mail else ""
+    except NotAnEmail:
+        return _overview(422, refused=_("Enter an e-mail like name@example.com"))
+    code = request.form.get("format", "")
+    try:
+        changed = service.use_format(runtime(), who(), group, code, mail)
     except service.FormatGone:
         return _overview(422, refused=_("Choose a format from the list."))
     said = _("Saved. It holds for batches from now on.") if changed else _("It is so already.")

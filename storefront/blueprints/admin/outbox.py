@@ -209,6 +209,7 @@ def topic_name(code: str) -> str:
         "cancel_confirmed": _("Cancellation confirmed"),
         "ended": _("Subscription ended"),
         "box_shipped": _("Box shipped"),
+        "batch_file": _("File of a batch"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),
