@@ -19,7 +19,15 @@ from storefront.queries import profile
 from storefront.queries.address_costs import AddressCost, address_costs, shown_hash
 from storefront.queries.profile import AddressView
 from storefront.runtime import Runtime
-from storefront.services.addresses import AddressChange, PostalAddress, change_addresses
+from storefront.services.addresses import (
+    AddressChange,
+    NotFound,
+    OtherCountry,
+    PostalAddress,
+    TooLate,
+    change_addresses,
+    change_box_address,
+)
 from storefront.templating import writing_locale
 
 #: Value of ``for`` in the form: every running subscription, not the one alone.
@@ -58,6 +66,9 @@ def take(
     if not form.validate() or refuse_blocked(rt, form):
         return Asked()
     parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
+    reach = request.form.get("for", "")
+    if reach.startswith("box_"):
+        return _one_box(rt, customer_id, reach, form, PostalAddress(**parts), actor, who)
     wanted = _wanted(rt, customer_id, present)
     try:
         costs = _costs(rt, customer_id, wanted, parts)
@@ -70,6 +81,30 @@ def take(
         return Asked()
 
 
+def _one_box(
+    rt: Runtime,
+    customer_id: int,
+    box: str,
+    form: AddressForm,
+    typed: PostalAddress,
+    actor: Actor,
+    who: Who | None,
+) -> Asked | list[AddressChange]:
+    """Send one box elsewhere; it is paid for, so there is no amount to be shown first."""
+    try:
+        changed = change_box_address(rt, customer_id, box, typed, actor, who)
+        return [AddressChange(None, None, changed=changed)]
+    except OtherCountry:
+        words = _("One box alone stays in its country. To send all there, choose the subscription")
+        form.country.errors = [words]
+    except (TooLate, NotFound):
+        words = _(
+            "That box cannot be changed any more. To send later ones, choose the subscription"
+        )
+        form.name.errors = [words]
+    return Asked()
+
+
 def shown(
     rt: Runtime, customer_id: int, present: AddressView, asked: Asked | None
 ) -> dict[str, Any]:
@@ -78,7 +113,7 @@ def shown(
     costs = asked.costs if asked is not None else ()
     return {
         "others": len(others),
-        "for_all": request.form.get("for") == ALL,
+        "reach": request.form.get("for", ""),
         "costs": costs,
         "shown": shown_hash(costs) if costs else "",
         "tax_is_asked": rt.hooks.has("quote_tax"),

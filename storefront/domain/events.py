@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     BOX_DELIVERED = "box.delivered"
     BOX_RETURNED = "box.returned"
     ADDRESS_CHANGED = "address.changed"
+    BOX_ADDRESS_CHANGED = "box.address_changed"
     METHOD_CHANGED = "payment_method.changed"
 
 

@@ -194,6 +194,7 @@ def _subscriptions(
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     box, period, shipment = table_of(Box), table_of(SubscriptionPeriod), table_of(Shipment)
+    own = table_of(Address)
     rows = session.execute(
         sa.select(
             box.c.id,
@@ -206,6 +207,9 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
             box.c.quantity,
             box.c.state,
             box.c.problem,
+            box.c.address_id,
+            own.c.street.label("own_street"),
+            own.c.city.label("own_city"),
             period.c.end_on,
             period.c.state.label("period_state"),
             shipment.c.carrier,
@@ -213,6 +217,7 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
         )
         .join(period, period.c.id == box.c.period_id)
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
+        .outerjoin(own, own.c.id == box.c.address_id)
         .where(
             box.c.subscription_id.in_(ids),
             box.c.kind == BoxKind.REGULAR,

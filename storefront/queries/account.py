@@ -69,6 +69,8 @@ class BoxRow:
     moved_to: date | None = None
     #: Why a held box waits (``domain.packing.Problem``); empty for any other.
     problem: str = ""
+    #: Where it goes, if not where the subscription goes.
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +378,7 @@ def _box_row(
         moved=moved and is_skip,
         moved_to=moved_to.ship_from if moved_to and is_skip else None,
         problem=paid.problem if paid is not None and paid.state == BoxState.HELD else "",
+        address=", ".join(filter(None, (paid.own_street, paid.own_city))) if paid else "",
     )
 
 

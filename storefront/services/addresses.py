@@ -12,10 +12,10 @@ from storefront.database import retrying
 from storefront.domain.boxes import ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.packing import is_deliverable
+from storefront.domain.packing import Problem, is_deliverable
 from storefront.domain.shipping import is_blocked
 from storefront.domain.tax_treatment import Place
-from storefront.models import Address, Subscription
+from storefront.models import Address, Box, BoxCycle, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -38,6 +38,18 @@ class NotFound(DomainError):
     """No such subscription of this customer."""
 
     code = "not_found"
+
+
+class OtherCountry(DomainError):
+    """One box alone stays in ``country``, whose tax was paid with it."""
+
+    code = "other_country"
+
+
+class TooLate(DomainError):
+    """The cut-off of the box is over, or it is being packed."""
+
+    code = "too_late"
 
 
 class NotServed(DomainError):
@@ -72,6 +84,11 @@ class AddressChange:
     closed_box_on: date | None = None
     closed_on: date | None = None
     changed: bool = True
+    #: The first box that is made and can still go elsewhere alone, and its ship day.
+    next_box: str = ""
+    next_box_on: date | None = None
+    #: A box that was given an address alone keeps it.
+    own_box_on: date | None = None
 
 
 def first_box_after(rt: Runtime, customer_id: int, subscription: str) -> AddressChange:
@@ -131,6 +148,106 @@ def change_addresses(
             if left == 1:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def change_box_address(
+    rt: Runtime,
+    customer_id: int,
+    box: str,
+    typed: PostalAddress,
+    actor: Actor = Actor.CUSTOMER,
+    who: Who | None = None,
+) -> bool:
+    """Send one box that is paid for to ``typed``, and all others where they go anyway.
+
+    It costs nothing on top, so it stays in the country whose tax was paid; the subscription's
+    own address ends it. False when it goes there already. Raises ``NotFound``, ``NotServed``,
+    ``OtherCountry``, and ``TooLate`` after the cut-off, unless it could not go anywhere.
+    """
+
+    def change() -> bool:
+        row = _box(rt, customer_id, box)
+        refused = _refused(rt, row, typed)
+        if refused is not None:
+            rt.session.rollback()
+            raise refused
+        usual = _present(rt, row.usual_id)
+        present = _present(rt, row.address_id) if row.address_id else usual
+        if _is_same(present, typed):
+            rt.session.rollback()
+            return False
+        is_usual = _is_same(usual, typed)
+        key, ref = (None, "") if is_usual else _insert(rt, row.customer_id, typed)
+        _write_box(rt, row, key)
+        was = present.public_id if present is not None else ""
+        data = {"box": box, "address": ref, "was": was, "city": typed.city}
+        by, kind = who.public_id if who else "", EventKind.BOX_ADDRESS_CHANGED
+        entry = Entry(row.subscription_id, row.ref, kind, actor, by, data)
+        record(rt.session, [entry], rt.moment())
+        if who is not None:
+            before = {"address": was, "city": present.city if present is not None else ""}
+            after = {"address": ref, "city": typed.city}
+            audit.write(rt.session, who.id, kind.value, box, before, after, rt.moment(), who.ip)
+        rt.session.commit()
+        return True
+
+    return retrying(rt.session, change)
+
+
+def _box(rt: Runtime, customer_id: int, ref: str) -> AnyRow:
+    """Return the box, locked, with what decides where it may go. Raises ``NotFound``."""
+    box, table = table_of(Box), table_of(Subscription)
+    address, cycle = table_of(Address), table_of(BoxCycle)
+    row = rt.session.execute(
+        sa.select(
+            box.c.id,
+            box.c.subscription_id,
+            box.c.state,
+            box.c.problem,
+            box.c.address_id,
+            table.c.public_id.label("ref"),
+            table.c.customer_id,
+            table.c.address_id.label("usual_id"),
+            address.c.country,
+            cycle.c.cutoff_on,
+        )
+        .join(table, table.c.id == box.c.subscription_id)
+        .outerjoin(address, address.c.id == table.c.address_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(box.c.public_id == ref, table.c.customer_id == customer_id)
+        .with_for_update(of=box)
+    ).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise NotFound(box=ref)
+    return row
+
+
+def _refused(rt: Runtime, row: AnyRow, typed: PostalAddress) -> DomainError | None:
+    """Return why the box cannot go to ``typed``."""
+    served = typed.country in rt.shop.countries
+    if not served or is_blocked(read_zones(rt.session), typed.country, typed.postcode):
+        return NotServed(country=typed.country, postcode=typed.postcode)
+    over = row.cutoff_on is not None and row.cutoff_on < rt.today()
+    if row.state not in MOVABLE or (over and row.problem != Problem.NO_ADDRESS):
+        return TooLate()
+    if row.country not in (None, typed.country):
+        return OtherCountry(country=row.country)
+    return None
+
+
+def _write_box(rt: Runtime, row: AnyRow, address_id: int | None) -> None:
+    """Write where the box goes, unless it was packed meanwhile. Raises ``TooLate``."""
+    table = table_of(Box)
+    done = rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == row.id, table.c.state == row.state)
+        .values(address_id=address_id)
+        .returning(table.c.id)
+    )
+    if done.one_or_none() is None:
+        rt.session.rollback()
+        raise TooLate
 
 
 def _change(
@@ -197,13 +314,21 @@ def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChang
     packed = next((box for box in ahead if box.box_id in frozen), None)
     rest = [box for box in ahead if box.box_id is None or box.box_id not in frozen]
     closed = [box for box in rest if keeps and box.cycle and box.cycle.cutoff_on < today]
-    first = next((box for box in rest if box not in closed), None)
+    own = {box.id for box in coming.boxes if box.address_id is not None}
+    free = [box for box in rest if box not in closed]
+    first = next((box for box in free if box.box_id not in own), None)
+    alone = next((box for box in free if box.box_id in own), None)
+    made = {box.id: box.public_id for box in coming.boxes}
+    then = next((box for box in free if box.box_id is not None), None)
     last = closed[-1].cycle if closed else None
     return AddressChange(
         first.cycle.ship_from if first and first.cycle else None,
         packed.cycle.ship_from if packed and packed.cycle else None,
         last.ship_from if last else None,
         last.cutoff_on if last else None,
+        next_box=made[then.box_id] if then and then.box_id is not None else "",
+        next_box_on=then.cycle.ship_from if then and then.cycle else None,
+        own_box_on=alone.cycle.ship_from if alone and alone.cycle else None,
     )
 
 

@@ -131,10 +131,10 @@ def test_another_country_shows_its_tax(rt: Runtime, sub: Subscription, visitor: 
 def test_all_subscriptions_of_a_customer_move_together_or_none(
     app: Flask, rt: Runtime, sub: Subscription, ada: Customer, visitor: Visitor
 ) -> None:
-    assert "For which subscriptions?" not in visitor.get(path(sub)).text
+    assert "All of this subscription and" not in visitor.get(path(sub)).text
     make.make_subscription(rt, customer=ada)
     stranger = make.make_subscription(rt)
-    assert "For this one and 1 other" in visitor.get(path(sub)).text
+    assert "All of this subscription and 1 other" in visitor.get(path(sub)).text
 
     asked = visitor.post(path(sub), **ISLAND, **{"for": "all"})
     assert asked.text.count("from the payment on") == 2
@@ -165,3 +165,24 @@ def test_staff_are_shown_the_same(
     assert cities(rt) == ["Jena"]
     assert mia.post(url, ISLAND | {"shown": hidden(asked)}).status_code == 303
     assert cities(rt) == ["Hiddensee"]
+
+
+def test_one_box_alone_costs_nothing_on_top_and_is_shown_in_the_account(
+    rt: Runtime, sub: Subscription, visitor: Visitor
+) -> None:
+    page = visitor.get(path(sub)).text
+    assert "Only the box that ships on Thu 18 March" in page
+    found = re.search(r'value="(box_[^"]+)"', page)
+    assert found is not None
+    abroad = ISLAND | {"postcode": "8010", "city": "Graz", "country": "AT", "for": found[1]}
+    refused = visitor.post(path(sub), **abroad)
+    assert refused.status_code == 422
+    assert "One box alone stays in its country." in refused.text
+
+    assert visitor.post(path(sub), **ISLAND, **{"for": found[1]}).status_code == 303
+    assert cities(rt) == ["Jena"]
+    assert "Am Hafen 1, Hiddensee" in visitor.get("/account/").text
+    assert (
+        "One box goes to Hiddensee." in visitor.get(f"/account/subscriptions/{sub.public_id}").text
+    )
+    assert "The box of Thu 18 March keeps the address" in visitor.get(path(sub)).text

@@ -252,6 +252,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
         return _of_box(kind, data)
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
+    if kind == EventKind.BOX_ADDRESS_CHANGED and "city" in data:
+        return _("One box goes to %(city)s.", city=data["city"]), "map-pin", "info"
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         text = _("The card ending %(last4)s pays from now on.", last4=data["last4"])
         return text, "card", "info"

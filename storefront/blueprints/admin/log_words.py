@@ -62,6 +62,7 @@ def deeds() -> dict[str, str]:
         "addon.archived": _("Add-on taken off sale"),
         "addon.restored": _("Add-on on sale again"),
         "address.changed": _("Address of a subscription changed"),
+        "box.address_changed": _("Address of one box changed"),
         "subscription.code_added": _("Code put on a subscription"),
         "subscription.code_removed": _("Code taken off a subscription"),
         "credit.given": _("Credit given"),

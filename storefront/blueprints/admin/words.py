@@ -233,9 +233,15 @@ def _told(one: Happening, currency: str) -> tuple[str, str, str]:
         return _other_days(data)
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         return _("The card ending %(last4)s pays.", last4=data["last4"]), "card", "info"
-    if kind == EventKind.ADDRESS_CHANGED and "city" in data:
-        return _("Boxes go to %(city)s.", city=data["city"]), "map-pin", "info"
+    if kind in (EventKind.ADDRESS_CHANGED, EventKind.BOX_ADDRESS_CHANGED) and "city" in data:
+        return _to_city(kind, data["city"]), "map-pin", "info"
     return _plain(kind)
+
+
+def _to_city(kind: str, city: str) -> str:
+    if kind == EventKind.BOX_ADDRESS_CHANGED:
+        return _("One box goes to %(city)s.", city=city)
+    return _("Boxes go to %(city)s.", city=city)
 
 
 def _other_days(data: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -303,6 +309,11 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOX_DELIVERED: (_("A box arrived."), "house", "positive"),
         EventKind.BOX_RETURNED: (_("A box came back."), "warning", "danger"),
         EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
+        EventKind.BOX_ADDRESS_CHANGED: (
+            _("The address of one box changed."),
+            "map-pin",
+            "info",
+        ),
         EventKind.METHOD_CHANGED: (_("The card changed."), "card", "info"),
     }
     return known.get(kind, (kind.replace("_", " ").replace(".", ": "), "clock", "neutral"))
