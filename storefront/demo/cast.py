@@ -68,6 +68,11 @@ CAST = (
 )
 
 
+def email_of(role: str) -> str:
+    """Return the address of a member."""
+    return next(member.email for member in CAST if member.role == role)
+
+
 def arrivals(begin: date, end: date, last_charge: date) -> dict[date, list[Member]]:
     """Return who orders on which day of a story from ``begin`` to ``end``.
 

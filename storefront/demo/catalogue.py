@@ -94,10 +94,10 @@ PLANS = (
         "pot",
         "Pot",
         "Four teas and something to dunk",
-        "Four teas picked for the month and a small bake from one of our bakeries. It is the box "
+        "Four teas that you choose and a small bake from one of our bakeries. It is the box "
         "most people begin with, and the one we drink ourselves.",
         (
-            "4 loose-leaf teas, 50 g each",
+            "4 loose-leaf teas, 50 g each: you choose which",
             "A small bake from a bakery with a name",
             "With or without caffeine",
             "Skip any box until its cut-off",
@@ -253,6 +253,15 @@ ADDONS: tuple[tuple[str, str, int, str, tuple[str, ...]], ...] = (
     ("EXTRA-STRAINER", "Sits in every cup and most pots", 1200, "standard", ()),
     ("EXTRA-TIN", "Keeps 100 g dry", 900, "standard", ("pot", "table")),
 )
+
+
+#: What subscribers of Pot choose their four teas from, by the answer a recipe is for.
+POOLS: dict[str, tuple[ProductData, ...]] = {
+    "": (*TEAS, HERBS[0], HERBS[1], HERBS[5]),
+    CAFFEINE_FREE: HERBS,
+}
+#: The bake beside them, which everybody tolerates.
+POOL_BAKE = "BAKE-OAT"
 
 
 def recipe_of(plan: str, number: int, *, is_free: bool = False) -> list[str]:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from storefront.demo import cast as named
-from storefront.demo import catalogue, opening, warehouse
+from storefront.demo import catalogue, choosing, opening, warehouse
 from storefront.demo.cast import Member
 from storefront.demo.catalogue import months_before
 from storefront.demo.chores import do_chores, send_mails
@@ -54,6 +54,8 @@ _MORNING, _OPEN, _CLOSE = time(9, 15), time(9, 40), time(22, 30)
 #: Charge days before the last one on which the bank had its bad week, one parcel round left
 #: late, and one product was short at the lock.
 _BAD_WEEK, _LATE_ROUND, _SHORT_ROUND = 5, 8, 3
+#: How often since the last charge some subscribers choose what is in their next box.
+_CHOOSERS = 5
 #: Months before the end in which prices went up.
 _PRICE_CHANGE = 6
 #: On this weekday every job runs: orders left lying end, days are sealed.
@@ -266,9 +268,22 @@ class Story:
         dropped = self._last - timedelta(days=1)
         self._plan(dropped, time(11, 10), partial(warehouse.drop_a_pallet, self._rt))
         last_charge = self._charge_days[-1] if self._charge_days else self._begin
+        self._plan_choices(last_charge)
         for day, members in named.arrivals(self._begin, self._last, last_charge).items():
             for member in members:
                 self._plan(day, _OPEN, partial(self._welcome_named, member))
+
+    def _plan_choices(self, since: date) -> None:
+        """Have some choose, on the days since the last box was charged, what is in the next."""
+        rng = Random(self._scale.seed)  # noqa: S311 - a story, not a secret
+        rt, days = self._rt, (self._last - since).days
+        self._plan(since, time(9, 30), partial(choosing.open_pools, rt))
+        for number in range(_CHOOSERS):
+            day = since + timedelta(days=days * number // _CHOOSERS)
+            at = time(10 + number % 4, 7 * number % 60)
+            self._plan(day, at, partial(choosing.choose_for_some, rt, rng, 5))
+        ida = partial(choosing.choose_for_member, rt, rng, named.email_of("two_boxes"))
+        self._plan(self._last, time(11, 30), ida)
 
     def _welcome(self, shopper: Shopper) -> None:
         who = order(self._rt, shopper)

@@ -126,7 +126,7 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
 
 def change_prices(rt: Runtime) -> None:
     """Have the owner put today's prices on sale; who subscribes already keeps the old ones."""
-    plans, owner = _refs(rt, Plan, "code"), owner_of(rt)
+    plans, owner = refs_of(rt, Plan, "code"), owner_of(rt)
     for data in catalogue.PLANS:
         for unit, count, minor in catalogue.version_of(data, is_early=False):
             amount = Money(minor, catalogue.SHOP["currency"])
@@ -223,7 +223,7 @@ def save_recipes(rt: Runtime, cycle: BoxCycle | None, number: int) -> None:
 
     A recipe of the cycle goes before every standing one, so each choice gets one of its own.
     """
-    plans, variants = _refs(rt, Plan, "code"), _refs(rt, ProductVariant, "sku")
+    plans, variants = refs_of(rt, Plan, "code"), refs_of(rt, ProductVariant, "sku")
     cycle_ref = cycle.public_id if cycle else None
     for plan in catalogue.PLANS:
         keys = ("", catalogue.CAFFEINE_FREE) if plan.asks_caffeine else ("",)
@@ -235,7 +235,7 @@ def save_recipes(rt: Runtime, cycle: BoxCycle | None, number: int) -> None:
 
 def receive(rt: Runtime, sku: str, pieces: int, reason: str) -> None:
     """Enter a delivery of ``pieces``."""
-    adjust_stock(rt, _refs(rt, ProductVariant, "sku")[sku], "receipt", pieces, reason)
+    adjust_stock(rt, refs_of(rt, ProductVariant, "sku")[sku], "receipt", pieces, reason)
 
 
 def reorder(rt: Runtime) -> None:
@@ -249,7 +249,7 @@ def reorder(rt: Runtime) -> None:
         receive(rt, sku, DELIVERY, "Delivery")
 
 
-def _refs(rt: Runtime, model: type[Plan | ProductVariant], key: str) -> dict[str, str]:
+def refs_of(rt: Runtime, model: type[Plan | ProductVariant], key: str) -> dict[str, str]:
     """Return public ids by ``key``, in the caller's transaction."""
     table = table_of(model)
     rows = rt.session.execute(sa.select(table.c[key].label("key"), table.c.public_id))

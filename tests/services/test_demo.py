@@ -19,6 +19,7 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
     Box,
+    BoxChoice,
     BoxSkip,
     ChargeAttempt,
     Customer,
@@ -173,6 +174,9 @@ class TestHistory:
             for role in ("new", "prepaid")
         }
         assert planned["new"] == 1
+        chosen = sa.select(BoxChoice.subscription_id)
+        assert found["two_boxes"].id in rt.session.scalars(chosen).all()
+        assert found["past_due"].id not in rt.session.scalars(chosen).all()
         assert planned["prepaid"] > 6
         for member in CAST:
             assert check_password(rt, member.email, catalogue.PASSWORD)
