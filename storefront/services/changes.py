@@ -91,13 +91,17 @@ def standing(rt: Runtime, attempt_id: int) -> Changed:
     table = table_of(ChargeAttempt)
     with reading():
         row = rt.session.execute(
-            sa.select(table.c.state, table.c.reason, table.c.action_url).where(
-                table.c.id == attempt_id
-            )
+            sa.select(
+                table.c.state,
+                table.c.reason,
+                table.c.action_url,
+                (table.c.refunded_minor == table.c.amount_minor).label("goes_back"),
+            ).where(table.c.id == attempt_id)
         ).one()
         rt.session.rollback()
     if row.state == AttemptState.SUCCEEDED:
-        return Changed("applied")
+        # Paid, but something else was faster, such as leaving: the money is surplus.
+        return Changed("waiting" if row.goes_back else "applied")
     if row.state == AttemptState.ACTION_REQUIRED:
         return Changed("action", url=row.action_url)
     if row.state in (AttemptState.DECLINED, AttemptState.ABANDONED):
