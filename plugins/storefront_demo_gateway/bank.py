@@ -252,6 +252,12 @@ class Bank:
         with self._store.reading() as db:
             return [BankCharge(**row) for row in db.execute(query, (since,))]
 
+    def newest_charges(self, count: int) -> Sequence[BankCharge]:
+        """The last charges that were asked for, whatever became of them, newest first."""
+        with self._store.reading() as db:
+            rows = db.execute(f"{select(BankCharge)} ORDER BY id DESC LIMIT ?", (count,))
+            return [BankCharge(**row) for row in rows]
+
     # ------------------------------------------------------------------- refunds and methods
 
     def refund(self, reference: str, details: dict[str, Any]) -> BankRefund:

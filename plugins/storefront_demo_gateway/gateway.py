@@ -31,6 +31,7 @@ from storefront.hooks import (
     WebhookError,
 )
 from storefront_demo_gateway.cards import card_of
+from storefront_demo_gateway.clerk import Clerk, over_http
 from storefront_demo_gateway.records import AnswerLost, AnyBank, BankCharge, BankDispute
 
 _S = AnswerStatus
@@ -217,6 +218,14 @@ class DemoGateway:
 
     def csp_sources(self) -> Mapping[str, Sequence[str]]:
         return {}
+
+    def clerk(self, address: str) -> Clerk:
+        """Return somebody at the bank who tells the shop at its webhook address."""
+        return Clerk(self, over_http(address), self._now)
+
+    def signed(self, raw: bytes) -> dict[str, str]:
+        """Return the header with which the bank sends ``raw`` now."""
+        return sign_webhook(self._secret, self._now(), raw)
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> GatewayEvent:
         """Check ``t=<seconds>,v1=<hex>`` over the raw body, then read it."""

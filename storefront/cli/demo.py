@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, cast
 
 import click
+from babel import Locale
 
 from storefront.app import create_app
 from storefront.cli.runner import application, progress, with_runtime
 from storefront.demo import catalogue, seed, walk
 from storefront.demo.cast import CAST
 from storefront.demo.history import Scale, StoryClock
+from storefront.demo.shopping import bank_of
 from storefront.demo.standing import standing_of
+from storefront.domain.money import Money
 from storefront.extensions import db
+from storefront.formats import money
 from storefront.runtime import Runtime
 from storefront.settings import Settings
 
 _USUAL = Scale()
 #: The plugin whose bank the story pays at.
 _BANK = "demo-gateway"
+#: Charges that ``demo bank`` shows.
+_LISTED = 20
 
 
 @click.group()
@@ -106,6 +114,43 @@ def advance(rt: Runtime, days: int) -> None:
     click.echo(f"Counted is what this command did itself; everything is at {base}/admin/clock")
     if not all(day.went_well for day in done):
         raise SystemExit(1)
+
+
+@demo.command("bank")
+@click.argument("action", required=False)
+@click.argument("reference", required=False)
+@with_runtime
+def bank(rt: Runtime, action: str | None, reference: str | None) -> None:
+    """List what the demo bank was asked for, or have it do something and tell the shop.
+
+    The shop has to be running: it hears of it by a signed message, as from a real gateway.
+    REFERENCE is that of a charge, or of a refund to return.
+    """
+    _require_demo(rt)
+    address = f"{rt.settings.base_url}{rt.settings.url_prefix}/hooks/demo"
+    # The plugin is there only once the application is.
+    clerk = cast(Any, rt.gateways["demo"]).clerk(address)
+    if action not in clerk.actions:
+        for one in bank_of(rt).newest_charges(_LISTED):
+            amount = money(Money(one.amount_minor, one.currency), Locale("en"))
+            click.echo(f"{one.created_at[:16]}  {one.reference}  {amount:>10}  {one.status}")
+        click.echo("")
+        for name, text in clerk.actions.items():
+            click.echo(f"storefront demo bank {name:<8} REFERENCE   {text}")
+        if action:
+            raise click.ClickException(f"the bank cannot {action}")
+        return
+    try:
+        told = clerk.do(action, reference or "")
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    if told.status != HTTPStatus.OK:
+        said = told.answer if told.status else "nobody answers there"
+        raise click.ClickException(
+            f"{address}: {said}. The bank has done it; send the message again with the same"
+            " command, or wait until the shop asks by itself."
+        )
+    click.echo(f"{told.event}: {told.answer}")
 
 
 def _with_quick_bank(settings: Settings) -> Settings:
