@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.adapters.mail import Mail
 from storefront.domain.carriers.links import tracking_link
+from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_batches import BATCH_TOPICS
@@ -120,7 +121,7 @@ def _order_confirmed(writer: Writer) -> Words | None:
     card = (_("Paid today"), _card(writer, paid))
     facts = [card, *((box.plan, _what_comes(writer, box)) for box in boxes)]
     if not several:
-        facts = [(_("Your plan"), boxes[0].plan), card]
+        facts = [(_("Your plan"), boxes[0].plan), card, *_on_statement(writer, paid)]
         facts += _next_charge(writer, boxes[0])
     subject = _("Your order at %(shop)s", shop=writer.rt.shop.name)
     news = _("Thank you, %(name)s. Your subscription has begun.", name=writer.reader.name)
@@ -169,8 +170,11 @@ def _receipt(writer: Writer) -> Words | None:
     if paid is None or subscription is None:
         return None
     facts = [(_("Paid"), _card(writer, paid))]
-    if paid.number is not None:
-        facts.append((_("Invoice"), str(paid.number)))
+    if paid.paid_at is not None:
+        facts.append((_("Date"), writer.day(writer.rt.moment().day_of(paid.paid_at))))
+    if paid.number:
+        facts.append((_("Invoice"), paid.number))
+    facts += _on_statement(writer, paid)
     if subscription.ships_on:
         facts.append((_("Your box leaves on"), writer.day(subscription.ships_on)))
     facts += _next_charge(writer, subscription)
@@ -407,6 +411,16 @@ def _card(writer: Writer, paid: PaymentFacts) -> str:
         brand=paid.brand.title(),
         last4=paid.last4,
     )
+
+
+def _on_statement(writer: Writer, paid: PaymentFacts) -> list[tuple[str, str]]:
+    """Return the words by which the payment is found on a statement; none where none are sent."""
+    gateway = writer.rt.gateways.get(paid.gateway)
+    if gateway is None or paid.is_carried:
+        return []
+    room = gateway.capabilities.descriptor_length
+    text = descriptor(writer.rt.shop.name, room, is_after_trial=paid.is_after_trial)
+    return [(_("On your statement"), text)] if text else []
 
 
 def _next_charge(writer: Writer, subscription: SubscriptionFacts) -> list[tuple[str, str]]:

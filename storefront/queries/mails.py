@@ -23,6 +23,7 @@ from storefront.models import (
     DunningCase,
     Invoice,
     InvoiceLine,
+    NumberSeries,
     PaymentMethod,
     Plan,
     Price,
@@ -34,6 +35,7 @@ from storefront.operations.keys import AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.skips import read_coming
+from storefront.operations.trials import is_first_after_trial
 from storefront.queries.next_payment import next_charge, read_costs
 
 
@@ -64,13 +66,17 @@ class PaymentFacts:
     """One payment, or the try at one."""
 
     invoice_ref: str
-    number: int | None
+    #: As the document shows it, with its series; empty before it has one.
+    number: str
     amount: Money
     brand: str
     last4: str
     paid_at: datetime | None
     retry_at: datetime | None
     checkout_ref: str
+    #: The gateway that was asked; empty where none was.
+    gateway: str = ""
+    is_after_trial: bool = False
     #: Too little to be charged alone: settled, and asked for with the next payment.
     is_carried: bool = False
 
@@ -192,7 +198,7 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
     """Return the payment named by ``invoice`` (paid) or ``attempt`` (tried) of a payload."""
     invoice, attempt = table_of(Invoice), table_of(ChargeAttempt)
     method, case, checkout = table_of(PaymentMethod), table_of(DunningCase), table_of(Checkout)
-    small = table_of(CarriedAmount)
+    small, series = table_of(CarriedAmount), table_of(NumberSeries)
     if "attempt" in payload:
         which: sa.ColumnElement[bool] = attempt.c.public_id == payload["attempt"]
         tied: sa.ColumnElement[bool] = attempt.c.invoice_id == invoice.c.id
@@ -211,6 +217,9 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
             case.c.next_at,
             case.c.next_action,
             checkout.c.public_id.label("checkout_ref"),
+            series.c.prefix,
+            attempt.c.gateway,
+            is_first_after_trial(attempt).label("is_after_trial"),
             sa.exists().where(small.c.invoice_id == invoice.c.id).label("is_carried"),
         )
         .select_from(invoice)
@@ -218,6 +227,7 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
         .outerjoin(method, method.c.id == attempt.c.payment_method_id)
         .outerjoin(case, case.c.invoice_id == invoice.c.id)
         .outerjoin(checkout, checkout.c.id == invoice.c.checkout_id)
+        .outerjoin(series, series.c.code == invoice.c.series)
         .where(which)
         .limit(1)
     ).one_or_none()
@@ -225,13 +235,15 @@ def payment_facts(session: AnySession, payload: Mapping[str, Any]) -> PaymentFac
         return None
     return PaymentFacts(
         row.public_id,
-        row.number,
+        "" if row.number is None else f"{row.prefix or ''}{row.number}",
         Money(row.minor, row.currency),
         row.brand or "",
         row.last4 or "",
         row.paid_at,
         row.next_at if row.next_action == "retry" else None,
         row.checkout_ref or "",
+        row.gateway or "",
+        bool(row.is_after_trial),
         row.is_carried,
     )
 
