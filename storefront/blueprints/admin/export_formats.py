@@ -275,6 +275,7 @@ def _problem(problem: str, column: str) -> str:
 
 def _sure(confidence: str) -> str:
     return {
+        "own": _("all that is known of a box"),
         "documented": _("as its maker documents it"),
         "seen": _("as public code uses it"),
         "part": _("part of its columns: add the others"),

@@ -1,4 +1,7 @@
-"""Formats of our own: everything an export knows, for people and for programs."""
+"""Formats of our own: everything an export knows, for people and for programs.
+
+Source: docs/decisions/0033-export-of-boxes.md and 0140-formats-are-data.md.
+"""
 
 from storefront.domain.carriers.layout import Column, Layout, Preset
 from storefront.domain.exports import COLUMNS, FORMAT
@@ -8,13 +11,13 @@ _ALL = tuple(Column(name, name) for name in COLUMNS)
 #: Opened in spreadsheets, so no cell may run.
 GENERIC = Preset(
     Layout(FORMAT, "CSV", _ALL, is_guarded=True),
-    source="docs/decisions/0033-export-of-boxes.md",
-    confidence="documented",
+    source="",
+    confidence="own",
 )
 
 #: Text stays text in JSON, so nothing is put in front of it.
 GENERIC_JSON = Preset(
     Layout("generic_json", "JSON", _ALL, kind="json"),
-    source="docs/decisions/0140-formats-are-data.md",
-    confidence="documented",
+    source="",
+    confidence="own",
 )

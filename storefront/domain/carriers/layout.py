@@ -77,9 +77,9 @@ class Preset:
     """A format that comes with the product, and where its facts are from."""
 
     layout: Layout
-    #: Page or article of the tool's maker.
+    #: Page or article of the tool's maker; empty for our own.
     source: str
-    #: ``documented`` by the maker, ``seen`` in public code only, or ``part``: the maker's list
+    #: ``own``, ``documented`` by the maker, ``seen`` in public code only, or ``part``: the maker's list
     #: goes on where ours ends, so it is a start for a format of one's own and nothing more.
     confidence: Confidence
     #: Columns the tool needs that no box can fill, such as its own product code: the format
