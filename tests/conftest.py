@@ -157,7 +157,7 @@ def clock() -> "FrozenClock":
 
 
 @pytest.fixture
-def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
+def app(settings: "Settings", clock: "FrozenClock", databases: "Databases") -> Iterator["Flask"]:
     """The application on ``database``, with a shop that is set up and otherwise empty."""
     from storefront.app import create_app
     from storefront.extensions import db
@@ -165,6 +165,7 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     from tests.support.built_once import Templates, build_once
     from tests.support.leftovers import in_use_after_a_moment
     from tests.support.shop import set_up_shop
+    from tests.support.snapshots import keeping
     from tests.support.statements_cache import let_go, share_compiled
 
     build_once()
@@ -177,7 +178,9 @@ def app(settings: "Settings", clock: "FrozenClock") -> Iterator["Flask"]:
     with app.app_context():
         share_compiled(db.engine)
         set_up_shop(db.engine)
-    yield app
+        rows = databases.rows(db.engine)
+    with keeping(app.extensions["storefront"], rows):
+        yield app
     with app.app_context():
         db.session.remove()
         # One still in use would be closed by nobody, and reported beside a test of much later.

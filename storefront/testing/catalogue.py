@@ -36,6 +36,7 @@ from storefront.models import (
 from storefront.models.base import Base, public_id, table_of
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
+from storefront.testing.repeating import repeatable
 
 _numbers = count(1)
 
@@ -58,6 +59,7 @@ def save(rt: Runtime, *rows: Base) -> None:
     rt.session.commit()
 
 
+@repeatable
 def make_shop(rt: Runtime, **values: Any) -> None:
     """Set the shop up (Nine Kettles in Berlin, in euros) or change its settings."""
     row = rt.session.get(ShopSettings, 1)
@@ -91,6 +93,7 @@ def _series(rt: Runtime) -> None:
     rt.session.flush()
 
 
+@repeatable
 def make_group(rt: Runtime, *, cycles: int = CYCLES, **values: Any) -> CycleGroup:
     """Return a monthly group charged on the 12th (cut-off 11th, lock 15th, ship 18th)."""
     _series(rt)
@@ -113,6 +116,7 @@ def make_group(rt: Runtime, *, cycles: int = CYCLES, **values: Any) -> CycleGrou
     return group
 
 
+@repeatable
 def make_cycles(rt: Runtime, group: CycleGroup, many: int) -> list[BoxCycle]:
     """Give ``group`` its first ``many`` cycles from its anchor on, all planned."""
     rhythm = CycleRhythm(
@@ -143,6 +147,7 @@ def make_cycles(rt: Runtime, group: CycleGroup, many: int) -> list[BoxCycle]:
     return cycles
 
 
+@repeatable
 def make_plan(
     rt: Runtime,
     *,
@@ -180,6 +185,7 @@ def make_plan(
     return plan
 
 
+@repeatable
 def make_price(
     rt: Runtime,
     plan: Plan,
@@ -214,6 +220,7 @@ def make_price(
     return price
 
 
+@repeatable
 def price_of(rt: Runtime, plan: Plan) -> Price:
     """Return the first unretired price of ``plan``, detached. Raises ``LookupError``."""
     price = rt.session.scalar(
@@ -228,6 +235,7 @@ def price_of(rt: Runtime, plan: Plan) -> Price:
     return price
 
 
+@repeatable
 def make_options(
     rt: Runtime, plan: Plan, *, code: str = "taste", choices: Sequence[tuple[str, str, int]] = ()
 ) -> OptionGroup:
@@ -251,6 +259,7 @@ def make_options(
     return group
 
 
+@repeatable
 def make_variant(
     rt: Runtime, *, name: str = "", on_hand: int = 1000, **values: Any
 ) -> ProductVariant:
@@ -277,6 +286,7 @@ def make_variant(
     return variant
 
 
+@repeatable
 def make_addon(
     rt: Runtime,
     amount_minor: int = 900,
@@ -298,6 +308,7 @@ def make_addon(
     return addon
 
 
+@repeatable
 def make_recipe(
     rt: Runtime,
     plan: Plan,
@@ -322,6 +333,7 @@ def make_recipe(
     return recipe
 
 
+@repeatable
 def make_code(
     rt: Runtime,
     code: str = "LEMON",

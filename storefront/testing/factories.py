@@ -45,6 +45,7 @@ from storefront.testing.catalogue import (
     save,
 )
 from storefront.testing.delivery import make_zone
+from storefront.testing.repeating import repeatable
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 
@@ -73,6 +74,7 @@ __all__ = [
 _numbers = count(1)
 
 
+@repeatable
 def make_customer(rt: Runtime, **values: Any) -> Customer:
     """Return a customer with an address of their own to write to."""
     defaults: dict[str, Any] = {
@@ -86,6 +88,7 @@ def make_customer(rt: Runtime, **values: Any) -> Customer:
     return customer
 
 
+@repeatable
 def make_address(rt: Runtime, customer: Customer, **values: Any) -> Address:
     """Return a German address of ``customer``."""
     defaults: dict[str, Any] = {
@@ -103,6 +106,7 @@ def make_address(rt: Runtime, customer: Customer, **values: Any) -> Address:
     return address
 
 
+@repeatable
 def make_method(
     rt: Runtime, customer: Customer, *, card: str = "4242", **values: Any
 ) -> PaymentMethod:
@@ -129,6 +133,7 @@ def make_method(
     return method
 
 
+@repeatable
 def make_subscription(
     rt: Runtime,
     *,

@@ -13,11 +13,13 @@ from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.sessions import start_staff_session
 from storefront.services.staff import add_staff
+from storefront.testing.repeating import repeatable
 
 PASSWORD = "a long password"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 
+@repeatable
 def make_staff(rt: Runtime, role: str = "owner") -> Who:
     """Add a staff user and return them as the log names them."""
     ref = add_staff(

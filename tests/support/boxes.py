@@ -15,8 +15,10 @@ from storefront.models.base import public_id
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.runtime import Runtime
 from storefront.testing.factories import make_address, make_customer, price_of, save
+from storefront.testing.repeating import repeatable
 
 
+@repeatable
 def cycles_of(rt: Runtime, group: CycleGroup) -> list[BoxCycle]:
     """Return the cycles of ``group`` in the order in which they leave, detached."""
     rows = rt.session.scalars(
@@ -27,6 +29,7 @@ def cycles_of(rt: Runtime, group: CycleGroup) -> list[BoxCycle]:
     return list(rows)
 
 
+@repeatable
 def make_subscribed(rt: Runtime, plan: Plan, **values: Any) -> Subscription:
     """Return an active subscription with a customer and a German address."""
     customer = make_customer(rt)
@@ -50,6 +53,7 @@ def make_subscribed(rt: Runtime, plan: Plan, **values: Any) -> Subscription:
     return row
 
 
+@repeatable
 def make_paid_period(rt: Runtime, subscription: Subscription, number: int = 0) -> int:
     """Return the id of a paid period of the subscription."""
     start = rt.today() + timedelta(days=31 * number)
@@ -71,6 +75,7 @@ def make_paid_period(rt: Runtime, subscription: Subscription, number: int = 0) -
     return row.id
 
 
+@repeatable
 def make_box(
     rt: Runtime,
     plan: Plan,

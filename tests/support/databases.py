@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, LiteralString, cast
+from typing import Any, Literal, LiteralString, cast
 from uuid import uuid4
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import sql
 
 from tests.support.migrating import migrate
 from tests.support.postgres import Server, server_for, stop_server_of
+from tests.support.rows import PostgresRows, Rows, SqliteRows, borrowed
 from tools.postgres import GivenServer
 
 _TEMPLATE = "template"
@@ -74,6 +76,14 @@ class Databases:
         copy.close()
         return Database("postgresql", copy.url)
 
+    def rows(self, engine: sa.Engine) -> Rows[Any, Any] | None:
+        """Return how to read and write the rows below ``engine``; None if they are not ours."""
+        if engine.name == "sqlite":
+            return SqliteRows(lambda: borrowed(engine))
+        if self._postgres and sa.make_url(self._postgres.url) == engine.url:
+            return self._postgres.rows
+        return None
+
     def close(self) -> None:
         """Let go of what this process holds."""
         if self._postgres is not None:
@@ -104,6 +114,7 @@ class PostgresDatabase:
         self._connection.execute("SET session_replication_role = replica")
         # A test that left a transaction open shall be found, not waited for.
         self._connection.execute("SET lock_timeout = '10s'")
+        self.rows = PostgresRows(self._connection, self._tables())
         self._emptying = self._remember_seed()
         self._emptied = 0
 
@@ -117,16 +128,20 @@ class PostgresDatabase:
     def close(self) -> None:
         self._connection.close()
 
-    def _remember_seed(self) -> sql.Composed:
-        tables = self._connection.execute(
+    def _tables(self) -> list[str]:
+        found = self._connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> %s"
             " ORDER BY tablename",
             [_KEPT],
-        ).fetchall()
-        names = [sql.Identifier(name) for (name,) in tables]
+        )
+        return [name for (name,) in found]
+
+    def _remember_seed(self) -> sql.Composed:
+        tables = self._tables()
+        names = [sql.Identifier(name) for name in tables]
         statements = [sql.SQL("DELETE FROM {}").format(name) for name in names]
         self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(_SEED)))
-        for (text,), name in zip(tables, names, strict=True):
+        for text, name in zip(tables, names, strict=True):
             if self._connection.execute(
                 sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)
             ).fetchone():

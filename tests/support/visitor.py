@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from storefront.runtime import Runtime
 from storefront.services.signin import change_password
 from storefront.testing import factories as make
+from storefront.testing.repeating import repeatable
 
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 PASSWORD = "a good password"
@@ -52,6 +53,7 @@ class Visitor:
         return response
 
 
+@repeatable
 def customer_with_password(rt: Runtime, email: str) -> int:
     """Return the key of a new customer who signs in with ``PASSWORD``."""
     made = make.make_customer(rt, email=email)
