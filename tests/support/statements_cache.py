@@ -27,6 +27,8 @@ def share_compiled(engine: sa.Engine) -> None:
     inner: Any = engine
     if not (hasattr(inner, "_compiled_cache") and hasattr(inner.pool, "_dialect")):
         return
+    if engine.name == "postgresql" and engine.url not in _POOLS:
+        sa.event.listen(engine.pool, "connect", _remember_plans)
     kept = _KEPT.get(engine.name)
     if kept is None:
         # Its first connection tells the dialect what the server can do.
@@ -36,7 +38,18 @@ def share_compiled(engine: sa.Engine) -> None:
         inner.dialect, inner._compiled_cache = kept
         inner.pool._dialect = kept[0]
     if engine.name == "postgresql":
+        # Each transaction begins with the question whether the server is still there; here it is.
+        inner.pool._pre_ping = False
         engine.pool = _POOLS.setdefault(engine.url, engine.pool)
+
+
+def _remember_plans(connection: Any, _entry: Any) -> None:
+    """Let the server plan a statement for the second time and then never again.
+
+    It forgets all but a hundred otherwise, and the tests of one process send some thousand.
+    """
+    connection.prepare_threshold = 1
+    connection.prepared_max = 2000
 
 
 def let_go(engine: sa.Engine, *, in_use: int) -> None:
