@@ -1,10 +1,13 @@
 """Choosing the contents of a box, and what is packed of it at the lock."""
 
+from functools import partial
+
 import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
 from storefront.domain.choices import Fault, FaultKind, Limit, Rule
+from storefront.mails import compose
 from storefront.models import (
     AllergyAnswer,
     Box,
@@ -29,6 +32,7 @@ from storefront.services.choices import (
     leave_it_to_us,
 )
 from storefront.services.cycles import close_cycles
+from storefront.services.outbox import deliver_due
 from storefront.services.packing import (
     Ingredient,
     NothingToFill,
@@ -313,6 +317,14 @@ def test_what_is_gone_at_the_lock_is_replaced_and_the_customer_is_told_once(
     ).one()
     assert told.customer_id == mine.customer_id
     assert (len(told.payload["lost"]), len(told.payload["instead"])) == (1, 1)
+    [lost], [instead] = told.payload["lost"], told.payload["instead"]
+    rt.session.rollback()
+    assert retry_boxes(rt, cycle.public_id).total == 0
+    deliver_due(rt, partial(compose, rt))
+    [mail] = [one for one in rt.mailer.read() if one["Subject"].startswith("One thing you chose")]
+    text = mail.get_body(("plain",)).get_content()
+    assert f"{lost} could not go into your box" in " ".join(text.split())
+    assert instead in text
 
 
 def test_a_box_its_pool_cannot_fill_waits_and_takes_nothing(rt, clock, plan, cycle):
