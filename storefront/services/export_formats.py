@@ -55,7 +55,8 @@ def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "")
                 group.c.public_id == group_ref
             )
         ).one_or_none()
-        if row is None or layout_named(rt.session, code) is None:
+        layout = layout_named(rt.session, code)
+        if row is None or layout is None or not layout.keeps:
             rt.session.rollback()
             raise FormatGone(format=code)
         before = dict(row._mapping)

@@ -116,6 +116,8 @@ def export_boxes(
     if cycle.state not in EXPORTABLE:
         raise CycleNotLocked(cycle=cycle_ref)
     layout = named_layout(rt, format_code) if format_code else None
+    if layout is not None and not layout.keeps:
+        raise FormatNotFound(format=format_code)
     _finish_marking(rt, cycle.id)
     actor = who.public_id if who else "worker"
     batch = retrying(rt.session, lambda: _open(rt, cycle.id, actor, layout))

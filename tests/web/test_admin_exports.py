@@ -142,6 +142,18 @@ def test_a_batch_is_downloaded_in_another_format(rt, desk, cycle, add):
     assert re.findall("box_[a-z0-9]+", answer.text) == [box]
 
 
+def test_a_batch_is_downloaded_as_a_workbook_and_never_kept_as_one(rt, desk, cycle, add):
+    add()
+    batch = export_boxes(rt, cycle.public_id).public_id
+    assert "Excel (XLSX)" in desk.get(f"/admin/batches/{batch}/formats").text
+    assert "Excel (XLSX)" not in desk.get(f"/admin/cycles/{cycle.public_id}/check").text
+
+    answer = desk.get(f"/admin/batches/{batch}/as/generic_xlsx")
+
+    assert answer.mimetype.endswith("spreadsheetml.sheet")
+    assert answer.data.startswith(b"PK")
+
+
 def test_another_format_of_no_batch_is_not_found(desk):
     assert desk.get("/admin/batches/bat_none/as/royal_mail").status_code == 404
     assert desk.get("/admin/batches/bat_none/formats").status_code == 404

@@ -37,7 +37,11 @@ register_policy(
     | {"admin.batch_as": staff(may.EXPORTS_DOWNLOAD)}
 )
 
-_TYPES = {"csv": "text/csv", "json": "application/json"}
+_TYPES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 def _text(label: Any, most: int, *, needed: bool = False) -> StringField:
@@ -76,7 +80,7 @@ def check(cycle: str) -> Response:
     board = cycle_queries.board(rt.session, cycle, rt.today())
     if board is None:
         abort(404)
-    code, layout = _asked(queries.group_format(rt.session, cycle))
+    code, layout = _asked(queries.group_format(rt.session, cycle), kept=True)
     found = queries.check_cycle(rt.session, cycle, layout)
     rt.session.rollback()
     return _check_page(found, code, layout, title=_("Check before export"))
@@ -148,12 +152,12 @@ def finding_words(one: Finding) -> str:
     return known[one.code]()
 
 
-def _asked(default: str) -> tuple[str, Layout]:
+def _asked(default: str, *, kept: bool = False) -> tuple[str, Layout]:
     """Return the format of the address, else the default, else the one that takes every box."""
     session = runtime().session
     for code in (request.args.get("format", ""), default):
         layout = layout_named(session, code)
-        if layout is not None:
+        if layout is not None and (layout.keeps or not kept):
             return code, layout
     layout = layout_named(session, "generic_csv")
     if layout is None:
@@ -165,7 +169,7 @@ def _check_page(
     found: queries.Check, code: str, layout: Layout, *, title: str, batch: Any = None
 ) -> Response:
     rt = runtime()
-    choices = queries.format_choices(rt.session)
+    choices = queries.format_choices(rt.session, kept=batch is None)
     rt.session.rollback()
     return page(
         "exports/check",

@@ -21,3 +21,11 @@ GENERIC_JSON = Preset(
     source="",
     confidence="own",
 )
+
+#: A workbook for people. Its bytes depend on the release of the library that writes it, so no
+#: batch is kept in it; every cell is text, so none needs an apostrophe.
+GENERIC_XLSX = Preset(
+    Layout("generic_xlsx", "Excel (XLSX)", _ALL, kind="xlsx"),
+    source="",
+    confidence="own",
+)

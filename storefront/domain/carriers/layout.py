@@ -49,6 +49,11 @@ class Layout:
     #: Most rows the tool takes at a time; 0: it names no limit.
     most_rows: int = 0
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a batch can be kept in it: the same bytes for ever."""
+        return self.kind != "xlsx"
+
     def as_data(self) -> dict[str, Any]:
         """Return the layout as what JSON can hold; ``layout_of`` reads it."""
         return {
@@ -79,8 +84,9 @@ class Preset:
     layout: Layout
     #: Page or article of the tool's maker; empty for our own.
     source: str
-    #: ``own``, ``documented`` by the maker, ``seen`` in public code only, or ``part``: the maker's list
-    #: goes on where ours ends, so it is a start for a format of one's own and nothing more.
+    #: ``own``, ``documented`` by the maker, ``seen`` in public code only, or ``part``: the
+    #: maker's list goes on where ours ends, so it is a start for a format of one's own and
+    #: nothing more.
     confidence: Confidence
     #: Columns the tool needs that no box can fill, such as its own product code: the format
     #: is made one's own and these are typed in.

@@ -21,6 +21,7 @@ PRESETS: Mapping[str, Preset] = {
     for each in (
         generic.GENERIC,
         generic.GENERIC_JSON,
+        generic.GENERIC_XLSX,
         shipstation.ORDERS,
         shipstation.SAMPLE,
         shippo.ORDERS,

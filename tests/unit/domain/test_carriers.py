@@ -1,8 +1,11 @@
 """Formats of shipping tools: what they hold, what does not fit, and that nothing is cut."""
 
 import csv
+import html
 import io
 import json
+import re
+import zipfile
 from dataclasses import replace
 from datetime import date
 
@@ -10,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storefront.adapters.tables import csv_chunks, json_chunks
+from storefront.adapters.tables import box_chunks, csv_chunks, json_chunks, xlsx_chunks
 from storefront.domain.carriers.fields import (
     BOX_FIELDS,
     FIELDS,
@@ -160,6 +163,7 @@ def test_the_generic_format_takes_every_box_so_none_is_looked_at():
     assert [code for code in PRESETS if not has_limits(PRESETS[code].layout)] == [
         "generic_csv",
         "generic_json",
+        "generic_xlsx",
     ]
 
 
@@ -173,7 +177,7 @@ def test_a_box_is_told_or_written_whole(code, name, city, street):
     """Either something is said about it, or every cell comes back as it was put in."""
     layout = PRESETS[code].layout
     box = box_with(name=name, city=city, street=street)
-    if layout.kind == "json" or findings(layout, box):
+    if layout.kind != "csv" or findings(layout, box):
         return
 
     rows = written(layout, box)
@@ -201,6 +205,37 @@ def test_json_gives_back_what_was_put_in(name):
 
     read = json.loads(data)
     assert (read["batch"], read["rows"][0]["name"]) == ("bat_1", name)
+
+
+def sheet_of(data):
+    """Return the texts of a workbook's sheet in their order, and whether any cell is a formula."""
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    texts = re.findall(r"<t[^>]*>(.*?)</t>", sheet, re.DOTALL)
+    return [html.unescape(text) for text in texts], "<f>" in sheet
+
+
+def test_a_workbook_holds_texts_and_runs_nothing():
+    box = box_with(name="=1+1", company="@SUM(A1)", street="+49", city="Jéna ロ")
+
+    data = b"".join(box_chunks(PRESETS["generic_xlsx"].layout, {}, [box]))
+
+    texts, has_formula = sheet_of(data)
+    assert {"=1+1", "@SUM(A1)", "+49", "Jéna ロ", "ASSAM x 2; KUKICHA x 1"} <= set(texts)
+    assert not has_formula
+
+
+def test_equal_boxes_make_equal_workbooks():
+    layout = PRESETS["generic_xlsx"].layout
+
+    made = [b"".join(box_chunks(layout, {}, [BOX, BOX])) for _ in range(2)]
+
+    assert made[0] == made[1]
+
+
+def test_a_text_no_sheet_holds_is_refused_and_not_cut():
+    with pytest.raises(ValueError, match="row 2, column 1"):
+        list(xlsx_chunks(["A"], [["x" * 40_000]]))
 
 
 def test_json_of_no_rows_is_json():
