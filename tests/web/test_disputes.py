@@ -11,10 +11,22 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.blueprints import incoming
-from storefront.models import ChargeAttempt, Customer, Dispute, GatewayState, Invoice, Subscription
+from storefront.models import (
+    Box,
+    ChargeAttempt,
+    Consent,
+    Customer,
+    Dispute,
+    GatewayState,
+    Invoice,
+    Shipment,
+    Subscription,
+)
+from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import webhooks
+from storefront.services.outbox import deliver_due
 from storefront.settings import Settings
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -126,6 +138,47 @@ def test_staff_end_a_lost_one(
     state = rt.session.scalars(sa.select(Subscription.state)).one()
     rt.session.rollback()
     assert state == "canceled"
+
+
+def test_the_evidence_is_what_was_kept_in_one_file(
+    app: Flask, rt: Runtime, disputed: str, clock: FrozenClock
+) -> None:
+    box = table_of(Box)
+    deliver_due(rt, lambda _delivery: None)
+    [parcel] = rt.session.execute(
+        sa.insert(table_of(Shipment))
+        .values(public_id="shp_1", carrier="DHL", tracking_number="JJD01", shipped_at=rt.now())
+        .returning(table_of(Shipment).c.id)
+    ).scalars()
+    rt.session.execute(
+        sa.update(box).values(
+            shipment_id=parcel,
+            ship_to={"name": "Ada Lovelace", "street": "Am Markt 1", "city": "Jena"},
+        )
+    )
+    rt.session.commit()
+    owner: Desk = desk(app, rt)
+    page = owner.get(f"/admin/disputes/{disputed}").text
+    assert f"/admin/disputes/{disputed}/evidence.txt" in page
+    answer = owner.get(f"/admin/disputes/{disputed}/evidence.txt")
+    assert answer.mimetype == "text/plain"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    consent = rt.session.scalars(sa.select(Consent)).one()
+    said, known_as = consent.text, consent.text_hash
+    rt.session.rollback()
+    for fact in (said, known_as, ADA, "€26.00", "DHL JJD01", "Am Markt 1", "Jena"):
+        assert fact in answer.text
+    assert "2027-03-02 09:00 UTC  Order confirmed" in answer.text
+    assert "The customer was there." in answer.text
+
+
+def test_evidence_of_what_never_left_says_so(app: Flask, rt: Runtime, disputed: str) -> None:
+    owner: Desk = desk(app, rt)
+    text = owner.get(f"/admin/disputes/{disputed}/evidence.txt").text
+    assert "Nothing was sent yet." in text
+    assert "No mail was sent yet." in text
+    assert owner.get("/admin/disputes/dsp_none/evidence.txt").status_code == 404
 
 
 def test_a_dispute_there_is_not_is_not_found(app: Flask, rt: Runtime) -> None:

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.dispute_evidence import evidence
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
 from storefront.domain.disputes import NothingToEnd, NothingToResume
@@ -20,6 +21,7 @@ register_policy(
     {
         "admin.disputes": _SEES,
         "admin.dispute": _SEES,
+        "admin.dispute_evidence": _SEES,
         "admin.dispute_resume": _DECIDES,
         "admin.dispute_end": _DECIDES,
     }
@@ -30,6 +32,7 @@ def add_disputes(bp: Blueprint) -> None:
     """Add the list, one dispute, and the two decisions."""
     bp.add_url_rule("/disputes", "disputes", disputes)
     bp.add_url_rule("/disputes/<ref>", "dispute", dispute)
+    bp.add_url_rule("/disputes/<ref>/evidence.txt", "dispute_evidence", evidence)
     bp.add_url_rule("/disputes/<ref>/resume", "dispute_resume", resume, methods=["POST"])
     bp.add_url_rule("/disputes/<ref>/end", "dispute_end", end, methods=["POST"])
 
