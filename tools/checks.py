@@ -24,6 +24,9 @@ LINT = (
     Check("templates", (tool("djlint"), "--lint", "--quiet", "storefront", "plugins")),
 )
 TYPES = (Check("types", (PYTHON, "-m", "mypy")),)
+#: Also compiles every file of tests, beside the types and once: from a fresh checkout each of the
+#: test processes would do that for itself, at the same moment.
+COLLECTED = (Check("tests found", (PYTHON, "-m", "pytest", "--collect-only", "-qq", "-n0")),)
 
 
 def run(*checks: Check) -> list[str]:
