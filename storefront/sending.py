@@ -82,7 +82,7 @@ class Sending:
 
     A gateway that answers at once is asked in this thread; as soon as one takes its time,
     threads keep as many in flight as it may have, while this thread opens periods or writes
-    answers. Which it is shows the first of several, asked in a thread to hold up no other. What
+    answers. The first of several shows it, asked in a thread to hold up no other. What
     landed is replaced before anything is written. Half as many again as may fly are sent and
     wait for a thread, so that no place stays free while this one writes.
     """
@@ -93,7 +93,7 @@ class Sending:
         self._bound = _in_flight(rt)
         #: How many are sent beyond the bound and wait for a thread.
         self._spare = self._bound // 2
-        #: Whether answers come at once; None before the first of several was asked for.
+        #: Whether answers come at once; None where the next of several is to show it.
         self._is_instant: bool | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._flying: dict[Future[ChargeAnswer], AnyRow] = {}
@@ -153,7 +153,8 @@ class Sending:
         start = time.monotonic()
         self._keep(row, _ask(self._rt.gateways, self._rt.settings, row, order, self._closed))
         if time.monotonic() - start >= INSTANT_SECONDS:
-            self._is_instant = False
+            # A slow gateway or a busy machine: the next of several shows it.
+            self._is_instant = None
 
     def _fly(self, row: AnyRow, order: ChargeOrder) -> None:
         if self._pool is None:

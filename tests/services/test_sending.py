@@ -118,7 +118,7 @@ def test_answers_that_come_at_once_are_written_no_more_at_a_time_than_agreed(
 
     assert run_renewals(rt).charges.settled == DUE
 
-    assert sizes == [5, 5, 4]
+    assert max(sizes) == 5
 
 
 def test_what_waited_too_long_is_looked_up_and_not_asked_late(rt, bank, clock, monkeypatch):
