@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,15 +25,14 @@ from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
 from storefront.operations.addons import fill_boxes
 from storefront.operations.bulk import insert_many
-from storefront.operations.keys import AnySelect, AnySession, any_of, reserve
+from storefront.operations.keys import AnySelect, AnySession, any_of, named, reserve
 from storefront.operations.moment import Moment
 
 #: Cycles that may still take a box.
 JOINABLE = (CycleState.PLANNED, CycleState.OPEN)
 
 
-@dataclass(frozen=True, slots=True)
-class PaidPeriod:
+class PaidPeriod(NamedTuple):
     """A period whose boxes are now owed; amounts are what its lines cost together."""
 
     subscription_id: int
@@ -69,7 +68,7 @@ def slots_of(
 ) -> dict[int, list[CycleSlot]]:
     """Return the joinable cycles per group that lock on ``from_lock`` or later, in order."""
     asked = {"ids": sorted(set(group_ids)), "from": from_lock}
-    rows = session.execute(_slots_statement(), asked).all()
+    rows = named(session.execute(_slots_statement(), asked))
     slots: dict[int, list[CycleSlot]] = defaultdict(list)
     for row in rows:
         slots[row.group_id].append(

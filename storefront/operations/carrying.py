@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
@@ -96,7 +96,7 @@ def plan_or_carry(
 
 
 def _with(draft: AttemptDraft, extra: int) -> AttemptDraft:
-    return replace(draft, amount_minor=draft.amount_minor + extra, carried_minor=extra)
+    return draft._replace(amount_minor=draft.amount_minor + extra, carried_minor=extra)
 
 
 def settle_carried(session: AnySession, attempt_ids: Sequence[int], moment: Moment) -> None:

@@ -50,7 +50,7 @@ def changed(row: AnyRow) -> Any:
 
     What the change does not name stays as it is.
     """
-    values = dict(row._mapping)
+    values = row._asdict()
     data = values["change_data"] or {}
     for name in ("quantity", "options"):
         values[name] = data.get(name, values[name])

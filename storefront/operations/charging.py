@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import compress
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -35,7 +35,7 @@ from storefront.operations.guard import (
     times,
     waiting,
 )
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question
 from storefront.operations.references import new_references
@@ -50,8 +50,7 @@ CHECK_AFTER_ON_SESSION = (timedelta(seconds=10), timedelta(seconds=30), *CHECK_A
 ACTION_CHECK_AFTER = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDraft:
+class AttemptDraft(NamedTuple):
     """A charge to plan; less ``carried_minor`` it must be the invoice's ``due_minor``."""
 
     invoice_id: int
@@ -150,7 +149,7 @@ def take_planned(
     """
     locks = session.get_bind().dialect.name == "postgresql"
     candidates, send = _take_statements(locks, announced)
-    rows = session.execute(candidates, {"size": limit, **times(moment)}).all()
+    rows = named(session.execute(candidates, {"size": limit, **times(moment)}))
     cards = [(row.fingerprint, row.amount_minor) for row in rows]
     rows = list(compress(rows, within_slice(session, cards, moment)))
     if not rows:
@@ -200,7 +199,7 @@ def orders(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
     With their state, when they were sent, and whether they are still owed: an open one may
     have to be asked about again.
     """
-    return list(session.execute(_orders_statement(), {"ids": ids}).all())
+    return named(session.execute(_orders_statement(), {"ids": ids}))
 
 
 @cache

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from hashlib import sha256
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -86,8 +86,7 @@ class InvoiceDraft:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedInvoice:
+class IssuedInvoice(NamedTuple):
     """What the caller needs to know of an invoice it made."""
 
     id: int

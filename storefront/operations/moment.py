@@ -37,13 +37,13 @@ class Moment:
 
     def day_of(self, instant: datetime) -> date:
         """Return the shop-local date of ``instant``."""
-        return instant.astimezone(self.zone).date()
+        return _day_of(instant, self.zone)
 
 
 # A run asks for the same few days and instants once per row.
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 

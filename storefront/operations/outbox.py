@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from storefront.models import OutboxMessage
 from storefront.models.base import public_ids
@@ -13,14 +13,13 @@ from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A mail or an event. Two messages with one ``key`` are one message."""
 
     kind: Literal["mail", "event"]
     topic: str
     key: str
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = MappingProxyType({})
     customer_id: int | None = None
     due_at: datetime | None = None
 

@@ -30,7 +30,7 @@ from storefront.operations.addons import has_addons, running_addons
 from storefront.operations.boxes import CycleUse, cycle_use
 from storefront.operations.change_data import due_change
 from storefront.operations.discounts import running_discounts
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
 from storefront.operations.pinned import ending_columns, with_change
@@ -77,7 +77,7 @@ def claim_due(session: AnySession, moment: Moment, limit: int, lease: timedelta)
     rows leave the due index and come back by themselves if this worker dies.
     """
     due, hold = _claim_statements(session.get_bind().dialect.name == "postgresql")
-    rows = session.execute(due, {"now": moment.now, "size": limit}).all()
+    rows = named(session.execute(due, {"now": moment.now, "size": limit}))
     if rows:
         session.execute(hold, {"ids": [row.id for row in rows], "until": moment.now + lease})
     return [Claim(row.id, row.fence + 1, row.renews_at) for row in rows]
@@ -156,7 +156,7 @@ def _due(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
-    rows = session.execute(_subscriptions_statement(), {"ids": ids}).all()
+    rows = named(session.execute(_subscriptions_statement(), {"ids": ids}))
     return [
         with_change(row, row.held_price_id, row.price_id) if row.change_id else row for row in rows
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -31,7 +31,7 @@ from storefront.operations.charging import (
 )
 from storefront.operations.dunning import chase_authentication, chase_declined
 from storefront.operations.kept_methods import renew_methods
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named
 from storefront.operations.moment import Moment
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.surplus import Surplus, plan_surplus_refunds
@@ -44,8 +44,7 @@ NEVER_ARRIVED = "never_arrived"
 PENDING_CHECK_AFTER = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """An answer to the attempt whose public id is ``reference``."""
 
     reference: str
@@ -148,7 +147,7 @@ def _is_pending(answer: ChargeAnswer) -> bool:
 def answerable(session: AnySession, references: Sequence[str]) -> list[AnyRow]:
     """Return attempts by public id with what their invoices owe, locked for us."""
     statement = _attempts_statement(session.get_bind().dialect.name == "postgresql")
-    return list(session.execute(statement, {"ids": references}).all())
+    return named(session.execute(statement, {"ids": references}))
 
 
 @cache

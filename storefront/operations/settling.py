@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -41,7 +41,7 @@ from storefront.operations.bulk import update_many
 from storefront.operations.changes import apply_paid_change, changes_paid_by, open_paid_periods
 from storefront.operations.customer_credit import book_set_aside
 from storefront.operations.invoices import finalise_offered
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -50,8 +50,7 @@ from storefront.operations.taxes import note_tax_ids
 from storefront.operations.timeline import Entry, MrrChange, move, record
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """Money that arrived for an invoice; ``amount_minor`` 0 settles a zero total."""
 
     invoice_id: int
@@ -93,7 +92,7 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
 
 
 def _invoices(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
-    rows = session.execute(_invoices_statement(), {"ids": ids}).all()
+    rows = named(session.execute(_invoices_statement(), {"ids": ids}))
     return {row.id: row for row in rows}
 
 
@@ -117,7 +116,7 @@ def lines_of(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
 
     Of a combined invoice, those of a subscription that left before it was paid are void.
     """
-    return list(session.execute(_lines_statement(), {"ids": ids}).all())
+    return named(session.execute(_lines_statement(), {"ids": ids}))
 
 
 @cache
@@ -215,7 +214,7 @@ def periods_of(session: AnySession, lines: Sequence[AnyRow]) -> list[AnyRow]:
     ids = sorted({line.period_id for line in lines if line.period_id})
     if not ids:
         return []
-    return list(session.execute(_periods_statement(), {"ids": ids}).all())
+    return named(session.execute(_periods_statement(), {"ids": ids}))
 
 
 @cache

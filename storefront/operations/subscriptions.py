@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from storefront.database import retrying
 from storefront.models import Subscription
@@ -20,8 +19,7 @@ class StaleSubscription(RuntimeError):
     """Rows changed between reading and writing; the whole batch must be read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionChange:
+class SubscriptionChange(NamedTuple):
     """New column values for one subscription that was read at ``version``."""
 
     id: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.metrics import MovementKind
@@ -16,8 +16,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a subscription's timeline. ``subject`` is the subscription's public id."""
 
     subscription_id: int
@@ -25,7 +24,7 @@ class Entry:
     kind: EventKind
     actor: Actor = Actor.WORKER
     actor_ref: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
     #: Tells this event from another of its kind on the same subscription.
     ref: str = ""
 
@@ -63,8 +62,7 @@ def record(session: AnySession, entries: Sequence[Entry], moment: Moment) -> Non
         enqueue(session, messages, moment.now)
 
 
-@dataclass(frozen=True, slots=True)
-class MrrChange:
+class MrrChange(NamedTuple):
     """A delta of monthly recurring revenue; minor units, net of tax."""
 
     subscription_id: int
