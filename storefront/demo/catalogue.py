@@ -48,6 +48,17 @@ ZONES: tuple[tuple[str, tuple[tuple[str, str], ...], tuple[tuple[int, int], ...]
     # Outside the customs territory of the EU: a parcel of bakes would need papers.
     ("Heligoland", (("DE", "27498"),), ()),
 )
+#: A format of exports of the shop's own, and what it types into its columns.
+FORMAT_NAME = "DHL, our sender"
+SENDER = {
+    "SEND_NAME1": "Nine Kettles GmbH",
+    "SEND_STREET": "Teeweg",
+    "SEND_HOUSENUMBER": "9",
+    "SEND_PLZ": "10115",
+    "SEND_CITY": "Berlin",
+    "SEND_COUNTRY": "DEU",
+    "PRODUCT": "PAK02.DEU",
+}
 #: Days after the first decline on which a charge is tried again: four attempts in 21 days.
 RETRY_DAYS = [3, 10, 21]
 #: (unit, count, boxes, hundredths of the monthly price per box).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
+from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.shipping import Area, Band, Tariff
@@ -30,6 +32,7 @@ from storefront.operations.audit import Who
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
 from storefront.services.addon_catalogue import AddonDraft, save_addon
+from storefront.services.export_formats import save_format
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.plans import set_price
 from storefront.services.promotions import CouponDraft, add_coupon
@@ -80,6 +83,7 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     for code in catalogue.CODES:
         _add_code(rt, owner, code, last_day)
     _add_addons(rt, owner)
+    _add_format(rt, owner)
     _add_zones(rt, owner)
 
 
@@ -199,6 +203,15 @@ def _add_zones(rt: Runtime, owner: Who) -> None:
         bands = tuple(Band(grams, Money(minor, currency)) for grams, minor in prices)
         areas = tuple(Area(*place) for place in places)
         save_zone(rt, owner, ZoneDraft(areas, Tariff(bands) if bands else None, name))
+
+
+def _add_format(rt: Runtime, owner: Who) -> None:
+    """Keep the columns of the shop's parcel service, begun from the ones that come with it."""
+    layout = PRESETS["dhl_de"].layout
+    columns = tuple(
+        replace(one, text=catalogue.SENDER.get(one.heading, one.text)) for one in layout.columns
+    )
+    save_format(rt, owner, replace(layout, name=catalogue.FORMAT_NAME, columns=columns))
 
 
 def _add_code(rt: Runtime, owner: Who, data: CodeData, last_day: date) -> None:

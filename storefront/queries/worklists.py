@@ -167,11 +167,14 @@ def parked(_moment: Moment, _since: datetime) -> sa.Select[Any]:
 
 
 def box_problems(_moment: Moment, _since: datetime) -> sa.Select[Any]:
-    """Paid boxes that cannot be packed as they are."""
+    """Paid boxes that cannot be packed, or not be exported, as they are."""
     box = table_of(Box)
     return sa.select(
         box.c.id, (box.c.net_minor + box.c.tax_minor).label("minor"), box.c.created_at.label("at")
-    ).where(box.c.problem != "", box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
+    ).where(
+        box.c.problem != "",
+        box.c.state.in_([BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED]),
+    )
 
 
 def dead(_moment: Moment, _since: datetime) -> sa.Select[Any]:

@@ -9,10 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import retrying
+from storefront.domain.boxes import BoxState
 from storefront.domain.carriers.fields import FIELDS, ITEM_FIELDS
 from storefront.domain.carriers.layout import Layout
 from storefront.domain.errors import DomainError
-from storefront.models import CycleGroup, ExportFormat
+from storefront.domain.packing import Problem
+from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -51,7 +53,7 @@ def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "")
     def write() -> bool:
         group = table_of(CycleGroup)
         row = rt.session.execute(
-            sa.select(group.c.export_format, group.c.export_mail).where(
+            sa.select(group.c.id, group.c.export_format, group.c.export_mail).where(
                 group.c.public_id == group_ref
             )
         ).one_or_none()
@@ -59,11 +61,13 @@ def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "")
         if row is None or layout is None or not layout.keeps:
             rt.session.rollback()
             raise FormatGone(format=code)
-        before = dict(row._mapping)
+        before = {name: row._mapping[name] for name in after}
         if before == after:
             rt.session.rollback()
             return False
         rt.session.execute(sa.update(group).where(group.c.public_id == group_ref).values(**after))
+        if before["export_format"] != code:
+            _try_misfits_again(rt, row.id)
         _note(rt, who, "exports.format_used", group_ref, before, after)
         return True
 
@@ -123,6 +127,21 @@ def remove_format(rt: Runtime, who: Who, ref: str) -> None:
         _note(rt, who, "exports.format_removed", ref, {}, {})
 
     retrying(rt.session, write)
+
+
+def _try_misfits_again(rt: Runtime, group_id: int) -> None:
+    """Let the worker try boxes in the new format that did not fit the old one."""
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    rt.session.execute(
+        sa.update(box)
+        .where(
+            box.c.state == BoxState.LOCKED,
+            box.c.batch_id.is_(None),
+            box.c.problem == Problem.NO_FIT.value,
+            box.c.cycle_id.in_(sa.select(cycle.c.id).where(cycle.c.group_id == group_id)),
+        )
+        .values(problem="")
+    )
 
 
 def _note(

@@ -11,6 +11,7 @@ from storefront.domain.carriers.presets import PRESETS
 from storefront.models import Address, AuditEntry, Box, BoxCycle, CycleGroup, ExportFormat, Staff
 from storefront.operations.audit import Who
 from storefront.operations.export_formats import layout_named
+from storefront.queries.worklists import box_problems
 from storefront.services.export_formats import (
     BadFormat,
     FormatGone,
@@ -149,6 +150,21 @@ def test_every_ready_preset_can_be_chosen(rt, who, group, code):
     use_format(rt, who, group, code)
 
     assert chosen(rt, group) == code
+
+
+def test_what_did_not_fit_is_tried_again_in_another_format(rt, who, box):
+    group = rt.session.scalar(sa.select(CycleGroup.public_id))
+    rt.session.rollback()
+
+    use_format(rt, who, group, "shippo")
+
+    assert rt.session.scalar(sa.select(Box.problem)) == ""
+
+
+def test_a_box_that_does_not_fit_is_among_the_problems_of_the_day(rt, box):
+    found = rt.session.execute(box_problems(rt.moment(), rt.now())).all()
+
+    assert len(found) == 1
 
 
 def test_the_address_of_one_parcel_is_put_right_and_no_other(rt, who, box):
