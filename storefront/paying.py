@@ -7,14 +7,19 @@ before another is asked. Source: docs/decisions/0128-pay-links.md.
 
 from __future__ import annotations
 
-import logging
 from enum import StrEnum
 
 import sqlalchemy as sa
 
 from storefront import charges
 from storefront.database import reading, retrying
-from storefront.domain.charging import ANSWERABLE, OPEN_ATTEMPTS, AttemptState, TriedTooOften
+from storefront.domain.charging import (
+    ANSWERABLE,
+    OPEN_ATTEMPTS,
+    AttemptState,
+    Refusal,
+    TriedTooOften,
+)
 from storefront.domain.credit import is_too_small
 from storefront.domain.errors import DomainError
 from storefront.domain.gateways import CancelAnswer
@@ -32,8 +37,6 @@ from storefront.operations.retries import abandon_actions
 from storefront.operations.sent_unpaid import pays_for_sent
 from storefront.replacing import stop_waiting
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 
 class NotFound(DomainError):
@@ -63,13 +66,25 @@ class NoMethod(DomainError):
 class NotNow(DomainError):
     """Nothing is owed any more, or a charge is on its way already."""
 
-    code = "not_now"
+    code = Refusal.NOTHING_DUE.value
+
+
+class AttemptOpen(NotNow):
+    """A charge of the invoice has no answer yet; no other begins before."""
+
+    code = Refusal.ATTEMPT_OPEN.value
 
 
 class ChargingHeld(NotNow):
-    """The merchant holds all charging, or this database is not the one that may charge."""
+    """The merchant holds all charging."""
 
-    code = "charging_held"
+    code = Refusal.HELD.value
+
+
+class Copied(ChargingHeld):
+    """This database is not the one that may charge."""
+
+    code = Refusal.LIVE_LOCK.value
 
 
 class Paid(StrEnum):
@@ -92,15 +107,16 @@ def pay_now(rt: Runtime, customer_id: int, invoice: str, method: str = "") -> Pa
     default from now on. Raises ``NotFound``, ``NoMethod``, ``NotNow``, or
     ``PaymentPartnerSilent`` if nothing was done.
     """
-    if not charges.may_charge(rt):
-        raise ChargingHeld(invoice=invoice)
+    why = charges.shop_refusal(rt)
+    if why is not None:
+        raise (Copied if why is Refusal.LIVE_LOCK else ChargingHeld)(invoice=invoice)
 
     _release(rt, customer_id, invoice)
     try:
         key, moved = retrying(rt.session, lambda: _plan(rt, customer_id, invoice, method))
     except sa.exc.IntegrityError:
         # Another attempt is open: the partial index lets only one ask at a time.
-        raise NotNow(invoice=invoice) from None
+        raise AttemptOpen(invoice=invoice) from None
     except TriedTooOften:
         return Paid.TOO_OFTEN
     if isinstance(key, Paid):

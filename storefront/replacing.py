@@ -5,7 +5,6 @@ Source: docs/decisions/0127-payment-methods.md.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from storefront import charges
@@ -15,8 +14,6 @@ from storefront.operations.method_choice import chase_now
 from storefront.operations.replanning import waiting_for_customer
 from storefront.operations.retries import abandon_actions
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 
 def stop_waiting(rt: Runtime, subscription_ids: Sequence[int]) -> int:

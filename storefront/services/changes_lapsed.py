@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from functools import cache, partial
 
@@ -19,8 +18,6 @@ from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, Values
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 #: A customer who is asked to confirm a change with their bank has this long.
 CONFIRM_WITHIN = timedelta(hours=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -38,8 +37,6 @@ from storefront.operations.retries import (
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 #: Cases stepped in one transaction.
 BATCH = 100

@@ -6,7 +6,6 @@ through, and the others are told where things stand.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
 from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 #: A charge that left this recently is being waited for elsewhere; nobody asks a second time.
 IN_FLIGHT = timedelta(seconds=30)

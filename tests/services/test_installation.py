@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from storefront import charges
+from storefront.domain.charging import Refusal
 from storefront.jobs.work import run_all
 from storefront.models import ChargeAttempt, Customer, Invoice, OutboxMessage, PaymentMethod
 from storefront.operations.outbox import Message, enqueue
+from storefront.paying import NotNow, Paid, pay_now
 from storefront.services.installation import confirm, describe
 from storefront.services.method_changes import remove_method
 from storefront.services.methods import set_default
@@ -67,6 +69,33 @@ def test_a_copy_at_another_address_is_locked_again(rt, due, live, demo_gateway):
     run_renewals(copy)
 
     assert demo_gateway.bank.executed_count() == 0
+
+
+def test_paying_an_invoice_is_refused_with_its_reason(rt, clock, live, demo_gateway):
+    plan = factories.make_plan(rt)
+    populate(rt, plan, factories.price_of(rt, plan), 1, DUE, card="0341")
+    confirm(rt)
+    clock.advance(days=(DUE - rt.today()).days)
+    run_renewals(rt)
+    invoice = rt.session.scalars(sa.select(Invoice)).one()
+    owner, ref = invoice.payer_id, invoice.public_id
+    rt.session.rollback()
+
+    def why(shop):
+        with pytest.raises(NotNow) as refused:
+            pay_now(shop, owner, ref)
+        return refused.value.code
+
+    staging = replace(rt, settings=replace(rt.settings, base_url="https://staging.example"))
+    assert why(staging) == Refusal.LIVE_LOCK
+    demo_gateway.bank.set_fault("lost")
+    assert pay_now(rt, owner, ref) is Paid.WAITING
+    assert why(rt) == Refusal.ATTEMPT_OPEN
+    demo_gateway.bank.set_fault("lost", is_on=False)
+    clock.advance(minutes=10)
+    charges.look_up_open(rt)
+    assert why(rt) == Refusal.NOTHING_DUE
+    assert demo_gateway.bank.executed_count() == 1
 
 
 ASKED = (
