@@ -346,6 +346,22 @@ def _box_shipped(writer: Writer) -> Words:
     )
 
 
+def _box_replaced(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    why = {
+        "lost": _("Your box seems to be lost. We are sorry."),
+        "returned": _("Your box came back to us."),
+    }
+    return Words(
+        _("We send your box again"),
+        _("We send your %(plan)s box again.", plan=payload["plan"]),
+        why.get(str(payload["reason"]), _("Your box was not as it should be. We are sorry.")),
+        ((_("Your plan"), str(payload["plan"])),),
+        (_("See your boxes"), writer.url("/account/")),
+        (_("It costs you nothing. You get another mail when it is on its way."),),
+    )
+
+
 def _surplus_refunded(writer: Writer) -> Words:
     payload = writer.delivery.payload
     amount = writer.money(Money(int(payload["amount_minor"]), str(payload["currency"])))
@@ -388,6 +404,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "price_change": _price_change,
     "ended": _ended,
     "box_shipped": _box_shipped,
+    "box_replaced": _box_replaced,
     "surplus_refunded": _surplus_refunded,
     **BATCH_TOPICS,
     **PAYMENT_TOPICS,

@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     BOX_SHIPPED = "box.shipped"
     BOX_DELIVERED = "box.delivered"
     BOX_RETURNED = "box.returned"
+    BOX_LOST = "box.lost"
+    BOX_REPLACED = "box.replaced"
     ADDRESS_CHANGED = "address.changed"
     BOX_ADDRESS_CHANGED = "box.address_changed"
     METHOD_CHANGED = "payment_method.changed"

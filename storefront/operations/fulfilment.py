@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxState
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.generic import GENERIC
 from storefront.domain.carriers.layout import Layout, layout_of
@@ -321,6 +321,7 @@ def boxes_to_ship(
                 box.c.subscription_id,
                 box.c.period_id,
                 box.c.cycle_id,
+                box.c.kind,
                 box.c.net_minor,
                 box.c.currency,
                 subscription.c.public_id.label("subscription"),
@@ -371,7 +372,9 @@ def ship_boxes(
     if done.rowcount != len(rows):
         raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were shipped")
     ship_stock(session, [row.id for row in rows], moment.now, parcel.actor_ref or "worker")
-    earn_boxes(session, [_earned(row) for row in rows], moment)
+    # One that replaces another was paid for, and earned, with the first.
+    paid = [row for row in rows if row.kind is not BoxKind.REPLACEMENT]
+    earn_boxes(session, [_earned(row) for row in paid], moment)
     _announce(session, rows, cycle_key, parcel, moment)
 
 

@@ -254,7 +254,9 @@ def _facts(
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
     """Return the first address since the cut-off that a parcel reaches, else the present one."""
-    candidates = () if row.own_address_id else facts.since_cutoff.get(row.subscription_id, ())
+    # One that is sent again goes where its customer is now: what came back came from there.
+    is_fixed = row.own_address_id or row.kind is BoxKind.REPLACEMENT
+    candidates = () if is_fixed else facts.since_cutoff.get(row.subscription_id, ())
     for key in candidates:
         if is_deliverable(facts.addresses.get(key), facts.countries, facts.zones):
             return facts.addresses[key]

@@ -234,6 +234,6 @@ def _boxes(session: AnySession, invoice_id: int) -> Sequence[AnyRow]:
             cycle.c.ship_from,
         )
         .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .where(box.c.period_id.in_(mine), box.c.kind == BoxKind.REGULAR, box.c.state.in_(STOPPABLE))
+        .where(box.c.period_id.in_(mine), box.c.kind != BoxKind.EXTRA, box.c.state.in_(STOPPABLE))
         .order_by(box.c.id)
     ).all()

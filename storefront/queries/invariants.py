@@ -356,6 +356,29 @@ INVARIANTS = (
         " AND r.kind = 'receipt')",
     ),
     Invariant(
+        "F10",
+        "a box replaces another exactly when it is a replacement, and that one left",
+        "SELECT b.public_id FROM box b LEFT JOIN box o ON o.id = b.replaces_id"
+        " LEFT JOIN box_replacement r ON r.box_id = b.id WHERE CASE WHEN b.kind = 'replacement'"
+        " THEN o.id IS NULL OR r.id IS NULL OR o.subscription_id <> b.subscription_id"
+        " OR (b.state <> 'canceled' AND o.state NOT IN ('delivered','returned','lost'))"
+        " ELSE b.replaces_id IS NOT NULL OR r.id IS NOT NULL END",
+    ),
+    Invariant(
+        "F11",
+        "a box has at most one replacement that is not canceled",
+        "SELECT replaces_id FROM box WHERE replaces_id IS NOT NULL AND state <> 'canceled'"
+        " GROUP BY replaces_id HAVING count(*) > 1",
+    ),
+    Invariant(
+        "F12",
+        "a replacement was paid for with the first box: it is worth nothing and earns nothing",
+        "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"
+        " AND j.event_ref = b.public_id"
+        " WHERE b.kind = 'replacement' AND (j.id IS NOT NULL OR b.net_minor <> 0"
+        " OR b.tax_minor <> 0 OR b.invoice_line_id IS NOT NULL)",
+    ),
+    Invariant(
         "F8",
         "a coupon's counter is the number of its counting uses",
         "SELECT c.public_id FROM coupon c LEFT JOIN redemption r ON r.coupon_id = c.id"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, abort, flash, request, url_for
@@ -18,8 +19,12 @@ from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
 from storefront.queries.disputes import held_by
 from storefront.queries.methods import ending_cards
+from storefront.queries.replacements import resent
 from storefront.services import skips
 from storefront.services.skips import SkipChange
+
+#: So long a box that was sent again is listed.
+_RESENT_SHOWN = timedelta(days=60)
 
 
 @bp.get("/")
@@ -32,6 +37,7 @@ def home() -> Response:
         home=found,
         owed=found.owed,
         why_declined=words.why_declined,
+        resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
         ending=ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else [],
     )
 

@@ -51,6 +51,7 @@ PAGES = (
     "export_formats:add_export_formats",
     "tracking:add_tracking",
     "papers:add_papers",
+    "boxes:add_boxes",
     "recipes:add_recipes",
     "products:add_products",
     "imports:add_imports",

@@ -210,6 +210,7 @@ def topic_name(code: str) -> str:
         "ended": _("Subscription ended"),
         "box_shipped": _("Box shipped"),
         "batch_file": _("File of a batch"),
+        "box_replaced": _("Box sent again"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

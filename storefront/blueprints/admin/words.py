@@ -306,6 +306,8 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOX_LOCKED: (_("A box was locked for packing."), "lock", "info"),
         EventKind.BOX_EXPORTED: (_("A box went to the packers."), "download", "info"),
         EventKind.BOX_SHIPPED: (_("A box left the house."), "truck", "positive"),
+        EventKind.BOX_LOST: (_("A box was lost."), "warning", "danger"),
+        EventKind.BOX_REPLACED: (_("A box is sent again."), "truck", "info"),
         EventKind.BOX_DELIVERED: (_("A box arrived."), "house", "positive"),
         EventKind.BOX_RETURNED: (_("A box came back."), "warning", "danger"),
         EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
