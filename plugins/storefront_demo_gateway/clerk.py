@@ -61,7 +61,7 @@ class Clerk:
         Raises ``LookupError`` for a reference the bank does not know, or that it cannot be done
         to. A repeat changes nothing and sends the same message once more.
         """
-        return getattr(self, f"_{action}")(reference)  # type: ignore[no-any-return]
+        return getattr(self, f"_{action}")(reference)
 
     def _tell(self, reference: str) -> Told:
         """Say how a charge or a refund stands."""

@@ -127,11 +127,12 @@ def bank(rt: Runtime, action: str | None, reference: str | None) -> None:
     REFERENCE is that of a charge, or of a refund to return.
     """
     _require_demo(rt)
+    books = cast(Any, bank_of(rt))
     address = f"{rt.settings.base_url}{rt.settings.url_prefix}/hooks/demo"
     # The plugin is there only once the application is.
     clerk = cast(Any, rt.gateways["demo"]).clerk(address)
     if action not in clerk.actions:
-        for one in bank_of(rt).newest_charges(_LISTED):
+        for one in books.newest_charges(_LISTED):
             amount = money(Money(one.amount_minor, one.currency), Locale("en"))
             click.echo(f"{one.created_at[:16]}  {one.reference}  {amount:>10}  {one.status}")
         click.echo("")
