@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
-from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat, FulfilmentBatch
+from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat, FulfilmentBatch, Role
 from storefront.services.fulfilment import export_boxes
 from storefront.testing.factories import make_group, make_plan
 from tests.support.boxes import cycles_of, make_box
@@ -250,6 +250,22 @@ def test_a_format_begun_from_dhl_needs_what_no_box_can_say(rt, desk, plan, cycle
     assert own.layout["most_rows"] == 100
     check = desk.get(f"/admin/cycles/{cycle.public_id}/check?format={own.public_id}").text
     assert "PRODUCT</b> is needed and missing" in check
+
+
+def test_who_may_not_download_files_has_none_mailed(rt, desk, plan):
+    rt.session.execute(
+        sa.update(Role).where(Role.code == "fulfilment").values(permissions=["boxes.manage"])
+    )
+    rt.session.execute(sa.update(CycleGroup).values(export_mail="packing@shop.example"))
+    rt.session.commit()
+    group = rt.session.scalars(sa.select(CycleGroup)).one().public_id
+    rt.session.rollback()
+    assert "Mail the file to" not in desk.get("/admin/exports").text
+
+    post(desk, f"/admin/exports/groups/{group}", {"format": "shippo", "mail": "me@else.example"})
+
+    row = rt.session.execute(sa.select(CycleGroup.export_format, CycleGroup.export_mail)).one()
+    assert tuple(row) == ("shippo", "packing@shop.example")
 
 
 def test_support_may_not_see_formats(app, rt, add):
