@@ -219,7 +219,9 @@ def _following(terms: OrderTerms) -> OrderTerms:
 def _first(terms: OrderTerms, boxes: int, opening: Opening) -> PricedPeriod:
     if opening.kind is not PeriodKind.BILLED:
         nothing = Money(0, terms.amount.currency)
-        unpaid = replace(terms, amount=nothing, surcharges=(), phases=(), delivery=INCLUDED, addons=())
+        unpaid = replace(
+            terms, amount=nothing, surcharges=(), phases=(), delivery=INCLUDED, addons=()
+        )
         return _priced(unpaid, boxes)
     if opening.share is None:
         return _priced(terms, boxes, terms.discounts)

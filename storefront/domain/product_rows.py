@@ -11,6 +11,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from storefront.domain.carriers.countries import ALPHA_3
+from storefront.domain.customs import hs_code_of
 from storefront.domain.money import exponent
 
 NAME_LIMIT = 255
@@ -53,6 +55,9 @@ class VariantData:
     is_counted: bool
     may_oversell: bool
     stock: int | None
+    #: For customs; empty where the file states none.
+    hs_code: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,22 @@ class Row:
         except CellProblem as problem:
             self.complain(column, problem.code)
             return 0
+
+    def hs_code(self, column: str) -> str:
+        """Return a tariff number in digits, empty for an empty cell or one with an issue."""
+        try:
+            return hs_code_of(self.text(column)) if self.text(column) else ""
+        except ValueError:
+            self.complain(column, "not_an_hs_code")
+            return ""
+
+    def country(self, column: str) -> str:
+        """Return an ISO code of two letters, empty for an empty cell or one with an issue."""
+        code = self.text(column).upper()
+        if code and code not in ALPHA_3:
+            self.complain(column, "not_a_country")
+            return ""
+        return code
 
     def complain(self, column: str, code: str, value: str | None = None) -> None:
         """Note an issue of the cell, under the file's own name of its column."""

@@ -36,6 +36,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "price": ("variant price", "price"),
     "cost": ("cost per item",),
     "gift_card": ("gift card",),
+    "hs_code": ("hs code", "variant hs code", "hs tariff code", "harmonized system code"),
+    "origin": ("coo", "country of origin", "country code of origin"),
 }
 #: Columns without which a file is not of this kind.
 NEEDED = ("handle", "title", "price")
@@ -113,6 +115,8 @@ def _variant(row: Row, currency: str) -> VariantData:
         is_counted=bool(row.text("tracker")),
         may_oversell=may_oversell,
         stock=stock,
+        hs_code=row.hs_code("hs_code"),
+        origin=row.country("origin"),
     )
 
 

@@ -35,6 +35,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "weight_lbs": ("weight (lbs)",),
     "weight_oz": ("weight (oz)",),
     "parent": ("parent",),
+    "hs_code": ("hs code", "variant hs code", "hs tariff code", "harmonized system code"),
+    "origin": ("coo", "country of origin", "country code of origin"),
     **{f"attribute{n}": (f"attribute {n} value(s)",) for n in range(1, 10)},
 }
 NEEDED = ("type", "name", "price", "sku")
@@ -146,6 +148,8 @@ def _variant(row: Row, head: Row, currency: str, is_variation: bool) -> VariantD
         is_counted=stock is not None,
         may_oversell=may_oversell,
         stock=stock,
+        hs_code=row.hs_code("hs_code") or (head.hs_code("hs_code") if row is not head else ""),
+        origin=row.country("origin") or (head.country("origin") if row is not head else ""),
     )
 
 

@@ -57,6 +57,11 @@ class ProductVariant(Base):
     #: Retail price where one was imported or entered; NULL when unknown.
     price_minor: Mapped[int | None]
     currency: Mapped[str] = mapped_column(sa.String(3))
+    #: Tariff number of 6, 8 or 10 digits, ISO country of origin, and what it is, for customs;
+    #: empty when unknown. The value declared is the retail price.
+    hs_code: Mapped[str] = mapped_column(sa.String(10), default="", server_default="")
+    origin_country: Mapped[str] = mapped_column(sa.String(2), default="", server_default="")
+    customs_text: Mapped[str] = mapped_column(sa.String(60), default="", server_default="")
     #: False: stock is not counted for this variant and never runs out.
     is_counted: Mapped[bool] = mapped_column(default=True)
     may_oversell: Mapped[bool] = mapped_column(default=False)

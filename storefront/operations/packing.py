@@ -42,6 +42,7 @@ from storefront.operations.choices import (
     read_pools,
     tell_replaced,
 )
+from storefront.operations.customs import declared, seller_country_of
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -100,6 +101,7 @@ class _Facts:
     replaced: dict[int, Replaced] = field(default_factory=dict)
     #: Boxes that their pool does not fill.
     unfilled: set[int] = field(default_factory=set)
+    seller_country: str = ""
 
 
 def boxes_to_decide(
@@ -249,7 +251,9 @@ def _facts(
     choosing = [one for own in recipes.values() for one in own]
     pools = read_pools(session, choosing, subscriptions, cycle_id)
     words = packing_words(session, [row.id for row in rows], stock)
-    return _Facts(addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
+    home = seller_country_of(session)
+    found = (addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
+    return _Facts(*found, seller_country=home)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -341,7 +345,9 @@ def _write_locked(
             "key": row.id,
             "seen": row.state,
             "new_ship_to": _ship_to(row, facts),
-            "new_packing": _packing(row, contents, facts.stock) | facts.words.of(row.id, contents),
+            "new_packing": _packing(row, contents, facts.stock)
+            | facts.words.of(row.id, contents)
+            | declared(_ship_to(row, facts), contents, facts.stock, facts.seller_country),
         }
         for row, contents in locked
     ]

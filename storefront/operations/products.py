@@ -18,6 +18,7 @@ from storefront.operations.stock import StockChange, change_stock, note_changes
 
 #: Columns of a product that an import keeps up to date; a person's own ones are left alone.
 _PRODUCT_COLUMNS = ("name", "description", "vendor", "category", "tags")
+_CUSTOMS_COLUMNS = ("hs_code", "origin_country")
 _VARIANT_COLUMNS = ("sku", "name", "weight_grams", "cost_minor", "price_minor", "currency")
 
 
@@ -127,6 +128,9 @@ def _compare_variant(
 ) -> None:
     fresh = _variant_values(data, currency)
     values = {name: fresh[name] for name in _VARIANT_COLUMNS if getattr(own, name) != fresh[name]}
+    # What customs ask is rarely in a file: where it is not, what a person typed stays.
+    told = {name: fresh[name] for name in _CUSTOMS_COLUMNS if fresh[name]}
+    values |= {name: one for name, one in told.items() if getattr(own, name) != one}
     if set_stock and own.is_counted != data.is_counted:
         values["is_counted"] = data.is_counted
     if set_stock and own.may_oversell != data.may_oversell:
@@ -231,4 +235,6 @@ def _variant_values(data: VariantData, currency: str) -> dict[str, Any]:
         "cost_minor": data.cost_minor,
         "price_minor": data.price_minor,
         "currency": currency,
+        "hs_code": data.hs_code,
+        "origin_country": data.origin,
     }

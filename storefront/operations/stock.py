@@ -15,9 +15,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.domain.customs import CustomsData
 from storefront.domain.errors import DomainError
 from storefront.models import BoxItem, ProductVariant, StockMove
 from storefront.models.base import table_of
+from storefront.operations.customs import customs_columns, customs_of
 from storefront.operations.keys import AnySession
 
 
@@ -37,6 +39,7 @@ class VariantStock:
     is_counted: bool
     may_oversell: bool
     on_hand: int
+    customs: CustomsData
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,24 @@ def stock_of(session: AnySession, variant_ids: Iterable[int]) -> dict[int, Varia
             table.c.is_counted,
             table.c.may_oversell,
             table.c.on_hand,
+            *customs_columns(),
         )
         .where(table.c.id.in_(set(variant_ids)))
         .order_by(table.c.id)
         .with_for_update()
     )
-    return {row.id: VariantStock(**row._mapping) for row in rows}
+    return {
+        row.id: VariantStock(
+            row.id,
+            row.sku,
+            row.weight_grams,
+            row.is_counted,
+            row.may_oversell,
+            row.on_hand,
+            customs_of(row),
+        )
+        for row in rows
+    }
 
 
 def allocate(

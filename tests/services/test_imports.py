@@ -169,3 +169,24 @@ def test_the_command_says_in_words_what_it_left_out_and_ends_with_one(
     assert done.exit_code == 1
     assert "'much' is no amount like 26.00" in done.stderr
     assert "1 issue\n" in done.stdout
+
+
+def customs(rt):
+    """Return HS code and origin of the only variant."""
+    row = rt.session.execute(sa.select(ProductVariant.hs_code, ProductVariant.origin_country)).one()
+    rt.session.rollback()
+    return tuple(row)
+
+
+def test_data_for_customs_comes_in_where_the_file_has_it_and_else_stays(rt):
+    plain = "Handle,Title,Variant SKU,Variant Price\n" + "tea,Tea,TEA,8.90\n"
+    told = "Handle,Title,Variant SKU,Variant Price,HS Code,COO\n"
+    import_products(rt, plain.encode())
+    assert customs(rt) == ("", "")
+    import_products(rt, (told + "tea,Tea,TEA,8.90,0902.10,jp\n").encode())
+    assert customs(rt) == ("090210", "JP")
+    import_products(rt, plain.encode())
+    assert customs(rt) == ("090210", "JP")
+    wrong = import_products(rt, (told + "tea,Tea,TEA,8.90,0902,Japan\n").encode())
+    assert [one.code for one in wrong.issues] == ["not_an_hs_code", "not_a_country"]
+    assert customs(rt) == ("090210", "JP")

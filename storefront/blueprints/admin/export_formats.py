@@ -17,7 +17,7 @@ from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
-from storefront.domain.carriers.fields import FIELDS
+from storefront.domain.carriers.fields import FIELDS, ITEM_FIELDS
 from storefront.domain.carriers.layout import Column, Layout, Preset
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.privacy import NotAnEmail, normalise_email
@@ -219,9 +219,7 @@ def _edit_page(
 
 
 def _is_sound(layout: Layout) -> bool:
-    return all(
-        layout.per_item or one.source not in ("sku", "pieces_of_sku") for one in layout.columns
-    )
+    return all(layout.per_item or one.source not in ITEM_FIELDS for one in layout.columns)
 
 
 def _started(start: Preset) -> Layout:
@@ -337,4 +335,12 @@ def field_words() -> dict[str, str]:
         "date_us_time": _("Day of the lock, 03/31/2027 00:00:00"),
         "sku": _("Product: SKU"),
         "pieces_of_sku": _("Product: pieces"),
+        "customs": _("Customs: everything in one cell"),
+        "customs_total": _("Customs: value of the box"),
+        "hs_code": _("Product: HS code"),
+        "origin_country": _("Product: country of origin"),
+        "customs_text": _("Product: what it is, for customs"),
+        "customs_value": _("Product: value of one"),
+        "customs_currency": _("Product: currency of the value"),
+        "grams_of_sku": _("Product: grams of one"),
     }

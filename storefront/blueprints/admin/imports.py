@@ -157,6 +157,8 @@ def issue_words() -> dict[str, str]:
         "too_fine": _("could be two amounts, or has too many decimals"),
         "not_whole": _("is no whole number"),
         "not_a_weight": _("is no weight like 0.25"),
+        "not_an_hs_code": _("is no HS code of 6, 8 or 10 digits"),
+        "not_a_country": _("is no code of a country like DE"),
         "not_packable": _("cannot be packed into a box"),
         "no_variants": _("has no variations in this file"),
         "variant_twice": _("is there twice in this product"),

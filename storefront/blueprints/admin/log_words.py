@@ -69,6 +69,7 @@ def deeds() -> dict[str, str]:
         "shipping.saved": _("Delivery zone saved"),
         "shipping.removed": _("Delivery zone removed"),
         "shipping.weights": _("Weight of boxes saved"),
+        "product.customs": _("Data for customs saved"),
         "message.sent_again": _("Message sent again"),
         "message.stopped": _("Message stopped"),
         "accounting.exported": _("Books exported"),

@@ -9,7 +9,7 @@ from babel import Locale
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.base import may, page, saved, who
 from storefront.blueprints.admin.shipping_forms import (
     OTHER,
     TrialForm,
@@ -149,7 +149,7 @@ def _context() -> dict[str, Any]:
         "trial": trial,
         "answer": _answer(trial, zones) if "grams" in request.args and trial.validate() else None,
         "currency": currency,
-        "tabs": _tabs("shipping"),
+        "tabs": tabs("shipping"),
     }
 
 
@@ -181,7 +181,7 @@ def _weights(
             (row, name := weight_field(row.plan, row.option_key), typed[name], wrong.get(name))
             for row in rows
         ],
-        "tabs": _tabs("shipping_weights"),
+        "tabs": tabs("shipping_weights"),
     }
 
 
@@ -189,9 +189,18 @@ def _text(grams: int | None) -> str:
     return "" if grams is None else str(grams)
 
 
-def _tabs(active: str) -> list[tuple[str, str, bool]]:
-    pages = [(_("Zones"), "shipping"), (_("Weight of boxes"), "shipping_weights")]
-    return [(words, url_for(f"admin.{name}"), name == active) for words, name in pages]
+def tabs(active: str) -> list[tuple[str, str, bool]]:
+    """Return the pages about delivery that this person may open."""
+    pages = [
+        (_("Zones"), "shipping", permissions.PLANS_MANAGE),
+        (_("Weight of boxes"), "shipping_weights", permissions.PLANS_MANAGE),
+        (_("Customs"), "customs", permissions.PRODUCTS_MANAGE),
+    ]
+    return [
+        (words, url_for(f"admin.{name}"), name == active)
+        for words, name, permission in pages
+        if may(permission)
+    ]
 
 
 def place_words(areas: Sequence[Area]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from storefront.domain.carriers.countries import ALPHA_3
 from storefront.domain.exports import contents_text
+from storefront.domain.money import exponent
 
 _OUNCE = Decimal("28.349523125")
 #: ``Lindenweg 4a``, ``Am Markt 3-5``, ``Weg 7 b`` and, the other way round, ``12 bis rue Haute``.
@@ -41,6 +42,12 @@ class BoxFacts:
         """(SKU, pieces) of what is inside."""
         contents: Sequence[Sequence[Any]] = self.packing["contents"]
         return contents
+
+    @property
+    def customs(self) -> Sequence[Mapping[str, Any]]:
+        """What is declared of each product; empty where the parcel crosses no border."""
+        lines: Sequence[Mapping[str, Any]] = self.packing.get("customs", ())
+        return lines
 
     def address(self, part: str) -> str:
         """Return one part of the address, empty where there is none."""
@@ -81,6 +88,47 @@ def _day(box: BoxFacts, form: str) -> str:
     return box.locked_on.strftime(form) if box.locked_on else ""
 
 
+def _value(minor: int | None, currency: str) -> str:
+    digits = exponent(currency)
+    return "" if minor is None else f"{Decimal(minor).scaleb(-digits):.{digits}f}"
+
+
+def _declared(line: Mapping[str, Any]) -> str:
+    """Return a line of customs in one cell: 2 x green tea, HS 090210, CN, 8.90 EUR."""
+    value = _value(line["value_minor"], line["currency"])
+    known = (
+        f"{line['pieces']} x {line['text'] or line['sku']}",
+        f"HS {line['hs_code']}" if line["hs_code"] else "",
+        line["origin"],
+        f"{value} {line['currency']}" if value else "",
+    )
+    return ", ".join(filter(None, known))
+
+
+def _customs_total(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return the value of everything, empty where that of a product is not known."""
+    if not lines or any(line["value_minor"] is None for line in lines):
+        return ""
+    total = sum(line["value_minor"] * line["pieces"] for line in lines)
+    return f"{_value(total, lines[0]['currency'])} {lines[0]['currency']}"
+
+
+def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
+    """Return the fields of one product of ``box``."""
+    line = next((one for one in box.customs if one["sku"] == sku), None)
+    found = dict.fromkeys(ITEM_FIELDS, "") | {"sku": sku, "pieces_of_sku": str(pieces)}
+    if line is None:
+        return found
+    return found | {
+        "hs_code": line["hs_code"],
+        "origin_country": line["origin"],
+        "customs_text": line["text"],
+        "customs_value": _value(line["value_minor"], line["currency"]),
+        "customs_currency": line["currency"],
+        "grams_of_sku": str(line["grams"]),
+    }
+
+
 Field = Callable[[BoxFacts], str]
 
 
@@ -114,6 +162,8 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_grams": lambda box: str(box.packing["weight_grams"]),
     "weight_kg": lambda box: _kilograms(box.packing["weight_grams"]),
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
+    "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
+    "customs_total": lambda box: _customs_total(box.customs),
     "note": lambda box: "" if box.kind == "regular" else box.kind,
     "date_iso": lambda box: _day(box, "%Y-%m-%d"),
     "date_dmy": lambda box: _day(box, "%d/%m/%y"),
@@ -121,7 +171,17 @@ BOX_FIELDS: Mapping[str, Field] = {
     "date_us_time": lambda box: _day(box, "%m/%d/%Y 00:00:00"),
 }
 
-#: Fields of one product of a box, for formats with a row for each.
-ITEM_FIELDS = ("sku", "pieces_of_sku")
+#: Fields of one product of a box, for formats with a row for each. Those of customs are empty
+#: in a box that crosses no border.
+ITEM_FIELDS = (
+    "sku",
+    "pieces_of_sku",
+    "hs_code",
+    "origin_country",
+    "customs_text",
+    "customs_value",
+    "customs_currency",
+    "grams_of_sku",
+)
 
 FIELDS = (*BOX_FIELDS, *ITEM_FIELDS)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from storefront.domain.carriers.fields import BOX_FIELDS, BoxFacts
+from storefront.domain.carriers.fields import BOX_FIELDS, ITEM_FIELDS, BoxFacts, item_fields
 from storefront.domain.carriers.layout import Column, Layout
 from storefront.domain.exports import is_formula, safe_cell
 
@@ -61,12 +60,10 @@ def has_limits(layout: Layout) -> bool:
 
 
 def _texts(layout: Layout, box: BoxFacts) -> list[list[str]]:
-    products: Sequence[Sequence[object]] = box.contents if layout.per_item else ()
-    rows = []
-    for sku, pieces in products or (("", ""),):
-        own = {"sku": str(sku), "pieces_of_sku": str(pieces)}
-        rows.append([_text(column, box, own) for column in layout.columns])
-    return rows
+    owns = [item_fields(box, sku, pieces) for sku, pieces in box.contents]
+    empty = dict.fromkeys(ITEM_FIELDS, "")
+    products = (owns if layout.per_item else []) or [empty]
+    return [[_text(column, box, own) for column in layout.columns] for own in products]
 
 
 def _text(column: Column, box: BoxFacts, own: dict[str, str]) -> str:
