@@ -236,22 +236,27 @@ def sent_to(
     """
     mine, theirs = table_of(Subscription), table_of(Subscription).alias()
     box, item = table_of(Box), table_of(BoxItem)
-    same = sa.or_(theirs.c.id == mine.c.id, theirs.c.customer_id == mine.c.customer_id)
-    rows = session.execute(
+    ids = set(subscription_ids)
+    packed = box.c.state.in_(_SENT)
+    own = (
+        sa.select(box.c.subscription_id.label("id"), item.c.variant_id)
+        .join(item, item.c.box_id == box.c.id)
+        .where(box.c.subscription_id.in_(ids), packed)
+    )
+    # Apart from the own ones, and without asking for the variants, so that each half goes from
+    # the subscriber to their boxes by an index, and not from a variant to every box there is.
+    others = (
         sa.select(mine.c.id, item.c.variant_id)
-        .join(theirs, same)
+        .join(theirs, theirs.c.customer_id == mine.c.customer_id)
         .join(box, box.c.subscription_id == theirs.c.id)
         .join(item, item.c.box_id == box.c.id)
-        .where(
-            mine.c.id.in_(set(subscription_ids)),
-            box.c.state.in_(_SENT),
-            item.c.variant_id.in_(set(variants)),
-        )
-        .distinct()
+        .where(mine.c.id.in_(ids), theirs.c.id != mine.c.id, packed)
     )
-    found: dict[int, set[int]] = defaultdict(set)
+    rows = session.execute(sa.union(own, others))
+    wanted, found = set(variants), defaultdict[int, set[int]](set)
     for row in rows:
-        found[row.id].add(row.variant_id)
+        if row.variant_id in wanted:
+            found[row.id].add(row.variant_id)
     return dict(found)
 
 
@@ -262,6 +267,7 @@ def set_aside(
 
     The choice of ``subscription_id`` for ``cycle_id`` is left out. A choice holds nothing while
     its box is skipped, its subscription rests or is over, or its cycle is locked without it.
+    Rounds that have left are not looked at, so the work does not grow with the years.
     """
     choice, item, cycle = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(BoxCycle)
     subscription, box, skip = table_of(Subscription), table_of(Box), table_of(BoxSkip)
@@ -285,7 +291,7 @@ def set_aside(
         .join(subscription, subscription.c.id == choice.c.subscription_id)
         .outerjoin(box, of_box)
         .where(
-            item.c.variant_id.in_(set(variants)),
+            choice.c.cycle_id.in_(_live_cycles(session)),
             sa.or_(choice.c.subscription_id != subscription_id, choice.c.cycle_id != cycle_id),
             sa.or_(is_coming, waits),
             ~sa.exists().where(
@@ -295,7 +301,21 @@ def set_aside(
         )
         .group_by(item.c.variant_id)
     )
-    return Counter({row.variant_id: int(row.pieces) for row in rows})
+    wanted = set(variants)
+    return Counter({row.variant_id: int(row.pieces) for row in rows if row.variant_id in wanted})
+
+
+def _live_cycles(session: AnySession) -> list[int]:
+    """Return the cycles that somebody chose for and whose boxes have not left."""
+    cycle, choice = table_of(BoxCycle), table_of(BoxChoice)
+    live = (CycleState.PLANNED, CycleState.OPEN, CycleState.LOCKED)
+    return list(
+        session.scalars(
+            sa.select(cycle.c.id).where(
+                cycle.c.state.in_(live), sa.exists().where(choice.c.cycle_id == cycle.c.id)
+            )
+        )
+    )
 
 
 def is_chosen_for(box: sa.Table) -> sa.ColumnElement[bool]:
