@@ -81,7 +81,7 @@ def _wrong(layout: Layout, column: Column, text: str) -> Finding | None:
 
 def _code(layout: Layout, column: Column, text: str) -> tuple[Code | None, str]:
     reads_raw = layout.kind == "csv" and not layout.is_guarded
-    foreign = "".join(dict.fromkeys(one for one in text if not _holds(layout.encoding, one)))
+    foreign = _foreign(layout.encoding, text)
     code: Code | None = None
     if not text.strip():
         code = "missing" if column.is_required else None
@@ -90,8 +90,7 @@ def _code(layout: Layout, column: Column, text: str) -> tuple[Code | None, str]:
     elif column.rule == "digits" and not (text.isascii() and text.isdigit()):
         code = "digits"
     elif column.rule == "roman" and not _holds("latin-1", text):
-        code = "roman"
-        foreign = "".join(dict.fromkeys(one for one in text if not _holds("latin-1", one)))
+        code, foreign = "roman", _foreign("latin-1", text)
     elif column.most and len(text) > column.most:
         code = "too_long"
     elif reads_raw and ("\n" in text or "\r" in text):
@@ -99,6 +98,13 @@ def _code(layout: Layout, column: Column, text: str) -> tuple[Code | None, str]:
     elif reads_raw and is_formula(text):
         code = "formula"
     return code, foreign
+
+
+def _foreign(encoding: str, text: str) -> str:
+    """Return the signs of ``text`` that ``encoding`` does not have, each once."""
+    if _holds(encoding, text):
+        return ""
+    return "".join(dict.fromkeys(one for one in text if not _holds(encoding, one)))
 
 
 def _holds(encoding: str, text: str) -> bool:
