@@ -20,9 +20,11 @@ from storefront.domain.refunds import (
     Way,
     WayNotOffered,
 )
+from storefront.domain.replacements import Reason
 from storefront.models import (
     AuditEntry,
     Box,
+    BoxCycle,
     ChargeAttempt,
     CreditNote,
     CreditNoteLine,
@@ -30,6 +32,8 @@ from storefront.models import (
     Invoice,
     LedgerTransfer,
     OutboxMessage,
+    Plan,
+    ProductVariant,
     Refund,
     Subscription,
 )
@@ -37,9 +41,12 @@ from storefront.operations.audit import Who
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.credit import give_credit
+from storefront.services.cycles import close_cycles
+from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
+from storefront.services.replacements import Wanted, replace_box
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
@@ -260,3 +267,27 @@ def test_a_refund_of_an_old_invoice_touches_that_payment_only(
     first, second = all_of(rt, ChargeAttempt)
     assert (first.refunded_minor, second.refunded_minor) == (first.amount_minor, 0)
     assert all_of(rt, Invoice)[1].credited_minor == 0
+
+
+def test_stopping_now_keeps_back_a_box_that_is_to_be_sent_again(
+    rt: Runtime, who: Who, sub: Subscription, clock: FrozenClock
+) -> None:
+    tea = make.make_variant(rt, on_hand=5)
+    make.make_recipe(rt, rt.session.get_one(Plan, sub.plan_id), variants=[tea])
+    first = all_of(rt, Box)[0]
+    cycle = rt.session.get_one(BoxCycle, first.cycle_id)
+    ref, days = cycle.public_id, (cycle.lock_on - rt.today()).days + 1
+    clock.advance(days=days)
+    close_cycles(rt)
+    batch = export_boxes(rt, ref)
+    assert batch is not None
+    ship_batch(rt, batch.public_id)
+    wanted = Wanted(Reason.LOST, {tea.public_id: 1}, is_now=True)
+    replace_box(rt, first.public_id, wanted, who)
+
+    back(rt, who, afterwards=Afterwards.STOP_NOW)
+
+    states = [box.state for box in all_of(rt, Box)]
+    assert states == [BoxState.LOST, BoxState.CANCELED]
+    (stock,) = rt.session.execute(sa.select(ProductVariant.on_hand, ProductVariant.committed))
+    assert tuple(stock) == (4, 0)
