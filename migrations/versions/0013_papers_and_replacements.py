@@ -67,9 +67,7 @@ def upgrade() -> None:
             "goods_minor >= 0 AND shipping_minor >= 0",
             name=op.f("ck_box_replacement_costs_not_negative"),
         ),
-        sa.ForeignKeyConstraint(
-            ["box_id"], ["box.id"], name=op.f("fk_box_replacement_box_id_box")
-        ),
+        sa.ForeignKeyConstraint(["box_id"], ["box.id"], name=op.f("fk_box_replacement_box_id_box")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_box_replacement")),
         sa.UniqueConstraint("box_id", name=op.f("uq_box_replacement_box_id")),
     )

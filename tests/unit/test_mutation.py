@@ -57,7 +57,7 @@ def test_only_the_rules_and_the_tests_that_answer_for_them_are_laid_out(
 
     laid = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.py")}
     tests = {f"tests/unit/domain/{name}" for name in MODULES[module]}
-    rules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("storefront/domain/*.py")}
+    rules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("storefront/domain/**/*.py")}
     assert laid == tests | rules | {"storefront/__init__.py", "tests/conftest.py"}
     settings = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert settings["mutmut"]["only_mutate"] == [f"storefront/domain/{module}.py"]
