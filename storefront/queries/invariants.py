@@ -372,6 +372,15 @@ INVARIANTS = (
     ),
     Invariant(
         "F12",
+        "what a box holds as chosen was chosen for it",
+        "SELECT b.public_id FROM box b JOIN box_item i ON i.box_id = b.id"
+        " LEFT JOIN box_choice c ON c.subscription_id = b.subscription_id"
+        " AND c.cycle_id = b.cycle_id"
+        " LEFT JOIN box_choice_item n ON n.choice_id = c.id AND n.variant_id = i.variant_id"
+        " WHERE b.kind = 'regular' AND i.origin = 'choice' AND n.id IS NULL",
+    ),
+    Invariant(
+        "F12",
         "a replacement was paid for with the first box: it is worth nothing and earns nothing",
         "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"
         " AND j.event_ref = b.public_id"
