@@ -208,7 +208,7 @@ def read_order(
             )
         )
     order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None)
-    sends = any(item.plan.shipping for item in items)
+    sends = has_delivery(checkout) and any(item.plan.shipping for item in items)
     if sends and is_blocked(delivery.zones, sale.country, sale.place.postcode):
         order = replace(order, is_blocked=True)
     return _sealed(_with_credit(session, _together(order, market.taxes.rounding)))

@@ -60,6 +60,18 @@ def test_at_the_checkout(
     assert place(ada.deliver()) == "pay"
 
 
+def test_nothing_is_refused_before_an_address_is_typed(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+) -> None:
+    make.make_plan(rt, code="pot")
+    make.make_zone(rt, "DE", None)
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    page = ada.get(ada.at("delivery"))
+    assert error_of(page.text, "country") == ""
+    assert COUNTRY in error_of(ada.deliver().text, "country")
+
+
 def test_one_that_was_blocked_after_it_was_typed_leads_back_to_it(
     rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
 ) -> None:
