@@ -1,6 +1,8 @@
 """Choosing the contents of a box, and what is packed of it at the lock."""
 
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -491,3 +493,18 @@ def test_a_piece_nobody_chose_is_found(rt, clock, plan, cycle, teas):
     rt.session.execute(sa.update(BoxItem).values(origin="choice"))
 
     assert broken(rt.session)["F12"] == [box.public_id] * 2
+
+
+def test_the_cut_off_is_the_last_second_of_its_day_in_shop_time(rt, clock, plan, cycle, teas):
+    offer(rt, plan, teas, Rule(2))
+    mine = subscribe(rt, plan)
+    midnight = datetime.combine(
+        cycle.cutoff_on + timedelta(days=1), time(), ZoneInfo("Europe/Berlin")
+    )
+    clock.set(midnight.astimezone(UTC) - timedelta(seconds=1))
+    assert choose(rt, mine, cycle, teas[0], teas[1]).until_on == cycle.cutoff_on
+
+    clock.set(midnight.astimezone(UTC))
+
+    with pytest.raises(ChoiceTooLate):
+        choose(rt, mine, cycle, teas[2], teas[3])
