@@ -29,7 +29,10 @@ from storefront.runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How a change stands: applied, scheduled, action (at ``url``), waiting or declined."""
+    """How a change stands: applied, scheduled, action (at ``url``), waiting or declined.
+
+    Or surplus: it was paid when it was too late for it, and the money goes back.
+    """
 
     outcome: str
     url: str = ""
@@ -101,7 +104,7 @@ def standing(rt: Runtime, attempt_id: int) -> Changed:
         rt.session.rollback()
     if row.state == AttemptState.SUCCEEDED:
         # Paid, but something else was faster, such as leaving: the money is surplus.
-        return Changed("waiting" if row.goes_back else "applied")
+        return Changed("surplus" if row.goes_back else "applied")
     if row.state == AttemptState.ACTION_REQUIRED:
         return Changed("action", url=row.action_url)
     if row.state in (AttemptState.DECLINED, AttemptState.ABANDONED):

@@ -229,6 +229,11 @@ def _said(done: Changed) -> str:
         )
     if done.outcome == "action":
         return _("Your bank wants a confirmation.")
+    if done.outcome == "surplus":
+        return _(
+            "Your subscription changed or ended before this payment arrived. Your plan is as it "
+            "was, and the money goes back to where it came from."
+        )
     return _(
         "We are asking our payment partner what happened. Please do not pay again. "
         "We e-mail you the answer."
