@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.demo import opening
-from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.domain.replacements import Reason
 from storefront.models import (
     Box,
     BoxCycle,
+    BoxItem,
     FulfilmentBatch,
     Plan,
     ProductVariant,
@@ -24,6 +27,7 @@ from storefront.models.base import table_of
 from storefront.runtime import Runtime
 from storefront.services.fulfilment import deliver_batch, ship_batch
 from storefront.services.packing import retry_boxes
+from storefront.services.replacements import NoNextCycle, Wanted, replace_box
 from storefront.services.stock import adjust_stock
 
 CARRIER = "DHL"
@@ -33,6 +37,8 @@ LATE_DAYS = 5
 ROAD = timedelta(days=3)
 #: What the shortage leaves of the tea it meets, and the dropped pallet of the bake.
 _LEFT, _DROPPED = 12, 65
+#: Boxes of a batch of which one parcel gets lost.
+_LARGE = 6
 
 
 def write_recipes(rt: Runtime, ahead: int = 2) -> None:
@@ -93,7 +99,40 @@ def note_arrivals(rt: Runtime) -> int:
         .order_by(batch.c.id)
     ).all()
     rt.session.rollback()
+    for ref in refs:
+        _lose_a_parcel(rt, ref)
     return sum(deliver_batch(rt, ref, (), opening.packer_of(rt)) for ref in refs)
+
+
+def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
+    """Let one parcel of a large batch be lost, and send its box again with the next cycle."""
+    box, batch, item = table_of(Box), table_of(FulfilmentBatch), table_of(BoxItem)
+    variant = table_of(ProductVariant)
+    ref = rt.session.scalar(
+        sa.select(box.c.public_id)
+        .join(batch, batch.c.id == box.c.batch_id)
+        .where(
+            batch.c.public_id == batch_ref,
+            batch.c.row_count >= _LARGE,
+            box.c.state == BoxState.SHIPPED,
+            box.c.kind == BoxKind.REGULAR,
+        )
+        .order_by(box.c.id.desc())
+        .limit(1)
+    )
+    rows = rt.session.execute(
+        sa.select(variant.c.public_id, item.c.quantity)
+        .join(item, item.c.variant_id == variant.c.id)
+        .join(box, box.c.id == item.c.box_id)
+        .where(box.c.public_id == ref)
+    ).all()
+    rt.session.rollback()
+    if ref is None or not rows:
+        return
+    pieces = {row.public_id: row.quantity for row in rows}
+    wanted = Wanted(Reason.LOST, pieces, is_now=False, shipping_minor=490, note="No scan for days")
+    with suppress(NoNextCycle):
+        replace_box(rt, ref, wanted, opening.packer_of(rt))
 
 
 def lose_some(rt: Runtime) -> None:

@@ -129,6 +129,7 @@ class TestHistory:
         states = rt.session.execute(sa.select(Box.state, sa.func.count()).group_by(Box.state))
         found = dict(states.all())
         assert found[BoxState.DELIVERED] > 0
+        assert found[BoxState.LOST] > 0, "one of them is sent again"
         assert BoxState.SHIPPED not in found
         mails = rt.session.execute(
             sa.select(OutboxMessage.created_at, OutboxMessage.delivered_at)
