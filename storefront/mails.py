@@ -12,11 +12,11 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.adapters.mail import Mail
-from storefront.domain.carriers.links import tracking_link
 from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_batches import BATCH_TOPICS
+from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
 from storefront.mails_choices import CHOICE_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
@@ -328,40 +328,6 @@ def _ended(writer: Writer) -> Words | None:
     )
 
 
-def _box_shipped(writer: Writer) -> Words:
-    payload = writer.delivery.payload
-    facts = [(_("Your plan"), str(payload["plan"]))]
-    if payload.get("carrier"):
-        facts.append((_("Carrier"), str(payload["carrier"])))
-    if payload.get("tracking_number"):
-        facts.append((_("Tracking number"), str(payload["tracking_number"])))
-    carrier, number = str(payload.get("carrier", "")), str(payload.get("tracking_number", ""))
-    link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
-    return Words(
-        _("Your box is on its way"),
-        _("Your %(plan)s box is on its way.", plan=payload["plan"]),
-        _("It left us today."),
-        tuple(facts),
-        (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
-    )
-
-
-def _box_replaced(writer: Writer) -> Words:
-    payload = writer.delivery.payload
-    why = {
-        "lost": _("Your box seems to be lost. We are sorry."),
-        "returned": _("Your box came back to us."),
-    }
-    return Words(
-        _("We send your box again"),
-        _("We send your %(plan)s box again.", plan=payload["plan"]),
-        why.get(str(payload["reason"]), _("Your box was not as it should be. We are sorry.")),
-        ((_("Your plan"), str(payload["plan"])),),
-        (_("See your boxes"), writer.url("/account/")),
-        (_("It costs you nothing. You get another mail when it is on its way."),),
-    )
-
-
 def _surplus_refunded(writer: Writer) -> Words:
     payload = writer.delivery.payload
     amount = writer.money(Money(int(payload["amount_minor"]), str(payload["currency"])))
@@ -403,10 +369,9 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "plan_changed": _plan_changed,
     "price_change": _price_change,
     "ended": _ended,
-    "box_shipped": _box_shipped,
-    "box_replaced": _box_replaced,
     "surplus_refunded": _surplus_refunded,
     **BATCH_TOPICS,
+    **BOX_TOPICS,
     **PAYMENT_TOPICS,
     **CARD_TOPICS,
     **CHOICE_TOPICS,

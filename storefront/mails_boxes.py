@@ -1,0 +1,50 @@
+"""Mails about boxes that left, and those that are sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+
+from storefront.domain.carriers.links import tracking_link
+from storefront.mail_words import Words, Writer
+
+
+def box_shipped(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    facts = [(_("Your plan"), str(payload["plan"]))]
+    if payload.get("carrier"):
+        facts.append((_("Carrier"), str(payload["carrier"])))
+    if payload.get("tracking_number"):
+        facts.append((_("Tracking number"), str(payload["tracking_number"])))
+    carrier, number = str(payload.get("carrier", "")), str(payload.get("tracking_number", ""))
+    link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
+    return Words(
+        _("Your box is on its way"),
+        _("Your %(plan)s box is on its way.", plan=payload["plan"]),
+        _("It left us today."),
+        tuple(facts),
+        (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
+    )
+
+
+def box_replaced(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    why = {
+        "lost": _("Your box seems to be lost. We are sorry."),
+        "returned": _("Your box came back to us."),
+    }
+    return Words(
+        _("We send your box again"),
+        _("We send your %(plan)s box again.", plan=payload["plan"]),
+        why.get(str(payload["reason"]), _("Your box was not as it should be. We are sorry.")),
+        ((_("Your plan"), str(payload["plan"])),),
+        (_("See your boxes"), writer.url("/account/")),
+        (_("It costs you nothing. You get another mail when it is on its way."),),
+    )
+
+
+BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "box_shipped": box_shipped,
+    "box_replaced": box_replaced,
+}
