@@ -111,7 +111,9 @@ def due_count(rt: Runtime) -> int:
 def _open_next(run: _Run, limit: int | None) -> int:
     """Claim some of what is due and open their periods; returns how many were claimed."""
     rt, report = run.rt, run.report
-    size = CLAIM if limit is None else min(CLAIM, limit - report.claimed)
+    # No more at first than are written at once: the gateway has nothing to do until then.
+    size = CLAIM if report.claimed else rt.settings.batch_size
+    size = size if limit is None else min(size, limit - report.claimed)
     if size <= 0:
         return 0
     failpoint("renewal.before_claim")

@@ -16,6 +16,7 @@ from storefront import charges
 from storefront.extensions import db
 from storefront.models import Box, Invoice, InvoiceLine, ParkedWork, Subscription
 from storefront.operations.charging import take_planned
+from storefront.operations.references import new_references
 from storefront.operations.results import Result
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
@@ -136,6 +137,9 @@ def test_99_rows_finish_when_the_hundredth_violates_a_constraint(
 def test_a_claim_of_100_takes_as_many_statements_as_one_of_10(
     rt: Runtime, due, demo_gateway: DemoGateway
 ):
+    # The first reference of an installation writes its row.
+    new_references(rt.session, "pay", 1, rt.now())
+    rt.session.commit()
     ten = statements_of(rt, due(10), demo_gateway)
     hundred = statements_of(rt, due(100), demo_gateway)
 
