@@ -371,7 +371,7 @@ INVARIANTS = (
         " GROUP BY replaces_id HAVING count(*) > 1",
     ),
     Invariant(
-        "F12",
+        "F13",
         "what a box holds as chosen was chosen for it",
         "SELECT b.public_id FROM box b JOIN box_item i ON i.box_id = b.id"
         " LEFT JOIN box_choice c ON c.subscription_id = b.subscription_id"
