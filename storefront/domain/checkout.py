@@ -266,7 +266,8 @@ def _priced(
         treatment=terms.treatment,
         tax_source=terms.tax_source,
     )
-    chosen = [ref for _text, ref, _fee in terms.surcharges]
+    # In the order of ``domain.packing.option_keys``, as renewals weigh them.
+    chosen = sorted(ref for _text, ref, _fee in terms.surcharges)
     sent = with_shipping(plain, terms.delivery, terms.country, terms.postcode, chosen)
     return price_period(with_discounts(sent, held, number, number))
 

@@ -215,7 +215,11 @@ def chosen_in(session: AnySession, cycle_id: int) -> dict[int, int]:
         sa.select(item.c.variant_id, sa.func.sum(item.c.quantity * box.c.quantity).label("pieces"))
         .join(choice, choice.c.id == item.c.choice_id)
         .join(box, mine)
-        .where(choice.c.cycle_id == cycle_id, box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
+        .where(
+            choice.c.cycle_id == cycle_id,
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
+        )
         .group_by(item.c.variant_id)
     )
     return {row.variant_id: int(row.pieces) for row in rows}

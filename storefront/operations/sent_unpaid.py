@@ -35,15 +35,19 @@ def dropped_of(session: AnySession, owed: Sequence[AnyRow], subscription_id: int
     """Return what leaving credits of each of ``open_invoices``, in minor units.
 
     All of its share, also where credit pays for some of the invoice, except boxes that have
-    left or are being packed: those stay owed. Where others share an invoice that a card pays,
-    nothing stays: they could not pay theirs without it.
+    left or are being packed: those stay owed, as far as credit did not pay for them. Where
+    others share an invoice that a card pays, nothing stays: they could not pay theirs without
+    it.
     """
     boxes = _boxes(session, _may_stay(owed), subscription_id)
     found = {}
     for one in owed:
         own = boxes.get(one.id, [])
         sent = sum(row.minor for row in own if row.state not in _HERE)
-        found[one.id] = one.due_minor - min(sent, one.due_minor) if sent else one.share_minor
+        # Credit pays for what was sent first: nobody pays for a box that never comes.
+        credit = 0 if one.is_shared else one.applied_minor
+        stays = min(max(sent - credit, 0), one.due_minor)
+        found[one.id] = one.due_minor - stays if stays else one.share_minor
     return found
 
 
@@ -80,9 +84,14 @@ def drop_unsent(
             _credit_part(session, key, subscription_id, shares[key], moment)
         here = [row.id for row in own if row.state in _HERE]
         table = table_of(Box)
-        session.execute(
-            sa.update(table).where(table.c.id.in_(here)).values(state=BoxState.CANCELED)
-        )
+        gone = session.execute(
+            sa.update(table)
+            .where(table.c.id.in_(here), table.c.state.in_(_HERE))
+            .values(state=BoxState.CANCELED)
+            .returning(table.c.id)
+        ).all()
+        if len(gone) != len(here):
+            raise StaleSubscription(f"boxes of invoice {key} were locked meanwhile")
         forfeit_boxes(session, here, moment)
 
 

@@ -152,6 +152,7 @@ def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
                 series.c.prefix,
                 invoice.c.pay_by,
                 is_shared.label("is_shared"),
+                invoice.c.applied_minor,
                 on_its_way.label("in_flight"),
             )
             .outerjoin(series, series.c.code == invoice.c.series)

@@ -327,7 +327,7 @@ def _book(
         session.rollback()
         return None
     order = read_order(session, row, Market.of(rt.shop), moment, pinned=True)
-    if order.quote is None or order.quote.quote_hash != row.quote_hash:
+    if order.quote is None or order.is_blocked or order.quote.quote_hash != row.quote_hash:
         session.rollback()
         return Outcome.CHANGED
     if order.needs_method is (card is None):

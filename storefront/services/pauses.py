@@ -37,6 +37,7 @@ from storefront.operations.changes import open_changes
 from storefront.operations.credits import credit_invoices
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
+from storefront.operations.sent_unpaid import dropped_of
 from storefront.operations.skips import MOVABLE, Coming, read_coming, skip_cycle
 from storefront.operations.subscriptions import (
     SubscriptionChange,
@@ -222,8 +223,11 @@ def _quote(rt: Runtime, coming: Coming) -> PauseQuote:
     row, state = coming.row, SubscriptionState(coming.row.state)
     _check(rt, row, state)
     owed = open_invoices(rt.session, row.id)
-    # A charge that is on its way decides by itself whether this box comes.
-    drops = bool(owed) and row.pause_unpaid == "credit" and not any(o.in_flight for o in owed)
+    # A charge that is on its way decides by itself whether this box comes, and what was sent
+    # stays owed.
+    shares = dropped_of(rt.session, owed, row.id)
+    decided = any(one.in_flight or shares[one.id] != one.share_minor for one in owed)
+    drops = bool(owed) and row.pause_unpaid == "credit" and not decided
     last = last_period(rt.session, row)
     paused = state is SubscriptionState.PAUSED
     planned = row.pauses_on if row.pauses_on and not paused else None

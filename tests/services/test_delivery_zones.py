@@ -16,7 +16,7 @@ from storefront.runtime import Runtime
 from storefront.services.addresses import NotServed, PostalAddress, change_address
 from storefront.services.checkout import Step, change_delivery
 from storefront.services.cycles import close_cycles
-from storefront.services.finishing import Outcome
+from storefront.services.finishing import Outcome, finish_checkout
 from storefront.services.packing import Ingredient, retry_boxes, save_recipe
 from storefront.services.renewals import run_renewals
 from storefront.services.shipping import remove_zone, save_weights
@@ -24,7 +24,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
-from tests.support.orders import ADA, begin, order, paid, quote_hash
+from tests.support.orders import ADA, begin, choose, order, paid, quote_hash
 
 ISLAND = ADA | {"postcode": "18565", "city": "Hiddensee"}
 
@@ -167,3 +167,31 @@ def test_a_box_to_a_place_blocked_since_waits_and_goes_once_it_is_free_again(
     assert rt.session.scalars(sa.select(Box.ship_to)).one()["postcode"] == "07743"
     assert rt.session.scalars(sa.select(Subscription.id)).one() == sub.id
     rt.session.rollback()
+
+
+def test_a_place_that_was_blocked_while_the_card_was_typed_is_not_charged(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway, zones: None
+) -> None:
+    key = begin(rt, plan)
+    choose(demo_gateway, order(rt, key))
+    make.make_zone(rt, f"DE {ADA['postcode']}", None)
+
+    assert finish_checkout(rt, key).outcome is Outcome.CHANGED
+    assert demo_gateway.bank.executed_count() == 0
+
+
+def test_an_order_and_its_renewals_weigh_the_same_box(
+    rt: Runtime, who: Who, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    """Codes of which one begins the other are in another order once the answers are added."""
+    plan = make.make_plan(rt, code="cup")
+    make.make_options(rt, plan, code="extra", choices=[("a", "A", 0)])
+    make.make_options(rt, plan, code="extra2", choices=[("b", "B", 0)])
+    make.make_zone(rt, "DE", {0: 390, 1000: 590})
+    save_weights(rt, who, "cup", {"extra=a": 900, "extra2=b": 2500})
+    key = begin(rt, plan, options={"extra": "a", "extra2": "b"})
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    first, second = lines(rt)
+    assert first[1] == second[1]

@@ -21,10 +21,12 @@ from storefront.models import (
     Customer,
     DunningCase,
     Invoice,
+    Plan,
     Refund,
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.customer_credit import balance_of, grant_credit
 from storefront.operations.keys import AnyRow
 from storefront.queries.invariants import broken
 from storefront.queries.pay_links import to_pay
@@ -32,6 +34,7 @@ from storefront.runtime import Runtime
 from storefront.services import pay_links
 from storefront.services.cancellations import Cancellation, cancel, quote_cancellation
 from storefront.services.dunning import chase_due
+from storefront.services.pauses import pause, quote_pause
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -57,7 +60,9 @@ def rows(rt: Runtime, model: type) -> list[AnyRow]:
     return found
 
 
-def renewed(rt: Runtime, clock: FrozenClock, card: str = "0341", count: int = 1) -> Subscription:
+def renewed(
+    rt: Runtime, clock: FrozenClock, card: str = "0341", count: int = 1, credit: int = 0
+) -> Subscription:
     """Return a subscription whose renewal was asked for, on a plan that ships to late payers."""
     plan = make.make_plan(rt, count=count, past_due_shipping="ship")
     customer = rt.session.get(Customer, customer_with_password(rt, "ada@example.org"))
@@ -65,6 +70,9 @@ def renewed(rt: Runtime, clock: FrozenClock, card: str = "0341", count: int = 1)
     rt.session.expunge(customer)
     rt.session.rollback()
     sub = make.make_subscription(rt, plan=plan, customer=customer, card=card)
+    if credit:
+        grant_credit(rt.session, customer.id, Money(credit, "EUR"), "goodwill", "", rt.moment())
+        rt.session.commit()
     while len(rows(rt, Invoice)) < 2:
         clock.advance(days=1)
         run_renewals(rt)
@@ -143,6 +151,41 @@ def test_of_three_boxes_the_one_that_was_sent_stays_due(rt: Runtime, clock: Froz
     assert [amount for _, amount in done.stays_due] == [Money(sent, "EUR")]
     [note] = rows(rt, CreditNote)
     assert (note.total_minor, rows(rt, Invoice)[-1].due_minor) == (whole - sent, sent)
+
+
+@pytest.mark.parametrize(
+    ("credit", "stays", "given_back"),
+    [(300, "rest", 0), (1000, 0, 1000)],
+    ids=["less than what was sent", "more than what was sent"],
+)
+def test_credit_pays_for_what_was_sent_and_for_no_box_that_never_comes(
+    rt: Runtime, clock: FrozenClock, credit: int, stays: int | str, given_back: int
+) -> None:
+    sub = renewed(rt, clock, count=3, credit=credit)
+    sent = pack(rt)
+    whole = rows(rt, Invoice)[-1].total_minor
+    done = leave(rt, sub)
+
+    left = sent - credit if stays == "rest" else 0
+    assert [amount.minor for _, amount in done.stays_due] == ([left] if left else [])
+    assert rows(rt, Invoice)[-1].due_minor == left
+    assert done.dropped == Money(whole - credit - left, "EUR")
+    balance = balance_of(rt.session, sub.customer_id or 0, "EUR")
+    rt.session.rollback()
+    assert balance == Money(given_back, "EUR")
+
+
+def test_a_pause_does_not_credit_what_was_sent(rt: Runtime, clock: FrozenClock) -> None:
+    sub = renewed(rt, clock)
+    table = table_of(Plan)
+    rt.session.execute(sa.update(table).values(pause_unpaid="credit"))
+    rt.session.commit()
+    pack(rt)
+    assert not quote_pause(rt, sub.customer_id or 0, sub.public_id).drops_unpaid
+    pause(rt, sub.customer_id or 0, sub.public_id, None)
+    leave(rt, sub)
+    invoice = rows(rt, Invoice)[-1]
+    assert (invoice.state, invoice.due_minor) == (InvoiceState.OPEN, 2600)
 
 
 @pytest.mark.parametrize("number", [1, 3])
