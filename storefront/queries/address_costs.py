@@ -15,6 +15,7 @@ from storefront.database import AnySession
 from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import ENDED
 from storefront.domain.money import Money
+from storefront.domain.rates import NoRate
 from storefront.domain.recurring import PricedPeriod
 from storefront.domain.tax_treatment import TaxRules, Treatment
 from storefront.models import Subscription
@@ -57,7 +58,8 @@ def address_costs(
 ) -> tuple[AddressCost, ...]:
     """Return the next payments that another address changes; none for those it does not.
 
-    What is paid for already stays as it was paid. Raises ``NoRate``.
+    What is paid for already stays as it was paid. Raises ``NoRate`` where the other address
+    cannot be taxed.
     """
     table = table_of(Subscription)
     which = sa.and_(
@@ -79,16 +81,19 @@ def shown_hash(costs: Sequence[AddressCost]) -> str:
 def _compared(
     coming: Coming, costs: Costs, typed: Mapping[str, str], moment: Moment
 ) -> AddressCost | None:
-    charge = next_charge(coming, costs, moment)
-    if charge is None:
+    try:
+        charge = next_charge(coming, costs, moment)
+        if charge is None:
+            return None
+        on, _amount = charge
+        now = _payment(priced_for(coming, coming.row, costs, on))
+    except NoRate:
+        # Nothing can be charged where they live now, so there is nothing to compare with.
         return None
-    on, _amount = charge
     place = {name: typed.get(name, "") for name in _PLACE}
     moved: Any = SimpleNamespace(**{**coming.row._mapping, **place})
     then = _payment(priced_for(coming, moved, costs, on))
-    return AddressCost(
-        coming.row.plan_name, on, _payment(priced_for(coming, coming.row, costs, on)), then
-    )
+    return AddressCost(coming.row.plan_name, on, now, then)
 
 
 def _payment(priced: PricedPeriod) -> Payment:
