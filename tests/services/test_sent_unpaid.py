@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -26,8 +27,11 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations import sent_unpaid
 from storefront.operations.customer_credit import balance_of, grant_credit
 from storefront.operations.keys import AnyRow
+from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.tiling import open_invoices
 from storefront.queries.invariants import broken
 from storefront.queries.pay_links import to_pay
 from storefront.runtime import Runtime
@@ -186,6 +190,27 @@ def test_a_pause_does_not_credit_what_was_sent(rt: Runtime, clock: FrozenClock) 
     leave(rt, sub)
     invoice = rows(rt, Invoice)[-1]
     assert (invoice.state, invoice.due_minor) == (InvoiceState.OPEN, 2600)
+
+
+def test_a_box_that_is_locked_while_somebody_leaves_is_not_taken_from_the_warehouse(
+    rt: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sub = renewed(rt, clock, count=3)
+    pack(rt)
+    owed = open_invoices(rt.session, sub.id)
+    shares = sent_unpaid.dropped_of(rt.session, owed, sub.id)
+    read = sent_unpaid._boxes
+
+    def and_then_lock(*args: Any) -> dict[int, list[AnyRow]]:
+        found = read(*args)
+        rt.session.execute(sa.update(table_of(Box)).values(state="locked"))
+        return found
+
+    monkeypatch.setattr(sent_unpaid, "dropped_of", lambda *_: shares)
+    monkeypatch.setattr(sent_unpaid, "_boxes", and_then_lock)
+    with pytest.raises(StaleSubscription):
+        sent_unpaid.drop_unsent(rt.session, owed, sub.id, rt.moment())
+    rt.session.rollback()
 
 
 @pytest.mark.parametrize("number", [1, 3])
