@@ -32,6 +32,7 @@ from storefront.models.customers import (
 )
 from storefront.models.dunning import DunningCase
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
+from storefront.models.gifts import Gift
 from storefront.models.invoices import (
     CarriedAmount,
     CreditApplication,
@@ -105,6 +106,7 @@ __all__ = [
     "GatewayEvent",
     "GatewaySetup",
     "GatewayState",
+    "Gift",
     "HostIdentity",
     "Installation",
     "Invoice",
