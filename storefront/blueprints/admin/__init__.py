@@ -55,6 +55,7 @@ PAGES = (
     "boxes:add_boxes",
     "recipes:add_recipes",
     "products:add_products",
+    "forecast:add_forecast",
     "imports:add_imports",
     "subscriber_imports:add_subscriber_imports",
 )
