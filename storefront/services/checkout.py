@@ -35,6 +35,7 @@ from storefront.operations.checkout import (
 from storefront.operations.coupons import give_back_uses, take_use
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_items import BoxWish
+from storefront.operations.places import take_places, wanted_of
 from storefront.operations.setups import USABLE, Payer, limit_of, new_setup, payer_of_order
 from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
@@ -88,6 +89,8 @@ class Step(StrEnum):
     CLOSED = "closed"
     UNREACHABLE = "unreachable"
     HELD = "held"
+    #: Somebody else took the last place, or the last of what goes into the box.
+    SOLD_OUT = "sold_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,9 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     if not _reserve_uses(rt, row, uses):
         rt.session.rollback()
         return _Frozen(Step.CHANGED)
+    if not take_places(rt.session, row.id, wanted_of(order.items), rt.moment()):
+        rt.session.rollback()
+        return _Frozen(Step.SOLD_OUT)
     needs_method = order.needs_method
     reference = ""
     if needs_method and gateway.name not in rt.sign_up_gateways(order.quote.due_today.currency):

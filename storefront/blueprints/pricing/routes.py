@@ -80,7 +80,7 @@ def _answer(name: str, values: Any) -> Response:
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
     market = market_of_visit(rt)
-    page = pricing_page(rt.session, market, rt.today())
+    page = pricing_page(rt.session, market, rt.today(), rt.moment())
     chosen = _chosen(page.intervals)
     links = [
         (each, page.savings.get(each, 0), _here("pricing.index", each), each == chosen)
@@ -102,7 +102,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
 
 def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
     market = market_of_visit(rt)
-    page = plan_page(rt.session, code, market, rt.today())
+    page = plan_page(rt.session, code, market, rt.today(), rt.moment())
     if page is None:
         abort(404)
     intervals = tuple(offer.interval for offer in page.plan.offers)
