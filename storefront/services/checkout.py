@@ -20,6 +20,7 @@ from storefront.database import retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import Gateway, SetupOrder
+from storefront.domain.gifts import GiftWish, NotGivable, problem_of_day
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Checkout, GatewaySetup
@@ -152,8 +153,22 @@ def change_delivery(
     False when the order is no longer open. Raises ``LookupError`` for an unknown order.
     """
     number, state = tax_id
-    values = {"tax_id": number, "tax_id_state": state.value}
-    return _change(rt, key, {"email": email, "address": dict(address), **values})
+    number_of = {"tax_id": number, "tax_id_state": state.value}
+    return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **number_of})
+
+
+def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) -> bool:
+    """Make the order a gift: e-mail (normalised) and name of the giver, and who gets it.
+
+    False when the order is no longer open. Raises ``LookupError`` for an unknown order, and
+    ``NotGivable`` for a day in the past or too far ahead.
+    """
+    problem = problem_of_day(wish.send_on, rt.today())
+    if problem:
+        raise NotGivable(reason=problem)
+    address = {"name": name, "country": wish.country}
+    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value}
+    return _change(rt, key, {"email": email, "address": address, "gift": wish.kept(), **values})
 
 
 def _change(rt: Runtime, key: str, values: dict[str, Any]) -> bool:

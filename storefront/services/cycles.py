@@ -20,8 +20,10 @@ from storefront.operations import audit
 from storefront.operations import cycles as rounds
 from storefront.operations.audit import Who
 from storefront.operations.choices import has_choices
+from storefront.operations.gifts import move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.operations.subscriptions import decide_again
 from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
@@ -135,6 +137,7 @@ def close_cycle(rt: Runtime, cycle_ref: str, who: Who | None = None) -> CloseRep
 
 
 def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None) -> None:
+    decide_again(rt.session, partial(_keep_unclaimed, rt, cycle.id))
     total = _undecided(rt, cycle.id)
     countries = rt.shop.countries
     before = done.boxes.total
@@ -157,6 +160,14 @@ def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None)
     rt.session.commit()
     if locked:
         done.cycles.append(cycle.public_id)
+
+
+def _keep_unclaimed(rt: Runtime, cycle_id: int) -> None:
+    """Move gift boxes that nobody has claimed behind the last one, before anything is decided."""
+    if move_unclaimed(rt.session, rt.moment(), table_of(Box).c.cycle_id == cycle_id):
+        rt.session.commit()
+    else:
+        rt.session.rollback()
 
 
 def _is_chosen_for(rt: Runtime, cycle_id: int) -> bool:

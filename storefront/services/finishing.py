@@ -348,7 +348,16 @@ def _book(
         session.rollback()
         return None
     try:
-        booked = book_order(session, order, order.quote, card, rt.shop.seller, moment, rt.minimums)
+        booked = book_order(
+            session,
+            order,
+            order.quote,
+            card,
+            rt.shop.seller,
+            moment,
+            rt.minimums,
+            key=rt.settings.secret_key,
+        )
     except CreditGone:
         session.rollback()
         return Outcome.CHANGED
