@@ -21,7 +21,7 @@ from storefront.formats import number, percent, short_day
 from storefront.queries import units as query
 from storefront.queries.units import Forecast
 from storefront.security import register_policy, staff
-from storefront.templating import writing_locale
+from storefront.templating import shop_today, writing_locale
 
 #: Cycles ahead when nobody says how many.
 DEFAULT_AHEAD = 3
@@ -54,7 +54,7 @@ def forecast() -> Response:
         chart=_chart(found) if found.cycles else "",
         rows=[
             (
-                f"{short_day(one.ship_from, locale)} · {one.group}",
+                f"{short_day(one.ship_from, locale, shop_today())} · {one.group}",
                 *(number(count, locale) for count in (one.paid, one.planned, one.expected)),
             )
             for one in found.cycles
@@ -105,7 +105,7 @@ def _chart(found: Forecast) -> Markup:
     def points(values: list[int]) -> list[Point]:
         return [
             Point(
-                short_day(one.ship_from, locale),
+                short_day(one.ship_from, locale, shop_today()),
                 value,
                 url_for("admin.cycle", cycle=one.public_id),
             )
