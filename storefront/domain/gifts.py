@@ -22,6 +22,9 @@ DAYS_AHEAD = 180
 #: So long after its day the recipient is reminded, once; the giver hears of it.
 REMIND_AFTER = timedelta(days=7)
 
+#: So long after its day a gift that nobody has claimed is on the staff's list.
+UNCLAIMED_AFTER = timedelta(days=30)
+
 
 class GiftState(StrEnum):
     """How far a gift has come."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
-from storefront.domain.gifts import GiftState, state_of
+from storefront.domain.gifts import UNCLAIMED_AFTER, GiftState, state_of
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
     Box,
     BoxCycle,
+    Customer,
     Gift,
     Invoice,
     InvoiceLine,
@@ -23,6 +24,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
 from storefront.operations.secrets import hash_secret, typed_gift_code
 
 _NOT_PAID = (SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED)
@@ -86,6 +88,56 @@ def of_subscription(session: AnySession, subscription: str) -> GiftView | None:
     """Return the gift that a subscription was; None for one that its customer pays."""
     found = _views(session, table_of(Subscription).c.public_id == subscription)
     return found[0] if found else None
+
+
+def unclaimed(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Gifts whose recipient was told long ago and has not answered: a person decides."""
+    gift, table = table_of(Gift), table_of(Subscription)
+    return (
+        sa.select(
+            gift.c.id, sa.literal(None, sa.BigInteger).label("minor"), gift.c.told_at.label("at")
+        )
+        .join(table, table.c.id == gift.c.subscription_id)
+        .where(
+            gift.c.claimed_at.is_(None),
+            gift.c.told_at.is_not(None),
+            gift.c.send_on <= moment.today - UNCLAIMED_AFTER,
+            _has_unsent_box(gift),
+        )
+    )
+
+
+def _has_unsent_box(gift: sa.Table) -> sa.ColumnElement[bool]:
+    """True until a refund or the like has taken all its boxes back."""
+    box = table_of(Box)
+    return sa.exists().where(
+        box.c.subscription_id == gift.c.subscription_id,
+        box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
+    )
+
+
+def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
+    """Return the rows of the list behind ``unclaimed``: each about its giver."""
+    gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
+    giver = table_of(Customer)
+    return (
+        sa.select(
+            giver.c.public_id.label("customer"),
+            giver.c.name.label("name"),
+            (plan.c.name + " → " + gift.c.recipient_email).label("about"),
+            table.c.state,
+            sa.literal("").label("detail"),
+            part.c.minor,
+            sa.literal("").label("currency"),
+            part.c.at,
+            sa.literal("").label("cycle"),
+        )
+        .select_from(part)
+        .join(gift, gift.c.id == part.c.id)
+        .join(giver, giver.c.id == gift.c.giver_id)
+        .join(table, table.c.id == gift.c.subscription_id)
+        .join(plan, plan.c.id == table.c.plan_id)
+    )
 
 
 def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[GiftView]:

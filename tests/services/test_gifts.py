@@ -25,7 +25,7 @@ from storefront.models import (
 from storefront.operations.change_facts import read_change
 from storefront.operations.gifts import move_unclaimed
 from storefront.operations.skips import read_coming
-from storefront.queries import account
+from storefront.queries import account, worklists
 from storefront.queries.gifts import by_code, given_by
 from storefront.queries.invariants import broken
 from storefront.services.addresses import OtherCountry as StaysThere
@@ -424,4 +424,21 @@ def test_an_order_that_was_tried_as_a_gift_may_be_paid_for_oneself(rt, plan, dem
     assert (subscription.is_gift, subscription.payer_id) == (False, None)
     assert subscription.customer_id is not None
     assert rt.session.scalars(sa.select(SubscriptionPeriod.kind)).one() is PeriodKind.BILLED
+    rt.session.rollback()
+
+
+def test_what_nobody_claims_for_a_month_is_on_the_staff_s_list(rt, plan, clock):
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    clock.advance(days=29)
+    assert worklists.counts(rt.session, rt.moment(), "EUR")["gifts"].count == 0
+    rt.session.rollback()
+    clock.advance(days=1)
+
+    (row,) = worklists.listed(rt.session, "gifts", rt.moment())
+    rt.session.rollback()
+    assert (row.name, row.about) == ("Ben", "Pot → ada@example.org")
+    run_gifts(rt)
+    claim(rt, code_of(rt, gift), ADA, HOME)
+    assert worklists.counts(rt.session, rt.moment(), "EUR")["gifts"].count == 0
     rt.session.rollback()
