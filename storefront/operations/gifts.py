@@ -85,6 +85,17 @@ def gift_rows(
     return session.execute(statement).all()
 
 
+def has_boxes_left(session: AnySession, subscription_id: int) -> bool:
+    """False once all boxes of a gift were taken back, as by a refund to its giver."""
+    box = table_of(Box)
+    found = session.execute(
+        sa.select(box.c.id)
+        .where(box.c.subscription_id == subscription_id, box.c.state.in_(MOVABLE))
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnElement[bool]) -> int:
     """Move boxes of gifts without an address out of rounds whose cut-off is over.
 

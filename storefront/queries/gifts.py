@@ -53,10 +53,11 @@ class GiftView:
 
 
 def by_code(session: AnySession, code: str) -> GiftView | None:
-    """Return the gift that a code opens; None before its day, too."""
+    """Return the gift that a code opens; None before its day and when it was taken back."""
     gift = table_of(Gift)
     digest = hash_secret(typed_gift_code(code))
-    found = _views(session, gift.c.code_hash == digest, gift.c.told_at.is_not(None))
+    stands = sa.or_(gift.c.claimed_at.is_not(None), _has_unsent_box(gift))
+    found = _views(session, gift.c.code_hash == digest, gift.c.told_at.is_not(None), stands)
     return found[0] if found else None
 
 

@@ -17,7 +17,7 @@ from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.shipping import is_blocked
 from storefront.models import Address, Customer, Gift, Subscription
 from storefront.models.base import public_id, table_of
-from storefront.operations.gifts import gift_rows, move_unclaimed
+from storefront.operations.gifts import gift_rows, has_boxes_left, move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 from storefront.operations.outbox import Message, enqueue
@@ -38,7 +38,7 @@ _PAID = (SubscriptionState.ACTIVE, SubscriptionState.PAUSED, SubscriptionState.C
 
 
 class UnknownCode(DomainError):
-    """There is no such gift, or its day is still to come."""
+    """There is no such gift, its day is still to come, or its boxes were taken back."""
 
     code = "unknown_code"
 
@@ -218,6 +218,8 @@ def _claimable(rt: Runtime, code: str, address: Mapping[str, str]) -> AnyRow:
         raise UnknownCode
     if row.claimed_at is not None:
         raise AlreadyClaimed
+    if not has_boxes_left(rt.session, row.subscription_id):
+        raise UnknownCode
     if address["country"] != row.country:
         raise OtherCountry(country=row.country)
     if is_blocked(read_zones(rt.session), row.country, address["postcode"]):

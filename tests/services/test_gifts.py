@@ -8,13 +8,16 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.changes import NotChangeable, Wish
 from storefront.domain.gifts import NotGivable
+from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import HoldReason, PeriodKind, SubscriptionState
+from storefront.domain.refunds import Afterwards, Way
 from storefront.models import (
     Box,
     BoxCycle,
     BoxSkip,
     ChargeAttempt,
     Customer,
+    FulfilmentBatch,
     Gift,
     Invoice,
     Movement,
@@ -33,7 +36,7 @@ from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.checkout import change_delivery
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.finishing import Outcome
-from storefront.services.fulfilment import export_all, exportable_cycles
+from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.gifts import (
     AlreadyClaimed,
     OtherCountry,
@@ -41,6 +44,8 @@ from storefront.services.gifts import (
     claim,
     run_gifts,
 )
+from storefront.services.refunding import Wish as RefundWish
+from storefront.services.refunding import offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
 from storefront.testing.factories import (
     make_group,
@@ -49,6 +54,7 @@ from storefront.testing.factories import (
     make_variant,
     price_of,
 )
+from tests.support.admin import make_staff
 from tests.support.gifts import (
     GIVER,
     HOME,
@@ -442,3 +448,46 @@ def test_what_nobody_claims_for_a_month_is_on_the_staff_s_list(rt, plan, clock):
     claim(rt, code_of(rt, gift), ADA, HOME)
     assert worklists.counts(rt.session, rt.moment(), "EUR")["gifts"].count == 0
     rt.session.rollback()
+
+
+def give_back(rt, gift):
+    """Give the giver back what is left, and stop what has not left the house."""
+    who = make_staff(rt)
+    invoice = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    rt.session.rollback()
+    found = offer(rt, invoice)
+    wish = RefundWish(
+        {one.head.id: one.left for one in found.lines},
+        Way.CARD,
+        CreditReason.REFUND,
+        Afterwards.STOP_NOW,
+    )
+    refund(rt, who, invoice, wish, quote_refund(rt, invoice, wish).quote_hash)
+
+
+def test_a_refund_before_the_claim_takes_the_boxes_back_and_the_code_opens_nothing(rt, plan):
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+
+    give_back(rt, gift)
+
+    assert {state for _, state in boxes(rt, gift)} == {"canceled"}
+    assert by_code(rt.session, code_of(rt, gift)) is None
+    rt.session.rollback()
+    with pytest.raises(UnknownCode):
+        claim(rt, code_of(rt, gift), ADA, HOME)
+
+
+def test_a_refund_to_the_giver_takes_no_box_back_that_has_left(rt, plan, clock):
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    claim(rt, code_of(rt, gift), ADA, HOME)
+    to_day(clock, rt, date(2027, 3, 16))
+    close(rt)
+    (batch,) = rt.session.scalars(sa.select(FulfilmentBatch.public_id)).all()
+    rt.session.rollback()
+    ship_batch(rt, batch)
+
+    give_back(rt, gift)
+
+    assert [state for _, state in boxes(rt, gift)] == ["shipped", "canceled", "canceled"]
