@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from storefront.domain.least_terms import LIMITS, least_allowed
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
+from storefront.domain.skip_limits import LIMIT_COLUMNS, SkipLimits
 from storefront.domain.tax_treatment import Sale, Treatment
 from storefront.models import (
     BoxCycle,
@@ -113,6 +114,8 @@ class PlanCard:
     fewer_in: tuple[tuple[str, str, int], ...] = ()
     #: Every place is taken, or what is in stock is spoken for.
     is_full: bool = False
+    #: How often its boxes may be skipped.
+    skip_limits: SkipLimits = field(default_factory=SkipLimits)
 
     @property
     def binds(self) -> bool:
@@ -224,6 +227,7 @@ def _plan_rows(
             plan.c.description,
             plan.c.is_recommended,
             sa.exists().where(PlanPlaces.plan_id == plan.c.id).label("is_limited"),
+            *(plan.c[name] for name in LIMIT_COLUMNS),
             price.c.id.label("price_id"),
             price.c.public_id.label("price_ref"),
             price.c.currency,
@@ -279,6 +283,7 @@ def _cards(
                 coming,
                 least_allowed(plan.min_boxes, _each(plan, offers), market.country_of({})),
                 _fewer_in(plan, offers, market),
+                skip_limits=SkipLimits(*(getattr(row, name) for name in LIMIT_COLUMNS)),
             )
         )
     return cards, past
