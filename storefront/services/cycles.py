@@ -28,8 +28,6 @@ from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
 SLICE = 100
-#: How far back a group's first cycles are looked for: longer than any cycle's days reach.
-_LOOK_BACK = timedelta(days=62)
 
 Report = Callable[[int, int], None]
 
@@ -70,14 +68,15 @@ def plan_ahead(rt: Runtime, days: int = 400) -> PlanReport:
     """
     report = PlanReport()
     moment = rt.moment()
-    start, until = moment.today - _LOOK_BACK, moment.today + timedelta(days=days)
+    start, until = moment.today - rounds.LOOK_BACK, moment.today + timedelta(days=days)
     with reading():
         found = rounds.groups(rt.session)
         rt.session.rollback()
     for group in found:
+        off = rounds.read_days_off(rt.session, for_update=True)
         wanted = [
             cycle
-            for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until)
+            for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until, off)
             if cycle.lock_on >= moment.today
         ]
         report.made += rounds.insert_cycles(rt.session, group.id, wanted)
