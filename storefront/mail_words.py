@@ -28,6 +28,8 @@ class Words:
     #: Label and address of the one button.
     action: tuple[str, str] | None = None
     more: tuple[str, ...] = ()
+    #: Why the reader gets it, where that is not their subscription.
+    why: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
 

@@ -19,6 +19,7 @@ from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
 from storefront.mails_choices import CHOICE_TOPICS
+from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
@@ -75,7 +76,8 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
 def _reader(rt: Runtime, delivery: Delivery) -> Person | None:
     """Return whom a mail goes to: who the merchant named, a staff user, or a customer."""
     if delivery.payload.get("to"):
-        return Person("", str(delivery.payload["to"]), rt.shop.locale)
+        locale = str(delivery.payload.get("locale") or rt.shop.locale)
+        return Person("", str(delivery.payload["to"]), locale)
     staff = delivery.payload.get("staff")
     return staff_person(rt.session, staff) if staff else person(rt.session, delivery.customer_id)
 
@@ -375,6 +377,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **PAYMENT_TOPICS,
     **CARD_TOPICS,
     **CHOICE_TOPICS,
+    **GIFT_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
     "referral_credit": _referral_credit,

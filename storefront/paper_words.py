@@ -44,15 +44,24 @@ def slip(box: PaperBox, paper: Paper) -> Slip:
             facts=tuple(_facts(box, paper)),
             heading=_("In this box"),
             rows=tuple(Row(str(one.pieces), one.name, one.sku) for one in pieces_of(box.packing)),
-            note=_("We send this box again, in place of one that did not reach you as it should.")
-            if box.kind == BoxKind.REPLACEMENT
-            else "",
+            note=_note(box),
             footer=_(
                 "Something missing or broken? Write to %(email)s and name the box %(box)s.",
                 email=paper.shop["email"],
                 box=box.public_id,
             ),
         )
+
+
+def _note(box: PaperBox) -> str:
+    """Return what stands in a frame: why it comes again, or what the giver of a gift writes."""
+    if box.kind == BoxKind.REPLACEMENT:
+        return _("We send this box again, in place of one that did not reach you as it should.")
+    gift = box.packing.get("gift")
+    if not gift:
+        return ""
+    title = _("A gift from %(giver)s", giver=gift["from"])
+    return f"{title}\n{gift['message']}".strip()
 
 
 def _facts(box: PaperBox, paper: Paper) -> Iterator[str]:

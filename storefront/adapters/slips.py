@@ -44,7 +44,7 @@ class Slip:
     facts: tuple[str, ...]
     heading: str
     rows: tuple[Row, ...]
-    #: Set in a frame above the contents; empty: none.
+    #: Set in a frame above the contents, line by line; empty: none.
     note: str
     footer: str
 
@@ -240,7 +240,8 @@ class _SlipPage:
 
     def _note(self, y: float) -> float:
         size = 8 * self.scale
-        lines = self.paper.wrapped([self.slip.note], size, self.right - self.left - 4, "B")
+        texts = self.slip.note.splitlines()
+        lines = self.paper.wrapped(texts, size, self.right - self.left - 4, "B")
         height = len(lines) * size * _LEADING + 3
         self.paper.pdf.set_draw_color(_BLACK)
         self.paper.pdf.set_line_width(0.3)

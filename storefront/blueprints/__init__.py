@@ -10,6 +10,7 @@ BLUEPRINTS = (
     "storefront.blueprints.pricing:bp",
     "storefront.blueprints.checkout:bp",
     "storefront.blueprints.account:bp",
+    "storefront.blueprints.gifts:bp",
     "storefront.blueprints.pay:bp",
     "storefront.blueprints.admin:bp",
 )

@@ -75,6 +75,9 @@ def take(
         if costs and request.form.get("shown") != shown_hash(costs):
             return Asked(costs)
         return change_addresses(rt, customer_id, wanted, PostalAddress(**parts), actor, who)
+    except OtherCountry:
+        form.country.errors = [_("A gift stays in the country it was paid for")]
+        return Asked()
     except NoRate:
         rt.session.rollback()
         form.country.errors = [_("We cannot charge tax there yet. Choose another place")]

@@ -45,7 +45,14 @@ from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel, undo_cancel
-from storefront.services.skips import BoxTooLate, NothingToSkip, SkipDone, skip_box, undo_skip
+from storefront.services.skips import (
+    BoxTooLate,
+    NothingToSkip,
+    SkipDone,
+    SkipNotAllowed,
+    skip_box,
+    undo_skip,
+)
 
 log = logging.getLogger(__name__)
 
@@ -213,8 +220,8 @@ class Story:
         cycle = named.next_changeable(rt)
         try:
             skip_box(rt, who.customer_id, who.subscription, cycle)
-        except (NothingToSkip, BoxTooLate):
-            rt.session.rollback()  # a newcomer, or everything is skipped already
+        except (NothingToSkip, BoxTooLate, SkipNotAllowed):
+            rt.session.rollback()  # a newcomer, or everything that may be is skipped already
             return
         if known.shopper.own.random() < 0.2:
             later = self._today() + timedelta(days=1)

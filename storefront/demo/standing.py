@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from storefront.domain.money import Money, exponent
 from storefront.models import Customer
 from storefront.models.base import table_of
-from storefront.queries.account import BoxRow, Home, SubscriptionView, home
+from storefront.queries.account import Home, SubscriptionView, home
+from storefront.queries.box_rows import BoxRow
 from storefront.runtime import Runtime
 
 _STATES = {
@@ -66,7 +67,7 @@ def _box(box: BoxRow, ship_from: date) -> str:
     if box.state == "skipped":
         return f"box of {day} skipped"
     paid = "paid" if box.is_paid else "not paid yet"
-    if box.can_skip and box.cutoff_at is not None:
+    if box.can_change and box.cutoff_at is not None:
         return f"box of {day} {paid}, can be changed"
     return f"box of {day} {paid}"
 

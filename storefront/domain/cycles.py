@@ -11,7 +11,19 @@ from operator import attrgetter
 
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
-_SUNDAY = 6
+EVERY_WEEKDAY = frozenset(range(1, 8))
+
+
+@dataclass(frozen=True, slots=True)
+class DaysOff:
+    """Days on which nothing leaves: single ones, and ISO weekdays (at most six)."""
+
+    holidays: AbstractSet[date] = frozenset()
+    weekdays: AbstractSet[int] = frozenset({7})
+
+
+#: What a shop begins with.
+SUNDAYS = DaysOff()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +124,14 @@ class CycleSlot:
 
 
 def plan_cycles(
-    rhythm: CycleRhythm, start: date, until: date, holidays: AbstractSet[date] = frozenset()
+    rhythm: CycleRhythm, start: date, until: date, off: DaysOff = SUNDAYS
 ) -> list[CycleDates]:
     """Return the cycles whose base day lies in ``[start, until)``, in order.
 
-    A ship day that falls on a Sunday or on one of ``holidays`` moves forward to the next
-    day that is neither, and the end of the window with it. Keys, charge days, cut-offs,
-    locks and the number of cycles never depend on holidays, so planning again later with
-    other holidays finds the same cycles. The key is "2027-03" for months and years and
-    the base day otherwise.
+    A ship day that falls on a day off moves forward to the next day that is none, and the
+    end of the window with it. Keys, charge days, cut-offs, locks and the number of cycles
+    never depend on days off, so planning again later with others finds the same cycles.
+    The key is "2027-03" for months and years and the base day otherwise.
     Source: docs/decisions/0017-rhythm-of-box-cycles.md.
 
     >>> rhythm = CycleRhythm(Interval("month"), 12, date(2027, 1, 12))
@@ -134,7 +145,7 @@ def plan_cycles(
     cycles = []
     while (day := add_interval(base, rhythm.interval, n, day=_wished(rhythm))) < until:
         if day >= start:
-            cycles.append(_dates(rhythm, day, holidays))
+            cycles.append(_dates(rhythm, day, off))
         n += 1
     return cycles
 
@@ -221,13 +232,13 @@ def opening_periods(
     return BillingPeriod(start, end), free
 
 
-def next_working_day(day: date, holidays: AbstractSet[date]) -> date:
-    """Return ``day``, or the first day after it that is no Sunday and no holiday.
+def next_working_day(day: date, off: DaysOff) -> date:
+    """Return ``day``, or the first day after it that is none of the days off.
 
-    >>> next_working_day(date(2027, 3, 28), {date(2027, 3, 29)})
+    >>> next_working_day(date(2027, 3, 28), DaysOff({date(2027, 3, 29)}))
     datetime.date(2027, 3, 30)
     """
-    while day.weekday() == _SUNDAY or day in holidays:
+    while day.isoweekday() in off.weekdays or day in off.holidays:
         day += timedelta(days=1)
     return day
 
@@ -256,8 +267,8 @@ def _steps_before(interval: Interval, base: date, start: date) -> int:
     return max(0, months // (interval.months or 1) - 1)
 
 
-def _dates(rhythm: CycleRhythm, base: date, holidays: AbstractSet[date]) -> CycleDates:
-    ship_from = next_working_day(base + timedelta(days=rhythm.ship_days_after_charge), holidays)
+def _dates(rhythm: CycleRhythm, base: date, off: DaysOff) -> CycleDates:
+    ship_from = next_working_day(base + timedelta(days=rhythm.ship_days_after_charge), off)
     calendar_key = rhythm.interval.months is not None and not rhythm.is_rolling
     return CycleDates(
         key=f"{base:%Y-%m}" if calendar_key else base.isoformat(),

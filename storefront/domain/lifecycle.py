@@ -32,6 +32,8 @@ class PeriodKind(StrEnum):
 
 #: Days that nobody pays for: a subscriber begins to count after them.
 UNPAID_KINDS = frozenset({PeriodKind.TRIAL, PeriodKind.FREE})
+#: Days that make nobody a subscriber: what a giver pays for ends by itself.
+UNCOUNTED_KINDS = UNPAID_KINDS | {PeriodKind.GIFT}
 
 
 class PeriodState(StrEnum):

@@ -24,6 +24,9 @@ class PlanTerms:
     change_policy: str = "boxes"
     past_due_shipping: str = "hold"
     pause_unpaid: str = "credit"
+    skips_in_row: int | None = None
+    skips_per_year: int | None = None
+    skip_notice_days: int = 0
 
 
 def problems_of_terms(

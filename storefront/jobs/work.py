@@ -37,6 +37,7 @@ from storefront.services.earning import earn_due_days
 from storefront.services.endings import ENDINGS_DUE, end_passed_over
 from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import export_all, exportable_cycles
+from storefront.services.gifts import run_gifts
 from storefront.services.method_changes import forget_methods
 from storefront.services.old_messages import delete_old_messages
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
@@ -108,6 +109,7 @@ REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
 REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
 GATEWAY_EVENTS = Job("gateway_events", _apply_messages, (EVENTS_DUE,))
 REFUND_RETURNS = Job("refund_returns", look_again)
+GIFTS = Job("gifts", run_gifts)
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
 PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
@@ -135,6 +137,7 @@ JOBS = (
     FORGET_METHODS,
     OLD_MESSAGES,
     REFERRALS,
+    GIFTS,
     CLOSE_CYCLES,
     EXPORT,
     OUTBOX,

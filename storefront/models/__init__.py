@@ -32,6 +32,7 @@ from storefront.models.customers import (
 )
 from storefront.models.dunning import DunningCase
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
+from storefront.models.gifts import Gift
 from storefront.models.invoices import (
     CarriedAmount,
     CreditApplication,
@@ -47,6 +48,7 @@ from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
 from storefront.models.papers import BatchPaper
+from storefront.models.places import OrderHold, PlanPlaces
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
@@ -105,6 +107,7 @@ __all__ = [
     "GatewayEvent",
     "GatewaySetup",
     "GatewayState",
+    "Gift",
     "HostIdentity",
     "Installation",
     "Invoice",
@@ -120,10 +123,12 @@ __all__ = [
     "NumberSeries",
     "Option",
     "OptionGroup",
+    "OrderHold",
     "OutboxMessage",
     "ParkedWork",
     "PaymentMethod",
     "Plan",
+    "PlanPlaces",
     "Price",
     "PriceMigration",
     "PriceMigrationItem",

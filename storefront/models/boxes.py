@@ -187,4 +187,6 @@ class BoxSkip(Base):
     #: The paid box that left this cycle, and the cycle it went to.
     moved_box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"))
     moved_to_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    #: Nobody asked for it: the box of a gift had no address at its cut-off. No limit counts it.
+    is_forced: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     created_at: Mapped[datetime]

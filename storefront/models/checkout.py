@@ -37,6 +37,9 @@ class Checkout(Base):
     #: Further boxes of the same order: ``[{"ref": "2", "plan_id": 1, "price_id": 1,
     #: "quantity": 1, "options": {}, "addons": []}]``.
     more: Mapped[list[Any]] = mapped_column(default=list)
+    #: Of a gift: recipient's name, email, country, message and ``send_on``; else empty. The
+    #: address then holds the giver's name and the country alone.
+    gift: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: VAT number as typed, for a firm.
     tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
     #: As ``customer.tax_id_state``.

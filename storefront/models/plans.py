@@ -35,6 +35,9 @@ class Plan(Base):
         ),
         sa.CheckConstraint("pause_unpaid IN ('credit','keep')", name="pause_unpaid"),
         sa.CheckConstraint("retry_minute BETWEEN 0 AND 1439", name="retry_minute"),
+        sa.CheckConstraint("skips_in_row >= 0", name="skips_in_row"),
+        sa.CheckConstraint("skips_per_year >= 0", name="skips_per_year"),
+        sa.CheckConstraint("skip_notice_days >= 0", name="skip_notice_days"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -84,6 +87,11 @@ class Plan(Base):
     charge_day: Mapped[int | None]
     #: A pause credits open unpaid invoices of unsent boxes, or keeps them owed.
     pause_unpaid: Mapped[str] = mapped_column(sa.String(8), default="credit")
+    #: Boxes a subscriber may skip in a row and in a calendar year; NULL: any number.
+    skips_in_row: Mapped[int | None]
+    skips_per_year: Mapped[int | None]
+    #: Days before the cut-off day by which a skip is asked for.
+    skip_notice_days: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 

@@ -70,6 +70,9 @@ class ShopSettings(Base):
     sign_up_gateways: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     #: What becomes of periods missed while nothing ran, whose boxes can no longer ship.
     catch_up: Mapped[str] = mapped_column(sa.String(8), default="skip", server_default="skip")
+    #: Days (ISO text) and ISO weekdays on which nothing leaves.
+    holidays: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    closed_weekdays: Mapped[list[Any]] = mapped_column(default=lambda: [7], server_default="[7]")
     #: The owner let renewals that are this late go on.
     late_released_at: Mapped[datetime | None]
     #: Raised with each change of plans, prices or these settings; keys page caches.

@@ -35,6 +35,8 @@ class Subscription(Base):
     customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"), index=True)
     #: Who pays when somebody else does; NULL: the customer.
     payer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
+    #: Paid once by its giver: nothing is ever charged for it. See ``Gift``.
+    is_gift: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
     #: The pinned price version; a catalogue edit never changes it.
     price_id: Mapped[int] = mapped_column(sa.ForeignKey("price.id"), index=True)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from storefront.domain.baskets import BasketQuote, NotTogether, basket_of
 from storefront.domain.coupons import Refusal
+from storefront.domain.gifts import GiftWish, first_day, read_wish
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.shipping import is_blocked
@@ -101,6 +102,8 @@ class Order:
     credit: Money | None = None
     #: Nothing is sent to the address that was typed.
     is_blocked: bool = False
+    #: To whom it is given; the address is the giver's name and the recipient's country then.
+    gift: GiftWish | None = None
 
     @property
     def first(self) -> OrderItem:
@@ -137,15 +140,31 @@ class Order:
     @property
     def has_delivery(self) -> bool:
         """True when e-mail and address are complete, and the boxes can be sent there."""
-        return has_delivery(self.checkout) and not self.is_blocked
+        return has_delivery(self.checkout) and not self.is_blocked and self.is_givable
+
+    @property
+    def is_givable(self) -> bool:
+        """False for a gift of what cannot be given: one box that ships, and nothing beside it."""
+        return self.gift is None or not why_not_givable(self)
 
     def item(self, ref: str) -> OrderItem | None:
         """Return the box with this name."""
         return next((item for item in self.items if item.ref == ref), None)
 
 
+def why_not_givable(order: Order) -> str:
+    """Return why an order cannot be given: several, nothing_ships, addons; empty: it can."""
+    if len(order.items) > 1:
+        return "several"
+    if not order.first.plan.shipping:
+        return "nothing_ships"
+    return "addons" if order.first.picked else ""
+
+
 def has_delivery(checkout: AnyRow) -> bool:
-    """Return whether e-mail and address of a checkout are complete."""
+    """Return whether e-mail and address, or of a gift the recipient, are complete."""
+    if checkout.gift:
+        return bool(checkout.email) and bool(checkout.address.get("name"))
     return bool(checkout.email) and all(checkout.address.get(name) for name in NEEDED)
 
 
@@ -186,6 +205,8 @@ def read_order(
     """
     sale = market.sale_to(checkout.address, _buyer(session, checkout))
     giving = Giving.of(session, checkout, sale.country, moment.today)
+    gift = read_wish(checkout.gift)
+    begins_on = None if gift is None else first_day(gift.send_on, moment.today)
     delivery = read_delivery(session)
     items: list[OrderItem] = []
     for wish in (*wishes_of(checkout), *also):
@@ -195,7 +216,8 @@ def read_order(
         if item.price is not None and item.can_be_sold:
             item = replace(item, discounts=giving.to(item.plan, item.price))
         # One trial per person: the boxes after it are paid from their first day.
-        trial = bool(item.plan.trial_days) and not any(_tries(one) for one in items)
+        is_tried = any(_tries(one) for one in items)
+        trial = gift is None and bool(item.plan.trial_days) and not is_tried
         items.append(
             price_item(
                 session,
@@ -205,9 +227,10 @@ def read_order(
                 moment,
                 may_try=trial and may_try(session, checkout),
                 is_estimate=not has_delivery(checkout),
+                given_on=begins_on,
             )
         )
-    order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None)
+    order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None, gift=gift)
     sends = has_delivery(checkout) and any(item.plan.shipping for item in items)
     if sends and is_blocked(delivery.zones, sale.country, sale.place.postcode):
         order = replace(order, is_blocked=True)
@@ -267,6 +290,8 @@ def _sealed(order: Order) -> Order:
         checkout.tax_id,
         [[item.plan.id, item.wish.quantity, dict(item.chosen)] for item in order.items],
     ]
+    if order.gift is not None:
+        shown.append(order.gift.kept())
     text = json.dumps(shown, sort_keys=True)
     return replace(order, quote=replace(order.quote, quote_hash=sha256(text.encode()).hexdigest()))
 

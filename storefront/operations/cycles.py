@@ -13,15 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
-from storefront.domain.cycles import CycleDates, CycleRhythm
+from storefront.domain.cycles import SUNDAYS, CycleDates, CycleRhythm, DaysOff, plan_cycles
 from storefront.domain.periods import Interval, add_interval
-from storefront.models import Box, BoxCycle, CycleGroup, Plan, SubscriptionPeriod
+from storefront.models import Box, BoxCycle, CycleGroup, Plan, ShopSettings, SubscriptionPeriod
 from storefront.models.base import public_ids, table_of
 from storefront.operations.boxes import CycleUse, cycle_use, slots_of
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question, Values, on_today
 
+#: How far back a group's first cycles are looked for: longer than any cycle's days reach.
+LOOK_BACK = timedelta(days=62)
 #: Cycles that the lock has not reached.
 UNLOCKED = (CycleState.PLANNED, CycleState.OPEN)
 
@@ -51,6 +53,51 @@ def _rhythm(row: AnyRow) -> CycleRhythm:
         ship_days_after_charge=row.ship_days,
         ship_window_days=row.ship_window_days,
     )
+
+
+def read_days_off(session: AnySession, *, for_update: bool = False) -> DaysOff:
+    """Return the days on which nothing leaves; ``for_update`` keeps them until the commit."""
+    table = table_of(ShopSettings)
+    statement = sa.select(table.c.holidays, table.c.closed_weekdays)
+    row = session.execute(statement.with_for_update() if for_update else statement).one_or_none()
+    if row is None:
+        return SUNDAYS
+    days = frozenset(date.fromisoformat(day) for day in row.holidays)
+    return DaysOff(days, frozenset(row.closed_weekdays))
+
+
+def move_ship_days(
+    session: AnySession, group: Group, before: DaysOff, after: DaysOff, today: date
+) -> int:
+    """Move the ship days of a group's unlocked cycles from one list of days off to another.
+
+    Nothing else about a cycle changes. Returns how many moved.
+    """
+    table = table_of(BoxCycle)
+    mine = (table.c.group_id == group.id, table.c.state.in_(UNLOCKED), table.c.lock_on >= today)
+    last = session.scalar(sa.select(sa.func.max(table.c.lock_on)).where(*mine))
+    if last is None:
+        return 0
+    start, until = max(today - LOOK_BACK, group.rhythm.anchor), last + LOOK_BACK
+    planned = zip(
+        plan_cycles(group.rhythm, start, until, before),
+        plan_cycles(group.rhythm, start, until, after),
+        strict=True,
+    )
+    moved = [
+        {"at": new.key, "new_from": new.ship_from, "new_to": new.ship_to, "old_from": old.ship_from}
+        for old, new in planned
+        if old.ship_from != new.ship_from
+    ]
+    count = 0
+    for values in moved:
+        done: Any = session.execute(
+            sa.update(table)
+            .where(*mine, table.c.key == values["at"], table.c.ship_from == values["old_from"])
+            .values(ship_from=values["new_from"], ship_to=values["new_to"])
+        )
+        count += done.rowcount
+    return count
 
 
 def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDates]) -> int:

@@ -34,7 +34,7 @@ def paying_method(*, usable: bool) -> sa.ColumnElement[bool]:
 
     That is the method the subscription names; where it names none, its payer's default one
     (the payer is who was named to pay, otherwise the customer). A method that was taken away
-    is nobody's default.
+    is nobody's default. Nothing pays for a gift: its giver has paid all of it.
 
     ``usable`` passes over a method that was taken away or refused for good: nobody could pay.
     The renewal goes without it: what is owed is invoiced, the guard abandons the charge, and
@@ -48,7 +48,8 @@ def paying_method(*, usable: bool) -> sa.ColumnElement[bool]:
         method.c.is_default,
         method.c.detached_at.is_(None),
     )
-    chosen = sa.or_(method.c.id == subscription.c.payment_method_id, default)
+    named = method.c.id == subscription.c.payment_method_id
+    chosen = sa.and_(sa.not_(subscription.c.is_gift), sa.or_(named, default))
     if not usable:
         return chosen
     return sa.and_(chosen, method.c.detached_at.is_(None), method.c.refused_at.is_(None))

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
+from storefront.domain.gifts import begun_on
 from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
@@ -199,16 +200,22 @@ def price_item(
     *,
     may_try: bool,
     is_estimate: bool,
+    given_on: date | None = None,
 ) -> OrderItem:
-    """Return ``item`` with what it costs by itself, or with its problem."""
+    """Return ``item`` with what it costs by itself, or with its problem.
+
+    ``given_on``: it is a gift whose term begins on that day.
+    """
     if item.price is None or not item.can_be_sold:
         return item
     price = item.price
     plan = bound_in(item.plan, price.interval, sale.country, sale.place.region)
     item = replace(item, plan=plan)
+    if given_on is not None:
+        item = _given(item, price)
     try:
         terms = order_terms(
-            plan,
+            item.plan,
             price,
             sale,
             moment.today,
@@ -222,9 +229,18 @@ def price_item(
             addons=item.picked,
             is_estimate=is_estimate,
         )
+        if given_on is not None:
+            terms = begun_on(terms, given_on)
         return replace(item, quote=quote_order(terms), problem="")
     except (NoCycle, NoRate) as error:
         return replace(item, problem=error.code)
+
+
+def _given(item: OrderItem, price: OrderPrice) -> OrderItem:
+    """Return a box as it is given: the boxes of one payment, and nothing after them."""
+    boxes = (price.interval.multiple_of(item.plan.shipping) or 1) if item.plan.shipping else 1
+    plan = replace(item.plan, max_boxes=boxes, min_boxes=0, ends_on=None, at_term_end="stop")
+    return replace(item, plan=plan, then=None)
 
 
 def _known(options: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, str]:

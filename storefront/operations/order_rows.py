@@ -14,7 +14,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.events import EventKind
-from storefront.domain.lifecycle import RUNNING, PeriodState, SubscriptionState, check_move
+from storefront.domain.lifecycle import (
+    RUNNING,
+    PeriodKind,
+    PeriodState,
+    SubscriptionState,
+    check_move,
+)
 from storefront.domain.periods import add_interval
 from storefront.models import (
     Address,
@@ -47,7 +53,8 @@ class Owners:
     """Whose order it is, where it goes and what pays for it, as keys."""
 
     customer_id: int
-    address_id: int
+    #: None for a gift: its recipient says where it goes.
+    address_id: int | None
     #: None for a trial that asks for no payment method.
     method_id: int | None
 
@@ -173,7 +180,10 @@ def write_boxes(
         subscription_id = _write_subscription(
             session, known.get(position), values, (order.checkout.id, position), moment
         )
-        period_id = _write_period(session, subscription_id, item, item.quote, moment)
+        is_gift = order.gift is not None
+        period_id = _write_period(
+            session, subscription_id, item, item.quote, moment, is_gift=is_gift
+        )
         _write_after_term(session, subscription_id, item, item.quote, moment)
         billed_with = period_id if item.quote.is_paid else None
         write_picked(session, subscription_id, item.picked, billed_with, moment)
@@ -238,14 +248,17 @@ def _subscription_values(
     order: Order, item: OrderItem, quote: OrderQuote, owners: Owners
 ) -> dict[str, Any]:
     assert item.price is not None
+    is_gift = order.gift is not None
     return {
-        "customer_id": owners.customer_id,
+        "customer_id": None if is_gift else owners.customer_id,
+        "payer_id": owners.customer_id if is_gift else None,
+        "is_gift": is_gift,
         "plan_id": item.plan.id,
         "price_id": item.price.id,
         "quantity": item.wish.quantity,
         "options": dict(item.chosen),
         "address_id": owners.address_id,
-        "payment_method_id": owners.method_id,
+        "payment_method_id": None if is_gift else owners.method_id,
         "anchor_on": quote.renewal_on,
         # Free days up to a fixed billing day are a period of their own.
         "anchor_number": 2 if quote.free else 1,
@@ -298,9 +311,18 @@ def _write_subscription(
 
 
 def _write_period(
-    session: AnySession, subscription_id: int, item: OrderItem, quote: OrderQuote, moment: Moment
+    session: AnySession,
+    subscription_id: int,
+    item: OrderItem,
+    quote: OrderQuote,
+    moment: Moment,
+    *,
+    is_gift: bool,
 ) -> int:
-    """Write period 0, or re-price the row an earlier try has written."""
+    """Write period 0, or re-price the row an earlier try has written.
+
+    The term of a gift has no monthly value: it makes nobody a subscriber.
+    """
     assert item.price is not None
     table = table_of(SubscriptionPeriod)
     values = {
@@ -308,10 +330,10 @@ def _write_period(
         "end_on": quote.period.end,
         "plan_id": item.plan.id,
         "price_id": item.price.id,
-        "kind": quote.opening.kind,
+        "kind": PeriodKind.GIFT if is_gift else quote.opening.kind,
         "billed_number": int(quote.is_paid),
         "box_count": quote.boxes if quote.is_paid else 0,
-        "mrr_minor": quote.first.mrr.minor,
+        "mrr_minor": 0 if is_gift else quote.first.mrr.minor,
         "opened_at": moment.now,
     }
     known = session.execute(

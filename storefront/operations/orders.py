@@ -25,6 +25,7 @@ from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import Use, give_back_redemptions, redeem
 from storefront.operations.customer_credit import Owing, apply_credit, give_back_applied
+from storefront.operations.gifts import drop_gifts, write_gift
 from storefront.operations.invoices import InvoiceDraft, LinesOf, content_hash, offer_invoices
 from storefront.operations.kept_methods import Card
 from storefront.operations.keys import AnySession
@@ -66,8 +67,12 @@ def book_order(
     seller: Mapping[str, Any],
     moment: Moment,
     minimums: Minimums = MappingProxyType({}),
+    *,
+    key: str = "",
 ) -> Booked:
     """Write everything an order is, with its charge marked sent; the caller commits, then asks.
+
+    ``key`` is the shop's own, from which the code of a gift is derived.
 
     A total of zero, or one that credit pays, is settled here, without a charge; so is one
     under the gateway's of ``minimums``, which is asked for with the next charge. Raises
@@ -75,9 +80,18 @@ def book_order(
     """
     customer_id, is_new = write_customer(session, order, moment)
     method_id = None if card is None else write_method(session, customer_id, card, moment)
-    address_id = write_address(session, customer_id, order, moment)
+    address_id = None
+    if order.gift is None:
+        address_id = write_address(session, customer_id, order, moment)
     owners = Owners(customer_id, address_id, method_id)
     boxes = write_boxes(session, order, owners, moment)
+    if order.gift is not None:
+        giver = (customer_id, str(order.checkout.address["name"]))
+        locale = order.checkout.locale
+        write_gift(session, boxes[0].subscription_id, order.gift, giver, locale, key)
+    elif order.checkout.quote.get("document"):
+        # An earlier try of the order may have been a gift.
+        drop_gifts(session, [box.subscription_id for box in boxes])
     snapshot = _snapshot(order, boxes, seller)
     document = content_hash({"quote": order.checkout.quote_hash, "snapshot": snapshot})
     invoice_id, number = _reusable(session, order, document)
@@ -124,10 +138,16 @@ def _snapshot(
             "email": checkout.email,
             **number_shown(firsts[0], checkout.tax_id),
         },
-        "ship_to": {name: checkout.address.get(name, "") for name in ADDRESS_COLUMNS},
+        "ship_to": _ship_to(order),
         # Where rates came from several sources, all of them are named.
         "tax": note_of(firsts[0]) | {"source": ", ".join(sorted(sources))},
     }
+
+
+def _ship_to(order: Order) -> dict[str, str]:
+    """Return where the boxes go; of a gift, who gets it and in which country."""
+    typed = {name: str(order.checkout.address.get(name, "")) for name in ADDRESS_COLUMNS}
+    return typed if order.gift is None else typed | {"name": order.gift.name}
 
 
 def _offer(

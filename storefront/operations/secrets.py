@@ -87,6 +87,26 @@ def read_pay_token(key: str, token: str) -> tuple[str, int] | None:
     return (invoice, int(until)) if hmac.compare_digest(made.encode(), token.encode()) else None
 
 
+def gift_code(key: str, gift: str) -> str:
+    """Return the code (120 bits) by which a recipient claims a gift; only its hash is stored.
+
+    Letters and digits in groups, so that it can be read off a card and typed.
+    Source: docs/decisions/0160-gift-subscriptions.md.
+    """
+    text = base64.b32encode(_keyed(key, f"gift code:{gift}")[:15]).decode()
+    return "-".join(text[start : start + 6] for start in range(0, 24, 6))
+
+
+def typed_gift_code(typed: str) -> str:
+    """Return a gift code as ``gift_code`` writes it, however its groups were typed.
+
+    >>> typed_gift_code(" abcdef ghijkl-mnopqrstuvwx ")
+    'ABCDEF-GHIJKL-MNOPQR-STUVWX'
+    """
+    text = "".join(typed.split()).replace("-", "").upper()
+    return "-".join(text[start : start + 6] for start in range(0, len(text), 6))
+
+
 def return_token(key: str, purpose: str, subject: str) -> str:
     """Return ``subject`` signed for the way back from a bank's or gateway's page.
 

@@ -18,7 +18,7 @@ from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.ledger import CARRIED_BALANCE, RECEIVABLE, JournalKind, clearing
 from storefront.domain.lifecycle import (
     ENDED,
-    UNPAID_KINDS,
+    UNCOUNTED_KINDS,
     PeriodKind,
     PeriodState,
     SubscriptionState,
@@ -319,7 +319,7 @@ def _entered(row: AnyRow, moment: Moment) -> SubscriptionChange:
 
 def _cohort(row: AnyRow, moment: Moment) -> str:
     """Return the month of the first payment; a trial and days given are none."""
-    if row.cohort or row.kind in UNPAID_KINDS:
+    if row.cohort or row.kind in UNCOUNTED_KINDS:
         return str(row.cohort)
     return moment.today.strftime("%Y-%m")
 
@@ -380,6 +380,8 @@ def _tell(
         if change:
             movements.append(change)
         topic = "order_confirmed" if started else "receipt"
+        if row.kind == PeriodKind.GIFT:
+            topic = "gift_ordered"
         key = f"mail:{topic}:{invoice.public_id}"
         about = {"invoice": invoice.public_id, "subscription": row.public_id}
         # One mail for one payment, whatever it paid for.
@@ -391,7 +393,7 @@ def _tell(
 
 def _movement(row: AnyRow, currency: str, moment: Moment) -> MrrChange | None:
     delta = row.mrr_minor - row.old_mrr
-    if row.kind in UNPAID_KINDS:
+    if row.kind in UNCOUNTED_KINDS:
         return None
     if not row.cohort:
         kind, reason = MovementKind.NEW, "sign_up"

@@ -137,6 +137,9 @@ def _subscriptions(
             now_plan.c.code.label("now_plan_code"),
             now_plan.c.cycle_group_id.label("now_group_id"),
             now_plan.c.pause_unpaid,
+            now_plan.c.skips_in_row,
+            now_plan.c.skips_per_year,
+            now_plan.c.skip_notice_days,
             now_price.c.amount_minor.label("now_amount_minor"),
             now_price.c.unit.label("now_unit"),
             now_price.c.count.label("now_count"),
@@ -249,6 +252,7 @@ def _cycles(
             skip.c.id.label("skip_id"),
             skip.c.moved_box_id,
             skip.c.moved_to_id,
+            skip.c.is_forced,
         )
         .outerjoin(
             skip,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,15 +12,13 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.boxes import (
     BoxState,
-    ProjectedBox,
-    ProjectedKind,
-    project,
 )
 from storefront.domain.commitment import boxes_owed
 from storefront.domain.least_terms import least_allowed
-from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState
+from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.skip_limits import SkipLimits
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Subscription,
@@ -30,47 +28,14 @@ from storefront.models.base import table_of
 from storefront.operations.discounts import Place, resting
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
-from storefront.operations.skips import MOVABLE, Coming, read_coming
+from storefront.operations.skip_room import skip_limits
+from storefront.operations.skips import Coming, read_coming
+from storefront.queries.box_rows import BoxRow, box_rows
 from storefront.queries.contents import Contents, next_contents
 from storefront.queries.invoices import Owed, owed
-from storefront.queries.next_payment import Costs, next_charge, price_of, read_costs
+from storefront.queries.next_payment import next_charge, read_costs
 
-#: How many boxes ahead the account shows.
-AHEAD = 6
 _LAST_BOXES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class BoxRow:
-    """One coming box, or one that was skipped, as the account shows it."""
-
-    subscription: str
-    #: Public id of the cycle; empty while it is still to come.
-    cycle: str
-    #: Pill of the state: open, locked, held, skipped, planned.
-    state: str
-    #: First and last ship day; None while the cycle is still to come.
-    ship_from: date | None
-    ship_to: date | None
-    #: Last second in which the box may be changed.
-    cutoff_at: datetime | None
-    days_left: int
-    #: The day it is charged and what that payment is; None when it is paid or skipped.
-    charge_on: date | None
-    amount: Money | None
-    #: For a box that an earlier row's payment covers: nothing more is charged for it.
-    covered: bool
-    is_paid: bool
-    can_skip: bool
-    can_undo: bool
-    #: Of a skip: the day on which nothing is charged, and where a paid box went.
-    spared_on: date | None = None
-    moved: bool = False
-    moved_to: date | None = None
-    #: Why a held box waits (``domain.packing.Problem``); empty for any other.
-    problem: str = ""
-    #: Where it goes, if not where the subscription goes.
-    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +109,8 @@ class SubscriptionView:
     contents: tuple[str, ...]
     pictures: tuple[tuple[str, str | None], ...]
     past: tuple[PastBox, ...]
+    #: How often its boxes may be skipped.
+    skip_limits: SkipLimits
     #: Codes at work with the payments they still lower (None: all), and those that can be
     #: taken off, for they lowered nothing yet.
     discounts: tuple[tuple[str, int | None], ...]
@@ -203,7 +170,7 @@ def _views(
     if not found:
         return []
     costs = read_costs(session, found, taxes)
-    rows = {one.row.id: _box_rows(one, costs, moment) for one in found}
+    rows = {one.row.id: box_rows(one, costs, moment) for one in found}
     charges = {one.row.id: next_charge(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}
@@ -273,11 +240,12 @@ def _view(
         method_ref=row.method_ref or "",
         next_box=first,
         later=tuple(after),
-        changeable=next((b for b in boxes if b.can_skip or b.can_undo), None),
+        changeable=next((b for b in boxes if b.can_change or b.can_undo), None),
         choosing=_choosing(coming, boxes, contents),
         contents=tuple(piece.text for piece in held.pieces),
         pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
         past=_past(coming),
+        skip_limits=skip_limits(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
         removable=tuple(one.code for one in mine if not one.is_automatic and not one.is_counted),
         resting=resting(mine, place),
@@ -327,89 +295,10 @@ def _past_state(box: AnyRow) -> str:
     return "shipped" if box.state == BoxState.EXPORTED else BoxState(box.state).value
 
 
-def _box_rows(
-    coming: Coming,
-    costs: Costs,
-    moment: Moment,
-) -> list[BoxRow]:
-    ahead = project(coming.standing, AHEAD, moment.today)
-    days = sorted({box.charge_on for box in ahead if box.charge_on})
-    prices = {day: price_of(coming, costs, day, n) for n, day in enumerate(days)}
-    rows, seen = [], set[date]()
-    for box in ahead:
-        rows.append(_box_row(coming, box, prices, seen, moment))
-        if box.charge_on:
-            seen.add(box.charge_on)
-    return rows
-
-
-def _box_row(
-    coming: Coming,
-    box: ProjectedBox,
-    prices: Mapping[date, Money],
-    seen: Iterable[date],
-    moment: Moment,
-) -> BoxRow:
-    cycle = coming.cycles.get(box.cycle.id) if box.cycle else None
-    skip = coming.skips.get(cycle.id) if cycle else None
-    is_skip = box.kind is ProjectedKind.SKIPPED
-    is_open = cycle is not None and cycle.cutoff_on >= moment.today
-    paid = next((one for one in coming.boxes if one.id == box.box_id), None)
-    movable = paid is None or paid.state in MOVABLE
-    moved_to = coming.cycles.get(skip.moved_to_id) if skip and skip.moved_to_id else None
-    moved = bool(skip and skip.moved_box_id)
-    begun = cycle is not None and not moved and box_feed(cycle) < coming.row.next_on
-    covered = box.charge_on is not None and box.charge_on in seen
-    return BoxRow(
-        subscription=coming.row.public_id,
-        cycle=cycle.public_id if cycle else "",
-        state="skipped" if is_skip else _box_state(paid, is_open),
-        ship_from=cycle.ship_from if cycle else None,
-        ship_to=cycle.ship_to if cycle else None,
-        cutoff_at=_last_second(cycle.cutoff_on, moment) if cycle else None,
-        days_left=(cycle.cutoff_on - moment.today).days if cycle else 0,
-        charge_on=box.charge_on,
-        amount=prices.get(box.charge_on) if box.charge_on else None,
-        covered=covered,
-        is_paid=box.kind is ProjectedKind.PAID and not _is_owed(paid),
-        can_skip=is_open and not is_skip and movable and coming.row.held_at is None,
-        can_undo=is_open and is_skip and not begun,
-        spared_on=cycle.charge_on if cycle and is_skip and not moved else None,
-        moved=moved and is_skip,
-        moved_to=moved_to.ship_from if moved_to and is_skip else None,
-        problem=paid.problem if paid is not None and paid.state == BoxState.HELD else "",
-        address=", ".join(filter(None, (paid.own_street, paid.own_city))) if paid else "",
-    )
-
-
-def _is_owed(box: AnyRow | None) -> bool:
-    """Return whether a box goes out before it is paid."""
-    return box is not None and box.period_state != PeriodState.PAID
-
-
-def box_feed(cycle: AnyRow) -> date:
-    """Return the last start of a period that feeds ``cycle``; see ``CycleSlot.feed_on``."""
-    day: date = cycle.lock_on if cycle.charge_on is None else cycle.charge_on
-    return day
-
-
-def _box_state(paid: AnyRow | None, is_open: bool) -> str:
-    if paid is None:
-        return "open"
-    # After the cut-off nothing can be changed, whether the packers have begun or not.
-    if paid.state == BoxState.PLANNED and not is_open and paid.cycle_id is not None:
-        return BoxState.LOCKED.value
-    return BoxState(paid.state).value
-
-
-def _last_second(day: date, moment: Moment) -> datetime:
-    return moment.start_of(day + timedelta(days=1)) - timedelta(seconds=1)
-
-
 def _choosing(
     coming: Coming, boxes: Sequence[BoxRow], contents: Mapping[int, Contents]
 ) -> Choosing | None:
-    box = next((one for one in boxes if one.can_skip), None)
+    box = next((one for one in boxes if one.can_change), None)
     held = contents.get(_cycle_of(coming, box) or 0)
     if box is None or box.ship_from is None or held is None or not held.to_choose:
         return None
@@ -418,7 +307,7 @@ def _choosing(
 
 def _cycles_shown(coming: Coming, rows: Sequence[BoxRow]) -> set[int]:
     """Return the cycles of the box shown large and of the first that may still change."""
-    changeable = next((one for one in rows if one.can_skip), None)
+    changeable = next((one for one in rows if one.can_change), None)
     found = {_cycle_of(coming, _first_shown(rows)), _cycle_of(coming, changeable)}
     return {cycle for cycle in found if cycle is not None}
 

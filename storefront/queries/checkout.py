@@ -116,6 +116,10 @@ class _Unwritten:
         return {}
 
     @property
+    def gift(self) -> dict[str, Any]:
+        return {}
+
+    @property
     def quote(self) -> dict[str, Any]:
         return {}
 

@@ -318,7 +318,7 @@ INVARIANTS = (
         "F1",
         "a paid period has exactly its boxes",
         "SELECT p.id FROM subscription_period p LEFT JOIN box b ON b.period_id = p.id"
-        " AND b.kind = 'regular' WHERE p.state = 'paid' AND p.kind = 'billed'"
+        " AND b.kind = 'regular' WHERE p.state = 'paid' AND p.kind IN ('billed','gift')"
         " GROUP BY p.id, p.box_count HAVING count(b.id) <> p.box_count",
     ),
     Invariant(
@@ -378,6 +378,12 @@ INVARIANTS = (
         " AND c.cycle_id = b.cycle_id"
         " LEFT JOIN box_choice_item n ON n.choice_id = c.id AND n.variant_id = i.variant_id"
         " WHERE b.kind = 'regular' AND i.origin = 'choice' AND n.id IS NULL",
+    ),
+    Invariant(
+        "F14",
+        "a box of a gift that nobody has claimed was not packed",
+        "SELECT b.public_id FROM box b JOIN gift g ON g.subscription_id = b.subscription_id"
+        " WHERE g.claimed_at IS NULL AND b.state NOT IN ('planned','held','canceled')",
     ),
     Invariant(
         "F12",

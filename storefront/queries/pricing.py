@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -17,11 +17,13 @@ from storefront.domain.least_terms import LIMITS, least_allowed
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
+from storefront.domain.skip_limits import LIMIT_COLUMNS, SkipLimits
 from storefront.domain.tax_treatment import Sale, Treatment
 from storefront.models import (
     BoxCycle,
     CycleGroup,
     Plan,
+    PlanPlaces,
     Price,
     Product,
     ProductVariant,
@@ -32,6 +34,7 @@ from storefront.models.base import table_of
 from storefront.operations.boxes import JOINABLE
 from storefront.operations.checkout import Market
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
 from storefront.operations.offers import (
     OrderPlan,
     OrderPrice,
@@ -46,6 +49,7 @@ from storefront.operations.offers import (
     read_questions,
     sold_on,
 )
+from storefront.operations.places import places_of
 from storefront.operations.terms import phases_of
 
 #: How far back past boxes are shown.
@@ -108,6 +112,10 @@ class PlanCard:
     min_boxes: int = 0
     #: Country, region and how many boxes where the law binds to fewer; of countries sold to.
     fewer_in: tuple[tuple[str, str, int], ...] = ()
+    #: Every place is taken, or what is in stock is spoken for.
+    is_full: bool = False
+    #: How often its boxes may be skipped.
+    skip_limits: SkipLimits = field(default_factory=SkipLimits)
 
     @property
     def binds(self) -> bool:
@@ -115,7 +123,7 @@ class PlanCard:
 
     @property
     def is_sold_out(self) -> bool:
-        return self.ships and self.coming is None
+        return self.is_full or (self.ships and self.coming is None)
 
     def offer(self, interval: Interval | None) -> Offer:
         """Return the offer in ``interval``, else the one in the shortest interval there is."""
@@ -151,11 +159,18 @@ class PlanPage:
     past: tuple[PastBox, ...]
 
 
-def pricing_page(session: AnySession, market: Market, today: date) -> PricingPage:
-    """Return the public plans in their order; two statements."""
+def pricing_page(
+    session: AnySession, market: Market, today: date, moment: Moment | None = None
+) -> PricingPage:
+    """Return the public plans in their order; two statements, more where places are limited.
+
+    With ``moment`` those are sold out that are full at that moment.
+    """
     plan = table_of(Plan)
     rows = _plan_rows(session, market, plan.c.is_public, today)
     cards, past = _cards(session, rows, market, today)
+    full = _full(session, rows, moment)
+    cards = [replace(card, is_full=card.code in full) for card in cards]
     intervals = {offer.interval for card in cards for offer in card.offers}
     savings: dict[Interval, int] = {}
     for card in cards:
@@ -167,7 +182,13 @@ def pricing_page(session: AnySession, market: Market, today: date) -> PricingPag
     )
 
 
-def plan_page(session: AnySession, code: str, market: Market, today: date) -> PlanPage | None:
+def plan_page(
+    session: AnySession,
+    code: str,
+    market: Market,
+    today: date,
+    moment: Moment | None = None,
+) -> PlanPage | None:
     """Return one plan that is on sale, also an unlisted one, or None."""
     rows = _plan_rows(session, market, table_of(Plan).c.code == code, today)
     if not rows:
@@ -177,7 +198,18 @@ def plan_page(session: AnySession, code: str, market: Market, today: date) -> Pl
         return None
     currency = cards[0].offers[0].total.currency
     questions = read_questions(session, rows[0].id, currency)
-    return PlanPage(cards[0], questions, tuple(past[:PAST_BOXES]))
+    full = _full(session, rows, moment)
+    card = replace(cards[0], is_full=cards[0].code in full)
+    return PlanPage(card, questions, tuple(past[:PAST_BOXES]))
+
+
+def _full(session: AnySession, rows: Sequence[AnyRow], moment: Moment | None) -> set[str]:
+    """Return the codes of those plans of which nothing more can be sold."""
+    limited = {row.id: row.code for row in rows if row.is_limited}
+    if not limited or moment is None:
+        return set()
+    found = places_of(session, limited, moment)
+    return {limited[key] for key, one in found.items() if one.left == 0}
 
 
 def _plan_rows(
@@ -194,6 +226,8 @@ def _plan_rows(
             *plan_columns(),
             plan.c.description,
             plan.c.is_recommended,
+            sa.exists().where(PlanPlaces.plan_id == plan.c.id).label("is_limited"),
+            *(plan.c[name] for name in LIMIT_COLUMNS),
             price.c.id.label("price_id"),
             price.c.public_id.label("price_ref"),
             price.c.currency,
@@ -249,6 +283,7 @@ def _cards(
                 coming,
                 least_allowed(plan.min_boxes, _each(plan, offers), market.country_of({})),
                 _fewer_in(plan, offers, market),
+                skip_limits=SkipLimits(*(getattr(row, name) for name in LIMIT_COLUMNS)),
             )
         )
     return cards, past

@@ -38,6 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
+from storefront.queries import gifts
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -276,6 +277,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "overdue": overdue,
     "past_due": past_due,
     "boxes": box_problems,
+    "gifts": gifts.unclaimed,
     "dead": dead,
     "drafts": old_drafts,
     "failed": failed_jobs,
@@ -440,6 +442,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "overdue": _of_invoices,
     "past_due": _of_invoices,
     "boxes": _of_boxes,
+    "gifts": gifts.of_unclaimed,
     "new": _of_subscriptions,
     "left": _of_subscriptions,
     "paid": _of_attempts,

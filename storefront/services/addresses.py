@@ -41,7 +41,7 @@ class NotFound(DomainError):
 
 
 class OtherCountry(DomainError):
-    """One box alone stays in ``country``, whose tax was paid with it."""
+    """One box alone, and a gift, stay in ``country``, whose tax was paid with them."""
 
     code = "other_country"
 
@@ -111,7 +111,8 @@ def change_address(
 
     Boxes whose cut-off is over keep the address they had then, whoever asks; ``who`` is the
     staff user, if one does. The same address again changes nothing. Raises ``NotFound``,
-    ``NotServed``, or ``NoRate`` where nobody could be invoiced.
+    ``NotServed``, ``OtherCountry`` for a gift that its recipient would send abroad, or
+    ``NoRate`` where nobody could be invoiced.
     """
     return change_addresses(rt, customer_id, [subscription], typed, actor, who)[0]
 
@@ -129,11 +130,10 @@ def change_addresses(
         raise NotServed(country=typed.country, postcode=typed.postcode)
 
     def change() -> list[AddressChange]:
-        if is_blocked(read_zones(rt.session), typed.country, typed.postcode):
-            rt.session.rollback()
-            raise NotServed(country=typed.country, postcode=typed.postcode)
+        _check_served(rt, typed)
         # In the order of their keys, so that two of us lock them in one order.
         found = _load(rt, customer_id, subscriptions, for_update=True)
+        _check_gifts(rt, found, typed, actor)
         effects = {one.row.public_id: _change(rt, one, typed, actor, who) for one in found}
         if any(effect.changed for effect in effects.values()):
             rt.session.commit()
@@ -148,6 +148,20 @@ def change_addresses(
             if left == 1:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _check_served(rt: Runtime, typed: PostalAddress) -> None:
+    if is_blocked(read_zones(rt.session), typed.country, typed.postcode):
+        rt.session.rollback()
+        raise NotServed(country=typed.country, postcode=typed.postcode)
+
+
+def _check_gifts(rt: Runtime, found: Sequence[Coming], typed: PostalAddress, actor: Actor) -> None:
+    """Raise ``OtherCountry`` where a customer would send a gift out of its country."""
+    for one in found if actor is Actor.CUSTOMER else ():
+        if one.row.is_gift and one.row.country not in (None, typed.country):
+            rt.session.rollback()
+            raise OtherCountry(country=one.row.country)
 
 
 def change_box_address(

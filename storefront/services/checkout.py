@@ -20,6 +20,7 @@ from storefront.database import retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import Gateway, SetupOrder
+from storefront.domain.gifts import GiftWish, NotGivable, problem_of_day
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Checkout, GatewaySetup
@@ -35,6 +36,7 @@ from storefront.operations.checkout import (
 from storefront.operations.coupons import give_back_uses, take_use
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_items import BoxWish
+from storefront.operations.places import take_places, wanted_of
 from storefront.operations.setups import USABLE, Payer, limit_of, new_setup, payer_of_order
 from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
@@ -88,6 +90,8 @@ class Step(StrEnum):
     CLOSED = "closed"
     UNREACHABLE = "unreachable"
     HELD = "held"
+    #: Somebody else took the last place, or the last of what goes into the box.
+    SOLD_OUT = "sold_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +153,22 @@ def change_delivery(
     False when the order is no longer open. Raises ``LookupError`` for an unknown order.
     """
     number, state = tax_id
-    values = {"tax_id": number, "tax_id_state": state.value}
-    return _change(rt, key, {"email": email, "address": dict(address), **values})
+    number_of = {"tax_id": number, "tax_id_state": state.value}
+    return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **number_of})
+
+
+def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) -> bool:
+    """Make the order a gift: e-mail (normalised) and name of the giver, and who gets it.
+
+    False when the order is no longer open. Raises ``LookupError`` for an unknown order, and
+    ``NotGivable`` for a day in the past or too far ahead.
+    """
+    problem = problem_of_day(wish.send_on, rt.today())
+    if problem:
+        raise NotGivable(reason=problem)
+    address = {"name": name, "country": wish.country}
+    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value}
+    return _change(rt, key, {"email": email, "address": address, "gift": wish.kept(), **values})
 
 
 def _change(rt: Runtime, key: str, values: dict[str, Any]) -> bool:
@@ -232,6 +250,9 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     if not _reserve_uses(rt, row, uses):
         rt.session.rollback()
         return _Frozen(Step.CHANGED)
+    if not take_places(rt.session, row.id, wanted_of(order.items), rt.moment()):
+        rt.session.rollback()
+        return _Frozen(Step.SOLD_OUT)
     needs_method = order.needs_method
     reference = ""
     if needs_method and gateway.name not in rt.sign_up_gateways(order.quote.due_today.currency):

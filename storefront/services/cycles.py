@@ -20,14 +20,14 @@ from storefront.operations import audit
 from storefront.operations import cycles as rounds
 from storefront.operations.audit import Who
 from storefront.operations.choices import has_choices
+from storefront.operations.gifts import move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.operations.subscriptions import decide_again
 from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
 SLICE = 100
-#: How far back a group's first cycles are looked for: longer than any cycle's days reach.
-_LOOK_BACK = timedelta(days=62)
 
 Report = Callable[[int, int], None]
 
@@ -68,14 +68,15 @@ def plan_ahead(rt: Runtime, days: int = 400) -> PlanReport:
     """
     report = PlanReport()
     moment = rt.moment()
-    start, until = moment.today - _LOOK_BACK, moment.today + timedelta(days=days)
+    start, until = moment.today - rounds.LOOK_BACK, moment.today + timedelta(days=days)
     with reading():
         found = rounds.groups(rt.session)
         rt.session.rollback()
     for group in found:
+        off = rounds.read_days_off(rt.session, for_update=True)
         wanted = [
             cycle
-            for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until)
+            for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until, off)
             if cycle.lock_on >= moment.today
         ]
         report.made += rounds.insert_cycles(rt.session, group.id, wanted)
@@ -135,6 +136,7 @@ def close_cycle(rt: Runtime, cycle_ref: str, who: Who | None = None) -> CloseRep
 
 
 def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None) -> None:
+    decide_again(rt.session, partial(_keep_unclaimed, rt, cycle.id))
     total = _undecided(rt, cycle.id)
     countries = rt.shop.countries
     before = done.boxes.total
@@ -157,6 +159,14 @@ def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None)
     rt.session.commit()
     if locked:
         done.cycles.append(cycle.public_id)
+
+
+def _keep_unclaimed(rt: Runtime, cycle_id: int) -> None:
+    """Move gift boxes that nobody has claimed behind the last one, before anything is decided."""
+    if move_unclaimed(rt.session, rt.moment(), table_of(Box).c.cycle_id == cycle_id):
+        rt.session.commit()
+    else:
+        rt.session.rollback()
 
 
 def _is_chosen_for(rt: Runtime, cycle_id: int) -> bool:

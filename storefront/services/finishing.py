@@ -37,6 +37,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import expire_order
 from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
+from storefront.operations.places import drop_holds, take_places, wanted_of
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
@@ -66,6 +67,8 @@ class Outcome(StrEnum):
     UNFINISHED = "unfinished"
     UNREACHABLE = "unreachable"
     EXPIRED = "expired"
+    #: Somebody else took the last place after this order's was let go; nothing was charged.
+    SOLD_OUT = "sold_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,11 +340,24 @@ def _book(
         change_checkout(session, row, {"quote": {**row.quote, "no_trial": True}})
         session.commit()
         return Outcome.CHANGED
+    # Half an hour at the gateway is over for some: then the place is taken anew, or gone.
+    if not take_places(session, row.id, wanted_of(order.items), moment):
+        session.rollback()
+        return Outcome.SOLD_OUT
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
     try:
-        booked = book_order(session, order, order.quote, card, rt.shop.seller, moment, rt.minimums)
+        booked = book_order(
+            session,
+            order,
+            order.quote,
+            card,
+            rt.shop.seller,
+            moment,
+            rt.minimums,
+            key=rt.settings.secret_key,
+        )
     except CreditGone:
         session.rollback()
         return Outcome.CHANGED
@@ -408,6 +424,7 @@ def _expire(rt: Runtime, key: str) -> bool:
         session.rollback()
         return False
     give_back_uses(session, [tuple(each) for each in held])
+    drop_holds(session, row.id)
     discard_offered(session, row.id, moment)
     expire_order(session, row.id, moment)
     session.commit()

@@ -88,7 +88,8 @@ def add_group(rt: Runtime, who: Who, draft: GroupDraft) -> str:
             )
         )
         until = moment.today + timedelta(days=AHEAD)
-        planned = plan_cycles(rhythm, max(draft.anchor_on, moment.today), until)
+        off = rounds.read_days_off(rt.session, for_update=True)
+        planned = plan_cycles(rhythm, max(draft.anchor_on, moment.today), until, off)
         rounds.insert_cycles(
             rt.session, key, [cycle for cycle in planned if cycle.lock_on >= moment.today]
         )

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
+from storefront.domain.skip_limits import last_skip_day, year_of
 from storefront.models import Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
+from storefront.operations.skip_room import skip_limits, skip_room
 from storefront.operations.skips import (
     MOVABLE,
     Coming,
@@ -48,6 +50,17 @@ class NothingToSkip(DomainError):
     code = "nothing_to_skip"
 
 
+class SkipNotAllowed(DomainError):
+    """The plan allows no such skip.
+
+    ``why`` is a ``SkipRefusal``, ``limits`` the plan's ``SkipLimits``, ``year`` the one a skip
+    of this box counts in; ``next_on`` and ``until_on`` are ship day and last day of the first
+    box that may be skipped, None if none is in sight.
+    """
+
+    code = "skip_not_allowed"
+
+
 class SkipDone(DomainError):
     """The skipped period has begun: there is no box to put back."""
 
@@ -77,7 +90,8 @@ def skip_box(
     """Skip the box of ``cycle``; skipping it again changes nothing.
 
     Not charged yet: its period will be skipped when it comes. Paid: the box moves behind
-    the last box of its term. Raises ``NotFound``, ``BoxTooLate`` or ``NothingToSkip``.
+    the last box of its term. The plan's limits bind customers, not staff. Raises ``NotFound``,
+    ``BoxTooLate``, ``NothingToSkip`` or ``SkipNotAllowed``.
     """
 
     def change() -> SkipChange:
@@ -93,6 +107,8 @@ def skip_box(
             raise NothingToSkip(cycle=at.public_id)
         if box.box_id in {one.id for one in coming.boxes if one.state not in MOVABLE}:
             raise _too_late(rt, at, ahead)
+        if actor is not Actor.STAFF:
+            _check_limits(rt, coming, at, ahead)
         moves = skip_cycle(rt.session, coming, at.id, rt.now())
         _note(rt, coming, at, EventKind.BOX_SKIPPED, actor, moves)
         rt.session.commit()
@@ -150,6 +166,23 @@ def _is_box_of(box: ProjectedBox, cycle_id: int) -> bool:
 def _check_open(rt: Runtime, at: AnyRow, ahead: list[ProjectedBox]) -> None:
     if at.cutoff_on < rt.today():
         raise _too_late(rt, at, ahead)
+
+
+def _check_limits(rt: Runtime, coming: Coming, at: AnyRow, ahead: list[ProjectedBox]) -> None:
+    limits = skip_limits(coming)
+    room = skip_room(coming, ahead, rt.today())
+    slot = coming.slots[at.id]
+    why = room.refusal(slot)
+    if why is None:
+        return
+    first = room.first_open()
+    raise SkipNotAllowed(
+        why=why,
+        limits=limits,
+        year=year_of(slot),
+        next_on=first.ship_from if first else None,
+        until_on=last_skip_day(first, limits) if first else None,
+    )
 
 
 def _too_late(rt: Runtime, at: AnyRow, ahead: list[ProjectedBox]) -> BoxTooLate:

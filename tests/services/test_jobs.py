@@ -75,5 +75,6 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
     used |= {"first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
     used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
-    used |= {"choice_replaced"}
+    used |= {"choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
+    used |= {"gift_unclaimed", "gift_claimed"}
     assert used == set(TOPICS)

@@ -8,10 +8,17 @@ from flask import Blueprint, Response
 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import method_name
+from storefront.blueprints.skip_words import skip_kept, skip_rules
 from storefront.htmx import show
 
 bp = Blueprint("account", __name__, url_prefix="/account")
-bp.context_processor(lambda: {"method_name": method_name})
+bp.context_processor(
+    lambda: {
+        "method_name": method_name,
+        "skip_kept": skip_kept,
+        "skip_rules": skip_rules,
+    }
+)
 
 
 def page(name: str, status: int = 200, **context: Any) -> Response:

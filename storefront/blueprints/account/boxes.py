@@ -15,6 +15,7 @@ from storefront.blueprints.context import customer, runtime
 from storefront.domain.errors import DomainError
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
+from storefront.queries import gifts
 from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
 from storefront.queries.disputes import held_by
@@ -36,6 +37,8 @@ def home() -> Response:
         "home",
         home=found,
         owed=found.owed,
+        given=gifts.given_by(rt.session, customer().id),
+        got={one.subscription: one for one in gifts.received_by(rt.session, customer().id)},
         why_declined=words.why_declined,
         resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
         ending=ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else [],
@@ -73,11 +76,12 @@ def _change(
         if at_home
         else url_for("account.subscription", subscription=subscription)
     )
-    if not wants_partial():
+    if not wants_partial() or gifts.received(rt.session, me.id, subscription):
+        # A gift has cards of its own, without a price.
         if status == 409:
             flash(message)
             return go(back)
-        return done(message, "", back)
+        return go(back, message) if wants_partial() else done(message, "", back)
     partial = "_boxes_of.html" if at_home else "_subscription.html"
     template = f"storefront/account/{partial}"
     return show(

@@ -15,7 +15,7 @@ from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
-from storefront.queries import invoices, profile
+from storefront.queries import gifts, invoices, profile
 from storefront.queries.profile import AddressView
 from storefront.security import throttle
 from storefront.services import added_codes as codes
@@ -39,6 +39,9 @@ def _subscription_page(
 ) -> Response:
     rt, me = runtime(), customer()
     context = subscription_context(subscription)
+    gift = gifts.received(rt.session, me.id, subscription)
+    if gift is not None:
+        return page("gift", gift=gift, **context)
     if code_form is not None:
         context["code_form"] = code_form
     return page(

@@ -12,11 +12,13 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
+from storefront.blueprints.skip_words import skip_kept
 from storefront.domain.changes import ChangeQuote, Ending
 from storefront.domain.commitment import boxes_owed
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import NOT_DONE
+from storefront.domain.skip_limits import SkipLimits
 from storefront.queries.account import Happening
 from storefront.services.skips import SkipChange
 from storefront.templating import FILTERS, writing_locale
@@ -138,9 +140,25 @@ def refused(error: DomainError) -> str:
             cutoff=long_day(params["next_cutoff_on"]),
         )
         return f"{late} {more}"
+    if error.code == "skip_not_allowed":
+        return _skip_not_allowed(params)
     if error.code == "skip_done":
         return _("That box was left out already. The next one comes as planned.")
     return _("There is no box to skip on that date.")
+
+
+def _skip_not_allowed(params: Mapping[str, Any]) -> str:
+    """Say which limit of the plan is reached, and which box may be skipped first."""
+    limits: SkipLimits = params["limits"]
+    kept = skip_kept(params["why"], limits, params["year"])
+    if params["next_on"] is None:
+        return kept
+    more = _(
+        "The first one you can skip ships on %(day)s, until %(last)s.",
+        day=long_day(params["next_on"]),
+        last=long_day(params["until_on"]),
+    )
+    return f"{kept} {more}"
 
 
 def why_declined(reason: str) -> str:

@@ -30,6 +30,7 @@ PAGES = (
     "plans:add_plans",
     "groups:add_groups",
     "plan_terms:add_plan_terms",
+    "places:add_places",
     "price_changes:add_price_changes",
     "addons:add_addons",
     "coupons:add_coupons",
@@ -55,6 +56,7 @@ PAGES = (
     "boxes:add_boxes",
     "recipes:add_recipes",
     "products:add_products",
+    "forecast:add_forecast",
     "imports:add_imports",
     "subscriber_imports:add_subscriber_imports",
 )

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.days_off import add_days_off
 from storefront.blueprints.admin.plan_forms import GroupForm, slug_of
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
@@ -16,7 +17,7 @@ from storefront.domain.cycles import CycleDates, plan_cycles
 from storefront.htmx import go
 from storefront.queries import plans as query
 from storefront.security import register_policy, staff
-from storefront.services import groups
+from storefront.services import days_off, groups
 
 _ACCESS = staff(permissions.PLANS_MANAGE)
 register_policy({"admin.cycle_groups": _ACCESS, "admin.cycle_group_new": _ACCESS})
@@ -26,6 +27,7 @@ def add_groups(bp: Blueprint) -> None:
     """Add the list and a new group."""
     bp.add_url_rule("/cycle-groups", "cycle_groups", group_list)
     bp.add_url_rule("/cycle-groups/new", "cycle_group_new", new, methods=["GET", "POST"])
+    add_days_off(bp)
 
 
 def group_list() -> Response:
@@ -96,6 +98,7 @@ def _preview(form: GroupForm) -> list[CycleDates]:
     try:
         draft: Any = _draft(form)
         start = max(draft.anchor_on, runtime().today())
-        return plan_cycles(draft.rhythm, start, start + timedelta(days=200))[:3]
+        off = days_off.days_off(runtime())
+        return plan_cycles(draft.rhythm, start, start + timedelta(days=200), off)[:3]
     except ValueError:
         return []

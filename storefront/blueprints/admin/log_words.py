@@ -52,6 +52,7 @@ def deeds() -> dict[str, str]:
         "plan.price_retired": _("Price no longer sold"),
         "plan.option_changed": _("Options changed"),
         "group.added": _("Cycle group added"),
+        "days_off.changed": _("Days off changed"),
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),
         "coupon.restored": _("Promotion code accepted again"),

@@ -80,6 +80,9 @@ class TermsForm(Form):
     )
     past_due_shipping = RadioField(_("While a payment is late"), choices=choices_of(_PAST_DUE))
     pause_unpaid = RadioField(_("What a pause does with unpaid boxes"), choices=choices_of(_UNPAID))
+    skips_in_row = WholeField(_("Boxes that may be skipped in a row"), 0, 60)
+    skips_per_year = WholeField(_("Boxes that may be skipped in a calendar year"), 0, 366)
+    skip_notice_days = WholeField(_("A skip is asked for so many days before the cut-off"), 0, 60)
 
     def terms(self) -> PlanTerms:
         """Return what was typed. Only after validation."""
@@ -95,6 +98,9 @@ class TermsForm(Form):
             change_policy=self.change_policy.data,
             past_due_shipping=self.past_due_shipping.data,
             pause_unpaid=self.pause_unpaid.data,
+            skips_in_row=self.skips_in_row.number,
+            skips_per_year=self.skips_per_year.number,
+            skip_notice_days=self.skip_notice_days.number or 0,
         )
 
 
@@ -262,7 +268,10 @@ def _bound_for(one: Limit) -> str:
 
 
 #: Fields that are shown as text.
-_TYPED = ("trial_days", "min_boxes", "max_boxes", "ends_on", "charge_day")
+_TYPED = (
+    "trial_days", "min_boxes", "max_boxes", "ends_on", "charge_day",
+    "skips_in_row", "skips_per_year", "skip_notice_days",
+)  # fmt: skip
 
 
 def _wrong(ref: str, **forms: Form) -> Response:

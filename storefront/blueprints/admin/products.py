@@ -21,6 +21,7 @@ from storefront.domain.product_rows import split_list
 from storefront.htmx import done, show
 from storefront.pictures import SILHOUETTES
 from storefront.queries import products as queries
+from storefront.queries.places import stock_of_product
 from storefront.queries.products import ProductDetail
 from storefront.security import register_policy, staff
 from storefront.services import products as service
@@ -129,6 +130,8 @@ def _context(
     rt.session.rollback()
     if found is None:
         abort(404)
+    standing = stock_of_product(rt.session, product, rt.moment())
+    rt.session.rollback()
     forms = {one.public_id: StockForm(prefix=f"{one.public_id}-") for one in found.variants}
     return {
         "product": found,
@@ -137,6 +140,7 @@ def _context(
         "form": details or _details(None, found),
         "stock_forms": {**forms, **(stock or {})},
         "kinds": kind_words(),
+        "standing": standing,
     }
 
 

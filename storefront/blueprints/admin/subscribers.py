@@ -30,7 +30,8 @@ from storefront.models.base import public_id
 from storefront.pills import pill_of
 from storefront.queries import subscriber as one
 from storefront.queries import subscribers as query
-from storefront.queries.account import BoxRow, SubscriptionView
+from storefront.queries.account import SubscriptionView
+from storefront.queries.box_rows import BoxRow
 from storefront.queries.pay_links import Asked, waiting_for_customer
 from storefront.security import register_policy, staff
 from storefront.services import cancellations, holds, pay_links, signin, skips

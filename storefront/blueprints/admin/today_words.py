@@ -50,6 +50,14 @@ def boxes(count: int) -> str:
     return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
 
 
+def gifts(count: int) -> str:
+    return ngettext(
+        "%(num)s gift was not claimed for 30 days",
+        "%(num)s gifts were not claimed for 30 days",
+        count,
+    )
+
+
 def dead(count: int) -> str:
     return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
 
@@ -92,6 +100,7 @@ TITLES = {
     "unknown": unknown,
     "waiting": waiting_charges,
     "boxes": boxes,
+    "gifts": gifts,
     "overdue": overdue,
     "past_due": past_due,
     "new": joined,
@@ -124,6 +133,10 @@ LEADS: dict[str, Callable[[], str]] = {
         " customer pays before counts at once."
     ),
     "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
+    "gifts": lambda: _(
+        "The recipients have their code and were reminded; the boxes wait and none is lost. Ask the"
+        " givers to remind them, or refund what was not sent."
+    ),
     "new": lambda: _("Since the beginning of yesterday."),
     "left": lambda: _("Since the beginning of yesterday. Some still have paid boxes to come."),
     "paid": lambda: _("Since the beginning of yesterday."),

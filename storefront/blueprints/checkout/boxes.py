@@ -37,7 +37,7 @@ def choose_more(key: str) -> Response:
         more = _with_another(rt, key)
         return box_page(more, more.items[-1], box_form(more.items[-1]))
     market = market_of_visit(rt)
-    page = look(rt, lambda: pricing_page(rt.session, market, rt.today()))
+    page = look(rt, lambda: pricing_page(rt.session, market, rt.today(), rt.moment()))
     return show(
         f"{_FOLDER}/add.html",
         f"{_FOLDER}/_add.html",

@@ -95,10 +95,18 @@ def url_of(order: Order, place: str) -> str:
     key = order.checkout.public_id
     if place == "choose":
         return start_again_url(order)
+    if place == "delivery":
+        return delivery_url(order)
     if place != "box":
         return url_for(f"checkout.{place}", key=key)
     waiting = next((item for item in order.items if not item.has_box), order.first)
     return box_url(key, waiting.ref)
+
+
+def delivery_url(order: Order) -> str:
+    """Return where step 2 of an order is filled in; of a gift it asks for other things."""
+    name = "checkout.delivery" if order.gift is None else "checkout.gift"
+    return url_for(name, key=order.checkout.public_id)
 
 
 def box_url(key: str, ref: str) -> str:
@@ -132,11 +140,10 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "quote": order.quote,
         "boxes": boxes,
         "version": order.checkout.version,
-        "may_add": key is not None and len(boxes) < MOST_BOXES,
+        "may_add": key is not None and order.gift is None and len(boxes) < MOST_BOXES,
         "step": step,
-        "steps": [
-            (names[name], url_for(f"checkout.{name}", key=key) if key else None) for name in STEPS
-        ],
+        "steps": [(names[name], _step_url(order, name) if key else None) for name in STEPS],
+        "gift": order.gift,
         "current": STEPS.index(step) + 1,
         "title": title(order),
         "code_form": code_form or CodeForm(),
@@ -144,6 +151,11 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "tax_note": words.tax_note(order),
         "sign_in_url": page_url("auth.sign_in"),
     }
+
+
+def _step_url(order: Order, step: str) -> str:
+    key = order.checkout.public_id
+    return delivery_url(order) if step == "delivery" else url_for(f"checkout.{step}", key=key)
 
 
 def title(order: Order) -> str:

@@ -72,8 +72,11 @@ def pay(key: str) -> Response:
     rt = runtime()
     order = load(rt, key, "pay")
     problem = _declined(look(rt, lambda: standing(rt, key)), order) or _changed(order)
-    if request.args.get("problem") == "unreachable" and problem is None:
-        problem = _unreachable()
+    asked = {"unreachable": _unreachable, "sold_out": _sold_out}.get(
+        request.args.get("problem", "")
+    )
+    if asked is not None and problem is None:
+        problem = asked()
     return _pay_page(order, problem=problem)
 
 
@@ -114,7 +117,9 @@ def order(key: str) -> Response:
     fresh = load(rt, key, "pay")
     if placed.step is Step.CHANGED:
         return _pay_page(fresh, status=422, problem=_new_total(fresh, _shown_total(found)))
-    return _pay_page(fresh, form, 503 if not is_htmx() else 422, problem=_unreachable())
+    sold_out = placed.step is Step.SOLD_OUT
+    status = 422 if sold_out or is_htmx() else 503
+    return _pay_page(fresh, form, status, problem=_sold_out() if sold_out else _unreachable())
 
 
 @bp.get("/checkout/<key>/finish")
@@ -259,6 +264,8 @@ def _lead_on(rt: Runtime, key: str, finished: Finished) -> Response:
         return go(url_for("checkout.waiting", key=key))
     if outcome is Outcome.UNREACHABLE:
         return go(url_for("checkout.pay", key=key, problem="unreachable"))
+    if outcome is Outcome.SOLD_OUT:
+        return go(url_for("checkout.pay", key=key, problem="sold_out"))
     if outcome is Outcome.EXPIRED:
         return go(url_for("checkout.resume", key=key))
     return go(url_for("checkout.pay", key=key))
@@ -311,6 +318,13 @@ def _new_total(order: Order, before: Money) -> str:
         "The total changed from %(old)s to %(new)s.", old=words.money(before), new=words.money(now)
     )
     return changed + why + " " + _("Please check before you pay.")
+
+
+def _sold_out() -> str:
+    return _(
+        "Somebody else took the last one while you were here. You were not charged. Your order is "
+        "kept for a while: try again later, or choose another plan."
+    )
 
 
 def _unreachable() -> str:

@@ -12,6 +12,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.memo import remembered
+from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
 from storefront.domain.regions import region_name
@@ -80,7 +81,7 @@ def _answer(name: str, values: Any) -> Response:
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
     market = market_of_visit(rt)
-    page = pricing_page(rt.session, market, rt.today())
+    page = pricing_page(rt.session, market, rt.today(), rt.moment())
     chosen = _chosen(page.intervals)
     links = [
         (each, page.savings.get(each, 0), _here("pricing.index", each), each == chosen)
@@ -91,6 +92,8 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         "page": page,
         "interval": chosen,
         "intervals": links,
+        "limits_skips": any(each.skip_limits.binds for each in page.plans),
+        "skip_rules": skip_rules,
         "example": shown or (page.plans[0] if page.plans else None),
         "choose_url": _choose_url,
         **_delivery(rt, market),
@@ -102,7 +105,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
 
 def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
     market = market_of_visit(rt)
-    page = plan_page(rt.session, code, market, rt.today())
+    page = plan_page(rt.session, code, market, rt.today(), rt.moment())
     if page is None:
         abort(404)
     intervals = tuple(offer.interval for offer in page.plan.offers)
@@ -120,6 +123,8 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "page": page,
         "plan": page.plan,
         "offer": page.plan.offer(chosen),
+        "limits_skips": page.plan.skip_limits.binds,
+        "skip_rules": skip_rules,
         "intervals": links,
         "choose_url": _choose_url,
         **_delivery(rt, market),

@@ -22,7 +22,7 @@ from storefront.domain.boxes import (
     place_boxes,
     slot_for,
 )
-from storefront.domain.cycles import CycleRhythm, plan_cycles
+from storefront.domain.cycles import CycleRhythm, DaysOff, plan_cycles
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
 MONTH, QUARTER, YEAR, WEEK = (
@@ -35,7 +35,12 @@ NOTHING = frozenset()
 
 
 def slots(rhythm, start=date(2027, 1, 1), until=date(2029, 1, 1), holidays=NOTHING):
-    planned = plan_cycles(rhythm, start, until, holidays)
+    return shifted(rhythm, DaysOff(holidays), start, until)
+
+
+def shifted(rhythm, off, start=date(2027, 1, 1), until=date(2029, 1, 1)):
+    """The cycles of a shop with these days off."""
+    planned = plan_cycles(rhythm, start, until, off)
     return [
         CycleSlot(i, dates.charge_on, dates.cutoff_on, dates.lock_on, dates.ship_from)
         for i, dates in enumerate(planned, start=1)
@@ -273,6 +278,51 @@ def test_holidays_change_no_number_of_boxes_and_no_cycle_of_a_box(holidays):
             for cycles in (CALENDAR, moved)
         )
         assert ids(plain) == ids(shifted)
+
+
+@pytest.mark.parametrize(("billing", "many"), [(MONTH, 1), (QUARTER, 3)])
+@given(
+    st.integers(20, 31),
+    st.frozensets(st.dates(date(2027, 1, 1), date(2028, 12, 31)), max_size=60),
+    st.frozensets(st.integers(1, 7), max_size=6),
+)
+def test_a_ship_day_moved_over_a_month_end_changes_no_periods_number_of_boxes(
+    billing, many, charge_day, holidays, weekdays
+):
+    """Boxes leave near the end of a month, so that a day off moves many of them over it."""
+    rhythm = CycleRhythm(MONTH, charge_day, date(2027, 1, 1))
+    plain, moved = (slots(rhythm, holidays=NOTHING), shifted(rhythm, DaysOff(holidays, weekdays)))
+    start = add_interval(plain[0].charge_on, MONTH, 1, day=charge_day)
+    taken: list[set[int]] = [set(), set()]
+    for n in range(6):
+        begins = add_interval(start, billing, n, day=charge_day)
+        found = [
+            ids(feed_period(cycles, own, NOTHING, many, begins, begins, shipping=MONTH))
+            for cycles, own in zip((plain, moved), taken, strict=True)
+        ]
+        assert found[0] == found[1]
+        assert len(found[1]) == many
+        assert None not in found[1]
+        for own in taken:
+            assert not own & set(found[1])
+            own.update(found[1])
+
+
+def test_march_s_box_that_leaves_in_april_is_march_s():
+    rhythm = CycleRhythm(MONTH, 25, date(2027, 1, 1))
+    easter = DaysOff(frozenset({date(2027, 3, 31)}))
+    moved = shifted(rhythm, easter)
+    march, april = (next(one for one in moved if one.charge_on.month == n) for n in (3, 4))
+    assert march.ship_from == date(2027, 4, 1)
+    assert april.ship_from == date(2027, 5, 1)
+    fed = feed_period(
+        moved, NOTHING, NOTHING, 1, date(2027, 3, 25), date(2027, 3, 25), shipping=MONTH
+    )
+    assert fed == [march]
+    fed = feed_period(
+        moved, {march.id}, NOTHING, 1, date(2027, 4, 25), date(2027, 4, 25), shipping=MONTH
+    )
+    assert fed == [april]
 
 
 def test_skipped_periods_walk_the_grid_of_the_anchor():

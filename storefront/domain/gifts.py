@@ -1,0 +1,118 @@
+"""Gift subscriptions: paid once by the giver, begun on a day, over after their boxes.
+
+Days are shop-local dates. Source: docs/decisions/0160-gift-subscriptions.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from storefront.domain.checkout import OrderTerms
+from storefront.domain.cycles import CycleSlot
+from storefront.domain.errors import DomainError
+
+#: Signs of the message that goes with a gift.
+MESSAGE_MOST = 400
+#: How far ahead a gift can be ordered: rounds are planned a little further.
+DAYS_AHEAD = 180
+#: So long after its day the recipient is reminded, once; the giver hears of it.
+REMIND_AFTER = timedelta(days=7)
+
+#: So long after its day a gift that nobody has claimed is on the staff's list.
+UNCLAIMED_AFTER = timedelta(days=30)
+
+
+class GiftState(StrEnum):
+    """How far a gift has come."""
+
+    #: Its day is to come: the recipient knows nothing.
+    WAITING = "waiting"
+    #: The recipient has a code and has not said where the boxes go.
+    TOLD = "told"
+    CLAIMED = "claimed"
+
+
+class NotGivable(DomainError):
+    """``reason``: several (one box at a time), nothing_ships, addons, past or too_far."""
+
+    code = "not_givable"
+
+
+@dataclass(frozen=True, slots=True)
+class GiftWish:
+    """Who gets it, what stands in the card, and the first day of the term."""
+
+    name: str
+    email: str
+    country: str
+    message: str
+    send_on: date
+
+    def kept(self) -> dict[str, str]:
+        """Return the wish as ``checkout.gift`` has it."""
+        return {
+            "name": self.name,
+            "email": self.email,
+            "country": self.country,
+            "message": self.message,
+            "send_on": self.send_on.isoformat(),
+        }
+
+
+def read_wish(kept: Mapping[str, Any] | None) -> GiftWish | None:
+    """Return the wish that ``checkout.gift`` keeps; None for an order that is no gift.
+
+    >>> read_wish({}) is None
+    True
+    """
+    if not kept:
+        return None
+    parts = {name: str(kept[name]) for name in ("name", "email", "country", "message")}
+    return GiftWish(**parts, send_on=date.fromisoformat(kept["send_on"]))
+
+
+def problem_of_day(send_on: date, today: date) -> str:
+    """Return why a gift cannot begin on a day: past or too_far; empty when it can.
+
+    >>> problem_of_day(date(2027, 3, 1), date(2027, 3, 2))
+    'past'
+    """
+    if send_on < today:
+        return "past"
+    return "too_far" if send_on > today + timedelta(days=DAYS_AHEAD) else ""
+
+
+def first_day(send_on: date, today: date) -> date:
+    """Return the day a gift's term begins: its own, or today where that has passed unpaid."""
+    return max(send_on, today)
+
+
+def begun_on(terms: OrderTerms, day: date) -> OrderTerms:
+    """Return the terms of an order as those of a gift whose term begins on ``day``.
+
+    Rates and discounts are those of the day of the order, which are in ``terms`` already. It
+    is paid in full at once, is never tried for free, and ends after the boxes of one payment.
+    """
+    whole = replace(terms, today=day, trial_days=0, first_period="full", then=None, ends_on=None)
+    boxes = (terms.interval.multiple_of(terms.shipping) or 1) if terms.shipping else 1
+    return replace(whole, max_boxes=boxes)
+
+
+def closed_without_address(cycles: Iterable[CycleSlot], today: date) -> list[CycleSlot]:
+    """Return those of the cycles of unclaimed boxes whose cut-off is over, the first first.
+
+    Each box of theirs moves behind the last one, until somebody says where it goes.
+    """
+    over = [cycle for cycle in cycles if cycle.cutoff_on < today]
+    return sorted(over, key=lambda cycle: (cycle.lock_on, cycle.id))
+
+
+def state_of(*, is_told: bool, is_claimed: bool) -> GiftState:
+    """Return how far a gift has come."""
+    if is_claimed:
+        return GiftState.CLAIMED
+    return GiftState.TOLD if is_told else GiftState.WAITING

@@ -1,0 +1,266 @@
+"""How many boxes and pieces the next cycles will need, and what has to be bought for them.
+
+Boxes come from ``domain.boxes.project``, the rule the account shows coming boxes by, so pauses,
+skips, ends, prepaid terms and moved boxes count here as they do there. A box that is paid is
+certain; one still to be charged is expected with the share of subscribers who stay until then.
+New subscribers are not guessed at. Source: docs/decisions/0163-units-forecast.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from math import ceil
+from typing import NamedTuple
+
+from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, project
+from storefront.domain.packing import RecipeFacts, choose_recipe
+
+#: Projections kept at a time: subscribers who stand alike are walked once.
+_REMEMBERED = 4096
+#: Sums of shares are off by less than this.
+_TINY = 1e-6
+
+
+class BoxKey(NamedTuple):
+    """Boxes that are packed alike: of one cycle and plan, with the same options."""
+
+    cycle: int
+    plan: int
+    options: tuple[tuple[str, str], ...]
+
+
+class SoldAs(NamedTuple):
+    """What a box was sold as."""
+
+    plan: int
+    options: tuple[tuple[str, str], ...]
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A subscription: where it stands, and what its boxes are sold as.
+
+    ``paid`` names that for each box of ``standing.paid``, by its id; ``coming`` holds for the
+    boxes still to be charged. ``addons`` are (variant, pieces) that come with each of these,
+    ``addons_once`` with the first.
+    """
+
+    standing: Standing
+    coming: SoldAs
+    paid: Mapping[int, SoldAs] = field(default_factory=dict)
+    addons: tuple[tuple[int, int], ...] = ()
+    addons_once: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Need:
+    """An amount in three parts: paid for, still to be charged, and what is left of that part."""
+
+    paid: int = 0
+    planned: float = 0
+    #: ``planned`` less those who are expected to leave before they are charged.
+    staying: float = 0
+
+    @property
+    def expected(self) -> float:
+        """What is expected to be needed."""
+        return self.paid + self.staying
+
+    @property
+    def whole(self) -> int:
+        """``expected`` in whole pieces, rounded up."""
+        return ceil(self.expected - _TINY)
+
+    def add(self, other: Need, times: float = 1) -> None:
+        """Count ``other`` in, ``times`` over."""
+        self.paid += round(other.paid * times)
+        self.planned += other.planned * times
+        self.staying += other.staying * times
+
+
+@dataclass(slots=True)
+class Expected:
+    """Boxes by key, and the pieces of add-ons by (cycle, variant) in those still to be charged."""
+
+    boxes: dict[BoxKey, Need] = field(default_factory=lambda: defaultdict(Need))
+    addons: dict[tuple[int, int], Need] = field(default_factory=lambda: defaultdict(Need))
+
+
+def expect_boxes(
+    subscribers: Iterable[Subscriber],
+    cycles: Mapping[int, int],
+    today: date,
+    leaving: float = 0.0,
+    into: Expected | None = None,
+) -> Expected:
+    """Return the boxes that the ``cycles`` (id to group) will pack, as far as known ``today``.
+
+    ``leaving`` is the share of subscribers who leave on one day, from 0 below 1: a box charged
+    n days from now counts (1 - leaving) ** n. ``into`` is added to and returned, so that the
+    subscribers can come in slices. Raises ``ValueError`` for another share.
+    """
+    if not 0 <= leaving < 1:
+        raise ValueError(f"no such share of leavers: {leaving}")
+    found = into or Expected()
+    most = max(Counter(cycles.values()).values(), default=0)
+    walked: dict[tuple[Standing, int], list[ProjectedBox]] = {}
+    for one in subscribers:
+        for box in one.standing.paid:
+            if box.cycle is not None and box.cycle.id in cycles:
+                sold = one.paid.get(box.id, one.coming)
+                found.boxes[BoxKey(box.cycle.id, sold.plan, sold.options)].paid += sold.quantity
+        if one.standing.renews_on is None:
+            continue
+        alike = _unpaid(one.standing, one.standing.renews_on)
+        if len(walked) >= _REMEMBERED:
+            walked.clear()
+        key = (alike, most)
+        if key not in walked:
+            walked[key] = project(alike, most, today)
+        _add_coming(found, one, walked[key], cycles, today, leaving)
+    return found
+
+
+def _unpaid(standing: Standing, renews_on: date) -> Standing:
+    """Return ``standing`` without what tells apart subscribers who will be charged alike."""
+    locks = {cycle.id: cycle.lock_on for cycle in standing.cycles}
+    taken = set(standing.taken) | {box.cycle.id for box in standing.paid if box.cycle}
+    # A period feeds no cycle that was locked before it starts.
+    ahead = frozenset(key for key in taken if locks.get(key, date.min) >= renews_on)
+    skipped = frozenset(key for key in standing.skipped if locks.get(key, date.min) >= renews_on)
+    return replace(standing, paid=(), taken=ahead, skipped=skipped)
+
+
+def _add_coming(
+    found: Expected,
+    one: Subscriber,
+    boxes: Sequence[ProjectedBox],
+    cycles: Mapping[int, int],
+    today: date,
+    leaving: float,
+) -> None:
+    once: tuple[tuple[int, int], ...] = one.addons_once
+    for box in boxes:
+        if box.kind is not ProjectedKind.PLANNED or box.cycle is None or box.charge_on is None:
+            continue
+        stays = (1 - leaving) ** max((box.charge_on - today).days, 0)
+        if box.cycle.id in cycles:
+            need = Need(0, one.coming.quantity, one.coming.quantity * stays)
+            key = BoxKey(box.cycle.id, one.coming.plan, one.coming.options)
+            found.boxes[key].add(need)
+            for variant, pieces in (*one.addons, *once):
+                found.addons[box.cycle.id, variant].add(Need(0, pieces, pieces * stays))
+        once = ()
+
+
+#: Recipes of each plan, by cycle.
+Recipes = Mapping[int, Mapping[int, Sequence[RecipeFacts]]]
+#: Pieces chosen for paid boxes, by (cycle, plan) and variant.
+Chosen = Mapping[tuple[int, int], Mapping[int, int]]
+
+
+@dataclass(slots=True)
+class Pieces:
+    """Pieces by (cycle, variant), and the boxes for which no recipe is found, by cycle."""
+
+    needs: dict[tuple[int, int], Need] = field(default_factory=lambda: defaultdict(Need))
+    bare: Counter[int] = field(default_factory=Counter)
+
+
+def pieces_of(
+    boxes: Mapping[BoxKey, Need], recipes: Recipes, chosen: Chosen | None = None
+) -> Pieces:
+    """Return what ``boxes`` hold: the fixed pieces of their recipe, and their share of its pool.
+
+    What was chosen for a paid box counts as it was chosen. The rest of what a pool will give is
+    spread evenly over it, for nobody knows it yet.
+    """
+    found = Pieces()
+    left = {key: dict(pieces) for key, pieces in (chosen or {}).items()}
+    for key in sorted(boxes):
+        need = boxes[key]
+        own = recipes.get(key.cycle, {}).get(key.plan, ())
+        recipe = choose_recipe(own, dict(key.options))
+        if recipe is None:
+            found.bare[key.cycle] += need.whole
+            continue
+        for variant, pieces in recipe.items:
+            found.needs[key.cycle, variant].add(need, pieces)
+        if recipe.rule is not None and recipe.pool:
+            _add_pool(found, key, need, recipe, left.get((key.cycle, key.plan), {}))
+    return found
+
+
+def _add_pool(
+    found: Pieces, key: BoxKey, need: Need, recipe: RecipeFacts, chosen: dict[int, int]
+) -> None:
+    if recipe.rule is None:
+        return
+    paid = need.paid * recipe.rule.pieces
+    for variant, _most in recipe.pool:
+        taken = min(chosen.get(variant, 0), paid)
+        if taken:
+            found.needs[key.cycle, variant].paid += taken
+            chosen[variant] -= taken
+            paid -= taken
+    share, extra = divmod(paid, len(recipe.pool))
+    for place, (variant, _most) in enumerate(recipe.pool):
+        each = recipe.rule.pieces / len(recipe.pool)
+        one = found.needs[key.cycle, variant]
+        one.paid += share + (place < extra)
+        one.planned += need.planned * each
+        one.staying += need.staying * each
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is needed of one variant over the cycles, and what is missing of it.
+
+    ``by`` is the lock of the first cycle that the pieces there do not reach for, None when they
+    reach for all.
+    """
+
+    needed: int
+    to_buy: int
+    by: date | None
+
+
+def purchase_of(on_hand: int, needs: Sequence[tuple[date, Need]]) -> Purchase:
+    """Return what to buy when ``on_hand`` pieces are free for ``needs``: (lock day, amount).
+
+    Rounds up once, over all cycles, so that halves of a piece are not bought twice.
+
+    >>> purchase_of(5, [(date(2027, 3, 15), Need(4)), (date(2027, 4, 15), Need(0, 4, 3.6))])
+    Purchase(needed=8, to_buy=3, by=datetime.date(2027, 4, 15))
+    """
+    total, by = Need(), None
+    for lock_on, need in sorted(needs, key=lambda each: each[0]):
+        total.add(need)
+        if by is None and total.whole > on_hand:
+            by = lock_on
+    return Purchase(total.whole, max(0, total.whole - max(on_hand, 0)), by)
+
+
+def leaving_rate(today_active: int, changes: Mapping[date, tuple[int, int]], until: date) -> float:
+    """Return the share of subscribers who left per day, over the days of ``changes``.
+
+    ``changes`` gives (came, left) of each day, back from ``until``, whose end has
+    ``today_active`` subscribers: leavers over the sum of subscribers of each day. 0 when there
+    were none.
+
+    >>> day = date(2027, 3, 2)
+    >>> leaving_rate(9, {day: (0, 1), day.replace(day=1): (0, 0)}, day)
+    0.05
+    """
+    active, days, left = today_active, 0, 0
+    for day in sorted((day for day in changes if day <= until), reverse=True):
+        came, gone = changes[day]
+        # Who left on a day was there in the morning of it.
+        days += active + gone
+        left += gone
+        active += gone - came
+    return left / days if days and left < days else 0.0

@@ -1,0 +1,163 @@
+"""Mails about gifts: to who gives one, and from its day on to who gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from storefront.mail_words import Words, Writer
+from storefront.operations.secrets import gift_code
+from storefront.queries.gifts import GiftView, by_id, of_subscription
+from storefront.queries.mails import payment_facts
+
+
+def gift_ordered(writer: Writer) -> Words | None:
+    """To the giver, once it is paid."""
+    payload = writer.delivery.payload
+    paid = payment_facts(writer.rt.session, payload)
+    gift = of_subscription(writer.rt.session, payload["subscription"])
+    if paid is None or gift is None:
+        return None
+    day = writer.day(gift.send_on)
+    return Words(
+        _("Your gift for %(name)s", name=gift.name),
+        _("Thank you, %(name)s. Your gift is paid.", name=gift.giver),
+        _("%(name)s hears of it on %(day)s and not before.", name=gift.name, day=day),
+        (
+            (_("Gift"), f"{gift.plan}, {_boxes(gift)}"),
+            (_("For"), gift.name),
+            (_("Their mail goes out on"), day),
+            (_("Paid today"), writer.money(paid.amount)),
+        ),
+        (_("See your gifts"), writer.url("/account/")),
+        (
+            _(
+                "%(name)s says where the boxes go, with a code that we send them. A box for which"
+                " there is no address yet is not lost: it comes later.",
+                name=gift.name,
+            ),
+            _("It ends by itself, and you are not charged again."),
+            _(
+                "You can withdraw from this contract within 14 days of the first box's arrival,"
+                " without giving a reason. Answer this mail and say so."
+            ),
+        ),
+        why=_why_given(writer),
+    )
+
+
+def gift_received(writer: Writer) -> Words | None:
+    """To the recipient, on the day that the giver chose."""
+    gift = _waiting(writer)
+    if gift is None:
+        return None
+    return Words(
+        _("%(giver)s has sent you a gift", giver=gift.giver),
+        _("%(giver)s has a gift for you, %(name)s.", giver=gift.giver, name=gift.name),
+        _("Say where it should go."),
+        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        (_("Say where it should go"), _claim_url(writer, gift)),
+        (*_message(gift), _("It costs you nothing, and it ends by itself."), _for_you_only()),
+        why=_why_received(writer, gift),
+    )
+
+
+def gift_reminder(writer: Writer) -> Words | None:
+    """To the recipient, who has not said yet where it goes."""
+    gift = _waiting(writer)
+    if gift is None:
+        return None
+    return Words(
+        _("Your gift from %(giver)s waits for you", giver=gift.giver),
+        _("Your gift from %(giver)s waits for you, %(name)s.", giver=gift.giver, name=gift.name),
+        _("Say where it should go."),
+        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        (_("Say where it should go"), _claim_url(writer, gift)),
+        (*_message(gift), _("No box is lost: the first one leaves once we know where to.")),
+        why=_why_received(writer, gift),
+    )
+
+
+def gift_unclaimed(writer: Writer) -> Words | None:
+    """To the giver: the recipient has not answered."""
+    gift = _waiting(writer)
+    if gift is None:
+        return None
+    return Words(
+        _("%(name)s has not opened your gift yet", name=gift.name),
+        _("%(name)s has not said yet where your gift goes.", name=gift.name),
+        _("We have reminded %(name)s today.", name=gift.name),
+        ((_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("Sent to"), gift.email)),
+        (_("See your gifts"), writer.url("/account/")),
+        (
+            _("Our mail may lie among unwanted ones: ask them to look for it."),
+            _("No box is lost: the first one leaves once we know where to."),
+        ),
+        why=_why_given(writer),
+    )
+
+
+def gift_claimed(writer: Writer) -> Words | None:
+    """To the giver: it arrives."""
+    gift = by_id(writer.rt.session, writer.delivery.payload["gift"])
+    if gift is None:
+        return None
+    facts = [(_("Gift"), f"{gift.plan}, {_boxes(gift)}")]
+    if gift.ships_on:
+        facts.append((_("The next box leaves on"), writer.day(gift.ships_on)))
+    return Words(
+        _("%(name)s has opened your gift", name=gift.name),
+        _("%(name)s has said where your gift goes.", name=gift.name),
+        _("We pack the boxes as they are due."),
+        tuple(facts),
+        (_("See your gifts"), writer.url("/account/")),
+        why=_why_given(writer),
+    )
+
+
+def _waiting(writer: Writer) -> GiftView | None:
+    """Return the gift while nobody has claimed it: who has needs no such mail any more."""
+    gift = by_id(writer.rt.session, writer.delivery.payload["gift"])
+    return None if gift is None or gift.state == "claimed" else gift
+
+
+def _claim_url(writer: Writer, gift: GiftView) -> str:
+    return writer.url(f"/gift/{gift_code(writer.rt.settings.secret_key, gift.public_id)}")
+
+
+def _boxes(gift: GiftView) -> str:
+    return ngettext("%(num)s box", "%(num)s boxes", gift.boxes)
+
+
+def _message(gift: GiftView) -> tuple[str, ...]:
+    """Return what the giver wrote, marked as theirs."""
+    if not gift.message:
+        return ()
+    return (_("%(giver)s writes: %(message)s", giver=gift.giver, message=gift.message),)
+
+
+def _for_you_only() -> str:
+    return _("Who has this link says where the gift goes, so keep it to yourself.")
+
+
+def _why_received(writer: Writer, gift: GiftView) -> str:
+    return _(
+        "You get this because %(giver)s gave us your address for a gift from %(shop)s.",
+        giver=gift.giver,
+        shop=writer.rt.shop.name,
+    )
+
+
+def _why_given(writer: Writer) -> str:
+    return _("You get this because you ordered a gift at %(shop)s.", shop=writer.rt.shop.name)
+
+
+GIFT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "gift_ordered": gift_ordered,
+    "gift_received": gift_received,
+    "gift_reminder": gift_reminder,
+    "gift_unclaimed": gift_unclaimed,
+    "gift_claimed": gift_claimed,
+}

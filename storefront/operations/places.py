@@ -1,0 +1,316 @@
+"""Places of a plan and free stock: count what is taken, and hold boxes for an open order."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
+from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.domain.places import FreeStock, Places, boxes_from
+from storefront.models import (
+    Box,
+    BoxCycle,
+    BoxItem,
+    Checkout,
+    OrderHold,
+    Plan,
+    PlanPlaces,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.catalogue import raise_version
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.order_items import OrderItem
+from storefront.operations.recipes import recipes_by_cycle
+from storefront.operations.stock import stock_of
+
+#: How long an order that went to pay holds its boxes.
+HOLD = timedelta(minutes=30)
+_UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A box of an order."""
+
+    plan_id: int
+    quantity: int
+    options: Mapping[str, Any]
+
+
+def wanted_of(items: Iterable[OrderItem]) -> list[Wanted]:
+    """Return what the boxes of an order take."""
+    return [Wanted(one.plan.id, one.wish.quantity, one.chosen) for one in items]
+
+
+def take_places(
+    session: AnySession, checkout_id: int, wanted: Sequence[Wanted], moment: Moment
+) -> bool:
+    """Hold the boxes of an order for half an hour; False when one of them is not there.
+
+    What the order held before is replaced. The rows of plans and stock are locked in the order
+    of their keys, the hold is written and then counted, so the last place goes to one of any
+    number who ask at once. On False the caller rolls back.
+    """
+    hold = table_of(OrderHold)
+    limits = _limits(session, {one.plan_id for one in wanted}, lock=True)
+    if not limits:
+        return True
+    # Those of others that are over go too, so that the table stays small.
+    stale = sa.or_(hold.c.checkout_id == checkout_id, hold.c.until_at <= moment.now)
+    session.execute(sa.delete(hold).where(stale))
+    session.execute(
+        sa.insert(hold),
+        [
+            {
+                "checkout_id": checkout_id,
+                "position": position,
+                "plan_id": one.plan_id,
+                "quantity": one.quantity,
+                "options": dict(one.options),
+                "until_at": moment.now + HOLD,
+            }
+            for position, one in enumerate(wanted)
+        ],
+    )
+    taken = places_taken(session, list(limits), moment.now)
+    if any(row.places is not None and taken[key] > row.places for key, row in limits.items()):
+        return False
+    if any(taken[key] == row.places for key, row in limits.items()):
+        # The last place: the page that offers it is made anew.
+        raise_version(session)
+    by_stock = {key for key, row in limits.items() if row.sells_by_stock}
+    contents = _contents(session, by_stock, moment.today)
+    needed = {
+        variant
+        for one in wanted
+        if one.plan_id in by_stock
+        for variant, _pieces in _of(contents, one.plan_id, one.options)
+    }
+    stock_of(session, needed)
+    stock = free_stock(session, needed, moment)
+    return all(one.free >= 0 for one in stock.values() if one.is_limited)
+
+
+def drop_holds(session: AnySession, checkout_id: int) -> None:
+    """Let go what an order held."""
+    hold = table_of(OrderHold)
+    session.execute(sa.delete(hold).where(hold.c.checkout_id == checkout_id))
+
+
+def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> dict[int, Places]:
+    """Return the limits of those plans that have any; one statement where none has."""
+    limits = _limits(session, set(plan_ids))
+    if not limits:
+        return {}
+    taken = places_taken(session, list(limits), moment.now)
+    by_stock = {key for key, row in limits.items() if row.sells_by_stock}
+    contents = _contents(session, by_stock, moment.today)
+    packed = {key: _of(contents, key, {}) for key in by_stock}
+    variants = {variant for own in packed.values() for variant, _pieces in own}
+    stock = free_stock(session, variants, moment)
+    return {
+        key: Places(
+            row.places,
+            taken[key],
+            row.sells_by_stock,
+            boxes_from(packed[key], stock) if key in by_stock else None,
+        )
+        for key, row in limits.items()
+    }
+
+
+def free_stock(
+    session: AnySession, variant_ids: Iterable[int], moment: Moment
+) -> dict[int, FreeStock]:
+    """Return where the pieces of the variants stand, as of the next box of every subscriber."""
+    wanted = sorted(set(variant_ids))
+    if not wanted:
+        return {}
+    recipe, item, variant = table_of(Recipe), table_of(RecipeItem), table_of(ProductVariant)
+    plans = set(
+        session.scalars(
+            sa.select(recipe.c.plan_id)
+            .join(item, item.c.recipe_id == recipe.c.id)
+            .where(item.c.variant_id.in_(wanted))
+        )
+    )
+    contents = _contents(session, plans, moment.today)
+    sold, running, held = Counter[int](), Counter[int](), Counter[int]()
+    for row in _next_boxes(session, plans):
+        kind = sold if row.is_paid else running if row.state != "incomplete" else held
+        _count(kind, contents, row)
+    for row in _held(session, plans, moment.now):
+        _count(held, contents, row)
+    for row in _lying(session, wanted):
+        sold[row.variant_id] += int(row.pieces)
+    rows = session.execute(sa.select(variant).where(variant.c.id.in_(wanted)))
+    return {
+        row.id: FreeStock(
+            on_hand=row.on_hand + row.committed,
+            locked=row.committed,
+            sold=sold[row.id],
+            running=running[row.id],
+            held=held[row.id],
+            is_limited=row.is_counted and not row.may_oversell,
+        )
+        for row in rows
+    }
+
+
+#: Recipes of each plan that its next boxes are packed by.
+_Contents = Mapping[int, Sequence[RecipeFacts]]
+
+
+def _contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Contents:
+    """Return the recipes of the next cycle of each plan that is not locked."""
+    plan, cycle = table_of(Plan), table_of(BoxCycle)
+    wanted = set(plan_ids)
+    if not wanted:
+        return {}
+    found: dict[int, int] = {}
+    for row in session.execute(
+        sa.select(plan.c.id, cycle.c.id.label("cycle_id"))
+        .join(cycle, cycle.c.group_id == plan.c.cycle_group_id)
+        .where(
+            plan.c.id.in_(wanted),
+            cycle.c.state.in_([CycleState.PLANNED, CycleState.OPEN]),
+            cycle.c.lock_on >= today,
+            cycle.c.ship_from <= today + timedelta(days=400),
+        )
+        .order_by(cycle.c.ship_from, cycle.c.id)
+    ):
+        found.setdefault(row.id, row.cycle_id)
+    recipes = recipes_by_cycle(session, wanted, found.values())
+    return {key: recipes[cycle_id].get(key, ()) for key, cycle_id in found.items()}
+
+
+def _of(contents: _Contents, plan_id: int, options: Mapping[str, Any]) -> Sequence[tuple[int, int]]:
+    recipe = choose_recipe(contents.get(plan_id, ()), options)
+    return recipe.items if recipe is not None else ()
+
+
+def _count(into: Counter[int], contents: _Contents, row: AnyRow) -> None:
+    for variant, pieces in _of(contents, row.plan_id, json.loads(row.options or "{}")):
+        into[variant] += pieces * int(row.boxes)
+
+
+def _limits(session: AnySession, plan_ids: set[int], *, lock: bool = False) -> dict[int, AnyRow]:
+    table = table_of(PlanPlaces)
+    statement = (
+        sa.select(table.c.plan_id, table.c.places, table.c.sells_by_stock)
+        .where(
+            table.c.plan_id.in_(plan_ids),
+            sa.or_(table.c.places.is_not(None), table.c.sells_by_stock.is_(True)),
+        )
+        .order_by(table.c.plan_id)
+    )
+    rows = session.execute(statement.with_for_update() if lock else statement)
+    return {row.plan_id: row for row in rows}
+
+
+def _is_being_paid(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return whether a subscription belongs to an order whose charge is under way."""
+    checkout = table_of(Checkout)
+    return sa.and_(
+        table.c.state == SubscriptionState.INCOMPLETE,
+        sa.exists().where(checkout.c.id == table.c.checkout_id, checkout.c.state == "paying"),
+    )
+
+
+def places_taken(session: AnySession, plan_ids: Sequence[int], now: datetime) -> Counter[int]:
+    """Return the boxes of running subscriptions, orders being paid and open orders, by plan."""
+    table, hold, checkout = table_of(Subscription), table_of(OrderHold), table_of(Checkout)
+    found: Counter[int] = Counter()
+    runs = table.c.state.not_in([*ENDED, SubscriptionState.INCOMPLETE])
+    rows = session.execute(
+        sa.select(table.c.plan_id, sa.func.sum(table.c.quantity).label("boxes"))
+        .where(table.c.plan_id.in_(plan_ids), sa.or_(runs, _is_being_paid(table)))
+        .group_by(table.c.plan_id)
+    ).all()
+    held = session.execute(
+        sa.select(hold.c.plan_id, sa.func.sum(hold.c.quantity).label("boxes"))
+        .join(checkout, checkout.c.id == hold.c.checkout_id)
+        .where(hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open")
+        .group_by(hold.c.plan_id)
+    ).all()
+    for row in (*rows, *held):
+        found[row.plan_id] += int(row.boxes)
+    return found
+
+
+def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:
+    """Return how many subscribers have a next box, by plan, options and whether it is paid.
+
+    The conditions are those under which ``domain.boxes.project`` shows a box.
+    """
+    table, box = table_of(Subscription), table_of(Box)
+    start = sa.case((table.c.anchor_on > table.c.next_on, table.c.anchor_on), else_=table.c.next_on)
+    paid = sa.exists().where(
+        box.c.subscription_id == table.c.id,
+        box.c.kind == BoxKind.REGULAR,
+        box.c.state.in_(_UNDECIDED),
+    )
+    pauses = sa.and_(
+        table.c.pauses_on.is_not(None), table.c.pauses_on <= start, table.c.resumes_on.is_(None)
+    )
+    bills = sa.and_(
+        sa.or_(
+            table.c.state.in_(BILLABLE),
+            sa.and_(table.c.state == SubscriptionState.PAUSED, table.c.pauses_on.is_not(None)),
+        ),
+        table.c.held_at.is_(None),
+        sa.or_(table.c.cancel_on.is_(None), table.c.cancel_on > start),
+        sa.or_(table.c.ends_on.is_(None), table.c.ends_on > start),
+        sa.or_(table.c.max_boxes.is_(None), table.c.max_boxes > table.c.boxes_billed),
+        ~pauses,
+    )
+    columns = (
+        table.c.plan_id,
+        table.c.state,
+        table.c.quantity,
+        sa.cast(table.c.options, sa.Text).label("options"),
+        sa.case((paid, 1), else_=0).label("is_paid"),
+    )
+    each = (
+        sa.select(*columns)
+        .where(table.c.plan_id.in_(plan_ids), sa.or_(bills, paid, _is_being_paid(table)))
+        .subquery()
+    )
+    kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.state)
+    return session.execute(
+        sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes")).group_by(*kinds)
+    ).all()
+
+
+def _held(session: AnySession, plan_ids: set[int], now: datetime) -> Sequence[AnyRow]:
+    hold, checkout = table_of(OrderHold), table_of(Checkout)
+    options = sa.cast(hold.c.options, sa.Text).label("options")
+    return session.execute(
+        sa.select(hold.c.plan_id, options, hold.c.quantity.label("boxes"))
+        .join(checkout, checkout.c.id == hold.c.checkout_id)
+        .where(hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open")
+    ).all()
+
+
+def _lying(session: AnySession, variant_ids: Sequence[int]) -> Sequence[AnyRow]:
+    """Return the pieces of add-ons and replacements in boxes that are not packed yet."""
+    item, box = table_of(BoxItem), table_of(Box)
+    return session.execute(
+        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity).label("pieces"))
+        .join(box, box.c.id == item.c.box_id)
+        .where(item.c.variant_id.in_(variant_ids), box.c.state.in_(_UNDECIDED))
+        .group_by(item.c.variant_id)
+    ).all()

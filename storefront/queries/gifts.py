@@ -1,0 +1,200 @@
+"""What giver, recipient and staff see of gifts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.gifts import UNCLAIMED_AFTER, GiftState, state_of
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.models import (
+    Box,
+    BoxCycle,
+    Customer,
+    Gift,
+    Invoice,
+    InvoiceLine,
+    Plan,
+    Subscription,
+    SubscriptionPeriod,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.secrets import hash_secret, typed_gift_code
+
+_NOT_PAID = (SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class GiftView:
+    """A gift, without a word about its price."""
+
+    public_id: str
+    subscription: str
+    giver: str
+    name: str
+    email: str
+    country: str
+    message: str
+    send_on: date
+    state: GiftState
+    plan: str
+    plan_code: str
+    boxes: int
+    #: When its next unsent box leaves; None when none is planned.
+    ships_on: date | None
+    #: What was paid for it; only its giver may see that document.
+    invoice: str
+
+
+def by_code(session: AnySession, code: str) -> GiftView | None:
+    """Return the gift that a code opens; None before its day and when it was taken back."""
+    gift = table_of(Gift)
+    digest = hash_secret(typed_gift_code(code))
+    stands = sa.or_(gift.c.claimed_at.is_not(None), _has_unsent_box(gift))
+    found = _views(session, gift.c.code_hash == digest, gift.c.told_at.is_not(None), stands)
+    return found[0] if found else None
+
+
+def by_id(session: AnySession, public_id: str) -> GiftView | None:
+    """Return a gift by its public id."""
+    found = _views(session, table_of(Gift).c.public_id == public_id)
+    return found[0] if found else None
+
+
+def given_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
+    """Return what a customer has given, the latest first."""
+    return tuple(_views(session, table_of(Gift).c.giver_id == customer_id))
+
+
+def received_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
+    """Return the gifts that a customer has claimed."""
+    return tuple(_views(session, table_of(Subscription).c.customer_id == customer_id))
+
+
+def received(session: AnySession, customer_id: int, subscription: str) -> GiftView | None:
+    """Return the gift that a customer's subscription was; None for one they pay themselves."""
+    table = table_of(Subscription)
+    mine = (table.c.customer_id == customer_id, table.c.public_id == subscription)
+    found = _views(session, *mine)
+    return found[0] if found else None
+
+
+def of_subscription(session: AnySession, subscription: str) -> GiftView | None:
+    """Return the gift that a subscription was; None for one that its customer pays."""
+    found = _views(session, table_of(Subscription).c.public_id == subscription)
+    return found[0] if found else None
+
+
+def unclaimed(moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Gifts whose recipient was told long ago and has not answered: a person decides."""
+    gift, table = table_of(Gift), table_of(Subscription)
+    return (
+        sa.select(
+            gift.c.id, sa.literal(None, sa.BigInteger).label("minor"), gift.c.told_at.label("at")
+        )
+        .join(table, table.c.id == gift.c.subscription_id)
+        .where(
+            gift.c.claimed_at.is_(None),
+            gift.c.told_at.is_not(None),
+            gift.c.send_on <= moment.today - UNCLAIMED_AFTER,
+            _has_unsent_box(gift),
+        )
+    )
+
+
+def _has_unsent_box(gift: sa.Table) -> sa.ColumnElement[bool]:
+    """True until a refund or the like has taken all its boxes back."""
+    box = table_of(Box)
+    return sa.exists().where(
+        box.c.subscription_id == gift.c.subscription_id,
+        box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
+    )
+
+
+def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
+    """Return the rows of the list behind ``unclaimed``: each about its giver."""
+    gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
+    giver = table_of(Customer)
+    return (
+        sa.select(
+            giver.c.public_id.label("customer"),
+            giver.c.name.label("name"),
+            (plan.c.name + " → " + gift.c.recipient_email).label("about"),
+            table.c.state,
+            sa.literal("").label("detail"),
+            part.c.minor,
+            sa.literal("").label("currency"),
+            part.c.at,
+            sa.literal("").label("cycle"),
+        )
+        .select_from(part)
+        .join(gift, gift.c.id == part.c.id)
+        .join(giver, giver.c.id == gift.c.giver_id)
+        .join(table, table.c.id == gift.c.subscription_id)
+        .join(plan, plan.c.id == table.c.plan_id)
+    )
+
+
+def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[GiftView]:
+    """Return the gifts that were paid for, the latest first."""
+    gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
+    period, line, paper = table_of(SubscriptionPeriod), table_of(InvoiceLine), table_of(Invoice)
+    invoice = (
+        sa.select(paper.c.public_id)
+        .join(line, line.c.invoice_id == paper.c.id)
+        .where(line.c.period_id == period.c.id, sa.not_(line.c.is_void))
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(
+            gift,
+            table.c.public_id.label("ref"),
+            plan.c.name.label("plan"),
+            plan.c.code.label("plan_code"),
+            period.c.box_count,
+            invoice.label("invoice"),
+            _next_ship_day(table).label("ships_on"),
+        )
+        .join(table, table.c.id == gift.c.subscription_id)
+        .join(plan, plan.c.id == table.c.plan_id)
+        .join(period, sa.and_(period.c.subscription_id == table.c.id, period.c.number == 0))
+        .where(table.c.state.not_in(_NOT_PAID), *conditions)
+        .order_by(gift.c.id.desc())
+    )
+    return [_view(row) for row in rows]
+
+
+def _next_ship_day(table: sa.Table) -> sa.ScalarSelect[Any]:
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    return (
+        sa.select(sa.func.min(cycle.c.ship_from))
+        .join(box, box.c.cycle_id == cycle.c.id)
+        .where(box.c.subscription_id == table.c.id, box.c.state == BoxState.PLANNED)
+        .scalar_subquery()
+    )
+
+
+def _view(row: AnyRow) -> GiftView:
+    return GiftView(
+        public_id=row.public_id,
+        subscription=row.ref,
+        giver=row.giver_name,
+        name=row.recipient_name,
+        email=row.recipient_email,
+        country=row.country,
+        message=row.message,
+        send_on=row.send_on,
+        state=state_of(is_told=row.told_at is not None, is_claimed=row.claimed_at is not None),
+        plan=row.plan,
+        plan_code=row.plan_code,
+        boxes=row.box_count,
+        ships_on=row.ships_on,
+        invoice=row.invoice or "",
+    )

@@ -1,0 +1,121 @@
+"""Rules of gifts, without a database."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storefront.domain.checkout import AfterTerm, OrderTerms, quote_order
+from storefront.domain.cycles import CycleSlot
+from storefront.domain.gifts import (
+    DAYS_AHEAD,
+    GiftState,
+    GiftWish,
+    begun_on,
+    closed_without_address,
+    first_day,
+    problem_of_day,
+    read_wish,
+    state_of,
+)
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
+
+TODAY = date(2027, 3, 2)
+WISH = GiftWish("Ada", "ada@example.org", "DE", "Happy birthday!", date(2027, 4, 1))
+
+
+def cycle(key: int, cutoff: date) -> CycleSlot:
+    lock = cutoff + timedelta(days=4)
+    return CycleSlot(key, cutoff + timedelta(days=1), cutoff, lock, lock + timedelta(days=3))
+
+
+def year_of_cycles() -> list[CycleSlot]:
+    return [cycle(n, date(2027 + (n + 1) // 12, (n + 1) % 12 + 1, 11)) for n in range(1, 20)]
+
+
+def terms(**values: object) -> OrderTerms:
+    given_ = {
+        "plan_name": "Pot",
+        "plan_ref": "pot",
+        "price_ref": "pri",
+        "amount": Money(6900, "EUR"),
+        "interval": Interval("month", 3),
+        "shipping": Interval("month"),
+        "inclusive": True,
+        "tax_rate": Decimal("0.07"),
+        "country": "DE",
+        "today": TODAY,
+        "cycles": year_of_cycles(),
+    }
+    return OrderTerms(**{**given_, **values})
+
+
+@pytest.mark.parametrize(
+    ("days", "problem"),
+    [(-1, "past"), (0, ""), (DAYS_AHEAD, ""), (DAYS_AHEAD + 1, "too_far")],
+)
+def test_a_gift_begins_between_today_and_half_a_year_ahead(days: int, problem: str):
+    assert problem_of_day(TODAY + timedelta(days=days), TODAY) == problem
+
+
+def test_a_wish_is_kept_and_read_as_it_was():
+    assert read_wish(WISH.kept()) == WISH
+    assert read_wish({}) is None
+
+
+def test_a_day_that_passed_before_the_payment_begins_today():
+    assert first_day(date(2027, 2, 1), TODAY) == TODAY
+    assert first_day(WISH.send_on, TODAY) == WISH.send_on
+
+
+@given(
+    st.integers(0, DAYS_AHEAD),
+    st.sampled_from([1, 2, 3, 6]),
+    st.sampled_from(["full", "free"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_gift_is_paid_in_full_today_and_never_again(
+    days: int, months: int, first_period: str, falls: bool, tries: bool
+):
+    """Whatever the plan would do for a subscriber: try, give days, fall to another price."""
+    day = TODAY + timedelta(days=days)
+    own = terms(
+        interval=Interval("month", months),
+        first_period=first_period,
+        trial_days=14 if tries else 0,
+        then=AfterTerm("pri2", Money(2600, "EUR"), Interval("month")) if falls else None,
+    )
+
+    quote = quote_order(begun_on(own, day))
+
+    assert quote.due_today == Money(6900, "EUR")
+    assert quote.charges == ()
+    assert quote.period.start == day
+    assert quote.boxes == months
+    assert quote.cycle is not None
+    assert quote.cycle.cutoff_on >= day
+
+
+@given(st.lists(st.dates(date(2027, 1, 1), date(2027, 12, 31)), unique=True, max_size=8))
+def test_every_round_whose_cut_off_is_over_is_left_and_no_other(days: list[date]):
+    slots = [cycle(number, day) for number, day in enumerate(days)]
+
+    left = closed_without_address(slots, TODAY)
+
+    assert {one.cutoff_on for one in left} == {day for day in days if day < TODAY}
+    assert [one.cutoff_on for one in left] == sorted(one.cutoff_on for one in left)
+
+
+def test_the_cut_off_day_itself_is_in_time():
+    assert closed_without_address([cycle(1, TODAY)], TODAY) == []
+    assert len(closed_without_address([cycle(1, TODAY - timedelta(days=1))], TODAY)) == 1
+
+
+def test_a_gift_is_waiting_then_told_then_claimed():
+    assert state_of(is_told=False, is_claimed=False) is GiftState.WAITING
+    assert state_of(is_told=True, is_claimed=False) is GiftState.TOLD
+    assert state_of(is_told=True, is_claimed=True) is GiftState.CLAIMED
