@@ -81,7 +81,9 @@ def test_one_that_staff_let_go_leaves_the_other_held(
     rt: Runtime, pair: list[Subscription], who: Who
 ) -> None:
     first = rt.session.scalars(
-        sa.select(Subscription.public_id).where(Subscription.held_at.is_not(None))
+        sa.select(Subscription.public_id)
+        .where(Subscription.held_at.is_not(None))
+        .order_by(Subscription.id)
     ).first()
     rt.session.rollback()
     assert first is not None

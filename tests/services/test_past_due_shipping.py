@@ -1,6 +1,6 @@
 """Boxes of those who pay late: kept back, sent all the same, or sent once."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -11,13 +11,12 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.charging import AnswerStatus
 from storefront.domain.gateways import ChargeAnswer, ChargeOrder
 from storefront.domain.lifecycle import SubscriptionState
-from storefront.models import Box, Invoice, Plan, Subscription
+from storefront.models import Box, Customer, Invoice, Subscription
 from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
 from storefront.services.methods import pay_now
-from storefront.services.pauses import pause
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -108,18 +107,17 @@ def test_a_box_that_left_unpaid_stays_sent_when_its_customer_leaves(
     assert boxes(rt) == ["planned", "locked"]
 
 
-def test_once_means_once_until_it_is_paid(rt: Runtime, clock: FrozenClock):
-    sub = declined(rt, clock, "ship_once")
-    pack_the_last(rt)
-    rt.session.execute(sa.update(table_of(Plan)).values(last_action="pause"))
+@pytest.mark.parametrize(("policy", "made"), [("hold", 1), ("ship", 4), ("ship_once", 2)])
+def test_once_means_once_until_it_is_paid(rt: Runtime, clock: FrozenClock, policy: str, made: int):
+    """Who pays by transfer renews while earlier invoices are open."""
+    make.make_subscription(rt, plan=make.make_plan(rt, past_due_shipping=policy))
+    rt.session.execute(sa.update(table_of(Customer)).values(pays_by="bank"))
     rt.session.commit()
-    pause(rt, sub.customer_id or 0, sub.public_id, date(2027, 5, 12))
-    for day in (12, 13):
-        clock.set(datetime(2027, 5, day, 9, 0, tzinfo=UTC))
+    for month in (4, 5, 6):
+        clock.set(datetime(2027, month, 12, 9, 0, tzinfo=UTC))
         run_renewals(rt)
 
-    assert rt.session.scalar(sa.select(Subscription.state)) == SubscriptionState.PAST_DUE
-    assert len(boxes(rt)) == 2
+    assert len(boxes(rt)) == made
 
 
 @pytest.mark.parametrize(("policy", "made"), [("hold", 1), ("ship", 2)])
