@@ -60,6 +60,7 @@ from storefront.models.shipping import (
     ShippingTariff,
     ShippingZone,
 )
+from storefront.models.shortages import BoxShortage, ShortageRule
 from storefront.models.staff import AuditEntry, Role, Staff, StaffSession
 from storefront.models.subscriptions import (
     PriceMigration,
@@ -84,6 +85,7 @@ __all__ = [
     "BoxCycle",
     "BoxItem",
     "BoxReplacement",
+    "BoxShortage",
     "BoxSkip",
     "BoxWeight",
     "CarriedAmount",
@@ -150,6 +152,7 @@ __all__ = [
     "ShippingTariff",
     "ShippingZone",
     "ShopSettings",
+    "ShortageRule",
     "Staff",
     "StaffSession",
     "StockMove",
