@@ -71,11 +71,13 @@ from storefront.models.subscriptions import (
     SubscriptionEvent,
     SubscriptionPeriod,
 )
+from storefront.models.tokens import ApiToken
 
 __all__ = [
     "Addon",
     "Address",
     "AllergyAnswer",
+    "ApiToken",
     "AuditEntry",
     "Base",
     "BatchPaper",
