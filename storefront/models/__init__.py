@@ -71,6 +71,7 @@ from storefront.models.subscriptions import (
     SubscriptionEvent,
     SubscriptionPeriod,
 )
+from storefront.models.swaps import BoxSwap, SwapOffer
 from storefront.models.tokens import ApiToken
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "BoxReplacement",
     "BoxShortage",
     "BoxSkip",
+    "BoxSwap",
     "BoxWeight",
     "CarriedAmount",
     "ChargeAttempt",
@@ -163,6 +165,7 @@ __all__ = [
     "SubscriptionDiscount",
     "SubscriptionEvent",
     "SubscriptionPeriod",
+    "SwapOffer",
     "TaxRate",
     "Throttle",
 ]
