@@ -20,6 +20,8 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 
+#: Stands for the shop itself where no row of its own is changed.
+SHOP = "shop"
 #: What the first entry is hashed onto.
 _START = "0" * 64
 #: Key of the PostgreSQL advisory lock that puts writers into a row.

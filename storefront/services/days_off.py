@@ -15,10 +15,9 @@ from storefront.models import ShopSettings
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations import cycles as rounds
-from storefront.operations.audit import Who
+from storefront.operations.audit import SHOP, Who
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
-from storefront.services.shop import SHOP
 
 
 class NoDayLeft(DomainError):

@@ -12,7 +12,7 @@ from storefront.domain.errors import DomainError
 from storefront.models import Price, ShopSettings
 from storefront.models.base import table_of
 from storefront.operations import audit
-from storefront.operations.audit import Who
+from storefront.operations.audit import SHOP, Who
 from storefront.operations.catalogue import raise_version
 from storefront.operations.keys import AnyRow
 from storefront.runtime import Runtime
@@ -41,8 +41,6 @@ EDITABLE = (
     "accent_hue",
     "accent_chroma",
 )
-#: Stands for the shop itself in the log of what staff did.
-SHOP = "shop"
 
 
 class CurrencyFixed(DomainError):
