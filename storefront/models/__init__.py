@@ -31,6 +31,7 @@ from storefront.models.customers import (
     LoginSession,
 )
 from storefront.models.dunning import DunningCase
+from storefront.models.first_boxes import FirstBoxPlace
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
 from storefront.models.gifts import Gift
 from storefront.models.invoices import (
@@ -109,6 +110,7 @@ __all__ = [
     "Dispute",
     "DunningCase",
     "ExportFormat",
+    "FirstBoxPlace",
     "FulfilmentBatch",
     "GatewayEvent",
     "GatewaySetup",
