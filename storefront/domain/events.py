@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     SUBSCRIPTION_RESUMED = "subscription.resumed"
     SUBSCRIPTION_HELD = "subscription.held"
     SUBSCRIPTION_RELEASED = "subscription.released"
+    SUBSCRIPTION_TAKEN_OVER = "subscription.taken_over"
     SUBSCRIPTION_CHANGED = "subscription.changed"
     DATE_MOVED = "subscription.date_moved"
     BOXES_MADE_UNPAID = "subscription.boxes_made_unpaid"

@@ -45,6 +45,8 @@ class Customer(Base):
     referral_code: Mapped[str | None] = mapped_column(sa.String(16), unique=True)
     #: Where the customer came from first (utm source or referrer), empty when unknown.
     source: Mapped[str] = mapped_column(sa.String(80), default="")
+    #: The account that has everything of this one now. Nothing new is written to it (trigger).
+    merged_into_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"), index=True)
     created_at: Mapped[datetime]
 
 

@@ -246,6 +246,15 @@ FREEZE_WHEN = {
 }
 
 
+#: Columns that name whose a row is. An account that was merged into another gets no new row.
+OWNED: dict[str, tuple[str, ...]] = {
+    "subscription": ("customer_id", "payer_id"),
+    "invoice": ("payer_id",),
+    "payment_method": ("customer_id",),
+    "address": ("customer_id",),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A trigger's name, table, and statements to make it on each database."""
@@ -283,8 +292,17 @@ def _refuse(name: str, table: str, event: str, when: str, message: str) -> Trigg
 FILLED_LATER = frozenset({"period_id"})
 
 
+#: Columns that follow an account into the one it was merged into; the document says what it said.
+FOLLOWING = frozenset({"payer_id"})
+
+
 def _differs(column: str, *, postgresql: bool) -> str:
     quoted = f'"{column}"'
+    if column in FOLLOWING:
+        differs = "IS DISTINCT FROM" if postgresql else "IS NOT"
+        followed = f"customer.id = OLD.{quoted} AND customer.merged_into_id = NEW.{quoted}"
+        kept = f"EXISTS (SELECT 1 FROM customer WHERE {followed})"  # noqa: S608 - our columns
+        return f"(OLD.{quoted} {differs} NEW.{quoted} AND NOT {kept})"
     if column in FILLED_LATER:
         differs = "IS DISTINCT FROM" if postgresql else "IS NOT"
         return f"(OLD.{quoted} IS NOT NULL AND OLD.{quoted} {differs} NEW.{quoted})"
@@ -306,9 +324,32 @@ def _freeze(table: str) -> Trigger:
     return Trigger(name, table, lite.sqlite, post.postgresql)
 
 
+def _owned(table: str) -> Trigger:
+    """Refuse a new row of an account that was merged into another.
+
+    On PostgreSQL the account is locked first, as its foreign key does at the end of the
+    statement anyway: whoever merges it at that moment is waited for, and then seen.
+    """
+    name, message = f"tr_{table}_owner", "the account was merged into another"
+    owners = f"customer.id IN ({', '.join(f'NEW.{column}' for column in OWNED[table])})"
+    closed = f"{owners} AND customer.merged_into_id IS NOT NULL"
+    gone = f"SELECT 1 FROM customer WHERE {closed}"  # noqa: S608 - names of our own columns
+    lite = _refuse(name, table, "INSERT", f"EXISTS ({gone})", message)
+    function = (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        f"BEGIN PERFORM 1 FROM customer WHERE {owners} FOR KEY SHARE; "
+        f"IF EXISTS ({gone}) THEN RAISE EXCEPTION '{message}' USING ERRCODE = '23503'; END IF; "
+        "RETURN NEW; END $$"
+    )
+    trigger = (
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    )
+    return Trigger(name, table, lite.sqlite, (function, trigger))
+
+
 def all_triggers() -> list[Trigger]:
     """Return every trigger of the schema."""
-    made = [_freeze(table) for table in FROZEN]
+    made = [_freeze(table) for table in FROZEN] + [_owned(table) for table in OWNED]
     for table in APPEND_ONLY:
         for event in ("UPDATE", "DELETE"):
             name = f"tr_{table}_no_{event.lower()}"

@@ -386,6 +386,19 @@ INVARIANTS = (
         " WHERE g.claimed_at IS NULL AND b.state NOT IN ('planned','held','canceled')",
     ),
     Invariant(
+        "A1",
+        "an account that was merged into another owns nothing",
+        "SELECT c.public_id FROM customer c WHERE c.merged_into_id IS NOT NULL AND (EXISTS"
+        " (SELECT 1 FROM subscription s WHERE s.customer_id = c.id OR s.payer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM invoice i WHERE i.payer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM payment_method m WHERE m.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM address a WHERE a.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM carried_amount k WHERE k.payer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM customer_credit k WHERE k.customer_id = c.id"
+        " AND k.balance_minor > 0) OR EXISTS (SELECT 1 FROM login_session l"
+        " WHERE l.customer_id = c.id AND l.revoked_at IS NULL))",
+    ),
+    Invariant(
         "F12",
         "a replacement was paid for with the first box: it is worth nothing and earns nothing",
         "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"

@@ -219,6 +219,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
     plain = {
         EventKind.SUBSCRIPTION_STARTED: (_("Your subscription began."), "check", "positive"),
         EventKind.SUBSCRIPTION_IMPORTED: (_("Your subscription moved here."), "check", "info"),
+        EventKind.SUBSCRIPTION_TAKEN_OVER: (_("It came from your other account."), "swap", "info"),
         EventKind.SUBSCRIPTION_RENEWED: (_("Paid for the next period."), "receipt", "positive"),
         EventKind.SUBSCRIPTION_SKIPPED: (_("A box was left out."), "skip", "neutral"),
         EventKind.SUBSCRIPTION_PAST_DUE: (_("A payment did not go through."), "warning", "danger"),

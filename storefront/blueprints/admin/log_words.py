@@ -34,6 +34,7 @@ def deeds() -> dict[str, str]:
         "tax_id.confirmed": _("VAT number confirmed"),
         "tax_id.refused": _("VAT number refused"),
         "customer.exempt": _("Tax exemption changed"),
+        "customer.merged": _("Accounts merged"),
         "charging.held": _("Charging put on hold"),
         "charging.resumed": _("Charging turned on"),
         "outage.released": _("Released what an outage held"),

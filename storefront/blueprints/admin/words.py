@@ -268,6 +268,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
     known: dict[str, tuple[str, str, str]] = {
         EventKind.SUBSCRIPTION_STARTED: (_("Began."), "check", "positive"),
         EventKind.SUBSCRIPTION_IMPORTED: (_("Taken over from another system."), "check", "info"),
+        EventKind.SUBSCRIPTION_TAKEN_OVER: (_("Taken over from another account."), "swap", "info"),
         EventKind.SUBSCRIPTION_RENEWED: (_("Renewed."), "receipt", "positive"),
         EventKind.SUBSCRIPTION_SKIPPED: (_("A period was left out."), "skip", "neutral"),
         EventKind.SUBSCRIPTION_PAST_DUE: (_("Past due."), "warning", "danger"),
