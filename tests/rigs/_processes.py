@@ -12,11 +12,20 @@ from types import FrameType
 from flask import Flask
 from werkzeug.serving import make_server
 
-from storefront.jobs.work import DUNNING, GATEWAY_EVENTS, LOOK_UPS, REFUNDS, RENEWALS, run_job
+from storefront.jobs.work import (
+    CLOSE_CYCLES,
+    DUNNING,
+    GATEWAY_EVENTS,
+    LOOK_UPS,
+    REFUNDS,
+    RENEWALS,
+    run_job,
+)
 from storefront.runtime import Runtime
 from tests.rigs._children import Children, orphaned
 
-_TICK = 0.01
+#: Seconds between two looks of a worker; shorter keeps the machine busy with asking.
+_TICK = 0.03
 
 
 def _serve(app: Flask, writer: int, errors: Path) -> None:
@@ -36,7 +45,7 @@ def _serve(app: Flask, writer: int, errors: Path) -> None:
 def work(app: Flask, errors: Path) -> None:
     """What a worker does until it is told to end."""
     logging.basicConfig(filename=errors, level=logging.ERROR, force=True)
-    jobs = (GATEWAY_EVENTS, LOOK_UPS, RENEWALS, DUNNING, REFUNDS)
+    jobs = (GATEWAY_EVENTS, LOOK_UPS, RENEWALS, DUNNING, REFUNDS, CLOSE_CYCLES)
     with app.app_context():
         rt: Runtime = app.extensions["storefront"]
 

@@ -40,16 +40,20 @@ class Page:
 
 @dataclass
 class Tab:
-    """``ports`` are those of the web processes; ``seen`` counts the statuses of all tabs."""
+    """``ports`` are those of the web processes; ``seen`` counts the statuses of all tabs.
+
+    With ``is_htmx`` it asks for the parts of pages that its script swaps.
+    """
 
     ports: Sequence[int]
     seen: list[tuple[str, int]]
     cookies: dict[str, str] = field(default_factory=dict)
     token: str = ""
+    is_htmx: bool = False
 
     def again(self) -> Tab:
         """Return another tab of the same browser."""
-        return Tab(self.ports, self.seen, dict(self.cookies), self.token)
+        return Tab(self.ports, self.seen, dict(self.cookies), self.token, self.is_htmx)
 
     def get(self, path: str) -> Page:
         return self._ask("GET", path, None, {})
@@ -65,6 +69,8 @@ class Tab:
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Page:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {"Host": "localhost", "Cookie": cookie, "Accept-Language": "en", **headers}
+        if self.is_htmx and method == "POST":
+            sent |= {"HX-Request": "true", "HX-Request-Type": "partial"}
         connection = HTTPConnection("127.0.0.1", random.choice(self.ports), timeout=_TIMEOUT)
         try:
             connection.request(method, path, body, sent)
