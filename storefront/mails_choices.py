@@ -1,4 +1,4 @@
-"""Word the mail about a box that does not hold all that was chosen for it."""
+"""Word the mails about boxes that do not hold all that they should."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
+from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.queries.mails import box_facts
 
@@ -45,5 +46,35 @@ def _choice_replaced(writer: Writer) -> Words | None:
     )
 
 
+def _box_short(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    box = box_facts(writer.rt.session, payload["box"])
+    if box is None:
+        return None
+    gone = formats.listing([name for name, _instead in payload["lacks"]], writer.locale)
+    facts = [
+        (_("Instead of %(product)s", product=name), instead) if instead else (_("Left out"), name)
+        for name, instead in payload["lacks"]
+    ]
+    notes = [_("You are not happy with it? Answer this mail, and we find a way.")]
+    if payload["credit_minor"]:
+        credit = Money(payload["credit_minor"], payload["currency"])
+        facts.append((_("Your credit"), formats.money(credit, writer.locale)))
+        notes.insert(0, _("The credit pays for what is due next."))
+    if box.ships_on:
+        facts.append((_("Leaves on"), writer.day(box.ships_on)))
+    return Words(
+        _("Not everything was there for your box"),
+        _("%(products)s had run out when we packed your box.", products=gone),
+        _("Everything else is in it."),
+        tuple(facts),
+        (_("See your box"), writer.url(f"/account/subscriptions/{box.subscription}")),
+        tuple(notes),
+    )
+
+
 #: Topic of the outbox -> how it is worded.
-CHOICE_TOPICS: dict[str, Callable[[Writer], Words | None]] = {"choice_replaced": _choice_replaced}
+CHOICE_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "box_short": _box_short,
+    "choice_replaced": _choice_replaced,
+}

@@ -232,6 +232,8 @@ class Purchase:
 def purchase_of(on_hand: int, needs: Sequence[tuple[date, Need]]) -> Purchase:
     """Return what to buy when ``on_hand`` pieces are free for ``needs``: (lock day, amount).
 
+    Below zero, ``on_hand`` are pieces that boxes were promised already: they are bought too.
+
     Rounds up once, over all cycles, so that halves of a piece are not bought twice.
 
     >>> purchase_of(5, [(date(2027, 3, 15), Need(4)), (date(2027, 4, 15), Need(0, 4, 3.6))])
@@ -242,7 +244,7 @@ def purchase_of(on_hand: int, needs: Sequence[tuple[date, Need]]) -> Purchase:
         total.add(need)
         if by is None and total.whole > on_hand:
             by = lock_on
-    return Purchase(total.whole, max(0, total.whole - max(on_hand, 0)), by)
+    return Purchase(total.whole, max(0, total.whole - on_hand), by)
 
 
 def leaving_rate(today_active: int, changes: Mapping[date, tuple[int, int]], until: date) -> float:

@@ -27,8 +27,6 @@ from storefront.domain.shipping import Zone
 from storefront.models import (
     Address,
     Box,
-    BoxChoice,
-    BoxChoiceItem,
     BoxItem,
     Customer,
     Plan,
@@ -49,6 +47,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.packing_words import PackingWords, packing_words
 from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
+from storefront.operations.shortages import Shortages, read_shortages, write_shortages
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 
 ADDRESS_PARTS = (
@@ -102,6 +101,7 @@ class _Facts:
     #: Boxes that their pool does not fill.
     unfilled: set[int] = field(default_factory=set)
     seller_country: str = ""
+    shortages: Shortages = field(default_factory=Shortages)
 
 
 def boxes_to_decide(
@@ -134,6 +134,10 @@ def boxes_to_decide(
             subscription.c.held_at,
             subscription.c.customer_id,
             box.c.public_id,
+            box.c.invoice_line_id,
+            box.c.net_minor,
+            box.c.tax_minor,
+            box.c.currency,
             plan.c.name.label("plan"),
             customer.c.email,
         )
@@ -163,8 +167,9 @@ def decide_boxes(
     """Lock the boxes of ``boxes_to_decide``, or hold them back with their problem.
 
     Contents are the recipe times the box's quantity; the stock of a box is taken whole or not
-    at all. A box that was held before is decided anew. It goes where it would have gone at the
-    cut-off; a change made after that is for the boxes behind it.
+    at all, unless the rules of what is short say otherwise. A box that was held before is
+    decided anew. It goes where it would have gone at the cut-off; a change made after that is
+    for the boxes behind it.
     """
     facts = _facts(session, rows, cycle_id, countries, moment)
     book = StockBook(
@@ -174,55 +179,28 @@ def decide_boxes(
             if one.is_counted and not one.may_oversell
         }
     )
-    done = Decided()
     locked: list[tuple[AnyRow, list[tuple[int, int]]]] = []
     held: list[tuple[AnyRow, Problem]] = []
     for row in rows:
-        contents = _contents(row, facts, book)
-        problem = _problem(row, facts, contents, book)
-        if problem is None:
-            locked.append((row, contents))
-            done.locked += 1
-        else:
+        fixed, others = _parts(row, facts, book)
+        wanted = with_addons(fixed, dict(others))
+        problem = _problem(row, facts, wanted)
+        if problem is not None:
             held.append((row, problem))
-            done.held[problem] += 1
+            continue
+        packed: list[tuple[int, int]] | None = wanted
+        if not book.take(wanted):
+            packed = facts.shortages.pack(session, row, fixed, others, book, moment)
+        if packed is None:
+            held.append((row, Problem.SHORT_STOCK))
+        else:
+            locked.append((row, packed))
     _write_locked(session, locked, facts, moment)
     _write_held(session, held)
     told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
     tell_replaced(session, told, moment)
-    return done
-
-
-def addons_in(session: AnySession, cycle_id: int) -> dict[int, int]:
-    """Return the pieces of add-ons, by variant, in the boxes of a cycle still to be decided."""
-    item, box = table_of(BoxItem), table_of(Box)
-    rows = session.execute(
-        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity).label("pieces"))
-        .join(box, box.c.id == item.c.box_id)
-        .where(box.c.cycle_id == cycle_id, box.c.state.in_([BoxState.PLANNED, BoxState.HELD]))
-        .group_by(item.c.variant_id)
-    )
-    return {row.variant_id: int(row.pieces) for row in rows}
-
-
-def chosen_in(session: AnySession, cycle_id: int) -> dict[int, int]:
-    """Return the pieces chosen, by variant, for the boxes of a cycle still to be decided."""
-    choice, item, box = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(Box)
-    mine = sa.and_(
-        box.c.subscription_id == choice.c.subscription_id, box.c.cycle_id == choice.c.cycle_id
-    )
-    rows = session.execute(
-        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity * box.c.quantity).label("pieces"))
-        .join(choice, choice.c.id == item.c.choice_id)
-        .join(box, mine)
-        .where(
-            choice.c.cycle_id == cycle_id,
-            box.c.kind == BoxKind.REGULAR,
-            box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
-        )
-        .group_by(item.c.variant_id)
-    )
-    return {row.variant_id: int(row.pieces) for row in rows}
+    write_shortages(session, list(facts.shortages.boxes.values()), facts.words.names, moment)
+    return Decided(len(locked), Counter(problem for _row, problem in held))
 
 
 def _facts(
@@ -250,14 +228,15 @@ def _facts(
     }
     addons = _addons(session, [row.id for row in rows])
     variants |= {variant for own in addons.values() for variant in own}
-    stock = stock_of(session, variants)
+    shortages = read_shortages(session, variants, subscriptions)
+    stock = stock_of(session, variants | shortages.substitutes)
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
     pools = read_pools(session, choosing, subscriptions, cycle_id)
     words = packing_words(session, [row.id for row in rows], stock)
     home = seller_country_of(session)
     found = (addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
-    return _Facts(*found, seller_country=home)
+    return _Facts(*found, seller_country=home, shortages=shortages)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -288,29 +267,33 @@ def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, 
     return found
 
 
-def _contents(row: AnyRow, facts: _Facts, book: StockBook) -> list[tuple[int, int]]:
+#: (variant, pieces) by the recipe, and what is in the box beside it: add-ons, what was chosen.
+_Parts = tuple[list[tuple[int, int]], list[tuple[int, int]]]
+
+
+def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
+    addons = {key: pieces for key, (_id, pieces) in facts.addons.get(row.id, {}).items()}
     if row.kind is BoxKind.REPLACEMENT:
-        return [(key, pieces) for key, (_id, pieces) in facts.addons.get(row.id, {}).items()]
+        return [], list(addons.items())
     recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
     if recipe is None:
-        return []
-    addons = {key: pieces for key, (_id, pieces) in facts.addons.get(row.id, {}).items()}
+        return [], []
     fixed = contents_of(recipe, row.quantity)
     if recipe.rule is None:
-        return with_addons(fixed, addons)
+        return fixed, list(addons.items())
     needed = dict(with_addons(fixed, addons))
     left = {key: _fits(book.left(key), needed.get(key, 0), row.quantity) for key, _ in recipe.pool}
     filled = facts.pools.fill(recipe, row.subscription_id, left)
     if filled is None:
         facts.unfilled.add(row.id)
-        return with_addons(fixed, addons)
+        return fixed, list(addons.items())
     facts.origins[row.id] = facts.pools.origins(row.subscription_id, filled)
     lost = facts.pools.lost(row.subscription_id, filled)
     if lost:
         facts.replaced[row.id] = Replaced(row.public_id, row.customer_id, lost, tuple(filled.added))
     picks = filled.picks
     pool = [(key, picks[key] * row.quantity) for key, _most in recipe.pool if key in picks]
-    return with_addons([*fixed, *pool], addons)
+    return fixed, with_addons(pool, addons)
 
 
 def _fits(left: int | None, needed: int, quantity: int) -> int | None:
@@ -318,18 +301,14 @@ def _fits(left: int | None, needed: int, quantity: int) -> int | None:
     return None if left is None else max(0, left - needed) // quantity
 
 
-def _problem(
-    row: AnyRow, facts: _Facts, contents: Sequence[tuple[int, int]], book: StockBook
-) -> Problem | None:
+def _problem(row: AnyRow, facts: _Facts, contents: Sequence[tuple[int, int]]) -> Problem | None:
     if row.held_at is not None:
         return Problem.HELD
     if not is_deliverable(_ship_to(row, facts), facts.countries, facts.zones):
         return Problem.NO_ADDRESS
     if row.id in facts.unfilled:
         return Problem.SHORT_CHOICE
-    if not contents:
-        return Problem.NO_RECIPE
-    return None if book.take(contents) else Problem.SHORT_STOCK
+    return None if contents else Problem.NO_RECIPE
 
 
 def _write_locked(
@@ -380,6 +359,7 @@ def _items(
     items: list[dict[str, Any]] = []
     allocations: list[Allocation] = []
     for row, contents in locked:
+        origins = facts.shortages.origins(row.id) | facts.origins.get(row.id, {})
         for variant, pieces in contents:
             key, lying = facts.addons.get(row.id, {}).get(variant, (0, 0))
             if not lying:
@@ -390,7 +370,7 @@ def _items(
                         "box_id": row.id,
                         "variant_id": variant,
                         "quantity": pieces,
-                        "origin": facts.origins.get(row.id, {}).get(variant, "recipe"),
+                        "origin": origins.get(variant, "recipe"),
                     }
                 )
             elif lying != pieces:

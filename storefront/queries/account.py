@@ -29,11 +29,12 @@ from storefront.operations.discounts import Place, resting
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skip_room import skip_limits
-from storefront.operations.skips import Coming, read_coming
-from storefront.queries.box_rows import BoxRow, box_rows
+from storefront.operations.skips import MOVABLE, Coming, read_coming
+from storefront.queries.box_rows import BoxRow, box_rows, ship_days
 from storefront.queries.contents import Contents, next_contents
 from storefront.queries.invoices import Owed, owed
 from storefront.queries.next_payment import next_charge, read_costs
+from storefront.queries.shortages import Lack, lacks_of
 
 _LAST_BOXES = 4
 
@@ -57,6 +58,7 @@ class PastBox:
     state: str
     carrier: str = ""
     tracking: str = ""
+    lacks: tuple[Lack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class SubscriptionView:
     #: What is in the box shown large: in words, and as (code, kind) for its picture.
     contents: tuple[str, ...]
     pictures: tuple[tuple[str, str | None], ...]
+    #: What ran out when that box was packed.
+    lacks: tuple[Lack, ...]
     past: tuple[PastBox, ...]
     #: How often its boxes may be skipped.
     skip_limits: SkipLimits
@@ -175,6 +179,8 @@ def _views(
     contents = next_contents(
         session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}
     )
+    packed = [box.id for one in found for box in one.boxes if box.state not in MOVABLE]
+    lacks = lacks_of(session, packed)
     return [
         _view(
             one,
@@ -183,6 +189,7 @@ def _views(
             {cycle: each for (key, cycle), each in contents.items() if key == one.row.id},
             costs.discounts,
             taxes.seller_country,
+            lacks,
         )
         for one in found
     ]
@@ -195,6 +202,7 @@ def _view(
     contents: Mapping[int, Contents],
     discounts: Mapping[int, Sequence[AnyRow]],
     home: str,
+    lacks: Mapping[int, tuple[Lack, ...]],
 ) -> SubscriptionView:
     row = coming.row
     mine = discounts.get(row.id, ())
@@ -244,7 +252,8 @@ def _view(
         choosing=_choosing(coming, boxes, contents),
         contents=tuple(piece.text for piece in held.pieces),
         pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
-        past=_past(coming),
+        lacks=_lacks(coming, _cycle_of(coming, first), lacks),
+        past=_past(coming, lacks),
         skip_limits=skip_limits(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
         removable=tuple(one.code for one in mine if not one.is_automatic and not one.is_counted),
@@ -275,7 +284,15 @@ def _first_shown(boxes: Sequence[BoxRow]) -> BoxRow | None:
     return next((box for box in boxes if box.state != "skipped" or box.can_undo), None)
 
 
-def _past(coming: Coming) -> tuple[PastBox, ...]:
+def _lacks(
+    coming: Coming, cycle_id: int | None, lacks: Mapping[int, tuple[Lack, ...]]
+) -> tuple[Lack, ...]:
+    """Return what the subscription's box of a cycle lacks."""
+    boxes = (box.id for box in coming.boxes if cycle_id and box.cycle_id == cycle_id)
+    return next((lacks[key] for key in boxes if key in lacks), ())
+
+
+def _past(coming: Coming, lacks: Mapping[int, tuple[Lack, ...]]) -> tuple[PastBox, ...]:
     waiting = {box.id for box in coming.standing.paid}
     rows = [
         PastBox(
@@ -283,6 +300,7 @@ def _past(coming: Coming) -> tuple[PastBox, ...]:
             _past_state(box),
             box.carrier or "",
             box.tracking_number or "",
+            lacks.get(box.id, ()),
         )
         for box in coming.boxes
         if box.id not in waiting and box.cycle_id in coming.cycles

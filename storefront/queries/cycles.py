@@ -26,8 +26,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_pieces import addons_in, chosen_in
 from storefront.operations.keys import AnyRow
-from storefront.operations.packing import addons_in, chosen_in
 from storefront.operations.recipes import recipes_of
 
 #: How many coming or past cycles a list shows.

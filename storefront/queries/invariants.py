@@ -399,6 +399,36 @@ INVARIANTS = (
         " WHERE l.customer_id = c.id AND l.revoked_at IS NULL))",
     ),
     Invariant(
+        "F14",
+        "a box of a gift that nobody has claimed was not packed",
+        "SELECT b.public_id FROM box b JOIN gift g ON g.subscription_id = b.subscription_id"
+        " WHERE g.claimed_at IS NULL AND b.state NOT IN ('planned','held','canceled')",
+    ),
+    Invariant(
+        "F17",
+        "the first box of an order leaves no sooner than it was promised",
+        "SELECT b.public_id FROM first_box f JOIN box b ON b.period_id = f.period_id"
+        " AND b.ordinal = 1 AND b.kind = 'regular' AND b.state <> 'canceled'"
+        " JOIN box_cycle stands ON stands.id = b.cycle_id"
+        " JOIN box_cycle promised ON promised.id = f.cycle_id"
+        " WHERE stands.lock_on < promised.lock_on",
+    ),
+    Invariant(
+        "F15",
+        "for what ran out a box is credited once, and never more than it cost",
+        "SELECT b.public_id FROM box b JOIN (SELECT box_id, sum(credit_minor) AS credit,"
+        " max(credit_note_id) AS note_id FROM box_shortage GROUP BY box_id) s ON s.box_id = b.id"
+        " LEFT JOIN credit_note c ON c.id = s.note_id"
+        " WHERE s.credit > b.net_minor + b.tax_minor OR s.credit <> coalesce(c.total_minor, 0)",
+    ),
+    Invariant(
+        "F16",
+        "what went in instead of something is in the box",
+        "SELECT b.public_id FROM box_shortage s JOIN box b ON b.id = s.box_id"
+        " LEFT JOIN box_item i ON i.box_id = s.box_id AND i.variant_id = s.substitute_id"
+        " WHERE s.substitute_id IS NOT NULL AND coalesce(i.quantity, 0) < s.quantity",
+    ),
+    Invariant(
         "F12",
         "a replacement was paid for with the first box: it is worth nothing and earns nothing",
         "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.money import Money
+from storefront.domain.shortages import Policy
 from storefront.models import Product, ProductVariant, Staff, StockMove
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
+from storefront.queries.shortages import RuleView, rules_by_sku
 
 PAGE = 50
 MOVES = 30
@@ -68,7 +70,10 @@ class VariantRow:
     cost: Money | None
     weight_grams: int
     is_counted: bool
-    may_oversell: bool
+    #: What is done with boxes when it runs out, a ``domain.shortages.Policy``, and the SKU that
+    #: goes in instead.
+    policy: str
+    substitute: str
     on_hand: int
     committed: int
     moves: tuple[MoveRow, ...]
@@ -181,6 +186,7 @@ def product_detail(session: AnySession, product_ref: str) -> ProductDetail | Non
     if row is None:
         return None
     variants = _variants(session, [row.id]).get(row.id, [])
+    rules = rules_by_sku(session, [one.sku for one in variants])
     return ProductDetail(
         public_id=row.public_id,
         name=row.name,
@@ -192,7 +198,9 @@ def product_detail(session: AnySession, product_ref: str) -> ProductDetail | Non
         picture=row.picture,
         source=row.source,
         source_ref=row.source_ref,
-        variants=tuple(_variant_row(one, _moves(session, one.id)) for one in variants),
+        variants=tuple(
+            _variant_row(one, rules.get(one.sku), _moves(session, one.id)) for one in variants
+        ),
     )
 
 
@@ -225,7 +233,9 @@ def _moves(session: AnySession, variant_id: int) -> tuple[MoveRow, ...]:
     return tuple(MoveRow(**row._mapping) for row in rows)
 
 
-def _variant_row(row: AnyRow, moves: tuple[MoveRow, ...]) -> VariantRow:
+def _variant_row(row: AnyRow, rule: RuleView | None, moves: tuple[MoveRow, ...]) -> VariantRow:
+    policy = rule.policy if rule else Policy.HOLD.value
+
     def money(minor: Any) -> Money | None:
         return None if minor is None else Money(int(minor), row.currency)
 
@@ -237,7 +247,8 @@ def _variant_row(row: AnyRow, moves: tuple[MoveRow, ...]) -> VariantRow:
         cost=money(row.cost_minor),
         weight_grams=row.weight_grams,
         is_counted=row.is_counted,
-        may_oversell=row.may_oversell,
+        policy=Policy.MAKE.value if row.may_oversell else policy,
+        substitute=rule.sku if rule else "",
         on_hand=row.on_hand,
         committed=row.committed,
         moves=moves,

@@ -89,6 +89,8 @@ class VariantForecast:
     sku: str
     #: False: it never runs out, so nothing is ever to buy.
     is_counted: bool
+    #: Boxes are packed with it all the same: ``on_hand`` may be below zero.
+    may_oversell: bool
     #: On the shelf, and beside these in locked boxes.
     on_hand: int
     committed: int
@@ -97,6 +99,11 @@ class VariantForecast:
     needed: int
     to_buy: int
     by: date | None
+
+    @property
+    def owed(self) -> int:
+        """Pieces that locked boxes were promised and that are still to be made or bought."""
+        return max(-self.on_hand, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +349,12 @@ def _variants(
             sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
         )
         .join(product, product.c.id == variant.c.product_id)
-        .where(variant.c.id.in_({key for _cycle, key in needs}))
+        .where(
+            sa.or_(
+                variant.c.id.in_({key for _cycle, key in needs}),
+                sa.and_(variant.c.on_hand < 0, variant.c.is_counted.is_(True)),
+            )
+        )
         .order_by(product.c.name, variant.c.id)
     )
     return tuple(_variant(row, cycles, needs) for row in rows)
@@ -360,6 +372,7 @@ def _variant(
         name=row.name,
         sku=row.sku,
         is_counted=row.is_counted,
+        may_oversell=row.may_oversell,
         on_hand=row.on_hand,
         committed=row.committed,
         expected=tuple(need.whole for need in own),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from storefront.domain.errors import DomainError
-from storefront.models import ProductVariant
+from storefront.domain.shortages import Policy
+from storefront.models import ProductVariant, ShortageRule
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.keys import AnyRow
 from storefront.operations.stock import StockChange, StockTooLow, change_stock
 from storefront.runtime import Runtime
 
@@ -20,6 +24,18 @@ class VariantNotFound(DomainError):
     """There is no such variant."""
 
     code = "variant_not_found"
+
+
+class UnknownSubstitute(DomainError):
+    """No other variant has this SKU."""
+
+    code = "unknown_substitute"
+
+
+class NoValue(DomainError):
+    """Nobody said what a piece is worth, so nothing could be credited for it."""
+
+    code = "no_value"
 
 
 def adjust_stock(
@@ -70,34 +86,89 @@ def count_stock(
     return counted
 
 
-def set_counting(
-    rt: Runtime, variant_ref: str, *, is_counted: bool, may_oversell: bool, who: Who | None = None
+def set_rule(
+    rt: Runtime,
+    variant_ref: str,
+    *,
+    is_counted: bool,
+    policy: Policy,
+    substitute: str = "",
+    who: Who | None = None,
 ) -> None:
-    """Say whether a variant's stock is counted, and whether boxes may take more than there is.
+    """Say whether a variant's stock is counted, and what is done with boxes when it runs out.
 
-    Raises ``VariantNotFound``; ``StockTooLow`` when overselling ends while pieces are owed.
+    ``substitute`` is a SKU. Raises ``VariantNotFound``; ``StockTooLow`` when overselling ends
+    while pieces are owed; ``UnknownSubstitute``; ``NoValue``.
     """
-    table = table_of(ProductVariant)
-    row = rt.session.execute(
-        sa.select(table.c.id, table.c.on_hand, table.c.is_counted, table.c.may_oversell)
-        .where(table.c.public_id == variant_ref)
-        .with_for_update()
-    ).one_or_none()
-    if row is None or (row.on_hand < 0 and not may_oversell):
+    row = _locked(rt, variant_ref)
+    after = {
+        "is_counted": is_counted,
+        "may_oversell": policy is Policy.MAKE,
+        "policy": policy.value,
+        "substitute": substitute if policy is Policy.SUBSTITUTE else "",
+    }
+    try:
+        other = _substitute(rt, row.id, substitute) if policy is Policy.SUBSTITUTE else None
+        if policy is Policy.DROP and row.price_minor is None:
+            raise NoValue(variant=variant_ref)
+        if row.on_hand < 0 and policy is not Policy.MAKE:
+            raise StockTooLow(variant=row.id, wanted=-row.on_hand)
+    except DomainError:
         rt.session.rollback()
-        raise (
-            VariantNotFound(variant=variant_ref)
-            if row is None
-            else StockTooLow(variant=row.id, wanted=-row.on_hand)
-        )
-    after = {"is_counted": is_counted, "may_oversell": may_oversell}
-    before = {"is_counted": row.is_counted, "may_oversell": row.may_oversell}
-    rt.session.execute(sa.update(table).where(table.c.id == row.id).values(**after))
+        raise
+    before = _rule_before(rt, row)
+    table, rule = table_of(ProductVariant), table_of(ShortageRule)
+    rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == row.id)
+        .values(is_counted=is_counted, may_oversell=policy is Policy.MAKE)
+    )
+    rt.session.execute(sa.delete(rule).where(rule.c.variant_id == row.id))
+    if policy in (Policy.SUBSTITUTE, Policy.DROP):
+        values = {"variant_id": row.id, "policy": policy.value, "substitute_id": other}
+        rt.session.execute(sa.insert(rule).values(**values))
     if who is not None and before != after:
         audit.write(
             rt.session, who.id, "stock.rule", variant_ref, before, after, rt.moment(), who.ip
         )
     rt.session.commit()
+
+
+def _locked(rt: Runtime, variant_ref: str) -> AnyRow:
+    table = table_of(ProductVariant)
+    row = rt.session.execute(
+        sa.select(table).where(table.c.public_id == variant_ref).with_for_update()
+    ).one_or_none()
+    if row is None:
+        rt.session.rollback()
+        raise VariantNotFound(variant=variant_ref)
+    return row
+
+
+def _substitute(rt: Runtime, variant_id: int, sku: str) -> int:
+    table = table_of(ProductVariant)
+    found: int | None = rt.session.scalar(
+        sa.select(table.c.id).where(table.c.sku == sku, table.c.archived_at.is_(None))
+    )
+    if found is None or found == variant_id:
+        raise UnknownSubstitute(sku=sku)
+    return found
+
+
+def _rule_before(rt: Runtime, row: AnyRow) -> dict[str, Any]:
+    rule, other = table_of(ShortageRule), table_of(ProductVariant)
+    known = rt.session.execute(
+        sa.select(rule.c.policy, other.c.sku)
+        .outerjoin(other, other.c.id == rule.c.substitute_id)
+        .where(rule.c.variant_id == row.id)
+    ).one_or_none()
+    policy = known.policy if known else Policy.HOLD.value
+    return {
+        "is_counted": row.is_counted,
+        "may_oversell": row.may_oversell,
+        "policy": Policy.MAKE.value if row.may_oversell else policy,
+        "substitute": known.sku or "" if known else "",
+    }
 
 
 def _write(rt: Runtime, variant_ref: str, change: StockChange, who: Who | None) -> None:

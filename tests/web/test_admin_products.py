@@ -150,23 +150,43 @@ def test_a_bad_change_is_told_beside_its_field_and_kept(rt, desk, kind, pieces, 
     assert on_hand(rt, "AS") == 10
 
 
-def test_counting_can_be_switched_off(rt, desk):
+def save_rule(desk, variant, page, **values):
+    name = variant.public_id
+    typed = {f"{name}-rule-{key}": value for key, value in values.items()}
+    return desk.post(f"/admin/stock/{name}/rule", typed, on=page)
+
+
+def test_what_is_done_when_a_product_runs_out_is_said_on_its_page(rt, desk):
     variant = make_variant(rt, sku="AS")
+    make_variant(rt, sku="BS", name="Other tea")
     page = f"/admin/products/{product_of(rt, variant)}"
 
-    desk.post(f"/admin/stock/{variant.public_id}/rule", {"may_oversell": "1"}, on=page)
-
+    save_rule(desk, variant, page, policy="make")
     found = rt.session.execute(
-        sa.select(ProductVariant.is_counted, ProductVariant.may_oversell)
+        sa.select(ProductVariant.is_counted, ProductVariant.may_oversell).where(
+            ProductVariant.sku == "AS"
+        )
     ).one()
+    rt.session.rollback()
     assert tuple(found) == (False, True)
+
+    for values, message in (
+        ({"policy": "drop"}, "Its price is not known"),
+        ({"policy": "substitute"}, "Enter the SKU that goes in instead"),
+        ({"policy": "substitute", "substitute": "AS"}, "No other product has this SKU"),
+    ):
+        answer = save_rule(desk, variant, page, **values)
+        assert (answer.status_code, message in answer.text) == (422, True)
+
+    save_rule(desk, variant, page, policy="substitute", substitute="BS", is_counted="y")
+    assert 'value="BS"' in desk.get(page).text
 
 
 def test_overselling_does_not_end_while_pieces_are_owed(rt, desk):
     variant = make_variant(rt, sku="AS", on_hand=-2, may_oversell=True)
     page = f"/admin/products/{product_of(rt, variant)}"
 
-    answer = desk.post(f"/admin/stock/{variant.public_id}/rule", {"is_counted": "1"}, on=page)
+    answer = save_rule(desk, variant, page, policy="hold", is_counted="y")
 
     assert answer.status_code == 422
     assert "Pieces are owed to boxes" in answer.text

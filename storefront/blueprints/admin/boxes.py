@@ -32,6 +32,7 @@ from storefront.queries import cycles
 from storefront.queries import replacements as query
 from storefront.queries.cycles import BatchRow
 from storefront.queries.replacements import BoxPage
+from storefront.queries.shortages import lacks_of_box
 from storefront.security import register_policy, staff
 from storefront.services import replacements
 
@@ -211,9 +212,12 @@ def _batch(batch: str) -> BatchRow:
 
 
 def _box_page(found: BoxPage) -> dict[str, Any]:
-    words = outcome_words()
+    words, rt = outcome_words(), runtime()
+    lacks = lacks_of_box(rt.session, found.public_id)
+    rt.session.rollback()
     return {
         "box": found,
+        "box_lacks": lacks,
         "reasons": reason_words(),
         "problem": problem_words().get(found.problem, (found.problem, "")),
         "outcomes": [

@@ -21,6 +21,7 @@ from storefront.htmx import done, go, show
 from storefront.operations.packing import Decided
 from storefront.queries import cycles as queries
 from storefront.queries.cycles import BatchRow
+from storefront.queries.shortages import packed_by_rule, rules_by_sku
 from storefront.security import register_policy, staff
 from storefront.services import cycles, fulfilment, packing
 
@@ -255,8 +256,13 @@ def _board(cycle: str) -> dict[str, Any]:
     rt.session.rollback()
     if found is None:
         abort(404)
+    rules = rules_by_sku(rt.session, [one.sku for one in found.shortages])
+    by_rule = packed_by_rule(rt.session, cycle)
+    rt.session.rollback()
     return {
         "board": found,
+        "rules": rules,
+        "by_rule": by_rule,
         "cycle": found.cycle,
         "problems": problem_words(),
         "can_download": staff_user().may(may.EXPORTS_DOWNLOAD),

@@ -19,6 +19,7 @@ from storefront.domain import permissions as may
 from storefront.domain.exports import safe_cell
 from storefront.formats import number, percent, short_day
 from storefront.queries import units as query
+from storefront.queries.shortages import rules_by_sku
 from storefront.queries.units import Forecast
 from storefront.security import register_policy, staff
 from storefront.templating import shop_today, writing_locale
@@ -47,6 +48,7 @@ def forecast() -> Response:
     return page(
         "forecast/forecast",
         found=found,
+        rules=rules_by_sku(runtime().session, [one.sku for one in found.purchases]),
         tabs=[
             (_cycles_word(each), url_for("admin.forecast", cycles=each), each == ahead)
             for each in query.AHEAD

@@ -211,6 +211,7 @@ def topic_name(code: str) -> str:
         "box_shipped": _("Box shipped"),
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
+        "box_short": _("Box with something missing"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from wtforms import SelectChoice, SelectField, StringField, ValidationError
 
 from storefront.blueprints.admin.base import who
-from storefront.blueprints.admin.stock import StockForm, add_stock_rules
+from storefront.blueprints.admin.stock import RuleForm, StockForm, add_stock_rules, rule_form
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
@@ -111,10 +111,11 @@ def product_page(
     *,
     details: DetailsForm | None = None,
     stock: Mapping[str, StockForm] | None = None,
+    rules: Mapping[str, RuleForm] | None = None,
     message: str | None = None,
 ) -> Response:
     """Show a product, with forms as they were typed; with ``message`` after a change."""
-    context = _context(product, details, stock)
+    context = _context(product, details, stock, rules)
     if message is not None:
         return done(message, PANEL, url_for("admin.product", product=product), **context)
     return show(PAGE, PANEL, status, page_has_errors=status != 200, **context)
@@ -124,6 +125,7 @@ def _context(
     product: str,
     details: DetailsForm | None = None,
     stock: Mapping[str, StockForm] | None = None,
+    rules: Mapping[str, RuleForm] | None = None,
 ) -> dict[str, Any]:
     rt = runtime()
     found = queries.product_detail(rt.session, product)
@@ -139,6 +141,10 @@ def _context(
         "description": Markup(found.description),  # noqa: S704
         "form": details or _details(None, found),
         "stock_forms": {**forms, **(stock or {})},
+        "rule_forms": {
+            **{one.public_id: rule_form(one) for one in found.variants},
+            **(rules or {}),
+        },
         "kinds": kind_words(),
         "standing": standing,
     }

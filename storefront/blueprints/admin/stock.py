@@ -1,4 +1,4 @@
-"""Stock of one variant: receive, lose, count anew, and whether it is counted at all."""
+"""Stock of one variant: receive, lose, count anew, and what is done when it runs out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import SelectChoice, SelectField, StringField, ValidationError
+from wtforms import BooleanField, SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length
 
 from storefront.blueprints.admin.base import who
@@ -17,8 +17,9 @@ from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.product_rows import CellProblem, whole
+from storefront.domain.shortages import Policy
 from storefront.operations.stock import StockTooLow
-from storefront.queries.products import product_of_variant
+from storefront.queries.products import VariantRow, product_of_variant
 from storefront.security import register_policy, staff
 from storefront.services import stock as service
 
@@ -68,6 +69,40 @@ class StockForm(Form):
         return whole(self.pieces.data or "")
 
 
+class RuleForm(Form):
+    """Whether stock is counted, and what is done with boxes when it runs out."""
+
+    is_counted = BooleanField(lazy_gettext("Count its stock"))
+    policy = SelectField(
+        lazy_gettext("When it runs out at the lock"),
+        choices=[
+            SelectChoice(Policy.HOLD.value, lazy_gettext("The box waits")),
+            SelectChoice(Policy.SUBSTITUTE.value, lazy_gettext("Another product goes in")),
+            SelectChoice(Policy.DROP.value, lazy_gettext("It is left out and credited")),
+            SelectChoice(Policy.MAKE.value, lazy_gettext("It is made all the same")),
+        ],
+    )
+    substitute = StringField(
+        lazy_gettext("SKU that goes in instead"),
+        [Length(max=80, message=lazy_gettext("SKU must be 80 characters or fewer"))],
+        filters=[one_line],
+    )
+
+    def validate_substitute(self, field: StringField) -> None:
+        if self.policy.data == Policy.SUBSTITUTE and not field.data:
+            raise ValidationError(_("Enter the SKU that goes in instead"))
+
+
+def rule_form(variant: VariantRow) -> RuleForm:
+    """Return the form of a variant's rule as it is now."""
+    known = {
+        "is_counted": variant.is_counted,
+        "policy": variant.policy,
+        "substitute": variant.substitute,
+    }
+    return RuleForm(prefix=f"{variant.public_id}-rule-", data=known)
+
+
 def add_stock_rules(bp: Blueprint, product_page: ProductPage) -> None:
     """Add what changes stock; each answers with the page of its product."""
 
@@ -85,24 +120,35 @@ def add_stock_rules(bp: Blueprint, product_page: ProductPage) -> None:
         return product_page(product, message=_("Saved. There are %(num)s now.", num=there))
 
     def rule(variant: str) -> Response:
-        """Count a variant's stock or not, and let boxes take more than there is or not."""
+        """Count a variant's stock or not, and say what is done when it runs out."""
         product = _product_of(variant)
-        try:
-            service.set_counting(
-                runtime(),
-                variant,
-                is_counted="is_counted" in request.form,
-                may_oversell="may_oversell" in request.form,
-                who=who(),
-            )
-        except StockTooLow:
-            form = StockForm(prefix=f"{variant}-")
-            form.form_errors.append(_("Pieces are owed to boxes. Receive stock first."))
-            return product_page(product, 422, stock={variant: form})
+        form = RuleForm(request.form, prefix=f"{variant}-rule-")
+        if not form.validate() or not _set_rule(variant, form):
+            return product_page(product, 422, rules={variant: form})
         return product_page(product, message=_("Saved."))
 
     bp.add_url_rule("/stock/<variant>", "adjust_stock", adjust, methods=["POST"])
     bp.add_url_rule("/stock/<variant>/rule", "stock_rule", rule, methods=["POST"])
+
+
+def _set_rule(variant: str, form: RuleForm) -> bool:
+    """Write the rule; False with the reason beside its field."""
+    try:
+        service.set_rule(
+            runtime(),
+            variant,
+            is_counted=bool(form.is_counted.data),
+            policy=Policy(form.policy.data),
+            substitute=form.substitute.data or "",
+            who=who(),
+        )
+    except StockTooLow:
+        form.policy.errors = [_("Pieces are owed to boxes. Receive stock first.")]
+    except service.UnknownSubstitute:
+        form.substitute.errors = [_("No other product has this SKU")]
+    except service.NoValue:
+        form.policy.errors = [_("Its price is not known, so nothing could be credited")]
+    return not form.errors
 
 
 def _adjust(variant: str, form: StockForm) -> int:

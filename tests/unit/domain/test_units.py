@@ -194,6 +194,8 @@ def test_what_to_buy_is_what_is_missing_by_the_first_lock_that_falls_short():
     assert (short.needed, short.to_buy, short.by) == (12, 2, april)
     enough = purchase_of(12, [(march, Need(4)), (april, Need(0, 8, 7.5))])
     assert (enough.to_buy, enough.by) == (0, None)
+    owed = purchase_of(-3, [(march, Need(4))])
+    assert (owed.needed, owed.to_buy, owed.by) == (4, 7, march)
 
 
 def test_the_rate_of_leavers_is_per_subscriber_and_day():

@@ -1,0 +1,131 @@
+"""What goes into a box when a product in it has run out: another, nothing, or the box waits.
+
+Boxes are decided one after the other, who paid first is served first, so the same boxes and the
+same stock always end the same way. Source: docs/decisions/0183-when-a-product-is-short.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storefront.domain.packing import StockBook, with_addons
+
+
+class Policy(StrEnum):
+    """What is done with a box in which a product is short."""
+
+    HOLD = "hold"
+    SUBSTITUTE = "substitute"
+    DROP = "drop"
+    #: Packed all the same: more is promised than there is, and made afterwards.
+    MAKE = "make"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The policy of one variant, where it is to substitute or to drop.
+
+    ``value`` is what one piece is worth in minor units, None when nobody said.
+    """
+
+    policy: Policy
+    substitute: int | None = None
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Pieces of a variant that are not in the box, and what went in instead, if anything.
+
+    ``value`` in minor units is what the customer should get back for them.
+    """
+
+    variant: int
+    pieces: int
+    substitute: int | None = None
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What a box holds after all, and what it lacks."""
+
+    contents: tuple[tuple[int, int], ...]
+    gaps: tuple[Gap, ...]
+
+    @property
+    def value(self) -> int:
+        """What was left out is worth, in minor units."""
+        return sum(gap.value for gap in self.gaps)
+
+
+def solve(
+    fixed: Sequence[tuple[int, int]],
+    others: Sequence[tuple[int, int]],
+    rules: Mapping[int, Rule],
+    book: StockBook,
+    barred: AbstractSet[int] = frozenset(),
+) -> Solved | None:
+    """Return what is packed when not all of a box is there, None when it has to wait.
+
+    ``fixed`` are the recipe's (variant, pieces), for which ``rules`` hold; ``others`` (add-ons,
+    what was chosen) are there whole or the box waits. What there is of a variant goes in. A
+    substitute comes out of the stock as well, is never one of ``barred`` (not tolerated), and
+    has no substitute of its own. A box is never packed empty.
+
+    >>> rules = {1: Rule(Policy.SUBSTITUTE, 3), 2: Rule(Policy.DROP, value=400)}
+    >>> found = solve([(1, 2), (2, 1)], [], rules, StockBook({1: 1, 2: 0, 3: 9}))
+    >>> found.contents, found.value
+    (((1, 1), (3, 1)), 400)
+    """
+    left = Counter(dict(others))
+    if any(_room(book, key, 0) < pieces for key, pieces in others):
+        return None
+    there: dict[int, int] = {}
+    missing: dict[int, int] = {}
+    for variant, pieces in fixed:
+        there[variant] = int(min(pieces, _room(book, variant, left[variant])))
+        left[variant] += there[variant]
+        if there[variant] < pieces:
+            missing[variant] = pieces - there[variant]
+    gaps, instead = [], Counter[int]()
+    for variant, pieces in missing.items():
+        gap = _close(variant, pieces, rules.get(variant), book, left, barred)
+        if gap is None:
+            return None
+        if gap.substitute is not None:
+            left[gap.substitute] += pieces
+            instead[gap.substitute] += pieces
+        gaps.append(gap)
+    packed = with_addons([(key, n) for key, n in there.items() if n], instead)
+    contents = with_addons(packed, dict(others))
+    return Solved(tuple(contents), tuple(gaps)) if contents else None
+
+
+def _close(
+    variant: int,
+    pieces: int,
+    rule: Rule | None,
+    book: StockBook,
+    taken: Mapping[int, int],
+    barred: AbstractSet[int],
+) -> Gap | None:
+    """Return how the missing pieces of one variant are made up for, None if they are not."""
+    if rule is None:
+        return None
+    if rule.policy is Policy.DROP:
+        return None if rule.value is None else Gap(variant, pieces, None, rule.value * pieces)
+    other = rule.substitute
+    if other is None or other in barred or _room(book, other, taken.get(other, 0)) < pieces:
+        return None
+    return Gap(variant, pieces, other)
+
+
+def _room(book: StockBook, variant: int, taken: int) -> float:
+    """Return how many more pieces there are; infinity where it never runs out."""
+    left = book.left(variant)
+    return float("inf") if left is None else max(0, left - taken)

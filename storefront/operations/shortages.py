@@ -1,0 +1,249 @@
+"""Boxes in which a product has run out: by which rule they are packed, what goes back, the mail.
+
+All in the transaction of the lock, so a box is credited when it is packed, and only then.
+Source: docs/decisions/0183-when-a-product-is-short.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind
+from storefront.domain.invoices import CreditReason
+from storefront.domain.money import split_minor
+from storefront.domain.packing import StockBook
+from storefront.domain.refunds import Way, refundables
+from storefront.domain.repaying import draw, most_of
+from storefront.domain.shortages import Policy, Rule, Solved, solve
+from storefront.models import (
+    BoxShortage,
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    Product,
+    ProductVariant,
+    ShortageRule,
+)
+from storefront.models.base import table_of
+from storefront.operations.choices import avoided_by
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.refund_facts import RefundFacts, read_refund
+from storefront.operations.refunding import give_parts_back, sources_of
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What the payer of a box gets back for what it lacks; ``note`` 0: nothing was paid."""
+
+    minor: int = 0
+    note: int = 0
+    #: Public ids, and whose money it is.
+    note_ref: str = ""
+    invoice_ref: str = ""
+    payer_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A packed box that lacks something."""
+
+    row: AnyRow
+    solved: Solved
+    credit: Credit
+
+
+@dataclass(slots=True)
+class Shortages:
+    """The rules for a slice of boxes, and the boxes that were packed by them."""
+
+    rules: Mapping[int, Rule] = field(default_factory=dict)
+    #: Currency of the values in ``rules``, by variant.
+    currencies: Mapping[int, str] = field(default_factory=dict)
+    allergens: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    avoided: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    boxes: dict[int, Short] = field(default_factory=dict)
+
+    @property
+    def substitutes(self) -> set[int]:
+        """What may go in instead of something."""
+        return {one.substitute for one in self.rules.values() if one.substitute is not None}
+
+    def pack(
+        self,
+        session: AnySession,
+        row: AnyRow,
+        fixed: Sequence[tuple[int, int]],
+        others: Sequence[tuple[int, int]],
+        book: StockBook,
+        moment: Moment,
+    ) -> list[tuple[int, int]] | None:
+        """Return what the box holds by the rules, taken from ``book``; None: it has to wait.
+
+        What was left out is credited here.
+        """
+        if not self.rules or row.kind is BoxKind.REPLACEMENT:
+            return None
+        avoided = self.avoided.get(row.subscription_id, frozenset())
+        barred = {key for key, words in self.allergens.items() if words & avoided}
+        solved = solve(fixed, others, self.rules, book, barred)
+        if solved is None:
+            return None
+        credit = Credit()
+        if solved.value:
+            dropped = {gap.variant for gap in solved.gaps if gap.value}
+            if {self.currencies[key] for key in dropped} != {row.currency}:
+                return None
+            found = _give_credit(session, row, solved.value, moment)
+            if found is None:
+                return None
+            credit = found
+        book.take(solved.contents)
+        self.boxes[row.id] = Short(row, solved, credit)
+        return list(solved.contents)
+
+    def origins(self, box_id: int) -> dict[int, str]:
+        """Return the variants that are in the box instead of others, as ``box_item.origin``."""
+        short = self.boxes.get(box_id)
+        gaps = short.solved.gaps if short else ()
+        return {gap.substitute: "substitute" for gap in gaps if gap.substitute is not None}
+
+
+def read_shortages(
+    session: AnySession, variant_ids: Iterable[int], subscription_ids: Iterable[int]
+) -> Shortages:
+    """Return the rules of the variants; one statement where there are none."""
+    rule, variant = table_of(ShortageRule), table_of(ProductVariant)
+    rows = session.execute(
+        sa.select(rule, variant.c.price_minor, variant.c.currency)
+        .join(variant, variant.c.id == rule.c.variant_id)
+        .where(rule.c.variant_id.in_(set(variant_ids)))
+    ).all()
+    if not rows:
+        return Shortages()
+    found = Shortages(
+        {
+            row.variant_id: Rule(Policy(row.policy), row.substitute_id, row.price_minor)
+            for row in rows
+        },
+        {row.variant_id: row.currency for row in rows},
+    )
+    if found.substitutes:
+        found.allergens = _allergens(session, found.substitutes)
+    if any(found.allergens.values()):
+        found.avoided = avoided_by(session, subscription_ids)
+    return found
+
+
+def _allergens(session: AnySession, variant_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    variant, product = table_of(ProductVariant), table_of(Product)
+    rows = session.execute(
+        sa.select(variant.c.id, product.c.allergens)
+        .join(product, product.c.id == variant.c.product_id)
+        .where(variant.c.id.in_(set(variant_ids)))
+    )
+    return {row.id: frozenset(row.allergens) for row in rows}
+
+
+def _give_credit(session: AnySession, row: AnyRow, value: int, moment: Moment) -> Credit | None:
+    """Credit ``value`` on the line that paid for the box, never more than the box cost.
+
+    None where that cannot be done now: it is not paid yet, the bank has the money, or it was
+    paid with earlier invoices. Then somebody has to decide, so the box waits.
+    """
+    paid = row.net_minor + row.tax_minor
+    if not paid:
+        return Credit()
+    facts = _paid_with(session, row.invoice_line_id)
+    if facts is None or facts.is_disputed:
+        return None
+    groups = {
+        member.id: group.head.id for group in refundables(facts.lines) for member in group.members
+    }
+    head = groups.get(row.invoice_line_id)
+    own = sources_of(facts, Way.CREDIT)[:1]
+    amount = min(value, paid)
+    left = min(
+        next((one.own for one in refundables(facts.lines) if one.head.id == head), 0), most_of(own)
+    )
+    if head is None or left < amount:
+        return None
+    parts = draw(own, {head: amount})
+    invoice = facts.invoice
+    ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
+    note = table_of(CreditNote)
+    key = session.execute(sa.select(note.c.id).where(note.c.public_id == ref)).scalar_one()
+    return Credit(amount, key, ref, invoice.public_id, invoice.payer_id)
+
+
+def _paid_with(session: AnySession, line_id: int | None) -> RefundFacts | None:
+    """Return the paid invoice of the line, locked; None while it is not paid."""
+    line, invoice = table_of(InvoiceLine), table_of(Invoice)
+    ref = session.scalar(
+        sa.select(invoice.c.public_id)
+        .join(line, line.c.invoice_id == invoice.c.id)
+        .where(line.c.id == line_id)
+    )
+    if ref is None:
+        return None
+    try:
+        return read_refund(session, ref, for_update=True)
+    except LookupError:
+        return None
+
+
+def write_shortages(
+    session: AnySession, boxes: Sequence[Short], names: Mapping[int, str], moment: Moment
+) -> None:
+    """Note what the packed boxes lack, and tell their subscribers, once per box."""
+    if not boxes:
+        return
+    rows = []
+    for one in boxes:
+        gaps, credit = one.solved.gaps, one.credit
+        values = [gap.value for gap in gaps]
+        shares = split_minor(credit.minor, values) if credit.minor else [0] * len(gaps)
+        rows += [
+            {
+                "box_id": one.row.id,
+                "variant_id": gap.variant,
+                "quantity": gap.pieces,
+                "substitute_id": gap.substitute,
+                "credit_minor": share,
+                "credit_note_id": credit.note or None if share else None,
+            }
+            for gap, share in zip(gaps, shares, strict=True)
+        ]
+    session.execute(sa.insert(table_of(BoxShortage)), rows)
+    enqueue(session, [mail for one in boxes for mail in _mails(one, names)], moment.now)
+
+
+def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
+    """Return the mail about the box; of the money only who paid is told."""
+    row, credit, gaps = one.row, one.credit, one.solved.gaps
+    mails = []
+    is_own = credit.payer_id == row.customer_id
+    if row.customer_id is not None:
+        payload = {
+            "box": row.public_id,
+            "lacks": [[names[gap.variant], names.get(gap.substitute or 0, "")] for gap in gaps],
+            "credit_minor": credit.minor if is_own else 0,
+            "currency": row.currency,
+        }
+        key = f"mail:box_short:{row.public_id}"
+        mails.append(Message("mail", "box_short", key, payload, row.customer_id))
+    if credit.minor and not is_own:
+        payload = {
+            "invoice": credit.invoice_ref,
+            "credit_note": credit.note_ref,
+            "way": Way.CREDIT.value,
+            "amount_minor": credit.minor,
+            "currency": row.currency,
+        }
+        key = f"mail:refunded:{credit.note_ref}"
+        mails.append(Message("mail", "refunded", key, payload, credit.payer_id))
+    return mails

@@ -1,0 +1,174 @@
+"""Boxes in which a product has run out: another goes in, or it is left out and credited once."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import FailpointReached, arm
+from storefront.domain.boxes import BoxState
+from storefront.domain.shortages import Policy
+from storefront.mails import compose
+from storefront.models import (
+    AllergyAnswer,
+    Box,
+    BoxCycle,
+    BoxItem,
+    BoxShortage,
+    CreditNote,
+    CustomerCredit,
+    Invoice,
+    OutboxMessage,
+    Product,
+    ProductVariant,
+)
+from storefront.queries.account import home
+from storefront.queries.invariants import broken
+from storefront.queries.shortages import packed_by_rule
+from storefront.services.cycles import close_cycles
+from storefront.services.packing import retry_boxes
+from storefront.services.stock import NoValue, UnknownSubstitute, adjust_stock, set_rule
+from storefront.testing import factories as make
+from tests.support.paying import waiting_mails
+
+
+@pytest.fixture(autouse=True)
+def _after(rt):
+    yield
+    arm("")
+    rt.session.rollback()
+    assert broken(rt.session) == {}
+
+
+def rows(rt, model):
+    rt.session.rollback()
+    rt.session.expire_all()
+    return list(rt.session.scalars(sa.select(model).order_by(model.id)))
+
+
+def rule(rt, variant, policy, substitute=""):
+    set_rule(rt, variant.public_id, is_counted=True, policy=policy, substitute=substitute)
+
+
+@pytest.fixture
+def shop(rt):
+    """A plan of two teas of which one is short: two boxes, paid one after the other."""
+    plan = make.make_plan(rt, group=make.make_group(rt))
+    assam = make.make_variant(rt, name="Assam", sku="ASSAM", on_hand=1, price_minor=400)
+    sencha = make.make_variant(rt, name="Sencha", sku="SENCHA", on_hand=9)
+    make.make_recipe(rt, plan, variants=[assam, sencha])
+    subs = [make.make_subscription(rt, plan=plan) for _ in range(2)]
+    return subs, assam, sencha
+
+
+def lock(rt, clock):
+    clock.advance(days=45)
+    close_cycles(rt)
+
+
+def mails(rt, topic):
+    return [row for row in rows(rt, OutboxMessage) if row.topic == topic]
+
+
+def test_what_was_left_out_is_credited_once_with_its_tax(rt, clock, shop):
+    (first, second), assam, _sencha = shop
+    rule(rt, assam, Policy.DROP)
+    clock.advance(days=45)
+    arm("close.before_commit:raise@1")
+    with pytest.raises(FailpointReached):
+        close_cycles(rt)
+    rt.session.rollback()
+    assert rows(rt, CreditNote) == []
+    arm("")
+    close_cycles(rt)
+    close_cycles(rt)
+    [cycle] = {box.cycle_id for box in rows(rt, Box) if box.state == BoxState.LOCKED}
+    ref = rt.session.get_one(BoxCycle, cycle).public_id
+    retry_boxes(rt, ref)
+
+    (note,), (short,) = rows(rt, CreditNote), rows(rt, BoxShortage)
+    assert (note.total_minor, note.to, note.tax_minor > 0) == (400, "credit", True)
+    assert (short.quantity, short.credit_minor, short.credit_note_id) == (1, 400, note.id)
+    (credit,) = rows(rt, CustomerCredit)
+    assert (credit.customer_id, credit.balance_minor) == (second.customer_id, 400)
+    boxes = [box for box in rows(rt, Box) if box.state == BoxState.LOCKED]
+    assert [box.packing["contents"] for box in boxes] == [
+        [["ASSAM", 1], ["SENCHA", 1]],
+        [["SENCHA", 1]],
+    ]
+    (message,) = mails(rt, "box_short")
+    assert (message.customer_id, message.payload["credit_minor"]) == (second.customer_id, 400)
+    [view] = home(rt.session, second.customer_id, rt.moment(), rt.shop.taxes).subscriptions
+    shown = [*view.lacks, *(lack for one in view.past for lack in one.lacks)]
+    assert [(one.instead, one.credit.minor) for one in shown] == [("", 400)]
+    rt.session.rollback()
+    [by_rule] = packed_by_rule(rt.session, ref)
+    assert (by_rule.boxes, by_rule.pieces, by_rule.credits[0].minor) == (1, 1, 400)
+    rt.session.rollback()
+    text = compose(rt, waiting_mails(rt, "box_short")[0]).text
+    rt.session.rollback()
+    assert "Assam had run out when we packed your box." in text
+    assert "€4.00" in text
+    assert first.customer_id != second.customer_id
+
+
+def test_never_more_is_credited_than_the_box_cost(rt, clock, shop):
+    _subs, assam, _sencha = shop
+    rule(rt, assam, Policy.DROP)
+    rt.session.execute(sa.update(ProductVariant).values(price_minor=999_00))
+    rt.session.commit()
+    lock(rt, clock)
+
+    (note,), (invoice, *_others) = rows(rt, CreditNote), rows(rt, Invoice)
+    assert note.total_minor == invoice.total_minor
+
+
+def test_another_goes_in_unless_it_is_not_tolerated(rt, clock, shop):
+    (_first, second), assam, _sencha = shop
+    nutty = make.make_variant(rt, name="Nutty", sku="NUTTY", on_hand=1)
+    product = sa.select(ProductVariant.product_id).where(ProductVariant.id == nutty.id)
+    rt.session.execute(
+        sa.update(Product).where(Product.id == product.scalar_subquery()).values(allergens=["nuts"])
+    )
+    third = make.make_subscription(rt, plan=rt.session.get_one(make.Plan, second.plan_id))
+    rt.session.add(
+        AllergyAnswer(subscription_id=second.id, number=1, allergens=["nuts"], answered_at=rt.now())
+    )
+    rt.session.commit()
+    rule(rt, assam, Policy.SUBSTITUTE, "NUTTY")
+    lock(rt, clock)
+
+    boxes = {box.subscription_id: box for box in rows(rt, Box) if box.locked_at or box.problem}
+    assert (boxes[second.id].state, boxes[second.id].problem) == (BoxState.HELD, "short_stock")
+    assert boxes[third.id].packing["contents"] == [["SENCHA", 1], ["NUTTY", 1]]
+    assert [item.origin for item in rows(rt, BoxItem)].count("substitute") == 1
+    assert [mail.customer_id for mail in mails(rt, "box_short")] == [third.customer_id]
+    assert rows(rt, CreditNote) == []
+    adjust_stock(rt, assam.public_id, "correction", 1, "")
+    retry_boxes(rt, rt.session.get_one(BoxCycle, boxes[second.id].cycle_id).public_id)
+    assert rt.session.get_one(Box, boxes[second.id].id).state == BoxState.LOCKED
+
+
+def test_a_box_that_is_not_paid_by_an_invoice_waits_instead_of_a_credit(rt, clock, shop):
+    _subs, assam, _sencha = shop
+    rule(rt, assam, Policy.DROP)
+    rt.session.execute(sa.update(Box).values(invoice_line_id=None))
+    rt.session.commit()
+    lock(rt, clock)
+
+    assert sorted(box.problem for box in rows(rt, Box) if box.locked_at or box.problem) == [
+        "",
+        "short_stock",
+    ]
+    assert (rows(rt, BoxShortage), rows(rt, CreditNote)) == ([], [])
+
+
+def test_a_rule_needs_a_value_or_another_product(rt, shop):
+    _subs, assam, sencha = shop
+    with pytest.raises(NoValue):
+        rule(rt, sencha, Policy.DROP)
+    for sku in ("ASSAM", "NOTHING"):
+        with pytest.raises(UnknownSubstitute):
+            rule(rt, assam, Policy.SUBSTITUTE, sku)
+    rule(rt, assam, Policy.MAKE)
+    assert rt.session.get_one(ProductVariant, assam.id).may_oversell

@@ -1,0 +1,55 @@
+"""What goes into a box when a product in it has run out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storefront.domain.packing import StockBook
+from storefront.domain.shortages import Policy, Rule, solve
+
+VARIANTS = st.integers(1, 5)
+PIECES = st.lists(
+    st.tuples(VARIANTS, st.integers(1, 3)), max_size=4, unique_by=lambda each: each[0]
+)
+RULES = st.dictionaries(
+    VARIANTS,
+    st.one_of(
+        st.builds(lambda other: Rule(Policy.SUBSTITUTE, other), VARIANTS),
+        st.builds(lambda value: Rule(Policy.DROP, value=value), st.integers(0, 900)),
+    ),
+)
+
+
+@given(st.lists(PIECES, max_size=6), RULES, st.dictionaries(VARIANTS, st.integers(0, 8)))
+def test_boxes_end_the_same_way_each_time_and_never_take_what_is_not_there(boxes, rules, stock):
+    def run():
+        book, found = StockBook(stock), []
+        for fixed in boxes:
+            solved = solve(fixed, [], rules, book)
+            if solved is not None:
+                assert book.take(solved.contents)
+                wanted = sum(pieces for _key, pieces in fixed)
+                there = sum(pieces for _key, pieces in solved.contents)
+                gone = sum(gap.pieces for gap in solved.gaps if gap.substitute is None)
+                assert (there + gone, bool(there)) == (wanted, True)
+            found.append(solved)
+        assert all((book.left(key) or 0) >= 0 for key in stock)
+        return found
+
+    assert run() == run()
+
+
+def test_a_substitute_has_no_substitute_and_is_nothing_the_subscriber_does_not_tolerate():
+    rules = {1: Rule(Policy.SUBSTITUTE, 2), 2: Rule(Policy.SUBSTITUTE, 3)}
+    book = StockBook({1: 0, 2: 0, 3: 5})
+    assert solve([(1, 1)], [], rules, book) is None
+    assert solve([(2, 1)], [], rules, book).contents == ((3, 1),)
+    assert solve([(2, 1)], [], rules, book, barred={3}) is None
+
+
+def test_a_box_waits_when_nothing_is_left_of_it_an_add_on_is_short_or_no_value_is_known():
+    rules = {1: Rule(Policy.DROP, value=100), 2: Rule(Policy.DROP)}
+    book = StockBook({1: 0, 2: 0, 3: 1})
+    assert solve([(1, 1)], [], rules, book) is None
+    assert solve([(1, 1)], [(1, 1)], rules, book) is None
+    assert solve([(3, 1), (2, 1)], [], rules, book) is None
+    assert solve([(3, 1), (1, 2)], [], rules, book).value == 200
