@@ -253,8 +253,8 @@ def deliver(batch: str) -> Response:
 def _board(cycle: str) -> dict[str, Any]:
     rt = runtime()
     found = queries.board(rt.session, cycle, rt.today())
-    rt.session.rollback()
     if found is None:
+        rt.session.rollback()
         abort(404)
     rules = rules_by_sku(rt.session, [one.sku for one in found.shortages])
     by_rule = packed_by_rule(rt.session, cycle)
