@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from flask import Flask, Response, current_app, g, make_response, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape
@@ -24,6 +24,8 @@ _RETRY_SECONDS = 5
 #: Statuses that have a text of their own.
 STATUSES = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
 _SERVER_ERROR = 500
+#: What a program is told.
+_CODES = {401: "unauthorized", 405: "method", 413: "too_big", 429: "slow_down", 503: "try_again"}
 
 
 def init_app(app: Flask) -> None:
@@ -112,7 +114,11 @@ def _failed(error: Exception) -> Response:
 
 def _answer(status: int, *, forged: bool = False) -> Response:
     """Answer with a page; with a bare one if even the page cannot be made."""
-    if access_of_request() is SIGNED:
+    access = access_of_request()
+    if access is not None and access.kind == "token":
+        error = _CODES.get(status, "failed" if status >= _SERVER_ERROR else "refused")
+        return make_response(jsonify(error=error, request=request_id()), status)
+    if access is SIGNED:
         return make_response(f"{status} {request_id()}\n", status, {"Content-Type": "text/plain"})
     try:
         # Whatever the handler had begun is off: the page must not wait in its transaction.

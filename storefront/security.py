@@ -19,6 +19,7 @@ from storefront.extensions import csrf
 from storefront.htmx import go
 from storefront.kept import keep
 from storefront.logins import current_customer, current_staff
+from storefront.services.api_tokens import find_token
 from storefront.services.throttle import forget_tries, throttle
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "safe_target",
     "staff",
     "throttle",
+    "token",
 ]
 
 
@@ -44,9 +46,14 @@ __all__ = [
 class Access:
     """Who may call an endpoint."""
 
-    kind: Literal["public", "customer", "staff", "signed"]
-    #: For staff: what the role must contain; empty means any staff user.
+    kind: Literal["public", "customer", "staff", "signed", "token"]
+    #: For staff: what the role must contain; empty means any staff user. For a token: its scope.
     permission: str = ""
+
+    @property
+    def is_machine(self) -> bool:
+        """No browser calls it: no cookie opens it, so no form's token is asked for."""
+        return self.kind in ("signed", "token")
 
 
 #: Anybody.
@@ -58,6 +65,9 @@ SIGNED = Access("signed")
 
 #: Endpoint -> who may call it. Filled beside each blueprint, checked at start.
 POLICY: dict[str, Access] = {"static": PUBLIC}
+
+#: So many wrong keys of one address in ten minutes, so many calls with one key in a minute.
+WRONG_TOKENS, WRONG_SECONDS, CALLS, CALLS_SECONDS = 20, 600, 120, 60
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -73,6 +83,11 @@ class PolicyError(RuntimeError):
 def staff(permission: str = "") -> Access:
     """A signed-in staff user whose role has ``permission``."""
     return Access("staff", permission)
+
+
+def token(scope: str) -> Access:
+    """A program of the merchant's with a key of this scope; handlers find it in ``g.api_token``."""
+    return Access("token", scope)
 
 
 def register_policy(entries: Mapping[str, Access]) -> None:
@@ -126,7 +141,7 @@ def return_target(default: str) -> str:
 def _refuse_nul() -> None:
     """No text of ours holds a NUL and PostgreSQL can keep none, so it is refused here, once."""
     access = access_of_request()
-    if access is None or access is SIGNED:
+    if access is None or access.is_machine:
         return
     if "\0" in request.path or b"%00" in request.query_string:
         abort(400)
@@ -138,7 +153,7 @@ def _refuse_nul() -> None:
 
 def _check_origin_and_token() -> None:
     access = access_of_request()
-    if access is None or access is SIGNED or request.method in _SAFE_METHODS:
+    if access is None or access.is_machine or request.method in _SAFE_METHODS:
         return
     if not _comes_from_us():
         raise CrossSiteRequest("This request did not come from our own page.")
@@ -159,6 +174,9 @@ def _check_access() -> Response | None:
     access = access_of_request()
     if access is None or access in {PUBLIC, SIGNED}:
         return None
+    if access.kind == "token":
+        _check_token(access.permission)
+        return None
     if access is CUSTOMER:
         return None if current_customer() else _ask_to_sign_in("auth.sign_in", "customer")
     who = current_staff()
@@ -168,6 +186,21 @@ def _check_access() -> Response | None:
         g.missing_permission = access.permission
         abort(403)
     return None
+
+
+def _check_token(scope: str) -> None:
+    """Let a program in by ``Authorization: Bearer …``; who guesses is slowed down."""
+    rt = current_app.extensions["storefront"]
+    kind, _space, secret = request.headers.get("Authorization", "").partition(" ")
+    found = find_token(rt, secret.strip(), scope) if kind.lower() == "bearer" else None
+    sender = request.remote_addr or ""
+    if found is None:
+        if throttle(rt, "api_wrong", sender, WRONG_TOKENS, WRONG_SECONDS):
+            abort(429)
+        abort(401)
+    if throttle(rt, "api", found, CALLS, CALLS_SECONDS):
+        abort(429)
+    g.api_token = found
 
 
 def _ask_to_sign_in(endpoint: str, kind: str) -> Response:

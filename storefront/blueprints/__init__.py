@@ -5,6 +5,7 @@ BLUEPRINTS = (
     "storefront.assets:bp",
     "storefront.blueprints.health:bp",
     "storefront.blueprints.incoming:bp",
+    "storefront.blueprints.api:bp",
     "storefront.blueprints.preferences:bp",
     "storefront.blueprints.auth:bp",
     "storefront.blueprints.pricing:bp",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from storefront.domain.product_files import (
     MOST_BYTES,
@@ -18,6 +20,8 @@ from storefront.domain.product_files import (
 )
 
 MOST_NUMBER, MOST_CARRIER = 80, 40
+#: A program's call holds at most so many rows.
+MOST_CALLED = 500
 
 #: Our name -> headings of tools, in lower case.
 HEADINGS: Mapping[str, frozenset[str]] = {
@@ -94,6 +98,8 @@ class TrackingRow:
     number: str
     carrier: str
     status: Status
+    #: When it is said to have happened, aware; None if that is not said.
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,56 @@ def read_tracking(data: bytes) -> tuple[list[TrackingRow], list[TrackingIssue]]:
     if not rows and not issues:
         raise FileEmpty
     return rows, issues
+
+
+def read_called(items: Sequence[Any]) -> tuple[list[TrackingRow], list[TrackingIssue]]:
+    """Return the rows of a program's call, counted from 1, and what is wrong with others.
+
+    Each is an object with ``box`` or ``number``, and perhaps ``carrier``, ``state`` and ``at``.
+    """
+    rows: list[TrackingRow] = []
+    issues: list[TrackingIssue] = []
+    for at, item in enumerate(items, start=1):
+        found = _called(at, item)
+        if isinstance(found, TrackingRow):
+            rows.append(found)
+        else:
+            issues.append(found)
+    return rows, issues
+
+
+_NAMES = {"box": "box", "number": "number", "carrier": "carrier", "status": "state"}
+
+
+def _called(at: int, item: Any) -> TrackingRow | TrackingIssue:
+    if not isinstance(item, Mapping):
+        return TrackingIssue(at, "no_object")
+    given = {name: item.get(key) or "" for name, key in _NAMES.items()}
+    wrong = [str(each)[:80] for each in given.values() if not is_text(each)]
+    if wrong:
+        return TrackingIssue(at, "no_text", wrong[0])
+    row = _row(at, {name: " ".join(text.split()) for name, text in given.items()})
+    when = item.get("at") or ""
+    if not when or isinstance(row, TrackingIssue):
+        return row
+    moment = read_moment(when)
+    return replace(row, at=moment) if moment else TrackingIssue(at, "bad_time", str(when)[:80])
+
+
+def is_text(value: Any) -> bool:
+    """Return whether ``value`` is a text that both databases can hold."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    return not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
+def read_moment(text: Any) -> datetime | None:
+    """Return an instant written with its offset, as ``2027-03-04T10:00:00+01:00``, else None."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _places(heading: Sequence[str]) -> dict[str, int]:

@@ -1,8 +1,10 @@
-"""Note which parcels arrived. A person says so; nothing is assumed from the days gone by."""
+"""Note which parcels arrived. Somebody says so; nothing is assumed from the days gone by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +16,15 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.timeline import Entry, record
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who says where parcels are, and when it happened where they say that, by box."""
+
+    actor: Actor
+    actor_ref: str
+    at: Mapping[int, datetime] = field(default_factory=dict)
 
 
 def named_boxes(session: AnySession, batch_id: int) -> dict[str, int]:
@@ -65,19 +76,19 @@ def boxes_on_their_way(
 
 
 def deliver_boxes(
-    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, actor_ref: str, moment: Moment
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, moment: Moment, said: Said
 ) -> None:
     """Move the boxes of ``boxes_on_their_way`` to delivered and tell their timelines."""
-    _move(session, rows, BoxState.DELIVERED, EventKind.BOX_DELIVERED, cycle_key, actor_ref, moment)
+    _move(session, rows, BoxState.DELIVERED, EventKind.BOX_DELIVERED, cycle_key, moment, said)
 
 
 def return_boxes(
-    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, actor_ref: str, moment: Moment
+    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, moment: Moment, said: Said
 ) -> None:
     """Note that boxes came back. What is in them is not put back into the stock by itself:
     only who opens the parcel knows whether it can be sold again.
     """
-    _move(session, rows, BoxState.RETURNED, EventKind.BOX_RETURNED, cycle_key, actor_ref, moment)
+    _move(session, rows, BoxState.RETURNED, EventKind.BOX_RETURNED, cycle_key, moment, said)
 
 
 def note_numbers(session: AnySession, numbers: Mapping[int, tuple[str, str]]) -> int:
@@ -105,8 +116,8 @@ def _move(
     to: BoxState,
     kind: EventKind,
     cycle_key: str,
-    actor_ref: str,
     moment: Moment,
+    said: Said,
 ) -> None:
     if not rows:
         return
@@ -126,12 +137,13 @@ def _move(
             row.subscription_id,
             row.subscription,
             kind,
-            Actor.STAFF,
-            actor_ref,
+            said.actor,
+            said.actor_ref,
             {
                 "box": row.public_id,
                 "cycle": cycle_key,
                 "tracking_number": row.tracking_number,
+                **({"said_at": said.at[row.id].isoformat()} if row.id in said.at else {}),
             },
             ref=row.public_id,
         )

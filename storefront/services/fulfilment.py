@@ -270,7 +270,8 @@ def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -
     def some() -> int:
         rows = deliveries.boxes_on_their_way(rt.session, batch.id, only, SHIP_SLICE)
         moment = rt.moment()
-        deliveries.deliver_boxes(rt.session, rows, batch.cycle_key, who.public_id, moment)
+        said = deliveries.Said(Actor.STAFF, who.public_id)
+        deliveries.deliver_boxes(rt.session, rows, batch.cycle_key, moment, said)
         if rows:
             after = {"boxes": len(rows), "first": rows[0].public_id, "last": rows[-1].public_id}
             audit.write(rt.session, who.id, "boxes.delivered", batch_ref, {}, after, moment, who.ip)

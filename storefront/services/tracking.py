@@ -1,78 +1,28 @@
-"""Take in a shipping tool's tracking file: ship, note arrivals and returns, each once."""
+"""Take in a shipping tool's tracking file, and say where parcels are followed."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.adapters.failpoints import failpoint
-from storefront.database import reading, retrying
-from storefront.domain.boxes import BoxState
+from storefront.database import retrying
 from storefront.domain.carriers.links import MOST_LINKS, MOST_NAME, is_link, plain_name
 from storefront.domain.errors import DomainError
-from storefront.domain.events import Actor
-from storefront.domain.tracking_rows import Status, TrackingIssue, TrackingRow, read_tracking
-from storefront.models import Box, BoxCycle, Shipment, ShopSettings
+from storefront.domain.tracking_rows import read_called, read_tracking
+from storefront.models import ShopSettings
 from storefront.models.base import table_of
-from storefront.operations import audit, deliveries
-from storefront.operations import fulfilment as work
+from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.cycles import mark_shipped
-from storefront.operations.fulfilment import Parcel
-from storefront.operations.keys import AnyRow, AnySession
-from storefront.operations.moment import Moment
+from storefront.parcels import By, TrackingReport, take_rows
 from storefront.runtime import Runtime
-
-SLICE = 100
-_READ = 500
-_LEFT = (BoxState.SHIPPED, BoxState.DELIVERED)
 
 
 class BadLink(DomainError):
     """A carrier without a name, or an address that cannot be used; ``carrier`` names it."""
 
     code = "bad_link"
-
-
-@dataclass(slots=True)
-class TrackingReport:
-    """What a file says, and what became of it; counts are boxes."""
-
-    rows: int = 0
-    ship: int = 0
-    deliver: int = 0
-    come_back: int = 0
-    #: Parcels that left without a number and get theirs.
-    numbered: int = 0
-    #: Rows that say what is known already.
-    here: int = 0
-    issues: list[TrackingIssue] = field(default_factory=list)
-    is_dry_run: bool = True
-
-    @property
-    def new(self) -> int:
-        """How much there is to do."""
-        return self.ship + self.deliver + self.come_back + self.numbered
-
-
-@dataclass(slots=True)
-class _Work:
-    """What is to be done, by batch and cycle."""
-
-    #: (batch, cycle key, carrier) -> {box key: number}
-    ship: dict[tuple[int, str, str], dict[int, str]]
-    #: (batch, cycle key) -> box keys
-    deliver: dict[tuple[int, str], list[int]]
-    come_back: dict[tuple[int, str], list[int]]
-    #: Shipment -> (carrier, number)
-    numbers: dict[int, tuple[str, str]]
-    names: dict[int, str]
-    #: Cycles of boxes in the file: the last box of one may have left.
-    cycles: set[int]
 
 
 def take_tracking(
@@ -85,18 +35,19 @@ def take_tracking(
     """
     rows, issues = read_tracking(data)
     report = TrackingReport(len(rows) + len(issues), issues=list(issues), is_dry_run=dry_run)
-    todo = _plan(rt, rows, carrier, report)
-    report.issues.sort(key=lambda one: one.row)
-    if dry_run or who is None:
-        return report
-    _ship(rt, todo, who)
-    if todo.numbers:
-        retrying(rt.session, lambda: _number(rt, todo.numbers, who))
-    _each(rt, todo.deliver, (BoxState.SHIPPED,), deliveries.deliver_boxes, "boxes.delivered", who)
-    _each(rt, todo.come_back, _LEFT, deliveries.return_boxes, "boxes.returned", who)
-    for cycle in sorted(todo.cycles):
-        mark_shipped(rt.session, cycle)
-    rt.session.commit()
+    by = None if dry_run or who is None else By.staff(who)
+    take_rows(rt, rows, report, by, carrier)
+    return report
+
+
+def take_called(rt: Runtime, items: Sequence[Any], caller: str) -> TrackingReport:
+    """Do what a program's call says; ``caller`` is its key's public id, for the timeline.
+
+    As with a file: the same call again changes nothing, and a row that cannot be is told.
+    """
+    rows, issues = read_called(items)
+    report = TrackingReport(len(items), issues=list(issues), is_dry_run=False)
+    take_rows(rt, rows, report, By.machine(caller))
     return report
 
 
@@ -127,160 +78,3 @@ def save_tracking_links(rt: Runtime, who: Who, links: Mapping[str, str]) -> bool
         return True
 
     return retrying(rt.session, write)
-
-
-def _plan(rt: Runtime, rows: Sequence[TrackingRow], carrier: str, report: TrackingReport) -> _Work:
-    todo = _Work(defaultdict(dict), defaultdict(list), defaultdict(list), {}, {}, set())
-    #: Box -> the row that named it.
-    seen: dict[int, int] = {}
-    for start in range(0, len(rows), _READ):
-        part = rows[start : start + _READ]
-        boxes, parcels = _boxes_of(rt, part)
-        for row in part:
-            found = boxes.get(row.box, []) if row.box else parcels.get(row.number, [])
-            if not found:
-                report.issues.append(TrackingIssue(row.row, "unknown", row.box or row.number))
-            for box in found:
-                if box.id in seen:
-                    report.issues.append(TrackingIssue(row.row, "twice", str(seen[box.id])))
-                    continue
-                seen[box.id] = row.row
-                _decide(box, row, row.carrier or carrier, todo, report)
-    return todo
-
-
-def _decide(
-    box: AnyRow, row: TrackingRow, carrier: str, todo: _Work, report: TrackingReport
-) -> None:
-    """Put one box where its row sends it, or say why not."""
-    state, to = BoxState(box.state), row.status
-    todo.names[box.id] = box.public_id
-    has_left = state in (*_LEFT, BoxState.RETURNED)
-    if state not in (*_LEFT, BoxState.RETURNED, BoxState.EXPORTED):
-        report.issues.append(TrackingIssue(row.row, "not_exported", box.public_id))
-        return
-    if has_left and row.number and box.tracking_number not in ("", row.number):
-        report.issues.append(TrackingIssue(row.row, "other_number", box.tracking_number))
-        return
-    todo.cycles.add(box.cycle_id)
-    if not has_left:
-        todo.ship[box.batch_id, box.cycle_key, carrier][box.id] = row.number
-        report.ship += 1
-    elif row.number and not box.tracking_number:
-        todo.numbers[box.shipment_id] = (carrier, row.number)
-        report.numbered += 1
-    if to == Status.DELIVERED and state in (BoxState.EXPORTED, BoxState.SHIPPED):
-        todo.deliver[box.batch_id, box.cycle_key].append(box.id)
-        report.deliver += 1
-    elif to == Status.RETURNED and state != BoxState.RETURNED:
-        todo.come_back[box.batch_id, box.cycle_key].append(box.id)
-        report.come_back += 1
-    elif has_left and (box.tracking_number or not row.number):
-        report.here += 1
-
-
-def _boxes_of(
-    rt: Runtime, rows: Sequence[TrackingRow]
-) -> tuple[dict[str, list[AnyRow]], dict[str, list[AnyRow]]]:
-    """Return the boxes that rows name: by box id, and by tracking number."""
-    box, cycle, shipment = table_of(Box), table_of(BoxCycle), table_of(Shipment)
-    names = {row.box for row in rows if row.box}
-    numbers = {row.number for row in rows if not row.box}
-    statement = (
-        sa.select(
-            box.c.id,
-            box.c.public_id,
-            box.c.state,
-            box.c.batch_id,
-            box.c.cycle_id,
-            box.c.shipment_id,
-            cycle.c.key.label("cycle_key"),
-            sa.func.coalesce(shipment.c.tracking_number, "").label("tracking_number"),
-        )
-        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
-        .order_by(box.c.id)
-    )
-    with reading():
-        named = rt.session.execute(statement.where(box.c.public_id.in_(names))).all()
-        numbered = (
-            rt.session.execute(statement.where(shipment.c.tracking_number.in_(numbers))).all()
-            if numbers
-            else []
-        )
-        rt.session.rollback()
-    boxes: dict[str, list[AnyRow]] = {row.public_id: [row] for row in named}
-    parcels: dict[str, list[AnyRow]] = defaultdict(list)
-    for row in numbered:
-        parcels[row.tracking_number].append(row)
-    return boxes, parcels
-
-
-def _ship(rt: Runtime, todo: _Work, who: Who) -> None:
-    for (batch, key, carrier), boxes in todo.ship.items():
-        tracking = {todo.names[each]: number for each, number in boxes.items() if number}
-        parcel = Parcel(carrier, tracking, Actor.STAFF, who.public_id)
-        for only in _slices(boxes):
-            retrying(rt.session, partial(_ship_slice, rt, batch, key, parcel, only, who))
-            failpoint("tracking.after_slice")
-
-
-def _ship_slice(
-    rt: Runtime, batch: int, cycle_key: str, parcel: Parcel, only: Sequence[int], who: Who
-) -> None:
-    rows = work.boxes_to_ship(rt.session, batch, SLICE, only)
-    work.ship_boxes(rt.session, rows, cycle_key, parcel, rt.moment())
-    _log(rt, who, "boxes.shipped", rows)
-    rt.session.commit()
-
-
-def _number(rt: Runtime, numbers: Mapping[int, tuple[str, str]], who: Who) -> None:
-    done = deliveries.note_numbers(rt.session, numbers)
-    after = {"parcels": done}
-    audit.write(rt.session, who.id, "boxes.numbered", "", {}, after, rt.moment(), who.ip)
-    rt.session.commit()
-
-
-#: An operation that moves boxes which left, such as ``deliver_boxes``.
-_Mover = Callable[[AnySession, Sequence[AnyRow], str, str, Moment], None]
-
-
-def _each(
-    rt: Runtime,
-    todo: Mapping[tuple[int, str], Sequence[int]],
-    states: Sequence[BoxState],
-    move: _Mover,
-    action: str,
-    who: Who,
-) -> None:
-    for (batch, cycle_key), boxes in todo.items():
-        for only in _slices(boxes):
-            where = (batch, cycle_key, only)
-            retrying(rt.session, partial(_move_slice, rt, where, states, move, action, who))
-            failpoint("tracking.after_slice")
-
-
-def _move_slice(
-    rt: Runtime,
-    where: tuple[int, str, Sequence[int]],
-    states: Sequence[BoxState],
-    move: _Mover,
-    action: str,
-    who: Who,
-) -> None:
-    batch, cycle_key, only = where
-    rows = deliveries.boxes_on_their_way(rt.session, batch, only, SLICE, states)
-    move(rt.session, rows, cycle_key, who.public_id, rt.moment())
-    _log(rt, who, action, rows)
-    rt.session.commit()
-
-
-def _log(rt: Runtime, who: Who, action: str, rows: Sequence[AnyRow]) -> None:
-    if rows:
-        after = {"boxes": len(rows), "first": rows[0].public_id, "last": rows[-1].public_id}
-        audit.write(rt.session, who.id, action, "", {}, after, rt.moment(), who.ip)
-
-
-def _slices(keys: Iterable[int]) -> list[list[int]]:
-    ordered = sorted(keys)
-    return [ordered[at : at + SLICE] for at in range(0, len(ordered), SLICE)]

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 import sqlalchemy as sa
 
+from storefront import parcels as applied
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
 from storefront.domain.product_files import FileRefused
@@ -19,7 +20,6 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.operations.audit import Who
-from storefront.services import tracking as service
 from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.staff import add_staff
 from storefront.services.tracking import BadLink, save_tracking_links, take_tracking
@@ -224,7 +224,7 @@ def test_rows_that_cannot_be_are_told_and_the_others_done(rt, who, plan, cycle, 
 
 
 def test_a_file_that_crashed_halfway_is_finished_by_taking_it_again(rt, who, boxes, monkeypatch):
-    monkeypatch.setattr(service, "SLICE", 1)
+    monkeypatch.setattr(applied, "SLICE", 1)
     rows = file(*[f"{box},JJD{n},DHL,delivered" for n, box in enumerate(boxes)])
     for _ in range(6):
         arm("tracking.after_slice:raise")

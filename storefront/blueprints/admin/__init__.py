@@ -52,6 +52,7 @@ PAGES = (
     "exports:add_exports",
     "export_formats:add_export_formats",
     "tracking:add_tracking",
+    "api_tokens:add_api_tokens",
     "papers:add_papers",
     "boxes:add_boxes",
     "recipes:add_recipes",

@@ -116,6 +116,8 @@ def deeds() -> dict[str, str]:
         "boxes.delivered": _("Boxes marked as delivered"),
         "boxes.returned": _("Boxes marked as come back"),
         "boxes.numbered": _("Tracking numbers added"),
+        "api_token.made": _("Key of a program made"),
+        "api_token.revoked": _("Key of a program taken back"),
         "tracking.links": _("Tracking pages of carriers changed"),
         "box.outcome": _("What became of boxes noted"),
         "box.replaced": _("Box sent again"),

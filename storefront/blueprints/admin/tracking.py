@@ -11,20 +11,16 @@ from flask_babel import ngettext
 from werkzeug.datastructures import FileStorage
 
 from storefront.blueprints.admin.base import page, who
-from storefront.blueprints.context import runtime, staff_user
+from storefront.blueprints.context import external_url, runtime, staff_user
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.carriers.links import MOST_ADDRESS, MOST_NAME
 from storefront.domain.product_files import MOST_BYTES, FileRefused
 from storefront.domain.tracking_rows import TrackingIssue
 from storefront.htmx import go
+from storefront.parcels import TrackingReport
 from storefront.security import register_policy, staff
-from storefront.services.tracking import (
-    BadLink,
-    TrackingReport,
-    save_tracking_links,
-    take_tracking,
-)
+from storefront.services.tracking import BadLink, save_tracking_links, take_tracking
 
 #: How many rows left out are shown; the count says how many there are.
 _SHOWN = 200
@@ -138,6 +134,7 @@ def _page(
         ],
         links_error=links_error,
         links=[*own.items(), *[("", "")] * _MORE],
+        api_url=external_url("api.tracking"),
         most_mb=MOST_BYTES >> 20,
         most_name=MOST_NAME,
         most_address=MOST_ADDRESS,
