@@ -30,7 +30,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skip_room import skip_limits
 from storefront.operations.skips import MOVABLE, Coming, read_coming
-from storefront.queries.box_rows import BoxRow, box_rows, ship_days
+from storefront.queries.box_rows import BoxRow, box_rows
 from storefront.queries.contents import Contents, next_contents
 from storefront.queries.invoices import Owed, owed
 from storefront.queries.next_payment import next_charge, read_costs
