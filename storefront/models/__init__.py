@@ -49,6 +49,7 @@ from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
 from storefront.models.papers import BatchPaper
+from storefront.models.parcels import ParcelEvent, ProviderParcel
 from storefront.models.places import OrderHold, PlanPlaces
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
@@ -133,6 +134,7 @@ __all__ = [
     "OptionGroup",
     "OrderHold",
     "OutboxMessage",
+    "ParcelEvent",
     "ParkedWork",
     "PaymentMethod",
     "Plan",
@@ -143,6 +145,7 @@ __all__ = [
     "Product",
     "ProductVariant",
     "PromotionCode",
+    "ProviderParcel",
     "Recipe",
     "RecipeItem",
     "Reconciliation",

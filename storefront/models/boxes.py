@@ -47,6 +47,8 @@ class CycleGroup(Base):
     )
     #: Who gets each batch's file by mail; empty: nobody.
     export_mail: Mapped[str] = mapped_column(sa.String(254), default="", server_default="")
+    #: Shipping provider that boxes are handed to, or that follows them; empty: none.
+    export_provider: Mapped[str] = mapped_column(sa.String(24), default="", server_default="")
 
 
 class BoxCycle(Base):

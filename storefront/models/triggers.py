@@ -89,6 +89,21 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(try_at, id) WHERE state = 'waiting'",
         False,
     ),
+    "ix_provider_parcel_due": (
+        "provider_parcel",
+        "(try_at, id) WHERE try_at IS NOT NULL",
+        False,
+    ),
+    "ix_provider_parcel_reference": (
+        "provider_parcel",
+        "(provider_reference) WHERE provider_reference <> ''",
+        False,
+    ),
+    "ix_parcel_event_waiting": (
+        "parcel_event",
+        "(try_at, id) WHERE state = 'waiting'",
+        False,
+    ),
     "uq_subscription_imported": (
         "subscription",
         "(imported_from, imported_id) WHERE imported_id <> ''",
