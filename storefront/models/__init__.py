@@ -50,7 +50,7 @@ from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
 from storefront.models.papers import BatchPaper
 from storefront.models.parcels import ParcelEvent, ProviderParcel
-from storefront.models.places import OrderHold, PlanPlaces
+from storefront.models.places import OrderHold, PlanPlaces, WaitingPlace
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
@@ -173,4 +173,5 @@ __all__ = [
     "SwapOffer",
     "TaxRate",
     "Throttle",
+    "WaitingPlace",
 ]
