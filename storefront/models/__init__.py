@@ -45,6 +45,7 @@ from storefront.models.invoices import (
     InvoiceLine,
     NumberSeries,
 )
+from storefront.models.late_changes import LateChange
 from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
@@ -122,6 +123,7 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "JobRun",
+    "LateChange",
     "LedgerJournal",
     "LedgerSeal",
     "LedgerTransfer",

@@ -133,6 +133,7 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(replaces_id) WHERE replaces_id IS NOT NULL AND state <> 'canceled'",
         True,
     ),
+    "uq_late_change_open": ("late_change", "(box_id) WHERE state = 'open'", True),
     "ix_batch_paper_waiting": ("batch_paper", "(id) WHERE made_at IS NULL", False),
     "ix_box_unassigned": ("box", "(id) WHERE cycle_id IS NULL", False),
     "uq_recipe_cycle": (
