@@ -82,6 +82,8 @@ class Shop:
     catch_up: str
     #: What fell due until then goes on, however late it is.
     late_released_at: datetime | None
+    #: Years for which documents say whom they were made out to.
+    document_years: int
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.

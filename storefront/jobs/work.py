@@ -19,6 +19,7 @@ from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.operations.charging import PLANNED_LEFT
 from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
+from storefront.operations.erasure import ERASURES_ASKED
 from storefront.operations.exports_due import EXPORTS_DUE
 from storefront.operations.gateway_events import EVENTS_DUE
 from storefront.operations.papers import PAPERS_DUE
@@ -35,6 +36,7 @@ from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
 from storefront.services.endings import ENDINGS_DUE, end_passed_over
+from storefront.services.erasure import finish_erasures
 from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import export_all, exportable_cycles
 from storefront.services.gifts import run_gifts
@@ -49,6 +51,7 @@ from storefront.services.refund_returns import look_again
 from storefront.services.refunds import REFUNDS_TO_SEND, send_refunds
 from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
+from storefront.services.retention import blank_old
 from storefront.services.seals import seal_days
 from storefront.services.tax_ids import TAX_IDS_DUE, look_up_pending
 from storefront.services.webhooks import apply_due
@@ -114,6 +117,8 @@ CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
 PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
 OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
+ERASURES = Job("erasures", finish_erasures, (ERASURES_ASKED,))
+RETENTION = Job("retention", blank_old)
 EARN = Job("earn_days", earn_due_days)
 SEAL = Job("seal_ledger", seal_days)
 SELF_CHECK = Job("self_check", check_nightly)
@@ -142,6 +147,8 @@ JOBS = (
     EXPORT,
     OUTBOX,
     PAPERS,
+    ERASURES,
+    RETENTION,
     EARN,
     SEAL,
     COMPARISON,

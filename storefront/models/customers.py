@@ -47,7 +47,28 @@ class Customer(Base):
     source: Mapped[str] = mapped_column(sa.String(80), default="")
     #: The account that has everything of this one now. Nothing new is written to it (trigger).
     merged_into_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"), index=True)
+    #: Since when nothing here says who it was; see ``operations.erasure``.
+    erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+
+class ErasureRequest(Base):
+    """Somebody wants their data to go; done once nothing is under way for them any more."""
+
+    __tablename__ = "erasure_request"
+    __table_args__ = (
+        sa.CheckConstraint("state IN ('waiting','done','withdrawn')", name="state"),
+        sa.CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done_once"),
+        sa.Index("ix_erasure_request_state", "state", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"), unique=True)
+    state: Mapped[str] = mapped_column(sa.String(12), default="waiting")
+    #: ``customer``, or the public id of the staff user.
+    asked_by: Mapped[str] = mapped_column(sa.String(40))
+    asked_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
 
 
 class HostIdentity(Base):

@@ -73,6 +73,8 @@ class Invoice(Base):
     finalised_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
     written_off_at: Mapped[datetime | None]
+    #: When the snapshot lost whom it was made out to: the law asks for it no more.
+    blanked_at: Mapped[datetime | None]
 
 
 class InvoiceLine(Base):
@@ -155,6 +157,8 @@ class CreditNote(Base):
     locale: Mapped[str] = mapped_column(sa.String(12), server_default="")
     content_hash: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
+    #: As ``invoice.blanked_at``.
+    blanked_at: Mapped[datetime | None]
 
 
 class CreditNoteLine(Base):

@@ -75,6 +75,8 @@ class ShopSettings(Base):
     closed_weekdays: Mapped[list[Any]] = mapped_column(default=lambda: [7], server_default="[7]")
     #: The owner let renewals that are this late go on.
     late_released_at: Mapped[datetime | None]
+    #: Years, from the end of that of its day, for which a document says whom it was made out to.
+    document_years: Mapped[int] = mapped_column(default=10, server_default="10")
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
 

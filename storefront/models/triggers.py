@@ -262,7 +262,61 @@ FREEZE_WHEN = {
 }
 
 
-#: Columns that name whose a row is. An account that was merged into another gets no new row.
+#: Conditions over ``OLD`` under which a person was erased, by the table of the row.
+_ERASED = {
+    "subscription_event": (
+        "EXISTS (SELECT 1 FROM subscription JOIN customer ON customer.id IN"
+        " (subscription.customer_id, subscription.payer_id)"
+        " WHERE subscription.id = OLD.subscription_id AND customer.erased_at IS NOT NULL)"
+    ),
+    "consent": (
+        "EXISTS (SELECT 1 FROM customer"
+        " WHERE customer.id = OLD.customer_id AND customer.erased_at IS NOT NULL)"
+    ),
+    "credit_note": (
+        "OLD.blanked_at IS NULL AND NEW.blanked_at IS NOT NULL AND EXISTS (SELECT 1 FROM invoice"
+        " JOIN customer ON customer.id = invoice.payer_id"
+        " WHERE invoice.id = OLD.invoice_id AND customer.erased_at IS NOT NULL)"
+    ),
+    "invoice": (
+        "OLD.blanked_at IS NULL AND NEW.blanked_at IS NOT NULL AND EXISTS (SELECT 1 FROM customer"
+        " WHERE customer.id = OLD.payer_id AND customer.erased_at IS NOT NULL)"
+    ),
+}
+#: Append-only tables of which an erasure takes what says who it was: the columns that stay.
+KEPT: dict[str, tuple[str, ...]] = {
+    "subscription_event": ("id", "subscription_id", "at", "kind", "actor", "actor_ref"),
+    "consent": (
+        "id",
+        "public_id",
+        "customer_id",
+        "subscription_id",
+        "kind",
+        "text",
+        "text_hash",
+        "text_version",
+        "amount_minor",
+        "currency",
+        "interval",
+        "given_at",
+    ),
+    "credit_note": (
+        "id",
+        "public_id",
+        "invoice_id",
+        "series",
+        "number",
+        "currency",
+        "total_minor",
+        "tax_minor",
+        "reason",
+        "to",
+        "locale",
+        "content_hash",
+        "created_at",
+    ),
+}
+#: Columns that name whose a row is. One that was merged or erased gets no new row.
 OWNED: dict[str, tuple[str, ...]] = {
     "subscription": ("customer_id", "payer_id"),
     "invoice": ("payer_id",),
@@ -319,9 +373,17 @@ def _differs(column: str, *, postgresql: bool) -> str:
         followed = f"customer.id = OLD.{quoted} AND customer.merged_into_id = NEW.{quoted}"
         kept = f"EXISTS (SELECT 1 FROM customer WHERE {followed})"  # noqa: S608 - our columns
         return f"(OLD.{quoted} {differs} NEW.{quoted} AND NOT {kept})"
+    if column == "snapshot":
+        differs = _differs_plainly(column, postgresql=postgresql)
+        return f"({differs} AND NOT ({_ERASED['invoice']}))"
     if column in FILLED_LATER:
         differs = "IS DISTINCT FROM" if postgresql else "IS NOT"
         return f"(OLD.{quoted} IS NOT NULL AND OLD.{quoted} {differs} NEW.{quoted})"
+    return _differs_plainly(column, postgresql=postgresql)
+
+
+def _differs_plainly(column: str, *, postgresql: bool) -> str:
+    quoted = f'"{column}"'
     if postgresql:
         cast = "::text" if column in {"snapshot", "phases"} else ""
         return f"OLD.{quoted}{cast} IS DISTINCT FROM NEW.{quoted}{cast}"
@@ -340,15 +402,31 @@ def _freeze(table: str) -> Trigger:
     return Trigger(name, table, lite.sqlite, post.postgresql)
 
 
+def _only_appended(table: str) -> Trigger:
+    """Refuse every change of a row but what takes an erased person out of it."""
+    name, message = f"tr_{table}_no_update", f"{table} is append-only"
+
+    def when(postgresql: bool) -> str:
+        if table not in KEPT:
+            return ""
+        kept = " OR ".join(_differs_plainly(c, postgresql=postgresql) for c in KEPT[table])
+        return f"NOT ({_ERASED[table]}) OR {kept}"
+
+    lite = _refuse(name, table, "UPDATE", when(False), message)
+    post = _refuse(name, table, "UPDATE", when(True), message)
+    return Trigger(name, table, lite.sqlite, post.postgresql)
+
+
 def _owned(table: str) -> Trigger:
-    """Refuse a new row of an account that was merged into another.
+    """Refuse a new row of an account that was merged into another, or erased.
 
     On PostgreSQL the account is locked first, as its foreign key does at the end of the
     statement anyway: whoever merges it at that moment is waited for, and then seen.
     """
-    name, message = f"tr_{table}_owner", "the account was merged into another"
+    name, message = f"tr_{table}_owner", "the account is closed"
     owners = f"customer.id IN ({', '.join(f'NEW.{column}' for column in OWNED[table])})"
-    closed = f"{owners} AND customer.merged_into_id IS NOT NULL"
+    is_closed = "(customer.merged_into_id IS NOT NULL OR customer.erased_at IS NOT NULL)"
+    closed = f"{owners} AND {is_closed}"
     gone = f"SELECT 1 FROM customer WHERE {closed}"  # noqa: S608 - names of our own columns
     lite = _refuse(name, table, "INSERT", f"EXISTS ({gone})", message)
     function = (
@@ -367,9 +445,9 @@ def all_triggers() -> list[Trigger]:
     """Return every trigger of the schema."""
     made = [_freeze(table) for table in FROZEN] + [_owned(table) for table in OWNED]
     for table in APPEND_ONLY:
-        for event in ("UPDATE", "DELETE"):
-            name = f"tr_{table}_no_{event.lower()}"
-            made.append(_refuse(name, table, event, "", f"{table} is append-only"))
+        made.append(_only_appended(table))
+        name = f"tr_{table}_no_delete"
+        made.append(_refuse(name, table, "DELETE", "", f"{table} is append-only"))
     for table in ("invoice", "invoice_line"):
         name = f"tr_{table}_no_delete"
         made.append(_refuse(name, table, "DELETE", "", f"{table} is kept for ever"))

@@ -35,7 +35,11 @@ def _checked(session: AnySession, since: datetime) -> Iterator[tuple[str, bool]]
         page = session.execute(
             sa.select(invoice)
             .where(
-                invoice.c.id > after, invoice.c.number.is_not(None), invoice.c.finalised_at >= since
+                invoice.c.id > after,
+                invoice.c.number.is_not(None),
+                invoice.c.finalised_at >= since,
+                # Whom it was made out to was taken out of it: its hash cannot be worked out.
+                invoice.c.blanked_at.is_(None),
             )
             .order_by(invoice.c.id)
             .limit(_CHUNK)

@@ -30,6 +30,7 @@ from storefront.models import (
     CreditMove,
     Customer,
     CustomerCredit,
+    ErasureRequest,
     GatewaySetup,
     Gift,
     HostIdentity,
@@ -110,11 +111,13 @@ def read_account(session: AnySession, row: AnyRow) -> MergeAccount:
     billed = sa.exists().where(
         payer == row.id, subscription.c.state.not_in(ENDED), sa.not_(subscription.c.is_gift)
     )
-    found = session.execute(sa.select(charged, ordering, billed)).one()
+    request = table_of(ErasureRequest)
+    asked = sa.exists().where(request.c.customer_id == row.id, request.c.state == "waiting")
+    found = session.execute(sa.select(charged, ordering, billed, asked)).one()
     return MergeAccount(
         row.id,
-        row.merged_into_id is not None,
-        False,
+        row.merged_into_id is not None or row.erased_at is not None,
+        bool(found[3]),
         bool(found[0]),
         bool(found[1]),
         bool(found[2]),

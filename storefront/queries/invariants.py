@@ -386,6 +386,26 @@ INVARIANTS = (
         " WHERE g.claimed_at IS NULL AND b.state NOT IN ('planned','held','canceled')",
     ),
     Invariant(
+        "A2",
+        "of an erased person nothing is left but documents and consents, for their time",
+        "SELECT c.public_id FROM customer c WHERE c.erased_at IS NOT NULL AND (c.name <> ''"
+        " OR c.email NOT LIKE '%.invalid' OR c.password_hash IS NOT NULL OR c.tax_id <> ''"
+        " OR EXISTS (SELECT 1 FROM login_session l WHERE l.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM login_link l WHERE l.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM host_identity h WHERE h.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM address a WHERE a.customer_id = c.id"
+        " AND (a.name <> '' OR a.street <> '' OR a.phone <> ''))"
+        " OR EXISTS (SELECT 1 FROM checkout o WHERE o.customer_id = c.id AND o.email <> '')"
+        " OR EXISTS (SELECT 1 FROM payment_method m WHERE m.customer_id = c.id"
+        " AND (m.detached_at IS NULL OR m.last4 <> '' OR m.label <> ''))"
+        " OR EXISTS (SELECT 1 FROM gift g WHERE g.giver_id = c.id"
+        " AND (g.giver_name <> '' OR g.message <> ''))"
+        " OR EXISTS (SELECT 1 FROM outbox_message m WHERE m.customer_id = c.id"
+        " AND (m.state = 'waiting' OR CAST(m.payload AS TEXT) <> '{}'))"
+        " OR EXISTS (SELECT 1 FROM subscription s JOIN box b ON b.subscription_id = s.id"
+        " WHERE s.customer_id = c.id AND CAST(b.ship_to AS TEXT) LIKE '%street%'))",
+    ),
+    Invariant(
         "A1",
         "an account that was merged into another owns nothing",
         "SELECT c.public_id FROM customer c WHERE c.merged_into_id IS NOT NULL AND (EXISTS"

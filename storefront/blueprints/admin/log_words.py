@@ -35,6 +35,8 @@ def deeds() -> dict[str, str]:
         "tax_id.refused": _("VAT number refused"),
         "customer.exempt": _("Tax exemption changed"),
         "customer.merged": _("Accounts merged"),
+        "customer.erasure_asked": _("Erasure of a customer asked for"),
+        "customer.erasure_withdrawn": _("Erasure of a customer taken back"),
         "charging.held": _("Charging put on hold"),
         "charging.resumed": _("Charging turned on"),
         "outage.released": _("Released what an outage held"),

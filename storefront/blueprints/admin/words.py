@@ -124,6 +124,8 @@ def job_name(code: str) -> str:
         "papers": _("Make packing slips and labels"),
         "outbox": _("Send messages"),
         "earn_days": _("Book days as earned"),
+        "erasures": _("Erase people who asked for it"),
+        "retention": _("Blank documents whose time is over"),
         "seal_ledger": _("Seal the ledger"),
         "self_check": _("Check that everything adds up"),
         "comparison": _("Compare payments with the gateways"),

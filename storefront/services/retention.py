@@ -1,0 +1,45 @@
+"""Take whom documents were made out to out of them, once the law asks for it no more.
+
+Only of people who were erased. What was never issued is owed to nobody and goes at once.
+Source: docs/decisions/0176-how-long-documents-stay.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from storefront.database import retrying
+from storefront.domain.erasure import CONSENT_YEARS, first_kept_year
+from storefront.operations.retention import blank_consents, blank_credit_notes, blank_invoices
+from storefront.runtime import Runtime
+
+#: Rows changed in one transaction.
+BATCH = 200
+
+
+def blank_old(rt: Runtime) -> dict[str, int]:
+    """Blank what has been there for its time; a second run right after finds nothing."""
+    moment = rt.moment()
+    year = first_kept_year(moment.today, rt.shop.document_years)
+    issued_before = moment.start_of(date(year, 1, 1))
+    erased_before = moment.now - timedelta(days=366 * CONSENT_YEARS)
+    return {
+        "invoices": _all(rt, lambda: blank_invoices(rt.session, issued_before, moment, BATCH)),
+        "credit_notes": _all(
+            rt, lambda: blank_credit_notes(rt.session, issued_before, moment, BATCH)
+        ),
+        "consents": _all(rt, lambda: blank_consents(rt.session, erased_before)),
+    }
+
+
+def _all(rt: Runtime, blank: Callable[[], int]) -> int:
+    def work() -> int:
+        count = blank()
+        rt.session.commit()
+        return count
+
+    total = 0
+    while count := retrying(rt.session, work):
+        total += count
+    return total
