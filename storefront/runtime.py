@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -119,6 +120,10 @@ class Shop:
         }
 
 
+#: What of it stands in the one row of settings.
+_SHOP_FIELDS = tuple(name for name in Shop.__dataclass_fields__ if name != "taxes")
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """The world of a use-case."""
@@ -190,23 +195,29 @@ class Runtime:
         self.session.info.pop(_KEPT, None)
 
 
-def _read_shop(session: scoped_session[Session]) -> Shop:
+@cache
+def _shop_and_rates() -> sa.Select[Any]:
+    """Return what reads the shop: each rate the merchant entered beside its one row of settings.
+
+    Each page and each job asks this first, and putting it together takes longer than the asking.
+    """
     table = ShopSettings.__table__
-    columns = [table.c[name] for name in Shop.__dataclass_fields__ if name != "taxes"]
+    columns = [table.c[name] for name in _SHOP_FIELDS]
+    return sa.select(*columns, table.c.tax_rounding, *own_rate_columns()).select_from(
+        table.outerjoin(TaxRate.__table__, sa.true())
+    )
+
+
+def _read_shop(session: scoped_session[Session]) -> Shop:
     inside = session().in_transaction()
     with reading():
-        # Each rate the merchant entered beside the one row of settings: one statement for all.
-        rows = session.execute(
-            sa.select(*columns, table.c.tax_rounding, *own_rate_columns()).select_from(
-                table.outerjoin(TaxRate.__table__, sa.true())
-            )
-        ).all()
+        rows = session.execute(_shop_and_rates()).all()
     if not inside:
         session.rollback()
     if not rows:
         raise ShopNotSetUp("this shop has not been set up yet")
     row = rows[0]
-    values = {name: row._mapping[name] for name in Shop.__dataclass_fields__ if name != "taxes"}
+    values = {name: getattr(row, name) for name in _SHOP_FIELDS}
     for name in ("countries", "sign_up_gateways"):
         values[name] = tuple(values[name])
     return Shop(**values, taxes=rules_of(rows, row.seller_country, row.tax_rounding))

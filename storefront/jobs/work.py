@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront import charges
-from storefront.database import retrying
+from storefront.database import is_postgresql, retrying
 from storefront.jobs.selfcheck import check_nightly
 from storefront.jobs.setups import finish_set_up
 from storefront.mails import compose
@@ -195,13 +195,19 @@ def run_all(rt: Runtime) -> bool:
 
 
 def _note(rt: Runtime, names: Sequence[str], values: Mapping[str, Any]) -> None:
-    dialect: Any = postgresql if rt.session.get_bind().dialect.name == "postgresql" else sqlite
+    noting = _noting(is_postgresql(rt.session))
     # In one order, so that two workers do not wait for each other.
-    insert = dialect.insert(table_of(JobRun))
-    new = {name: insert.excluded[name] for name in values}
-    noted = insert.on_conflict_do_update(index_elements=["job"], set_=new)
-    rt.session.execute(noted, [{"job": name, **values} for name in sorted(names)])
+    rt.session.execute(noting, [{"job": name, **values} for name in sorted(names)])
     rt.session.commit()
+
+
+@cache
+def _noting(on_postgresql: bool) -> Any:
+    """Return what writes the last run of a job in the place of the one before it."""
+    dialect: Any = postgresql if on_postgresql else sqlite
+    insert = dialect.insert(table_of(JobRun))
+    new = {name: insert.excluded[name] for name in ("started_at", "finished_at", "report", "error")}
+    return insert.on_conflict_do_update(index_elements=["job"], set_=new)
 
 
 def _plain(report: Any) -> dict[str, Any]:
