@@ -15,6 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+#: Statements kept for all tests of a process; an application alone keeps 500 and needs no more.
+_STATEMENTS = 6_000
 _KEPT: dict[str, tuple[Any, Any]] = {}
 _POOLS: dict[sa.URL, sa.Pool] = {}
 
@@ -33,6 +35,7 @@ def share_compiled(engine: sa.Engine) -> None:
     if kept is None:
         # Its first connection tells the dialect what the server can do.
         engine.connect().close()
+        inner._compiled_cache.capacity = _STATEMENTS
         _KEPT[engine.name] = (inner.dialect, inner._compiled_cache)
     else:
         inner.dialect, inner._compiled_cache = kept
