@@ -128,21 +128,7 @@ def terms_of_addons(
 
 def offered_addons(session: AnySession, plan_code: str, currency: str) -> tuple[OfferedAddon, ...]:
     """Return the add-ons on sale with a plan, in order; without those that ran out of stock."""
-    table, variant = table_of(Addon), table_of(ProductVariant)
-    rows = session.execute(
-        sa.select(table, sa.func.coalesce(variant.c.weight_grams, 0).label("grams"))
-        .outerjoin(variant, variant.c.id == table.c.variant_id)
-        .where(
-            table.c.archived_at.is_(None),
-            sa.or_(
-                table.c.variant_id.is_(None),
-                variant.c.is_counted.is_(False),
-                variant.c.may_oversell,
-                variant.c.on_hand > 0,
-            ),
-        )
-        .order_by(table.c.position, table.c.id)
-    ).all()
+    rows = session.execute(_addons_on_sale()).all()
     return tuple(
         OfferedAddon(
             row.id,
@@ -155,6 +141,25 @@ def offered_addons(session: AnySession, plan_code: str, currency: str) -> tuple[
         )
         for row in rows
         if currency in row.amounts and (not row.plans or plan_code in row.plans)
+    )
+
+
+@cache
+def _addons_on_sale() -> AnySelect:
+    table, variant = table_of(Addon), table_of(ProductVariant)
+    return (
+        sa.select(table, sa.func.coalesce(variant.c.weight_grams, 0).label("grams"))
+        .outerjoin(variant, variant.c.id == table.c.variant_id)
+        .where(
+            table.c.archived_at.is_(None),
+            sa.or_(
+                table.c.variant_id.is_(None),
+                variant.c.is_counted.is_(False),
+                variant.c.may_oversell,
+                variant.c.on_hand > 0,
+            ),
+        )
+        .order_by(table.c.position, table.c.id)
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
 from storefront.operations.coupons import TypedCode
 from storefront.operations.customer_credit import balance_of, set_aside_for
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_codes import Giving, customer_with
 from storefront.operations.order_items import (
@@ -170,11 +171,16 @@ def has_delivery(checkout: AnyRow) -> bool:
 
 def find_checkout(session: AnySession, public_id: str, *, lock: bool = False) -> AnyRow | None:
     """Return the row of a checkout; with ``lock`` nobody else changes it until the commit."""
-    table = table_of(Checkout)
-    statement = sa.select(table).where(table.c.public_id == public_id)
+    statement = _by_public_id()
     if lock and session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update()
-    return session.execute(statement).one_or_none()
+    return session.execute(statement, {"public_id": public_id}).one_or_none()
+
+
+@cache
+def _by_public_id() -> AnySelect:
+    table = table_of(Checkout)
+    return sa.select(table).where(table.c.public_id == sa.bindparam("public_id"))
 
 
 def change_checkout(session: AnySession, row: AnyRow, values: Mapping[str, Any]) -> bool:

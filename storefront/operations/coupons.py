@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -83,9 +84,14 @@ def _found(session: AnySession, condition: sa.ColumnElement[bool]) -> TypedCode 
 
 def automatic_coupons(session: AnySession) -> list[TypedCode]:
     """Return the discounts that are on and need no code, in no order."""
-    coupon = table_of(Coupon)
-    rows = session.execute(_coupons().where(coupon.c.is_automatic, coupon.c.archived_at.is_(None)))
+    rows = session.execute(_automatic())
     return [TypedCode(None, row.coupon_id, rule_of(row), _terms(row, row.name)) for row in rows]
+
+
+@cache
+def _automatic() -> sa.Select[Any]:
+    coupon = table_of(Coupon)
+    return _coupons().where(coupon.c.is_automatic, coupon.c.archived_at.is_(None))
 
 
 def _coupons(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -8,6 +8,7 @@ when staff say so. Source: docs/decisions/0126-when-sending-stops-and-waits.md.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.models import GatewayState, ParkedWork
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnySelect, AnySession
 from storefront.operations.moment import Moment
 
 #: Kind of the parked work that tells a person; its subject is the name of the gateway.
@@ -46,11 +47,13 @@ def _same(state: sa.FromClause, charge: sa.FromClause) -> sa.ColumnElement[bool]
 
 def stopped_accounts(session: AnySession) -> set[tuple[str, str]]:
     """Return (gateway, account) of all that are stopped."""
+    return {(row.gateway, row.account) for row in session.execute(_stopped())}
+
+
+@cache
+def _stopped() -> AnySelect:
     table = table_of(GatewayState)
-    rows = session.execute(
-        sa.select(table.c.gateway, table.c.account).where(table.c.stopped_at.is_not(None))
-    )
-    return {(row.gateway, row.account) for row in rows}
+    return sa.select(table.c.gateway, table.c.account).where(table.c.stopped_at.is_not(None))
 
 
 def stop(session: AnySession, gateway: str, account: str, reason: str, moment: Moment) -> bool:

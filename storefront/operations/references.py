@@ -6,6 +6,7 @@ Source: docs/decisions/0130-nightly-comparison.md.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,14 +14,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storefront.domain.references import mark_of
 from storefront.models import Installation
 from storefront.models.base import public_id, public_ids, table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnySelect, AnySession
 
 
 def known_mark(session: AnySession) -> str:
     """Return the mark of this installation; empty before it has made its first reference."""
-    table = table_of(Installation)
-    found = session.execute(sa.select(table.c.public_id)).scalar_one_or_none()
+    found = session.execute(_installation()).scalar_one_or_none()
     return mark_of(found) if found else ""
+
+
+@cache
+def _installation() -> AnySelect:
+    return sa.select(table_of(Installation).c.public_id)
 
 
 def new_references(session: AnySession, kind: str, count: int, now: datetime) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from storefront.models import (
     ShippingZone,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnySelect, AnySession
 
 
 def read_delivery(session: AnySession) -> Delivery:
@@ -43,8 +44,18 @@ def read_zones(session: AnySession) -> tuple[Zone, ...]:
 
 
 def _places(session: AnySession) -> dict[tuple[int, str, str, bool], list[Area]]:
+    found: dict[tuple[int, str, str, bool], list[Area]] = defaultdict(list)
+    for row in session.execute(_all_places()):
+        areas = found[row.id, row.public_id, row.name, row.is_blocked]
+        if row.country is not None:
+            areas.append(Area(row.country, row.prefix))
+    return found
+
+
+@cache
+def _all_places() -> AnySelect:
     zone, area = table_of(ShippingZone), table_of(ShippingArea)
-    rows = session.execute(
+    return (
         sa.select(
             zone.c.id, zone.c.public_id, zone.c.name, zone.c.is_blocked, area.c.country,
             area.c.prefix,
@@ -52,27 +63,12 @@ def _places(session: AnySession) -> dict[tuple[int, str, str, bool], list[Area]]
         .outerjoin(area, area.c.zone_id == zone.c.id)
         .order_by(zone.c.id, area.c.country, area.c.prefix)
     )  # fmt: skip
-    found: dict[tuple[int, str, str, bool], list[Area]] = defaultdict(list)
-    for row in rows:
-        areas = found[row.id, row.public_id, row.name, row.is_blocked]
-        if row.country is not None:
-            areas.append(Area(row.country, row.prefix))
-    return found
 
 
 def _tariffs(session: AnySession) -> dict[int, list[Tariff]]:
     """Return the tariffs by zone; one without a price from 0 grams on has never been written."""
-    tariff, band = table_of(ShippingTariff), table_of(ShippingBand)
-    rows = session.execute(
-        sa.select(
-            tariff.c.id, tariff.c.zone_id, tariff.c.currency, tariff.c.free_from_minor,
-            band.c.from_grams, band.c.amount_minor,
-        )
-        .join(band, band.c.tariff_id == tariff.c.id)
-        .order_by(tariff.c.zone_id, tariff.c.currency, band.c.from_grams)
-    )  # fmt: skip
     bands: dict[tuple[int, int, str, int | None], list[Band]] = defaultdict(list)
-    for row in rows:
+    for row in session.execute(_all_tariffs()):
         key = (row.zone_id, row.id, row.currency, row.free_from_minor)
         bands[key].append(Band(row.from_grams, Money(row.amount_minor, row.currency)))
     found: dict[int, list[Tariff]] = defaultdict(list)
@@ -81,14 +77,31 @@ def _tariffs(session: AnySession) -> dict[int, list[Tariff]]:
     return found
 
 
-def _weights(session: AnySession) -> dict[str, dict[str, int]]:
+@cache
+def _all_tariffs() -> AnySelect:
+    tariff, band = table_of(ShippingTariff), table_of(ShippingBand)
+    return (
+        sa.select(
+            tariff.c.id, tariff.c.zone_id, tariff.c.currency, tariff.c.free_from_minor,
+            band.c.from_grams, band.c.amount_minor,
+        )
+        .join(band, band.c.tariff_id == tariff.c.id)
+        .order_by(tariff.c.zone_id, tariff.c.currency, band.c.from_grams)
+    )  # fmt: skip
+
+
+@cache
+def _all_weights() -> AnySelect:
     table, plan = table_of(BoxWeight), table_of(Plan)
-    rows = session.execute(
+    return (
         sa.select(plan.c.code, table.c.option_key, table.c.grams)
         .join(plan, plan.c.id == table.c.plan_id)
         .order_by(plan.c.code, table.c.option_key)
     )
+
+
+def _weights(session: AnySession) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in rows:
+    for row in session.execute(_all_weights()):
         found[row.code][row.option_key] = row.grams
     return dict(found)

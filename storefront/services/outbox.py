@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -20,6 +20,7 @@ from storefront.models import OutboxMessage
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.bulk import update_many
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.notices import DEBIT_NOTICE, note_told
 from storefront.operations.questions import Question, at_now
@@ -66,11 +67,13 @@ def deliver_due(rt: Runtime, compose: Compose, *, limit: int = 200) -> OutboxRep
     """Deliver up to ``limit`` waiting messages whose time has come, oldest first.
 
     Claimed with a lease and a fencing number, handed over outside any transaction, then
-    noted. A crash in between may deliver one again: at least once, honestly.
+    noted. A crash in between may deliver one again: at least once, honestly. Those that have
+    nothing to say any more are noted together in the end.
     """
     report = OutboxReport()
     if not is_unlocked(rt):
         return report
+    silent: list[AnyRow] = []
     for row in retrying(rt.session, partial(_claim, rt, limit)):
         delivery = Delivery(
             row.id,
@@ -82,9 +85,13 @@ def deliver_due(rt: Runtime, compose: Compose, *, limit: int = 200) -> OutboxRep
             row.customer_id,
             row.created_at,
         )
-        error, permanent = _hand_over(rt, delivery, compose)
+        tried = _hand_over(rt, delivery, compose)
+        if tried.said_nothing and row.topic != DEBIT_NOTICE:
+            silent.append(row)
+            continue
         failpoint("outbox.after_send")
-        dead = bool(error) and (permanent or row.tries + 1 >= MAX_TRIES)
+        error = tried.error
+        dead = bool(error) and (tried.is_permanent or row.tries + 1 >= MAX_TRIES)
         retrying(rt.session, partial(_note, rt, row, error, dead=dead))
         if not error:
             report.delivered += 1
@@ -92,6 +99,9 @@ def deliver_due(rt: Runtime, compose: Compose, *, limit: int = 200) -> OutboxRep
             report.dead += 1
         else:
             report.failed += 1
+    if silent:
+        retrying(rt.session, partial(_note_silent, rt, silent))
+        report.delivered += len(silent)
     return report
 
 
@@ -169,26 +179,36 @@ def _due_messages() -> AnySelect:
 MESSAGES_DUE = Question(lambda: [_due_messages()], at_now)
 
 
-def _hand_over(rt: Runtime, delivery: Delivery, compose: Compose) -> tuple[str, bool]:
-    """Return ("", False) when it went out, else what went wrong and whether for good."""
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """How handing over went: without ``error`` it went out, unless there was nothing to say."""
+
+    error: str = ""
+    #: Trying again is of no use.
+    is_permanent: bool = False
+    said_nothing: bool = False
+
+
+def _hand_over(rt: Runtime, delivery: Delivery, compose: Compose) -> _Try:
     try:
         if delivery.kind == "mail":
             with reading():
                 mail = compose(delivery)
                 rt.session.rollback()
             # No transaction is open while the mail server thinks.
-            if mail is not None:
-                rt.mailer.send(mail)
+            if mail is None:
+                return _Try(said_nothing=True)
+            rt.mailer.send(mail)
         else:
             _notify(rt, delivery)
     except MailError as error:
-        return str(error) or "not handed over", error.permanent
+        return _Try(str(error) or "not handed over", error.permanent)
     except Exception as error:
         log.exception("message %s could not be delivered", delivery.public_id)
-        return f"{type(error).__name__}: {error}", False
+        return _Try(f"{type(error).__name__}: {error}")
     finally:
         rt.session.rollback()
-    return "", False
+    return _Try()
 
 
 def _notify(rt: Runtime, delivery: Delivery) -> None:
@@ -246,4 +266,14 @@ def _note(rt: Runtime, row: AnyRow, error: str, *, dead: bool) -> None:
         .where(table.c.id == row.id, table.c.fence == row.fence)
         .values(tries=table.c.tries + 1, **values)
     )
+    rt.session.commit()
+
+
+def _note_silent(rt: Runtime, rows: Sequence[AnyRow]) -> None:
+    now = rt.now()
+    done = [
+        {"state": "delivered", "delivered_at": now, "error": "", "id": row.id, "fence": row.fence}
+        for row in rows
+    ]
+    update_many(rt.session, OutboxMessage, done, where=("id", "fence"), plus="tries = tries + 1")
     rt.session.commit()
