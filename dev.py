@@ -42,8 +42,10 @@ def test(options: argparse.Namespace) -> int:
         processes = str((os.cpu_count() or 1) + 1)
         arguments = ["-n", processes, "--dist", "worksteal", *arguments]
     quick = machine.quick_folder()
-    folder = {"TMPDIR": str(quick)} if quick and "TMPDIR" not in os.environ else {}
-    tests = _python("-m", "pytest", *arguments, **folder)
+    environ = {"TMPDIR": str(quick)} if quick and "TMPDIR" not in os.environ else {}
+    if options.long:
+        environ["TEST_LONG"] = "1"
+    tests = _python("-m", "pytest", *arguments, **environ)
     return tests or int(bool(failed))
 
 
@@ -176,6 +178,12 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fresh", action="store_true", help="forget the demo shop's data first")
 
 
+def _test_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--long", action="store_true", help="rigs at their whole size, not a sample of each"
+    )
+
+
 def _named_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="file name without .py")
 
@@ -188,6 +196,7 @@ def _mutate_options(command: argparse.ArgumentParser) -> None:
 
 _ADD_OPTIONS = {
     "run": _run_options,
+    "test": _test_options,
     "lint": lambda command: command.add_argument("--fix", action="store_true", help="repair first"),
     "lock": lambda command: command.add_argument(
         "--upgrade", action="store_true", help="take newer versions"

@@ -1,4 +1,4 @@
-"""What a test does when the machine lacks a server or a browser."""
+"""What a test does when the machine lacks a server or a browser, and how much it is to do."""
 
 import os
 from typing import NoReturn
@@ -9,6 +9,11 @@ import pytest
 def in_ci() -> bool:
     """Return whether this is a run that must have everything."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def is_long() -> bool:
+    """Return whether the rigs run at their whole size: ``dev.py test --long``."""
+    return os.environ.get("TEST_LONG", "").lower() in {"1", "true", "yes"}
 
 
 def unavailable(reason: str) -> NoReturn:
