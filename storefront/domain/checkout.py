@@ -17,6 +17,7 @@ from storefront.domain.addons import AddonTerms, is_done, sold_beside
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.coupons import CouponTerms, cycles_after
 from storefront.domain.cycles import CycleSlot
+from storefront.domain.first_boxes import WITH_NEXT, FirstBox
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.openings import FirstPeriod, NoCycle, Opening, anchor_day, open_with
@@ -74,6 +75,8 @@ class OrderTerms:
     addons: tuple[AddonTerms, ...] = ()
     #: As far as it is typed; without one it is priced as most of the country.
     postcode: str = ""
+    #: When the first box leaves.
+    first_box: FirstBox = WITH_NEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
             charge_day=terms.charge_day,
             trial_days=terms.trial_days,
             first_period=terms.first_period,
+            first_box=terms.first_box,
         )
     except NoCycle:
         raise NoCycle(plan=terms.plan_name) from None

@@ -187,6 +187,7 @@ def first_renewal_on(
     interval: Interval,
     *,
     charge_day: int | None = None,
+    ships_on: date | None = None,
 ) -> date:
     """Return the day of the second payment of an order whose first box goes into ``first``.
 
@@ -195,17 +196,19 @@ def first_renewal_on(
     first later one that comes after the order and not before the first box's ship day;
     beyond the generated cycles it is reckoned from ``first`` with ``charge_day`` (default
     that of ``first``). Rolling: the end of the period, or the first box's ship day if
-    that is later. ``opening_periods`` says which days are paid and which are given.
+    that is later. ``ships_on`` is that day where it is not the cycle's own, as of a box that
+    joins it late. ``opening_periods`` says which days are paid and which are given.
     Source: docs/decisions/0019-first-renewal.md (the two examples there are tests).
     """
+    leaves = ships_on or first.ship_from
     if first.charge_on is None:
-        return max(period.end, first.ship_from)
+        return max(period.end, leaves)
     ordered = in_order(cycles)
     place = next((i for i, cycle in enumerate(ordered) if cycle.id == first.id), len(ordered))
     known = (cycle.charge_on for cycle in ordered[place + count :])
     step = _part_of(interval, count)
     reckoned = (add_interval(first.charge_on, step, n, day=charge_day) for n in naturals(count))
-    earliest = max(first.ship_from, period.start + timedelta(days=1))
+    earliest = max(leaves, period.start + timedelta(days=1))
     return next(day for day in chain(known, reckoned) if day is not None and day >= earliest)
 
 

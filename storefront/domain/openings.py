@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
-from storefront.domain.cycles import (
-    CycleSlot,
-    first_cycle,
-    first_renewal_on,
-    opening_periods,
-    slot_for,
-)
+from storefront.domain.cycles import CycleSlot, opening_periods, slot_for
 from storefront.domain.errors import DomainError
+from storefront.domain.first_boxes import (
+    WITH_NEXT,
+    FirstBox,
+    FirstPlace,
+    first_place,
+    renewal_after,
+)
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
@@ -38,7 +39,8 @@ class Opening:
 
     ``kind`` is that of the first ``period``: billed, trial or free. ``free`` are days given
     behind a billed one, up to ``renewal_on``, when the next payment is taken. ``cycle`` is the
-    first box's. ``share`` is (days, of how many) of a prorated first period.
+    first box's, with the day that box leaves; ``place`` is where a paid one goes. ``share`` is
+    (days, of how many) of a prorated first period.
     """
 
     kind: PeriodKind
@@ -47,6 +49,7 @@ class Opening:
     renewal_on: date
     cycle: CycleSlot | None = None
     share: tuple[int, int] | None = None
+    place: FirstPlace | None = None
 
 
 def open_with(
@@ -58,6 +61,7 @@ def open_with(
     charge_day: int | None = None,
     trial_days: int = 0,
     first_period: FirstPeriod = "full",
+    first_box: FirstBox = WITH_NEXT,
 ) -> Opening:
     """Return how a subscription ordered ``today`` begins.
 
@@ -71,7 +75,7 @@ def open_with(
         end = today + timedelta(days=trial_days)
         return _unpaid(PeriodKind.TRIAL, today, end, interval, boxes, cycles, charge_day)
     if boxes:
-        return _with_boxes(today, interval, boxes, cycles, charge_day, first_period)
+        return _with_boxes(today, interval, boxes, cycles, charge_day, first_period, first_box)
     whole = BillingPeriod(today, add_interval(today, interval, 1))
     billing_day = None if charge_day is None else next_day(today, interval, charge_day)
     if billing_day is None or charge_day is None or billing_day == today:
@@ -146,14 +150,16 @@ def _with_boxes(
     cycles: Sequence[CycleSlot],
     charge_day: int | None,
     first_period: FirstPeriod,
+    first_box: FirstBox,
 ) -> Opening:
-    cycle = first_cycle(cycles, today)
-    if cycle is None:
+    place = first_place(cycles, today, first_box)
+    if place is None:
         raise NoCycle
+    cycle = replace(place.cycle, ship_from=place.ships_on)
     if first_period == "free" and cycle.charge_on is not None and cycle.charge_on > today:
         until = cycle.charge_on
         return Opening(PeriodKind.FREE, BillingPeriod(today, until), None, until, cycle)
     whole = BillingPeriod(today, add_interval(today, interval, 1))
-    renewal_on = first_renewal_on(cycles, cycle, boxes, whole, interval, charge_day=charge_day)
+    renewal_on = renewal_after(place, cycles, boxes, whole, interval, charge_day=charge_day)
     period, free = opening_periods(today, interval, renewal_on)
-    return Opening(PeriodKind.BILLED, period, free, renewal_on, cycle)
+    return Opening(PeriodKind.BILLED, period, free, renewal_on, cycle, None, place)

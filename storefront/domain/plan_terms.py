@@ -27,6 +27,8 @@ class PlanTerms:
     skips_in_row: int | None = None
     skips_per_year: int | None = None
     skip_notice_days: int = 0
+    first_box: str = "next"
+    first_box_on: date | None = None
 
 
 def problems_of_terms(
@@ -37,8 +39,9 @@ def problems_of_terms(
     ``shipping`` is None for a plan that ships nothing; ``billing`` are the intervals on sale.
     Reasons: not_prorated (a box has no parts), group_decides (boxes are charged on the day of
     their cycles), below_minimum, not_whole (a payment would bring more boxes than are left),
-    no_single (nothing is sold a box at a time).
-    Source: docs/decisions/0064-how-it-begins.md.
+    no_single (nothing is sold a box at a time), no_day (a first box that waits, for when?),
+    with_payment (a trial's first box, or that after free days, comes with its payment).
+    Source: docs/decisions/0064-how-it-begins.md, 0181-first-boxes.md.
 
     >>> problems_of_terms(PlanTerms(max_boxes=4), Interval("month"), [Interval("month", 3)])
     {'max_boxes': 'not_whole'}
@@ -51,8 +54,18 @@ def problems_of_terms(
             found["charge_day"] = "group_decides"
         if terms.at_term_end == "monthly" and shipping not in billing:
             found["at_term_end"] = "no_single"
+        found |= _problem_of_first_box(terms)
     end = _problem_of_end(terms, shipping, billing)
     return found | ({"max_boxes": end} if end else {})
+
+
+def _problem_of_first_box(terms: PlanTerms) -> dict[str, str]:
+    if terms.first_box == "later" and terms.first_box_on is None:
+        return {"first_box_on": "no_day"}
+    is_free = terms.first_box == "now" and terms.first_period == "free"
+    if terms.first_box != "next" and (terms.trial_days or is_free):
+        return {"first_box": "with_payment"}
+    return {}
 
 
 def _problem_of_end(

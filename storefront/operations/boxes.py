@@ -19,12 +19,14 @@ from storefront.domain.boxes import (
     assign_cycles,
     feed_period,
 )
+from storefront.domain.first_boxes import first_boxes
 from storefront.domain.money import split_minor
 from storefront.domain.periods import Interval
 from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
 from storefront.operations.addons import fill_boxes
 from storefront.operations.bulk import insert_many
+from storefront.operations.kept_places import KeptPlace, kept_places
 from storefront.operations.keys import AnySelect, AnySession, any_of, named, reserve
 from storefront.operations.moment import Moment
 
@@ -128,19 +130,21 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
     """Insert exactly ``box_count`` boxes for each paid period; returns how many.
 
     A box joins, by order, the first free cycle that is not locked; one for which no cycle
-    was generated yet waits without a cycle. Amounts are split by largest remainder, so the
-    boxes of a period sum to its lines.
+    was generated yet waits without a cycle. The first box of an order that was promised for
+    another cycle goes there, one that leaves now after the lock as well. Amounts are split by
+    largest remainder, so the boxes of a period sum to its lines.
     """
     paid = [one for one in paid if one.box_count]
     if not paid:
         return 0
     slots = slots_of(session, {one.group_id for one in paid}, moment.today)
     use = cycle_use(session, [one.subscription_id for one in paid])
+    kept = kept_places(session, [one.period_id for one in paid if one.is_first])
     total = sum(one.box_count for one in paid)
     publics = iter(public_ids("box", total))
     rows: list[dict[str, Any]] = []
     for key, (one, ordinal, slot, net, tax) in zip(
-        reserve(session, Box, total), _shares(paid, slots, use, moment), strict=True
+        reserve(session, Box, total), _shares(paid, slots, use, kept, moment), strict=True
     ):
         rows.append(
             {
@@ -174,11 +178,13 @@ def _shares(
     paid: Sequence[PaidPeriod],
     slots: Mapping[int, list[CycleSlot]],
     use: CycleUse,
+    kept: Mapping[int, KeptPlace],
     moment: Moment,
 ) -> list[tuple[PaidPeriod, int, CycleSlot | None, int, int]]:
     out = []
     for one in paid:
-        joined = _join(one, slots.get(one.group_id, []), use, moment.today)
+        own = slots.get(one.group_id, [])
+        joined = _join(one, own, use, kept.get(one.period_id), moment.today)
         use.taken[one.subscription_id].update(slot.id for slot in joined if slot)
         nets = split_minor(one.net_minor, [1] * one.box_count)
         taxes = split_minor(one.tax_minor, [1] * one.box_count)
@@ -190,12 +196,26 @@ def _shares(
 
 
 def _join(
-    one: PaidPeriod, slots: Sequence[CycleSlot], use: CycleUse, today: date
+    one: PaidPeriod,
+    slots: Sequence[CycleSlot],
+    use: CycleUse,
+    kept: KeptPlace | None,
+    today: date,
 ) -> list[CycleSlot | None]:
     taken, skipped = use.taken[one.subscription_id], use.skipped[one.subscription_id]
     if not one.is_first:
         return feed_period(
             slots, taken, skipped, one.box_count, one.start_on, today, shipping=one.shipping
+        )
+    if kept is not None and (kept.is_now or kept.cycle in slots):
+        return first_boxes(
+            kept.cycle,
+            slots,
+            taken,
+            skipped,
+            one.box_count,
+            kept.places_from,
+            one.shipping,
         )
     # The order was in time for every cycle whose cut-off had not passed on its day.
     in_time = [slot for slot in slots if slot.cutoff_on >= one.start_on]

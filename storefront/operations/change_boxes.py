@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, assign_cycles
+from storefront.domain.first_boxes import FirstBox, first_boxes, first_place
 from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.ledger import DEFERRED_REVENUE, REVENUE, JournalKind
 from storefront.domain.money import split_minor
@@ -18,6 +19,7 @@ from storefront.operations.addons import rescue_items
 from storefront.operations.boxes import cycle_use, slots_of
 from storefront.operations.bulk import insert_many
 from storefront.operations.earning import TO_COME, deferred_of
+from storefront.operations.kept_places import forget_moved
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
@@ -48,6 +50,7 @@ def reshape_boxes(session: AnySession, change: AnyRow, moment: Moment) -> None:
         session.execute(sa.update(box).where(box.c.id == key).values(values))
     added = _add_boxes(session, change, target, joined[len(kept) :], moment)
     _price(session, change, target, [*kept, *added])
+    forget_moved(session, target)
     if data["opens"]:
         _leave(session, data["period_id"], len(kept))
 
@@ -120,14 +123,16 @@ def _free_cycles(session: AnySession, change: AnyRow, moment: Moment) -> list[Cy
     group = change.cycle_group_id
     slots = slots_of(session, [group], moment.today)[group]
     use = cycle_use(session, [change.subscription_id])
+    used = (use.taken[change.subscription_id], use.skipped[change.subscription_id])
+    shipping = Interval(change.shipping_unit, change.shipping_count)
+    if change.first_box == "later":
+        place = first_place(slots, start, FirstBox("later", change.first_box_on))
+        if place is not None and place.is_kept:
+            number = data["boxes"]
+            return first_boxes(place.cycle, slots, *used, number, place.places_from, shipping)
+    in_time = [slot for slot in slots if slot.cutoff_on >= start]
     return assign_cycles(
-        [slot for slot in slots if slot.cutoff_on >= start],
-        use.taken[change.subscription_id],
-        use.skipped[change.subscription_id],
-        data["boxes"],
-        moment.today,
-        start=start,
-        shipping=Interval(change.shipping_unit, change.shipping_count),
+        in_time, *used, data["boxes"], moment.today, start=start, shipping=shipping
     )
 
 

@@ -49,6 +49,7 @@ from storefront.operations.change_costs import Held, next_period, this_period, w
 from storefront.operations.change_data import OF_THE_CUSTOMER
 from storefront.operations.change_paid import PaidPeriodFacts, read_paid
 from storefront.operations.customer_credit import balance_of
+from storefront.operations.first_boxes import waiting
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
@@ -386,8 +387,9 @@ def _restarted(
     taken: list[TakenBack],
 ) -> AtOnce | None:
     slots = open_slots(session, new.plan.group_id, moment.today)
+    terms = order_terms(new.plan, new.price, sale, moment.today, slots, first_box=waiting(new.plan))
     try:
-        order = quote_order(order_terms(new.plan, new.price, sale, moment.today, slots))
+        order = quote_order(terms)
     except NoCycle:
         return None
     if not order.is_paid or order.opening.share is not None:

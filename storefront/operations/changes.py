@@ -59,6 +59,8 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             plan.c.shipping_unit,
             plan.c.shipping_count,
             plan.c.ships,
+            plan.c.first_box,
+            plan.c.first_box_on,
             old_plan.c.ships.label("shipped"),
             subscription.c.public_id,
             subscription.c.customer_id,

@@ -15,7 +15,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
 from storefront.domain.cycles import SUNDAYS, CycleDates, CycleRhythm, DaysOff, plan_cycles
 from storefront.domain.periods import Interval, add_interval
-from storefront.models import Box, BoxCycle, CycleGroup, Plan, ShopSettings, SubscriptionPeriod
+from storefront.models import (
+    Box,
+    BoxCycle,
+    CycleGroup,
+    FirstBoxPlace,
+    Plan,
+    ShopSettings,
+    SubscriptionPeriod,
+)
 from storefront.models.base import public_ids, table_of
 from storefront.operations.boxes import CycleUse, cycle_use, slots_of
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
@@ -162,18 +170,20 @@ def waiting_boxes(session: AnySession, after_id: int, limit: int) -> list[AnyRow
 @cache
 def _waiting_boxes() -> AnySelect:
     box, period, plan = table_of(Box), table_of(SubscriptionPeriod), table_of(Plan)
+    first = table_of(FirstBoxPlace)
     return (
         sa.select(
             box.c.id,
             box.c.subscription_id,
             box.c.ordinal,
-            period.c.start_on,
+            sa.func.coalesce(first.c.places_from, period.c.start_on).label("start_on"),
             plan.c.cycle_group_id,
             plan.c.shipping_unit,
             plan.c.shipping_count,
         )
         .join(period, period.c.id == box.c.period_id)
         .join(plan, plan.c.id == box.c.plan_id)
+        .outerjoin(first, first.c.period_id == period.c.id)
         .where(
             box.c.cycle_id.is_(None),
             box.c.id > sa.bindparam("after", type_=box.c.id.type),
@@ -261,8 +271,8 @@ def _seat(
 def due_cycles(session: AnySession, today: date) -> list[AnyRow]:
     """Return the cycles whose lock day is over and that hold undecided boxes, oldest first.
 
-    A payment of the last second may commit its box after the cycle was locked; the next run
-    finds that cycle once more.
+    A payment of the last second may commit its box after the cycle was locked, and a box that
+    leaves now joins one that is; the next run finds that cycle once more.
     """
     return list(session.execute(_due_cycles(), {"today": today}))
 
@@ -275,7 +285,7 @@ def _due_cycles() -> AnySelect:
         sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
         .where(
             table.c.lock_on < sa.bindparam("today", type_=table.c.lock_on.type),
-            sa.or_(table.c.state.in_(UNLOCKED), (table.c.state == CycleState.LOCKED) & late),
+            sa.or_(table.c.state.in_(UNLOCKED), late),
         )
         .order_by(table.c.lock_on, table.c.id)
     )

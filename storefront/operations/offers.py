@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from storefront.domain.addons import AddonTerms
 from storefront.domain.checkout import AfterTerm, OrderTerms
 from storefront.domain.cycles import CycleSlot
+from storefront.domain.first_boxes import WITH_NEXT, FirstBox, FirstBoxRule
 from storefront.domain.money import Money
 from storefront.domain.openings import FirstPeriod
 from storefront.domain.periods import Interval
@@ -53,6 +54,9 @@ class OrderPlan:
     is_archived: bool = False
     #: renew, stop, or monthly: what follows a term of several boxes.
     at_term_end: str = "renew"
+    #: When the first box leaves, with the day before which none does.
+    first_box: FirstBoxRule = "next"
+    first_box_on: date | None = None
 
     def is_sold_on(self, today: date) -> bool:
         """Return what ``sold_on`` selects."""
@@ -106,13 +110,15 @@ def order_terms(
     may_try: bool = False,
     then: OrderPrice | None = None,
     addons: Sequence[PickedAddon] = (),
+    first_box: FirstBox = WITH_NEXT,
     is_estimate: bool = False,
 ) -> OrderTerms:
     """Put together what ``quote_order`` needs. Raises ``NoRate`` for a place without a rate.
 
     ``may_try`` says that the shopper may have the plan's trial; ``then`` is the price that
-    follows a prepaid term. With ``is_estimate`` a rate that is not known yet, because nobody
-    has typed an address, counts as none; such terms are shown and never booked.
+    follows a prepaid term; ``first_box`` is that of ``first_boxes.rule_of``. With
+    ``is_estimate`` a rate that is not known yet, because nobody has typed an address, counts
+    as none; such terms are shown and never booked.
     """
 
     def tax(tax_class: TaxClass) -> Taxed:
@@ -147,6 +153,7 @@ def order_terms(
         cycles=slots,
         charge_day=plan.charge_day,
         first_period=plan.first_period,
+        first_box=first_box,
         trial_days=plan.trial_days if may_try else 0,
         phases=price.phases,
         max_boxes=most_boxes(plan, price),
@@ -197,6 +204,8 @@ def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
         plan.c.ends_on,
         plan.c.archived_at,
         plan.c.at_term_end,
+        plan.c.first_box,
+        plan.c.first_box_on,
         group.c.unit.label("group_unit"),
         group.c.charge_day,
     )
@@ -225,6 +234,8 @@ def plan_from(row: AnyRow) -> OrderPlan:
         row.ends_on,
         row.archived_at is not None,
         row.at_term_end,
+        row.first_box,
+        row.first_box_on,
     )
 
 

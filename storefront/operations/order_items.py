@@ -17,6 +17,7 @@ from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import Sale
 from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
 from storefront.operations.coupons import TypedCode
+from storefront.operations.first_boxes import rule_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
@@ -220,6 +221,7 @@ def price_item(
             sale,
             moment.today,
             open_slots(session, plan.group_id, moment.today),
+            first_box=rule_of(session, item.plan, moment.today),
             surcharges=_surcharges(item.questions, item.chosen),
             discounts=item.discounts,
             delivery=delivery,
@@ -239,7 +241,16 @@ def price_item(
 def _given(item: OrderItem, price: OrderPrice) -> OrderItem:
     """Return a box as it is given: the boxes of one payment, and nothing after them."""
     boxes = (price.interval.multiple_of(item.plan.shipping) or 1) if item.plan.shipping else 1
-    plan = replace(item.plan, max_boxes=boxes, min_boxes=0, ends_on=None, at_term_end="stop")
+    # What nobody has claimed yet cannot leave at once.
+    first_box = "next" if item.plan.first_box == "now" else item.plan.first_box
+    plan = replace(
+        item.plan,
+        max_boxes=boxes,
+        min_boxes=0,
+        ends_on=None,
+        at_term_end="stop",
+        first_box=first_box,
+    )
     return replace(item, plan=plan, then=None)
 
 

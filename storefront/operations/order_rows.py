@@ -38,6 +38,7 @@ from storefront.operations.change_data import OF_THE_TERM
 from storefront.operations.checkout import Order
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.kept_methods import Card, find_method, insert_method, keep_again
+from storefront.operations.kept_places import keep_place
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.offers import most_boxes
@@ -184,6 +185,7 @@ def write_boxes(
         period_id = _write_period(
             session, subscription_id, item, item.quote, moment, is_gift=is_gift
         )
+        keep_place(session, period_id, item.quote, item.plan.first_box)
         _write_after_term(session, subscription_id, item, item.quote, moment)
         billed_with = period_id if item.quote.is_paid else None
         write_picked(session, subscription_id, item.picked, billed_with, moment)

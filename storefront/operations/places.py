@@ -30,6 +30,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.catalogue import raise_version
+from storefront.operations.first_recipes import first_recipes
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_items import OrderItem
@@ -92,7 +93,7 @@ def take_places(
         # The last place: the page that offers it is made anew.
         raise_version(session)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
-    contents = _contents(session, by_stock, moment.today)
+    contents = _first_contents(session, by_stock, moment.today)
     needed = {
         variant
         for one in wanted
@@ -117,7 +118,7 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
         return {}
     taken = places_taken(session, list(limits), moment.now)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
-    contents = _contents(session, by_stock, moment.today)
+    contents = _first_contents(session, by_stock, moment.today)
     packed = {key: _of(contents, key, {}) for key in by_stock}
     variants = {variant for own in packed.values() for variant, _pieces in own}
     stock = free_stock(session, variants, moment)
@@ -148,12 +149,13 @@ def free_stock(
         )
     )
     contents = _contents(session, plans, moment.today)
+    first = contents | first_recipes(session, plans, moment.today)
     sold, running, held = Counter[int](), Counter[int](), Counter[int]()
     for row in _next_boxes(session, plans):
         kind = sold if row.is_paid else running if row.state != "incomplete" else held
-        _count(kind, contents, row)
+        _count(kind, first if row.is_late or kind is held else contents, row)
     for row in _held(session, plans, moment.now):
-        _count(held, contents, row)
+        _count(held, first, row)
     for row in _lying(session, wanted):
         sold[row.variant_id] += int(row.pieces)
     rows = session.execute(sa.select(variant).where(variant.c.id.in_(wanted)))
@@ -171,7 +173,13 @@ def free_stock(
 
 
 #: Recipes of each plan that its next boxes are packed by.
-_Contents = Mapping[int, Sequence[RecipeFacts]]
+_Contents = dict[int, Sequence[RecipeFacts]]
+
+
+def _first_contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Contents:
+    """Return the recipes by which the first box of an order of today is packed."""
+    wanted = set(plan_ids)
+    return _contents(session, wanted, today) | first_recipes(session, wanted, today)
 
 
 def _contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Contents:
@@ -256,12 +264,18 @@ def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:
 
     The conditions are those under which ``domain.boxes.project`` shows a box.
     """
-    table, box = table_of(Subscription), table_of(Box)
+    table, box, cycle = table_of(Subscription), table_of(Box), table_of(BoxCycle)
     start = sa.case((table.c.anchor_on > table.c.next_on, table.c.anchor_on), else_=table.c.next_on)
     paid = sa.exists().where(
         box.c.subscription_id == table.c.id,
         box.c.kind == BoxKind.REGULAR,
         box.c.state.in_(_UNDECIDED),
+    )
+    # It leaves now, with a cycle that is locked already.
+    late = paid.where(
+        box.c.cycle_id.in_(
+            sa.select(cycle.c.id).where(cycle.c.state.not_in([CycleState.PLANNED, CycleState.OPEN]))
+        )
     )
     pauses = sa.and_(
         table.c.pauses_on.is_not(None), table.c.pauses_on <= start, table.c.resumes_on.is_(None)
@@ -283,13 +297,14 @@ def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:
         table.c.quantity,
         sa.cast(table.c.options, sa.Text).label("options"),
         sa.case((paid, 1), else_=0).label("is_paid"),
+        sa.case((late, 1), else_=0).label("is_late"),
     )
     each = (
         sa.select(*columns)
         .where(table.c.plan_id.in_(plan_ids), sa.or_(bills, paid, _is_being_paid(table)))
         .subquery()
     )
-    kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.state)
+    kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.is_late, each.c.state)
     return session.execute(
         sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes")).group_by(*kinds)
     ).all()

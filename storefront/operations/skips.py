@@ -27,6 +27,7 @@ from storefront.models import (
     BoxCycle,
     BoxSkip,
     Customer,
+    FirstBoxPlace,
     PaymentMethod,
     Plan,
     Price,
@@ -38,6 +39,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons
 from storefront.operations.change_data import due_change
+from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.pinned import ending_columns, with_change
@@ -197,7 +199,7 @@ def _subscriptions(
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     box, period, shipment = table_of(Box), table_of(SubscriptionPeriod), table_of(Shipment)
-    own = table_of(Address)
+    own, first = table_of(Address), table_of(FirstBoxPlace)
     rows = session.execute(
         sa.select(
             box.c.id,
@@ -217,8 +219,11 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
             period.c.state.label("period_state"),
             shipment.c.carrier,
             shipment.c.tracking_number,
+            # Of a box that joined its cycle late; the cycle's days may be over.
+            first.c.ships_on.label("leaves_on"),
         )
         .join(period, period.c.id == box.c.period_id)
+        .outerjoin(first, leaves_now(first, box))
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
         .outerjoin(own, own.c.id == box.c.address_id)
         .where(

@@ -30,7 +30,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skip_room import skip_limits
 from storefront.operations.skips import MOVABLE, Coming, read_coming
-from storefront.queries.box_rows import BoxRow, box_rows
+from storefront.queries.box_rows import BoxRow, box_rows, ship_days
 from storefront.queries.contents import Contents, next_contents
 from storefront.queries.invoices import Owed, owed
 from storefront.queries.next_payment import next_charge, read_costs
@@ -296,7 +296,7 @@ def _past(coming: Coming, lacks: Mapping[int, tuple[Lack, ...]]) -> tuple[PastBo
     waiting = {box.id for box in coming.standing.paid}
     rows = [
         PastBox(
-            coming.cycles[box.cycle_id].ship_from,
+            ship_days(box, coming.cycles[box.cycle_id])[0] or date.min,
             _past_state(box),
             box.carrier or "",
             box.tracking_number or "",

@@ -94,14 +94,15 @@ def _box_row(
     moved = bool(skip and skip.moved_box_id)
     begun = cycle is not None and not moved and box_feed(cycle) < coming.row.next_on
     covered = box.charge_on is not None and box.charge_on in seen
+    ship_from, ship_to = ship_days(paid, cycle)
     can_change = is_open and not is_skip and movable and coming.row.held_at is None
     kept = room.refusal(box.cycle) if can_change and box.cycle else None
     return BoxRow(
         subscription=coming.row.public_id,
         cycle=cycle.public_id if cycle else "",
         state="skipped" if is_skip else _box_state(paid, is_open),
-        ship_from=cycle.ship_from if cycle else None,
-        ship_to=cycle.ship_to if cycle else None,
+        ship_from=ship_from,
+        ship_to=ship_to,
         cutoff_at=_last_second(cycle.cutoff_on, moment) if cycle else None,
         days_left=(cycle.cutoff_on - moment.today).days if cycle else 0,
         charge_on=box.charge_on,
@@ -119,6 +120,16 @@ def _box_row(
         kept=kept.value if kept else "",
         year=year_of(box.cycle) if kept and box.cycle else 0,
     )
+
+
+def ship_days(box: AnyRow | None, cycle: AnyRow | None) -> tuple[date | None, date | None]:
+    """Return first and last ship day of a box: of its cycle, or its own where it joined late."""
+    if cycle is None:
+        return None, None
+    own = box.leaves_on if box is not None else None
+    if own is None or own <= cycle.ship_from:
+        return cycle.ship_from, cycle.ship_to
+    return own, max(own, cycle.ship_to)
 
 
 def _is_owed(box: AnyRow | None) -> bool:

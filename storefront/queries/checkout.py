@@ -18,6 +18,7 @@ from storefront.models import (
     CarriedAmount,
     ChargeAttempt,
     Customer,
+    FirstBoxPlace,
     Invoice,
     PaymentMethod,
     Plan,
@@ -26,6 +27,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
+from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import fits, read_plan, read_prices, sold_on
@@ -296,10 +298,17 @@ def _paid(session: AnySession, checkout: AnyRow) -> Sequence[AnyRow]:
 
 
 def _first_box(session: AnySession, subscription_id: int) -> AnyRow | None:
-    box, cycle = table_of(Box), table_of(BoxCycle)
+    box, cycle, first = table_of(Box), table_of(BoxCycle), table_of(FirstBoxPlace)
+    # One that leaves now joined a cycle whose cut-off is over: nothing of it can change.
+    is_open = first.c.rule.is_(None)
     return session.execute(
-        sa.select(cycle.c.ship_from, cycle.c.cutoff_on)
-        .select_from(box.join(cycle, cycle.c.id == box.c.cycle_id))
+        sa.select(
+            sa.func.coalesce(first.c.ships_on, cycle.c.ship_from).label("ship_from"),
+            sa.case((is_open, cycle.c.cutoff_on)).label("cutoff_on"),
+        )
+        .select_from(
+            box.join(cycle, cycle.c.id == box.c.cycle_id).outerjoin(first, leaves_now(first, box))
+        )
         .where(box.c.subscription_id == subscription_id)
         .order_by(box.c.id)
         .limit(1)

@@ -419,6 +419,15 @@ INVARIANTS = (
         " WHERE l.customer_id = c.id AND l.revoked_at IS NULL))",
     ),
     Invariant(
+        "F17",
+        "the first box of an order leaves no sooner than it was promised",
+        "SELECT b.public_id FROM first_box f JOIN box b ON b.period_id = f.period_id"
+        " AND b.ordinal = 1 AND b.kind = 'regular' AND b.state <> 'canceled'"
+        " JOIN box_cycle stands ON stands.id = b.cycle_id"
+        " JOIN box_cycle promised ON promised.id = f.cycle_id"
+        " WHERE stands.lock_on < promised.lock_on",
+    ),
+    Invariant(
         "F15",
         "for what ran out a box is credited once, and never more than it cost",
         "SELECT b.public_id FROM box b JOIN (SELECT box_id, sum(credit_minor) AS credit,"

@@ -21,6 +21,7 @@ from storefront.models import (
     Checkout,
     Customer,
     DunningCase,
+    FirstBoxPlace,
     Invoice,
     InvoiceLine,
     NumberSeries,
@@ -31,6 +32,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
@@ -117,11 +119,20 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
     ).one_or_none()
     if row is None:
         return None
-    box, cycle = table_of(Box), table_of(BoxCycle)
+    box, cycle, first = table_of(Box), table_of(BoxCycle), table_of(FirstBoxPlace)
+    # A box that leaves now may be locked before its order is confirmed by mail.
+    is_late = sa.and_(first.c.rule.is_not(None), box.c.state.in_([BoxState.HELD, BoxState.LOCKED]))
     coming = session.execute(
-        sa.select(cycle.c.ship_from, cycle.c.cutoff_on)
+        sa.select(
+            sa.func.coalesce(first.c.ships_on, cycle.c.ship_from).label("ship_from"),
+            cycle.c.cutoff_on,
+        )
         .join(box, box.c.cycle_id == cycle.c.id)
-        .where(box.c.subscription_id == row.id, box.c.state == BoxState.PLANNED)
+        .outerjoin(first, leaves_now(first, box))
+        .where(
+            box.c.subscription_id == row.id,
+            sa.or_(box.c.state == BoxState.PLANNED, is_late),
+        )
         .order_by(cycle.c.ship_from)
         .limit(1)
     ).one_or_none()

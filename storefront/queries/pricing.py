@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
-from typing import Any, Literal
+from datetime import date
+from typing import Literal
 
 import sqlalchemy as sa
 
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import NoCycle, OrderTerms, quote_order
-from storefront.domain.cycles import CycleSlot, first_cycle
+from storefront.domain.cycles import SUNDAYS, CycleSlot
+from storefront.domain.first_boxes import FirstBox, FirstBoxRule, first_place
 from storefront.domain.least_terms import LIMITS, least_allowed
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -20,19 +21,15 @@ from storefront.domain.rates import NoRate
 from storefront.domain.skip_limits import LIMIT_COLUMNS, SkipLimits
 from storefront.domain.tax_treatment import Sale, Treatment
 from storefront.models import (
-    BoxCycle,
     CycleGroup,
     Plan,
     PlanPlaces,
     Price,
-    Product,
-    ProductVariant,
-    Recipe,
-    RecipeItem,
 )
 from storefront.models.base import table_of
-from storefront.operations.boxes import JOINABLE
 from storefront.operations.checkout import Market
+from storefront.operations.cycles import read_days_off
+from storefront.operations.first_boxes import at_once, waiting
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
@@ -51,12 +48,9 @@ from storefront.operations.offers import (
 )
 from storefront.operations.places import places_of
 from storefront.operations.terms import phases_of
+from storefront.queries.rounds import PastBox, rounds_of
 
-#: How far back past boxes are shown.
-PAST_DAYS = 200
 PAST_BOXES = 3
-#: A first box is never further away than this.
-AHEAD_DAYS = 430
 
 
 Taxing = Literal["in", "without", "plus"]
@@ -88,11 +82,13 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class ComingBox:
-    """The box an order of today begins with."""
+    """The box an order of today begins with; without ``cutoff_on`` nothing of it can change."""
 
-    cutoff_on: date
+    cutoff_on: date | None
     ship_from: date
     ship_to: date
+    #: now, later, or next: where every order of today goes.
+    rule: FirstBoxRule = "next"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +124,6 @@ class PlanCard:
     def offer(self, interval: Interval | None) -> Offer:
         """Return the offer in ``interval``, else the one in the shortest interval there is."""
         return next((each for each in self.offers if each.interval == interval), self.offers[0])
-
-
-@dataclass(frozen=True, slots=True)
-class PastBox:
-    """A box that has left: ``items`` are (name, code, kind of picture)."""
-
-    plan_code: str
-    plan_name: str
-    shipped_on: date
-    items: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,19 +240,21 @@ def _cards(
     session: AnySession, rows: Sequence[AnyRow], market: Market, today: date
 ) -> tuple[list[PlanCard], list[PastBox]]:
     groups = {row.cycle_group_id for row in rows if row.cycle_group_id}
-    slots, ends, past = _cycles(session, groups, {row.id: row for row in rows}, today)
+    rounds = rounds_of(session, groups, {row.id: row for row in rows}, today)
+    is_now = any(row.first_box == "now" for row in rows)
+    off = read_days_off(session) if is_now else SUNDAYS
     per_plan: dict[int, list[AnyRow]] = defaultdict(list)
     for row in rows:
         per_plan[row.id].append(row)
     cards = []
     for own in per_plan.values():
         plan = plan_from(own[0])
-        joinable = slots.get(plan.group_id or 0, [])
-        cycle = first_cycle(joinable, today)
-        coming = None
-        if cycle is not None:
-            coming = ComingBox(cycle.cutoff_on, cycle.ship_from, ends[cycle.id])
-        offers = _offers(plan, in_one_currency(own), joinable, market, today)
+        joinable = rounds.slots.get(plan.group_id or 0, [])
+        first = waiting(plan)
+        if plan.first_box == "now":
+            first = at_once(rounds.locked_last.get(plan.group_id or 0), today, off)
+        coming = _coming(joinable, first, rounds.ends, today)
+        offers = _offers(plan, in_one_currency(own), joinable, first, market, today)
         if not offers:
             continue
         row = own[0]
@@ -286,7 +274,19 @@ def _cards(
                 skip_limits=SkipLimits(*(getattr(row, name) for name in LIMIT_COLUMNS)),
             )
         )
-    return cards, past
+    return cards, rounds.past
+
+
+def _coming(
+    slots: Sequence[CycleSlot], first: FirstBox, ends: Mapping[int, date], today: date
+) -> ComingBox | None:
+    place = first_place(slots, today, first)
+    if place is None:
+        return None
+    cutoff_on: date | None = place.cycle.cutoff_on
+    ship_to = max(place.ships_on, ends[place.cycle.id])
+    cutoff_on = cutoff_on if cutoff_on and cutoff_on >= today else None
+    return ComingBox(cutoff_on, place.ships_on, ship_to, first.rule if place.is_kept else "next")
 
 
 def _each(plan: OrderPlan, offers: Sequence[Offer]) -> Interval:
@@ -308,12 +308,13 @@ def _offers(
     plan: OrderPlan,
     rows: Iterable[AnyRow],
     slots: Sequence[CycleSlot],
+    first: FirstBox,
     market: Market,
     today: date,
 ) -> tuple[Offer, ...]:
     prices = {price.interval: price for price in map(_price, rows) if fits(plan, price)}
     ordered = sorted(prices.values(), key=lambda price: length(price.interval))
-    priced = [_offer(plan, price, slots, market, today) for price in ordered]
+    priced = [_offer(plan, price, slots, first, market, today) for price in ordered]
     base = priced[0] if priced else None
     return tuple(replace(one, saving=_saving(one, base)) for one in priced)
 
@@ -335,6 +336,7 @@ def _offer(
     plan: OrderPlan,
     price: OrderPrice,
     slots: Sequence[CycleSlot],
+    first: FirstBox,
     market: Market,
     today: date,
 ) -> Offer:
@@ -342,7 +344,7 @@ def _offer(
     boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
     sale, renewal_on = market.sale_to({}), None
     tax = _taxed(sale, plan, today)
-    terms = order_terms(plan, price, sale, today, slots, is_estimate=True)
+    terms = order_terms(plan, price, sale, today, slots, first_box=first, is_estimate=True)
     try:
         quote = quote_order(terms)
         total, renewal_on = quote.full.quote.total, quote.renewal_on
@@ -387,69 +389,3 @@ def _saving(one: Offer, base: Offer | None) -> int:
     whole = base.total.minor * one.boxes
     mine = one.total.minor * base.boxes
     return max((whole - mine) * 100 // whole, 0) if whole else 0
-
-
-def _cycles(
-    session: AnySession, groups: set[int], plans: dict[int, AnyRow], today: date
-) -> tuple[dict[int, list[CycleSlot]], dict[int, date], list[PastBox]]:
-    """Return the joinable cycles per group, when their shipping ends, and boxes that have left."""
-    if not groups:
-        return {}, {}, []
-    slots: dict[int, dict[int, CycleSlot]] = defaultdict(dict)
-    ends: dict[int, date] = {}
-    left: dict[tuple[int, int], tuple[AnyRow, list[tuple[str, str, str]]]] = {}
-    for row in session.execute(_cycle_statement(groups, set(plans), today)):
-        if row.lock_on > today and row.state in JOINABLE:
-            slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
-            slots[row.group_id][row.id] = slot
-            ends[row.id] = row.ship_to
-        elif row.ship_from <= today and row.plan_id is not None:
-            kept = left.setdefault((row.id, row.plan_id), (row, []))
-            kept[1].append((row.item, row.sku, row.picture))
-    past = [
-        PastBox(plans[plan_id].code, plans[plan_id].name, row.ship_from, tuple(items))
-        for (_, plan_id), (row, items) in left.items()
-    ]
-    past.sort(key=lambda box: (box.shipped_on, len(box.items)), reverse=True)
-    return {group: list(own.values()) for group, own in slots.items()}, ends, past
-
-
-def _cycle_statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[Any]:
-    cycle, recipe, item = table_of(BoxCycle), table_of(Recipe), table_of(RecipeItem)
-    variant, product = table_of(ProductVariant), table_of(Product)
-    source = (
-        cycle.outerjoin(
-            recipe,
-            sa.and_(
-                recipe.c.cycle_id == cycle.c.id,
-                recipe.c.plan_id.in_(plan_ids),
-                recipe.c.option_key == "",
-            ),
-        )
-        .outerjoin(item, item.c.recipe_id == recipe.c.id)
-        .outerjoin(variant, variant.c.id == item.c.variant_id)
-        .outerjoin(product, product.c.id == variant.c.product_id)
-    )
-    return (
-        sa.select(
-            cycle.c.id,
-            cycle.c.group_id,
-            cycle.c.charge_on,
-            cycle.c.cutoff_on,
-            cycle.c.lock_on,
-            cycle.c.ship_from,
-            cycle.c.ship_to,
-            cycle.c.state,
-            recipe.c.plan_id,
-            product.c.name.label("item"),
-            variant.c.sku,
-            product.c.picture,
-        )
-        .select_from(source)
-        .where(
-            cycle.c.group_id.in_(groups),
-            cycle.c.ship_from >= today - timedelta(days=PAST_DAYS),
-            cycle.c.ship_from <= today + timedelta(days=AHEAD_DAYS),
-        )
-        .order_by(cycle.c.ship_from, cycle.c.id, item.c.position, item.c.id)
-    )

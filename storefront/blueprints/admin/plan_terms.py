@@ -46,6 +46,11 @@ _FIRST = (
     ("free", _("Free until the billing day, which takes the first payment")),
     ("prorated", _("Paid by the day; only for plans that ship nothing")),
 )
+_FIRST_BOX = (
+    ("next", _("With the next box of everybody")),
+    ("now", _("At once: with the boxes last packed, and the next payment is that of everybody")),
+    ("later", _("Not before a day; it is paid with the order")),
+)
 _POLICY = (
     ("boxes", _("By boxes that have not been packed; where nothing ships, by days")),
     ("days", _("By the days that are left")),
@@ -70,6 +75,10 @@ class TermsForm(Form):
     trial_needs_card = BooleanField(_("A trial needs a payment method"))
     first_period = RadioField(_("Up to a fixed billing day"), choices=choices_of(_FIRST))
     charge_day = WholeField(_("Fixed billing day"), 1, 31)
+    first_box = RadioField(
+        _("The first box leaves"), choices=choices_of(_FIRST_BOX), default="next"
+    )
+    first_box_on = DayField(_("No box leaves before"))
     min_boxes = WholeField(_("At least this many boxes"), 0, 60)
     max_boxes = WholeField(_("Ends after this many boxes"), 1, 240)
     ends_on = DayField(_("Ends on"))
@@ -101,6 +110,8 @@ class TermsForm(Form):
             skips_in_row=self.skips_in_row.number,
             skips_per_year=self.skips_per_year.number,
             skip_notice_days=self.skip_notice_days.number or 0,
+            first_box=self.first_box.data,
+            first_box_on=self.first_box_on.day if self.first_box.data == "later" else None,
         )
 
 
@@ -227,6 +238,10 @@ def _reason(code: str) -> str:
             "This country is sold in another currency. Stop selling those prices first"
         ),
         "is_past": gettext("Choose a day in the future"),
+        "no_day": gettext("Say from which day on boxes leave"),
+        "with_payment": gettext(
+            "After a trial or free days the first box comes with its payment; choose the next box"
+        ),
     }[code]
 
 
@@ -269,7 +284,7 @@ def _bound_for(one: Limit) -> str:
 
 #: Fields that are shown as text.
 _TYPED = (
-    "trial_days", "min_boxes", "max_boxes", "ends_on", "charge_day",
+    "trial_days", "min_boxes", "max_boxes", "ends_on", "charge_day", "first_box_on",
     "skips_in_row", "skips_per_year", "skip_notice_days",
 )  # fmt: skip
 

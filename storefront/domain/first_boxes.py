@@ -1,0 +1,146 @@
+"""When the first box of an order leaves: with the next cycle, at once, or not before a day.
+
+Days are shop-local dates. Source: docs/decisions/0181-first-boxes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from storefront.domain.boxes import assign_cycles
+from storefront.domain.cycles import CycleSlot, first_cycle, first_renewal_on, in_order
+from storefront.domain.periods import BillingPeriod, Interval, add_interval
+
+FirstBoxRule = Literal["next", "now", "later"]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBox:
+    """A plan's rule for first boxes, with what it has to know.
+
+    ``not_before`` goes with "later": the first day on which anything of the plan leaves.
+    ``current`` goes with "now": the cycle locked last (its lock day today or before), which a
+    box joins late; ``leaves_on`` is the day on which such a box of today leaves.
+    """
+
+    rule: FirstBoxRule = "next"
+    not_before: date | None = None
+    current: CycleSlot | None = None
+    leaves_on: date | None = None
+
+
+WITH_NEXT = FirstBox()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPlace:
+    """Where the first box goes and when it leaves.
+
+    ``is_kept``: it is another cycle than an order joins by itself, so it has to be written
+    down. ``places_from`` is the day the places of the boxes behind it are reckoned from.
+    """
+
+    cycle: CycleSlot
+    ships_on: date
+    is_kept: bool
+    places_from: date
+
+
+def first_place(
+    cycles: Sequence[CycleSlot], today: date, first: FirstBox = WITH_NEXT
+) -> FirstPlace | None:
+    """Return where the first box of an order of ``today`` goes; None where nothing is planned.
+
+    next: the first cycle whose cut-off has not passed. later: the first of those that leaves on
+    ``not_before`` or later. now: the next packing day where these are rolling; on a calendar the
+    coming cycle once it can be charged no more by itself, because its cut-off is over or its
+    charge day has come, and before that the one locked last, late. ``cycles`` are those that
+    may be joined.
+    """
+    usual = first_cycle(cycles, today)
+    found = usual
+    if first.rule == "later" and first.not_before is not None:
+        day = first.not_before
+        found = first_cycle([one for one in cycles if one.ship_from >= day], today)
+    elif first.rule == "now":
+        found = _at_once(cycles, today, first.current) or usual
+    if found is None:
+        return None
+    is_late = first.current is not None and found.id == first.current.id
+    ships_on = max(found.ship_from, first.leaves_on or today) if is_late else found.ship_from
+    is_kept = usual is None or found.id != usual.id
+    waits = is_kept and first.rule == "later"
+    return FirstPlace(found, ships_on, is_kept, found.lock_on if waits else today)
+
+
+def _at_once(
+    cycles: Sequence[CycleSlot], today: date, current: CycleSlot | None
+) -> CycleSlot | None:
+    """Return the cycle a box leaves with soonest and that no renewal of its own could pay for."""
+    coming = next((one for one in in_order(cycles) if one.lock_on > today), None)
+    if coming is None or coming.charge_on is None:
+        return coming
+    if coming.charge_on <= today or coming.cutoff_on < today:
+        return coming
+    return current
+
+
+def renewal_after(
+    place: FirstPlace,
+    cycles: Sequence[CycleSlot],
+    count: int,
+    period: BillingPeriod,
+    interval: Interval,
+    *,
+    charge_day: int | None = None,
+) -> date:
+    """Return the day of the second payment of an order whose first box goes to ``place``.
+
+    ``first_renewal_on`` with the day the box really leaves. On rolling cycles the ``interval``
+    of a first box that waits is counted from the lock of its cycle, so the next one is packed
+    no sooner after it than any other.
+    """
+    known = list(cycles)
+    if all(one.id != place.cycle.id for one in known):
+        known.append(place.cycle)
+    if place.cycle.charge_on is None and place.places_from > period.start:
+        return max(add_interval(place.places_from, interval, 1), place.ships_on)
+    return first_renewal_on(
+        known,
+        place.cycle,
+        count,
+        period,
+        interval,
+        charge_day=charge_day,
+        ships_on=place.ships_on,
+    )
+
+
+def first_boxes(
+    kept: CycleSlot,
+    cycles: Sequence[CycleSlot],
+    taken: AbstractSet[int],
+    skipped: AbstractSet[int],
+    count: int,
+    places_from: date,
+    shipping: Interval,
+) -> list[CycleSlot | None]:
+    """Return the cycles of the ``count`` boxes of an order whose first one goes to ``kept``.
+
+    The others follow by order in those of ``cycles`` that lock after it, the k-th on rolling
+    cycles ``k`` x ``shipping`` after ``places_from``.
+    """
+    behind = [one for one in cycles if one.id != kept.id and one.lock_on > kept.lock_on]
+    return assign_cycles(
+        [kept, *behind],
+        taken,
+        skipped,
+        count,
+        kept.lock_on,
+        start=places_from,
+        shipping=shipping,
+    )
