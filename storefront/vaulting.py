@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from storefront.charges import is_unlocked
 from storefront.database import retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder
@@ -28,8 +29,11 @@ def open_page(rt: Runtime, gateway: Gateway, order: SetupOrder) -> str:
     """Open the set-up ``order.reference``, which is committed, and return the page's address.
 
     Repeating it leads to the same page. Raises ``PaymentPartnerSilent``; the set-up is unknown
-    then, and what the gateway may have begun stores nothing by itself.
+    then, and what the gateway may have begun stores nothing by itself. A copy of a database that
+    nobody confirmed asks nothing: some gateways take a first payment with the set-up.
     """
+    if not is_unlocked(rt):
+        raise PaymentPartnerSilent(gateway=gateway.name)
     reference, url = "", ""
     try:
         start = gateway.begin_setup(order)
@@ -63,10 +67,11 @@ def _note(rt: Runtime, setup: str, url: str, gateway_reference: str) -> None:
 def outcome(rt: Runtime, setup: AnyRow, params: Mapping[str, str]) -> SetupAnswer:
     """Ask what became of a set-up (its row); nothing is written.
 
-    Raises ``PaymentPartnerSilent`` while its gateway says nothing or is not installed.
+    Raises ``PaymentPartnerSilent`` while its gateway says nothing, is not installed, or this is
+    a copy of a database that nobody confirmed.
     """
     gateway = rt.gateways.get(setup.gateway)
-    if gateway is None or gateway.account != setup.account:
+    if gateway is None or gateway.account != setup.account or not is_unlocked(rt):
         raise PaymentPartnerSilent(gateway=setup.gateway)
     try:
         return gateway.finish_setup(setup.public_id, params, setup.gateway_reference)

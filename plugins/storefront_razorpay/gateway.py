@@ -245,17 +245,24 @@ class RazorpayGateway:
         path = named("/payments/{}", str(payment["id"]))
         amount = {"amount": payment["amount"], "currency": payment["currency"]}
         reference = str(order["receipt"])
+        found = self.api.find(path) or payment
+        is_ours = notes_of(found).get(TAKER) == reference
+        if found["status"] != "authorized" and not is_ours:
+            return declined("held_payment_taken", str(order["id"]))
+        was_refused = False
         try:
             # First the note: whoever finds the payment in a list can tell whose it is, and
             # another order that named the same held payment sees that it is gone.
             self.api.note(path, {**notes_of(payment), REFERENCE: reference, TAKER: reference})
             self.api.post(f"{path}/capture", amount)
         except Refused:
-            pass  # taken already, or too late: the payment itself says which
+            was_refused = True  # taken already, or too late: the payment itself says which
         found = _afterwards(self.api.find, path)
         if found is None:
             raise Silent("payment_not_found")
-        if notes_of(found).get(TAKER) != reference:
+        # Who noted it between our look and our note took it: our note stands over theirs.
+        is_theirs = was_refused and not is_ours and found["status"] == "captured"
+        if is_theirs or notes_of(found).get(TAKER) != reference:
             return declined("held_payment_taken", str(order["id"]))
         again = _afterwards(self.orders.read, str(order["id"]))
         if again is not None and notes_of(again).get(CANCELLED) and found["status"] == "captured":

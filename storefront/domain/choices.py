@@ -139,9 +139,9 @@ def faults(
     """
     known = {item.variant: item for item in pool}
     chosen = {variant: pieces for variant, pieces in picks.items() if pieces > 0}
-    found = [
-        Fault(FaultKind.UNKNOWN, variant) for variant in sorted(chosen) if variant not in known
-    ]
+    # Fewer than none of something is no choice of it.
+    odd = {variant for variant, pieces in picks.items() if pieces < 0 or variant not in known}
+    found = [Fault(FaultKind.UNKNOWN, variant) for variant in sorted(odd) if picks[variant]]
     for item in pool:
         pieces = chosen.get(item.variant, 0)
         if pieces and item.variant in barred:

@@ -57,7 +57,8 @@ HEADINGS: Mapping[str, frozenset[str]] = {
     "carrier": frozenset(
         {"carrier", "carrier name", "provider", "shipping carrier", "versanddienstleister"}
     ),
-    "status": frozenset({"delivery status", "state", "status", "tracking status"}),
+    # Not "state": that is a part of addresses.
+    "status": frozenset({"delivery status", "status", "tracking status"}),
 }
 
 
@@ -208,6 +209,9 @@ def _row(at: int, cells: Mapping[str, str]) -> TrackingRow | TrackingIssue:
         return TrackingIssue(at, "missing")
     if len(number) > MOST_NUMBER or len(carrier) > MOST_CARRIER:
         return TrackingIssue(at, "too_long", number if len(number) > MOST_NUMBER else carrier)
+    if not number and not word:
+        # A list of orders, say, uploaded by mistake: it would send every box off for good.
+        return TrackingIssue(at, "nothing_said")
     if word not in _WORDS:
         return TrackingIssue(at, "unknown_status", cells["status"])
     return TrackingRow(at, box, number, carrier, _WORDS[word])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -118,9 +118,13 @@ def _waiting() -> AnySelect:
     return sa.select(paper.c.id).where(paper.c.made_at.is_(None)).order_by(paper.c.id)
 
 
-def waiting(session: AnySession) -> int | None:
-    """Return the paper that was asked for first and is not made, or None."""
-    key: int | None = session.scalar(_waiting().limit(1))
+def waiting(session: AnySession, without: Collection[int] = ()) -> int | None:
+    """Return the paper that was asked for first and is not made, or None.
+
+    ``without`` are those passed over.
+    """
+    later = table_of(BatchPaper).c.id.not_in(without)
+    key: int | None = session.scalar(_waiting().where(later).limit(1))
     return key
 
 

@@ -12,6 +12,7 @@ from storefront.database import retrying
 from storefront.domain.boxes import BoxState
 from storefront.domain.customs import CustomsData, customs_line, hs_code_of
 from storefront.domain.errors import DomainError
+from storefront.domain.packing import Problem
 from storefront.models import Box, ProductVariant
 from storefront.models.base import table_of
 from storefront.operations import audit
@@ -84,7 +85,7 @@ def _renew(
     box = table_of(Box)
     waits = sa.and_(box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
     rows = rt.session.execute(
-        sa.select(box.c.id, box.c.packing)
+        sa.select(box.c.id, box.c.packing, box.c.problem)
         .where(waits, box.c.id > after)
         .order_by(box.c.id)
         .limit(_SLICE)
@@ -95,7 +96,11 @@ def _renew(
         lines = [_line(one, sku, grams, data) for one in row.packing.get("customs", ())]
         if lines != row.packing.get("customs", []):
             packing = {**row.packing, "customs": lines}
-            update = sa.update(box).where(box.c.id == row.id, waits).values(packing=packing)
+            values: dict[str, Any] = {"packing": packing}
+            if row.problem == Problem.NO_FIT:
+                # What was missing may have been this; the next export says if it was not.
+                values["problem"] = ""
+            update = sa.update(box).where(box.c.id == row.id, waits).values(**values)
             done += len(rt.session.execute(update.returning(box.c.id)).all())
     rt.session.commit()
     return (rows[-1].id if len(rows) == _SLICE else None), done

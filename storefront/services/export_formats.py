@@ -97,6 +97,10 @@ def save_format(rt: Runtime, who: Who, layout: Layout, ref: str = "") -> str:
                 raise FormatGone(format=ref)
             before = {"layout": row.layout}
             rt.session.execute(sa.update(table).where(table.c.public_id == ref).values(**values))
+            group = table_of(CycleGroup)
+            users = sa.select(group.c.id).where(group.c.export_format == ref)
+            for key in rt.session.scalars(users).all():
+                _try_misfits_again(rt, key)
         name = ref or public_id("fmt")
         if not ref:
             rt.session.execute(

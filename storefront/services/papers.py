@@ -7,7 +7,7 @@ Source: docs/decisions/0144-papers-of-a-batch.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -87,12 +87,31 @@ def make_papers(rt: Runtime, draw: Draw) -> dict[str, int]:
     """Make up to ``AT_ONCE`` files of the papers that wait, and delete those that are old.
 
     A file is published, then noted; after a crash between the two it is published again, with
-    the same bytes under the same name.
+    the same bytes under the same name. One that cannot be drawn keeps no other waiting; the
+    first such error is raised when the rest is done.
     """
-    made = 0
-    while made < AT_ONCE and _make_part(rt, draw):
-        made += 1
-    return {"files": made, "deleted": _delete_old(rt)}
+    made, failed = 0, set[int]()
+    wrong: Exception | None = None
+    while made + len(failed) < AT_ONCE and (key := _next(rt, failed)) is not None:
+        try:
+            _make_part(rt, draw, key)
+            made += 1
+        except Exception as error:  # noqa: BLE001 - raised below, after the others
+            rt.session.rollback()
+            failed.add(key)
+            wrong = wrong or error
+    done = {"files": made, "deleted": _delete_old(rt)}
+    if wrong is not None:
+        raise wrong
+    return done
+
+
+def _next(rt: Runtime, failed: Collection[int]) -> int | None:
+    """Return the paper asked for first of those that did not fail in this run."""
+    with reading():
+        key = waiting(rt.session, failed)
+        rt.session.rollback()
+    return key
 
 
 def paper_file(rt: Runtime, paper_ref: str, number: int) -> tuple[Paper, Path] | None:
@@ -106,16 +125,15 @@ def paper_file(rt: Runtime, paper_ref: str, number: int) -> tuple[Paper, Path] |
     return (found[0], path) if path.is_file() else None
 
 
-def _make_part(rt: Runtime, draw: Draw) -> bool:
-    """Make the next file of the paper asked for first; False when none waits."""
+def _make_part(rt: Runtime, draw: Draw, key: int) -> None:
+    """Make the next file of a paper that waits."""
     with reading():
-        key = waiting(rt.session)
-        found = papers(rt.session, table_of(BatchPaper).c.id == key) if key is not None else []
+        found = papers(rt.session, table_of(BatchPaper).c.id == key)
         paper = found[0] if found else None
         boxes, is_last = _boxes(rt, paper) if paper else ([], True)
         rt.session.rollback()
     if paper is None:
-        return False
+        return
     done = None
     if boxes:
         number = len(paper.parts) + 1
@@ -123,7 +141,6 @@ def _make_part(rt: Runtime, draw: Draw) -> bool:
         done = rt.files.publish(name, [draw(paper, boxes)])
         failpoint("papers.after_publish")
     retrying(rt.session, lambda: _note(rt, paper, done, len(boxes), is_last=is_last))
-    return True
 
 
 def _boxes(rt: Runtime, paper: Paper) -> tuple[list[PaperBox], bool]:
@@ -155,15 +172,18 @@ def _note(rt: Runtime, paper: Paper, done: Published | None, boxes: int, *, is_l
 def _delete_old(rt: Runtime) -> int:
     """Delete papers that nobody prints any more: the files first, then their rows."""
     table = table_of(BatchPaper)
+    is_old = table.c.asked_at < rt.now() - KEPT
     with reading():
-        old = papers(rt.session, table.c.asked_at < rt.now() - KEPT)
+        old = papers(rt.session, is_old)
         rt.session.rollback()
     for paper in old:
         for part in paper.parts:
             rt.files.path_of(part["file"]).unlink(missing_ok=True)
 
     def delete() -> None:
-        rt.session.execute(sa.delete(table).where(table.c.id.in_([one.id for one in old])))
+        # Not one that was asked for again meanwhile: it waits to be made.
+        ids = [one.id for one in old]
+        rt.session.execute(sa.delete(table).where(table.c.id.in_(ids), is_old))
         rt.session.commit()
 
     if old:

@@ -278,6 +278,25 @@ def test_of_two_charges_over_one_held_payment_only_one_counts_it(
     assert (account.far.taken(asked.reference), account.far.taken(other.reference)) == (0, 1)
 
 
+def test_a_held_payment_taken_between_our_look_and_our_note_is_not_counted_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = account.set_up(Money(2340, "INR"))
+    other, beside = replace(asked, reference="att_second"), Account(account.address, account.far)
+    real, answers = account.gateway.api.note, []
+
+    def overtaken(path: str, notes: Any) -> Any:
+        if not answers and path.startswith("/payments/"):
+            answers.append(beside.gateway.charge(other))
+        return real(path, notes)
+
+    monkeypatch.setattr(account.gateway.api, "note", overtaken)
+    answers.append(account.gateway.charge(asked))
+    beside.http.close()
+    assert [each.status for each in answers] == [_S.SUCCEEDED, _S.DECLINED]
+    assert answers[1].reason == "held_payment_taken"
+
+
 def test_a_card_stored_without_a_payment_costs_nothing(account: Account) -> None:
     asked = account.set_up(None)
     [held] = account.far.payments.values()

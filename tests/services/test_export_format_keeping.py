@@ -161,6 +161,19 @@ def test_what_did_not_fit_is_tried_again_in_another_format(rt, who, box):
     assert rt.session.scalar(sa.select(Box.problem)) == ""
 
 
+def test_what_did_not_fit_is_tried_again_when_the_format_in_use_was_changed(rt, who, box):
+    group = rt.session.scalar(sa.select(CycleGroup.public_id))
+    rt.session.rollback()
+    ref = save_format(rt, who, MINE)
+    use_format(rt, who, group, ref)
+    rt.session.execute(sa.update(Box).values(problem="no_fit"))
+    rt.session.commit()
+
+    save_format(rt, who, replace(MINE, name="Wider"), ref)
+
+    assert rt.session.scalar(sa.select(Box.problem)) == ""
+
+
 def test_a_box_that_does_not_fit_is_among_the_problems_of_the_day(rt, box):
     found = rt.session.execute(box_problems(rt.moment(), rt.now())).all()
 

@@ -11,10 +11,10 @@ from storefront.domain.charging import Refusal
 from storefront.jobs.work import run_all
 from storefront.models import ChargeAttempt, Customer, Invoice, OutboxMessage, PaymentMethod
 from storefront.operations.outbox import Message, enqueue
-from storefront.paying import NotNow, Paid, pay_now
+from storefront.paying import NotNow, Paid, PaymentPartnerSilent, pay_now
 from storefront.services.installation import confirm, describe
 from storefront.services.method_changes import remove_method
-from storefront.services.methods import set_default
+from storefront.services.methods import begin_card, set_default
 from storefront.services.outbox import deliver_due
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
@@ -99,6 +99,8 @@ def test_paying_an_invoice_is_refused_with_its_reason(rt, clock, live, demo_gate
 
 
 ASKED = (
+    "begin_setup",
+    "finish_setup",
     "charge",
     "lookup",
     "cancel",
@@ -140,6 +142,8 @@ def test_a_copy_asks_gateways_nothing_and_the_original_goes_on(
     other = factories.make_method(rt, waiting, is_default=False)
 
     assert set_default(copy, waiting.id, other.public_id)
+    with pytest.raises(PaymentPartnerSilent):
+        begin_card(copy, waiting.id, "https://staging.example/back")
     for _ in range(12):
         clock.advance(days=1)
         run_all(copy)

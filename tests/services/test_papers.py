@@ -206,6 +206,15 @@ def test_a_file_that_cannot_be_drawn_leaves_nothing_and_is_tried_again(rt, make_
     rt.session.rollback()
 
     assert files(rt) == []
+    ask_for_paper(rt, batch, "labels", "l7160", who)
+
+    def broken_slips(paper, boxes):
+        return broken(paper, boxes) if paper.kind == "slips" else draw(paper, boxes)
+
+    # What was asked for behind it does not wait for it.
+    with pytest.raises(OSError, match="disk full"):
+        make_papers(rt, broken_slips)
+    assert len(files(rt)) == 1
     assert make_papers(rt, draw)["files"] == 1
 
 
@@ -283,6 +292,27 @@ def test_papers_are_deleted_when_nobody_prints_them_any_more(rt, make_batch, who
     assert make_papers(rt, draw)["deleted"] == 1
     assert files(rt) == []
     assert parts(rt) == []
+
+
+def test_papers_asked_for_again_while_they_are_deleted_are_made_again(
+    rt, make_batch, who, clock, monkeypatch
+):
+    batch = make_batch()
+    ask_for_paper(rt, batch, "slips", "a6", who)
+    make_papers(rt, draw)
+    clock.advance(days=31)
+    real = rt.files.path_of
+
+    def asked_meanwhile(name):
+        monkeypatch.setattr(rt.files, "path_of", real)
+        real(name).unlink()
+        ask_for_paper(rt, batch, "slips", "a6", who)
+        return real(name)
+
+    monkeypatch.setattr(rt.files, "path_of", asked_meanwhile)
+    make_papers(rt, draw)
+
+    assert make_papers(rt, draw)["files"] == 1
 
 
 def test_the_worker_makes_papers_with_its_other_work(rt, make_batch, who):

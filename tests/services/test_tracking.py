@@ -207,6 +207,7 @@ def test_rows_that_cannot_be_are_told_and_the_others_done(rt, who, plan, cycle, 
             f"{boxes[1]},{'9' * 81},DHL,",
             f"{boxes[1]},JJD2,DHL,",
             f"{boxes[1]},JJD3,DHL,",
+            f"{boxes[2]},,DHL,",
         ),
     )
 
@@ -218,6 +219,7 @@ def test_rows_that_cannot_be_are_told_and_the_others_done(rt, who, plan, cycle, 
         (6, "unknown_status"),
         (7, "too_long"),
         (9, "twice"),
+        (10, "nothing_said"),
     ]
     assert states(rt) == ["shipped", "shipped", "exported", "locked"]
     assert parcels(rt) == [("DHL", "JJD1"), ("DHL", "JJD2")]

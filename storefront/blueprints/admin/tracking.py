@@ -188,6 +188,7 @@ def issue_words(one: TrackingIssue) -> str:
     """Return why a row is left out."""
     known = {
         "missing": lambda: _("names neither a box nor a tracking number"),
+        "nothing_said": lambda: _("has neither a tracking number nor a status"),
         "too_long": lambda: _("number or carrier is too long"),
         "unknown_status": lambda: _("status is not shipped, delivered or returned"),
         "unknown": lambda: _("no such box or parcel"),

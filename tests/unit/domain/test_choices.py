@@ -206,3 +206,9 @@ def test_every_broken_rule_is_named():
         Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
         Fault(FaultKind.VALUE, number=1000),
     ]
+
+
+def test_fewer_than_none_of_a_product_is_refused() -> None:
+    pool = [PoolItem(1), PoolItem(2), PoolItem(3)]
+    found = refusals(Rule(2), pool, {}, {1: 1, 2: 1, 3: -1})
+    assert [(one.kind, one.variant) for one in found] == [(FaultKind.UNKNOWN, 3)]
