@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -26,7 +27,7 @@ from storefront.models.base import table_of
 from storefront.operations.addons import PickedAddon
 from storefront.operations.boxes import slots_of
 from storefront.operations.coupons import TypedCode
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.terms import phases_of
 
 
@@ -241,13 +242,17 @@ def plan_from(row: AnyRow) -> OrderPlan:
 
 def read_plan(session: AnySession, plan_id: int) -> OrderPlan:
     """Return the plan with this key."""
+    return plan_from(session.execute(_plan_by_id(), {"plan_id": plan_id}).one())
+
+
+@cache
+def _plan_by_id() -> AnySelect:
     plan, group = table_of(Plan), table_of(CycleGroup)
-    statement = (
+    return (
         sa.select(*plan_columns())
         .select_from(plan.outerjoin(group, group.c.id == plan.c.cycle_group_id))
-        .where(plan.c.id == plan_id)
+        .where(plan.c.id == sa.bindparam("plan_id"))
     )
-    return plan_from(session.execute(statement).one())
 
 
 def read_prices(
@@ -258,18 +263,24 @@ def read_prices(
     ``currency`` is the shop's. A price made for ``country`` goes before one for all, and where
     there are such prices, theirs is the currency there.
     """
+    values = {"plan_id": plan_id, "currency": currency, "country": country or None}
+    rows = session.execute(_prices_on_sale(), values).all()
+    found = {price.interval: price for price in map(price_from, in_one_currency(rows))}
+    return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
+
+
+@cache
+def _prices_on_sale() -> AnySelect:
     table = table_of(Price)
-    rows = session.execute(
+    return (
         sa.select(table)
         .where(
-            table.c.plan_id == plan_id,
-            listed_in(table, currency, country),
+            table.c.plan_id == sa.bindparam("plan_id"),
+            _listed(table, sa.bindparam("currency"), sa.bindparam("country")),
             table.c.retired_at.is_(None),
         )
         .order_by(table.c.country, table.c.version)
-    ).all()
-    found = {price.interval: price for price in map(price_from, in_one_currency(rows))}
-    return tuple(sorted(found.values(), key=lambda price: length(price.interval)))
+    )
 
 
 def sold_on(plan: sa.FromClause, today: date) -> sa.ColumnElement[bool]:
@@ -280,8 +291,12 @@ def sold_on(plan: sa.FromClause, today: date) -> sa.ColumnElement[bool]:
 
 def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnElement[bool]:
     """Select the prices for ``country`` and those for everywhere in the shop's ``currency``."""
+    return _listed(price, currency, country or None)
+
+
+def _listed(price: sa.FromClause, currency: Any, country: Any) -> sa.ColumnElement[bool]:
     everywhere = sa.and_(price.c.country == "", price.c.currency == currency)
-    return sa.or_(price.c.country == (country or None), everywhere)
+    return sa.or_(price.c.country == country, everywhere)
 
 
 def sold_to_subscribers(
@@ -375,14 +390,32 @@ def length(interval: Interval) -> int:
 
 
 def price_named(session: AnySession, price_id: int) -> OrderPrice:
+    return price_from(session.execute(_price_by_id(), {"price_id": price_id}).one())
+
+
+@cache
+def _price_by_id() -> AnySelect:
     table = table_of(Price)
-    return price_from(session.execute(sa.select(table).where(table.c.id == price_id)).one())
+    return sa.select(table).where(table.c.id == sa.bindparam("price_id"))
 
 
 def read_questions(session: AnySession, plan_id: int, currency: str) -> tuple[Question, ...]:
     """Return what is asked about the box of a plan; a question without answers is not."""
+    found: dict[str, tuple[AnyRow, list[Choice]]] = {}
+    for row in session.execute(_questions_of(), {"plan_id": plan_id}):
+        surcharge = Money(int(row.surcharges.get(currency, 0)), currency)
+        choice = Choice(row.code, row.name, row.hint, surcharge)
+        found.setdefault(row.group_code, (row, []))[1].append(choice)
+    return tuple(
+        Question(code, row.group_name, row.group_hint, tuple(choices))
+        for code, (row, choices) in found.items()
+    )
+
+
+@cache
+def _questions_of() -> AnySelect:
     group, option = table_of(OptionGroup), table_of(Option)
-    rows = session.execute(
+    return (
         sa.select(
             group.c.code.label("group_code"),
             group.c.name.label("group_name"),
@@ -393,15 +426,6 @@ def read_questions(session: AnySession, plan_id: int, currency: str) -> tuple[Qu
             option.c.surcharges,
         )
         .join(option, option.c.group_id == group.c.id)
-        .where(group.c.plan_id == plan_id, option.c.archived_at.is_(None))
+        .where(group.c.plan_id == sa.bindparam("plan_id"), option.c.archived_at.is_(None))
         .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
-    )
-    found: dict[str, tuple[AnyRow, list[Choice]]] = {}
-    for row in rows:
-        surcharge = Money(int(row.surcharges.get(currency, 0)), currency)
-        choice = Choice(row.code, row.name, row.hint, surcharge)
-        found.setdefault(row.group_code, (row, []))[1].append(choice)
-    return tuple(
-        Question(code, row.group_name, row.group_hint, tuple(choices))
-        for code, (row, choices) in found.items()
     )
