@@ -46,6 +46,7 @@ class EventKind(StrEnum):
     BOX_SKIPPED = "box.skipped"
     BOX_UNSKIPPED = "box.unskipped"
     BOX_CHOSEN = "box.chosen"
+    BOX_SWAPPED = "box.swapped"
     BOX_LOCKED = "box.locked"
     BOX_EXPORTED = "box.exported"
     BOX_SHIPPED = "box.shipped"

@@ -22,6 +22,17 @@ class Problem(StrEnum):
     SHORT_CHOICE = "short_choice"
 
 
+class Turn(StrEnum):
+    """Which boxes of a cycle are decided: those somebody chose for come first.
+
+    Those with swaps come last, so that a swap takes only what no recipe needs.
+    """
+
+    CHOSEN = "chosen"
+    PLAIN = "plain"
+    REST = "rest"
+
+
 @dataclass(frozen=True, slots=True)
 class RecipeFacts:
     """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces).

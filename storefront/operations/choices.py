@@ -1,12 +1,11 @@
-"""What subscribers chose, what is set aside for it, and the pools of a slice of boxes.
+"""What subscribers chose, and the pools of a slice of boxes.
 
-A choice sets pieces aside against other choices, never against a lock: boxes that leave earlier
-are packed from what is in the house. Source: docs/decisions/0150-choosing-contents.md.
+Source: docs/decisions/0150-choosing-contents.md.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -14,18 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.choices import Filled, Limit, PoolItem, Rule, bars, fill
-from storefront.domain.lifecycle import BILLABLE
 from storefront.domain.packing import RecipeFacts
 from storefront.models import (
     AllergyAnswer,
     Box,
     BoxChoice,
     BoxChoiceItem,
-    BoxCycle,
     BoxItem,
-    BoxSkip,
     ChoiceRule,
     Product,
     ProductVariant,
@@ -39,7 +35,6 @@ from storefront.operations.outbox import Message, enqueue
 
 #: Boxes whose contents a subscriber has had, or is about to.
 _SENT = (BoxState.LOCKED, BoxState.EXPORTED, BoxState.SHIPPED, BoxState.DELIVERED)
-_UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,64 +253,6 @@ def sent_to(
         if row.variant_id in wanted:
             found[row.id].add(row.variant_id)
     return dict(found)
-
-
-def set_aside(
-    session: AnySession, variants: Iterable[int], subscription_id: int, cycle_id: int
-) -> Counter[int]:
-    """Return the pieces by variant that others' choices for boxes not packed yet hold.
-
-    The choice of ``subscription_id`` for ``cycle_id`` is left out. A choice holds nothing while
-    its box is skipped, its subscription rests or is over, or its cycle is locked without it.
-    Rounds that have left are not looked at, so the work does not grow with the years.
-    """
-    choice, item, cycle = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(BoxCycle)
-    subscription, box, skip = table_of(Subscription), table_of(Box), table_of(BoxSkip)
-    of_box = sa.and_(
-        box.c.subscription_id == choice.c.subscription_id,
-        box.c.cycle_id == choice.c.cycle_id,
-        box.c.kind == BoxKind.REGULAR,
-        box.c.state != BoxState.CANCELED,
-    )
-    is_coming = sa.and_(
-        box.c.id.is_(None),
-        cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
-        subscription.c.state.in_(BILLABLE),
-    )
-    waits = sa.and_(box.c.state.in_(_UNDECIDED), box.c.locked_at.is_(None))
-    pieces = item.c.quantity * sa.func.coalesce(box.c.quantity, subscription.c.quantity)
-    rows = session.execute(
-        sa.select(item.c.variant_id, sa.func.sum(pieces).label("pieces"))
-        .join(choice, choice.c.id == item.c.choice_id)
-        .join(cycle, cycle.c.id == choice.c.cycle_id)
-        .join(subscription, subscription.c.id == choice.c.subscription_id)
-        .outerjoin(box, of_box)
-        .where(
-            choice.c.cycle_id.in_(_live_cycles(session)),
-            sa.or_(choice.c.subscription_id != subscription_id, choice.c.cycle_id != cycle_id),
-            sa.or_(is_coming, waits),
-            ~sa.exists().where(
-                skip.c.subscription_id == choice.c.subscription_id,
-                skip.c.cycle_id == choice.c.cycle_id,
-            ),
-        )
-        .group_by(item.c.variant_id)
-    )
-    wanted = set(variants)
-    return Counter({row.variant_id: int(row.pieces) for row in rows if row.variant_id in wanted})
-
-
-def _live_cycles(session: AnySession) -> list[int]:
-    """Return the cycles that somebody chose for and whose boxes have not left."""
-    cycle, choice = table_of(BoxCycle), table_of(BoxChoice)
-    live = (CycleState.PLANNED, CycleState.OPEN, CycleState.LOCKED)
-    return list(
-        session.scalars(
-            sa.select(cycle.c.id).where(
-                cycle.c.state.in_(live), sa.exists().where(choice.c.cycle_id == cycle.c.id)
-            )
-        )
-    )
 
 
 def is_chosen_for(box: sa.Table) -> sa.ColumnElement[bool]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, project
 from storefront.domain.choices import Bar, PoolItem, bars
 from storefront.domain.packing import RecipeFacts, choose_recipe
-from storefront.models import Box, ProductVariant
+from storefront.models import Box
 from storefront.models.base import table_of
 from storefront.operations.choices import (
     Subscriber,
@@ -20,10 +20,10 @@ from storefront.operations.choices import (
     chosen_by,
     pool_items,
     sent_to,
-    set_aside,
 )
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.recipes import recipes_of
+from storefront.operations.set_aside import set_aside, stock_left
 from storefront.operations.skips import MOVABLE, Coming
 
 #: How many boxes ahead are looked through for one that may still be chosen for.
@@ -122,7 +122,7 @@ def offer_for(
     if recipe is None or recipe.rule is None:
         return None
     variants = [variant for variant, _most in recipe.pool]
-    left = _left(session, variants, for_update=for_update)
+    left = stock_left(session, variants, for_update=for_update)
     taken = set_aside(session, variants, subscription_id, box.cycle.id)
     items = pool_items(session, variants)
     fixed = dict(recipe.items)
@@ -147,19 +147,3 @@ def offer_for(
 def _times(left: int | None, taken: int, fixed: int, quantity: int) -> int | None:
     """Return how often a piece fits into a box sold ``quantity`` times; None: always."""
     return None if left is None else max(0, left - taken) // quantity - fixed
-
-
-def _left(session: AnySession, variants: list[int], *, for_update: bool) -> dict[int, int | None]:
-    """Return the pieces in the house, None for what never runs out."""
-    variant = table_of(ProductVariant)
-    statement = (
-        sa.select(variant.c.id, variant.c.on_hand, variant.c.is_counted, variant.c.may_oversell)
-        .where(variant.c.id.in_(variants))
-        .order_by(variant.c.id)
-    )
-    if for_update:
-        statement = statement.with_for_update()
-    return {
-        row.id: row.on_hand if row.is_counted and not row.may_oversell else None
-        for row in session.execute(statement)
-    }

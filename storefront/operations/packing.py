@@ -18,12 +18,14 @@ from storefront.domain.packing import (
     Problem,
     RecipeFacts,
     StockBook,
+    Turn,
     choose_recipe,
     contents_of,
     is_deliverable,
     with_addons,
 )
 from storefront.domain.shipping import Zone
+from storefront.domain.swaps import Packed, with_swaps
 from storefront.models import (
     Address,
     Box,
@@ -49,6 +51,7 @@ from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Shortages, read_shortages, write_shortages
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
+from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
 
 ADDRESS_PARTS = (
     "name",
@@ -95,7 +98,9 @@ class _Facts:
     zones: tuple[Zone, ...]
     words: PackingWords
     pools: Pools
-    #: By box: where its pieces of the pool come from, and what was chosen in vain.
+    #: By box: what is taken instead in it.
+    wishes: Mapping[int, Wishes]
+    #: By box: where pieces come from that no recipe fixes, and what was chosen in vain.
     origins: dict[int, dict[int, str]] = field(default_factory=dict)
     replaced: dict[int, Replaced] = field(default_factory=dict)
     #: Boxes that their pool does not fill.
@@ -111,12 +116,13 @@ def boxes_to_decide(
     limit: int,
     *,
     ids: Sequence[int] | None = None,
-    chosen_after: int | None = None,
+    turn: Turn = Turn.REST,
+    after: int = 0,
 ) -> list[AnyRow]:
     """Return up to ``limit`` boxes of the cycle in ``state``, first paid first, locked for us.
 
     Rows that another worker is deciding are passed over. ``ids`` narrows to these boxes,
-    ``chosen_after`` to those behind this box for which somebody chose.
+    ``turn`` to some kinds, ``after`` to those behind this box.
     """
     box, subscription = table_of(Box), table_of(Subscription)
     plan, customer = table_of(Plan), table_of(Customer)
@@ -152,8 +158,9 @@ def boxes_to_decide(
     )
     if ids is not None:
         statement = statement.where(box.c.id.in_(ids))
-    if chosen_after is not None:
-        statement = statement.where(box.c.id > chosen_after, is_chosen_for(box))
+    if turn is not Turn.REST:
+        kinds = is_chosen_for(box) if turn is Turn.CHOSEN else ~is_swapped_for(box)
+        statement = statement.where(box.c.id > after, kinds)
     return list(session.execute(statement))
 
 
@@ -227,6 +234,8 @@ def _facts(
         for variant, _pieces in (*one.items, *one.pool)
     }
     addons = _addons(session, [row.id for row in rows])
+    wishes = wishes_for(session, rows, cycle_id)
+    variants |= {instead for each in wishes.values() for instead in each.values()}
     variants |= {variant for own in addons.values() for variant in own}
     shortages = read_shortages(session, variants, subscriptions)
     stock = stock_of(session, variants | shortages.substitutes)
@@ -236,7 +245,7 @@ def _facts(
     words = packing_words(session, [row.id for row in rows], stock)
     home = seller_country_of(session)
     found = (addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
-    return _Facts(*found, seller_country=home, shortages=shortages)
+    return _Facts(*found, wishes, seller_country=home, shortages=shortages)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -280,7 +289,9 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
         return [], []
     fixed = contents_of(recipe, row.quantity)
     if recipe.rule is None:
-        return fixed, list(addons.items())
+        packed = with_swaps(fixed, addons, facts.wishes.get(row.id, {}), book.left)
+        _note_swaps(row, packed, facts)
+        return list(packed.own), with_addons(packed.instead, addons)
     needed = dict(with_addons(fixed, addons))
     left = {key: _fits(book.left(key), needed.get(key, 0), row.quantity) for key, _ in recipe.pool}
     filled = facts.pools.fill(recipe, row.subscription_id, left)
@@ -294,6 +305,14 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     picks = filled.picks
     pool = [(key, picks[key] * row.quantity) for key, _most in recipe.pool if key in picks]
     return fixed, with_addons(pool, addons)
+
+
+def _note_swaps(row: AnyRow, packed: Packed, facts: _Facts) -> None:
+    if packed.made:
+        facts.origins[row.id] = packed.origins
+    if packed.lost:
+        lost, instead = tuple(packed.lost.values()), tuple(packed.lost)
+        facts.replaced[row.id] = Replaced(row.public_id, row.customer_id, lost, instead)
 
 
 def _fits(left: int | None, needed: int, quantity: int) -> int | None:

@@ -41,11 +41,11 @@ _LAST_BOXES = 4
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """The first box that may still change, where its contents are chosen."""
+    """The first box that may still change, where its contents are chosen or swapped."""
 
     cycle: str
     ship_from: date
-    #: How many pieces are chosen, and how many of them by now.
+    #: How many pieces are chosen, and how many of them by now; 0: swapped at most.
     pieces: int
     chosen: int
 
@@ -318,7 +318,9 @@ def _choosing(
 ) -> Choosing | None:
     box = next((one for one in boxes if one.can_change), None)
     held = contents.get(_cycle_of(coming, box) or 0)
-    if box is None or box.ship_from is None or held is None or not held.to_choose:
+    if box is None or box.ship_from is None or held is None:
+        return None
+    if not held.to_choose and not held.can_swap:
         return None
     return Choosing(box.cycle, box.ship_from, held.to_choose, held.chosen)
 

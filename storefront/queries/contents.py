@@ -20,9 +20,11 @@ from storefront.models import (
     ProductVariant,
     Recipe,
     RecipeItem,
+    SwapOffer,
 )
 from storefront.models.base import table_of
 from storefront.operations.skips import MOVABLE, Coming
+from storefront.operations.swaps import Wishes, wishes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Contents:
     to_choose: int = 0
     #: How many of these are chosen.
     chosen: int = 0
+    #: Something else may be taken instead of what the recipe says.
+    can_swap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,43 @@ def next_contents(
     cycles = {cycle for _one, cycle in wanted}
     statements = [_frozen([box.id for box in boxes.values()]), _planned(plans, cycles)]
     statements.append(_chosen([one.row.id for one, _cycle in wanted], cycles))
+    statements.append(_instead(plans))
     lines = list(session.execute(sa.union_all(*statements).order_by("place", "key")))
+    offered: dict[int, dict[int, Any]] = defaultdict(dict)
+    for line in lines:
+        if line.plan_id is not None and line.recipe_id is None:
+            offered[line.plan_id][line.variant_id] = line
+    swapped = _swapped(session, wanted, offered)
     return {
-        (one.row.id, cycle): _contents(one, cycle, boxes.get((one.row.id, cycle)), lines)
+        (one.row.id, cycle): _contents(
+            one,
+            cycle,
+            boxes.get((one.row.id, cycle)),
+            lines,
+            offered.get(_plan_of(one, cycle), {}),
+            swapped.get((one.row.id, cycle), {}),
+        )
         for one, cycle in wanted
     }
 
 
+#: What may be taken instead, by variant, with what a line says of its product.
+_Offered = Mapping[int, Any]
+
+
+def _swapped(
+    session: AnySession, wanted: Sequence[tuple[Coming, int]], offered: Mapping[int, _Offered]
+) -> dict[tuple[int, int], Wishes]:
+    """Return what is taken instead, per subscription and cycle."""
+    found: dict[tuple[int, int], Wishes] = {}
+    for at in {cycle for one, cycle in wanted if _plan_of(one, cycle) in offered}:
+        plans = {one.row.id: _plan_of(one, cycle) for one, cycle in wanted if cycle == at}
+        found |= {(key, at): own for key, own in wishes_of(session, plans, at).items()}
+    return found
+
+
 def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
-    """Return the columns that all three statements have, with what ``known`` says."""
+    """Return the columns that all statements have, with what ``known`` says."""
     variant, product = table_of(ProductVariant), table_of(Product)
     none = sa.literal(None, sa.Integer)
     names = ("box_id", "recipe_id", "plan_id", "cycle_id", "subscription_id", "pieces")
@@ -83,7 +115,7 @@ def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.Column
         known.get("is_choice", sa.false()).label("is_choice"),
         source.c.id.label("key"),
         source.c.variant_id,
-        source.c.quantity,
+        known.get("quantity", source.c.get("quantity", none)),
         known.get("place", source.c.id).label("place"),
         sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
         variant.c.sku,
@@ -138,24 +170,40 @@ def _chosen(subscription_ids: Sequence[int], cycles: Collection[int]) -> Any:
     )
 
 
+def _instead(plans: Collection[int]) -> Any:
+    """What may be taken instead: the lines of a plan that are of no recipe."""
+    offer = table_of(SwapOffer)
+    one = sa.literal(1).label("quantity")
+    columns = _columns(offer, plan_id=offer.c.plan_id, quantity=one, place=offer.c.position)
+    whole = _with_products(offer)
+    return sa.select(*columns).select_from(whole).where(offer.c.plan_id.in_(plans))
+
+
 def _plan_of(coming: Coming, cycle: int) -> int:
     """Return the plan a box was sold under; one that is not paid yet has the next period's."""
     sold = (box.plan_id for box in coming.boxes if box.cycle_id == cycle)
     return int(next(sold, coming.row.plan_id))
 
 
-def _contents(coming: Coming, cycle: int, box: Any | None, lines: Sequence[Any]) -> Contents:
+def _contents(
+    coming: Coming,
+    cycle: int,
+    box: Any | None,
+    lines: Sequence[Any],
+    offered: _Offered,
+    wishes: Wishes,
+) -> Contents:
     lying = tuple(_piece(line) for line in lines if box is not None and line.box_id == box.id)
     if box is not None and box.state not in MOVABLE:
         return Contents(lying)
     recipes: dict[int, list[Any]] = defaultdict(list)
     for line in lines:
-        if line.plan_id == _plan_of(coming, cycle) and line.cycle_id in (None, cycle):
+        is_own = line.plan_id == _plan_of(coming, cycle) and line.cycle_id in (None, cycle)
+        if is_own and line.recipe_id is not None:
             recipes[line.recipe_id].append(line)
     facts = [_facts(own) for own in recipes.values()]
     recipe = choose_recipe(facts, coming.row.options or {})
     own = recipes[recipe.id] if recipe else []
-    fixed = tuple(_piece(line) for line in own if not line.is_choice)
     pool = {line.variant_id for line in own if line.is_choice}
     picks = [
         line
@@ -163,12 +211,27 @@ def _contents(coming: Coming, cycle: int, box: Any | None, lines: Sequence[Any])
         if (line.subscription_id, line.cycle_id) == (coming.row.id, cycle)
         and line.variant_id in pool
     ]
+    if not pool:
+        fixed = _with_swaps(own, offered, wishes)
+        return Contents(fixed + lying, can_swap=bool(offered and own))
+    fixed = tuple(_piece(line) for line in own if not line.is_choice)
     # Add-ons lie in a box that is paid for before anything else does.
     return Contents(
         fixed + tuple(_piece(line) for line in picks) + lying,
         own[0].pieces or 0 if own else 0,
         sum(line.quantity for line in picks),
     )
+
+
+def _with_swaps(own: Sequence[Any], offered: _Offered, wishes: Wishes) -> tuple[Piece, ...]:
+    """Return the recipe's pieces, each product once, with what is taken instead."""
+    named: dict[int, Any] = {}
+    pieces: dict[int, int] = defaultdict(int)
+    for line in own:
+        key = wishes.get(line.variant_id, line.variant_id)
+        pieces[key] += line.quantity
+        named.setdefault(key, line if key == line.variant_id else offered[key])
+    return tuple(_piece(named[key], number) for key, number in pieces.items())
 
 
 def _facts(lines: Sequence[Any]) -> RecipeFacts:
@@ -178,6 +241,7 @@ def _facts(lines: Sequence[Any]) -> RecipeFacts:
     return RecipeFacts(first.recipe_id, first.cycle_id is None, first.option_key, items, pool=pool)
 
 
-def _piece(line: Any) -> Piece:
-    text = f"{line.quantity} × {line.name}" if line.quantity > 1 else str(line.name)
+def _piece(line: Any, pieces: int = 0) -> Piece:
+    pieces = pieces or line.quantity
+    text = f"{pieces} × {line.name}" if pieces > 1 else str(line.name)
     return Piece(text, line.sku, (line.picture or "").replace("_", "-") or None)

@@ -29,6 +29,7 @@ from storefront.models.base import table_of
 from storefront.operations.box_pieces import addons_in, chosen_in
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_of
+from storefront.operations.swaps import moved_pieces
 
 #: How many coming or past cycles a list shows.
 LISTED = 60
@@ -179,7 +180,9 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     return Board(
         cycle=cycle,
         plans=_plans(session, row.group_id, demand, recipes),
-        shortages=_shortages(session, demand, recipes, _extra(session, row.id)) if is_open else (),
+        shortages=_shortages(session, demand, recipes, _extra(session, row.id, recipes))
+        if is_open
+        else (),
         held=_held(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
@@ -301,12 +304,17 @@ def _plans(
     )
 
 
-def _extra(session: AnySession, cycle_id: int) -> Counter[int]:
-    """Return the pieces by variant that no recipe names: add-ons, and what was chosen.
+def _extra(
+    session: AnySession, cycle_id: int, recipes: Mapping[int, Sequence[RecipeFacts]]
+) -> Counter[int]:
+    """Return the pieces by variant that no recipe names: add-ons, chosen, taken instead.
 
     Boxes for which nobody chose take what is there, so they fall short of no product.
     """
-    return Counter(addons_in(session, cycle_id)) + Counter(chosen_in(session, cycle_id))
+    extra = moved_pieces(session, cycle_id, recipes)
+    extra.update(addons_in(session, cycle_id))
+    extra.update(chosen_in(session, cycle_id))
+    return extra
 
 
 def _shortages(

@@ -377,7 +377,9 @@ INVARIANTS = (
         " LEFT JOIN box_choice c ON c.subscription_id = b.subscription_id"
         " AND c.cycle_id = b.cycle_id"
         " LEFT JOIN box_choice_item n ON n.choice_id = c.id AND n.variant_id = i.variant_id"
-        " WHERE b.kind = 'regular' AND i.origin = 'choice' AND n.id IS NULL",
+        " WHERE b.kind = 'regular' AND i.origin = 'choice' AND n.id IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM box_swap s WHERE s.subscription_id = b.subscription_id"
+        " AND s.instead_id = i.variant_id)",
     ),
     Invariant(
         "F14",

@@ -46,6 +46,7 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.skips import Coming, read_coming
+from storefront.operations.swaps import moved_pieces
 
 #: Cycles ahead that can be asked for.
 AHEAD = (1, 2, 3, 6)
@@ -137,6 +138,9 @@ def forecast(session: AnySession, today: date, ahead: int) -> Forecast:
     plans = {key.plan for key in found.boxes}
     recipes = recipes_by_cycle(session, plans, groups)
     pieces = pieces_of(found.boxes, recipes, _chosen(session, list(groups)))
+    for cycle_id in groups:
+        for variant, moved in moved_pieces(session, cycle_id, recipes.get(cycle_id, {})).items():
+            pieces.needs[cycle_id, variant].paid += moved
     for spot, need in found.addons.items():
         pieces.needs[spot].add(need)
     for row in _lying(session, list(groups)):

@@ -14,6 +14,7 @@ from storefront.database import reading, retrying
 from storefront.domain.boxes import BoxState
 from storefront.domain.cycles import plan_cycles
 from storefront.domain.errors import DomainError
+from storefront.domain.packing import Turn
 from storefront.models import Box, BoxCycle
 from storefront.models.base import table_of
 from storefront.operations import audit
@@ -24,6 +25,7 @@ from storefront.operations.gifts import move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
 from storefront.operations.subscriptions import decide_again
+from storefront.operations.swaps import has_swaps
 from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
@@ -140,21 +142,17 @@ def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None)
     total = _undecided(rt, cycle.id)
     countries = rt.shop.countries
     before = done.boxes.total
-    # First the boxes somebody chose for, so that filling the others takes nothing from them.
-    after = 0 if _is_chosen_for(rt, cycle.id) else None
-    while True:
-        slice_ = partial(_decide_slice, rt, cycle.id, countries, after)
-        decided, last = retrying(rt.session, slice_)
-        if not decided.total:
-            if after is None:
+    for turn in _turns(rt, cycle.id):
+        last = 0
+        while True:
+            slice_ = partial(_decide_slice, rt, cycle.id, countries, turn, last)
+            decided, last = retrying(rt.session, slice_)
+            if not decided.total:
                 break
-            after = None
-            continue
-        after = last if after is not None else None
-        failpoint("close.after_slice")
-        done.boxes.add(decided)
-        if report is not None:
-            report(min(done.boxes.total - before, total), total)
+            failpoint("close.after_slice")
+            done.boxes.add(decided)
+            if report is not None:
+                report(min(done.boxes.total - before, total), total)
     locked = rounds.mark_locked(rt.session, cycle.id, rt.moment())
     rt.session.commit()
     if locked:
@@ -169,18 +167,24 @@ def _keep_unclaimed(rt: Runtime, cycle_id: int) -> None:
         rt.session.rollback()
 
 
-def _is_chosen_for(rt: Runtime, cycle_id: int) -> bool:
+def _turns(rt: Runtime, cycle_id: int) -> list[Turn]:
+    """Return whose boxes are decided when; those that nobody has are left out.
+
+    First the boxes somebody chose for, so that filling the others takes nothing from them; last
+    those with swaps, which take nothing from a recipe.
+    """
     with reading():
-        found = has_choices(rt.session, cycle_id)
+        chosen, swapped = has_choices(rt.session, cycle_id), has_swaps(rt.session, cycle_id)
         rt.session.rollback()
-    return found
+    return [Turn.CHOSEN] * chosen + [Turn.PLAIN] * swapped + [Turn.REST]
 
 
 def _decide_slice(
-    rt: Runtime, cycle_id: int, countries: tuple[str, ...], chosen_after: int | None
+    rt: Runtime, cycle_id: int, countries: tuple[str, ...], turn: Turn, after: int
 ) -> tuple[Decided, int]:
     """Decide a slice; return what came of it and its last box, 0 when there was none."""
-    rows = boxes_to_decide(rt.session, cycle_id, BoxState.PLANNED, SLICE, chosen_after=chosen_after)
+    planned = BoxState.PLANNED
+    rows = boxes_to_decide(rt.session, cycle_id, planned, SLICE, turn=turn, after=after)
     decided = decide_boxes(rt.session, rows, cycle_id, countries, rt.moment())
     failpoint("close.before_commit")
     rt.session.commit()

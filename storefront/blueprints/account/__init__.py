@@ -20,6 +20,7 @@ from storefront.blueprints.account import (
     profile,
     recommend,
     subscriptions,
+    swaps,
     tax,
 )
 from storefront.blueprints.account.base import bp
@@ -41,6 +42,7 @@ __all__ = [
     "profile",
     "recommend",
     "subscriptions",
+    "swaps",
     "tax",
 ]
 
@@ -54,6 +56,8 @@ register_policy(
             "save_addons",
             "choose",
             "save_choice",
+            "swap",
+            "save_swap",
             "add_code",
             "remove_code",
             "skip",

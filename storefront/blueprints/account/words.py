@@ -269,7 +269,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
     if kind == EventKind.SUBSCRIPTION_ENDED and "ended_on" in data:
         day = long_day(date.fromisoformat(data["ended_on"]))
         return _("Your subscription ended on %(day)s.", day=day), "cross", "neutral"
-    if kind in (EventKind.BOX_SKIPPED, EventKind.BOX_UNSKIPPED, EventKind.BOX_CHOSEN):
+    if kind in _OF_BOXES:
         return _of_box(kind, data)
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
@@ -282,8 +282,27 @@ def _told(one: Happening) -> tuple[str, str, str]:
     return known or (_("Something was noted."), "clock", "neutral")
 
 
+_OF_BOXES = (
+    EventKind.BOX_SKIPPED,
+    EventKind.BOX_UNSKIPPED,
+    EventKind.BOX_CHOSEN,
+    EventKind.BOX_SWAPPED,
+)
+
+
+def _swapped(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    if not data["instead"]:
+        return _("%(name)s is in your box again.", name=data["own"]), "undo", "info"
+    names = {"instead": data["instead"], "own": data["own"]}
+    if data.get("from_now_on"):
+        return _("%(instead)s comes instead of %(own)s from now on.", **names), "swap", "info"
+    return _("%(instead)s comes instead of %(own)s once.", **names), "swap", "info"
+
+
 def _of_box(kind: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Word a skip, its undo, and what was chosen for a box."""
+    """Word a skip, its undo, and what was chosen for a box or swapped in it."""
+    if kind == EventKind.BOX_SWAPPED:
+        return _swapped(data)
     day = long_day(date.fromisoformat(data["ship_on"]))
     if kind == EventKind.BOX_SKIPPED:
         return _("The box of %(day)s is skipped.", day=day), "skip", "neutral"

@@ -56,6 +56,7 @@ PAGES = (
     "papers:add_papers",
     "boxes:add_boxes",
     "recipes:add_recipes",
+    "swaps:add_swaps",
     "products:add_products",
     "forecast:add_forecast",
     "imports:add_imports",

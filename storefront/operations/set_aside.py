@@ -1,0 +1,120 @@
+"""The pieces that others chose, or take instead, for boxes that are not packed yet.
+
+They are set aside against other choices, never against a lock: boxes that leave earlier are
+packed from what is in the house. Source: docs/decisions/0150-choosing-contents.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.domain.lifecycle import BILLABLE
+from storefront.models import (
+    Box,
+    BoxChoice,
+    BoxChoiceItem,
+    BoxCycle,
+    BoxSkip,
+    BoxSwap,
+    ProductVariant,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnySession
+
+_UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
+
+
+def set_aside(
+    session: AnySession, variants: Iterable[int], subscription_id: int, cycle_id: int
+) -> Counter[int]:
+    """Return the pieces by variant that others' choices and swaps hold.
+
+    Those of ``subscription_id`` for ``cycle_id`` are left out. Nothing is held while a box is
+    skipped, its subscription rests or is over, or its cycle is locked without it. Rounds that
+    have left are not looked at, so the work does not grow with the years; what is taken instead
+    from now on therefore holds pieces for its first box alone.
+    """
+    wanted = _wanted(_live_cycles(session))
+    cycle, subscription = table_of(BoxCycle), table_of(Subscription)
+    box, skip = table_of(Box), table_of(BoxSkip)
+    of_box = sa.and_(
+        box.c.subscription_id == wanted.c.subscription_id,
+        box.c.cycle_id == wanted.c.cycle_id,
+        box.c.kind == BoxKind.REGULAR,
+        box.c.state != BoxState.CANCELED,
+    )
+    is_coming = sa.and_(
+        box.c.id.is_(None),
+        cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
+        subscription.c.state.in_(BILLABLE),
+    )
+    waits = sa.and_(box.c.state.in_(_UNDECIDED), box.c.locked_at.is_(None))
+    pieces = wanted.c.quantity * sa.func.coalesce(box.c.quantity, subscription.c.quantity)
+    others = sa.or_(wanted.c.subscription_id != subscription_id, wanted.c.cycle_id != cycle_id)
+    rows = session.execute(
+        sa.select(wanted.c.variant_id, sa.func.sum(pieces).label("pieces"))
+        .join(cycle, cycle.c.id == wanted.c.cycle_id)
+        .join(subscription, subscription.c.id == wanted.c.subscription_id)
+        .outerjoin(box, of_box)
+        .where(
+            others,
+            sa.or_(is_coming, waits),
+            ~sa.exists().where(
+                skip.c.subscription_id == wanted.c.subscription_id,
+                skip.c.cycle_id == wanted.c.cycle_id,
+            ),
+        )
+        .group_by(wanted.c.variant_id)
+    )
+    asked = set(variants)
+    return Counter({row.variant_id: int(row.pieces) for row in rows if row.variant_id in asked})
+
+
+def _wanted(cycles: Sequence[int]) -> sa.Subquery:
+    choice, item, swap = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(BoxSwap)
+    chosen = (
+        sa.select(choice.c.subscription_id, choice.c.cycle_id, item.c.variant_id, item.c.quantity)
+        .join(item, item.c.choice_id == choice.c.id)
+        .where(choice.c.cycle_id.in_(cycles))
+    )
+    swapped = sa.select(
+        swap.c.subscription_id, swap.c.from_id, swap.c.instead_id, swap.c.pieces
+    ).where(swap.c.from_id.in_(cycles), swap.c.instead_id.is_not(None), swap.c.until_id.is_(None))
+    return sa.union_all(chosen, swapped).subquery()
+
+
+def _live_cycles(session: AnySession) -> list[int]:
+    """Return the cycles that somebody chose or swapped for and whose boxes have not left."""
+    cycle, choice, swap = table_of(BoxCycle), table_of(BoxChoice), table_of(BoxSwap)
+    live = (CycleState.PLANNED, CycleState.OPEN, CycleState.LOCKED)
+    is_asked = sa.or_(
+        sa.exists().where(choice.c.cycle_id == cycle.c.id),
+        sa.exists().where(swap.c.from_id == cycle.c.id),
+    )
+    return list(session.scalars(sa.select(cycle.c.id).where(cycle.c.state.in_(live), is_asked)))
+
+
+def stock_left(
+    session: AnySession, variants: Iterable[int], *, for_update: bool = False
+) -> dict[int, int | None]:
+    """Return the pieces in the house, None for what never runs out.
+
+    ``for_update`` locks the stock rows, so that the last piece is not promised twice.
+    """
+    variant = table_of(ProductVariant)
+    statement = (
+        sa.select(variant.c.id, variant.c.on_hand, variant.c.is_counted, variant.c.may_oversell)
+        .where(variant.c.id.in_(set(variants)))
+        .order_by(variant.c.id)
+    )
+    if for_update:
+        statement = statement.with_for_update()
+    return {
+        row.id: row.on_hand if row.is_counted and not row.may_oversell else None
+        for row in session.execute(statement)
+    }
