@@ -23,6 +23,7 @@ from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
+from storefront.mails_waiting import WAITING_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
     PaymentFacts,
@@ -380,6 +381,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **GIFT_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
+    **WAITING_TOPICS,
     "referral_credit": _referral_credit,
 }
 

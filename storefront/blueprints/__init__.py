@@ -12,6 +12,7 @@ BLUEPRINTS = (
     "storefront.blueprints.checkout:bp",
     "storefront.blueprints.account:bp",
     "storefront.blueprints.gifts:bp",
+    "storefront.blueprints.waiting:bp",
     "storefront.blueprints.pay:bp",
     "storefront.blueprints.admin:bp",
 )

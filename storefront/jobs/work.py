@@ -27,6 +27,7 @@ from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
 from storefront.operations.renewals import RENEWALS_DUE
 from storefront.operations.retries import CHASES_DUE
+from storefront.operations.waiting import WAITING_DUE
 from storefront.paper_words import draw
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
@@ -54,6 +55,7 @@ from storefront.services.renewals import run_renewals
 from storefront.services.retention import blank_old
 from storefront.services.seals import seal_days
 from storefront.services.tax_ids import TAX_IDS_DUE, look_up_pending
+from storefront.services.waiting import invite_waiting
 from storefront.services.webhooks import apply_due
 
 log = logging.getLogger(__name__)
@@ -113,6 +115,7 @@ REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
 GATEWAY_EVENTS = Job("gateway_events", _apply_messages, (EVENTS_DUE,))
 REFUND_RETURNS = Job("refund_returns", look_again)
 GIFTS = Job("gifts", run_gifts)
+WAITING = Job("waiting", invite_waiting, (WAITING_DUE,))
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
 PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
@@ -143,6 +146,7 @@ JOBS = (
     OLD_MESSAGES,
     REFERRALS,
     GIFTS,
+    WAITING,
     CLOSE_CYCLES,
     EXPORT,
     OUTBOX,

@@ -45,6 +45,7 @@ from storefront.jobs.work import (
     SELF_CHECK,
     TAX_IDS,
     TRANSFERS,
+    WAITING,
     Job,
 )
 from storefront.runtime import Runtime
@@ -69,7 +70,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         ),
         900,
     ),
-    "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT), 60),
+    "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT, WAITING), 60),
     # On its own: drawing some thousand pages keeps no mail and no lock waiting.
     "papers": ((PAPERS,), 10),
     # Before the outbox: what a message of a gateway settles is told at once.

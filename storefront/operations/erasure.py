@@ -53,6 +53,7 @@ from storefront.models.base import Base, table_of
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.questions import Question
+from storefront.operations.waiting import take_off_list
 
 _REFUNDS_OPEN = ("planned", "sent", "pending", "unknown")
 #: Boxes that somebody still has to pack or hand over.
@@ -177,6 +178,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
         table = table_of(model)
         session.execute(sa.delete(table).where(table.c.customer_id.in_(ids)))
     _erase_orders(session, ids, row.email)
+    take_off_list(session, row.email)
     _erase_methods(session, ids, moment)
     _set(session, Address, table_of(Address).c.customer_id.in_(ids), **_NOWHERE)
     _erase_subscriptions(session, ids, keys)

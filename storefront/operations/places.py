@@ -36,6 +36,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.order_items import OrderItem
 from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.stock import stock_of
+from storefront.operations.waiting import kept_for_invited
 
 #: How long an order that went to pay holds its boxes.
 HOLD = timedelta(minutes=30)
@@ -86,7 +87,7 @@ def take_places(
             for position, one in enumerate(wanted)
         ],
     )
-    taken = places_taken(session, list(limits), moment.now)
+    taken = places_taken(session, list(limits), moment.now, checkout_id)
     if any(row.places is not None and taken[key] > row.places for key, row in limits.items()):
         return False
     if any(taken[key] == row.places for key, row in limits.items()):
@@ -101,7 +102,7 @@ def take_places(
         for variant, _pieces in _of(contents, one.plan_id, one.options)
     }
     stock_of(session, needed)
-    stock = free_stock(session, needed, moment)
+    stock = free_stock(session, needed, moment, checkout_id)
     return all(one.free >= 0 for one in stock.values() if one.is_limited)
 
 
@@ -134,9 +135,15 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
 
 
 def free_stock(
-    session: AnySession, variant_ids: Iterable[int], moment: Moment
+    session: AnySession,
+    variant_ids: Iterable[int],
+    moment: Moment,
+    checkout_id: int | None = None,
 ) -> dict[int, FreeStock]:
-    """Return where the pieces of the variants stand, as of the next box of every subscriber."""
+    """Return where the pieces of the variants stand, as of the next box of every subscriber.
+
+    What is kept for the e-mail of ``checkout_id`` on a waiting list is left out.
+    """
     wanted = sorted(set(variant_ids))
     if not wanted:
         return {}
@@ -156,6 +163,9 @@ def free_stock(
         _count(kind, first if row.is_late or kind is held else contents, row)
     for row in _held(session, plans, moment.now):
         _count(held, first, row)
+    for plan_id, boxes in kept_for_invited(session, plans, moment.now, checkout_id).items():
+        for one, pieces in _of(first, plan_id, {}):
+            held[one] += pieces * boxes
     for row in _lying(session, wanted):
         sold[row.variant_id] += int(row.pieces)
     rows = session.execute(sa.select(variant).where(variant.c.id.in_(wanted)))
@@ -238,8 +248,14 @@ def _is_being_paid(table: sa.FromClause) -> sa.ColumnElement[bool]:
     )
 
 
-def places_taken(session: AnySession, plan_ids: Sequence[int], now: datetime) -> Counter[int]:
-    """Return the boxes of running subscriptions, orders being paid and open orders, by plan."""
+def places_taken(
+    session: AnySession, plan_ids: Sequence[int], now: datetime, checkout_id: int | None = None
+) -> Counter[int]:
+    """Return the boxes of running subscriptions, orders being paid and open orders, by plan.
+
+    Also those kept for who was invited from a waiting list, but for the e-mail of
+    ``checkout_id``.
+    """
     table, hold, checkout = table_of(Subscription), table_of(OrderHold), table_of(Checkout)
     found: Counter[int] = Counter()
     runs = table.c.state.not_in([*ENDED, SubscriptionState.INCOMPLETE])
@@ -256,7 +272,7 @@ def places_taken(session: AnySession, plan_ids: Sequence[int], now: datetime) ->
     ).all()
     for row in (*rows, *held):
         found[row.plan_id] += int(row.boxes)
-    return found
+    return found + kept_for_invited(session, plan_ids, now, checkout_id)
 
 
 def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:

@@ -12,6 +12,7 @@ from storefront.models import Plan, PlanPlaces, Product, ProductVariant
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
 from storefront.operations.places import free_stock, places_of, places_taken
+from storefront.operations.waiting import HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class PlanPlacesRow:
     name: str
     ships: bool
     places: Places
+    #: How long a place is kept for somebody invited from the waiting list.
+    invite_hours: int
 
 
 def full_plans(session: AnySession, moment: Moment) -> frozenset[str]:
@@ -43,9 +46,16 @@ def full_plans(session: AnySession, moment: Moment) -> frozenset[str]:
 
 def plan_places(session: AnySession, moment: Moment) -> list[PlanPlacesRow]:
     """Return every plan on sale, in the order of the pricing page."""
-    plan = table_of(Plan)
+    plan, table = table_of(Plan), table_of(PlanPlaces)
     rows = session.execute(
-        sa.select(plan.c.id, plan.c.public_id, plan.c.name, plan.c.ships)
+        sa.select(
+            plan.c.id,
+            plan.c.public_id,
+            plan.c.name,
+            plan.c.ships,
+            sa.func.coalesce(table.c.invite_hours, HOURS).label("invite_hours"),
+        )
+        .outerjoin(table, table.c.plan_id == plan.c.id)
         .where(plan.c.archived_at.is_(None))
         .order_by(plan.c.position, plan.c.id)
     ).all()
@@ -53,7 +63,11 @@ def plan_places(session: AnySession, moment: Moment) -> list[PlanPlacesRow]:
     limited, taken = places_of(session, ids, moment), places_taken(session, ids, moment.now)
     return [
         PlanPlacesRow(
-            row.public_id, row.name, row.ships, limited.get(row.id) or Places(None, taken[row.id])
+            row.public_id,
+            row.name,
+            row.ships,
+            limited.get(row.id) or Places(None, taken[row.id]),
+            int(row.invite_hours),
         )
         for row in rows
     ]

@@ -41,6 +41,7 @@ from storefront.operations.places import drop_holds, take_places, wanted_of
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
+from storefront.operations.waiting import take_off_list
 from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
 
@@ -347,6 +348,7 @@ def _book(
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
+    take_off_list(session, row.email, [one.plan.id for one in order.items])
     try:
         booked = book_order(
             session,

@@ -10,16 +10,24 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.catalogue import locked_plan, raise_version
+from storefront.operations.waiting import HOURS
 from storefront.runtime import Runtime
 
 
 def set_places(
-    rt: Runtime, who: Who, plan: str, places: int | None, *, sells_by_stock: bool
+    rt: Runtime,
+    who: Who,
+    plan: str,
+    places: int | None,
+    *,
+    sells_by_stock: bool,
+    invite_hours: int = HOURS,
 ) -> bool:
     """Set the limits of a plan's sale; False when nothing differs.
 
     Fewer places than are taken is allowed: nobody loses theirs, and nothing is sold until enough
-    have left. Raises ``UnknownPlan`` and, for less than one place, ``ValueError``.
+    have left. ``invite_hours`` is how long a place is kept for somebody who waited. Raises
+    ``UnknownPlan`` and, for less than one place, ``ValueError``.
     """
     if places is not None and places < 1:
         raise ValueError(f"{places} places are none")
@@ -30,8 +38,13 @@ def set_places(
         before = {
             "places": known.places if known else None,
             "sells_by_stock": bool(known.sells_by_stock) if known else False,
+            "invite_hours": known.invite_hours if known else HOURS,
         }
-        after = {"places": places, "sells_by_stock": sells_by_stock}
+        after = {
+            "places": places,
+            "sells_by_stock": sells_by_stock,
+            "invite_hours": invite_hours,
+        }
         if before == after:
             rt.session.rollback()
             return False

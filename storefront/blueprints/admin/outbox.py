@@ -212,6 +212,8 @@ def topic_name(code: str) -> str:
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
         "box_short": _("Box with something missing"),
+        "waiting_joined": _("On a waiting list"),
+        "place_free": _("A place is free"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

@@ -1,0 +1,73 @@
+"""The waiting list as a shopper without an account and the staff see it."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.models import Staff, Throttle, WaitingPlace
+from storefront.operations.audit import Who
+from storefront.operations.secrets import return_token
+from storefront.services.places import set_places
+from storefront.services.waiting import invite_waiting
+from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
+from tests.support.boxes import make_subscribed
+from tests.support.desk import Desk
+from tests.support.visitor import Visitor
+
+
+@pytest.fixture(params=["sqlite"])
+def database(databases, tmp_path):
+    """One kind is enough for pages; the services run on both."""
+    return databases.sqlite(tmp_path)
+
+
+def names(rt):
+    found = rt.session.scalars(sa.select(WaitingPlace.email).order_by(WaitingPlace.id)).all()
+    rt.session.rollback()
+    return list(found)
+
+
+def test_a_shopper_waits_is_invited_and_leaves_and_staff_see_it(app, rt):
+    visitor, desk = Visitor.of(app), Desk(app, rt, "owner")
+    staff = rt.session.execute(sa.select(Staff.id, Staff.public_id)).one()
+    rt.session.rollback()
+    who = Who(staff.id, staff.public_id, "192.0.2.1")
+    plan = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, plan, variants=[make_variant(rt)])
+    set_places(rt, who, plan.public_id, 1, sells_by_stock=False)
+    make_subscribed(rt, plan)
+    ask = f"/waiting/plans/{plan.code}"
+    assert f'href="{ask}"' in visitor.get("/").text
+    assert f'href="{ask}"' in visitor.get(f"/plans/{plan.code}").text
+
+    visitor.get(ask)
+    refused = visitor.post(ask, email="nobody")
+    assert refused.status_code == 422
+    assert "Enter an e-mail like" in refused.text
+    assert "or we may not write to you" in refused.text
+    for _ in range(2):
+        assert visitor.post(ask, email="Ada@Example.org", agrees="y").status_code == 303
+    assert len(names(rt)) == 1
+    page = f"/admin/places/{plan.public_id}/waiting"
+    assert names(rt)[0] in desk.get(page).text
+    assert "1 person waits" in desk.get("/admin/places").text
+    ref = rt.session.scalar(sa.select(WaitingPlace.public_id))
+    rt.session.rollback()
+    answer = desk.post(f"{page}/{ref}/invite", {}, on=page)
+    assert (answer.status_code, "No place is free" in answer.text) == (422, True)
+
+    set_places(rt, who, plan.public_id, 2, sells_by_stock=False)
+    assert invite_waiting(rt).invited == 1
+    link = f"/waiting/place/{return_token(rt.settings.secret_key, 'waiting', ref)}"
+    shown = visitor.get(link).text
+    assert "is kept for you" in shown
+    assert f"/checkout?plan={plan.code}" in shown
+    assert visitor.get(f"/waiting/place/{ref}.forged").status_code == 404
+    assert visitor.post(f"{link}/leave").status_code == 303
+    assert names(rt) == []
+    assert visitor.get(link).status_code == 404
+
+    rt.session.execute(sa.update(Throttle).values(count=1000))
+    rt.session.commit()
+    assert visitor.post(ask, email="ben@example.org", agrees="y").status_code == 429
