@@ -140,6 +140,8 @@ def _given_up(writer: Writer) -> Words | None:
             (_("Go on with it"), writer.url("/account/")),
             (_("You owe nothing, and no box comes until you go on with it."),),
         )
+    if payload.get("stays_minor"):
+        return _ended_owing(writer, failed, plans)
     return Words(
         _("Your subscription has ended"),
         failed,
@@ -147,6 +149,22 @@ def _given_up(writer: Writer) -> Words | None:
         ((_("Your plan"), plans),),
         (_("See the plans"), writer.url("/")),
         (_("You owe nothing and will not be charged again. Boxes you have paid for still ship."),),
+    )
+
+
+def _ended_owing(writer: Writer, failed: str, plans: str) -> Words:
+    """Say what stays due of a subscription that ended: boxes that left before they were paid."""
+    payload = writer.delivery.payload
+    stays = writer.money(Money(int(payload["stays_minor"]), str(payload["currency"])))
+    page = writer.url(f"/pay/{link(writer.rt, payload['invoice'], writer.delivery.created_at)}")
+    due = _("Your subscription has ended. %(amount)s for what was sent stays due.", amount=stays)
+    return Words(
+        _("Your subscription has ended"),
+        failed,
+        due,
+        ((_("Your plan"), plans), (_("Still due"), stays)),
+        (_("Pay %(amount)s", amount=stays), page),
+        (due, _("We do not try again by ourselves. Boxes you have paid for still ship.")),
     )
 
 

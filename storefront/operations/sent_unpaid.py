@@ -26,8 +26,10 @@ from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import RefundFacts, lines_of_invoice
 from storefront.operations.refunding import Back, book_note, lower_lines, write_note
 from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.tiling import open_invoices
 
-#: Not handed to the warehouse: nobody packs them for an invoice that is given up.
+#: Not handed to the warehouse: nobody packs them for an invoice that is given up. A locked box
+#: is being packed; only staff, who see it, take it back (``STOPPABLE``).
 _HERE = (BoxState.PLANNED, BoxState.HELD)
 
 
@@ -93,6 +95,41 @@ def drop_unsent(
         if len(gone) != len(here):
             raise StaleSubscription(f"boxes of invoice {key} were locked meanwhile")
         forfeit_boxes(session, here, moment)
+
+
+def end_unpaid(
+    session: AnySession, rows: Sequence[AnyRow], moment: Moment, minimums: Minimums
+) -> tuple[dict[int, int], set[int]]:
+    """Credit what subscriptions that the chase ends leave unpaid, but not what was sent.
+
+    ``rows`` are an invoice and a subscription each. Returns what stays due of invoices in minor
+    units, and the invoices left alone because a charge for them is on its way. An invoice of
+    which nothing stays due is neither credited here nor named.
+    Source: docs/decisions/0172-the-last-step-and-what-was-sent.md.
+    """
+    invoice = table_of(Invoice)
+    named = invoice.c.id.in_([row.invoice_id for row in rows])
+    found = set(session.scalars(sa.select(invoice.c.id).where(named, pays_for_sent(invoice))))
+    stays: dict[int, int] = {}
+    flying: set[int] = set()
+    if not found:
+        return stays, flying
+    abandon_planned(session, sorted(found), moment)
+    for row in rows:
+        if row.invoice_id not in found:
+            continue
+        owed = [
+            one
+            for one in open_invoices(session, row.subscription_id)
+            if one.id == row.invoice_id and not one.is_shared
+        ]
+        shares = dropped_of(session, owed, row.subscription_id)
+        if any(one.in_flight for one in owed):
+            flying.add(row.invoice_id)
+        elif any(shares[one.id] != one.share_minor for one in owed):
+            drop_unsent(session, owed, row.subscription_id, moment, minimums)
+            stays[row.invoice_id] = sum(one.due_minor - shares[one.id] for one in owed)
+    return stays, flying
 
 
 def pays_for_sent(invoice: sa.FromClause) -> sa.ColumnElement[bool]:

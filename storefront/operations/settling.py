@@ -288,6 +288,9 @@ def _enter_periods(
         paid.append(paid_period(row, own, invoices[own[0].invoice_id].currency))
     make_boxes(session, paid, moment)
     _tell(session, running, per_period, invoices, moment)
+    if len(running) < len(periods):
+        left = [row for row in periods if SubscriptionState(row.state) in ENDED]
+        _tell_who_left(session, left, per_period, invoices, moment)
 
 
 @cache
@@ -347,6 +350,30 @@ def paid_period(row: AnyRow, lines: Sequence[AnyRow], currency: str) -> PaidPeri
         row.number == 0,
         any(line.kind == LineKind.ADDON for line in lines),
     )
+
+
+def _tell_who_left(
+    session: AnySession,
+    periods: Sequence[AnyRow],
+    per_period: dict[int, list[AnyRow]],
+    invoices: dict[int, AnyRow],
+    moment: Moment,
+) -> None:
+    """Send who paid after their subscription ended the receipt; nothing of it goes on."""
+    entries, mails = [], {}
+    for row in periods:
+        invoice = invoices[per_period[row.id][0].invoice_id]
+        amount = sum(line.gross_minor for line in per_period[row.id])
+        data = {"invoice": invoice.public_id, "amount_minor": amount}
+        kind = EventKind.SUBSCRIPTION_RECOVERED
+        entries.append(
+            Entry(row.subscription_id, row.public_id, kind, data=data, ref=invoice.public_id)
+        )
+        key = f"mail:receipt:{invoice.public_id}"
+        about = {"invoice": invoice.public_id, "subscription": row.public_id}
+        mails[key] = Message("mail", "receipt", key, about, invoice.payer_id)
+    record(session, entries, moment)
+    enqueue(session, list(mails.values()), moment.now)
 
 
 def _tell(

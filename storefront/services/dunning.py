@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -34,6 +34,7 @@ from storefront.operations.retries import (
     retry,
     set_warning,
 )
+from storefront.operations.sent_unpaid import end_unpaid
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, MrrChange, move, record
 from storefront.runtime import Runtime
@@ -169,6 +170,8 @@ def _asked_until(rows: Sequence[AnyRow], moment: Moment) -> dict[datetime, list[
 def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[int]:
     """Cancel, pause, or leave the invoice open, as the plan's policy was when it began.
 
+    Who is cancelled still owes what was sent; a pause forgives it, so that coming back costs
+    nothing of the past (docs/decisions/0172-the-last-step-and-what-was-sent.md).
     Returns the cases left alone because a charge went off since they were read: the
     customer pays this very moment, and that answer comes first.
     """
@@ -177,10 +180,14 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[in
     running = [row for row in everybody if SubscriptionState(row.state) not in ENDED]
     actions = {row.invoice_id: row.policy["last_action"] for row in rows}
     stop = [row for row in running if actions[row.invoice_id] != "leave"]
+    ending = [row for row in stop if actions[row.invoice_id] == "cancel"]
+    stays, waiting = end_unpaid(rt.session, ending, moment, rt.minimums)
     owing = list(dict.fromkeys(row.invoice_id for row in stop))
+    owing = [key for key in owing if key not in stays and key not in waiting]
     credited = credit_invoices(rt.session, owing, CreditReason.CANCELLATION, moment)
-    flying = [row.id for row in rows if row.invoice_id in credited.waiting]
-    stop = [row for row in stop if row.invoice_id not in credited.waiting]
+    waiting = waiting.union(credited.waiting)
+    flying = [row.id for row in rows if row.invoice_id in waiting]
+    stop = [row for row in stop if row.invoice_id not in waiting]
     close_cases(rt.session, [row.id for row in rows if row.id not in flying], "lost", moment)
     end_subscriptions(
         rt.session,
@@ -194,17 +201,18 @@ def _last_action(rt: Runtime, rows: Sequence[AnyRow], moment: Moment) -> list[in
     )
     _pause(rt, [row for row in stop if actions[row.invoice_id] == "pause"], moment)
     over = [row for row in rows if row.id not in flying]
-    enqueue(rt.session, [_outcome(row, everybody) for row in over], moment.now)
+    enqueue(rt.session, [_outcome(row, everybody, stays) for row in over], moment.now)
     return flying
 
 
-def _outcome(row: AnyRow, everybody: Sequence[AnyRow]) -> Message:
+def _outcome(row: AnyRow, everybody: Sequence[AnyRow], stays: Mapping[int, int]) -> Message:
     own = [one.public_id for one in everybody if one.invoice_id == row.invoice_id]
     payload = {
         "invoice": row.invoice_ref,
         "subscriptions": own,
         "action": row.policy["last_action"],
         "minor": row.due_minor,
+        "stays_minor": stays.get(row.invoice_id, 0),
         "currency": row.currency,
     }
     topic = "payment_given_up"

@@ -25,6 +25,7 @@ from storefront.models import (
     Plan,
     Refund,
     Subscription,
+    SubscriptionEvent,
 )
 from storefront.models.base import table_of
 from storefront.operations import sent_unpaid
@@ -144,6 +145,11 @@ def test_who_left_can_pay_for_what_was_sent_and_has_left_all_the_same(
     assert rows(rt, Invoice)[-1].state == InvoiceState.PAID
     assert rows(rt, Subscription)[0].state == SubscriptionState.CANCELED
     assert len(rows(rt, Box)) == boxes
+    receipt = compose(rt, waiting_mails(rt, "receipt")[-1])
+    assert receipt is not None
+    assert "€26.00" in receipt.text
+    assert "Next charge" not in receipt.text
+    assert rows(rt, SubscriptionEvent)[-1].kind == "subscription.recovered"
 
 
 def test_of_three_boxes_the_one_that_was_sent_stays_due(rt: Runtime, clock: FrozenClock) -> None:
@@ -275,3 +281,46 @@ def test_pages_and_mail_name_what_stays_due(rt: Runtime, clock: FrozenClock, app
     assert text in mail.text
     link = pay_links.link(rt, rows(rt, Invoice)[-1].public_id)
     assert "Pay €26.00" in Visitor.of(app).get(f"/pay/{link}").text
+
+
+def test_the_last_step_of_the_chase_keeps_what_was_sent_due_as_leaving_does(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    renewed(rt, clock, count=2)
+    sent = pack(rt)
+    chase_to_the_end(rt, clock)
+
+    invoice = rows(rt, Invoice)[-1]
+    assert (invoice.state, invoice.due_minor) == (InvoiceState.OPEN, sent)
+    assert [note.total_minor for note in rows(rt, CreditNote)] == [2600 - sent]
+    assert [box.state for box in rows(rt, Box)][-2:] == ["locked", "canceled"]
+    assert [case.state for case in rows(rt, DunningCase)] == ["lost"]
+    [subscription] = rows(rt, Subscription)
+    assert (subscription.state, subscription.end_reason) == ("canceled", "unpaid")
+    [mail] = waiting_mails(rt, "payment_given_up")
+    written = compose(rt, mail)
+    assert written is not None
+    assert "€13.01 for what was sent stays due." in written.text
+    assert "/pay/" in written.text
+    tried = len(rows(rt, ChargeAttempt))
+    clock.advance(days=30)
+    chase_due(rt)
+    run_renewals(rt)
+    assert len(rows(rt, ChargeAttempt)) == tried
+    assert demo_gateway.bank.executed_count() == 1
+
+
+def test_the_last_step_of_the_chase_credits_all_of_which_nothing_was_sent(
+    rt: Runtime, clock: FrozenClock
+) -> None:
+    renewed(rt, clock)
+    chase_to_the_end(rt, clock)
+    assert rows(rt, Invoice)[-1].state == InvoiceState.VOID
+    assert rows(rt, Box)[-1].state == "canceled"
+    assert rows(rt, Subscription)[0].state == SubscriptionState.CANCELED
+
+
+def chase_to_the_end(rt: Runtime, clock: FrozenClock) -> None:
+    while rows(rt, DunningCase)[-1].state == "open":
+        clock.advance(days=1)
+        chase_due(rt)
