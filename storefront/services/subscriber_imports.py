@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
+from storefront.charges import is_unlocked
 from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
@@ -148,6 +149,10 @@ class _Run:
         return replace(one, findings=findings)
 
     def _ask(self, rows: Sequence[SubscriberRow]) -> list[tuple[Card | None, list[Finding]]]:
+        if not is_unlocked(self.rt):
+            # A copy of a database asks the gateways of the original nothing.
+            why = [(row, Finding(row.row, "gateway", "no_answer", row.gateway)) for row in rows]
+            return [(None, [finding]) for _row, finding in why]
         gateways = dict(self.rt.gateways)
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="import") as pool:
             return list(pool.map(lambda row: _card_of(gateways[row.gateway], row), rows))

@@ -110,6 +110,18 @@ def test_a_dry_run_asks_the_gateway_and_writes_nothing(rt, row):
     assert [count(rt, each) for each in (Customer, Subscription, PaymentMethod)] == [0, 0, 0]
 
 
+def test_a_copy_of_a_database_asks_the_gateways_of_the_original_nothing(
+    rt, row, demo_gateway, monkeypatch
+):
+    monkeypatch.setattr(service, "is_unlocked", lambda _rt: False)
+    monkeypatch.setattr(demo_gateway, "read_method", pytest.fail)
+
+    report = import_subscribers(rt, file_of(row))
+
+    assert codes(report) == [(2, "gateway", "no_answer")]
+    assert report.new == 0
+
+
 def test_a_subscription_comes_with_customer_address_card_consent_and_history(rt, row):
     report = run(rt, {**row, "quantity": "2", "locale": "de"})
 

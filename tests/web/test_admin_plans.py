@@ -294,7 +294,11 @@ def test_the_chase_has_a_time_of_day_and_never_exceeds_the_card_schemes(
         wrong = owner.post(f"{path}/rules", {**fields, "retry_time": time})
         assert (wrong.status_code, "Enter a time like 09:00" in wrong.text) == (422, True)
     often = ", ".join(str(day) for day in range(1, 9))
-    assert owner.post(f"{path}/rules", {**fields, "retry_days": f"{often}, 9"}).status_code == 422
+    wrong = owner.post(f"{path}/rules", {**fields, "retry_days": f"{often}, 9"})
+    assert (wrong.status_code, "at most 8 tries" in wrong.text) == (422, True)
+    often = ", ".join(str(day) for day in range(1, 15))
+    wrong = owner.post(f"{path}/rules", {**fields, "retry_days": often})
+    assert (wrong.status_code, "allow 14 tries in 30 days" in wrong.text) == (422, True)
     saved = owner.post(f"{path}/rules", {**fields, "retry_time": "6:30"})
     assert saved.status_code == 303
     assert rt.session.scalar(sa.select(Plan.retry_minute)) == 390

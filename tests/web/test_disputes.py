@@ -206,6 +206,9 @@ def test_a_customer_is_told_plainly_why_nothing_comes_and_goes_on_when_it_was_wo
 
     won(rt, client, demo_gateway)
     assert "rests until you say" in me.get(f"/account/subscriptions/{subscription.public_id}").text
+    home = me.get("/account/").text
+    assert f'href="/account/disputes/{disputed}"' in home
+    assert "rests until you say that it goes on" in home
     answer = me.post(f"/account/disputes/{disputed}")
     assert (answer.status_code, held(rt)) == (303, False)
     again = me.post(f"/account/disputes/{disputed}")

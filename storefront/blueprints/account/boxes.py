@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +16,13 @@ from storefront.domain.errors import DomainError
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import gifts
+from storefront.queries.account import SubscriptionView
 from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
-from storefront.queries.disputes import held_by
+from storefront.queries.disputes import HeldBy, held_by
 from storefront.queries.methods import ending_cards
 from storefront.queries.replacements import resent
+from storefront.runtime import Runtime
 from storefront.services import skips
 from storefront.services.skips import SkipChange
 
@@ -40,9 +42,18 @@ def home() -> Response:
         given=gifts.given_by(rt.session, customer().id),
         got={one.subscription: one for one in gifts.received_by(rt.session, customer().id)},
         why_declined=words.why_declined,
+        won=_won(rt, found.subscriptions),
         resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
         ending=ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else [],
     )
+
+
+def _won(rt: Runtime, subscriptions: Sequence[SubscriptionView]) -> dict[str, HeldBy]:
+    """Return by subscription the disputes that were won and wait for their customer's word."""
+    held = {
+        one.public_id: held_by(rt.session, one.public_id) for one in subscriptions if one.is_held
+    }
+    return {ref: one for ref, one in held.items() if one is not None and one.state == "won"}
 
 
 @bp.post("/subscriptions/<subscription>/boxes/<cycle>/skip")

@@ -27,6 +27,8 @@ from storefront.domain.charging import MAX_TRIES_PER_MONTH
 from storefront.domain.dunning import LONGEST_DAYS, is_within_ceilings
 from storefront.templating import slug
 
+#: Tries by the clock that a schedule may have.
+MOST_TRIES = 8
 _NAME = [
     InputRequired(_("Enter a name")),
     Length(max=80, message=_("Use 80 characters or fewer")),
@@ -95,7 +97,7 @@ class RulesForm(Form):
 
     def validate_retry_days(self, field: LineField) -> None:
         days = self.days
-        if days is None or days != sorted(set(days)) or len(days) > 8:
+        if days is None or days != sorted(set(days)):
             raise ValidationError(gettext("Enter days in order, like 3, 8, 15"))
         if days and days[-1] > LONGEST_DAYS:
             raise ValidationError(gettext("60 days is the longest a chase may take"))
@@ -105,6 +107,10 @@ class RulesForm(Form):
                     "The card schemes allow %(month)s tries in 30 days, the first charge counted",
                     month=MAX_TRIES_PER_MONTH,
                 )
+            )
+        if len(days) > MOST_TRIES:
+            raise ValidationError(
+                gettext("A schedule has at most %(count)s tries", count=MOST_TRIES)
             )
 
     def validate_retry_time(self, field: LineField) -> None:
