@@ -107,6 +107,8 @@ def deeds() -> dict[str, str]:
         "choice.saved": _("Contents of a box chosen"),
         "recipe.saved": _("Recipe saved"),
         "recipe.copied": _("Recipe copied"),
+        "swaps.offered": _("What may be swapped saved"),
+        "swap.saved": _("Something in a box swapped"),
         "cycle.locked": _("Cycle locked"),
         "boxes.exported": _("File for packing made"),
         "exports.format_used": _("Format of exports chosen"),

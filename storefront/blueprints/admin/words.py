@@ -289,6 +289,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.ADDONS_CHANGED: (_("Add-ons changed."), "box", "info"),
         EventKind.ANSWERS_CHANGED: (_("Said what must not be in a box."), "allergy", "info"),
         EventKind.BOX_CHOSEN: (_("The contents of a box were chosen."), "box", "info"),
+        EventKind.BOX_SWAPPED: (_("Something in a box was swapped."), "swap", "info"),
         EventKind.CODE_ADDED: (_("Code added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("Code taken off."), "percent", "neutral"),
         EventKind.PAYMENT_SUCCEEDED: (_("Paid."), "check", "positive"),
