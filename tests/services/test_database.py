@@ -1,5 +1,6 @@
 """Transactions on both databases: write by default, read only on request, tried again when busy."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -203,6 +204,23 @@ def test_a_backup_taken_in_the_middle_of_writing_is_whole(lite: sa.Engine, tmp_p
     with closing(sqlite_module().connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("SELECT count(*) FROM throttle").fetchone() == (500,)
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_files_copied_as_the_power_fails_hold_what_was_committed_and_no_more(
+    lite: sa.Engine, tmp_path: Path
+):
+    """R-18: what lies on the disk in the middle of a write is opened again as after a crash."""
+    with Session(lite) as session:
+        session.add_all([row(str(number)) for number in range(500)])
+        session.commit()
+        session.add(row("not committed"))
+        session.flush()
+        copy = tmp_path / "after.db"
+        for end in ("", "-wal"):
+            shutil.copyfile(f"{lite.url.database}{end}", f"{copy}{end}")
+    with closing(sqlite_module().connect(copy)) as opened:
+        assert opened.execute("SELECT count(*) FROM throttle").fetchone() == (500,)
+        assert opened.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_a_backup_never_overwrites(lite: sa.Engine, tmp_path: Path):
