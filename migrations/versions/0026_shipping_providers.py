@@ -73,9 +73,7 @@ def upgrade() -> None:
             "says IN ('','shipped','delivered','returned')", name=op.f("ck_parcel_event_says")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parcel_event")),
-        sa.UniqueConstraint(
-            "provider", "event_id", name=op.f("uq_parcel_event_provider_event_id")
-        ),
+        sa.UniqueConstraint("provider", "event_id", name=op.f("uq_parcel_event_provider_event_id")),
     )
     op.create_index("ix_parcel_event_state", "parcel_event", ["state", "received_at"])
     for name, (table, rest) in INDEXES.items():

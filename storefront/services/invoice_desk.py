@@ -79,7 +79,8 @@ def give_up(rt: Runtime, who: Who, invoice: str, then: Then, note: str = "") -> 
     """Write an open invoice off as uncollectible; what comes later goes back.
 
     Boxes that no packer was told of are canceled, locked ones too: who writes off looks at them,
-    which nobody does when a customer leaves (docs/decisions/0172-the-last-step-and-what-was-sent.md).
+    which nobody does when a customer leaves
+    (docs/decisions/0172-the-last-step-and-what-was-sent.md).
     ``then`` as in ``void``. Raises ``NotOpen``, ``ChargeOnItsWay``.
     """
     _give_up(rt, who, invoice, then, note, is_void=False)
