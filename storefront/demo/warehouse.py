@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from random import Random
 from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.database import reading
 from storefront.demo import opening
 from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.replacements import Reason
@@ -24,6 +26,7 @@ from storefront.models import (
     Shipment,
 )
 from storefront.models.base import table_of
+from storefront.operations.keys import AnySelect
 from storefront.runtime import Runtime
 from storefront.services.fulfilment import deliver_batch, ship_batch
 from storefront.services.packing import retry_boxes
@@ -63,16 +66,10 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
 
     The cycle ``late_key`` leaves ``LATE_DAYS`` later than planned.
     """
-    box, cycle, batch = table_of(Box), table_of(BoxCycle), table_of(FulfilmentBatch)
     today = rt.today()
-    rows = rt.session.execute(
-        sa.select(batch.c.public_id, cycle.c.key, cycle.c.ship_from, box.c.public_id.label("box"))
-        .join(cycle, cycle.c.id == batch.c.cycle_id)
-        .join(box, box.c.batch_id == batch.c.id)
-        .where(box.c.state == BoxState.EXPORTED, cycle.c.ship_from <= today)
-        .order_by(batch.c.id, box.c.id)
-    ).all()
-    rt.session.rollback()
+    with reading():
+        rows = rt.session.execute(_to_leave(), {"today": today}).all()
+        rt.session.rollback()
     tracking: dict[str, dict[str, str]] = {}
     for row in rows:
         wait = timedelta(days=LATE_DAYS if row.key == late_key else 0)
@@ -84,24 +81,43 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
     )
 
 
+@cache
+def _to_leave() -> AnySelect:
+    box, cycle, batch = table_of(Box), table_of(BoxCycle), table_of(FulfilmentBatch)
+    return (
+        sa.select(batch.c.public_id, cycle.c.key, cycle.c.ship_from, box.c.public_id.label("box"))
+        .join(cycle, cycle.c.id == batch.c.cycle_id)
+        .join(box, box.c.batch_id == batch.c.id)
+        .where(box.c.state == BoxState.EXPORTED, cycle.c.ship_from <= sa.bindparam("today"))
+        .order_by(batch.c.id, box.c.id)
+    )
+
+
 def note_arrivals(rt: Runtime) -> int:
     """Have staff mark the parcels that were on the road long enough as arrived.
 
     Returns the boxes; batches leave as a whole, so they arrive as a whole.
     """
-    box, batch, shipment = table_of(Box), table_of(FulfilmentBatch), table_of(Shipment)
-    refs = rt.session.scalars(
-        sa.select(batch.c.public_id)
-        .join(box, box.c.batch_id == batch.c.id)
-        .join(shipment, shipment.c.id == box.c.shipment_id)
-        .where(box.c.state == BoxState.SHIPPED, shipment.c.shipped_at <= rt.now() - ROAD)
-        .group_by(batch.c.id, batch.c.public_id)
-        .order_by(batch.c.id)
-    ).all()
-    rt.session.rollback()
+    with reading():
+        refs = rt.session.scalars(_to_arrive(), {"left": rt.now() - ROAD}).all()
+        rt.session.rollback()
     for ref in refs:
         _lose_a_parcel(rt, ref)
     return sum(deliver_batch(rt, ref, (), opening.packer_of(rt)) for ref in refs)
+
+
+@cache
+def _to_arrive() -> sa.Select[str]:
+    box, batch, shipment = table_of(Box), table_of(FulfilmentBatch), table_of(Shipment)
+    left = sa.bindparam("left", type_=shipment.c.shipped_at.type)
+    return (
+        sa.select(batch.c.public_id)
+        .join(box, box.c.batch_id == batch.c.id)
+        .join(shipment, shipment.c.id == box.c.shipment_id)
+        .where(box.c.state == BoxState.SHIPPED, shipment.c.shipped_at <= left)
+        .group_by(batch.c.id, batch.c.public_id)
+        .order_by(batch.c.id)
+    )
 
 
 def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
