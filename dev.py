@@ -13,6 +13,7 @@ import argparse
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from tools import assets, checks, demo, machine, mutation
 from tools.console import bad, fail, good, say
@@ -21,8 +22,12 @@ from tools.environment import PYTHON, ROOT, child_environ, compile_locks, ensure
 
 def run(options: argparse.Namespace) -> int:
     """Start the demo shop, its worker and the example host shop on 127.0.0.1."""
-    ensure("run")
-    assets.ensure()
+    ensure()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        fetching = beside.submit(assets.ensure_unpacked, assets.UNPACKED)
+        ensure("run")
+        fetching.result()
+    assets.compile_translations()
     return demo.run(port=options.port, fresh=options.fresh)
 
 

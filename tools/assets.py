@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.console import fail, say
-from tools.environment import LOCKS, PYTHON, ROOT
+from tools.environment import LOCKS, PYTHON, ROOT, child_environ
 
 HTMX = ROOT / "storefront" / "static" / "vendor" / "htmx.min.js"
 FONTS = ROOT / "storefront" / "fonts"
@@ -63,14 +63,16 @@ def ensure_unpacked(files: Mapping[Path, tuple[str, str]]) -> None:
 def compile_translations() -> None:
     """Compile the message catalogues that changed since they were compiled."""
     folders = [ROOT / "storefront" / "translations", *ROOT.glob("plugins/*/translations")]
-    for source in sorted(po for folder in folders for po in folder.glob("*/LC_MESSAGES/*.po")):
-        compiled = source.with_suffix(".mo")
-        if compiled.is_file() and compiled.stat().st_mtime >= source.stat().st_mtime:
-            continue
-        command = [PYTHON, "-m", "babel.messages.frontend", "--quiet", "compile"]
-        command += ["--input-file", str(source), "--output-file", str(compiled)]
-        command += ["--locale", source.parent.parent.name]
-        subprocess.run(command, cwd=ROOT, check=True)
+    sources = sorted(po for folder in folders for po in folder.glob("*/LC_MESSAGES/*.po"))
+    changed = [str(source) for source in sources if _is_newer(source, source.with_suffix(".mo"))]
+    if changed:
+        # One process for all: starting one takes longer than compiling a catalogue.
+        command = [PYTHON, "-m", "tools.catalogues", *changed]
+        subprocess.run(command, cwd=ROOT, env=child_environ(), check=True)
+
+
+def _is_newer(source: Path, made: Path) -> bool:
+    return not made.is_file() or made.stat().st_mtime < source.stat().st_mtime
 
 
 def _read_from_wheels(names: set[str]) -> dict[str, bytes]:

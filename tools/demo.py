@@ -1,5 +1,7 @@
 """``dev.py run``: the demo shop with its worker, and an existing shop it is mounted in."""
 
+import hashlib
+import os
 import secrets
 import shutil
 import signal
@@ -13,6 +15,8 @@ from tools.machine import HOST, pick_port
 from tools.processes import Service, Supervisor
 
 INSTANCE = ROOT / "instance"
+#: Says with which migrations the demo was made; deleted with everything else of it.
+_MADE = INSTANCE / "made-with"
 _EXAMPLE = ROOT / "examples" / "flask_shop"
 
 
@@ -25,23 +29,64 @@ def run(*, port: int, fresh: bool) -> int:
     if shop_port != port:
         say(f"port {port} is taken; using {shop_port}")
     settings = _settings(shop_port)
-    _command(settings, "migrate")
-    _command(settings, "demo", "seed")
-    services = _services(settings, shop_port)
-    supervisor = Supervisor(INSTANCE / "logs")
     signal.signal(signal.SIGTERM, _interrupt)
+    supervisor = Supervisor(INSTANCE / "logs")
+    preparing = _prepare(settings)
     try:
+        # Where the last start left everything as it is wanted there is nothing to wait for; the
+        # servers look at the schema themselves.
+        logins = ""
+        if not _was_made():
+            say("making the demo shop: the engine lives through its history, day by day")
+            logins = _logins(preparing)
+        services = _services(settings, shop_port)
         for service in services:
             supervisor.start(service)
         if not supervisor.wait_until_ready():
             return 1
-        _greet(settings, services)
+        _greet(settings, services, logins or _logins(preparing))
         return supervisor.wait()
     except KeyboardInterrupt:
         return 0
     finally:
+        if preparing.poll() is None:
+            preparing.terminate()
+            preparing.wait()
         supervisor.stop()
         say("stopped")
+
+
+def _prepare(settings: dict[str, str]) -> subprocess.Popen[str]:
+    """Begin to migrate the database and to make the demo; what it has to say is read later."""
+    command = [PYTHON, "-m", "storefront", "demo", "open"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=child_environ(**settings), stdout=subprocess.PIPE, text=True
+    )
+
+
+def _logins(preparing: subprocess.Popen[str]) -> str:
+    """Wait until the demo is there and return who may sign in to it."""
+    said, _ = preparing.communicate()
+    if preparing.returncode != 0:
+        fail(f"{said}storefront demo open ended with {preparing.returncode}")
+    _MADE.write_text(_schema(), encoding="utf-8")
+    return said
+
+
+def _was_made() -> bool:
+    """Whether the last start saw the demo whole, with the migrations that are here now.
+
+    Only of the database in our own folder: what became of another one nobody here knows.
+    """
+    if "STOREFRONT_DATABASE_URL" in os.environ or not (INSTANCE / "storefront.db").is_file():
+        return False
+    return _MADE.is_file() and _MADE.read_text(encoding="utf-8") == _schema()
+
+
+def _schema() -> str:
+    """Return what stands for the migrations that are here."""
+    files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _settings(port: int) -> dict[str, str]:
@@ -75,15 +120,7 @@ def _services(settings: dict[str, str], port: int) -> list[Service]:
     return services
 
 
-def _command(settings: dict[str, str], *arguments: str) -> None:
-    command = [PYTHON, "-m", "storefront", *arguments]
-    environ = child_environ(**settings)
-    code = subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
-    if code != 0:
-        fail(f"storefront {' '.join(arguments)} ended with {code}")
-
-
-def _greet(settings: dict[str, str], services: list[Service]) -> None:
+def _greet(settings: dict[str, str], services: list[Service], logins: str) -> None:
     shop = settings["STOREFRONT_BASE_URL"]
     print()
     good(f"shop      {shop}/")
@@ -93,8 +130,7 @@ def _greet(settings: dict[str, str], services: list[Service]) -> None:
         if service.name == "example":
             good(f"mounted   http://{HOST}:{service.port}/boxes/, in an existing shop")
     print()
-    _command(settings, "demo", "logins")
-    print()
+    print(logins)
     say("Ctrl-C ends it. `dev.py run --fresh` starts the story again.")
 
 

@@ -50,7 +50,7 @@ def child_environ(**more: str) -> dict[str, str]:
 
 
 def ensure(*locks: str) -> None:
-    """Make the environment hold what each of ``locks`` says. Instant when it already does."""
+    """Make the environment, and have it hold what ``locks`` say. Instant when it already does."""
     if not _works():
         _make()
     for lock in locks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,6 +13,7 @@ import click
 from babel import Locale
 
 from storefront.app import create_app
+from storefront.cli.operate import migrate
 from storefront.cli.runner import application, progress, with_runtime
 from storefront.demo import catalogue, seed, walk
 from storefront.demo.cast import CAST
@@ -76,6 +79,20 @@ def seed_demo(months: int, shoppers: int, number: int) -> None:
         f"{done.running} of {done.customers} customers subscribe; {done.boxes} boxes, "
         f"{done.invoices} invoices, {done.charges} charges"
     )
+
+
+@demo.command("open")
+@click.pass_context
+def open_demo(context: click.Context) -> None:
+    """Bring the database up to date, make the demo shop once, and say who may sign in.
+
+    The same as `storefront migrate`, `demo seed` and `demo logins`, in one process. Only who
+    may sign in goes to the standard output.
+    """
+    with redirect_stdout(sys.stderr):
+        context.invoke(migrate)
+        context.invoke(seed_demo)
+    context.invoke(logins)
 
 
 @demo.command("logins")

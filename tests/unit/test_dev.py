@@ -1,5 +1,6 @@
 """dev.py and its tools: what they promise to someone who has just cloned the project."""
 
+import gettext
 import hashlib
 import re
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import assets, environment, machine
+from tools import assets, demo, environment, machine
 from tools.environment import LOCK_SOURCES, LOCKS, ROOT
 from tools.processes import Service, Supervisor
 
@@ -123,6 +124,49 @@ def test_an_altered_browser_file_is_replaced(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(assets, "_read_from_wheels", lambda names: dict.fromkeys(names, genuine))
     assets.ensure_unpacked({target: (name, sha)})
     assert target.read_bytes() == genuine
+
+
+def test_a_changed_catalogue_is_compiled_and_an_unchanged_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source = tmp_path / "storefront" / "translations" / "de" / "LC_MESSAGES" / "messages.po"
+    source.parent.mkdir(parents=True)
+    source.write_text('msgid ""\nmsgstr ""\n\nmsgid "Box"\nmsgstr "Kiste"\n', encoding="utf-8")
+    monkeypatch.setattr(assets, "ROOT", tmp_path)
+    compiled = [sys.executable, "-m", "tools.catalogues", str(source)]
+    ran: list[list[str]] = []
+    monkeypatch.setattr(assets.subprocess, "run", lambda command, **_kw: ran.append(command))
+    assets.compile_translations()
+    assert [command[1:] for command in ran] == [compiled[1:]]
+
+    monkeypatch.undo()
+    subprocess.run(compiled, cwd=ROOT, check=True)
+    with source.with_suffix(".mo").open("rb") as file:
+        assert gettext.GNUTranslations(file).gettext("Box") == "Kiste"
+    monkeypatch.setattr(assets, "ROOT", tmp_path)
+    monkeypatch.setattr(assets.subprocess, "run", lambda *_a, **_kw: pytest.fail("compiled again"))
+    assets.compile_translations()
+
+
+def test_servers_wait_for_the_demo_unless_the_last_start_saw_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("STOREFRONT_DATABASE_URL", raising=False)
+    monkeypatch.setattr(demo, "INSTANCE", tmp_path)
+    monkeypatch.setattr(demo, "_MADE", tmp_path / "made-with")
+    database = tmp_path / "storefront.db"
+    database.touch()
+    assert not demo._was_made()
+    (tmp_path / "made-with").write_text(demo._schema(), encoding="utf-8")
+    assert demo._was_made()
+    monkeypatch.setenv("STOREFRONT_DATABASE_URL", "postgresql:///elsewhere")
+    assert not demo._was_made()
+    monkeypatch.delenv("STOREFRONT_DATABASE_URL")
+    (tmp_path / "made-with").write_text("other migrations", encoding="utf-8")
+    assert not demo._was_made()
+    (tmp_path / "made-with").write_text(demo._schema(), encoding="utf-8")
+    database.unlink()
+    assert not demo._was_made()
 
 
 def test_a_package_with_another_file_is_refused(
