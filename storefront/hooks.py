@@ -51,6 +51,17 @@ from storefront.domain.gateways import (
     charge_many,
 )
 from storefront.domain.money import Money
+from storefront.domain.parcels import (
+    ParcelCapabilities,
+    ParcelLine,
+    ParcelMessage,
+    ParcelNews,
+    ParcelOrder,
+    ParcelState,
+    ShippingProvider,
+    TakeAnswer,
+    Taking,
+)
 from storefront.domain.tax_treatment import Place, TaxAnswer, TaxQuestion
 
 if TYPE_CHECKING:
@@ -77,6 +88,12 @@ __all__ = [
     "Identity",
     "Layout",
     "Money",
+    "ParcelCapabilities",
+    "ParcelLine",
+    "ParcelMessage",
+    "ParcelNews",
+    "ParcelOrder",
+    "ParcelState",
     "Place",
     "PluginContext",
     "RefundAnswer",
@@ -85,7 +102,10 @@ __all__ = [
     "SetupAnswer",
     "SetupOrder",
     "SetupStart",
+    "ShippingProvider",
     "StorefrontPlugin",
+    "TakeAnswer",
+    "Taking",
     "TaxAnswer",
     "TaxQuestion",
     "VaultedMethod",
@@ -208,6 +228,8 @@ class PluginContext:
     add_gateway: Callable[[Gateway], None]
     #: Return the client for a service at an address such as ``https://api.example.org``.
     http: Callable[[str], Http]
+    #: Offer a shipping provider, as with gateways.
+    add_shipping_provider: Callable[[ShippingProvider], None] = lambda _provider: None
 
 
 # --------------------------------------------------------------------- identity, look, events

@@ -233,7 +233,7 @@ def _ship_slice(
 
 
 def _number(rt: Runtime, numbers: Mapping[int, tuple[str, str]], by: By) -> None:
-    done = deliveries.note_numbers(rt.session, numbers)
+    done = deliveries.note_numbers(rt.session, numbers, rt.moment())
     if by.who is not None:
         after, who = {"parcels": done}, by.who
         audit.write(rt.session, who.id, "boxes.numbered", "", {}, after, rt.moment(), who.ip)

@@ -33,6 +33,7 @@ from storefront.hooks import (
     PluginOff,
     PluginUnused,
     RequestInfo,
+    ShippingProvider,
     StorefrontPlugin,
 )
 from storefront.plugin_settings import read_plugin_settings
@@ -47,6 +48,8 @@ ENTRY_POINTS = "storefront.plugins"
 #: What a mount puts into our WSGI environment, so that resolvers can see the shop around us.
 HOST_ENVIRON, HOST_APP = "storefront.host_environ", "storefront.host_app"
 T = TypeVar("T")
+#: Of a shipping provider's name.
+LONGEST_NAME = 24
 
 
 class PluginError(Exception):
@@ -64,6 +67,7 @@ class Hooks:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(HookSpecs)
         self._gateways: dict[str, tuple[str, Gateway]] = {}
+        self._providers: dict[str, tuple[str, ShippingProvider]] = {}
         #: Plugin name -> why it is not running.
         self.failed: dict[str, str] = {}
         #: Plugin name -> why it chose not to run here.
@@ -78,6 +82,11 @@ class Hooks:
     def gateways(self) -> dict[str, Gateway]:
         """Every gateway on offer, by its name."""
         return {name: gateway for name, (_, gateway) in self._gateways.items()}
+
+    @property
+    def shipping_providers(self) -> dict[str, ShippingProvider]:
+        """Every shipping provider on offer, by its name."""
+        return {name: each for name, (_, each) in sorted(self._providers.items())}
 
     def register(
         self,
@@ -120,6 +129,7 @@ class Hooks:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
         self._gateways = {k: v for k, v in self._gateways.items() if v[0] != name}
+        self._providers = {k: v for k, v in self._providers.items() if v[0] != name}
 
     def _check_and_add(self, plugin: object, name: str) -> None:
         if not name:
@@ -142,6 +152,15 @@ class Hooks:
         if taken and taken[0] != owner:
             raise PluginError(f"plugin {owner}: gateway {gateway.name} belongs to {taken[0]}")
         self._gateways[gateway.name] = (owner, gateway)
+
+    def add_shipping_provider(self, owner: str, provider: ShippingProvider) -> None:
+        """Offer ``provider``; the plugin ``owner`` answers for it."""
+        if not isinstance(provider, ShippingProvider) or not 0 < len(provider.name) <= LONGEST_NAME:
+            raise PluginError(f"plugin {owner}: {provider!r} is not a complete shipping provider")
+        taken = self._providers.get(provider.name)
+        if taken and taken[0] != owner:
+            raise PluginError(f"plugin {owner}: {provider.name} belongs to {taken[0]}")
+        self._providers[provider.name] = (owner, provider)
 
     # ------------------------------------------------------------------------------- calling
 
@@ -295,6 +314,7 @@ def load_plugins(
             pages_url=f"{settings.base_url.rstrip('/')}{settings.url_prefix}/x/{name}",
             add_gateway=lambda gateway: hooks.add_gateway(name, gateway),
             http=ServiceHttp,
+            add_shipping_provider=lambda provider: hooks.add_shipping_provider(name, provider),
         )
 
     found = dict(_find(settings.plugin_dirs, hooks))

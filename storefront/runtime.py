@@ -22,6 +22,7 @@ from storefront.adapters.mail import Mailer
 from storefront.adapters.passwords import Passwords
 from storefront.database import reading
 from storefront.domain.gateways import Gateway
+from storefront.domain.parcels import ShippingProvider
 from storefront.domain.sign_up import open_gateways
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models.settings import ShopSettings, TaxRate
@@ -156,6 +157,17 @@ class Runtime:
     def gateways(self) -> Mapping[str, Gateway]:
         """Every gateway on offer by its name; each knows the ``account`` it charges for."""
         return self.hooks.gateways
+
+    @property
+    def shipping_providers(self) -> Mapping[str, ShippingProvider]:
+        """Every shipping provider on offer, by its name."""
+        return self.hooks.shipping_providers
+
+    @property
+    def box_takers(self) -> list[str]:
+        """Names of the shipping providers that boxes are handed over to."""
+        found = self.shipping_providers.items()
+        return [name for name, one in found if one.capabilities.takes_boxes]
 
     def sign_up_gateways(self, *currencies: str) -> list[str]:
         """Return the names of the gateways that take new methods for ``currencies``, in order."""

@@ -1,4 +1,4 @@
-"""Where gateways send their messages. Signed, so no token of a form is asked for.
+"""Where gateways and shipping providers send messages. Signed, so no form's token is asked for.
 
 The answer says what the gateway should do: success only for what is stored, 400 for what will
 never be taken, 503 to send it again.
@@ -16,16 +16,18 @@ from storefront.adapters.buckets import Buckets
 from storefront.blueprints.context import runtime
 from storefront.runtime import Runtime
 from storefront.security import SIGNED, register_policy
-from storefront.services import webhooks
+from storefront.services import parcel_messages, webhooks
 from storefront.services.webhooks import Receipt
 
 log = logging.getLogger(__name__)
 
 bp = Blueprint("incoming", __name__)
-register_policy({"incoming.message": SIGNED})
+register_policy({"incoming.message": SIGNED, "incoming.parcel": SIGNED})
 
 #: The biggest message taken, in bytes; those of payment gateways have some thousand.
 MOST_BYTES = 256 * 1024
+#: Those of shipping providers hold the whole way of a parcel.
+MOST_PARCEL_BYTES = 1 << 20
 #: Per gateway and address: so many messages a second, and so many at once. One that is refused
 #: counts as many: who forges is slowed down long before who sends genuine ones.
 PER_SECOND, BURST, REFUSED_COSTS = 50.0, 500, 25
@@ -72,20 +74,52 @@ def message(gateway: str) -> Response:
     sender = f"{gateway}:{request.remote_addr or ''}"
     if not flood.take(sender):
         return _say(429, "slow down", RETRY_SECONDS)
-    refused = _wrong_shape()
+    raw = _read(sender, MOST_BYTES)
+    return raw if isinstance(raw, Response) else _take(rt, gateway, sender, raw)
+
+
+@bp.post("/hooks/parcels/<provider>")
+def parcel(provider: str) -> Response:
+    """Take one message of a shipping provider."""
+    rt = runtime()
+    if provider not in rt.shipping_providers:
+        abort(404)
+    sender = f"parcels:{provider}:{request.remote_addr or ''}"
+    if not flood.take(sender):
+        return _say(429, "slow down", RETRY_SECONDS)
+    raw = _read(sender, MOST_PARCEL_BYTES)
+    if isinstance(raw, Response):
+        return raw
+    try:
+        params = {name: value for name, value in request.args.items() if "\0" not in value}
+        received = parcel_messages.receive(rt, provider, dict(request.headers), params, raw)
+    except Exception:
+        log.exception("a message of %s could not be checked or stored", provider)
+        rt.session.rollback()
+        return _say(503, "try again", RETRY_SECONDS)
+    if received.reason:
+        log.warning("a message of %s was refused: %s", provider, received.reason)
+        flood.take(sender, REFUSED_COSTS)
+        return _say(400, received.reason)
+    return _say(200, "stored" if received.is_new else "repeated")
+
+
+def _read(sender: str, most: int) -> bytes | Response:
+    """Return the raw body, or the answer to one that is not taken."""
+    refused = _wrong_shape(most)
     if refused is not None:
         flood.take(sender, REFUSED_COSTS)
         return refused
-    raw = request.stream.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
+    raw = request.stream.read(most + 1)
+    if len(raw) > most:
         flood.take(sender, REFUSED_COSTS)
         return _say(413, "too big")
-    return _take(rt, gateway, sender, raw)
+    return raw
 
 
-def _wrong_shape() -> Response | None:
+def _wrong_shape(most: int) -> Response | None:
     """Refuse by the headers alone what need not be read."""
-    if request.content_length is not None and request.content_length > MOST_BYTES:
+    if request.content_length is not None and request.content_length > most:
         return _say(413, "too big")
     # Nothing is unpacked: a small body could become a huge one.
     if request.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):

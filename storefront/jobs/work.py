@@ -23,6 +23,8 @@ from storefront.operations.erasure import ERASURES_ASKED
 from storefront.operations.exports_due import EXPORTS_DUE
 from storefront.operations.gateway_events import EVENTS_DUE
 from storefront.operations.papers import PAPERS_DUE
+from storefront.operations.parcel_events import PARCEL_EVENTS_DUE
+from storefront.operations.provider_parcels import PARCELS_DUE
 from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
 from storefront.operations.renewals import RENEWALS_DUE
@@ -45,6 +47,8 @@ from storefront.services.method_changes import forget_methods
 from storefront.services.old_messages import delete_old_messages
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
 from storefront.services.papers import make_papers
+from storefront.services.parcel_messages import apply_due as apply_parcel_messages
+from storefront.services.parcel_messages import delete_old as delete_parcel_messages
 from storefront.services.price_notices import PRICE_CHANGES_UNDER_WAY, tell_due
 from storefront.services.reconciliation import compare_due
 from storefront.services.referrals import grant_referrals
@@ -54,6 +58,7 @@ from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
 from storefront.services.retention import blank_old
 from storefront.services.seals import seal_days
+from storefront.services.shipping_providers import run_providers
 from storefront.services.tax_ids import TAX_IDS_DUE, look_up_pending
 from storefront.services.waiting import invite_waiting
 from storefront.services.webhooks import apply_due
@@ -98,6 +103,10 @@ def _apply_messages(rt: Runtime) -> Any:
     return apply_due(rt, finish_set_up)
 
 
+def _delete_old(rt: Runtime) -> dict[str, int]:
+    return {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
+
+
 PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))
 LOOK_UPS = Job("look_ups", charges.look_up_open, (charges.LOOK_UPS_DUE,))
 EXPIRE = Job("expire_checkouts", _expire, (ORDERS_OVER, CHANGES_OVER, ENDINGS_DUE))
@@ -107,7 +116,7 @@ DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
 CARD_ENDS = Job("card_ends", tell_card_ends)
 FORGET_METHODS = Job("forget_methods", forget_methods)
-OLD_MESSAGES = Job("old_messages", delete_old_messages)
+OLD_MESSAGES = Job("old_messages", _delete_old)
 TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
@@ -119,6 +128,8 @@ WAITING = Job("waiting", invite_waiting, (WAITING_DUE,))
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
 PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
+PARCEL_EVENTS = Job("parcel_events", apply_parcel_messages, (PARCEL_EVENTS_DUE,))
+PROVIDERS = Job("shipping_providers", run_providers, (PARCELS_DUE,))
 OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
 ERASURES = Job("erasures", finish_erasures, (ERASURES_ASKED,))
 RETENTION = Job("retention", blank_old)
@@ -149,6 +160,8 @@ JOBS = (
     WAITING,
     CLOSE_CYCLES,
     EXPORT,
+    PARCEL_EVENTS,
+    PROVIDERS,
     OUTBOX,
     PAPERS,
     ERASURES,

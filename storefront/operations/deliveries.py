@@ -15,6 +15,7 @@ from storefront.models import Box, Shipment, Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.provider_parcels import plan_numbers
 from storefront.operations.timeline import Entry, record
 
 
@@ -91,7 +92,9 @@ def return_boxes(
     _move(session, rows, BoxState.RETURNED, EventKind.BOX_RETURNED, cycle_key, moment, said)
 
 
-def note_numbers(session: AnySession, numbers: Mapping[int, tuple[str, str]]) -> int:
+def note_numbers(
+    session: AnySession, numbers: Mapping[int, tuple[str, str]], moment: Moment
+) -> int:
     """Give parcels that left without a number theirs; returns how many got one.
 
     ``numbers`` maps the key of a shipment to carrier and number; a known carrier stays.
@@ -107,6 +110,9 @@ def note_numbers(session: AnySession, numbers: Mapping[int, tuple[str, str]]) ->
             )
         )
         done += changed.rowcount
+    box = table_of(Box)
+    boxes = session.scalars(sa.select(box.c.id).where(box.c.shipment_id.in_(numbers))).all()
+    plan_numbers(session, boxes, moment)
     return done
 
 

@@ -32,6 +32,7 @@ from storefront.operations.export_formats import code_of, layout_for
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.provider_parcels import plan_numbers
 from storefront.operations.stock import ship as ship_stock
 from storefront.operations.timeline import Entry, record
 
@@ -375,6 +376,8 @@ def ship_boxes(
     # One that replaces another was paid for, and earned, with the first.
     paid = [row for row in rows if row.kind is not BoxKind.REPLACEMENT]
     earn_boxes(session, [_earned(row) for row in paid], moment)
+    numbered = [row.id for row in rows if parcel.tracking.get(row.public_id)]
+    plan_numbers(session, numbered, moment)
     _announce(session, rows, cycle_key, parcel, moment)
 
 

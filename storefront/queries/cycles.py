@@ -23,6 +23,7 @@ from storefront.models import (
     Plan,
     Product,
     ProductVariant,
+    ProviderParcel,
     Subscription,
 )
 from storefront.models.base import table_of
@@ -118,6 +119,9 @@ class BatchRow:
     to_ship: int
     #: On their way, as far as anybody said.
     to_deliver: int
+    #: Boxes that a shipping provider has or is to get, and those of them it refused.
+    handed: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +386,12 @@ def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[Ba
             .scalar_subquery()
         )
 
+    parcel = table_of(ProviderParcel)
+    handed = (
+        sa.select(sa.func.count())
+        .select_from(parcel.join(box, box.c.id == parcel.c.box_id))
+        .where(box.c.batch_id == table.c.id)
+    )
     rows = session.execute(
         sa.select(
             table.c.public_id,
@@ -396,6 +406,8 @@ def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[Ba
             counted(*_LEFT).label("shipped"),
             counted(BoxState.EXPORTED, BoxState.LOCKED).label("to_ship"),
             counted(BoxState.SHIPPED).label("to_deliver"),
+            handed.scalar_subquery().label("handed"),
+            handed.where(parcel.c.state == "refused").scalar_subquery().label("refused"),
         )
         .join(cycle, cycle.c.id == table.c.cycle_id)
         .where(wanted)

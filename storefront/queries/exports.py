@@ -66,6 +66,7 @@ class GroupExport:
     name: str
     code: str
     mail: str
+    provider: str
 
 
 def check_cycle(session: AnySession, cycle_ref: str, layout: Layout) -> Check:
@@ -135,6 +136,7 @@ def group_exports(session: AnySession) -> list[GroupExport]:
             group.c.name,
             group.c.export_format.label("code"),
             group.c.export_mail.label("mail"),
+            group.c.export_provider.label("provider"),
         ).order_by(group.c.name, group.c.id)
     )
     return [GroupExport(**row._mapping) for row in rows]

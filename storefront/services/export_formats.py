@@ -42,18 +42,21 @@ class FormatInUse(DomainError):
     code = "format_in_use"
 
 
-def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "") -> bool:
+def use_format(
+    rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "", provider: str = ""
+) -> bool:
     """Export the boxes of a group in this format from now on; False when it is so already.
 
-    The file of each batch goes to ``mail`` as well, if that is given. Batches that were made
-    stay as they are. Raises ``FormatGone``.
+    The file of each batch goes to ``mail`` as well, and its boxes to the shipping ``provider``,
+    if those are given. Batches that were made stay as they are. Raises ``FormatGone``, also for
+    a provider that there is not.
     """
-    after = {"export_format": code, "export_mail": mail}
+    after = {"export_format": code, "export_mail": mail, "export_provider": provider}
 
     def write() -> bool:
         group = table_of(CycleGroup)
         row = rt.session.execute(
-            sa.select(group.c.id, group.c.export_format, group.c.export_mail).where(
+            sa.select(group.c.id, *(group.c[name] for name in after)).where(
                 group.c.public_id == group_ref
             )
         ).one_or_none()
@@ -62,6 +65,9 @@ def use_format(rt: Runtime, who: Who, group_ref: str, code: str, mail: str = "")
             rt.session.rollback()
             raise FormatGone(format=code)
         before = {name: row._mapping[name] for name in after}
+        if provider not in ("", before["export_provider"], *rt.shipping_providers):
+            rt.session.rollback()
+            raise FormatGone(format=provider)
         if before == after:
             rt.session.rollback()
             return False

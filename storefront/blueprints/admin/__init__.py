@@ -53,6 +53,7 @@ PAGES = (
     "export_formats:add_export_formats",
     "tracking:add_tracking",
     "api_tokens:add_api_tokens",
+    "providers:add_providers",
     "papers:add_papers",
     "boxes:add_boxes",
     "recipes:add_recipes",

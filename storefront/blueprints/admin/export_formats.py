@@ -104,7 +104,8 @@ def use(group: str) -> Response:
         return _overview(422, refused=_("Enter an e-mail like name@example.com"))
     code = request.form.get("format", "")
     try:
-        changed = service.use_format(runtime(), who(), group, code, mail)
+        provider = request.form.get("provider", "")
+        changed = service.use_format(runtime(), who(), group, code, mail, provider)
     except service.FormatGone:
         return _overview(422, refused=_("Choose a format from the list."))
     said = _("Saved. It holds for batches from now on.") if changed else _("It is so already.")
@@ -164,6 +165,7 @@ def _overview(status: int = 200, refused: str = "") -> Response:
         "own": queries.own_formats(rt.session),
         "choices": queries.format_choices(rt.session),
         "can_mail": staff_user().may(may.EXPORTS_DOWNLOAD),
+        "providers": list(rt.shipping_providers.values()),
     }
     rt.session.rollback()
     presets = [(each, _sure(each.confidence), _remark(each.remark)) for each in PRESETS.values()]

@@ -124,6 +124,7 @@ def deeds() -> dict[str, str]:
         "boxes.numbered": _("Tracking numbers added"),
         "api_token.made": _("Key of a program made"),
         "api_token.revoked": _("Key of a program taken back"),
+        "boxes.handed_again": _("Boxes offered to the shipping provider again"),
         "tracking.links": _("Tracking pages of carriers changed"),
         "box.outcome": _("What became of boxes noted"),
         "box.replaced": _("Box sent again"),

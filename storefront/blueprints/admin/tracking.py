@@ -11,6 +11,7 @@ from flask_babel import ngettext
 from werkzeug.datastructures import FileStorage
 
 from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.providers import provider_facts
 from storefront.blueprints.context import external_url, runtime, staff_user
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
@@ -135,6 +136,7 @@ def _page(
         links_error=links_error,
         links=[*own.items(), *[("", "")] * _MORE],
         api_url=external_url("api.tracking"),
+        providers=provider_facts(runtime()),
         most_mb=MOST_BYTES >> 20,
         most_name=MOST_NAME,
         most_address=MOST_ADDRESS,

@@ -115,6 +115,8 @@ def job_name(code: str) -> str:
         "dunning": _("Chase declined payments"),
         "transfers": _("Remind of overdue transfers"),
         "refunds": _("Send refunds"),
+        "parcel_events": _("Apply messages of shipping providers"),
+        "shipping_providers": _("Hand boxes to shipping providers, ask where parcels are"),
         "refund_returns": _("Look for refunds that came back"),
         "card_ends": _("Tell customers whose card ends soon"),
         "forget_methods": _("Have gateways forget removed cards"),
