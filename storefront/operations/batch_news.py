@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from storefront.models import BoxCycle, CycleGroup
@@ -10,6 +12,7 @@ from storefront.operations.fulfilment import BatchFacts
 from storefront.operations.keys import AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.provider_parcels import plan_batch
 
 #: Topic of the mail that carries the file.
 BATCH_FILE = "batch_file"
@@ -17,11 +20,18 @@ BATCH_EXPORTED = "batch.exported"
 
 
 def tell_of_batch(
-    session: AnySession, batch: BatchFacts, rows: int, sha256: str, path: str, moment: Moment
+    session: AnySession,
+    batch: BatchFacts,
+    rows: int,
+    sha256: str,
+    path: str,
+    moment: Moment,
+    takers: Sequence[str],
 ) -> None:
     """Put what is sent about ``batch`` into the outbox, in the transaction that closes it.
 
-    A batch closes once, and two messages with one key are one, so each is sent for once.
+    A batch closes once, and two messages with one key are one, so each is sent for once. Its
+    boxes are planned for the group's shipping provider, if it is one of ``takers``.
     """
     group, cycle = table_of(CycleGroup), table_of(BoxCycle)
     to = session.scalar(
@@ -48,3 +58,4 @@ def tell_of_batch(
         key = f"mail:{BATCH_FILE}:{batch.public_id}"
         messages.append(Message("mail", BATCH_FILE, key, {**data, "to": to}))
     enqueue(session, messages, moment.now)
+    plan_batch(session, batch.id, takers, moment)

@@ -28,7 +28,6 @@ from storefront.operations.export_formats import layout_named
 from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
 from storefront.operations.fulfilment import BatchFacts, Parcel
 from storefront.operations.keys import AnyRow
-from storefront.operations.provider_parcels import plan_batch
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
@@ -338,8 +337,7 @@ def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> 
     closed = work.publish_hash(rt.session, batch, done.rows, done.sha256)
     if closed:
         path, moment = str(rt.files.path_of(batch.file_name)), rt.moment()
-        tell_of_batch(rt.session, batch, done.rows, done.sha256, path, moment)
-        plan_batch(rt.session, batch.id, rt.box_takers, moment)
+        tell_of_batch(rt.session, batch, done.rows, done.sha256, path, moment, rt.box_takers)
     if closed and who is not None:
         after = {"rows": done.rows, "sha256": done.sha256}
         audit.write(
