@@ -25,6 +25,7 @@ from storefront.jobs.work import (
     COMPARISON,
     DUNNING,
     EARN,
+    ERASURES,
     EXPIRE,
     EXPORT,
     FORGET_METHODS,
@@ -34,15 +35,14 @@ from storefront.jobs.work import (
     OLD_MESSAGES,
     OUTBOX,
     PAPERS,
-    PARCEL_EVENTS,
     PLAN_CYCLES,
     PRICE_CHANGES,
-    PROVIDERS,
     REFERRALS,
     REFUND_RETURNS,
     REFUNDS,
     REMINDERS,
     RENEWALS,
+    RETENTION,
     SEAL,
     SELF_CHECK,
     TAX_IDS,
@@ -69,6 +69,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
             REFUND_RETURNS,
             FORGET_METHODS,
             OLD_MESSAGES,
+            ERASURES,
+            RETENTION,
         ),
         900,
     ),
@@ -76,9 +78,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     # On its own: drawing some thousand pages keeps no mail and no lock waiting.
     "papers": ((PAPERS,), 10),
     # Before the outbox: what a message of a gateway settles is told at once.
-    "messages": ((GATEWAY_EVENTS, PARCEL_EVENTS, OUTBOX), 5),
-    # On its own: a provider that answers slowly keeps nothing else waiting.
-    "parcels": ((PROVIDERS,), 30),
+    "messages": ((GATEWAY_EVENTS, OUTBOX), 5),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.
     "books": ((EARN, SEAL, SELF_CHECK), 900),
     # Once a day as well, on its own: a long list of a gateway keeps nothing else waiting.
