@@ -35,8 +35,10 @@ from storefront.jobs.work import (
     OLD_MESSAGES,
     OUTBOX,
     PAPERS,
+    PARCEL_EVENTS,
     PLAN_CYCLES,
     PRICE_CHANGES,
+    PROVIDERS,
     REFERRALS,
     REFUND_RETURNS,
     REFUNDS,
@@ -78,7 +80,9 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     # On its own: drawing some thousand pages keeps no mail and no lock waiting.
     "papers": ((PAPERS,), 10),
     # Before the outbox: what a message of a gateway settles is told at once.
-    "messages": ((GATEWAY_EVENTS, OUTBOX), 5),
+    "messages": ((GATEWAY_EVENTS, PARCEL_EVENTS, OUTBOX), 5),
+    # On its own: a provider that answers slowly keeps nothing else waiting.
+    "parcels": ((PROVIDERS,), 30),
     # Each is done once a day; the order matters, since a sealed day takes no more bookings.
     "books": ((EARN, SEAL, SELF_CHECK), 900),
     # Once a day as well, on its own: a long list of a gateway keeps nothing else waiting.
