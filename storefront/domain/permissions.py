@@ -6,6 +6,8 @@ from __future__ import annotations
 SUBSCRIBERS_VIEW = "subscribers.view"
 #: Skip, cancel, hold and release a subscription for its customer; send a sign-in link.
 SUBSCRIPTIONS_MANAGE = "subscriptions.manage"
+#: Make two accounts one, erase people; neither can be taken back.
+CUSTOMERS_MANAGE = "customers.manage"
 #: Hold all charging, release what an outage held, decide about payments over wrong amounts.
 CHARGING_MANAGE = "charging.manage"
 #: Refund, void and write off invoices, charge extras, note transfers that came by bank.
@@ -37,6 +39,7 @@ ALL = frozenset(
     {
         SUBSCRIBERS_VIEW,
         SUBSCRIPTIONS_MANAGE,
+        CUSTOMERS_MANAGE,
         CHARGING_MANAGE,
         INVOICES_MANAGE,
         BOXES_MANAGE,

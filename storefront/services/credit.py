@@ -38,7 +38,8 @@ def give_credit(
 ) -> bool:
     """Give ``customer`` goodwill, noted in the log; False when this form gave it already.
 
-    ``once`` names the form. Raises ``UnknownCustomer``, ``BadCredit``.
+    ``once`` names the form. Raises ``UnknownCustomer`` (also for a closed account) and
+    ``BadCredit``.
     """
     reason = reason.strip()[:LONGEST]
     wrong = _wrong(amount, reason)
@@ -49,7 +50,13 @@ def give_credit(
         table, moment = table_of(Customer), rt.moment()
         # Locked, so that the second of two clicks sees what the first one did.
         key = rt.session.scalar(
-            sa.select(table.c.id).where(table.c.public_id == customer).with_for_update()
+            sa.select(table.c.id)
+            .where(
+                table.c.public_id == customer,
+                table.c.merged_into_id.is_(None),
+                table.c.erased_at.is_(None),
+            )
+            .with_for_update()
         )
         if key is None:
             rt.session.rollback()

@@ -29,6 +29,7 @@ EDITABLE = (
     "bank_details",
     "payment_days",
     "invoice_footer",
+    "document_years",
     "zone",
     "currency",
     "locale",

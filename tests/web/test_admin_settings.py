@@ -123,6 +123,7 @@ def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: 
     fields = {
         "bank_details": " IBAN DE02 1203 \r\nBIC X ",
         "payment_days": "14",
+        "document_years": "10",
         "invoice_footer": "HRB 12345\r\n",
     }
     assert owner.post("/admin/settings/papers", fields).status_code == 303
@@ -135,10 +136,15 @@ def test_bank_details_and_small_print_stand_on_new_invoices(rt: Runtime, owner: 
 
 
 def test_the_days_to_pay_of_the_shop_are_set_there(rt: Runtime, owner: Desk) -> None:
-    fields = {"bank_details": "IBAN DE02", "payment_days": "30", "invoice_footer": ""}
+    fields = {
+        "bank_details": "IBAN DE02",
+        "payment_days": "30",
+        "document_years": "8",
+        "invoice_footer": "",
+    }
     assert 'value="14"' in field(owner.get("/admin/settings").text, "payment_days")
     assert owner.post("/admin/settings/papers", fields).status_code == 303
-    assert settings(rt).payment_days == 30
+    assert (settings(rt).payment_days, settings(rt).document_years) == (30, 8)
     assert 'value="30"' in field(owner.get("/admin/settings").text, "payment_days")
     for wrong in ("", "-1", "121", "two weeks"):
         answer = owner.post("/admin/settings/papers", {**fields, "payment_days": wrong})

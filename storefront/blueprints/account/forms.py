@@ -9,6 +9,7 @@ from babel import Locale
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import (
+    BooleanField,
     PasswordField,
     RadioField,
     SelectField,
@@ -116,6 +117,16 @@ class LeavingForm(Form):
         validate_choice=False,
     )
     note = TextAreaField(_("Anything you want to tell us"), filters=[lambda text: text or ""])
+
+
+class EraseForm(Form):
+    """Somebody wants their account deleted, and knows what that means."""
+
+    present = PasswordField(_("Your password"))
+    sure = BooleanField(
+        _("Delete my account. I know that it cannot be brought back."),
+        [InputRequired(_("Tick the box to say that you are sure"))],
+    )
 
 
 class PasswordForm(Form):

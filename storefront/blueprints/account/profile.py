@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints import erasure_words
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
-from storefront.blueprints.account.forms import PasswordForm
+from storefront.blueprints.account.forms import EraseForm, PasswordForm
 from storefront.blueprints.auth import limits
 from storefront.blueprints.context import customer, runtime
+from storefront.domain.erasure import SubscriptionRuns
 from storefront.htmx import go
 from storefront.logins import forget_customer
 from storefront.queries import profile
+from storefront.queries.accounts import erasure_preview
+from storefront.queries.own_data import everything_of
 from storefront.services import sessions, signin
+from storefront.services.erasure import ask_erasure, withdraw_erasure
 
 
 @bp.get("/security")
@@ -90,3 +97,73 @@ def password() -> Response:
 def privacy() -> Response:
     """Show what we hold, in plain groups."""
     return page("privacy", held=profile.holdings(runtime().session, customer().id))
+
+
+@bp.get("/privacy/data")
+def own_data() -> Response:
+    """Hand out everything we hold as one file."""
+    rt = runtime()
+    found = {"made_at": rt.now(), "shop": rt.shop.name, **everything_of(rt.session, customer().id)}
+    text = json.dumps(found, ensure_ascii=False, indent=1, default=str)
+    answer = Response(text, mimetype="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@bp.get("/privacy/erase")
+def erase() -> Response:
+    """Say what deleting the account takes, what stays and why, and what it waits for."""
+    return _erase(EraseForm())
+
+
+@bp.post("/privacy/erase")
+def ask_to_erase() -> Response:
+    """Delete the account, or note that it is to be done; never without the password."""
+    rt, me, form = runtime(), customer(), EraseForm(request.form)
+    if not form.validate():
+        return _erase(form, 422)
+    if profile.has_password(rt.session, me.id):
+        rt.session.rollback()
+        if limits.may_try_password(rt, me.email):
+            form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
+            return _erase(form, 429)
+        if signin.check_password(rt, me.email, form.present.data or "") is None:
+            form.present.errors = [_("That is not your present password")]
+            return _erase(form, 422)
+        limits.password_was_right(rt, me.email)
+    rt.session.rollback()
+    try:
+        asked = ask_erasure(rt, me.public_id)
+    except SubscriptionRuns:
+        return go(url_for("account.erase"))
+    if not asked.is_done:
+        text = _("Noted. We delete it as soon as nothing is under way.")
+        return go(url_for("account.erase"), text)
+    forget_customer()
+    return go(url_for("auth.sign_in"), _("Your account is deleted."))
+
+
+@bp.post("/privacy/erase/withdraw")
+def keep_account() -> Response:
+    """Take the request back while it waits."""
+    kept = withdraw_erasure(runtime(), customer().public_id)
+    text = _("Your account stays.") if kept else _("There was nothing to take back any more.")
+    return go(url_for("account.erase"), text)
+
+
+def _erase(form: EraseForm, status: int = 200) -> Response:
+    rt, me = runtime(), customer()
+    rt.session.rollback()
+    found = erasure_preview(rt.session, me.public_id, rt.shop.zone_info, rt.shop.document_years)
+    if found is None:
+        abort(404)
+    return page(
+        "erase",
+        status,
+        form=form,
+        found=found,
+        waits=erasure_words.waits(found.waits),
+        has_password=profile.has_password(rt.session, me.id),
+        page_has_errors=status != 200,
+    )

@@ -23,6 +23,7 @@ PAGES = (
     "downgrades:add_downgrades",
     "gifts:add_gifts",
     "customer_tax:add_customer_tax",
+    "customers:add_customers",
     "documents:add_documents",
     "refunds:add_refunds",
     "invoices:add_invoices",

@@ -27,6 +27,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
+from storefront.domain.erasure import LONGEST_YEARS
 from storefront.domain.money import EXPONENTS, Money
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.domain.rates import RATES, REGIONS
@@ -100,6 +101,12 @@ class PapersForm(Form):
     bank_details = TextAreaField(lazy_gettext("Bank details"), [Length(max=400)])
     payment_days = WholeField(lazy_gettext("Days to pay by transfer"), 0, LONGEST_DAYS)
     invoice_footer = TextAreaField(lazy_gettext("Small print of invoices"), [Length(max=600)])
+    document_years = WholeField(
+        lazy_gettext("Years to keep invoices of people who were erased"), 1, LONGEST_YEARS
+    )
+
+    def validate_document_years(self, field: WholeField) -> None:
+        self.validate_payment_days(field)
 
     def validate_payment_days(self, field: WholeField) -> None:
         if field.number is None:
@@ -112,6 +119,7 @@ class PapersForm(Form):
             "bank_details": several_lines(self.bank_details.data),
             "payment_days": self.payment_days.number,
             "invoice_footer": several_lines(self.invoice_footer.data),
+            "document_years": self.document_years.number,
         }
 
 

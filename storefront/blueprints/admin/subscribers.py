@@ -28,6 +28,7 @@ from storefront.domain.events import Actor
 from storefront.htmx import go
 from storefront.models.base import public_id
 from storefront.pills import pill_of
+from storefront.queries import accounts
 from storefront.queries import subscriber as one
 from storefront.queries import subscribers as query
 from storefront.queries.account import SubscriptionView
@@ -204,6 +205,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
     fresh = dict.fromkeys(CREDIT_FIELDS, "") | {"once": public_id("once")}
     return {
         "one": found,
+        "closed": accounts.closed_of(rt.session, ref),
         "credit_typed": fresh,
         "credit_currencies": currencies_of(rt, ref),
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},

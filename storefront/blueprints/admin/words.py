@@ -388,6 +388,7 @@ def permission_name(code: str) -> str:
         "subscriptions.manage": _("Change subscriptions for customers"),
         "charging.manage": _("Hold all charging and turn it on"),
         "invoices.manage": _("Refund and write off invoices, charge extras, note transfers"),
+        "customers.manage": _("Merge accounts, erase people"),
         "boxes.manage": _("Recipes, locks and files for packing"),
         "exports.download": _("Download files with names and addresses"),
         "products.manage": _("Products, stock and imports"),

@@ -1,0 +1,136 @@
+"""Merging and erasing as staff and customers meet them, as plain forms."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.models import Customer, ErasureRequest, Subscription
+from storefront.runtime import Runtime
+from storefront.services.cancellations import cancel
+from storefront.services.erasure import finish_erasures
+from storefront.testing import factories as make
+from tests.support.admin import Desk, desk
+from tests.support.visitor import PASSWORD, Visitor, customer_with_password
+
+ADA = "ada@example.org"
+
+
+@pytest.fixture
+def ada(rt: Runtime) -> Customer:
+    """Somebody with a password, and a subscription that runs."""
+    customer = rt.session.get(Customer, customer_with_password(rt, ADA))
+    assert customer is not None
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    make.make_subscription(rt, plan=make.make_plan(rt), customer=customer)
+    return customer
+
+
+@pytest.fixture
+def owner(app: Flask, rt: Runtime) -> Desk:
+    return desk(app, rt)
+
+
+def end(rt: Runtime, ada: Customer) -> None:
+    """Let her leave with the end of what she paid for."""
+    ref = rt.session.scalar(
+        sa.select(Subscription.public_id).where(Subscription.customer_id == ada.id)
+    )
+    rt.session.rollback()
+    cancel(rt, ada.id, str(ref))
+
+
+def state(rt: Runtime) -> str | None:
+    found: str | None = rt.session.scalar(sa.select(ErasureRequest.state))
+    rt.session.rollback()
+    return found
+
+
+def test_staff_see_both_accounts_before_they_merge_them(
+    rt: Runtime, ada: Customer, owner: Desk
+) -> None:
+    kept = make.make_customer(rt, email="countess@example.org", name="Ada King")
+    path = f"/admin/subscribers/{kept.public_id}"
+    assert "Merge with another account" in owner.get(path).text
+    assert "There is no account with this e-mail." in owner.get(f"{path}/merge?email=x@y.org").text
+    assert "This is the same account." in owner.get(f"{path}/merge?email={kept.email}").text
+    shown = owner.get(f"{path}/merge?email={ADA}").text
+    assert "Comes here and is closed" in shown
+    assert "This cannot be taken back." in shown
+    assert owner.post(f"{path}/merge", {"email": ADA}).status_code == 303
+    assert "Merged. Everything is here now." in owner.get(path).text
+    # The closed one says where to look, and nothing can be done with it any more.
+    closed = owner.get(f"/admin/subscribers/{ada.public_id}").text
+    assert "This account was merged into another." in closed
+    assert "Erase this person" not in closed
+    assert owner.get(f"/admin/subscribers/{ada.public_id}/erase").status_code == 404
+    assert "Accounts merged" in owner.get("/admin/log").text
+
+
+def test_who_may_not_merge_or_erase_sees_neither(app: Flask, rt: Runtime, ada: Customer) -> None:
+    support = desk(app, rt, "support")
+    path = f"/admin/subscribers/{ada.public_id}"
+    assert "Erase this person" not in support.get(path).text
+    for page in ("merge", "erase"):
+        assert support.get(f"{path}/{page}").status_code == 403
+
+
+def test_staff_erase_somebody_as_soon_as_nothing_is_under_way(
+    rt: Runtime, ada: Customer, owner: Desk
+) -> None:
+    path = f"/admin/subscribers/{ada.public_id}"
+    assert "A subscription runs. Cancel it first" in owner.get(f"{path}/erase").text
+    assert owner.post(f"{path}/erase", {"sure": "yes"}).status_code == 422
+    end(rt, ada)
+    shown = owner.get(f"{path}/erase").text
+    assert re.search(r"1 invoice, until [^:<]*2037: tax law asks for it", shown)
+    assert "the end of the paid time" in shown
+    assert owner.post(f"{path}/erase").status_code == 422
+    assert owner.post(f"{path}/erase", {"sure": "yes"}).status_code == 303
+    assert state(rt) == "waiting"
+    assert "Asked for on" in owner.get(f"{path}/erase").text
+    assert owner.post(f"{path}/erase/withdraw").status_code == 303
+    assert state(rt) == "withdrawn"
+
+
+def test_a_customer_takes_their_data_and_has_the_account_deleted(
+    app: Flask, rt: Runtime, ada: Customer
+) -> None:
+    visitor = Visitor.of(app).sign_in(ADA)
+    data = json.loads(visitor.get("/account/privacy/data").data)
+    assert data["you"][0]["email"] == ADA
+    assert data["invoices"][0]["total_minor"] == 2600
+    assert data["subscriptions"][0]["plan"]
+    said = json.dumps(data)
+    assert "token" not in said
+    assert "password" not in said.replace('"method": "password"', "")
+
+    assert "Cancel it first" in visitor.get("/account/privacy/erase").text
+    end(rt, ada)
+    shown = visitor.get("/account/privacy/erase").text
+    assert "tax law asks for it" in shown
+    wrong = visitor.post("/account/privacy/erase", sure="y", present="not it")
+    assert (wrong.status_code, state(rt)) == (422, None)
+    assert visitor.post("/account/privacy/erase", present=PASSWORD).status_code == 422
+    right = {"sure": "y", "present": PASSWORD}
+    assert visitor.post("/account/privacy/erase", **right).status_code == 303
+    assert state(rt) == "waiting"
+    assert "You asked for it on" in visitor.get("/account/privacy/erase").text
+    assert visitor.post("/account/privacy/erase/withdraw").status_code == 303
+    assert state(rt) == "withdrawn"
+
+
+def test_an_account_with_nothing_under_way_is_gone_at_once(app: Flask, rt: Runtime) -> None:
+    customer_with_password(rt, ADA)
+    visitor = Visitor.of(app).sign_in(ADA)
+    visitor.get("/account/privacy/erase")
+    right = {"sure": "y", "present": PASSWORD}
+    assert visitor.post("/account/privacy/erase", **right).location.endswith("/sign-in")
+    assert state(rt) == "done"
+    assert visitor.get("/account/privacy").status_code in (302, 303)
+    assert finish_erasures(rt)["waiting"] == 0
