@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 from storefront.jobs.work import (
     CLOSE_CYCLES,
     DUNNING,
+    ERASURES,
     GATEWAY_EVENTS,
     LOOK_UPS,
     REFUNDS,
@@ -45,7 +46,7 @@ def _serve(app: Flask, writer: int, errors: Path) -> None:
 def work(app: Flask, errors: Path) -> None:
     """What a worker does until it is told to end."""
     logging.basicConfig(filename=errors, level=logging.ERROR, force=True)
-    jobs = (GATEWAY_EVENTS, LOOK_UPS, RENEWALS, DUNNING, REFUNDS, CLOSE_CYCLES)
+    jobs = (GATEWAY_EVENTS, LOOK_UPS, RENEWALS, DUNNING, REFUNDS, CLOSE_CYCLES, ERASURES)
     with app.app_context():
         rt: Runtime = app.extensions["storefront"]
 

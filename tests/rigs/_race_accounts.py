@@ -9,7 +9,9 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from storefront.domain.erasure import AlreadyErased
 from storefront.domain.lifecycle import BILLABLE
+from storefront.domain.merging import MergeRefused
 from storefront.models import (
     Address,
     Box,
@@ -25,10 +27,13 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.subscriptions import StaleSubscription
 from storefront.queries.account import SubscriptionView
 from storefront.queries.account import subscription as account_view
 from storefront.services.cancellations import cancel
+from storefront.services.erasure import ask_erasure
 from storefront.services.finishing import finish_checkout
+from storefront.services.merging import merge_customers
 from storefront.testing.population import populate
 from tests.rigs._scene import Scene, fields
 from tests.rigs._shop import clock_of
@@ -40,6 +45,8 @@ from tests.support.orders import begin, order
 COPIES = 20
 #: Seconds the workers have to charge somebody, or to close a cycle whose lock day is over.
 _PATIENCE = 60
+#: Steps of five minutes until somebody who asked for it is erased.
+_STEPS = 60
 #: Cards of those who are due; 0408 is charged without an answer.
 _SILENT, _REFUSED = "0408", "0341"
 _DUE_CARDS = ("4242", "4242", _SILENT)
@@ -177,8 +184,11 @@ def tell_often(scene: Scene, subscription: int) -> None:
     clock_of(scene.rt).move_to(scene.rt.now() + timedelta(minutes=4))
     at = scene.rt.now() + timedelta(minutes=1, seconds=1)
     scene.press("W-01", [partial(scene.hear, raw)] * COPIES, at=at)
-    scene.quiet()
-    state = scene.one(sa.select(ChargeAttempt.state).where(ChargeAttempt.public_id == row))
+    state_now = sa.select(ChargeAttempt.state).where(ChargeAttempt.public_id == row)
+    deadline = time.monotonic() + _PATIENCE
+    # A message is stored when it is heard; a worker applies it.
+    while (state := scene.one(state_now)) == "unknown" and time.monotonic() < deadline:
+        time.sleep(0.05)
     scene.ended("W-01", f"the charge {state}")
     if state != "succeeded":
         scene.fault("W-01", f"{row} is {state} after the bank said so {COPIES} times")
@@ -261,6 +271,89 @@ def _view(scene: Scene, customer: int, public: str) -> SubscriptionView:
     rt.session.rollback()
     assert found is not None
     return found
+
+
+def merge_accounts(scene: Scene, day: date) -> None:
+    """C-16: two clicks make two accounts one in the moment in which both renew."""
+    made = populate(scene.rt, scene.plan, scene.price, 2, day)
+    refs = [
+        str(
+            scene.one(
+                sa.select(Customer.public_id)
+                .join(Subscription, Subscription.customer_id == Customer.id)
+                .where(Subscription.id == key)
+            )
+        )
+        for key in made
+    ]
+    at = datetime.combine(day, day_time(3), UTC)
+    scene.press("C-16", [partial(_merge, scene, refs)] * 2, at=at)
+    scene.quiet()
+    owner = scene.key_of(Customer, refs[0])
+    for _ in range(100):
+        if scene.many(Subscription, Subscription.customer_id == owner) == 2:
+            break
+        # A charge without an answer is waited for; whoever asked asks again.
+        _merge(scene, refs)
+        time.sleep(0.1)
+    deadline = time.monotonic() + _PATIENCE
+    # Claimed and not planned yet looks as if nothing were due.
+    while (paid := [_renewed(scene, key) for key in made]) != [1, 1]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    owned = scene.many(Subscription, Subscription.customer_id == owner)
+    if owned != 2 or paid != [1, 1]:
+        scene.fault("C-16", f"{owned} of two belong to {refs[0]}, and {paid} periods are paid")
+    scene.ended("C-16", "one owner, both paid once")
+
+
+def _merge(scene: Scene, refs: list[str]) -> Page:
+    """Merge as the desk does; 409 while a payment has no answer."""
+    with scene.app.app_context():
+        try:
+            merge_customers(scene.app.extensions["storefront"], scene.staff, refs[0], refs[1])
+        except (MergeRefused, StaleSubscription):
+            return Page(409, "", "")
+    return Page(200, "", "")
+
+
+def erase_open(scene: Scene) -> None:
+    """C-17: two ask to erase somebody in the moment in which their charge is looked up."""
+    [key] = populate(scene.rt, scene.plan, scene.price, 1, scene.rt.today(), card=_SILENT)
+    attempt = _unknown_of(scene, key)
+    customer, public = scene.customer(key)
+    ref = str(scene.one(sa.select(Customer.public_id).where(Customer.id == customer)))
+    # They left before, so what was taken goes back first.
+    cancel(scene.rt, customer, public)
+    at = scene.rt.now() + timedelta(minutes=1, seconds=1)
+    scene.press("C-17", [partial(_erase, scene, ref)] * 2, at=at)
+    erased = sa.select(Customer.erased_at).where(Customer.id == customer)
+    for _ in range(_STEPS):
+        if scene.one(erased) is not None:
+            break
+        # First the charge is looked up again, then it goes back, then they go.
+        clock_of(scene.rt).move_to(scene.rt.now() + timedelta(minutes=5))
+        time.sleep(0.5)
+    row = scene.rt.session.execute(
+        sa.select(
+            ChargeAttempt.state, ChargeAttempt.amount_minor, ChargeAttempt.refunded_minor
+        ).where(ChargeAttempt.public_id == attempt)
+    ).one()
+    scene.rt.session.rollback()
+    is_final = row.state == "succeeded" and row.refunded_minor == row.amount_minor
+    if scene.one(erased) is None or not is_final:
+        scene.fault("C-17", f"{ref} is erased {scene.one(erased)}, their charge {tuple(row)}")
+    scene.ended("C-17", "given back, then erased")
+
+
+def _erase(scene: Scene, ref: str) -> Page:
+    with scene.app.app_context():
+        try:
+            done = ask_erasure(scene.app.extensions["storefront"], ref)
+        except AlreadyErased:
+            return Page(410, "", "")
+    return Page(200 if done.is_done else 202, "", "")
 
 
 def address_at_lock(scene: Scene, number: int) -> None:
