@@ -7,6 +7,8 @@ from collections.abc import Callable
 from flask_babel import gettext as _
 
 from storefront.domain.carriers.links import tracking_link
+from storefront.domain.late_changes import LateKind, LateState
+from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 
 
@@ -44,7 +46,35 @@ def box_replaced(writer: Writer) -> Words:
     )
 
 
+def late_change(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    plan = str(payload["plan"])
+    credit = writer.money(Money(int(payload["credit_minor"]), str(payload["currency"])))
+    to_address = payload["kind"] == LateKind.ADDRESS
+    done = _("It goes to the address you gave us.")
+    if not to_address:
+        done = _("It is not sent.")
+        if payload["credit_minor"]:
+            done = _("It is not sent. %(sum)s is on your credit.", sum=credit)
+    news = {
+        LateState.ACCEPTED: (_("We changed your %(plan)s box.", plan=plan), done),
+        LateState.REFUSED: (
+            _("We could not change your %(plan)s box.", plan=plan),
+            _("The reason: %(reason)s", reason=payload["reason"]),
+        ),
+    }.get(
+        LateState(payload["state"]),
+        (
+            _("Your %(plan)s box left before we could change it.", plan=plan),
+            _("It goes as it was."),
+        ),
+    )
+    see = (_("See your boxes"), writer.url("/account/"))
+    return Words(news[0], news[0], news[1], ((_("Your plan"), plan),), see)
+
+
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_shipped": box_shipped,
     "box_replaced": box_replaced,
+    "late_change": late_change,
 }

@@ -41,6 +41,7 @@ from storefront.models import (
     Gift,
     HostIdentity,
     Invoice,
+    LateChange,
     LoginLink,
     LoginSession,
     OutboxMessage,
@@ -329,6 +330,10 @@ def _erase_boxes(session: AnySession, ids: Sequence[int]) -> None:
         _set(session, Box, table.c.id == one.id, **values)
     boxes = sa.select(table.c.id).where(mine)
     _set(session, BoxReplacement, replacement.c.box_id.in_(boxes), note="")
+    wish = table_of(LateChange)
+    _set(session, LateChange, wish.c.box_id.in_(boxes), address={}, note="")
+    refused = wish.c.state == "refused"
+    _set(session, LateChange, sa.and_(wish.c.box_id.in_(boxes), refused), reason="-")
 
 
 def _erase_gifts(session: AnySession, ids: Sequence[int]) -> None:

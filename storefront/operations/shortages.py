@@ -98,7 +98,7 @@ class Shortages:
             dropped = {gap.variant for gap in solved.gaps if gap.value}
             if {self.currencies[key] for key in dropped} != {row.currency}:
                 return None
-            found = _give_credit(session, row, solved.value, moment)
+            found = give_credit(session, row, solved.value, moment)
             if found is None:
                 return None
             credit = found
@@ -149,7 +149,7 @@ def _allergens(session: AnySession, variant_ids: Iterable[int]) -> dict[int, fro
     return {row.id: frozenset(row.allergens) for row in rows}
 
 
-def _give_credit(session: AnySession, row: AnyRow, value: int, moment: Moment) -> Credit | None:
+def give_credit(session: AnySession, row: AnyRow, value: int, moment: Moment) -> Credit | None:
     """Credit ``value`` on the line that paid for the box, never more than the box cost.
 
     None where that cannot be done now: it is not paid yet, the bank has the money, or it was

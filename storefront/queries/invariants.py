@@ -421,6 +421,12 @@ INVARIANTS = (
         " WHERE l.customer_id = c.id AND l.revoked_at IS NULL))",
     ),
     Invariant(
+        "F18",
+        "a box that was kept back after its cut-off does not leave",
+        "SELECT l.public_id FROM late_change l JOIN box b ON b.id = l.box_id"
+        " WHERE l.state = 'accepted' AND l.kind = 'keep_back' AND b.state <> 'canceled'",
+    ),
+    Invariant(
         "F17",
         "the first box of an order leaves no sooner than it was promised",
         "SELECT b.public_id FROM first_box f JOIN box b ON b.period_id = f.period_id"

@@ -38,7 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries import gifts
+from storefront.queries import gifts, late_changes
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -278,6 +278,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "past_due": past_due,
     "boxes": box_problems,
     "gifts": gifts.unclaimed,
+    "asked": late_changes.waiting,
     "dead": dead,
     "drafts": old_drafts,
     "failed": failed_jobs,

@@ -28,6 +28,7 @@ from storefront.operations.export_formats import layout_named
 from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
 from storefront.operations.fulfilment import BatchFacts, Parcel
 from storefront.operations.keys import AnyRow
+from storefront.operations.late_changes import expire_gone
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
@@ -401,6 +402,8 @@ def _mark_all(rt: Runtime, batch_id: int) -> None:
 
 def _mark_slice(rt: Runtime, batch_id: int) -> int:
     marked = work.mark_exported(rt.session, batch_id, CLAIM_SLICE)
+    # What was asked of these boxes in time and not decided cannot be done any more.
+    expire_gone(rt.session, rt.moment())
     rt.session.commit()
     return marked
 

@@ -50,6 +50,7 @@ PAGES = (
     "installation:add_installation",
     "accounting:add_accounting",
     "cycles:add_cycles",
+    "late_changes:add_late_changes",
     "exports:add_exports",
     "export_formats:add_export_formats",
     "tracking:add_tracking",

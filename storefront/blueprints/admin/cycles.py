@@ -21,6 +21,7 @@ from storefront.htmx import done, go, show
 from storefront.operations.packing import Decided
 from storefront.queries import cycles as queries
 from storefront.queries.cycles import BatchRow
+from storefront.queries.late_changes import number_waiting
 from storefront.queries.shortages import packed_by_rule, rules_by_sku
 from storefront.security import register_policy, staff
 from storefront.services import cycles, fulfilment, packing
@@ -128,6 +129,7 @@ def overview() -> Response:
         "storefront/admin/cycles/_list.html",
         cycles=rows,
         which=which,
+        late_changes=number_waiting(rt.session),
         tabs=[
             (_("Current"), url_for("admin.cycles"), which == "current"),
             (_("Coming"), url_for("admin.cycles", show="coming"), which == "coming"),

@@ -211,6 +211,7 @@ def topic_name(code: str) -> str:
         "box_shipped": _("Box shipped"),
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
+        "late_change": _("Late change of a box"),
         "box_short": _("Box with something missing"),
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),

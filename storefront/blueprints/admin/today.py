@@ -60,6 +60,7 @@ _SEEN_BY = {
     "waiting": permissions.SUBSCRIBERS_VIEW,
     "boxes": permissions.BOXES_MANAGE,
     "gifts": permissions.SUBSCRIBERS_VIEW,
+    "asked": permissions.BOXES_MANAGE,
     "parked": permissions.JOBS_MANAGE,
     "overdue": permissions.SUBSCRIBERS_VIEW,
     "past_due": permissions.SUBSCRIBERS_VIEW,
@@ -198,6 +199,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["parked"], "parked", "caution", "warning", say.parked, _("Try again")),
         _need(counts["overdue"], "overdue", "caution", "clock", say.overdue, _("Look")),
         _need(counts["boxes"], "boxes", "caution", "box", say.boxes, _("Fix")),
+        _need(counts["asked"], "asked", "caution", "box", say.late_changes, _("Decide")),
         _need(counts["gifts"], "gifts", "caution", "gift", say.gifts, _("Look")),
         _need(counts["dead"], "dead", "caution", "mail", say.dead, _("Look")),
         _need(counts["drafts"], "drafts", "caution", "receipt", say.old_drafts, _("Look")),
@@ -255,6 +257,7 @@ def _list_url(code: str) -> str:
         "stopped": ("admin.jobs", {"_anchor": "parked"}),
         "failed": ("admin.jobs", {}),
         "drafts": ("admin.extra_drafts", {}),
+        "asked": ("admin.late_changes", {}),
         "dead": ("admin.outbox", {"state": "dead"}),
     }
     endpoint, values = pages.get(code, ("admin.worklist", {"code": code}))

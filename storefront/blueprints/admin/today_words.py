@@ -58,6 +58,14 @@ def gifts(count: int) -> str:
     )
 
 
+def late_changes(count: int) -> str:
+    return ngettext(
+        "%(num)s late change waits for a decision",
+        "%(num)s late changes wait for a decision",
+        count,
+    )
+
+
 def dead(count: int) -> str:
     return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
 

@@ -1,0 +1,213 @@
+"""The queue of late changes: read, write, apply, and close what the export has overtaken.
+
+Rows are locked in one order, the box before its wish, so that a decision and an export of the
+same moment wait for each other. Source: docs/decisions/0182-late-changes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.late_changes import LateKind, LateState, is_in_the_house
+from storefront.domain.packing import Problem
+from storefront.models import (
+    Address,
+    Box,
+    BoxCycle,
+    BoxShortage,
+    LateChange,
+    Plan,
+    Subscription,
+)
+from storefront.models.base import public_id, table_of
+from storefront.operations.audit import Who
+from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.shortages import give_credit
+from storefront.operations.stopping import cancel_boxes
+
+#: What a box in the house looks like in the database.
+OPEN_BOXES = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED)
+#: Parts of an address that may be asked for; another country would be another price.
+PARTS = ("name", "company", "street", "extra", "postcode", "city", "region", "phone")
+
+
+def locked_box(session: AnySession, *conditions: sa.ColumnElement[bool]) -> AnyRow | None:
+    """Return the box with its subscription and plan, locked for us until the commit."""
+    box, subscription, plan = table_of(Box), table_of(Subscription), table_of(Plan)
+    cycle = table_of(BoxCycle)
+    return session.execute(
+        sa.select(
+            box,
+            subscription.c.public_id.label("subscription"),
+            subscription.c.customer_id,
+            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("goes_to"),
+            subscription.c.is_gift,
+            plan.c.name.label("plan"),
+            cycle.c.cutoff_on,
+            cycle.c.public_id.label("cycle"),
+        )
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .join(cycle, cycle.c.id == box.c.cycle_id)
+        .where(*conditions)
+        .order_by(box.c.id)
+        .limit(1)
+        .with_for_update(of=box)
+    ).one_or_none()
+
+
+def is_open_box(row: AnyRow) -> bool:
+    """Return whether a row of ``locked_box`` is not with the packers yet."""
+    return is_in_the_house(row.state, has_batch=row.batch_id is not None)
+
+
+def insert_wish(
+    session: AnySession,
+    box_id: int,
+    kind: LateKind,
+    address: Mapping[str, str],
+    note: str,
+    asked: tuple[str, str],
+    moment: Moment,
+) -> str:
+    """Write a wish, ``asked`` by (customer or staff, public id); returns its public id.
+
+    Raises ``IntegrityError`` while another one about the same box is open.
+    """
+    ref = public_id("lat")
+    session.execute(
+        sa.insert(table_of(LateChange)).values(
+            public_id=ref,
+            box_id=box_id,
+            kind=kind.value,
+            address=dict(address),
+            note=note,
+            state=LateState.OPEN.value,
+            asked_at=moment.now,
+            asked_by=asked[0],
+            asked_ref=asked[1],
+        )
+    )
+    return ref
+
+
+def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> None:
+    """Send a box of ``locked_box`` elsewhere; the subscription's own address stays.
+
+    A locked one has its address frozen, any other gets one of its own.
+    """
+    box, address = table_of(Box), table_of(Address)
+    mine = (box.c.id == row.id, box.c.state == row.state, box.c.batch_id.is_(None))
+    if row.state is BoxState.LOCKED:
+        problem = "" if row.problem == Problem.NO_FIT.value else row.problem
+        values: dict[str, Any] = {"ship_to": {**row.ship_to, **parts}, "problem": problem}
+    else:
+        was = session.execute(sa.select(address).where(address.c.id == row.goes_to)).one()
+        (key,) = reserve(session, Address, 1)
+        kept = {**was._mapping, **parts, "id": key, "public_id": public_id("adr")}
+        session.execute(sa.insert(address).values(**kept))
+        values = {"address_id": key}
+    session.execute(sa.update(box).where(*mine).values(**values))
+
+
+def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> int | None:
+    """Take a box of ``locked_box`` out of its cycle and credit what it cost; returns how much.
+
+    Its stock is released, and what was credited for something it lacks is not credited again.
+    None, and nothing is written, where its money cannot be given back now: it is not paid, or
+    the bank has it.
+    """
+    lacks = table_of(BoxShortage)
+    before = session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0)).where(
+            lacks.c.box_id == row.id
+        )
+    )
+    rest = row.net_minor + row.tax_minor - int(before or 0)
+    minor = 0
+    if rest > 0:
+        credit = give_credit(session, row, rest, moment)
+        if credit is None:
+            return None
+        minor = credit.minor
+    cancel_boxes(session, [row], who, moment)
+    return minor
+
+
+def close_wish(
+    session: AnySession,
+    wish_id: int,
+    state: LateState,
+    decided_ref: str,
+    reason: str,
+    credit_minor: int,
+    moment: Moment,
+) -> bool:
+    """Write the decision; False when somebody else decided meanwhile."""
+    table = table_of(LateChange)
+    done: Any = session.execute(
+        sa.update(table)
+        .where(table.c.id == wish_id, table.c.state == LateState.OPEN.value)
+        .values(
+            state=state.value,
+            decided_at=moment.now,
+            decided_ref=decided_ref,
+            reason=reason,
+            credit_minor=credit_minor,
+        )
+    )
+    return bool(done.rowcount)
+
+
+def tell(
+    session: AnySession,
+    row: AnyRow,
+    wish: AnyRow,
+    state: LateState,
+    reason: str,
+    credit_minor: int,
+    moment: Moment,
+) -> None:
+    """Mail the subscriber what became of the wish, once."""
+    if row.customer_id is None:
+        return
+    payload = {
+        "subscription": row.subscription,
+        "plan": row.plan,
+        "kind": wish.kind,
+        "state": state.value,
+        "reason": reason,
+        "credit_minor": credit_minor,
+        "currency": row.currency,
+    }
+    key = f"mail:late_change:{wish.public_id}"
+    enqueue(session, [Message("mail", "late_change", key, payload, row.customer_id)], moment.now)
+
+
+def expire_gone(session: AnySession, moment: Moment) -> int:
+    """Close the open wishes about boxes that left the house or were kept back; tell their owners.
+
+    Called with each slice of an export, in its transaction.
+    """
+    wish, box = table_of(LateChange), table_of(Box)
+    stays = sa.and_(box.c.state.in_(OPEN_BOXES), box.c.batch_id.is_(None))
+    rows = session.execute(
+        sa.select(wish.c.id, wish.c.box_id, wish.c.public_id, wish.c.kind)
+        .join(box, box.c.id == wish.c.box_id)
+        .where(wish.c.state == LateState.OPEN.value, ~stays)
+        .order_by(wish.c.id)
+    ).all()
+    count = 0
+    for one in rows:
+        row = locked_box(session, box.c.id == one.box_id)
+        if close_wish(session, one.id, LateState.EXPIRED, "", "", 0, moment):
+            count += 1
+            if row is not None:
+                tell(session, row, one, LateState.EXPIRED, "", 0, moment)
+    return count

@@ -1,0 +1,233 @@
+"""Late changes as the staff decide them and as their askers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.late_changes import LateKind, LateState, kinds_for
+from storefront.domain.money import Money
+from storefront.models import (
+    Address,
+    Box,
+    BoxCycle,
+    Customer,
+    LateChange,
+    Plan,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow
+from storefront.operations.late_changes import OPEN_BOXES, PARTS
+from storefront.operations.moment import Moment
+
+#: Decided ones that the page still lists.
+_DECIDED_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LateRow:
+    """One wish with what it is about; ``now`` and ``wanted`` are where the box goes."""
+
+    ref: str
+    kind: str
+    state: str
+    note: str
+    reason: str
+    asked_at: datetime
+    asked_by: str
+    decided_at: datetime | None
+    customer: str
+    name: str
+    plan: str
+    ship_from: date
+    box_state: str
+    cycle: str
+    now: str
+    wanted: str
+    #: What the box cost, and what was credited.
+    worth: Money
+    credited: Money
+
+
+@dataclass(frozen=True, slots=True)
+class LateBox:
+    """A box whose owner may ask for a change; ``address`` is where it goes, by part."""
+
+    subscription: str
+    cycle: str
+    plan: str
+    ship_from: date
+    kinds: tuple[LateKind, ...]
+    address: Mapping[str, str]
+    worth: Money
+    #: The last wish about it.
+    wish: LateRow | None
+
+
+def waiting(_moment: Moment, _since: datetime) -> sa.Select[Any]:
+    """Return (id, minor, at) of the wishes that can still be decided."""
+    wish, box = table_of(LateChange), table_of(Box)
+    return (
+        sa.select(
+            wish.c.id,
+            sa.literal(None, sa.BigInteger).label("minor"),
+            wish.c.asked_at.label("at"),
+        )
+        .join(box, box.c.id == wish.c.box_id)
+        .where(*_is_waiting(wish, box))
+    )
+
+
+def _is_waiting(wish: sa.FromClause, box: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        wish.c.state == LateState.OPEN.value,
+        box.c.state.in_(OPEN_BOXES),
+        box.c.batch_id.is_(None),
+    )
+
+
+def queue(session: AnySession) -> list[LateRow]:
+    """Return what waits for a decision: what ships first, then who asked first."""
+    wish, box, cycle = table_of(LateChange), table_of(Box), table_of(BoxCycle)
+    chosen = _rows().where(*_is_waiting(wish, box)).order_by(cycle.c.ship_from, wish.c.id)
+    return [_row(one) for one in session.execute(chosen)]
+
+
+def decided(session: AnySession) -> list[LateRow]:
+    """Return the last decisions, the newest first."""
+    wish = table_of(LateChange)
+    chosen = _rows().where(wish.c.state != LateState.OPEN.value)
+    ordered = chosen.order_by(wish.c.decided_at.desc(), wish.c.id.desc()).limit(_DECIDED_SHOWN)
+    return [_row(one) for one in session.execute(ordered)]
+
+
+def number_waiting(session: AnySession) -> int:
+    """Return how many wait for a decision."""
+    wish, box = table_of(LateChange), table_of(Box)
+    found = session.scalar(
+        sa.select(sa.func.count())
+        .select_from(wish.join(box, box.c.id == wish.c.box_id))
+        .where(*_is_waiting(wish, box))
+    )
+    return int(found or 0)
+
+
+def late_box(
+    session: AnySession, customer_id: int, subscription: str, cycle: str, today: date
+) -> LateBox | None:
+    """Return the box of a customer in a cycle, or None; two statements."""
+    box, table, plan, round_ = (table_of(one) for one in (Box, Subscription, Plan, BoxCycle))
+    address, wish = table_of(Address), table_of(LateChange)
+    row = session.execute(
+        sa.select(
+            box,
+            table.c.is_gift,
+            plan.c.name.label("plan"),
+            round_.c.ship_from,
+            round_.c.cutoff_on,
+            *(address.c[part].label(f"to_{part}") for part in PARTS),
+        )
+        .join(table, table.c.id == box.c.subscription_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .join(round_, round_.c.id == box.c.cycle_id)
+        .outerjoin(address, address.c.id == sa.func.coalesce(box.c.address_id, table.c.address_id))
+        .where(
+            table.c.customer_id == customer_id,
+            table.c.public_id == subscription,
+            round_.c.public_id == cycle,
+            box.c.kind == "regular",
+        )
+        .order_by(box.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    last = session.execute(
+        _rows().where(wish.c.box_id == row.id).order_by(wish.c.id.desc()).limit(1)
+    ).one_or_none()
+    parts = row.ship_to or {part: getattr(row, f"to_{part}") for part in PARTS}
+    kinds = kinds_for(
+        row.kind,
+        row.state,
+        row.cutoff_on,
+        today,
+        has_batch=row.batch_id is not None,
+        is_gift=row.is_gift,
+    )
+    return LateBox(
+        subscription,
+        cycle,
+        row.plan,
+        row.ship_from,
+        kinds,
+        {part: str(parts.get(part) or "") for part in PARTS},
+        Money(row.net_minor + row.tax_minor, row.currency),
+        None if last is None else _row(last),
+    )
+
+
+def _rows() -> sa.Select[Any]:
+    wish, box, cycle = table_of(LateChange), table_of(Box), table_of(BoxCycle)
+    table, plan, customer = table_of(Subscription), table_of(Plan), table_of(Customer)
+    address = table_of(Address)
+    return (
+        sa.select(
+            wish,
+            box.c.state.label("box_state"),
+            box.c.ship_to,
+            (box.c.net_minor + box.c.tax_minor).label("worth_minor"),
+            box.c.currency,
+            cycle.c.ship_from,
+            cycle.c.public_id.label("cycle"),
+            plan.c.name.label("plan"),
+            customer.c.public_id.label("customer"),
+            customer.c.name,
+            address.c.name.label("to_name"),
+            address.c.street.label("to_street"),
+            address.c.postcode.label("to_postcode"),
+            address.c.city.label("to_city"),
+        )
+        .join(box, box.c.id == wish.c.box_id)
+        .join(cycle, cycle.c.id == box.c.cycle_id)
+        .join(table, table.c.id == box.c.subscription_id)
+        .join(plan, plan.c.id == box.c.plan_id)
+        .outerjoin(customer, customer.c.id == table.c.customer_id)
+        .outerjoin(address, address.c.id == sa.func.coalesce(box.c.address_id, table.c.address_id))
+    )
+
+
+def _row(row: AnyRow) -> LateRow:
+    shown = ("name", "street", "postcode", "city")
+    goes_to = row.ship_to or {part: getattr(row, f"to_{part}") for part in shown}
+    return LateRow(
+        ref=row.public_id,
+        kind=row.kind,
+        state=row.state,
+        note=row.note,
+        reason=row.reason,
+        asked_at=row.asked_at,
+        asked_by=row.asked_by,
+        decided_at=row.decided_at,
+        customer=row.customer or "",
+        name=row.name or "",
+        plan=row.plan,
+        ship_from=row.ship_from,
+        box_state=row.box_state.value,
+        cycle=row.cycle,
+        now=_line(goes_to),
+        wanted=_line(row.address),
+        worth=Money(row.worth_minor, row.currency),
+        credited=Money(row.credit_minor, row.currency),
+    )
+
+
+def _line(parts: Mapping[str, Any]) -> str:
+    town = " ".join(str(parts.get(one) or "") for one in ("postcode", "city")).strip()
+    first = [str(parts.get(one) or "") for one in ("name", "company", "street", "extra")]
+    return ", ".join(part for part in (*first, town) if part)

@@ -1,0 +1,236 @@
+"""What is asked of a box after its cut-off: decided by staff, or overtaken by the export."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.late_changes import LateKind, LateState, is_in_the_house, kinds_for
+from storefront.jobs.work import CLOSE_CYCLES, EXPORT
+from storefront.models import (
+    Box,
+    BoxCycle,
+    Customer,
+    CustomerCredit,
+    LateChange,
+    OutboxMessage,
+    ProductVariant,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.audit import Who
+from storefront.operations.erasure import erase
+from storefront.queries.invariants import broken
+from storefront.runtime import Runtime
+from storefront.services.fulfilment import export_boxes
+from storefront.services.late_changes import (
+    AlreadyAsked,
+    AlreadyDecided,
+    LateNotFound,
+    NotAskable,
+    Wish,
+    WishIncomplete,
+    accept_late,
+    ask_late,
+    ask_late_for,
+    refuse_late,
+)
+from storefront.services.staff import add_staff
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+from tests.support.asking import run_asked
+from tests.support.orders import in_parallel, only
+
+KEEP = Wish(LateKind.KEEP_BACK)
+ELSEWHERE = Wish(
+    LateKind.ADDRESS,
+    {"name": "Bo", "street": "Am Ufer 1", "postcode": "07745", "city": "Jena", "country": "FR"},
+    "I am away",
+)
+
+
+@pytest.fixture
+def who(rt: Runtime) -> Who:
+    from storefront.models import Staff
+
+    add_staff(rt, email="o@shop.example", name="O", password="kettle on the hob 9", role="owner")
+    row = rt.session.execute(sa.select(Staff.id, Staff.public_id)).one()
+    rt.session.rollback()
+    return Who(row.id, row.public_id, "192.0.2.1")
+
+
+@pytest.fixture
+def sub(rt: Runtime) -> Subscription:
+    """Ordered and paid on 2 March: March's box, cut off on the 11th, locked on the 15th."""
+    plan = make.make_plan(rt)
+    make.make_recipe(rt, plan)
+    return make.make_subscription(rt, plan=plan)
+
+
+def day(clock: FrozenClock, number: int) -> None:
+    clock.set(datetime(2027, 3, number, 9, 0, tzinfo=UTC))
+
+
+def locked(rt: Runtime, clock: FrozenClock) -> None:
+    day(clock, 16)
+    assert run_asked(rt, CLOSE_CYCLES)
+    rt.session.rollback()
+
+
+def march(rt: Runtime) -> str:
+    ref = rt.session.scalars(sa.select(BoxCycle.public_id).where(BoxCycle.key == "2027-03")).one()
+    rt.session.rollback()
+    return ref
+
+
+def ask(rt: Runtime, sub: Subscription, wish: Wish) -> str:
+    return ask_late(rt, sub.customer_id or 0, sub.public_id, march(rt), wish)
+
+
+def mailed(rt: Runtime) -> list[tuple[str, int]]:
+    rows = rt.session.execute(
+        sa.select(OutboxMessage.payload).where(OutboxMessage.topic == "late_change")
+    ).scalars()
+    found = [(row["state"], row["credit_minor"]) for row in rows]
+    rt.session.rollback()
+    return found
+
+
+def credit(rt: Runtime) -> int:
+    found = rt.session.scalar(sa.select(sa.func.sum(CustomerCredit.balance_minor)))
+    rt.session.rollback()
+    return int(found or 0)
+
+
+def test_an_accepted_address_is_that_of_the_parcel_alone(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    with pytest.raises(NotAskable):  # Its owner can still change it alone.
+        ask(rt, sub, ELSEWHERE)
+    locked(rt, clock)
+    with pytest.raises(WishIncomplete):
+        ask(rt, sub, Wish(LateKind.ADDRESS, {"street": "Am Ufer 1"}))
+    ref = ask(rt, sub, ELSEWHERE)
+    with pytest.raises(AlreadyAsked):
+        ask(rt, sub, KEEP)
+    assert accept_late(rt, who, ref) is LateState.ACCEPTED
+    box = only(rt, Box)
+    assert (box.ship_to["street"], box.ship_to["country"]) == ("Am Ufer 1", "DE")
+    assert box.address_id is None
+    with pytest.raises(AlreadyDecided):
+        refuse_late(rt, who, ref, "no")
+    assert mailed(rt) == [("accepted", 0)]
+    assert (only(rt, LateChange).note, only(rt, LateChange).asked_by) == ("I am away", "customer")
+    export_boxes(rt, march(rt))
+    assert only(rt, Box).state is BoxState.EXPORTED
+    assert only(rt, LateChange).state == "accepted"
+
+
+def test_between_cut_off_and_lock_the_box_gets_an_address_of_its_own(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    day(clock, 12)
+    ref = ask_late_for(rt, who, only(rt, Box).public_id, ELSEWHERE)
+    assert accept_late(rt, who, ref) is LateState.ACCEPTED
+    assert only(rt, LateChange).asked_by == "staff"
+    locked(rt, clock)
+    assert only(rt, Box).ship_to["street"] == "Am Ufer 1"
+
+
+def test_a_box_that_is_kept_back_is_credited_once_and_its_stock_is_free_again(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    stock = only(rt, ProductVariant).on_hand
+    locked(rt, clock)
+    assert only(rt, ProductVariant).on_hand == stock - 1
+    ref = ask(rt, sub, KEEP)
+    assert accept_late(rt, who, ref) is LateState.ACCEPTED
+    assert only(rt, Box).state is BoxState.CANCELED
+    assert (only(rt, ProductVariant).on_hand, only(rt, ProductVariant).committed) == (stock, 0)
+    assert (credit(rt), mailed(rt)) == (2600, [("accepted", 2600)])
+    with pytest.raises(AlreadyDecided):
+        accept_late(rt, who, ref)
+    with pytest.raises(LateNotFound):
+        ask(rt, sub, KEEP)
+    assert credit(rt) == 2600
+    assert broken(rt.session) == {}
+    rt.session.rollback()
+
+
+def test_a_refusal_has_a_reason_and_the_export_ends_what_nobody_decided(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    locked(rt, clock)
+    first = ask(rt, sub, KEEP)
+    with pytest.raises(WishIncomplete):
+        refuse_late(rt, who, first, " ")
+    assert refuse_late(rt, who, first, "It is on the van") is LateState.REFUSED
+    ask(rt, sub, ELSEWHERE)
+    assert run_asked(rt, EXPORT)
+    rt.session.rollback()
+    states = rt.session.scalars(sa.select(LateChange.state).order_by(LateChange.id)).all()
+    rt.session.rollback()
+    assert states == ["refused", "expired"]
+    assert mailed(rt) == [("refused", 0), ("expired", 0)]
+    assert (only(rt, Box).ship_to["street"], credit(rt)) != ("Am Ufer 1", 2600)
+
+
+def test_of_somebody_who_is_erased_neither_words_nor_address_stay(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    locked(rt, clock)
+    refuse_late(rt, who, ask(rt, sub, ELSEWHERE), "Bo is on the van")
+    row = rt.session.execute(sa.select(table_of(Customer))).one()
+    erase(rt.session, row, rt.moment())
+    rt.session.commit()
+    wish = only(rt, LateChange)
+    assert (wish.address, wish.note, wish.reason) == ({}, "", "-")
+
+
+def test_accepted_and_exported_in_the_same_moment_it_is_one_of_the_two(
+    app: Flask, rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    locked(rt, clock)
+    ref, cycle = ask(rt, sub, KEEP), march(rt)
+
+    def act(own: Runtime, number: int) -> None:
+        if number:
+            export_boxes(own, cycle)
+        else:
+            _accept(own, who, ref)
+
+    in_parallel(app, 2, act)
+    state, box = only(rt, LateChange).state, only(rt, Box)
+    if state == "accepted":
+        assert (box.state, box.batch_id, credit(rt)) == (BoxState.CANCELED, None, 2600)
+    else:
+        assert (state, box.state, credit(rt)) == ("expired", BoxState.EXPORTED, 0)
+    assert broken(rt.session) == {}
+    rt.session.rollback()
+
+
+def _accept(rt: Runtime, who: Who, ref: str) -> None:
+    try:
+        accept_late(rt, who, ref)
+    except AlreadyDecided:
+        rt.session.rollback()
+
+
+def test_nothing_is_asked_of_what_left_nor_of_what_can_be_changed() -> None:
+    cutoff, after = date(2027, 3, 11), date(2027, 3, 12)
+    for state in BoxState:
+        for has_batch in (False, True):
+            here = is_in_the_house(state, has_batch=has_batch)
+            assert here == (state in ("planned", "held", "locked") and not has_batch)
+            for kind in BoxKind:
+                for is_gift in (False, True):
+                    told = {"has_batch": has_batch, "is_gift": is_gift}
+                    assert kinds_for(kind, state, cutoff, cutoff, **told) == ()
+                    found = kinds_for(kind, state, cutoff, after, **told)
+                    assert bool(found) == here
+                    money = LateKind.KEEP_BACK in found
+                    assert money == (here and kind is BoxKind.REGULAR and not is_gift)
