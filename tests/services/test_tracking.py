@@ -146,7 +146,7 @@ def test_the_same_file_again_changes_nothing(rt, who, boxes):
 
 
 def test_the_cycle_is_shipped_when_its_last_box_left(rt, who, cycle, boxes):
-    take(rt, who, file(*[f"{box},,DHL," for box in boxes]))
+    take(rt, who, file(*[f"{box},,DHL,shipped" for box in boxes]))
 
     assert rt.session.scalar(sa.select(BoxCycle.state).where(BoxCycle.id == cycle.id)) == "shipped"
 
