@@ -71,20 +71,21 @@ def test_rows_are_done_once_and_wrong_ones_told(app, rt, desk, boxes):
             "state": "delivered",
             "at": "2027-03-02T08:00:00+01:00",
         },
-        {"box": "box_nobody"},
+        {"box": "box_nobody", "state": "shipped"},
         {"box": 7},
         "box",
-        {"box": boxes[1], "at": "yesterday"},
-        {"box": boxes[1], "at": "2027-03-02T08:00:00"},
+        {"box": boxes[1], "number": "JJD2", "at": "yesterday"},
+        {"box": boxes[1], "number": "JJD2", "at": "2027-03-02T08:00:00"},
         {"box": "a\0b"},
         {"box": "\ud800"},
+        {"box": boxes[1]},
     )
 
     first = say(app, key, *rows)
 
     assert first.status_code == 200
     told = first.get_json()
-    wanted = {"rows": 9, "shipped": 2, "delivered": 1, "numbered": 0, "returned": 0, "known": 0}
+    wanted = {"rows": 10, "shipped": 2, "delivered": 1, "numbered": 0, "returned": 0, "known": 0}
     assert {name: told[name] for name in wanted} == wanted
     assert [(one["row"], one["code"]) for one in told["errors"]] == [
         (3, "unknown"),
@@ -94,6 +95,7 @@ def test_rows_are_done_once_and_wrong_ones_told(app, rt, desk, boxes):
         (7, "bad_time"),
         (8, "no_text"),
         (9, "no_text"),
+        (10, "nothing_said"),
     ]
     assert states(rt) == ["shipped", "delivered"]
     said = rt.session.scalars(
