@@ -115,11 +115,11 @@ def take_rows(
     _ship(rt, todo, by)
     if todo.numbers:
         retrying(rt.session, lambda: _number(rt, todo.numbers, by))
-    for boxes, states, move, action in (
-        (todo.deliver, (BoxState.SHIPPED,), deliveries.deliver_boxes, "boxes.delivered"),
-        (todo.come_back, _LEFT, deliveries.return_boxes, "boxes.returned"),
+    for boxes, states, move in (
+        (todo.deliver, (BoxState.SHIPPED,), deliveries.deliver_boxes),
+        (todo.come_back, _LEFT, deliveries.return_boxes),
     ):
-        _each(rt, boxes, states, _Mover(move, action, todo.said), by)
+        _each(rt, boxes, states, _Mover(move, todo.said), by)
     for cycle in sorted(todo.cycles):
         mark_shipped(rt.session, cycle)
     rt.session.commit()
@@ -256,8 +256,6 @@ class _Move(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Mover:
     move: _Move
-    #: For the log of what staff did.
-    action: str
     said: Mapping[int, datetime]
 
 
@@ -286,7 +284,8 @@ def _move_slice(
     rows = deliveries.boxes_on_their_way(rt.session, batch, only, SLICE, states)
     said = Said(by.actor, by.ref, mover.said)
     mover.move(rt.session, rows, cycle_key, rt.moment(), said)
-    _log(rt, by, mover.action, rows)
+    is_delivery = mover.move is deliveries.deliver_boxes
+    _log(rt, by, "boxes.delivered" if is_delivery else "boxes.returned", rows)
     rt.session.commit()
 
 
