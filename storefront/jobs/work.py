@@ -19,7 +19,6 @@ from storefront.models import JobRun
 from storefront.models.base import table_of
 from storefront.operations.charging import PLANNED_LEFT
 from storefront.operations.cycles import LOCKS_DUE, PLANNING_DUE
-from storefront.operations.erasure import ERASURES_ASKED
 from storefront.operations.exports_due import EXPORTS_DUE
 from storefront.operations.gateway_events import EVENTS_DUE
 from storefront.operations.papers import PAPERS_DUE
@@ -131,7 +130,7 @@ PAPERS = Job("papers", _make_papers, (PAPERS_DUE,))
 PARCEL_EVENTS = Job("parcel_events", apply_parcel_messages, (PARCEL_EVENTS_DUE,))
 PROVIDERS = Job("shipping_providers", run_providers, (PARCELS_DUE,))
 OUTBOX = Job("outbox", _deliver, (MESSAGES_DUE,))
-ERASURES = Job("erasures", finish_erasures, (ERASURES_ASKED,))
+ERASURES = Job("erasures", finish_erasures)
 RETENTION = Job("retention", blank_old)
 EARN = Job("earn_days", earn_due_days)
 SEAL = Job("seal_ledger", seal_days)

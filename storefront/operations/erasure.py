@@ -36,7 +36,6 @@ from storefront.models import (
     Customer,
     CustomerCredit,
     Dispute,
-    ErasureRequest,
     GatewaySetup,
     Gift,
     HostIdentity,
@@ -51,9 +50,8 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import Base, table_of
-from storefront.operations.keys import AnyRow, AnySelect, AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.questions import Question
 from storefront.operations.waiting import take_off_list
 
 _REFUNDS_OPEN = ("planned", "sent", "pending", "unknown")
@@ -65,26 +63,9 @@ _NOWHERE = dict.fromkeys(
 )
 
 
-def _to_do() -> list[AnySelect]:
-    request, method, customer = (
-        table_of(ErasureRequest),
-        table_of(PaymentMethod),
-        table_of(Customer),
-    )
-    erased = sa.select(customer.c.id).where(customer.c.erased_at.is_not(None))
-    return [
-        sa.select(request.c.id).where(request.c.state == "waiting"),
-        sa.select(method.c.id).where(method.c.customer_id.in_(erased), _has_token(method)),
-    ]
-
-
 def _has_token(method: sa.Table) -> sa.ColumnElement[bool]:
     forgotten = sa.literal("erased:") + method.c.public_id
     return sa.and_(method.c.forget_at.is_(None), method.c.token != forgotten)
-
-
-#: Whether somebody waits to be erased, or a gateway has forgotten a method of somebody erased.
-ERASURES_ASKED = Question(_to_do, lambda _moment: {})
 
 
 def accounts_of(session: AnySession, customer_id: int) -> list[int]:
