@@ -29,7 +29,7 @@ def add_late_changes(bp: Blueprint) -> None:
 
 def show_queue() -> Response:
     """Show what waits for a decision, and the last ones decided."""
-    return page("cycles/late", **_context())
+    return page("cycles/late", 200, **_context())
 
 
 def decide(ref: str) -> Response:
