@@ -49,6 +49,9 @@ def run(*, port: int, fresh: bool) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
+        # Whoever is told to end twice would leave servers behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if preparing.poll() is None:
             preparing.terminate()
             preparing.wait()
