@@ -102,7 +102,7 @@ class ParcelOrder:
     placed_at: datetime
     #: When it was first handed over; None if never.
     asked_at: datetime | None = None
-    #: Of a parcel that left.
+    #: Of a parcel that left and is only followed; empty where the box is to be handed over.
     number: str = ""
     carrier: str = ""
 

@@ -6,7 +6,7 @@ Source: docs/decisions/0178-shipping-providers.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -134,7 +134,8 @@ def take(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     """Claim what is due, with the box of each; ``state`` is as it was before.
 
     What was planned counts as asked from here on, so that a crash leads to a look and not to a
-    second parcel.
+    second parcel. ``claimed`` is the end of the lease: what is noted about a row later counts
+    only while nobody else has claimed it since.
     """
     table, due = table_of(ProviderParcel), _due()
     if session.get_bind().dialect.name == "postgresql":
@@ -142,12 +143,13 @@ def take(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     ids = list(session.scalars(due, {"now": moment.now, "size": limit}))
     if not ids:
         return []
-    rows = _read(session, ids)
+    until = moment.now + LEASE
+    rows = _read(session, ids, until)
     session.execute(
         sa.update(table)
         .where(table.c.id.in_(ids))
         .values(
-            try_at=moment.now + LEASE,
+            try_at=until,
             tries=table.c.tries + 1,
             asked_at=sa.func.coalesce(table.c.asked_at, moment.now),
             state=sa.case((table.c.state == "planned", "asked"), else_=table.c.state),
@@ -156,13 +158,14 @@ def take(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
     return rows
 
 
-def _read(session: AnySession, ids: Sequence[int]) -> list[AnyRow]:
+def _read(session: AnySession, ids: Sequence[int], until: datetime) -> list[AnyRow]:
     table, box, shipment = table_of(ProviderParcel), table_of(Box), table_of(Shipment)
     batch = table_of(FulfilmentBatch)
     return list(
         session.execute(
             sa.select(
                 table,
+                sa.literal(until, table.c.try_at.type).label("claimed"),
                 box.c.public_id.label("box"),
                 box.c.state.label("box_state"),
                 box.c.ship_to,
@@ -196,7 +199,8 @@ def order_of(row: AnyRow) -> ParcelOrder:
         lines=lines,
         placed_at=row.placed_at or row.created_at,
         asked_at=row.asked_at,
-        number=row.number,
+        # One that was to be handed over is looked for by its reference, also once it has left.
+        number=row.number if row.way == "number" else "",
         carrier=row.carrier,
     )
 
@@ -214,35 +218,52 @@ def _line(sku: str, pieces: int, customs: Any) -> ParcelLine:
 
 
 def note_taken(
-    session: AnySession, key: int, reference: str, ask_again: timedelta | None, moment: Moment
+    session: AnySession, row: AnyRow, reference: str, ask_again: timedelta | None, moment: Moment
 ) -> None:
     """Note that the provider has it; it is asked about later, or never."""
     try_at = moment.now + ask_again if ask_again else None
-    _set(session, key, state="taken", tries=0, error="", try_at=try_at)
-    if reference:
-        _set(session, key, provider_reference=reference[:80])
+    known = {"provider_reference": reference[:80]} if reference else {}
+    _set(session, row, state="taken", tries=0, error="", try_at=try_at, **known)
 
 
-def note_refused(session: AnySession, key: int, error: str) -> None:
+def note_refused(session: AnySession, row: AnyRow, error: str) -> None:
     """Leave it to a person; nothing is tried again by itself."""
-    _set(session, key, state="refused", error=error[:255], try_at=None)
+    _set(session, row, state="refused", error=error[:255], try_at=None)
 
 
-def note_over(session: AnySession, key: int) -> None:
+def note_over(session: AnySession, row: AnyRow) -> None:
     """Note that nothing more is expected: the parcel arrived, came back, or is too old."""
-    _set(session, key, state="over", try_at=None)
+    _set(session, row, state="over", try_at=None)
 
 
 def put_off(
     session: AnySession, row: AnyRow, error: str, moment: Moment, after: float | None = None
 ) -> None:
     """Try again later, each time after longer, or after the seconds that the provider named."""
+    _later(session, row, error, moment, after)
+
+
+def not_sent(
+    session: AnySession, row: AnyRow, error: str, moment: Moment, after: float | None = None
+) -> None:
+    """Put a box back as planned: surely nothing of it reached the provider."""
+    _later(session, row, error, moment, after, state="planned", asked_at=None)
+
+
+def _later(
+    session: AnySession,
+    row: AnyRow,
+    error: str,
+    moment: Moment,
+    after: float | None,
+    **values: object,
+) -> None:
     if row.tries + 1 >= MOST_TRIES:
-        note_refused(session, row.id, error)
+        note_refused(session, row, error)
         return
     pause = BACK_OFF[min(row.tries, len(BACK_OFF) - 1)]
     pause = max(pause, timedelta(seconds=min(after or 0, 86_400)))
-    _set(session, row.id, error=error[:255], try_at=moment.now + pause)
+    _set(session, row, error=error[:255], try_at=moment.now + pause, **values)
 
 
 def wait(
@@ -252,25 +273,12 @@ def wait(
     pause = max(WAIT, timedelta(seconds=min(after or 0, 86_400)))
     _set(
         session,
-        row.id,
+        row,
         state=row.state,
         tries=row.tries,
         asked_at=row.asked_at,
         error=error[:255],
         try_at=moment.now + pause,
-    )
-
-
-def not_sent(
-    session: AnySession, row: AnyRow, error: str, moment: Moment, after: float | None = None
-) -> None:
-    """Put a box back as planned: surely nothing of it reached the provider."""
-    put_off(session, row, error, moment, after)
-    table = table_of(ProviderParcel)
-    session.execute(
-        sa.update(table)
-        .where(table.c.id == row.id, table.c.state == "asked")
-        .values(state="planned", asked_at=None)
     )
 
 
@@ -312,6 +320,8 @@ def box_of(session: AnySession, provider: str, provider_reference: str) -> str:
     return found or ""
 
 
-def _set(session: AnySession, key: int, **values: object) -> None:
+def _set(session: AnySession, row: AnyRow, **values: object) -> None:
+    """Write to a row of ``take`` unless its lease ended and another worker claimed it."""
     table = table_of(ProviderParcel)
-    session.execute(sa.update(table).where(table.c.id == key).values(values))
+    mine = (table.c.id == row.id, table.c.try_at == row.claimed)
+    session.execute(sa.update(table).where(*mine).values(values))

@@ -35,6 +35,8 @@ BATCH = 10
 #: A run begins nothing new after so many seconds, and leaves a provider alone after so many
 #: boxes without an answer.
 SECONDS, MOST_SILENT = 120, 3
+#: Nothing is sent so many seconds after its claim: a call may last as long as the lease has left.
+SENT_WITHIN = 200
 _OVER = (BoxState.DELIVERED, BoxState.RETURNED, BoxState.LOST, BoxState.CANCELED)
 #: Surely nothing of a request with this answer was done.
 _NOT_SENT = ("not_sent", "unauthorized", "wrong_certificate", "rate_limited")
@@ -91,11 +93,15 @@ def run_providers(rt: Runtime, limit: int = 300) -> ProviderReport:
         return report
     silences, began = _Silences(), time.monotonic()
     while done < limit and time.monotonic() - began < SECONDS:
+        until = time.monotonic() + SENT_WITHIN
         rows = retrying(rt.session, lambda: _take(rt))
         if not rows:
             break
         for row in rows:
-            _work(rt, row, report, silences)
+            if time.monotonic() > until:
+                # The lease gives the others back, and they are looked for first.
+                break
+            _work(rt, row, until, report, silences)
         done += len(rows)
     return report
 
@@ -123,9 +129,11 @@ def _take(rt: Runtime) -> list[AnyRow]:
     return rows
 
 
-def _work(rt: Runtime, row: AnyRow, report: ProviderReport, silences: _Silences) -> None:
+def _work(
+    rt: Runtime, row: AnyRow, until: float, report: ProviderReport, silences: _Silences
+) -> None:
     provider = rt.shipping_providers.get(row.provider)
-    if row.box_state in _OVER:
+    if row.box_state in _OVER or (_left_without(row) and row.state == "planned"):
         _end(rt, row, report)
     elif row.state == "taken":
         _ask(rt, provider, row, report)
@@ -135,7 +143,10 @@ def _work(rt: Runtime, row: AnyRow, report: ProviderReport, silences: _Silences)
     elif row.provider in silences.closed:
         _wait(rt, row, silences.closed[row.provider], report)
     else:
-        answer = _hand_over(provider, row)
+        answer = _hand_over(provider, row, until)
+        if answer is None:
+            _end(rt, row, report)
+            return
         failpoint("provider.after_taken")
         if answer.status is Taking.UNKNOWN:
             silences.note(row.provider, answer)
@@ -155,8 +166,17 @@ def _wait(rt: Runtime, row: AnyRow, answer: TakeAnswer, report: ProviderReport) 
     report.waiting += 1
 
 
-def _hand_over(provider: ShippingProvider, row: AnyRow) -> TakeAnswer:
-    """Ask the provider to take a box; one that may be there already is looked for first."""
+def _left_without(row: AnyRow) -> bool:
+    """Whether a box that was to be handed over has left: it is not handed over any more."""
+    return row.way == "box" and row.box_state is BoxState.SHIPPED
+
+
+def _hand_over(provider: ShippingProvider, row: AnyRow, until: float) -> TakeAnswer | None:
+    """Ask the provider to take a box; one that may be there already is looked for first.
+
+    None: the box left by another way, and the provider does not have it. Nothing is sent after
+    ``until``, when another worker may look for the box.
+    """
     order, can = work.order_of(row), provider.capabilities
     is_box = row.way == "box"
     if not (can.takes_boxes if is_box else can.follows_numbers):
@@ -166,6 +186,10 @@ def _hand_over(provider: ShippingProvider, row: AnyRow) -> TakeAnswer:
         found = provider.find(order) if row.state == "asked" else None
         if found is not None:
             return found
+        if is_box and _left_without(row):
+            return None
+        if time.monotonic() > until:
+            return TakeAnswer(Taking.UNKNOWN, reason="timeout")
         return provider.take(order) if is_box else provider.follow(order)
     except Exception:
         log.exception("%s failed on box %s", provider.name, row.box)
@@ -183,9 +207,9 @@ def _note(rt: Runtime, row: AnyRow, answer: TakeAnswer, provider: ShippingProvid
         moment = rt.moment()
         if answer.status is Taking.TAKEN:
             ask = _pause(provider) if answer.provider_reference else None
-            work.note_taken(rt.session, row.id, answer.provider_reference, ask, moment)
+            work.note_taken(rt.session, row, answer.provider_reference, ask, moment)
         elif answer.status is Taking.REFUSED:
-            work.note_refused(rt.session, row.id, said)
+            work.note_refused(rt.session, row, said)
         elif answer.reason in _NOT_SENT and row.state == "planned":
             work.not_sent(rt.session, row, said, moment, answer.retry_after)
         else:
@@ -220,7 +244,7 @@ def _ask(
     def write() -> None:
         # One whose plugin is gone is asked about again when it is back.
         pause = _pause(provider) if provider is not None else timedelta(days=1)
-        work.note_taken(rt.session, row.id, "", pause, rt.moment())
+        work.note_taken(rt.session, row, "", pause, rt.moment())
         rt.session.commit()
 
     retrying(rt.session, write)
@@ -236,7 +260,7 @@ def _news(provider: ShippingProvider, row: AnyRow) -> ParcelNews | None:
 
 def _end(rt: Runtime, row: AnyRow, report: ProviderReport) -> None:
     def write() -> None:
-        work.note_over(rt.session, row.id)
+        work.note_over(rt.session, row)
         rt.session.commit()
 
     retrying(rt.session, write)

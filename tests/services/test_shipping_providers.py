@@ -17,8 +17,10 @@ from storefront.models import (
     Shipment,
     Staff,
 )
+from storefront.operations import provider_parcels as work
 from storefront.operations.audit import Who
 from storefront.operations.provider_parcels import MOST_TRIES
+from storefront.services import shipping_providers
 from storefront.services.export_formats import FormatGone, use_format
 from storefront.services.parcel_messages import apply_due, delete_old, receive
 from storefront.services.shipping_providers import run_providers, try_again
@@ -127,6 +129,52 @@ def test_a_worker_that_dies_after_the_call_doubles_nothing(rt, far, clock):
 
     assert [far.count_of(box) for box in boxes] == [1, 1]
     assert parcels(rt) == [("taken", "")] * 2
+
+
+def test_a_box_that_left_by_another_way_is_looked_for_and_not_handed_over(
+    rt, far, clock, monkeypatch
+):
+    boxes = batch_for(rt, "easypost", 3)
+    monkeypatch.setattr(shipping_providers, "BATCH", 1)
+    for far.fault in ("lost", "ignored"):
+        run_providers(rt, limit=1)
+    take_called(rt, [{"box": box, "number": f"Z{box}", "carrier": "UPS"} for box in boxes], "tok")
+    clock.advance(minutes=6)
+
+    run_providers(rt)
+
+    assert [far.count_of(box) for box in boxes] == [1, 0, 0]
+    assert parcels(rt) == [("taken", ""), ("over", "timeout"), ("over", "")]
+    assert box_states(rt) == ["shipped"] * 3
+
+
+def test_a_box_is_not_sent_after_its_lease_and_looked_for_by_the_next(rt, far, clock, monkeypatch):
+    boxes = batch_for(rt, "easypost", 2)
+    monkeypatch.setattr(shipping_providers, "SENT_WITHIN", -1)
+    assert run_providers(rt).taken == 0
+    assert far.calls == []
+    monkeypatch.undo()
+
+    clock.advance(minutes=6)
+
+    assert run_providers(rt).taken == 2
+    assert [far.count_of(box) for box in boxes] == [1, 1]
+
+
+def test_who_was_overtaken_notes_nothing(rt, far, clock):
+    batch_for(rt, "easypost", 1)
+    (first,) = work.take(rt.session, rt.moment(), 10)
+    clock.advance(minutes=6)
+    (second,) = work.take(rt.session, rt.moment(), 10)
+    work.note_taken(rt.session, second, "shp_1", None, rt.moment())
+
+    work.wait(rt.session, first, "timeout", rt.moment())
+    work.not_sent(rt.session, first, "rate_limited", rt.moment())
+    work.note_refused(rt.session, first, "no_weight")
+    work.note_over(rt.session, first)
+    rt.session.commit()
+
+    assert parcels(rt) == [("taken", "")]
 
 
 def test_a_refused_box_waits_for_a_person_and_the_others_go(rt, far, who):
