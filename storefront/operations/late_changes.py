@@ -132,7 +132,7 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> int
     rest = row.net_minor + row.tax_minor - int(before or 0)
     minor = 0
     if rest > 0:
-        credit = give_credit(session, row, rest, moment)
+        credit = give_credit(session, row, rest, moment, is_whole=True)
         if credit is None:
             return None
         minor = credit.minor

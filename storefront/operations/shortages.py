@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind
-from storefront.domain.invoices import CreditReason
+from storefront.domain.invoices import DEFERRED_KINDS, CreditReason, LineKind
 from storefront.domain.money import split_minor
 from storefront.domain.packing import StockBook
-from storefront.domain.refunds import Way, refundables
+from storefront.domain.refunds import Refundable, Way, refundables, spread
 from storefront.domain.repaying import draw, most_of
 from storefront.domain.shortages import Policy, Rule, Solved, solve
 from storefront.models import (
@@ -34,6 +34,9 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.refund_facts import RefundFacts, read_refund
 from storefront.operations.refunding import give_parts_back, sources_of
+
+#: Lines that pay for what is in a box by its recipe.
+_CONTENTS = frozenset({LineKind.PLAN, LineKind.OPTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +152,16 @@ def _allergens(session: AnySession, variant_ids: Iterable[int]) -> dict[int, fro
     return {row.id: frozenset(row.allergens) for row in rows}
 
 
-def give_credit(session: AnySession, row: AnyRow, value: int, moment: Moment) -> Credit | None:
-    """Credit ``value`` on the line that paid for the box, never more than the box cost.
+def give_credit(
+    session: AnySession, row: AnyRow, value: int, moment: Moment, *, is_whole: bool = False
+) -> Credit | None:
+    """Credit ``value`` on the lines that paid for the box, never more than the box cost.
 
-    None where that cannot be done now: it is not paid yet, the bank has the money, or it was
-    paid with earlier invoices. Then somebody has to decide, so the box waits.
+    A product is credited on what the box itself cost, without delivery and add-ons: nothing
+    where that was free. ``is_whole``: the box stays here, and every line that paid for a part
+    of it gives back its share with its own tax. None where that cannot be done now: it is not
+    paid yet, the bank has the money, or it was paid with earlier invoices. Then somebody has to
+    decide, so the box waits.
     """
     paid = row.net_minor + row.tax_minor
     if not paid:
@@ -161,23 +169,41 @@ def give_credit(session: AnySession, row: AnyRow, value: int, moment: Moment) ->
     facts = _paid_with(session, row.invoice_line_id)
     if facts is None or facts.is_disputed:
         return None
-    groups = {
-        member.id: group.head.id for group in refundables(facts.lines) for member in group.members
-    }
-    head = groups.get(row.invoice_line_id)
+    groups = _paying_for(facts, row.invoice_line_id)
+    whole = sum(one.paid for one in groups)
+    if not is_whole:
+        groups = [one for one in groups if one.head.kind in _CONTENTS]
+        share = paid * sum(one.paid for one in groups) // whole if whole else paid
+        if not share and whole:
+            return Credit()
+        paid = share
+    amount, lefts = min(value, paid), [one.left for one in groups]
     own = sources_of(facts, Way.CREDIT)[:1]
-    amount = min(value, paid)
-    left = min(
-        next((one.own for one in refundables(facts.lines) if one.head.id == head), 0), most_of(own)
-    )
-    if head is None or left < amount:
+    if min(sum(lefts), most_of(own)) < amount:
         return None
-    parts = draw(own, {head: amount})
+    shares = split_minor(amount, lefts) if is_whole else spread(amount, lefts)
+    wanted = {one.head.id: part for one, part in zip(groups, shares, strict=True) if part}
+    parts = draw(own, wanted)
     invoice = facts.invoice
     ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
     note = table_of(CreditNote)
     key = session.execute(sa.select(note.c.id).where(note.c.public_id == ref)).scalar_one()
     return Credit(amount, key, ref, invoice.public_id, invoice.payer_id)
+
+
+def _paying_for(facts: RefundFacts, line_id: int) -> list[Refundable]:
+    """Return what paid for the boxes of the line's period, the line itself first.
+
+    As ``settling.paid_period`` shares it out over them.
+    """
+    period = next(one.period_id for one in facts.lines if one.id == line_id)
+    mine, beside = [], []
+    for one in refundables(facts.lines):
+        if line_id in {each.id for each in one.members}:
+            mine.append(one)
+        elif period is not None and one.head.period_id == period:
+            beside += [one] if one.head.kind in DEFERRED_KINDS else []
+    return mine + beside
 
 
 def _paid_with(session: AnySession, line_id: int | None) -> RefundFacts | None:

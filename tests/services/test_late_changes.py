@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.domain.addons import Cadence
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.late_changes import LateKind, LateState, is_in_the_house, kinds_for
 from storefront.jobs.work import CLOSE_CYCLES, EXPORT
 from storefront.models import (
     Box,
     BoxCycle,
+    CreditNote,
     Customer,
     CustomerCredit,
+    Invoice,
     LateChange,
     OutboxMessage,
     ProductVariant,
@@ -23,9 +28,11 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.audit import Who
+from storefront.operations.consents import Given
 from storefront.operations.erasure import erase
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
+from storefront.services.addons import AddonWish, quote_addon, save_addon
 from storefront.services.fulfilment import export_boxes
 from storefront.services.late_changes import (
     AlreadyAsked,
@@ -39,6 +46,7 @@ from storefront.services.late_changes import (
     ask_late_for,
     refuse_late,
 )
+from storefront.services.renewals import run_renewals
 from storefront.services.staff import add_staff
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -89,6 +97,13 @@ def march(rt: Runtime) -> str:
 
 def ask(rt: Runtime, sub: Subscription, wish: Wish) -> str:
     return ask_late(rt, sub.customer_id or 0, sub.public_id, march(rt), wish)
+
+
+def every(rt: Runtime, model: type) -> Sequence[sa.Row[Any]]:
+    table = table_of(model)
+    found = rt.session.execute(sa.select(table).order_by(table.c.id)).all()
+    rt.session.rollback()
+    return found
 
 
 def mailed(rt: Runtime) -> list[tuple[str, int]]:
@@ -157,6 +172,37 @@ def test_a_box_that_is_kept_back_is_credited_once_and_its_stock_is_free_again(
     with pytest.raises(LateNotFound):
         ask(rt, sub, KEEP)
     assert credit(rt) == 2600
+    assert broken(rt.session) == {}
+    rt.session.rollback()
+
+
+def test_a_box_gives_back_its_share_of_every_line_that_paid_for_it_with_that_line_s_tax(
+    rt: Runtime, clock: FrozenClock, who: Who
+) -> None:
+    make.make_zone(rt, "DE", 490)
+    plan = make.make_plan(rt, count=2, amount_minor=5200)
+    make.make_recipe(rt, plan)
+    sub = make.make_subscription(rt, plan=plan)
+    wish = AddonWish(make.make_addon(rt, 1190).public_id, 1, Cadence.EVERY)
+    owner = sub.customer_id or 0
+    shown = quote_addon(rt, owner, sub.public_id, wish)
+    save_addon(rt, owner, sub.public_id, wish, shown.quote_hash, Given("Yes", "1", "::1", "UA"))
+    clock.set(datetime(2027, 5, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    paid = every(rt, Invoice)[-1]
+    boxes = every(rt, Box)[-2:]
+    assert sum(box.net_minor + box.tax_minor for box in boxes) == paid.total_minor
+    for number, box in enumerate(boxes):
+        cutoff = rt.session.get_one(BoxCycle, box.cycle_id).cutoff_on
+        rt.session.rollback()
+        clock.set(datetime.combine(cutoff, time(9), UTC) + timedelta(days=1))
+        ref = ask_late_for(rt, who, box.public_id, KEEP)
+        assert accept_late(rt, who, ref) is LateState.ACCEPTED
+        note = every(rt, CreditNote)[number]
+        assert note.total_minor == box.net_minor + box.tax_minor
+        assert abs(note.tax_minor - box.tax_minor) <= 1
+    assert credit(rt) == paid.total_minor
+    assert sum(note.tax_minor for note in every(rt, CreditNote)) == paid.tax_minor
     assert broken(rt.session) == {}
     rt.session.rollback()
 

@@ -123,6 +123,25 @@ def test_never_more_is_credited_than_the_box_cost(rt, clock, shop):
     assert note.total_minor == invoice.total_minor
 
 
+@pytest.mark.parametrize(("percent", "back"), [(100, 0), (50, 1300)])
+def test_of_a_free_box_whose_delivery_is_paid_nothing_is_credited_and_it_leaves(
+    rt, clock, percent, back
+):
+    make.make_zone(rt, "DE", 490)
+    make.make_code(rt, "WELCOME", percent=percent)
+    plan = make.make_plan(rt, group=make.make_group(rt))
+    assam = make.make_variant(rt, name="Assam", sku="ASSAM", on_hand=0, price_minor=1600)
+    make.make_recipe(rt, plan, variants=[assam, make.make_variant(rt, sku="SENCHA", on_hand=9)])
+    make.make_subscription(rt, plan=plan, code="WELCOME")
+    rule(rt, assam, Policy.DROP)
+    lock(rt, clock)
+
+    assert rows(rt, Invoice)[0].total_minor == 2600 * (100 - percent) // 100 + 490
+    (box,) = [box for box in rows(rt, Box) if box.locked_at or box.problem]
+    assert (box.state, box.problem) == (BoxState.LOCKED, "")
+    assert [short.credit_minor for short in rows(rt, BoxShortage)] == [back]
+
+
 def test_another_goes_in_unless_it_is_not_tolerated(rt, clock, shop):
     (_first, second), assam, _sencha = shop
     nutty = make.make_variant(rt, name="Nutty", sku="NUTTY", on_hand=1)
