@@ -49,14 +49,18 @@ def run(*, port: int, fresh: bool) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        # Whoever is told to end twice would leave servers behind.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if preparing.poll() is None:
-            preparing.terminate()
-            preparing.wait()
-        supervisor.stop()
-        say("stopped")
+        _end(preparing, supervisor)
+
+
+def _end(preparing: subprocess.Popen[str], supervisor: Supervisor) -> None:
+    """End every process; who is told to end twice would leave servers behind."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if preparing.poll() is None:
+        preparing.terminate()
+        preparing.wait()
+    supervisor.stop()
+    say("stopped")
 
 
 def _prepare(settings: dict[str, str]) -> subprocess.Popen[str]:

@@ -306,6 +306,26 @@ def test_a_card_stored_without_a_payment_costs_nothing(account: Account) -> None
     assert (held["status"], held["amount_refunded"]) == ("refunded", 100)
 
 
+def test_two_looks_at_once_at_what_was_approved_both_see_it_taken(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer comes back in the moment in which the message about it comes."""
+    asked = replace(account.set_up(None), reference="att_looked_at_twice")
+    account.far.pay(account.gateway.charge(asked).gateway_reference)
+    real, answers = account.gateway.api.note, []
+
+    def overtaken(path: str, notes: Any) -> Any:
+        if not answers and path.startswith("/payments/"):
+            answers.append(None)
+            answers[0] = account.gateway.lookup(asked.reference)
+        return real(path, notes)
+
+    monkeypatch.setattr(account.gateway.api, "note", overtaken)
+    answers.append(account.gateway.lookup(asked.reference))
+    assert [each.status for each in answers] == [_S.SUCCEEDED, _S.SUCCEEDED]
+    assert account.far.taken(asked.reference) == 1
+
+
 def test_what_a_customer_pays_after_they_gave_up_goes_back(account: Account) -> None:
     asked = replace(account.set_up(None), reference="att_given_up")
     waits = account.gateway.charge(asked)
