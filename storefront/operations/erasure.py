@@ -45,16 +45,18 @@ from storefront.models import (
     LoginSession,
     OutboxMessage,
     PaymentMethod,
+    ProviderParcel,
     Refund,
     Subscription,
     SubscriptionEvent,
 )
 from storefront.models.base import Base, table_of
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.waiting import take_off_list
 
-_REFUNDS_OPEN = ("planned", "sent", "pending", "unknown")
+#: One that is declined waits for a person, who sends it again or gives credit instead.
+_REFUNDS_OPEN = ("planned", "sent", "pending", "unknown", "declined")
 #: Boxes that somebody still has to pack or hand over.
 _LEAVING = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED)
 #: An address that nobody has, in place of one that somebody had.
@@ -134,7 +136,7 @@ def read_standing(session: AnySession, row: AnyRow) -> Standing:
             ),
             count(
                 gift.join(subscription, subscription.c.id == gift.c.subscription_id),
-                gift.c.giver_id == row.id,
+                sa.or_(gift.c.giver_id == row.id, gift.c.recipient_email == row.email),
                 gift.c.claimed_at.is_(None),
                 subscription.c.state.not_in(ENDED),
             ),
@@ -166,7 +168,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     _erase_subscriptions(session, ids, keys)
     _erase_timeline(session, {one.id: one.public_id for one in owned})
     _erase_boxes(session, ids)
-    _erase_gifts(session, ids)
+    _erase_gifts(session, ids, row.email)
     _erase_messages(session, ids)
 
 
@@ -311,25 +313,81 @@ def _erase_boxes(session: AnySession, ids: Sequence[int]) -> None:
         _set(session, Box, table.c.id == one.id, **values)
     boxes = sa.select(table.c.id).where(mine)
     _set(session, BoxReplacement, replacement.c.box_id.in_(boxes), note="")
+    parcel = table_of(ProviderParcel)
+    # A provider says what is wrong with an address by repeating it; and asks for none again.
+    over = sa.case((parcel.c.state.in_(["planned", "asked"]), "over"), else_=parcel.c.state)
+    handed = parcel.c.box_id.in_(boxes)
+    _set(session, ProviderParcel, handed, error="", try_at=None, state=over)
     wish = table_of(LateChange)
     _set(session, LateChange, wish.c.box_id.in_(boxes), address={}, note="")
     refused = wish.c.state == "refused"
     _set(session, LateChange, sa.and_(wish.c.box_id.in_(boxes), refused), reason="-")
 
 
-def _erase_gifts(session: AnySession, ids: Sequence[int]) -> None:
+def _erase_gifts(session: AnySession, ids: Sequence[int], email: str) -> None:
     """Take out who gave and what they said, and who got it; one side leaves the other's."""
     table, subscription = table_of(Gift), table_of(Subscription)
-    got = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
-    _set(session, Gift, table.c.giver_id.in_(ids), giver_name="", message="")
+    own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
+    got = sa.or_(table.c.subscription_id.in_(own), table.c.recipient_email == email)
     unclaimed = sa.and_(table.c.giver_id.in_(ids), table.c.claimed_at.is_(None))
-    for where in (table.c.subscription_id.in_(got), unclaimed):
-        _set(session, Gift, where, recipient_name="", recipient_email="")
+    gone = session.execute(
+        sa.select(table.c.id, table.c.public_id, table.c.giver_id, table.c.recipient_email)
+        .where(sa.or_(got, unclaimed))
+        .order_by(table.c.id)
+    ).all()
+    _erase_recipients(session, gone, email)
+    given = sa.select(table.c.subscription_id).where(table.c.giver_id.in_(ids))
+    _erase_cards(session, given)
+    _set(session, Gift, table.c.giver_id.in_(ids), giver_name="", message="")
+    keys = [one.id for one in gone]
+    _set(session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="")
+
+
+def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) -> None:
+    """Take who gets these gifts out of their mails, and out of the orders they were bought by.
+
+    The mails name no customer: a recipient is none yet. Orders that are open stay as they are.
+    """
+    mail, order = table_of(OutboxMessage), table_of(Checkout)
+    topics = ("gift_received", "gift_reminder")
+    _blank(
+        session, mail.c.key.in_([f"mail:{topic}:{g.public_id}" for g in gifts for topic in topics])
+    )
+    bought = {(one.giver_id, one.recipient_email) for one in gifts}
+    to = order.c.gift["email"].as_string()
+    rows = session.execute(
+        sa.select(order.c.id, order.c.customer_id, order.c.gift)
+        .where(to.in_({email, *(one for _giver, one in bought)} - {""}))
+        .where(order.c.state.not_in(["open", "paying"]))
+        .order_by(order.c.id)
+    ).all()
+    for one in rows:
+        if one.gift["email"] != email and (one.customer_id, one.gift["email"]) not in bought:
+            continue
+        kept = {**one.gift, "name": "", "email": "", "message": ""}
+        _set(session, Checkout, order.c.id == one.id, gift=kept, version=order.c.version + 1)
+
+
+def _erase_cards(session: AnySession, subscriptions: AnySelect) -> None:
+    """Take the card that lies in a box, with who gives it and their words, from these boxes."""
+    table = table_of(Box)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.packing)
+        .where(table.c.subscription_id.in_(subscriptions), table.c.packing.is_not(None))
+        .order_by(table.c.id)
+    ).all()
+    for one in rows:
+        kept = {key: value for key, value in (one.packing or {}).items() if key != "gift"}
+        if kept != one.packing:
+            _set(session, Box, table.c.id == one.id, packing=kept)
 
 
 def _erase_messages(session: AnySession, ids: Sequence[int]) -> None:
+    _blank(session, table_of(OutboxMessage).c.customer_id.in_(ids))
+
+
+def _blank(session: AnySession, which: sa.ColumnElement[bool]) -> None:
+    """Empty messages; what was not sent yet is not sent any more."""
     table = table_of(OutboxMessage)
-    mine = table.c.customer_id.in_(ids)
-    waiting = sa.and_(mine, table.c.state.in_(["waiting", "dead"]))
-    _set(session, OutboxMessage, waiting, state="stopped")
-    _set(session, OutboxMessage, mine, payload={}, error="")
+    unsent = sa.case((table.c.state.in_(["waiting", "dead"]), "stopped"), else_=table.c.state)
+    _set(session, OutboxMessage, which, payload={}, error="", state=unsent)

@@ -42,12 +42,14 @@ from storefront.models import (
     Redemption,
     Referral,
     Subscription,
+    WaitingPlace,
 )
 from storefront.models.base import Base, table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.timeline import Entry, record
+from storefront.operations.waiting import take_off_list
 
 #: Charges that nobody may come between: they name who pays as it was read before.
 _UNDER_WAY = (AttemptState.PLANNED, AttemptState.SENT, AttemptState.UNKNOWN)
@@ -147,6 +149,7 @@ def merge(session: AnySession, kept: AnyRow, merged: AnyRow, by: str, moment: Mo
     _sign_out(session, merged.id)
     counts = {model: _move(session, model, column, kept.id, merged.id) for model, column in _MOVED}
     _move_checkouts(session, kept.id, merged)
+    _move_waiting(session, kept, merged)
     _move_referrals(session, kept.id, merged.id, moment)
     return Moved(
         subscriptions, counts[Invoice], methods, counts[Address], counts[Gift], tuple(credit)
@@ -308,6 +311,17 @@ def _move_checkouts(session: AnySession, to: int, merged: AnyRow) -> None:
         )
         .values(version=table.c.version + 1)
     )
+    # Found by nothing but the e-mail, which is gone after this.
+    left = sa.and_(table.c.customer_id.is_(None), table.c.email == merged.email)
+    session.execute(sa.update(table).where(left, table.c.state != "open").values(customer_id=to))
+
+
+def _move_waiting(session: AnySession, kept: AnyRow, merged: AnyRow) -> None:
+    """Move places on waiting lists to the e-mail that stays; where both wait, one is enough."""
+    table = table_of(WaitingPlace)
+    twice = session.scalars(sa.select(table.c.plan_id).where(table.c.email == kept.email)).all()
+    take_off_list(session, merged.email, twice)
+    session.execute(sa.update(table).where(table.c.email == merged.email).values(email=kept.email))
 
 
 def _move_referrals(session: AnySession, to: int, of: int, moment: Moment) -> None:

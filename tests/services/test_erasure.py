@@ -17,12 +17,17 @@ from storefront.models import (
     Base,
     Box,
     ChargeAttempt,
+    Checkout,
     Customer,
     ErasureRequest,
     Invoice,
+    OutboxMessage,
     PaymentMethod,
+    ProviderParcel,
+    Refund,
     Subscription,
     SubscriptionEvent,
+    WaitingPlace,
 )
 from storefront.models.base import table_of
 from storefront.operations.customer_credit import grant_credit
@@ -34,6 +39,7 @@ from storefront.services.cycles import close_cycles
 from storefront.services.endings import end_passed_over
 from storefront.services.erasure import Asked, ask_erasure, finish_erasures, withdraw_erasure
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
+from storefront.services.gifts import claim, run_gifts
 from storefront.services.merging import merge_customers
 from storefront.services.method_changes import forget_methods
 from storefront.services.refunds import send_refunds
@@ -46,6 +52,7 @@ from storefront.testing.repeating import repeatable
 from storefront_demo_gateway.cards import LOST
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
+from tests.support.gifts import HOME, code_of, make_gift, wish_for
 from tests.support.orders import in_parallel
 
 EMAIL = "ada.lovelace@example.org"
@@ -131,6 +138,12 @@ def test_all_that_says_who_it_was_goes_as_soon_as_nothing_is_under_way(
     with pytest.raises(SubscriptionRuns):
         ask_erasure(rt, ada.public_id)
     leave(rt, clock, ada)
+    # A provider was to hand the box over, and had something against its address.
+    box = rt.session.scalar(sa.select(Box.id))
+    refused = {"provider": "demo", "way": "box", "created_at": rt.now()}
+    rt.session.add(ProviderParcel(box_id=box, **refused, error="Am Markt 1 is unknown"))
+    rt.session.commit()
+    assert set(said(rt)) >= {"provider_parcel"}
     assert set(said(rt)) >= {"customer", "address", "box", "checkout", "credit_move", *EVENTS}
 
     # Paid time goes on until 12 April; meanwhile the request waits, and can be taken back.
@@ -210,7 +223,10 @@ def test_c17_a_request_during_an_open_charge_waits_for_its_final_state(
     # It was a success, too late: first it goes back, then she goes.
     clock.advance(minutes=10)
     charges.look_up_open(rt)
-    assert ask_erasure(rt, ada.public_id) == Asked(False, (Waiting.REFUND,))
+    for state in ("declined", "planned"):  # Refused, until a person says what becomes of it.
+        rt.session.execute(sa.update(table_of(Refund)).values(state=state))
+        rt.session.commit()
+        assert ask_erasure(rt, ada.public_id) == Asked(False, (Waiting.REFUND,))
     send_refunds(rt)
     assert finish_erasures(rt)["erased"] == 1
     assert set(said(rt)) <= KEPT
@@ -252,7 +268,17 @@ def test_erasing_takes_accounts_along_that_were_merged_into_it(
     run_renewals(rt)
     end_passed_over(rt)
     kept, who = make.make_customer(rt, name="A. Lovelace"), make_staff(rt)
+    # What is found by nothing but her old e-mail: a place on a list, an order she left.
+    plan_id = rt.session.scalar(sa.select(Subscription.plan_id))
+    waits = {"public_id": "wai_1", "email": EMAIL, "created_at": rt.now()}
+    rt.session.add(WaitingPlace(plan_id=plan_id, **waits))
+    order = rt.session.scalars(sa.select(Checkout)).one()
+    order.customer_id = None
+    rt.session.commit()
     merge_customers(rt, who, kept.public_id, ada.public_id)
+    assert "waiting_place" not in said(rt)
+    assert rt.session.scalar(sa.select(WaitingPlace.email)) == kept.email
+    rt.session.rollback()
     with pytest.raises(AlreadyErased):
         ask_erasure(rt, ada.public_id)
     assert ask_erasure(rt, kept.public_id, who).is_done
@@ -260,3 +286,53 @@ def test_erasing_takes_accounts_along_that_were_merged_into_it(
     rows = rt.session.scalars(sa.select(Customer.erased_at)).all()
     rt.session.rollback()
     assert all(rows)
+
+
+def test_neither_side_of_a_gift_is_left_with_the_other(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    plan = make.make_plan(rt, code="pot", group=make.make_group(rt, cycles=6))
+    make.make_recipe(rt, plan)
+    gift = make_gift(rt, plan, wish_for(rt.today(), email=EMAIL, message="It was too much tea"))
+    run_gifts(rt)
+    ada = make.make_customer(rt, email=EMAIL)
+    assert not ask_erasure(rt, ada.public_id).is_done
+    claim(rt, code_of(rt, gift), EMAIL, HOME, customer_id=ada.id)
+    ship(rt, clock)
+    clock.advance(days=40)
+    run_renewals(rt)
+    end_passed_over(rt)
+    words = said(rt)
+    assert EMAIL in words["outbox_message"] & words["checkout"] & words["gift"]
+    assert "it was too much tea" in words["box"]
+
+    finish_erasures(rt)
+    left = said(rt)
+    assert not {word for table in left.keys() - KEPT for word in left[table]} - {
+        "it was too much tea"
+    }
+    rest = rt.session.scalars(sa.select(Customer).where(Customer.erased_at.is_(None))).one()
+    rt.session.rollback()
+    assert ask_erasure(rt, rest.public_id).is_done
+    assert set(said(rt)) <= KEPT
+    topics = sa.select(OutboxMessage.payload).where(OutboxMessage.topic == "gift_received")
+    assert rt.session.scalars(topics).all() == [{}]
+
+
+def test_the_card_of_who_gave_goes_from_boxes_of_others(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    plan = make.make_plan(rt, code="pot", group=make.make_group(rt, cycles=6))
+    make.make_recipe(rt, plan)
+    gift = make_gift(rt, plan, wish_for(rt.today(), message="It was too much tea"))
+    run_gifts(rt)
+    claim(rt, code_of(rt, gift), "bo@example.org", {**HOME, "name": "Bo"})
+    ship(rt, clock)
+    giver = rt.session.get(Customer, gift.giver_id)
+    assert giver is not None
+    ref = giver.public_id
+    rt.session.rollback()
+    assert "it was too much tea" in said(rt)["box"]
+
+    assert ask_erasure(rt, ref).is_done
+    assert "it was too much tea" not in said(rt).get("box", set())
