@@ -69,11 +69,13 @@ def claim_gift(code: str) -> Response:
     except (AlreadyClaimed, OtherCountry, NotServed, UnknownCode):
         # Somebody else was faster, or the shop stopped delivering there: show what is true now.
         return go(url_for("gifts.open_gift", code=code))
-    if me is None and done.new_customer_id is not None:
+    # The code shows that somebody reads the mailbox it was sent to, and no other.
+    is_proved = normalise_email(form.email.data or "") == gift.email
+    if me is None and done.new_customer_id is not None and is_proved:
         _sign_in(rt, done.new_customer_id)
         me = current_customer()
     thanks = _("Thank you. Your boxes go there.")
-    if me is not None or done.new_customer_id is not None:
+    if me is not None:
         return go(url_for("account.subscription", subscription=done.subscription), thanks)
     flash(thanks)
     return go(url_for("gifts.open_gift", code=code))

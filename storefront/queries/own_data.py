@@ -55,7 +55,8 @@ Rows = list[dict[str, Any]]
 def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
     """Return what the shop holds about a customer; amounts are in minor units, as booked.
 
-    A constant number of statements. No token, hash or number of a row is among it.
+    A constant number of statements. No token, hash or number of a row is among it; nor, of a
+    gift they got, what somebody else paid for it.
     """
     subscription, plan = table_of(Subscription), table_of(Plan)
     mine = sa.or_(subscription.c.customer_id == customer_id, subscription.c.payer_id == customer_id)
@@ -71,20 +72,34 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
     def by_customer(model: type[Base], column: str = "customer_id") -> Rows:
         return _rows(session, model, table_of(model).c[column] == customer_id)
 
+    given = set(
+        session.scalars(owned.where(subscription.c.is_gift, _is_paid_by_another(subscription)))
+    )
+
     def of_subscriptions(model: type[Base]) -> Rows:
-        return _rows(session, model, table_of(model).c.subscription_id.in_(owned))
+        table = table_of(model)
+        chosen = sa.select(table.c.subscription_id.label("of"), *_open(table))
+        rows = _select(
+            session, chosen.where(table.c.subscription_id.in_(owned)).order_by(table.c.id)
+        )
+        return [_without_price(row) if row.pop("of") in given else row for row in rows]
 
     return {
         "you": _rows(session, Customer, customer),
         "other_shops": by_customer(HostIdentity),
         "addresses": by_customer(Address),
-        "subscriptions": _select(
-            session,
-            sa.select(plan.c.name.label("plan"), *_open(subscription))
-            .join(plan, plan.c.id == subscription.c.plan_id)
-            .where(mine)
-            .order_by(subscription.c.id),
-        ),
+        "subscriptions": [
+            _without_price(row) if row.pop("of") in given else row
+            for row in _select(
+                session,
+                sa.select(
+                    plan.c.name.label("plan"), subscription.c.id.label("of"), *_open(subscription)
+                )
+                .join(plan, plan.c.id == subscription.c.plan_id)
+                .where(mine)
+                .order_by(subscription.c.id),
+            )
+        ],
         "periods": of_subscriptions(SubscriptionPeriod),
         "allergies": of_subscriptions(AllergyAnswer),
         "timeline": of_subscriptions(SubscriptionEvent),
@@ -119,6 +134,21 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             .where(message.c.customer_id == customer_id, message.c.kind == "mail")
             .order_by(message.c.id),
         ),
+    }
+
+
+def _is_paid_by_another(subscription: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        subscription.c.payer_id.is_not(None), subscription.c.payer_id != subscription.c.customer_id
+    )
+
+
+def _without_price(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row, with what its event says, without amounts and documents."""
+    return {
+        key: _without_price(value) if isinstance(value, dict) else value
+        for key, value in row.items()
+        if not key.endswith("_minor") and key not in ("currency", "invoice")
     }
 
 

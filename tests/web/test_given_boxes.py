@@ -1,5 +1,9 @@
 """Giving a box away, from the checkout to the recipient's account, page by page."""
 
+import json
+import re
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -159,6 +163,49 @@ def test_the_recipient_says_where_it_goes_and_never_sees_a_price(
     assert ada.get(f"{answer.location}/plan").location == answer.location
     assert ada.get(f"{answer.location}/cancel").location == answer.location
     assert "We know where it goes." in ada.get(url).text
+    # Nor does the file of their data; nobody keeps the pages.
+    data = ada.get("/account/privacy/data").json
+    assert data["boxes"]
+    assert data["periods"]
+    for word in ("_minor", "currency", "inv_"):
+        assert word not in json.dumps(
+            [data[part] for part in ("subscriptions", "boxes", "periods", "timeline")]
+        )
+    assert ada.get(url).headers["Cache-Control"] == "no-store"
+
+
+def test_the_recipient_s_buttons_after_the_cut_off_lead_somewhere(
+    rt: Runtime, plan: Plan, ada: Shopper, clock: FrozenClock
+) -> None:
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    url = f"/gift/{code_of(rt, gift)}"
+    ada.get(url)
+    mine = ada.post(url, **HOME).location
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=UTC))
+
+    page = ada.get(mine).text
+
+    links = set(re.findall(rf'href="({mine}/[^"]+)"', page))
+    assert [link for link in links if link.endswith("/late")]
+    assert {link: ada.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+    [late] = [link for link in links if link.endswith("/late")]
+    asked = {key: value for key, value in HOME.items() if key != "email"}
+    assert ada.post(late, kind="address", **asked | {"street": "Am Ufer 1"}).status_code == 303
+    assert "We are looking at it" in ada.get(late).text
+
+
+def test_a_claim_under_another_new_e_mail_signs_nobody_in(
+    rt: Runtime, plan: Plan, ada: Shopper
+) -> None:
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    url = f"/gift/{code_of(rt, gift)}"
+    ada.get(url)
+
+    assert ada.post(url, **HOME | {"email": "eve@example.org"}).location == url
+    assert "Thank you. Your boxes go there." in ada.get(url).text
+    assert "/sign-in" in ada.get("/account/").location
 
 
 def test_an_address_that_is_not_whole_claims_nothing(rt: Runtime, plan: Plan, ada: Shopper) -> None:

@@ -76,6 +76,13 @@ def test_a_subscriber_asks_and_the_merchant_decides(
 
     assert ada.post(here, kind="keep_back").status_code == 303
     ref = owner.get("/admin/late-changes").text.split("/admin/late-changes/")[1].split('"')[0]
+    # Accepting gives credit: not by who only packs, who sees no page of a subscriber either.
+    packer = desk(app, rt, "fulfilment")
+    page = packer.get("/admin/late-changes").text
+    assert "Accepting gives credit" in page
+    assert ('value="accept"' in page, "/admin/subscribers/" in page) == (False, False)
+    given = packer.post(f"/admin/late-changes/{ref}", {"answer": "accept"})
+    assert (given.status_code, only(rt, Box).state) == (403, "locked")
     owner.post(f"/admin/late-changes/{ref}", {"answer": "refuse", "reason": "It is on the van"})
     assert "We could not do it: It is on the van" in ada.get(here).text
     assert run_asked(rt, OUTBOX)

@@ -15,7 +15,10 @@ from storefront.queries.gifts import received
 #: Pages of one subscription that a gift has as well; every other is about what it costs.
 _FOR_GIFTS = frozenset(
     f"account.{name}"
-    for name in ("subscription", "choose", "save_choice", "skip", "undo_skip", "address")
+    for name in (
+        *("subscription", "address", "choose", "save_choice", "swap", "save_swap"),
+        *("skip", "undo_skip", "late", "ask_late"),
+    )
 )
 
 

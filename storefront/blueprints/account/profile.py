@@ -13,7 +13,7 @@ from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.forms import EraseForm, PasswordForm
 from storefront.blueprints.auth import limits
 from storefront.blueprints.context import customer, runtime
-from storefront.domain.erasure import SubscriptionRuns
+from storefront.domain.erasure import AlreadyErased, SubscriptionRuns
 from storefront.htmx import go
 from storefront.logins import forget_customer
 from storefront.queries import profile
@@ -135,6 +135,10 @@ def ask_to_erase() -> Response:
     rt.session.rollback()
     try:
         asked = ask_erasure(rt, me.public_id)
+    except AlreadyErased:
+        # Two clicks: the first has done it.
+        forget_customer()
+        return go(url_for("auth.sign_in"), _("Your account is deleted."))
     except SubscriptionRuns:
         return go(url_for("account.erase"))
     if not asked.is_done:

@@ -337,4 +337,5 @@ def _decided(result: Decided) -> str:
     held = result.held.total()
     if not held:
         return f"{locked}."
-    return f"{locked}, {ngettext('%(num)s waits', '%(num)s wait', held)}."
+    waits = ngettext("%(num)s waits", "%(num)s wait", held)
+    return f"{locked}, {waits}."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints.admin.base import may as may_here
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.errors import DomainError
-from storefront.domain.late_changes import LateState
+from storefront.domain.late_changes import LateKind, LateState
 from storefront.queries import late_changes as query
 from storefront.security import register_policy, staff
 from storefront.services import late_changes
@@ -36,6 +37,8 @@ def decide(ref: str) -> Response:
     """Accept or refuse one wish."""
     rt, reason = runtime(), one_line(request.form.get("reason"))
     accepts = request.form.get("answer") == "accept"
+    if accepts and not may_here(may.SUBSCRIPTIONS_MANAGE) and _is_to_credit(ref):
+        abort(403)
     try:
         if accepts:
             state = late_changes.accept_late(rt, who(), ref)
@@ -50,6 +53,12 @@ def decide(ref: str) -> Response:
         LateState.REFUSED: _("Refused; the subscriber gets a mail with the reason."),
     }.get(state, _("The box was exported meanwhile, so it goes as it was. The subscriber is told."))
     return saved(text, "cycles/late", url_for("admin.late_changes"), **_context())
+
+
+def _is_to_credit(ref: str) -> bool:
+    """Whether accepting gives credit, which not everybody may who packs boxes."""
+    found = query.queue(runtime().session)
+    return any(one.ref == ref and one.kind == LateKind.KEEP_BACK for one in found)
 
 
 def _problem(code: str) -> str:
