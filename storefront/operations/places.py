@@ -27,6 +27,7 @@ from storefront.models import (
     Recipe,
     RecipeItem,
     Subscription,
+    WaitingPlace,
 )
 from storefront.models.base import table_of
 from storefront.operations.catalogue import raise_version
@@ -70,6 +71,13 @@ def take_places(
     limits = _limits(session, {one.plan_id for one in wanted}, lock=True)
     if not limits:
         return True
+    kept = session.execute(
+        sa.select(hold.c.plan_id, sa.func.max(hold.c.until_at).label("until_at"))
+        .where(hold.c.checkout_id == checkout_id)
+        .group_by(hold.c.plan_id)
+    )
+    # Longer than half an hour only by ``hold_as_invited``.
+    until = {row.plan_id: row.until_at for row in kept}
     # Those of others that are over go too, so that the table stays small.
     stale = sa.or_(hold.c.checkout_id == checkout_id, hold.c.until_at <= moment.now)
     session.execute(sa.delete(hold).where(stale))
@@ -82,7 +90,7 @@ def take_places(
                 "plan_id": one.plan_id,
                 "quantity": one.quantity,
                 "options": dict(one.options),
-                "until_at": moment.now + HOLD,
+                "until_at": max(moment.now + HOLD, until.get(one.plan_id, moment.now)),
             }
             for position, one in enumerate(wanted)
         ],
@@ -104,6 +112,25 @@ def take_places(
     stock_of(session, needed)
     stock = free_stock(session, needed, moment, checkout_id)
     return all(one.free >= 0 for one in stock.values() if one.is_limited)
+
+
+def hold_as_invited(session: AnySession, checkout_id: int, email: str) -> None:
+    """Hold the boxes of an order for as long as a place was kept for its e-mail.
+
+    For the order that takes its e-mail off the list: a card that is refused loses no place.
+    """
+    hold, place = table_of(OrderHold), table_of(WaitingPlace)
+    invited = (
+        place.c.plan_id == hold.c.plan_id,
+        place.c.email == email,
+        place.c.until_at > hold.c.until_at,
+    )
+    until = sa.select(place.c.until_at).where(*invited).scalar_subquery()
+    session.execute(
+        sa.update(hold)
+        .where(hold.c.checkout_id == checkout_id, sa.exists().where(*invited))
+        .values(until_at=until)
+    )
 
 
 def drop_holds(session: AnySession, checkout_id: int) -> None:

@@ -37,7 +37,7 @@ from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import expire_order
 from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
-from storefront.operations.places import drop_holds, take_places, wanted_of
+from storefront.operations.places import drop_holds, hold_as_invited, take_places, wanted_of
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried
@@ -348,6 +348,7 @@ def _book(
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
+    hold_as_invited(session, row.id, row.email)
     take_off_list(session, row.email, [one.plan.id for one in order.items])
     try:
         booked = book_order(

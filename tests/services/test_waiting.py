@@ -97,6 +97,20 @@ def test_a_free_place_is_kept_for_who_came_first_and_then_goes_to_the_next(
     assert invite_waiting(rt).invited == 0
 
 
+def test_a_refused_card_does_not_lose_the_place_that_was_kept(rt, plan, clock, demo_gateway):
+    leave(rt, plan)
+    assert invite_waiting(rt).invited == 1
+    key = begin(rt, plan, email="ada@example.org")
+    for _ in range(2):
+        assert paid(rt, demo_gateway, key, "0002") is Outcome.DECLINED
+        assert list(rows(rt)) == ["ben", "cleo"]
+        clock.advance(minutes=40)
+        assert invite_waiting(rt).invited == 0
+        assert order(rt, begin(rt, plan, email="stranger@example.org")).step is Step.SOLD_OUT
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    assert left(rt, plan) == 0
+
+
 def test_the_kept_place_goes_to_one_of_fifty_who_ask_at_once(app, rt, plan):
     leave(rt, plan)
     invite_waiting(rt)
