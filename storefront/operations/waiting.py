@@ -77,18 +77,11 @@ def take_off_list(session: AnySession, email: str, plan_ids: Iterable[int] | Non
 
 
 def due_plans(session: AnySession, now: datetime) -> list[int]:
-    """Return the plans with somebody to invite, or with an invitation that is over."""
-    table, plan = table_of(WaitingPlace), table_of(Plan)
+    """Return the plans, also archived ones, with somebody to invite or an invitation over."""
+    table = table_of(WaitingPlace)
     due = sa.or_(table.c.until_at.is_(None), table.c.until_at <= now)
-    return list(
-        session.scalars(
-            sa.select(table.c.plan_id)
-            .distinct()
-            .join(plan, plan.c.id == table.c.plan_id)
-            .where(due, plan.c.archived_at.is_(None))
-            .order_by(table.c.plan_id)
-        )
-    )
+    statement = sa.select(table.c.plan_id).distinct().where(due)
+    return list(session.scalars(statement.order_by(table.c.plan_id)))
 
 
 def _due() -> list[AnySelect]:
@@ -114,9 +107,13 @@ def lock_limits(session: AnySession, plan_id: int) -> int:
 
 
 def drop_over(session: AnySession, plan_id: int, now: datetime) -> int:
-    """Forget who was invited and let the time pass; returns how many."""
-    table = table_of(WaitingPlace)
-    return forget(session, table.c.plan_id == plan_id, table.c.until_at <= now)
+    """Forget who was invited and let the time pass; returns how many.
+
+    Of an archived plan, which nobody can order, everybody.
+    """
+    table, plan = table_of(WaitingPlace), table_of(Plan)
+    archived = sa.exists().where(plan.c.id == plan_id, plan.c.archived_at.is_not(None))
+    return forget(session, table.c.plan_id == plan_id, sa.or_(table.c.until_at <= now, archived))
 
 
 def next_in_line(session: AnySession, plan_id: int, count: int) -> list[AnyRow]:
@@ -132,20 +129,25 @@ def next_in_line(session: AnySession, plan_id: int, count: int) -> list[AnyRow]:
     )
 
 
-def invite_rows(session: AnySession, rows: Sequence[AnyRow], hours: int, moment: Moment) -> None:
+def invite_rows(session: AnySession, rows: Sequence[AnyRow], hours: int, moment: Moment) -> int:
     """Keep a place for each of ``rows`` and tell them, in the caller's transaction.
 
-    The caller holds the limits of the plan and has seen that there are as many places.
+    Who left the list since it was read hears nothing; returns how many were invited. The caller
+    holds the limits of the plan and has seen that there are as many places.
     """
     table = table_of(WaitingPlace)
     until = moment.now + timedelta(hours=hours)
-    session.execute(
+    invited = session.execute(
         sa.update(table)
         .where(table.c.id.in_([row.id for row in rows]), table.c.until_at.is_(None))
         .values(invited_at=moment.now, until_at=until)
-    )
-    enqueue(session, [_mail(_FREE, row) for row in rows], moment.now)
-    raise_version(session)
+        .returning(table.c.id, table.c.public_id, table.c.email, table.c.locale)
+    ).all()
+    if invited:
+        in_turn = sorted(invited, key=lambda row: row.id)
+        enqueue(session, [_mail(_FREE, row) for row in in_turn], moment.now)
+        raise_version(session)
+    return len(invited)
 
 
 def mail_joined(session: AnySession, row: AnyRow, moment: Moment) -> None:

@@ -108,13 +108,12 @@ def _invite_next(rt: Runtime, plan_id: int) -> tuple[int, int]:
     hours = rules.lock_limits(rt.session, plan_id)
     over = rules.drop_over(rt.session, plan_id, moment.now)
     rows = rules.next_in_line(rt.session, plan_id, _free(rt, plan_id))
-    if rows:
-        rules.invite_rows(rt.session, rows, hours, moment)
-    if rows or over:
+    invited = rules.invite_rows(rt.session, rows, hours, moment) if rows else 0
+    if invited or over:
         rt.session.commit()
     else:
         rt.session.rollback()
-    return len(rows), over
+    return invited, over
 
 
 def _free(rt: Runtime, plan_id: int) -> int:
@@ -129,9 +128,8 @@ def invite(rt: Runtime, who: Who, place: str) -> None:
 
     def write() -> None:
         table, moment = table_of(WaitingPlace), rt.moment()
-        row = rt.session.execute(
-            sa.select(table).where(table.c.public_id == place, table.c.until_at.is_(None))
-        ).one_or_none()
+        mine = sa.select(table).where(table.c.public_id == place, table.c.until_at.is_(None))
+        row = rt.session.execute(mine).one_or_none()
         if row is None:
             rt.session.rollback()
             raise NotWaiting(place=place)
@@ -140,7 +138,10 @@ def invite(rt: Runtime, who: Who, place: str) -> None:
         if not _free(rt, row.plan_id):
             rt.session.rollback()
             raise NoPlaceFree(place=place)
-        rules.invite_rows(rt.session, [row], hours, moment)
+        if not rules.invite_rows(rt.session, [row], hours, moment):
+            # Gone, or on the way to an order, while we waited for the lock.
+            rt.session.rollback()
+            raise NotWaiting(place=place)
         audit.write(rt.session, who.id, "waiting.invited", place, {}, {}, moment, who.ip)
         rt.session.commit()
 

@@ -7,11 +7,13 @@ import sqlalchemy as sa
 
 from storefront.mails import compose
 from storefront.models import AuditEntry, OutboxMessage, WaitingPlace
+from storefront.operations import waiting as rules
 from storefront.operations.places import places_of
 from storefront.operations.secrets import return_token
 from storefront.services.checkout import Step
 from storefront.services.finishing import Outcome
 from storefront.services.places import set_places
+from storefront.services.plans import archive_plan
 from storefront.services.waiting import (
     NoList,
     NoPlaceFree,
@@ -151,3 +153,26 @@ def test_nobody_waits_for_a_plan_that_has_places(rt, plan):
     topics = [row.topic for row in rt.session.scalars(sa.select(OutboxMessage))]
     rt.session.rollback()
     assert topics.count("waiting_joined") == 3
+
+
+def test_who_leaves_while_they_are_invited_hears_nothing(rt, plan):
+    leave(rt, plan)
+    first = rules.next_in_line(rt.session, plan.id, 2)
+    leave_list(rt, first[0].public_id)
+
+    assert rules.invite_rows(rt.session, first, 24, rt.moment()) == 1
+    rt.session.commit()
+
+    assert [row.payload["to"] for row in waiting_mails(rt, "place_free")] == ["ben@example.org"]
+
+
+def test_nobody_waits_any_longer_for_an_archived_plan(rt, plan, who):
+    leave(rt, plan)
+    invite_waiting(rt)
+    archive_plan(rt, who, plan.public_id)
+
+    assert (invite_waiting(rt).over, rows(rt)) == (3, {})
+    assert invite_waiting(rt).over == 0
+    kept = rt.session.scalars(sa.select(OutboxMessage.payload)).all()
+    rt.session.rollback()
+    assert "example.org" not in str([each for each in kept if "place" in each])
