@@ -402,8 +402,8 @@ def _mark_all(rt: Runtime, batch_id: int) -> None:
 
 def _mark_slice(rt: Runtime, batch_id: int) -> int:
     marked = work.mark_exported(rt.session, batch_id, CLAIM_SLICE)
-    # What was asked of these boxes in time and not decided cannot be done any more.
-    expire_gone(rt.session, rt.moment())
+    if marked:  # What was asked of these boxes in time and not decided cannot be done any more.
+        expire_gone(rt.session, rt.moment())
     rt.session.commit()
     return marked
 
