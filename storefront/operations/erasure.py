@@ -21,6 +21,7 @@ from storefront.domain.erasure import (
     without_person,
     without_recipient,
 )
+from storefront.domain.events import EventKind
 from storefront.domain.gateways import DisputeState
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
@@ -285,13 +286,16 @@ def _erase_timeline(session: AnySession, subjects: dict[int, str]) -> None:
         sa.select(table).where(table.c.subscription_id.in_(subjects)).order_by(table.c.id)
     ).all()
     for one in rows:
-        kept = without_person(one.data)
+        kept, of_old_shop = without_person(one.data), ""
+        if one.kind == EventKind.SUBSCRIPTION_IMPORTED:
+            # The number they had in the shop they came from; its message goes by it.
+            of_old_shop = kept.pop("ref", "")
         if kept == one.data:
             continue
         _set(session, SubscriptionEvent, table.c.id == one.id, data=kept)
         subject, stamp = subjects[one.subscription_id], one.at.isoformat()
         payload = {"subject": subject, "occurred_at": stamp, "data": kept}
-        key = f"event:{one.kind}:{subject}:{stamp}"
+        key = f"event:{one.kind}:{subject}:{of_old_shop or stamp}"
         _set(session, OutboxMessage, message.c.key == key, payload=payload)
 
 

@@ -10,6 +10,7 @@ from flask import Flask
 
 from storefront import charges
 from storefront.domain.erasure import AlreadyErased, SubscriptionRuns, Waiting
+from storefront.domain.events import EventKind
 from storefront.domain.merging import MergeRefused
 from storefront.domain.money import Money
 from storefront.models import (
@@ -31,6 +32,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.customer_credit import grant_credit
+from storefront.operations.timeline import Entry, record
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
@@ -97,6 +99,14 @@ def sub_of(rt: Runtime, customer: Customer) -> str:
     return str(ref)
 
 
+def came_from(rt: Runtime, ref: str) -> None:
+    """Say that her subscription was taken over from a shop where its number was ``ref``."""
+    key, sub = rt.session.execute(sa.select(Subscription.id, Subscription.public_id)).one()
+    kind, data = EventKind.SUBSCRIPTION_IMPORTED, {"from": "other", "ref": ref, "on": "2027-03-12"}
+    record(rt.session, [Entry(key, sub, kind, data=data, ref=ref)], rt.moment())
+    rt.session.commit()
+
+
 def leave(rt: Runtime, clock: FrozenClock, ada: Customer) -> None:
     """Let her cancel, her paid box leave the house, and the paid time end."""
     cancel(rt, ada.id, sub_of(rt, ada), why="other", note="It was too much tea, says Lovelace")
@@ -144,6 +154,7 @@ def test_all_that_says_who_it_was_goes_as_soon_as_nothing_is_under_way(
     rt.session.add(ProviderParcel(box_id=box, **refused, error="Am Markt 1 is unknown"))
     rt.session.commit()
     assert set(said(rt)) >= {"provider_parcel"}
+    came_from(rt, "lovelace-17")
     assert set(said(rt)) >= {"customer", "address", "box", "checkout", "credit_move", *EVENTS}
 
     # Paid time goes on until 12 April; meanwhile the request waits, and can be taken back.

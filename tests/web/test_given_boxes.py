@@ -68,11 +68,13 @@ def test_the_delivery_step_offers_to_give_it_away(ben: Shopper) -> None:
 
 def test_the_review_names_who_gets_it_and_what_is_paid_once(ben: Shopper) -> None:
     ben.begin()
-    assert place(ben.post(ben.at("gift"), **GIFT)) == "pay"
+    words = "Happy birthday! Use 4242 4242 4242 4242"
+    assert place(ben.post(ben.at("gift"), **GIFT | {"message": words})) == "pay"
 
     page = ben.get(ben.at("pay")).text
 
     assert "Ada Lovelace" in page
+    assert "4242 4242 4242 4242" not in page
     assert "Happy birthday!" in page
     assert "You are charged €26.00 now, and not again." in page
     assert "Lindenweg" not in page

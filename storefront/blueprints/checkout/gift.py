@@ -19,7 +19,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain.gifts import DAYS_AHEAD, MESSAGE_MOST, GiftWish, problem_of_day
-from storefront.domain.privacy import NotAnEmail, normalise_email
+from storefront.domain.privacy import NotAnEmail, mask_card_numbers, normalise_email
 from storefront.htmx import go, show
 from storefront.logins import current_customer
 from storefront.operations.checkout import Order, why_not_givable
@@ -103,9 +103,8 @@ class GiftForm(Form):
         day = self.send_on.data
         assert isinstance(day, date)
         email = normalise_email(self.to_email.data or "")
-        return GiftWish(
-            self.to_name.data or "", email, self.country.data, self.message.data or "", day
-        )
+        message = mask_card_numbers(self.message.data or "")
+        return GiftWish(self.to_name.data or "", email, self.country.data, message, day)
 
 
 @bp.get("/checkout/<key>/gift")
