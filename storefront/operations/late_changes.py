@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.late_changes import LateKind, LateState, is_in_the_house
 from storefront.domain.packing import Problem
+from storefront.domain.shipping import is_blocked
 from storefront.models import (
     Address,
     Box,
@@ -25,10 +26,12 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, table_of
 from storefront.operations.audit import Who
+from storefront.operations.cycles import mark_shipped
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.shortages import give_credit
+from storefront.operations.shipping import read_zones
+from storefront.operations.shortages import Credit, give_credit, mail_of_credit
 from storefront.operations.stopping import cancel_boxes
 
 #: What a box in the house looks like in the database.
@@ -97,27 +100,35 @@ def insert_wish(
     return ref
 
 
-def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> None:
+def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> bool:
     """Send a box of ``locked_box`` elsewhere; the subscription's own address stays.
 
-    A locked one has its address frozen, any other gets one of its own.
+    A packed one, also while a dispute holds it, has its address frozen; any other gets one of
+    its own. False, and nothing is written, where nothing is sent there or no country is known.
     """
     box, address = table_of(Box), table_of(Address)
     mine = (box.c.id == row.id, box.c.state == row.state, box.c.batch_id.is_(None))
-    if row.state is BoxState.LOCKED:
+    is_packed = row.locked_at is not None
+    was = None
+    if not is_packed:
+        was = session.execute(sa.select(address).where(address.c.id == row.goes_to)).one_or_none()
+    country = row.ship_to.get("country") if is_packed else was.country if was is not None else ""
+    if not country or is_blocked(read_zones(session), country, parts["postcode"]):
+        return False
+    if was is None:
         problem = "" if row.problem == Problem.NO_FIT.value else row.problem
         values: dict[str, Any] = {"ship_to": {**row.ship_to, **parts}, "problem": problem}
     else:
-        was = session.execute(sa.select(address).where(address.c.id == row.goes_to)).one()
         (key,) = reserve(session, Address, 1)
         kept = {**was._mapping, **parts, "id": key, "public_id": public_id("adr")}
         session.execute(sa.insert(address).values(**kept))
         values = {"address_id": key}
     session.execute(sa.update(box).where(*mine).values(**values))
+    return True
 
 
-def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> int | None:
-    """Take a box of ``locked_box`` out of its cycle and credit what it cost; returns how much.
+def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Credit | None:
+    """Take a box of ``locked_box`` out of its cycle and credit what it cost.
 
     Its stock is released, and what was credited for something it lacks is not credited again.
     None, and nothing is written, where its money cannot be given back now: it is not paid, or
@@ -130,14 +141,14 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> int
         )
     )
     rest = row.net_minor + row.tax_minor - int(before or 0)
-    minor = 0
+    credit: Credit | None = Credit()
     if rest > 0:
         credit = give_credit(session, row, rest, moment, is_whole=True)
-        if credit is None:
-            return None
-        minor = credit.minor
-    cancel_boxes(session, [row], who, moment)
-    return minor
+    if credit is not None:
+        cancel_boxes(session, [row], who, moment)
+        # Perhaps it was the last one its cycle waited for.
+        mark_shipped(session, row.cycle_id)
+    return credit
 
 
 def close_wish(
@@ -171,10 +182,13 @@ def tell(
     wish: AnyRow,
     state: LateState,
     reason: str,
-    credit_minor: int,
+    credit: Credit,
     moment: Moment,
 ) -> None:
-    """Mail the subscriber what became of the wish, once."""
+    """Mail the subscriber what became of the wish, once; of the money only who paid is told."""
+    is_own = credit.payer_id == row.customer_id
+    if credit.minor and not is_own:
+        enqueue(session, [mail_of_credit(credit, row.currency)], moment.now)
     if row.customer_id is None:
         return
     payload = {
@@ -183,7 +197,7 @@ def tell(
         "kind": wish.kind,
         "state": state.value,
         "reason": reason,
-        "credit_minor": credit_minor,
+        "credit_minor": credit.minor if is_own else 0,
         "currency": row.currency,
     }
     key = f"mail:late_change:{wish.public_id}"
@@ -209,5 +223,5 @@ def expire_gone(session: AnySession, moment: Moment) -> int:
         if close_wish(session, one.id, LateState.EXPIRED, "", "", 0, moment):
             count += 1
             if row is not None:
-                tell(session, row, one, LateState.EXPIRED, "", 0, moment)
+                tell(session, row, one, LateState.EXPIRED, "", Credit(), moment)
     return count

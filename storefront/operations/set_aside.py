@@ -82,9 +82,23 @@ def _wanted(cycles: Sequence[int]) -> sa.Subquery:
         .join(item, item.c.choice_id == choice.c.id)
         .where(choice.c.cycle_id.in_(cycles))
     )
+    once = swap.alias()
+    # What is said for one box comes before what holds from it on.
+    for_it_alone = sa.exists().where(
+        once.c.subscription_id == swap.c.subscription_id,
+        once.c.variant_id == swap.c.variant_id,
+        once.c.from_id == swap.c.from_id,
+        ~once.c.is_standing,
+    )
     swapped = sa.select(
         swap.c.subscription_id, swap.c.from_id, swap.c.instead_id, swap.c.pieces
-    ).where(swap.c.from_id.in_(cycles), swap.c.instead_id.is_not(None), swap.c.until_id.is_(None))
+    ).where(
+        swap.c.from_id.in_(cycles),
+        swap.c.instead_id.is_not(None),
+        # One that ends later holds for its first box all the same.
+        swap.c.until_id.is_distinct_from(swap.c.from_id),
+        sa.or_(~swap.c.is_standing, ~for_it_alone),
+    )
     return sa.union_all(chosen, swapped).subquery()
 
 

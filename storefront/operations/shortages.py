@@ -263,13 +263,18 @@ def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
         key = f"mail:box_short:{row.public_id}"
         mails.append(Message("mail", "box_short", key, payload, row.customer_id))
     if credit.minor and not is_own:
-        payload = {
-            "invoice": credit.invoice_ref,
-            "credit_note": credit.note_ref,
-            "way": Way.CREDIT.value,
-            "amount_minor": credit.minor,
-            "currency": row.currency,
-        }
-        key = f"mail:refunded:{credit.note_ref}"
-        mails.append(Message("mail", "refunded", key, payload, credit.payer_id))
+        mails.append(mail_of_credit(credit, row.currency))
     return mails
+
+
+def mail_of_credit(credit: Credit, currency: str) -> Message:
+    """Return the mail to who paid for a box that somebody else gets."""
+    payload = {
+        "invoice": credit.invoice_ref,
+        "credit_note": credit.note_ref,
+        "way": Way.CREDIT.value,
+        "amount_minor": credit.minor,
+        "currency": currency,
+    }
+    key = f"mail:refunded:{credit.note_ref}"
+    return Message("mail", "refunded", key, payload, credit.payer_id)

@@ -20,6 +20,7 @@ from storefront.operations import audit
 from storefront.operations import late_changes as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.shortages import Credit
 from storefront.runtime import Runtime
 
 T = TypeVar("T")
@@ -60,6 +61,12 @@ class MoneyElsewhere(DomainError):
     """The box is not paid, or the bank has its money: nothing can be credited now."""
 
     code = "money_elsewhere"
+
+
+class NotDeliveredThere(DomainError):
+    """Nothing is sent to the address, or nobody knows in which country it is."""
+
+    code = "not_delivered_there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +146,22 @@ def accept_late(rt: Runtime, who: Who, ref: str) -> LateState:
     """Do what was asked, unless the box was exported meanwhile: then the wish expires.
 
     A box that is kept back is credited to who paid it and its stock released, in one
-    transaction. Raises ``LateNotFound``, ``AlreadyDecided`` and ``MoneyElsewhere``.
+    transaction. Raises ``LateNotFound``, ``AlreadyDecided``, ``MoneyElsewhere`` and
+    ``NotDeliveredThere``.
     """
 
-    def decide(row: AnyRow, wish: AnyRow) -> tuple[LateState, int]:
+    def decide(row: AnyRow, wish: AnyRow) -> tuple[LateState, Credit]:
         state = settled(LateState.OPEN, LateState.ACCEPTED, is_open_box=work.is_open_box(row))
         if state is not LateState.ACCEPTED:
-            return state, 0
+            return state, Credit()
         if wish.kind == LateKind.ADDRESS:
-            work.redirect_box(rt.session, row, wish.address)
-            return state, 0
-        minor = work.keep_back(rt.session, row, who, rt.moment())
-        if minor is None:
+            if not work.redirect_box(rt.session, row, wish.address):
+                raise NotDeliveredThere(wish=ref)
+            return state, Credit()
+        credit = work.keep_back(rt.session, row, who, rt.moment())
+        if credit is None:
             raise MoneyElsewhere(wish=ref)
-        return state, minor
+        return state, credit
 
     return _decide(rt, who, ref, decide, "")
 
@@ -163,9 +172,9 @@ def refuse_late(rt: Runtime, who: Who, ref: str, reason: str) -> LateState:
     if not reason.strip():
         raise WishIncomplete(part="reason")
 
-    def decide(row: AnyRow, _wish: AnyRow) -> tuple[LateState, int]:
+    def decide(row: AnyRow, _wish: AnyRow) -> tuple[LateState, Credit]:
         is_open = work.is_open_box(row)
-        return settled(LateState.OPEN, LateState.REFUSED, is_open_box=is_open), 0
+        return settled(LateState.OPEN, LateState.REFUSED, is_open_box=is_open), Credit()
 
     return _decide(rt, who, ref, decide, reason[:NOTE_MOST])
 
@@ -174,7 +183,7 @@ def _decide(
     rt: Runtime,
     who: Who,
     ref: str,
-    decide: Callable[[AnyRow, AnyRow], tuple[LateState, int]],
+    decide: Callable[[AnyRow, AnyRow], tuple[LateState, Credit]],
     reason: str,
 ) -> LateState:
     def write() -> LateState:
@@ -189,11 +198,12 @@ def _decide(
         now = session.scalar(sa.select(table.c.state).where(table.c.id == wish.id))
         if now != LateState.OPEN:
             raise AlreadyDecided(state=now)
-        state, minor = decide(row, wish)
+        state, credit = decide(row, wish)
         said = reason if state is LateState.REFUSED else ""
+        minor = credit.minor
         if not work.close_wish(session, wish.id, state, who.public_id, said, minor, moment):
             raise AlreadyDecided(state=LateState.OPEN)
-        work.tell(session, row, wish, state, said, minor, moment)
+        work.tell(session, row, wish, state, said, credit, moment)
         after: dict[str, Any] = {"box": row.public_id, "kind": wish.kind, "reason": said}
         action = "late_change.accepted"
         if state is not LateState.ACCEPTED:

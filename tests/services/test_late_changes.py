@@ -39,6 +39,7 @@ from storefront.services.late_changes import (
     AlreadyDecided,
     LateNotFound,
     NotAskable,
+    NotDeliveredThere,
     Wish,
     WishIncomplete,
     accept_late,
@@ -156,6 +157,47 @@ def test_between_cut_off_and_lock_the_box_gets_an_address_of_its_own(
     assert only(rt, Box).ship_to["street"] == "Am Ufer 1"
 
 
+def test_a_packed_box_that_a_dispute_holds_goes_to_the_address_that_was_accepted(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    locked(rt, clock)
+    rt.session.execute(sa.update(table_of(Box)).values(state="held", problem="held"))
+    rt.session.commit()
+    assert accept_late(rt, who, ask(rt, sub, ELSEWHERE)) is LateState.ACCEPTED
+    box = only(rt, Box)
+    assert (box.ship_to["street"], box.address_id) == ("Am Ufer 1", None)
+    assert (box.state, box.problem) == (BoxState.HELD, "held")
+
+
+def test_nothing_is_sent_where_nothing_is_sent_or_where_no_country_is_known(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    day(clock, 12)
+    ref = ask(rt, sub, ELSEWHERE)
+    make.make_zone(rt, "DE 077", None)
+    with pytest.raises(NotDeliveredThere):
+        accept_late(rt, who, ref)
+    rt.session.execute(sa.update(table_of(Subscription)).values(address_id=None))
+    rt.session.commit()
+    with pytest.raises(NotDeliveredThere):
+        accept_late(rt, who, ref)
+    assert (only(rt, LateChange).state, only(rt, Box).address_id) == ("open", None)
+
+
+def test_of_the_money_only_who_paid_is_told(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    payer, other = sub.customer_id, make.make_customer(rt, name="Bo").id
+    rt.session.execute(sa.update(table_of(Subscription)).values(customer_id=other, payer_id=payer))
+    rt.session.commit()
+    locked(rt, clock)
+    assert accept_late(rt, who, ask_late_for(rt, who, only(rt, Box).public_id, KEEP)) == "accepted"
+    told = {row.topic: row for row in every(rt, OutboxMessage)}
+    assert mailed(rt) == [("accepted", 0)]
+    assert (told["late_change"].customer_id, told["refunded"].customer_id) == (other, payer)
+    assert told["refunded"].payload["amount_minor"] == credit(rt) == 2600
+
+
 def test_a_box_that_is_kept_back_is_credited_once_and_its_stock_is_free_again(
     rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
 ) -> None:
@@ -167,6 +209,8 @@ def test_a_box_that_is_kept_back_is_credited_once_and_its_stock_is_free_again(
     assert only(rt, Box).state is BoxState.CANCELED
     assert (only(rt, ProductVariant).on_hand, only(rt, ProductVariant).committed) == (stock, 0)
     assert (credit(rt), mailed(rt)) == (2600, [("accepted", 2600)])
+    assert rt.session.get_one(BoxCycle, only(rt, Box).cycle_id).state == "shipped"
+    rt.session.rollback()
     with pytest.raises(AlreadyDecided):
         accept_late(rt, who, ref)
     with pytest.raises(LateNotFound):

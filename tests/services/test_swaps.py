@@ -202,6 +202,26 @@ def test_the_last_piece_is_promised_to_one_of_many(rt, app, plan, cycles, teas):
     assert sum(in_parallel(app, 4, take)) == 1
 
 
+def test_only_what_the_lock_packs_is_set_aside(rt, clock, plan, cycles, teas, offered):
+    rt.session.execute(
+        sa.text("UPDATE product_variant SET on_hand = 1 WHERE id = :id"), {"id": offered[0].id}
+    )
+    rt.session.commit()
+    ada, ben = subscribe(rt, plan), subscribe(rt, plan)
+    swap(rt, ada, cycles[0], teas[0], offered[0], is_standing=True)
+    # Something else in that box alone: the piece is free.
+    swap(rt, ada, cycles[0], teas[0], offered[1])
+    swap(rt, ben, cycles[0], teas[0], offered[0])
+    for one in (ben, ada):
+        swap(rt, one, cycles[0], teas[0], None)
+        make_box(rt, plan, cycles[0], subscription=one)
+    clock.set(rt.moment().start_of(cycles[0].cutoff_on + timedelta(days=1)))
+    # The recipe's own from the next one on: the first box still holds it.
+    swap(rt, ada, cycles[1], teas[0], None)
+    with pytest.raises(NotOffered):
+        swap(rt, ben, cycles[1], teas[0], offered[0])
+
+
 def test_a_swap_takes_nothing_from_a_recipe_and_falls_back_with_a_mail(
     rt, clock, plan, cycles, teas, offered
 ):

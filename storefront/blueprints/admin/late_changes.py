@@ -68,6 +68,7 @@ def _problem(code: str) -> str:
         "money_elsewhere": _(
             "This box is not paid, or the bank has its money, so nothing can be credited now."
         ),
+        "not_delivered_there": _("Nothing is sent to this address. Refuse, and say so."),
     }[code]
 
 
