@@ -173,13 +173,15 @@ class PaidLine:
 class Unused:
     """What is unused of a period: ``boxes`` not packed of ``of`` its lines pay for; ``on`` today.
 
-    ``worth_minor`` are those boxes' own shares of what was paid.
+    ``worth_minor`` are those boxes' own shares of what was paid; ``given_minor`` went back for
+    what the others lacked, so it lowers their part of the lines alone.
     """
 
     boxes: int
     of: int
     on: date
     worth_minor: int
+    given_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,8 @@ def take_back(lines: Sequence[PaidLine], unused: Unused, policy: Policy) -> list
     elif policy == Policy.NONE:
         part = 0
     elif policy == Policy.BOXES:
-        part = whole * unused.boxes // unused.of if unused.of else 0
+        paid = whole + unused.given_minor
+        part = min(paid * unused.boxes // unused.of, whole) if unused.of else 0
         if part > unused.worth_minor + unused.of:
             # More than rounding: the lines pay for boxes sent before as well.
             part = unused.worth_minor

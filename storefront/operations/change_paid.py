@@ -11,7 +11,7 @@ from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.changes import PaidLine, Unused
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.periods import BillingPeriod
-from storefront.models import Box, BoxCycle, CreditNoteLine, Invoice, InvoiceLine
+from storefront.models import Box, BoxCycle, BoxShortage, CreditNoteLine, Invoice, InvoiceLine
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -40,7 +40,16 @@ def read_paid(session: AnySession, period_id: int, moment: Moment) -> PaidPeriod
     paid = [box for box in boxes if box.invoice_line_id in own]
     mine = [box for box in paid if box.id in unsent]
     worth = sum(box.net_minor + box.tax_minor for box in mine)
-    return PaidPeriodFacts(tuple(lines), Unused(len(mine), len(paid), moment.today, worth), unsent)
+    given = _given_for_lacks(session, [box.id for box in paid if box.id not in unsent])
+    unused = Unused(len(mine), len(paid), moment.today, worth, given)
+    return PaidPeriodFacts(tuple(lines), unused, unsent)
+
+
+def _given_for_lacks(session: AnySession, box_ids: list[int]) -> int:
+    """Return what was credited for products that these boxes left without, in minor units."""
+    lacks = table_of(BoxShortage)
+    given = sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
+    return int(session.scalar(given.where(lacks.c.box_id.in_(box_ids))) or 0) if box_ids else 0
 
 
 def _may_change(box: AnyRow, moment: Moment) -> bool:

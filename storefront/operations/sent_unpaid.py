@@ -115,6 +115,13 @@ def end_unpaid(
     if not found:
         return stays, flying
     abandon_planned(session, sorted(found), moment)
+    # A charge names its invoice, so none begins between the look below and the credit.
+    session.execute(
+        sa.select(invoice.c.id)
+        .where(invoice.c.id.in_(found))
+        .order_by(invoice.c.id)
+        .with_for_update()
+    )
     for row in rows:
         if row.invoice_id not in found:
             continue

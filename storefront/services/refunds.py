@@ -149,6 +149,8 @@ def _as_credit(rt: Runtime, row: AnyRow, moment: Moment) -> None:
         sa.select(invoice.c.payer_id)
         .join(attempt, attempt.c.invoice_id == invoice.c.id)
         .where(attempt.c.id == row.attempt_id)
+        # A merge moves it to who is kept: nothing is given to an account that is closed.
+        .with_for_update(of=invoice)
     ).scalar_one()
     amount = Money(row.amount_minor, row.currency)
     grant_credit(rt.session, payer, amount, "refund", "", moment, account=REFUNDS_DUE)

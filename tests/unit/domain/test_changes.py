@@ -92,6 +92,14 @@ BY_DAYS = [
 ]
 
 
+def test_what_went_back_for_a_box_that_lacked_something_lowers_that_box_alone():
+    """Two boxes of 26.00; the one that left gave 4.00 back."""
+    left = Unused(1, 2, TODAY, 2600, given_minor=400)
+    assert [one.gross_minor for one in take_back([line(4800)], left, Policy.BOXES)] == [2600]
+    last = Unused(1, 2, TODAY, 2600, given_minor=4000)
+    assert [one.gross_minor for one in take_back([line(1200)], last, Policy.BOXES)] == [1200]
+
+
 @pytest.mark.parametrize(("policy", "day", "credit", "charge"), BY_DAYS)
 def test_days_full_and_none(policy, day, credit, charge):
     found = take_back([line(36500)], unused(0, 0, day), policy)
