@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
+from storefront.domain.invoices import CreditReason
+from storefront.domain.refunds import Way
 from storefront.domain.shortages import Policy
 from storefront.mails import compose
 from storefront.models import (
@@ -27,8 +29,11 @@ from storefront.queries.invariants import broken
 from storefront.queries.shortages import packed_by_rule
 from storefront.services.cycles import close_cycles
 from storefront.services.packing import retry_boxes
+from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.stock import NoValue, UnknownSubstitute, adjust_stock, set_rule
 from storefront.testing import factories as make
+from tests.support.admin import make_staff
+from tests.support.changing import go
 from tests.support.paying import waiting_mails
 
 
@@ -140,6 +145,36 @@ def test_of_a_free_box_whose_delivery_is_paid_nothing_is_credited_and_it_leaves(
     (box,) = [box for box in rows(rt, Box) if box.locked_at or box.problem]
     assert (box.state, box.problem) == (BoxState.LOCKED, "")
     assert [short.credit_minor for short in rows(rt, BoxShortage)] == [back]
+
+
+def test_a_box_whose_money_went_elsewhere_waits_and_holds_nobody_up(rt, clock, demo_gateway):
+    """A change of plan took over the second box, staff refunded the first one by hand."""
+    make.make_zone(rt, "DE", 490)
+    group = make.make_group(rt)
+    plan, other = (
+        make.make_plan(rt, group=group, amount_minor=minor, count=2) for minor in (5200, 8200)
+    )
+    assam = make.make_variant(rt, name="Assam", sku="ASSAM", on_hand=0, price_minor=400)
+    sencha = make.make_variant(rt, sku="SENCHA", on_hand=9)
+    for each in (plan, other):
+        make.make_recipe(rt, each, variants=[assam, sencha])
+    sub, _next = [make.make_subscription(rt, plan=plan) for _ in range(2)]
+    rule(rt, assam, Policy.DROP)
+    clock.advance(days=10)
+    assert go(rt, sub, other)[1].outcome == "applied"
+    ref = rows(rt, Invoice)[0].public_id
+    line = offer(rt, ref).lines[0]
+    wish = Wish({line.head.id: line.left}, Way.CREDIT, CreditReason.REFUND)
+    refund(rt, make_staff(rt), ref, wish, quote_refund(rt, ref, wish).quote_hash)
+    clock.advance(days=5)
+    close_cycles(rt)
+
+    boxes = [box for box in rows(rt, Box) if box.locked_at or box.problem]
+    assert sorted((box.state, box.problem) for box in boxes) == [
+        (BoxState.HELD, "short_stock"),
+        (BoxState.LOCKED, ""),
+    ]
+    assert [short.credit_minor for short in rows(rt, BoxShortage)] == [400]
 
 
 def test_another_goes_in_unless_it_is_not_tolerated(rt, clock, shop):
