@@ -52,7 +52,8 @@ def boxes_on_their_way(
 ) -> list[AnyRow]:
     """Return up to ``limit`` shipped boxes of the batch, locked for us; ``only`` these, if any.
 
-    Or those in other ``states`` of a parcel that left.
+    Or those in other ``states`` of a parcel that left. One of ``only`` that somebody else holds is
+    waited for; otherwise it is passed over.
     """
     box, subscription = table_of(Box), table_of(Subscription)
     shipment = table_of(Shipment)
@@ -69,7 +70,7 @@ def boxes_on_their_way(
         .where(box.c.batch_id == batch_id, box.c.state.in_(states))
         .order_by(box.c.id)
         .limit(limit)
-        .with_for_update(of=box, skip_locked=True)
+        .with_for_update(of=box, skip_locked=not only)
     )
     if only:
         statement = statement.where(box.c.id.in_(only))

@@ -310,7 +310,8 @@ def boxes_to_ship(
 ) -> list[AnyRow]:
     """Return up to ``limit`` exported boxes of the batch that have not left, locked for us.
 
-    ``only`` these, if any are named.
+    ``only`` these, if any are named: one that somebody else holds is waited for, for whoever names
+    it says it once. Otherwise it is passed over, and a later slice finds it.
     """
     box, subscription, plan = table_of(Box), table_of(Subscription), table_of(Plan)
     these = (box.c.id.in_(only),) if only else ()
@@ -335,7 +336,7 @@ def boxes_to_ship(
             .where(box.c.batch_id == batch_id, box.c.state == BoxState.EXPORTED, *these)
             .order_by(box.c.id)
             .limit(limit)
-            .with_for_update(of=box, skip_locked=True)
+            .with_for_update(of=box, skip_locked=not only)
         )
     )
 

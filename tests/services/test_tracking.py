@@ -1,6 +1,7 @@
 """A shipping tool's file: boxes leave, arrive and come back once, whatever is sent again."""
 
 from contextlib import suppress
+from threading import Thread
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from storefront import parcels as applied
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
+from storefront.domain.events import Actor
 from storefront.domain.product_files import FileRefused
 from storefront.models import (
     Box,
@@ -19,10 +21,11 @@ from storefront.models import (
     Staff,
     SubscriptionEvent,
 )
+from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
 from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.staff import add_staff
-from storefront.services.tracking import BadLink, save_tracking_links, take_tracking
+from storefront.services.tracking import BadLink, save_tracking_links, take_called, take_tracking
 from storefront.testing.factories import make_group, make_plan
 from tests.support.boxes import make_box
 
@@ -282,3 +285,23 @@ def test_a_page_that_cannot_be_used_is_refused(rt, who, carrier, address):
         save_tracking_links(rt, who, {carrier: address})
 
     assert rt.shop.tracking_links == {}
+
+
+def test_what_is_said_of_a_box_while_another_ships_it_is_done_after(app, rt, boxes):
+    batch = rt.session.scalar(sa.select(FulfilmentBatch.id))
+
+    def say():
+        with app.app_context():
+            rows = [{"box": box, "state": "delivered"} for box in boxes]
+            take_called(app.extensions["storefront"], rows, "tok")
+
+    rows = work.boxes_to_ship(rt.session, batch, 100)
+    work.ship_boxes(rt.session, rows, "c", work.Parcel("", {}, Actor.WORKER, "x"), rt.moment())
+    other = Thread(target=say)
+    other.start()
+    # Time to pass over the boxes, which is what it must not do.
+    other.join(timeout=0.5)
+    rt.session.commit()
+    other.join()
+
+    assert states(rt) == ["delivered"] * 3
