@@ -366,7 +366,7 @@ INVARIANTS = (
     ),
     Invariant(
         "F11",
-        "a box has at most one replacement that is not canceled",
+        "a box has at most one replacement that is not cancelled",
         "SELECT replaces_id FROM box WHERE replaces_id IS NOT NULL AND state <> 'canceled'"
         " GROUP BY replaces_id HAVING count(*) > 1",
     ),
