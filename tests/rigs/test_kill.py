@@ -9,25 +9,23 @@ from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
 from tests.rigs._running import run_rig
 from tests.rigs._stories import STORIES
-from tests.support.availability import is_long
 
 #: In the order in which a renewal passes them; the first stands before anything is claimed.
 RENEWAL_POINTS = tuple(name for name in failpoints.KNOWN if name.startswith("renewal."))
-#: Kills of workers with each number of them: in every run, and with ``dev.py test --long``.
-SOME, ALL = 60, 150
+#: Kills with each number of workers; together they are the 300 that every run is to stand.
+OF_WORKERS = 150
 #: Deaths of a story at the least: every point of it once, and some twice.
 KILLS = "9"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_kills_leave_nothing_charged_twice_lost_unpacked_or_stuck(workers: int, tmp_path: Path):
-    kills = ALL if is_long() else SOME
+def test_150_kills_leave_nothing_charged_twice_lost_unpacked_or_stuck(workers: int, tmp_path: Path):
     outcome, printed = run_rig(
         "kill",
         tmp_path / "report.json",
         "--kills",
-        str(kills),
+        str(OF_WORKERS),
         "--workers",
         str(workers),
         "--seed",
@@ -36,9 +34,9 @@ def test_kills_leave_nothing_charged_twice_lost_unpacked_or_stuck(workers: int, 
     print(printed)
 
     assert outcome["faults"] == []
-    assert sum(outcome["kills"].values()) >= kills
+    assert sum(outcome["kills"].values()) >= OF_WORKERS
     assert outcome["doubles"] == 0
-    assert outcome["boxes"] == outcome["charges"] - outcome["refunded"] > 3 * kills
+    assert outcome["boxes"] == outcome["charges"] - outcome["refunded"] > 3 * OF_WORKERS
     missed = set(RENEWAL_POINTS) - outcome["kills"].keys()
     assert not missed, "a point of a renewal was never hit"
 

@@ -17,7 +17,7 @@ SECONDS: dict[str, float] = {
     "tests/rigs/test_simulation.py": 45,
     "tests/scenarios/test_a_year.py": 30,
     "tests/packaging/test_wheel.py::test_an_installed_wheel_opens": 30,
-    "tests/rigs/test_kill.py::test_kills": 30,
+    "tests/rigs/test_kill.py::test_150_kills": 45,
     "tests/rigs/test_two_schedulers.py::test_two_schedulers": 25,
     "tests/browser/test_journey.py": 20,
     "tests/services/test_orders_of_messages.py::test_all_720": 15,
