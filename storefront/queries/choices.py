@@ -77,6 +77,19 @@ class ChoicePage:
     allergens: tuple[tuple[str, bool], ...]
 
 
+def coming_at(
+    session: AnySession, customer_id: int, subscription: str, cycle: str, moment: Moment
+) -> tuple[Coming, AnyRow] | None:
+    """Return a customer's subscription and one of its cycles; None where there is no such."""
+    table = table_of(Subscription)
+    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    for coming in read_coming(session, which, moment.today):
+        for row in coming.cycles.values():
+            if row.public_id == cycle:
+                return coming, row
+    return None
+
+
 def choice_page(
     session: AnySession,
     customer_id: int,
@@ -87,15 +100,10 @@ def choice_page(
     by_staff: bool = False,
 ) -> ChoicePage | None:
     """Return the page, None where there is no such box or nothing to choose for it."""
-    table = table_of(Subscription)
-    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
-    found = read_coming(session, which, moment.today)
-    if not found:
+    found = coming_at(session, customer_id, subscription, cycle, moment)
+    if found is None:
         return None
-    coming = found[0]
-    at = next((row for row in coming.cycles.values() if row.public_id == cycle), None)
-    if at is None:
-        return None
+    coming, at = found
     boxes = open_boxes(session, coming, moment.today, by_staff=by_staff)
     if not boxes or boxes[0].cycle.id != at.id:
         first = next((box.cycle for box in boxes), None)

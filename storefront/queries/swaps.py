@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.money import Money
-from storefront.models import Plan, Product, ProductVariant, Subscription, SwapOffer
+from storefront.models import Plan, Product, ProductVariant, SwapOffer
 from storefront.models.base import table_of
 from storefront.operations.choosing import open_boxes
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
-from storefront.operations.skips import read_coming
 from storefront.operations.swapping import SwapLine, SwapOffers, swap_offers_for
+from storefront.queries.choices import coming_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,10 @@ def swap_page(
     by_staff: bool = False,
 ) -> SwapPage | None:
     """Return the page, None where there is no such box or nothing to swap in it."""
-    table = table_of(Subscription)
-    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
-    found = read_coming(session, which, moment.today)
-    if not found:
+    found = coming_at(session, customer_id, subscription, cycle, moment)
+    if found is None:
         return None
-    coming = found[0]
-    at = next((row for row in coming.cycles.values() if row.public_id == cycle), None)
-    if at is None:
-        return None
+    coming, at = found
     boxes = open_boxes(session, coming, moment.today, by_staff=by_staff)
     is_open = bool(boxes) and boxes[0].cycle.id == at.id
     offers = swap_offers_for(session, coming.row.id, boxes[0]) if is_open else None
