@@ -14,7 +14,13 @@ from storefront.models.charging import (
     Refund,
 )
 from storefront.models.checkout import Checkout
-from storefront.models.choices import AllergyAnswer, BoxChoice, BoxChoiceItem, ChoiceRule
+from storefront.models.choices import (
+    AllergyAnswer,
+    BoxChoice,
+    BoxChoiceItem,
+    ChoiceReminder,
+    ChoiceRule,
+)
 from storefront.models.coupons import (
     Coupon,
     PromotionCode,
@@ -99,6 +105,7 @@ __all__ = [
     "CarriedAmount",
     "ChargeAttempt",
     "Checkout",
+    "ChoiceReminder",
     "ChoiceRule",
     "Consent",
     "Coupon",
