@@ -32,6 +32,7 @@ PAGES = (
     "groups:add_groups",
     "plan_terms:add_plan_terms",
     "places:add_places",
+    "capacity:add_capacity",
     "price_changes:add_price_changes",
     "addons:add_addons",
     "coupons:add_coupons",

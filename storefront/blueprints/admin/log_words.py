@@ -55,6 +55,8 @@ def deeds() -> dict[str, str]:
         "plan.price_retired": _("Price no longer sold"),
         "plan.option_changed": _("Options changed"),
         "group.added": _("Cycle group added"),
+        "group.capacity": _("Boxes per cycle changed"),
+        "cycle.capacity": _("Boxes of a cycle changed"),
         "days_off.changed": _("Days off changed"),
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),
