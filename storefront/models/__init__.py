@@ -1,5 +1,6 @@
 """All mapped classes, so that one import fills the metadata."""
 
+from storefront.models.answers import OptionAnswer
 from storefront.models.base import Base
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
 from storefront.models.charging import (
@@ -142,6 +143,7 @@ __all__ = [
     "Notice",
     "NumberSeries",
     "Option",
+    "OptionAnswer",
     "OptionGroup",
     "OrderHold",
     "OutboxMessage",

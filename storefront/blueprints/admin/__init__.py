@@ -61,6 +61,7 @@ PAGES = (
     "boxes:add_boxes",
     "recipes:add_recipes",
     "swaps:add_swaps",
+    "answers:add_answers",
     "products:add_products",
     "forecast:add_forecast",
     "imports:add_imports",

@@ -105,6 +105,7 @@ def deeds() -> dict[str, str]:
         "price_change.deleted": _("Draft of a price change deleted"),
         "price_change.scheduled": _("Price change set going"),
         "price_change.withdrawn": _("Price change stopped"),
+        "answers.changed": _("Preferences of a subscriber changed"),
         "choice.answered": _("Allergies of a subscriber noted"),
         "choice.saved": _("Contents of a box chosen"),
         "recipe.saved": _("Recipe saved"),

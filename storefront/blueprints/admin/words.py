@@ -292,6 +292,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_CHANGED: (_("Changed."), "swap", "info"),
         EventKind.ADDONS_CHANGED: (_("Add-ons changed."), "box", "info"),
         EventKind.ANSWERS_CHANGED: (_("Said what must not be in a box."), "allergy", "info"),
+        EventKind.OPTIONS_CHANGED: (_("Preferences changed."), "swap", "info"),
         EventKind.BOX_CHOSEN: (_("The contents of a box were chosen."), "box", "info"),
         EventKind.BOX_SWAPPED: (_("Something in a box was swapped."), "swap", "info"),
         EventKind.CODE_ADDED: (_("Code added."), "percent", "positive"),
