@@ -12,9 +12,11 @@ from storefront.domain.choices import Rule
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import Customer, Plan, ProductVariant, Subscription
 from storefront.models.base import table_of
+from storefront.queries.answers import answers_page
 from storefront.queries.choices import choice_page
 from storefront.queries.swaps import swap_page
 from storefront.runtime import Runtime
+from storefront.services.answers import change_answers
 from storefront.services.choices import answer_allergies, choose_contents
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.swaps import offer_swaps, take_instead
@@ -81,6 +83,19 @@ def swap_for_some(rt: Runtime, count: int) -> None:
             where = (rt, row.customer_id, row.public_id, cycle, line.own.public_id)
             if free:
                 take_instead(*where, free[0], is_standing=number % 2 == 0)
+
+
+def change_minds(rt: Runtime, count: int) -> None:
+    """Let the first ``count`` subscribers of Table want their tea the other way."""
+    rows = rt.session.execute(_subscribers("table").limit(count)).all()
+    rt.session.rollback()
+    for row in rows:
+        page = answers_page(rt.session, row.customer_id, row.public_id, rt.moment())
+        rt.session.rollback()
+        for asked in page.questions if page else ():
+            other = [one.code for one in asked.answers if one.code != asked.chosen]
+            if other:
+                change_answers(rt, row.customer_id, row.public_id, {asked.code: other[0]})
 
 
 def choose_for(rt: Runtime, rng: Random, customer_id: int, subscription: str) -> None:
