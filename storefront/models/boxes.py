@@ -162,6 +162,8 @@ class Box(Base):
     packing: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("fulfilment_batch.id"))
     shipment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("shipment.id"), index=True)
+    #: The first box of the parcel it leaves in with others, on that box too; NULL: alone.
+    parcel_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"), index=True)
     created_at: Mapped[datetime]
     locked_at: Mapped[datetime | None]
 

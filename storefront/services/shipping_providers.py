@@ -25,6 +25,7 @@ from storefront.operations import audit
 from storefront.operations import provider_parcels as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.shared_parcels import beside
 from storefront.parcels import By, TrackingReport, take_rows
 from storefront.runtime import Runtime
 
@@ -135,7 +136,7 @@ def _work(rt: Runtime, row: AnyRow, report: ProviderReport, silences: _Silences)
     elif row.provider in silences.closed:
         _wait(rt, row, silences.closed[row.provider], report)
     else:
-        answer = _hand_over(provider, row)
+        answer = _hand_over(rt, provider, row)
         failpoint("provider.after_taken")
         if answer.status is Taking.UNKNOWN:
             silences.note(row.provider, answer)
@@ -155,10 +156,16 @@ def _wait(rt: Runtime, row: AnyRow, answer: TakeAnswer, report: ProviderReport) 
     report.waiting += 1
 
 
-def _hand_over(provider: ShippingProvider, row: AnyRow) -> TakeAnswer:
-    """Ask the provider to take a box; one that may be there already is looked for first."""
-    order, can = work.order_of(row), provider.capabilities
-    is_box = row.way == "box"
+def _hand_over(rt: Runtime, provider: ShippingProvider, row: AnyRow) -> TakeAnswer:
+    """Ask the provider to take a box, with those that leave in its parcel.
+
+    One that may be there already is looked for first.
+    """
+    with reading():
+        others = beside(rt.session, [row.box_id]).get(row.box_id, ())
+        rt.session.rollback()
+    order = work.order_of(row, [one.packing for one in others])
+    is_box, can = row.way == "box", provider.capabilities
     if not (can.takes_boxes if is_box else can.follows_numbers):
         # Nothing to hand over: it is followed from the moment it has a number, or only by news.
         return TakeAnswer(Taking.TAKEN)

@@ -36,6 +36,12 @@ class BoxFacts:
     ship_to: Mapping[str, Any]
     packing: Mapping[str, Any]
     locked_on: date | None = None
+    #: The first box of the parcel it leaves in with others; empty: it leaves alone.
+    parcel: str = ""
+    #: How many boxes are in that parcel.
+    in_parcel: int = 1
+    #: The boxes of a row that stands for a parcel; empty: it stands for this box.
+    boxes: tuple[str, ...] = ()
 
     @property
     def contents(self) -> Sequence[Sequence[Any]]:
@@ -129,6 +135,12 @@ def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     }
 
 
+def _note(box: BoxFacts) -> str:
+    """Return why it is sent, where that is not as always, and with which box it leaves."""
+    kind = "" if box.kind == "regular" else box.kind
+    return "; ".join(filter(None, (kind, f"parcel {box.parcel}" if box.parcel else "")))
+
+
 Field = Callable[[BoxFacts], str]
 
 
@@ -164,7 +176,10 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
     "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
     "customs_total": lambda box: _customs_total(box.customs),
-    "note": lambda box: "" if box.kind == "regular" else box.kind,
+    "note": _note,
+    "parcel": lambda box: box.parcel or box.box,
+    "boxes": lambda box: "; ".join(box.boxes or (box.box,)),
+    "boxes_in_parcel": lambda box: str(box.in_parcel),
     "date_iso": lambda box: _day(box, "%Y-%m-%d"),
     "date_dmy": lambda box: _day(box, "%d/%m/%y"),
     "date_mdy": lambda box: _day(box, "%m/%d/%y"),
