@@ -50,6 +50,12 @@ class BoxFacts:
         return contents
 
     @property
+    def answers(self) -> Sequence[Sequence[str]]:
+        """(question, answer) of the subscriber, as they were worded at the lock."""
+        said: Sequence[Sequence[str]] = self.packing.get("answers", ())
+        return said
+
+    @property
     def customs(self) -> Sequence[Mapping[str, Any]]:
         """What is declared of each product; empty where the parcel crosses no border."""
         lines: Sequence[Mapping[str, Any]] = self.packing.get("customs", ())
@@ -135,6 +141,12 @@ def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     }
 
 
+def _price(box: BoxFacts, *parts: int) -> str:
+    """Return what was paid with the box, empty for one locked before that was kept."""
+    price = box.packing.get("price")
+    return "" if price is None else _value(sum(price[part] for part in parts), price[2])
+
+
 def _note(box: BoxFacts) -> str:
     """Return why it is sent, where that is not as always, and with which box it leaves."""
     kind = "" if box.kind == "regular" else box.kind
@@ -176,6 +188,11 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
     "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
     "customs_total": lambda box: _customs_total(box.customs),
+    "answers": lambda box: "; ".join(f"{what}: {said}" for what, said in box.answers),
+    "price_net": lambda box: _price(box, 0),
+    "price_tax": lambda box: _price(box, 1),
+    "price": lambda box: _price(box, 0, 1),
+    "price_currency": lambda box: str((box.packing.get("price") or ("", "", ""))[2]),
     "note": _note,
     "parcel": lambda box: box.parcel or box.box,
     "boxes": lambda box: "; ".join(box.boxes or (box.box,)),

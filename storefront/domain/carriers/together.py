@@ -56,6 +56,8 @@ def as_one(parcel: Sequence[BoxFacts]) -> BoxFacts:
         "contents": _contents(parcel),
         "weight_grams": sum(one.packing["weight_grams"] for one in parcel),
         "customs": _customs(parcel),
+        "answers": list(dict.fromkeys(tuple(said) for one in parcel for said in one.answers)),
+        **_prices(parcel),
     }
     # The row is the parcel's own, so it need not say in which parcel it leaves.
     return replace(
@@ -65,6 +67,16 @@ def as_one(parcel: Sequence[BoxFacts]) -> BoxFacts:
         parcel="",
         boxes=tuple(one.box for one in parcel),
     )
+
+
+def _prices(parcel: Sequence[BoxFacts]) -> dict[str, Any]:
+    """Return what the boxes cost together; nothing where that is not known, or not one sum."""
+    prices = [one.packing.get("price") for one in parcel]
+    known = [price for price in prices if price is not None]
+    if len(known) < len(parcel) or len({currency for _net, _tax, currency in known}) > 1:
+        return {"price": None}
+    nets, taxes, currencies = zip(*known, strict=True)
+    return {"price": [sum(nets), sum(taxes), currencies[0]]}
 
 
 def _contents(parcel: Sequence[BoxFacts]) -> list[list[Any]]:

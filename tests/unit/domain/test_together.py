@@ -53,6 +53,22 @@ def test_a_parcel_is_named_by_its_first_box_and_holds_what_is_in_all() -> None:
     assert rows_of(GENERIC.layout, [pot, cup]) == [pot, cup]
 
 
+def test_answers_and_what_was_paid_are_fields_of_their_own() -> None:
+    pot = facts("box_1", "Pot", ("ASSAM", 1))
+    pot.packing.update(answers=[["Size", "Large"], ["Taste", "Mild"]], price=[2185, 415, "EUR"])
+    names = ("answers", "price_net", "price_tax", "price", "price_currency")
+    said = [BOX_FIELDS[name](pot) for name in names]
+    assert said == ["Size: Large; Taste: Mild", "21.85", "4.15", "26.00", "EUR"]
+    cup = facts("box_2", "Cup", ("CUP", 1))
+    # One that was locked before this was kept has none of it.
+    assert [BOX_FIELDS[name](cup) for name in names] == [""] * 5
+    cup.packing.update(answers=[["Size", "Large"]], price=[1000, 190, "EUR"])
+    both = as_one([pot, cup])
+    assert [BOX_FIELDS[name](both) for name in ("answers", "price")] == [said[0], "37.90"]
+    cup.packing.update(price=[1000, 190, "CHF"])
+    assert BOX_FIELDS["price"](as_one([pot, cup])) == ""
+
+
 def test_gifts_and_other_addresses_leave_by_themselves() -> None:
     mail = {"email": "a@example.org"}
     gift = {**mail, "gift": {"from": "Bob"}}
