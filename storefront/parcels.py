@@ -139,7 +139,9 @@ def _plan(rt: Runtime, rows: Sequence[TrackingRow], carrier: str, report: Tracki
                 report.issues.append(TrackingIssue(row.row, "unknown", row.box or row.number))
             for box in found:
                 if box.id in seen:
-                    report.issues.append(TrackingIssue(row.row, "twice", str(seen[box.id])))
+                    # One that left with the box of another row is no mistake of this one.
+                    if row.box in ("", box.public_id):
+                        report.issues.append(TrackingIssue(row.row, "twice", str(seen[box.id])))
                     continue
                 seen[box.id] = row.row
                 if row.at is not None:

@@ -220,13 +220,14 @@ def _running(session: AnySession, cycles: Mapping[int, AnyRow]) -> Counter[int]:
     starts = sa.case((sub.c.anchor_on > sub.c.next_on, sub.c.anchor_on), else_=sub.c.next_on)
     kind = (
         plan.c.cycle_group_id,
-        starts.label("start_on"),
+        starts,
         sub.c.anchor_day,
         plan.c.shipping_unit,
         plan.c.shipping_count,
         sub.c.cancel_on,
         sub.c.ends_on,
     )
+    named = [one.label("start_on") if one is starts else one for one in kind]
     source = sub.join(plan, plan.c.id == sub.c.plan_id)
     mine = sa.and_(
         plan.c.cycle_group_id.in_({row.group_id for row in cycles.values()}),
@@ -236,7 +237,7 @@ def _running(session: AnySession, cycles: Mapping[int, AnyRow]) -> Counter[int]:
     )
     total = sa.func.sum(sub.c.quantity).label("boxes")
     everybody = session.execute(
-        sa.select(*kind, total).select_from(source).where(mine).group_by(*kind)
+        sa.select(*named, total).select_from(source).where(mine).group_by(*kind)
     )
     slots: dict[int, list[CycleSlot]] = defaultdict(list)
     for row in cycles.values():
@@ -248,7 +249,7 @@ def _running(session: AnySession, cycles: Mapping[int, AnyRow]) -> Counter[int]:
         for key in cycles_of(_rhythm(row), slots[row.cycle_group_id]):
             kept[key] += int(row.boxes)
     have = session.execute(
-        sa.select(*kind, box.c.cycle_id, total)
+        sa.select(*named, box.c.cycle_id, total)
         .select_from(source.join(box, box.c.subscription_id == sub.c.id))
         .where(
             mine,
