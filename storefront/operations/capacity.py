@@ -55,8 +55,10 @@ def has_capacity(group_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
 
 def lock_groups(session: AnySession, plan_ids: Iterable[int]) -> set[int]:
     """Lock those groups of the plans that have a capacity, in the order of their keys."""
-    group, plan = table_of(CycleGroup), table_of(Plan)
-    of_plans = sa.select(plan.c.cycle_group_id).where(plan.c.id.in_(set(plan_ids)))
+    group, plan, wanted = table_of(CycleGroup), table_of(Plan), set(plan_ids)
+    if not wanted:
+        return set()
+    of_plans = sa.select(plan.c.cycle_group_id).where(plan.c.id.in_(wanted))
     rows = session.scalars(
         sa.select(group.c.id)
         .where(group.c.id.in_(of_plans), has_capacity(group.c.id))
@@ -87,11 +89,17 @@ def uses_of(
     joinable = {key: row for key, row in cycles.items() if row.state in JOINABLE}
     if joinable:
         used += _running(session, joinable)
-    held = _held(session, {row.group_id for row in cycles.values()}, moment.now, checkout_id)
-    return {
-        key: CycleUse(row.capacity, used[key] + (held[row.group_id] if key in joinable else 0))
-        for key, row in cycles.items()
-    }
+    groups = {row.group_id for row in cycles.values()}
+    held = _held(session, groups, moment.now, checkout_id)
+    if cycle_ids is None and len(joinable) < len(cycles):
+        # A box that leaves at once joins a locked cycle, also of an order that is being paid.
+        paying = _being_paid(session, groups)
+        for key, row in cycles.items():
+            used[key] += held[row.group_id] + (0 if key in joinable else paying[row.group_id])
+    else:
+        for key, row in joinable.items():
+            used[key] += held[row.group_id]
+    return {key: CycleUse(row.capacity, used[key]) for key, row in cycles.items()}
 
 
 def with_room(
@@ -272,6 +280,18 @@ def is_being_paid(table: sa.FromClause) -> sa.ColumnElement[bool]:
         table.c.state == SubscriptionState.INCOMPLETE,
         sa.exists().where(checkout.c.id == table.c.checkout_id, checkout.c.state == "paying"),
     )
+
+
+def _being_paid(session: AnySession, groups: set[int]) -> Counter[int]:
+    """Return the boxes of orders whose charge is under way, by group."""
+    sub, plan = table_of(Subscription), table_of(Plan)
+    rows = session.execute(
+        sa.select(plan.c.cycle_group_id, sa.func.sum(sub.c.quantity).label("boxes"))
+        .select_from(sub.join(plan, plan.c.id == sub.c.plan_id))
+        .where(plan.c.cycle_group_id.in_(groups), plan.c.ships.is_(True), is_being_paid(sub))
+        .group_by(plan.c.cycle_group_id)
+    )
+    return Counter({row.cycle_group_id: int(row.boxes) for row in rows})
 
 
 def _rhythm(row: AnyRow) -> Rhythm:
