@@ -33,7 +33,8 @@ class OptionAnswer(Base):
     #: Question and answer as they were asked and given.
     question_name: Mapped[str] = mapped_column(sa.String(80), default="")
     answer_name: Mapped[str] = mapped_column(sa.String(80), default="")
-    #: The first cycle it holds for; NULL: none was planned, or it was given with the order.
+    #: The first cycle it holds for; NULL: given with the order or a change of plan, and so
+    #: with whatever is paid for from then on.
     cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"))
     #: NULL: given with the order.
     answered_at: Mapped[datetime | None]

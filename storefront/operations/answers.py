@@ -48,6 +48,8 @@ class Answered(NamedTuple):
     price_before: int
     after: Mapping[str, str]
     price_after: int
+    #: The first cycle it counts for; None: whatever comes, for the plan changed with it.
+    cycle_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +95,16 @@ def answer_words(session: AnySession, plan_ids: set[int]) -> Words:
     return {(row.plan_id, row.question, row.code): (row.question_name, row.name) for row in rows}
 
 
-def next_cycles(session: AnySession, plan_ids: set[int], today: date) -> dict[int, int]:
-    """Return by plan the first cycle whose cut-off is not over; a plan without one is missing."""
+def next_cycle(session: AnySession, plan_id: int, today: date) -> int | None:
+    """Return the first cycle of a plan whose cut-off is not over, None where none is planned."""
     plan, cycle = table_of(Plan), table_of(BoxCycle)
-    rows = session.execute(
-        sa.select(plan.c.id.label("plan_id"), cycle.c.id)
-        .join(cycle, cycle.c.group_id == plan.c.cycle_group_id)
-        .where(plan.c.id.in_(plan_ids), cycle.c.cutoff_on >= today)
+    found: int | None = session.scalar(
+        sa.select(cycle.c.id)
+        .join(plan, plan.c.cycle_group_id == cycle.c.group_id)
+        .where(plan.c.id == plan_id, cycle.c.cutoff_on >= today)
         .order_by(cycle.c.ship_from, cycle.c.id)
+        .limit(1)
     )
-    found: dict[int, int] = {}
-    for row in rows:
-        found.setdefault(row.plan_id, row.id)
     return found
 
 
@@ -122,7 +122,6 @@ def write_answers(session: AnySession, changes: Sequence[Answered], moment: Mome
     of_price = session.execute(sa.select(price.c.id, price.c.plan_id).where(price.c.id.in_(keys)))
     plans = {row.id: int(row.plan_id) for row in of_price}
     words = answer_words(session, set(plans.values()))
-    cycles = next_cycles(session, {plans[one.price_after] for one in changed}, moment.today)
     last = _last_numbers(session, [one.subscription_id for one in changed])
     rows = []
     for one in changed:
@@ -137,7 +136,7 @@ def write_answers(session: AnySession, changes: Sequence[Answered], moment: Mome
                 number = 1
                 rows.append(_row(key, 1, said[0], words.get((old, question, said[0])), None, None))
             named = words.get((new, question, said[1])) or (_asked(words, question), "")
-            rows.append(_row(key, number + 1, said[1], named, cycles.get(new), moment.now))
+            rows.append(_row(key, number + 1, said[1], named, one.cycle_id, moment.now))
     session.execute(sa.insert(table_of(OptionAnswer)), rows)
 
 

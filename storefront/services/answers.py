@@ -14,7 +14,13 @@ from storefront.domain.lifecycle import ENDED
 from storefront.models import Plan, Price, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
-from storefront.operations.answers import Answered, answer_boxes, answer_costs, write_answers
+from storefront.operations.answers import (
+    Answered,
+    answer_boxes,
+    answer_costs,
+    next_cycle,
+    write_answers,
+)
 from storefront.operations.audit import Who
 from storefront.operations.choosing import open_boxes
 from storefront.operations.keys import AnyRow
@@ -135,7 +141,9 @@ def _write(
     # The version tells a renewal or a payment that has read the old answers to read again.
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"options": after})])
     answer_boxes(rt.session, row, wanted, moment.today)
-    write_answers(rt.session, [Answered(row.id, before, row.price_id, after, row.price_id)], moment)
+    cycle_id = next_cycle(rt.session, row.plan_id, moment.today)
+    answered = Answered(row.id, before, row.price_id, after, row.price_id, cycle_id)
+    write_answers(rt.session, [answered], moment)
     actor, ref = (Actor.CUSTOMER, "") if who is None else (Actor.STAFF, who.public_id)
     # What was answered stands in its own rows, which go with an erased person.
     data = {"questions": sorted(wanted)}

@@ -69,6 +69,24 @@ def test_an_answer_counts_for_every_box_until_the_last_second_of_its_cut_off(rt,
     assert not any(broken(rt.session).values())
 
 
+def test_a_box_paid_for_behind_its_cut_off_has_the_answers_of_the_cut_off(rt, group, clock):
+    plan = factories.make_plan(rt, group=group)
+    factories.make_options(rt, plan)
+    sub = factories.make_subscription(rt, plan=plan, options={"taste": "mild"})
+    april, may = sorted(fresh(rt, BoxCycle), key=lambda row: row.ship_from)[1:3]
+    days = (april.charge_on, may.charge_on)
+    assert april.cutoff_on < april.charge_on
+    clock.set(rt.moment().start_of(days[0]) + timedelta(minutes=1))
+    answer(rt, sub, taste="strong")
+
+    for day in days:
+        clock.set(rt.moment().start_of(day) + timedelta(hours=9))
+        run_renewals(rt)
+
+    assert tastes(rt) == ["mild", "mild", "strong"]
+    assert rows(rt) == [(1, "Mild", None), (2, "Strong", 2)]
+
+
 def test_what_costs_otherwise_or_is_not_offered_is_no_preference(rt, group):
     plan = factories.make_plan(rt, group=group)
     factories.make_options(rt, plan, code="size", choices=SIZES)
@@ -103,4 +121,4 @@ def test_a_change_that_waits_does_not_bring_the_old_answer_back(rt, group, clock
     now = one(rt, Subscription, sub.id)
     assert (now.quantity, now.options) == (2, {"taste": "strong", "size": "l"})
     assert [box.options["size"] for box in fresh(rt, Box)] == ["s", "l"]
-    assert rows(rt) == [(1, "Mild", None), (2, "Strong", 0), (1, "Small", None), (2, "Large", 1)]
+    assert rows(rt) == [(1, "Mild", None), (2, "Strong", 0), (1, "Small", None), (2, "Large", None)]
