@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
+from storefront.database import is_postgresql
 from storefront.domain.boxes import CycleState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import choose_recipe
@@ -124,16 +127,17 @@ def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
 def _cursor(session: AnySession, due: AnyRow) -> int | None:
     """Return behind whom to go on, None when another worker is through; locks the row."""
     table = table_of(ChoiceReminder)
-    mine = sa.and_(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
-    found = sa.select(table.c.through_id, table.c.done_at).where(mine).with_for_update()
-    row: AnyRow | None = session.execute(found).one_or_none()
-    if row is None:
-        session.execute(
-            sa.insert(table).values(
-                cycle_id=due.cycle_id, plan_id=due.plan_id, through_id=0, done_at=None
-            )
-        )
-        return 0
+    dialect: Any = postgresql if is_postgresql(session) else sqlite
+    first = dialect.insert(table).values(
+        cycle_id=due.cycle_id, plan_id=due.plan_id, through_id=0, done_at=None
+    )
+    # Of two workers that begin at once, one makes the row, and the other waits for it.
+    session.execute(first.on_conflict_do_nothing(index_elements=["cycle_id", "plan_id"]))
+    row: AnyRow = session.execute(
+        sa.select(table.c.through_id, table.c.done_at)
+        .where(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
+        .with_for_update()
+    ).one()
     return None if row.done_at is not None else int(row.through_id)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from storefront.adapters.failpoints import FailpointReached
+from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.choices import Rule
 from storefront.mails import compose
 from storefront.models import ChoiceRule, Customer, OutboxMessage, Subscription
@@ -116,16 +116,23 @@ def test_nobody_is_reminded_where_the_merchant_wants_none(rt, clock, plan, cycle
     assert reminded(rt) == 0
 
 
+@pytest.fixture
+def disarmed():
+    yield
+    arm("")
+
+
+@pytest.mark.usefixtures("disarmed")
 def test_a_crash_between_slices_repeats_and_forgets_nobody(rt, clock, plan, cycles, monkeypatch):
     mine = [subscribe(rt, plan) for _number in range(3)]
     days_before(clock, rt, cycles[0], 2)
     monkeypatch.setattr("storefront.services.choice_reminders.SLICE", 2)
-    monkeypatch.setenv("STOREFRONT_FAILPOINTS", "choice_reminders.after_slice:raise")
+    arm("choice_reminders.after_slice:raise")
 
     with pytest.raises(FailpointReached):
         remind_to_choose(rt)
     rt.session.rollback()
-    monkeypatch.delenv("STOREFRONT_FAILPOINTS")
+    arm("")
     assert len(told(rt)) == 2
     assert reminded(rt) == 1
 
