@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -73,8 +74,31 @@ def _box_short(writer: Writer) -> Words | None:
     )
 
 
+def _choose_soon(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    until = date.fromisoformat(payload["until_on"])
+    if until < writer.rt.today():
+        return None
+    page = f"/account/subscriptions/{payload['subscription']}/boxes/{payload['cycle']}/choose"
+    leaves = writer.day(date.fromisoformat(payload["ship_on"]))
+    return Words(
+        _("Choose what is in your next box"),
+        ngettext(
+            "You choose %(num)s thing for your box, until %(day)s, 23:59.",
+            "You choose %(num)s things for your box, until %(day)s, 23:59.",
+            payload["pieces"],
+            day=writer.day(until),
+        ),
+        _("If you leave it to us, we choose for you."),
+        ((_("Plan"), payload["plan"]), (_("Leaves on"), leaves)),
+        (_("Choose now"), writer.url(page)),
+        (),
+    )
+
+
 #: Topic of the outbox -> how it is worded.
 CHOICE_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_short": _box_short,
     "choice_replaced": _choice_replaced,
+    "choose_soon": _choose_soon,
 }

@@ -42,15 +42,25 @@ def slip(box: PaperBox, paper: Paper) -> Slip:
             sender=tuple(_sender(paper.shop)),
             recipient=_recipient(box.ship_to, paper.shop),
             facts=tuple(_facts(box, paper)),
-            heading=_("In this box"),
-            rows=tuple(Row(str(one.pieces), one.name, one.sku) for one in pieces_of(box.packing)),
+            heading=_("In this parcel") if box.others else _("In this box"),
+            rows=tuple(_contents(box)),
             note=_note(box),
             footer=_(
                 "Something missing or broken? Write to %(email)s and name the box %(box)s.",
                 email=paper.shop["email"],
-                box=box.public_id,
+                box=", ".join(one.public_id for one in (box, *box.others)),
             ),
         )
+
+
+def _contents(box: PaperBox) -> Iterator[Row]:
+    """Return what is in a box; of a parcel with several, below the name of each."""
+    for one in (box, *box.others):
+        if box.others:
+            name = _("Box %(reference)s", reference=reference(one.public_id))
+            yield Row("", f"{name} · {one.packing['plan']}", "", is_heading=True)
+        for piece in pieces_of(one.packing):
+            yield Row(str(piece.pieces), piece.name, piece.sku)
 
 
 def _note(box: PaperBox) -> str:
@@ -66,6 +76,11 @@ def _note(box: PaperBox) -> str:
 
 def _facts(box: PaperBox, paper: Paper) -> Iterator[str]:
     yield _("Box %(reference)s", reference=reference(box.public_id))
+    if box.others:
+        inside = 1 + len(box.others)
+        yield ngettext("%(num)s box in this parcel", "%(num)s boxes in this parcel", inside)
+        yield paper.cycle_key
+        return
     yield box.packing["plan"]
     number, count = box.packing.get("ordinal", 1), box.packing.get("of", 1)
     if count > 1:

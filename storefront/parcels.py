@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,12 +24,11 @@ from storefront.domain.events import Actor
 from storefront.domain.tracking_rows import Status, TrackingIssue, TrackingRow
 from storefront.models import Box, BoxCycle, Shipment
 from storefront.models.base import table_of
-from storefront.operations import audit, deliveries
-from storefront.operations import fulfilment as work
+from storefront.operations import audit, deliveries, departures
 from storefront.operations.audit import Who
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.deliveries import Said
-from storefront.operations.fulfilment import Parcel
+from storefront.operations.departures import Parcel
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.runtime import Runtime
@@ -129,16 +129,19 @@ def _plan(rt: Runtime, rows: Sequence[TrackingRow], carrier: str, report: Tracki
     todo = _Work(defaultdict(dict), defaultdict(list), defaultdict(list), {}, {}, set(), {})
     #: Box -> the row that named it.
     seen: dict[int, int] = {}
+    every_name = {row.box for row in rows if row.box}
     for start in range(0, len(rows), _READ):
         part = rows[start : start + _READ]
-        boxes, parcels = _boxes_of(rt, part)
+        boxes, parcels = _boxes_of(rt, part, every_name)
         for row in part:
             found = boxes.get(row.box, []) if row.box else parcels.get(row.number, [])
             if not found:
                 report.issues.append(TrackingIssue(row.row, "unknown", row.box or row.number))
             for box in found:
                 if box.id in seen:
-                    report.issues.append(TrackingIssue(row.row, "twice", str(seen[box.id])))
+                    # One that left with the box of another row is no mistake of this one.
+                    if row.box in ("", box.public_id):
+                        report.issues.append(TrackingIssue(row.row, "twice", str(seen[box.id])))
                     continue
                 seen[box.id] = row.row
                 if row.at is not None:
@@ -178,9 +181,12 @@ def _decide(
 
 
 def _boxes_of(
-    rt: Runtime, rows: Sequence[TrackingRow]
+    rt: Runtime, rows: Sequence[TrackingRow], every_name: AbstractSet[str]
 ) -> tuple[dict[str, list[AnyRow]], dict[str, list[AnyRow]]]:
-    """Return the boxes that rows name: by box id, and by tracking number."""
+    """Return the boxes that rows name: by box id, and by tracking number.
+
+    A box stands for the others in its parcel, but for those in ``every_name`` of the file.
+    """
     box, cycle, shipment = table_of(Box), table_of(BoxCycle), table_of(Shipment)
     names = {row.box for row in rows if row.box}
     numbers = {row.number for row in rows if not row.box}
@@ -201,6 +207,15 @@ def _boxes_of(
     )
     with reading():
         named = rt.session.execute(statement.where(box.c.public_id.in_(names))).all()
+        first = sa.select(box.c.parcel_id, box.c.public_id.label("named")).where(
+            box.c.public_id.in_(names), box.c.parcel_id.is_not(None)
+        )
+        mates = first.subquery()
+        together = rt.session.execute(
+            statement.add_columns(mates.c.named)
+            .join(mates, mates.c.parcel_id == box.c.parcel_id)
+            .where(box.c.public_id != mates.c.named)
+        ).all()
         numbered = (
             rt.session.execute(statement.where(shipment.c.tracking_number.in_(numbers))).all()
             if numbers
@@ -208,6 +223,10 @@ def _boxes_of(
         )
         rt.session.rollback()
     boxes: dict[str, list[AnyRow]] = {row.public_id: [row] for row in named}
+    for row in together:
+        # One that the file names itself goes where its own row says.
+        if row.public_id not in every_name:
+            boxes[row.named].append(row)
     parcels: dict[str, list[AnyRow]] = defaultdict(list)
     for row in numbered:
         parcels[row.tracking_number].append(row)
@@ -226,8 +245,8 @@ def _ship(rt: Runtime, todo: _Work, by: By) -> None:
 def _ship_slice(
     rt: Runtime, batch: int, cycle_key: str, parcel: Parcel, only: Sequence[int], by: By
 ) -> None:
-    rows = work.boxes_to_ship(rt.session, batch, SLICE, only)
-    work.ship_boxes(rt.session, rows, cycle_key, parcel, rt.moment())
+    rows = departures.boxes_to_ship(rt.session, batch, SLICE, only)
+    departures.ship_boxes(rt.session, rows, cycle_key, parcel, rt.moment())
     _log(rt, by, "boxes.shipped", rows)
     rt.session.commit()
 

@@ -26,11 +26,12 @@ _BLACK, _GREY, _PALE = 0, 90, 190
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Something to tick: how many, what, and its SKU."""
+    """Something to tick: how many, what, and its SKU; or the name of a box above its rows."""
 
     pieces: str
     name: str
     sku: str
+    is_heading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +288,12 @@ def _tick_row(
     height = max(len(lines) * size, len(codes) * sku) * _LEADING + 1.6
     if y + height > end:
         y = more()
-    paper.square(left, y + size * _POINT * 0.08, square)
-    paper.text(row.pieces, size, left + square + 1.5 + number, y, "B", right=True)
-    paper.block(lines, size, name, y)
+    if row.is_heading:
+        name = left
+    else:
+        paper.square(left, y + size * _POINT * 0.08, square)
+        paper.text(row.pieces, size, left + square + 1.5 + number, y, "B", right=True)
+    paper.block(lines, size, name, y, "B" if row.is_heading else "")
     paper.block(codes, sku, right, y + (size - sku) * _POINT, grey=_GREY, right=True)
     paper.rule(y + height - 0.8, left, right)
     return y + height

@@ -24,6 +24,7 @@ SHOP: dict[str, Any] = {
     "brand_chroma": 125,
     "accent_hue": 52,
     "accent_chroma": 155,
+    "shares_parcels": True,
 }
 
 #: Charged on the 12th; changeable until the 11th, packed from the 16th, on its way on the 18th.

@@ -288,6 +288,9 @@ class Story:
         rng = Random(self._scale.seed)  # noqa: S311 - a story, not a secret
         rt, days = self._rt, (self._last - since).days
         self._plan(since, time(9, 30), partial(choosing.open_pools, rt))
+        self._plan(since, time(9, 40), partial(choosing.open_swaps, rt))
+        self._plan(self._last, time(11, 20), partial(choosing.swap_for_some, rt, 4))
+        self._plan(self._last, time(11, 25), partial(choosing.change_minds, rt, 3))
         for number in range(_CHOOSERS):
             day = since + timedelta(days=days * number // _CHOOSERS)
             at = time(10 + number % 4, 7 * number % 60)

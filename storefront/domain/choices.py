@@ -57,6 +57,8 @@ class Rule:
     value: int | None = None
     avoids_allergens: bool = False
     never_repeats: bool = False
+    #: Days before the cut-off on which who has not chosen is reminded; 0: never.
+    reminder_days: int = 3
 
 
 @dataclass(frozen=True, slots=True)

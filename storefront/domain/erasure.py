@@ -143,4 +143,4 @@ def without_buyer(snapshot: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_recipient(packing: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a packer was told, without whom it was for."""
-    return {**{key: packing[key] for key in packing if key != "gift"}, "email": ""}
+    return {**{key: packing[key] for key in packing if key not in ("gift", "answers")}, "email": ""}

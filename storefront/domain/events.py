@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     BOXES_MADE_UNPAID = "subscription.boxes_made_unpaid"
     ADDONS_CHANGED = "subscription.addons_changed"
     ANSWERS_CHANGED = "subscription.answers_changed"
+    OPTIONS_CHANGED = "subscription.options_changed"
     CODE_ADDED = "subscription.code_added"
     CODE_REMOVED = "subscription.code_removed"
     PAYMENT_SUCCEEDED = "payment.succeeded"

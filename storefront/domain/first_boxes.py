@@ -25,12 +25,14 @@ class FirstBox:
     ``not_before`` goes with "later": the first day on which anything of the plan leaves.
     ``current`` goes with "now": the cycle locked last (its lock day today or before), which a
     box joins late; ``leaves_on`` is the day on which such a box of today leaves.
+    ``full`` are cycles that cannot make the boxes of the order (decision 0188).
     """
 
     rule: FirstBoxRule = "next"
     not_before: date | None = None
     current: CycleSlot | None = None
     leaves_on: date | None = None
+    full: AbstractSet[int] = frozenset()
 
 
 WITH_NEXT = FirstBox()
@@ -42,12 +44,16 @@ class FirstPlace:
 
     ``is_kept``: it is another cycle than an order joins by itself, so it has to be written
     down. ``places_from`` is the day the places of the boxes behind it are reckoned from.
+    ``waits``: it goes there as long as that cycle is not locked, and not however late. ``passed``
+    is the full cycle that it would go to otherwise.
     """
 
     cycle: CycleSlot
     ships_on: date
     is_kept: bool
     places_from: date
+    waits: bool = False
+    passed: CycleSlot | None = None
 
 
 def first_place(
@@ -58,23 +64,30 @@ def first_place(
     next: the first cycle whose cut-off has not passed. later: the first of those that leaves on
     ``not_before`` or later. now: the next packing day where these are rolling; on a calendar the
     coming cycle once it can be charged no more by itself, because its cut-off is over or its
-    charge day has come, and before that the one locked last, late. ``cycles`` are those that
-    may be joined.
+    charge day has come, and before that the one locked last, late. Where that one is full, the
+    next cycle that has room. ``cycles`` are those that may be joined.
     """
     usual = first_cycle(cycles, today)
-    found = usual
-    if first.rule == "later" and first.not_before is not None:
-        day = first.not_before
-        found = first_cycle([one for one in cycles if one.ship_from >= day], today)
+    wished = usual
+    later = first.not_before if first.rule == "later" else None
+    if later is not None:
+        wished = first_cycle([one for one in cycles if one.ship_from >= later], today)
     elif first.rule == "now":
-        found = _at_once(cycles, today, first.current) or usual
+        wished = _at_once(cycles, today, first.current) or usual
+    found = wished
+    if wished is not None and wished.id in first.full:
+        least = later or today
+        roomy = [one for one in cycles if one.id not in first.full and one.ship_from >= least]
+        found = first_cycle(roomy, today)
     if found is None:
         return None
     is_late = first.current is not None and found.id == first.current.id
     ships_on = max(found.ship_from, first.leaves_on or today) if is_late else found.ship_from
     is_kept = usual is None or found.id != usual.id
-    waits = is_kept and first.rule == "later"
-    return FirstPlace(found, ships_on, is_kept, found.lock_on if waits else today)
+    passed = wished if wished is not None and wished.id != found.id else None
+    waits = is_kept and (first.rule == "later" or passed is not None)
+    places_from = found.lock_on if waits else today
+    return FirstPlace(found, ships_on, is_kept, places_from, waits, passed)
 
 
 def _at_once(

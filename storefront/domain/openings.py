@@ -73,7 +73,11 @@ def open_with(
     """
     if trial_days:
         end = today + timedelta(days=trial_days)
-        return _unpaid(PeriodKind.TRIAL, today, end, interval, boxes, cycles, charge_day)
+        opening = _unpaid(PeriodKind.TRIAL, today, end, interval, boxes, cycles, charge_day)
+        if opening.cycle is not None and opening.cycle.id in first_box.full:
+            # Its box comes with the payment, so it cannot wait for a later cycle.
+            raise NoCycle
+        return opening
     if boxes:
         return _with_boxes(today, interval, boxes, cycles, charge_day, first_period, first_box)
     whole = BillingPeriod(today, add_interval(today, interval, 1))

@@ -60,6 +60,8 @@ class Places:
     sells_by_stock: bool = False
     #: Boxes that the free stock makes.
     by_stock: int | None = None
+    #: Boxes that the roomiest of the coming cycles can still make.
+    by_cycle: int | None = None
 
     @property
     def left(self) -> int | None:
@@ -71,4 +73,6 @@ class Places:
         limits = [] if self.places is None else [max(self.places - self.taken, 0)]
         if self.sells_by_stock and self.by_stock is not None:
             limits.append(self.by_stock)
+        if self.by_cycle is not None:
+            limits.append(self.by_cycle)
         return min(limits, default=None)

@@ -34,6 +34,7 @@ from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
 from storefront.services.card_ends import tell_card_ends
 from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
+from storefront.services.choice_reminders import remind_to_choose
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
@@ -114,6 +115,7 @@ RENEWALS = Job("renewals", run_renewals, (RENEWALS_DUE, PLANNED_LEFT))
 DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
 CARD_ENDS = Job("card_ends", tell_card_ends)
+CHOICE_REMINDERS = Job("choice_reminders", remind_to_choose)
 FORGET_METHODS = Job("forget_methods", forget_methods)
 OLD_MESSAGES = Job("old_messages", _delete_old)
 TRANSFERS = Job("transfers", remind_overdue)
@@ -149,6 +151,7 @@ JOBS = (
     DUNNING,
     REMINDERS,
     CARD_ENDS,
+    CHOICE_REMINDERS,
     TRANSFERS,
     REFUNDS,
     REFUND_RETURNS,

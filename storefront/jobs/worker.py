@@ -21,6 +21,7 @@ from storefront.adapters.clock import SystemClock
 from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import (
     CARD_ENDS,
+    CHOICE_REMINDERS,
     CLOSE_CYCLES,
     COMPARISON,
     DUNNING,
@@ -66,6 +67,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         (
             REMINDERS,
             CARD_ENDS,
+            CHOICE_REMINDERS,
             GIFTS,
             TRANSFERS,
             REFUND_RETURNS,

@@ -1,5 +1,6 @@
 """All mapped classes, so that one import fills the metadata."""
 
+from storefront.models.answers import OptionAnswer
 from storefront.models.base import Base
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
 from storefront.models.charging import (
@@ -14,7 +15,13 @@ from storefront.models.charging import (
     Refund,
 )
 from storefront.models.checkout import Checkout
-from storefront.models.choices import AllergyAnswer, BoxChoice, BoxChoiceItem, ChoiceRule
+from storefront.models.choices import (
+    AllergyAnswer,
+    BoxChoice,
+    BoxChoiceItem,
+    ChoiceReminder,
+    ChoiceRule,
+)
 from storefront.models.coupons import (
     Coupon,
     PromotionCode,
@@ -99,6 +106,7 @@ __all__ = [
     "CarriedAmount",
     "ChargeAttempt",
     "Checkout",
+    "ChoiceReminder",
     "ChoiceRule",
     "Consent",
     "Coupon",
@@ -135,6 +143,7 @@ __all__ = [
     "Notice",
     "NumberSeries",
     "Option",
+    "OptionAnswer",
     "OptionGroup",
     "OrderHold",
     "OutboxMessage",

@@ -23,6 +23,7 @@ class CycleGroup(Base):
             " AND ship_window_days >= 0",
             name="dates_in_order",
         ),
+        sa.CheckConstraint("capacity > 0", name="capacity"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -49,6 +50,8 @@ class CycleGroup(Base):
     export_mail: Mapped[str] = mapped_column(sa.String(254), default="", server_default="")
     #: Shipping provider that boxes are handed to, or that follows them; empty: none.
     export_provider: Mapped[str] = mapped_column(sa.String(24), default="", server_default="")
+    #: Boxes that one of its cycles can make; NULL: any number.
+    capacity: Mapped[int | None]
 
 
 class BoxCycle(Base):
@@ -62,6 +65,7 @@ class BoxCycle(Base):
             name="dates_in_order",
         ),
         sa.CheckConstraint("charge_on IS NULL OR charge_on <= lock_on", name="charge_before_lock"),
+        sa.CheckConstraint("capacity >= 0", name="capacity"),
         sa.Index("ix_box_cycle_state", "state", "lock_on"),
         sa.Index("ix_box_cycle_ship", "group_id", "ship_from"),
     )
@@ -79,6 +83,8 @@ class BoxCycle(Base):
     ship_to: Mapped[date]
     state: Mapped[CycleState] = mapped_column(values_enum(CycleState))
     locked_at: Mapped[datetime | None]
+    #: Boxes that it can make, where that is not the capacity of its group.
+    capacity: Mapped[int | None]
 
 
 class Recipe(Base):
@@ -156,6 +162,8 @@ class Box(Base):
     packing: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("fulfilment_batch.id"))
     shipment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("shipment.id"), index=True)
+    #: The first box of the parcel it leaves in with others, on that box too; NULL: alone.
+    parcel_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"), index=True)
     created_at: Mapped[datetime]
     locked_at: Mapped[datetime | None]
 

@@ -18,6 +18,7 @@ class ChoiceRule(Base):
     __table_args__ = (
         sa.CheckConstraint("pieces > 0", name="pieces_positive"),
         sa.CheckConstraint("value_minor IS NULL OR value_minor > 0", name="value_positive"),
+        sa.CheckConstraint("reminder_days BETWEEN 0 AND 14", name="reminder_days"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -32,6 +33,26 @@ class ChoiceRule(Base):
     avoids_allergens: Mapped[bool] = mapped_column(default=False)
     #: Leaves out what the subscriber was sent before, as long as enough else is left.
     never_repeats: Mapped[bool] = mapped_column(default=False)
+    #: Days before the cut-off on which who has not chosen is reminded; 0: never.
+    reminder_days: Mapped[int] = mapped_column(default=3, server_default="3")
+
+
+class ChoiceReminder(Base):
+    """How far the subscribers of a plan were reminded to choose for a cycle."""
+
+    __tablename__ = "choice_reminder"
+    __table_args__ = (
+        sa.UniqueConstraint("cycle_id", "plan_id"),
+        sa.CheckConstraint("through_id >= 0", name="through_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cycle_id: Mapped[int] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    #: The last subscription that was looked at.
+    through_id: Mapped[int] = mapped_column(default=0)
+    #: Everybody was; NULL: not yet.
+    done_at: Mapped[datetime | None]
 
 
 class BoxChoice(Base):

@@ -73,6 +73,8 @@ class ShopSettings(Base):
     #: Days (ISO text) and ISO weekdays on which nothing leaves.
     holidays: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     closed_weekdays: Mapped[list[Any]] = mapped_column(default=lambda: [7], server_default="[7]")
+    #: Boxes of one customer to one address leave in one parcel.
+    shares_parcels: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     #: The owner let renewals that are this late go on.
     late_released_at: Mapped[datetime | None]
     #: Years, from the end of that of its day, for which a document says whom it was made out to.

@@ -26,6 +26,7 @@ from storefront.models import Box, BoxCycle, BoxSkip
 from storefront.models.base import public_ids, table_of
 from storefront.operations.addons import fill_boxes
 from storefront.operations.bulk import insert_many
+from storefront.operations.kept_answers import LateBox, keep_answers
 from storefront.operations.kept_places import KeptPlace, kept_places
 from storefront.operations.keys import AnySelect, AnySession, any_of, named, reserve
 from storefront.operations.moment import Moment
@@ -143,6 +144,7 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
     total = sum(one.box_count for one in paid)
     publics = iter(public_ids("box", total))
     rows: list[dict[str, Any]] = []
+    late: list[LateBox] = []
     for key, (one, ordinal, slot, net, tax) in zip(
         reserve(session, Box, total), _shares(paid, slots, use, kept, moment), strict=True
     ):
@@ -167,6 +169,9 @@ def make_boxes(session: AnySession, paid: Sequence[PaidPeriod], moment: Moment) 
                 "created_at": moment.now,
             }
         )
+        if slot and one.options and slot.cutoff_on < moment.today:
+            late.append(LateBox(rows[-1], slot.ship_from))
+    keep_answers(session, late)
     insert_many(session, Box, rows)
     with_addons = {one.period_id for one in paid if one.has_addons}
     if with_addons:

@@ -48,10 +48,11 @@ def due_change(change: sa.FromClause, subscription: sa.FromClause) -> sa.ColumnE
 def changed(row: AnyRow) -> Any:
     """Return a copy of ``row`` with the quantity and the options of its ``change_data``.
 
-    What the change does not name stays as it is.
+    What the change does not name stays as it is; ``held_options`` are those there were.
     """
     values = row._asdict()
     data = values["change_data"] or {}
+    values["held_options"] = values["options"]
     for name in ("quantity", "options"):
         values[name] = data.get(name, values[name])
     return SimpleNamespace(**values)

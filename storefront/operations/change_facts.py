@@ -45,6 +45,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.answers import answer_costs
 from storefront.operations.change_costs import Held, next_period, this_period, whole_period
 from storefront.operations.change_data import OF_THE_CUSTOMER
 from storefront.operations.change_paid import PaidPeriodFacts, read_paid
@@ -298,9 +299,7 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
         raise NotChangeable(reason=str(row.state))
     if row.cancel_on is not None:
         raise NotChangeable(reason="cancelled")
-    now = (row.price_id, row.quantity, dict(row.options or {}))
-    if now == (new.price.id, new.quantity, dict(new.options)):
-        raise NotChangeable(reason="same")
+    _check_it_costs(session, row, new)
     if row.method_id is None:
         raise NotChangeable(reason="no_method")
     table = table_of(ScheduledChange)
@@ -326,6 +325,21 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
         raise NotChangeable(reason="waiting")
     if owes:
         raise NotChangeable(reason="unpaid")
+
+
+def _check_it_costs(session: AnySession, row: AnyRow, new: Held) -> None:
+    """Refuse what changes nothing, and other answers alone that cost the same.
+
+    Those are ``services.answers``: nothing is paid, and no document is written.
+    """
+    if (row.price_id, row.quantity) != (new.price.id, new.quantity):
+        return
+    before = dict(row.options or {})
+    if before == dict(new.options):
+        raise NotChangeable(reason="same")
+    costs = answer_costs(session, new.plan.id, new.plan.code, row.currency)
+    if costs.are_same(before, new.options):
+        raise NotChangeable(reason="free")
 
 
 def _at_once(

@@ -27,6 +27,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.answers import Answered, write_answers
 from storefront.operations.bulk import insert_many
 from storefront.operations.change_boxes import level_deferred, reshape_boxes
 from storefront.operations.coupons import Lowered, Use, redeem_cycle
@@ -66,6 +67,7 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             subscription.c.customer_id,
             subscription.c.version,
             subscription.c.price_id.label("held_price_id"),
+            subscription.c.options.label("held_options"),
             subscription.c.min_boxes,
             subscription.c.next_on,
             subscription.c.next_number,
@@ -163,11 +165,18 @@ def apply_paid_change(session: AnySession, change: AnyRow, invoice: AnyRow, mome
     values["renews_at"] = moment.start_of(values.get("next_on", change.next_on))
     version = change.version
     change_subscriptions(session, [SubscriptionChange(change.subscription_id, version, values)])
+    _note_answers(session, change, moment)
     reshape_boxes(session, change, moment)
     level_deferred(session, data["period_id"], invoice, moment)
     redeem_cycle(session, _lowered(session, change, invoice), moment.now)
     set_state(session, [change.id], "applied")
     _tell(session, change, invoice, moment)
+
+
+def _note_answers(session: AnySession, change: AnyRow, moment: Moment) -> None:
+    before, after = change.held_options or {}, change.data["options"]
+    one = Answered(change.subscription_id, before, change.held_price_id, after, change.price_id)
+    write_answers(session, [one], moment)
 
 
 def _credit_lines(session: AnySession, credited: Sequence[Sequence[int]]) -> None:

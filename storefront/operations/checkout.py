@@ -215,14 +215,15 @@ def read_order(
     begins_on = None if gift is None else first_day(gift.send_on, moment.today)
     delivery = read_delivery(session)
     items: list[OrderItem] = []
-    for wish in (*wishes_of(checkout), *also):
-        item = read_item(
-            session, wish, (market.currency, sale.country), moment.today, pinned=pinned
-        )
+    place = (market.currency, sale.country)
+    wishes = (*wishes_of(checkout), *also)
+    read = [read_item(session, one, place, moment.today, pinned=pinned) for one in wishes]
+    for one in read:
+        item = one
         if item.price is not None and item.can_be_sold:
             item = replace(item, discounts=giving.to(item.plan, item.price))
         # One trial per person: the boxes after it are paid from their first day.
-        is_tried = any(_tries(one) for one in items)
+        is_tried = any(_tries(each) for each in items)
         trial = gift is None and bool(item.plan.trial_days) and not is_tried
         items.append(
             price_item(
@@ -234,6 +235,8 @@ def read_order(
                 may_try=trial and may_try(session, checkout),
                 is_estimate=not has_delivery(checkout),
                 given_on=begins_on,
+                wanted=_in_group(read, item),
+                checkout_id=checkout.id,
             )
         )
     order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None, gift=gift)
@@ -241,6 +244,11 @@ def read_order(
     if sends and is_blocked(delivery.zones, sale.country, sale.place.postcode):
         order = replace(order, is_blocked=True)
     return _sealed(_with_credit(session, _together(order, market.taxes.rounding)))
+
+
+def _in_group(items: Sequence[OrderItem], one: OrderItem) -> int:
+    """Return how many boxes of an order are packed together with this one."""
+    return sum(each.wish.quantity for each in items if each.plan.group_id == one.plan.group_id)
 
 
 def _tries(item: OrderItem) -> bool:

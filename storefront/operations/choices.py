@@ -157,6 +157,7 @@ def rules_of(session: AnySession, recipe_ids: sa.ColumnElement[bool]) -> dict[in
             row.value_minor,
             row.avoids_allergens,
             row.never_repeats,
+            row.reminder_days,
         )
         for row in rows
     }
@@ -172,6 +173,7 @@ def write_rule(session: AnySession, recipe_id: int, rule: Rule) -> None:
             limits=[asdict(limit) for limit in rule.limits],
             avoids_allergens=rule.avoids_allergens,
             never_repeats=rule.never_repeats,
+            reminder_days=rule.reminder_days,
         )
     )
 

@@ -1,20 +1,19 @@
-"""Batches and parcels: claim boxes for a batch, read what goes into its file, note what left."""
+"""Batches: claim boxes for one, say what goes into its file, close it. ``departures`` ships it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.boxes import BoxState
 from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.generic import GENERIC
 from storefront.domain.carriers.layout import Layout, layout_of
 from storefront.domain.carriers.rows import findings, has_limits
-from storefront.domain.events import Actor, EventKind
 from storefront.domain.exports import file_name
 from storefront.domain.packing import Problem
 from storefront.models import (
@@ -22,19 +21,11 @@ from storefront.models import (
     BoxCycle,
     CycleGroup,
     FulfilmentBatch,
-    Plan,
-    Shipment,
-    Subscription,
 )
-from storefront.models.base import public_id, public_ids, table_of
-from storefront.operations.earning import EarnedBox, earn_boxes
+from storefront.models.base import public_id, table_of
 from storefront.operations.export_formats import code_of, layout_for
-from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.outbox import Message, enqueue
-from storefront.operations.provider_parcels import plan_numbers
-from storefront.operations.stock import ship as ship_stock
-from storefront.operations.timeline import Entry, record
 
 #: A batch whose file is not published has no hash yet.
 UNPUBLISHED = ""
@@ -144,7 +135,7 @@ def claim(session: AnySession, batch: BatchFacts, limit: int) -> int:
     Takes none once the batch is published or as large as its format allows. A box that does not
     fit the format is left out and marked so; one that another batch got meanwhile is left out.
     """
-    if not _hold_open(session, batch):
+    if not hold_open(session, batch):
         return 0
     limit = min(limit, _room(session, batch, limit))
     wanted = _candidates(session, batch, limit) if limit > 0 else []
@@ -173,7 +164,7 @@ def _room(session: AnySession, batch: BatchFacts, limit: int) -> int:
 def _candidates(session: AnySession, batch: BatchFacts, limit: int) -> list[AnyRow]:
     """Return boxes that may join; what is in them only where the format has limits."""
     box = table_of(Box)
-    columns = _FACTS if has_limits(batch.layout) else ("id",)
+    columns = FACTS if has_limits(batch.layout) else ("id",)
     return list(
         session.execute(
             sa.select(*[box.c[name] for name in columns])
@@ -214,18 +205,22 @@ def _forget_misfits(session: AnySession, cycle_id: int) -> None:
 def drop_if_empty(session: AnySession, batch: BatchFacts) -> bool:
     """Remove an unpublished batch whose boxes another batch got; True if it is gone."""
     table, box = table_of(FulfilmentBatch), table_of(Box)
-    if _hold_open(session, batch):
+    if hold_open(session, batch):
         full = sa.exists().where(box.c.batch_id == batch.id)
         session.execute(sa.delete(table).where(table.c.id == batch.id, ~full))
     return session.scalar(sa.select(table.c.id).where(table.c.id == batch.id)) is None
 
 
-def publish_hash(session: AnySession, batch: BatchFacts, rows: int, sha256: str) -> bool:
+def publish_hash(
+    session: AnySession, batch: BatchFacts, rows: int, sha256: str, together: int = 0
+) -> bool:
     """Close ``batch`` over its file; False when boxes joined since, so it must be made again.
+
+    ``together`` of its ``rows`` boxes leave in a parcel with others.
 
     Raises ``RuntimeError`` if another worker closed it over other contents of the same boxes.
     """
-    if not _hold_open(session, batch):
+    if not hold_open(session, batch):
         closed = batch_facts(session, table_of(FulfilmentBatch).c.id == batch.id)[0]
         if closed.sha256 == sha256:
             return True
@@ -234,8 +229,9 @@ def publish_hash(session: AnySession, batch: BatchFacts, rows: int, sha256: str)
         # Ours was written before the last boxes joined, and may have replaced the whole one.
         return False
     box, table = table_of(Box), table_of(FulfilmentBatch)
-    inside = session.scalar(sa.select(sa.func.count()).where(box.c.batch_id == batch.id))
-    if inside != rows:
+    counts = sa.select(sa.func.count(), sa.func.count(box.c.parcel_id))
+    inside, parcelled = session.execute(counts.where(box.c.batch_id == batch.id)).one()
+    if (inside, parcelled) != (rows, together):
         return False
     session.execute(
         sa.update(table).where(table.c.id == batch.id).values(sha256=sha256, row_count=rows)
@@ -264,25 +260,11 @@ def mark_exported(session: AnySession, batch_id: int, limit: int) -> int:
 
 
 #: Columns of a box that its export is made of.
-_FACTS = ("id", "public_id", "kind", "quantity", "ship_to", "packing")
-
-
-def export_boxes(
-    session: AnySession, batch: BatchFacts, after_id: int, limit: int
-) -> tuple[list[BoxFacts], int]:
-    """Return up to ``limit`` boxes of the batch behind the box ``after_id``, and the last's id."""
-    box = table_of(Box)
-    found = session.execute(
-        sa.select(*[box.c[name] for name in _FACTS])
-        .where(box.c.batch_id == batch.id, box.c.id > after_id)
-        .order_by(box.c.id)
-        .limit(limit)
-    ).all()
-    return [box_facts(batch, one) for one in found], found[-1].id if found else after_id
+FACTS = ("id", "public_id", "kind", "quantity", "ship_to", "packing")
 
 
 def box_facts(batch: BatchFacts, row: AnyRow) -> BoxFacts:
-    """Return a row of ``_FACTS`` as a format reads it."""
+    """Return a row of ``FACTS`` as a format reads it."""
     return BoxFacts(
         batch=batch.public_id,
         box=row.public_id,
@@ -295,138 +277,6 @@ def box_facts(batch: BatchFacts, row: AnyRow) -> BoxFacts:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """How a batch leaves: with which carrier, and the tracking numbers known by box."""
-
-    carrier: str
-    tracking: Mapping[str, str]
-    actor: Actor
-    actor_ref: str
-
-
-def boxes_to_ship(
-    session: AnySession, batch_id: int, limit: int, only: Sequence[int] = ()
-) -> list[AnyRow]:
-    """Return up to ``limit`` exported boxes of the batch that have not left, locked for us.
-
-    ``only`` these, if any are named: one that somebody else holds is waited for, for whoever names
-    it says it once. Otherwise it is passed over, and a later slice finds it.
-    """
-    box, subscription, plan = table_of(Box), table_of(Subscription), table_of(Plan)
-    these = (box.c.id.in_(only),) if only else ()
-    return list(
-        session.execute(
-            sa.select(
-                box.c.id,
-                box.c.public_id,
-                box.c.subscription_id,
-                box.c.period_id,
-                box.c.cycle_id,
-                box.c.kind,
-                box.c.net_minor,
-                box.c.currency,
-                subscription.c.public_id.label("subscription"),
-                subscription.c.customer_id,
-                subscription.c.payer_id,
-                plan.c.name.label("plan"),
-            )
-            .join(subscription, subscription.c.id == box.c.subscription_id)
-            .join(plan, plan.c.id == box.c.plan_id)
-            .where(box.c.batch_id == batch_id, box.c.state == BoxState.EXPORTED, *these)
-            .order_by(box.c.id)
-            .limit(limit)
-            .with_for_update(of=box, skip_locked=not only)
-        )
-    )
-
-
-def ship_boxes(
-    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, parcel: Parcel, moment: Moment
-) -> None:
-    """Let the boxes of ``boxes_to_ship`` leave: parcel, stock, revenue, mail and timeline.
-
-    A box is worth its revenue when it leaves: its share moves from deferred revenue.
-    """
-    if not rows:
-        return
-    keys = reserve(session, Shipment, len(rows))
-    session.execute(
-        sa.insert(table_of(Shipment)),
-        [
-            {
-                "id": key,
-                "public_id": public,
-                "carrier": parcel.carrier,
-                "tracking_number": parcel.tracking.get(row.public_id, ""),
-                "shipped_at": moment.now,
-            }
-            for key, public, row in zip(keys, public_ids("shp", len(rows)), rows, strict=True)
-        ],
-    )
-    box = table_of(Box)
-    done = session.connection().execute(
-        sa.update(box)
-        .where(box.c.id == sa.bindparam("key"), box.c.state == BoxState.EXPORTED)
-        .values(state=BoxState.SHIPPED, shipment_id=sa.bindparam("new_shipment")),
-        [{"key": row.id, "new_shipment": key} for key, row in zip(keys, rows, strict=True)],
-    )
-    if done.rowcount != len(rows):
-        raise RuntimeError(f"{len(rows) - done.rowcount} boxes changed while they were shipped")
-    ship_stock(session, [row.id for row in rows], moment.now, parcel.actor_ref or "worker")
-    # One that replaces another was paid for, and earned, with the first.
-    paid = [row for row in rows if row.kind is not BoxKind.REPLACEMENT]
-    earn_boxes(session, [_earned(row) for row in paid], moment)
-    numbered = [row.id for row in rows if parcel.tracking.get(row.public_id)]
-    plan_numbers(session, numbered, moment)
-    _announce(session, rows, cycle_key, parcel, moment)
-
-
-def _earned(row: AnyRow) -> EarnedBox:
-    owner = row.payer_id or row.customer_id
-    return EarnedBox(row.id, row.public_id, row.period_id, row.net_minor, row.currency, owner)
-
-
-def _announce(
-    session: AnySession, rows: Sequence[AnyRow], cycle_key: str, parcel: Parcel, moment: Moment
-) -> None:
-    data = {
-        row.id: {
-            "box": row.public_id,
-            "plan": row.plan,
-            "cycle": cycle_key,
-            "carrier": parcel.carrier,
-            "tracking_number": parcel.tracking.get(row.public_id, ""),
-        }
-        for row in rows
-    }
-    messages = [
-        Message(
-            "mail",
-            "box_shipped",
-            f"mail:box_shipped:{row.public_id}",
-            {"subscription": row.subscription, **data[row.id]},
-            row.customer_id,
-        )
-        for row in rows
-        if row.customer_id is not None
-    ]
-    enqueue(session, messages, moment.now)
-    entries = [
-        Entry(
-            row.subscription_id,
-            row.subscription,
-            EventKind.BOX_SHIPPED,
-            parcel.actor,
-            parcel.actor_ref,
-            data[row.id],
-            ref=row.public_id,
-        )
-        for row in rows
-    ]
-    record(session, entries, moment)
-
-
 def _unbatched(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     box = table_of(Box)
     return (box.c.cycle_id == cycle_id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
@@ -437,7 +287,7 @@ def _claimable(cycle_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     return (*_unbatched(cycle_id), table_of(Box).c.problem != Problem.NO_FIT.value)
 
 
-def _hold_open(session: AnySession, batch: BatchFacts) -> bool:
+def hold_open(session: AnySession, batch: BatchFacts) -> bool:
     """Lock the batch's row and return whether it is still unpublished."""
     table = table_of(FulfilmentBatch)
     return bool(

@@ -50,7 +50,7 @@ def leaves_now(first: sa.FromClause, box: sa.FromClause) -> sa.ColumnElement[boo
     return sa.and_(is_promised(first, box), first.c.rule == "now")
 
 
-def keep_place(session: AnySession, period_id: int, quote: OrderQuote, rule: str) -> None:
+def keep_place(session: AnySession, period_id: int, quote: OrderQuote) -> None:
     """Write down where the first box of the order's first period goes, if not as usual.
 
     What an earlier try of the order has written is replaced.
@@ -62,7 +62,7 @@ def keep_place(session: AnySession, period_id: int, quote: OrderQuote, rule: str
     session.execute(
         sa.insert(table).values(
             period_id=period_id,
-            rule=rule,
+            rule="later" if place.waits else "now",
             cycle_id=place.cycle.id,
             ships_on=place.ships_on,
             places_from=place.places_from,

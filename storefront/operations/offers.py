@@ -26,6 +26,7 @@ from storefront.models import CycleGroup, Option, OptionGroup, Plan, Price
 from storefront.models.base import table_of
 from storefront.operations.addons import PickedAddon
 from storefront.operations.boxes import slots_of
+from storefront.operations.capacity import has_capacity
 from storefront.operations.coupons import TypedCode
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.terms import phases_of
@@ -58,6 +59,8 @@ class OrderPlan:
     #: When the first box leaves, with the day before which none does.
     first_box: FirstBoxRule = "next"
     first_box_on: date | None = None
+    #: Whether the cycles of its group make a limited number of boxes.
+    has_capacity: bool = False
 
     def is_sold_on(self, today: date) -> bool:
         """Return what ``sold_on`` selects."""
@@ -209,6 +212,7 @@ def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
         plan.c.first_box_on,
         group.c.unit.label("group_unit"),
         group.c.charge_day,
+        has_capacity(plan.c.cycle_group_id).label("has_capacity"),
     )
 
 
@@ -237,6 +241,7 @@ def plan_from(row: AnyRow) -> OrderPlan:
         row.at_term_end,
         row.first_box,
         row.first_box_on,
+        bool(row.ships and row.has_capacity),
     )
 
 

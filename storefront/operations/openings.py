@@ -29,6 +29,7 @@ from storefront.domain.renewals import Boundary, Decision, Fate, decide, is_paus
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import SubscriptionPeriod
 from storefront.operations.addons import bill_addons
+from storefront.operations.answers import Answered, write_answers
 from storefront.operations.bulk import insert_many
 from storefront.operations.carrying import Minimums, plan_or_carry
 from storefront.operations.changes import set_state
@@ -185,10 +186,16 @@ def open_periods(
     planned = _invoice(session, billed, moment, seller, minimums)
     changed_plans = [opening for opening in by_fate[Fate.BILL] if opening.row.change_id]
     set_state(session, [opening.row.change_id for opening in changed_plans], "applied")
+    write_answers(session, [_answered(opening.row) for opening in changed_plans], moment)
     _follow(session, [opening for opening in changed_plans if opening.row.repins], moment)
     record(session, _entries(by_fate), moment)
     move(session, [_paused_value(opening, moment) for opening in by_fate[Fate.PAUSE]])
     return planned
+
+
+def _answered(row: AnyRow) -> Answered:
+    before, after = row.held_options or {}, row.options or {}
+    return Answered(row.id, before, row.held_price_id, after, row.price_id)
 
 
 def _follow(session: AnySession, changed: Sequence[Opening], moment: Moment) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
 from storefront.domain.gifts import begun_on
 from storefront.domain.invoices import LineKind
@@ -16,6 +17,7 @@ from storefront.domain.rates import NoRate
 from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import Sale
 from storefront.operations.addons import OfferedAddon, PickedAddon, offered_addons, picked_of
+from storefront.operations.capacity import Joins, with_room
 from storefront.operations.coupons import TypedCode
 from storefront.operations.first_boxes import rule_of
 from storefront.operations.keys import AnyRow, AnySession
@@ -156,6 +158,20 @@ class OrderItem:
         )
 
     @property
+    def joins(self) -> Joins | None:
+        """The cycles its boxes go to, None where they make any number."""
+        plan, quote = self.plan, self.quote
+        if quote is None or quote.cycle is None or not plan.has_capacity:
+            return None
+        if plan.group_id is None or plan.shipping is None:
+            return None
+        place = quote.opening.place
+        first = quote.cycle if place is None else place.cycle
+        since = quote.period.start if place is None else place.places_from
+        boxes = quote.boxes
+        return Joins(plan.group_id, first, boxes, since, plan.shipping, self.wish.quantity)
+
+    @property
     def needs_method(self) -> bool:
         """False for a trial that the merchant gives without a payment method."""
         if self.quote is None or self.quote.opening.kind is not PeriodKind.TRIAL:
@@ -202,10 +218,13 @@ def price_item(
     may_try: bool,
     is_estimate: bool,
     given_on: date | None = None,
+    wanted: int = 1,
+    checkout_id: int | None = None,
 ) -> OrderItem:
     """Return ``item`` with what it costs by itself, or with its problem.
 
-    ``given_on``: it is a gift whose term begins on that day.
+    ``given_on``: it is a gift whose term begins on that day. ``wanted`` boxes of its group are
+    in the order, which is ``checkout_id``.
     """
     if item.price is None or not item.can_be_sold:
         return item
@@ -214,14 +233,20 @@ def price_item(
     item = replace(item, plan=plan)
     if given_on is not None:
         item = _given(item, price)
+    slots = open_slots(session, plan.group_id, moment.today)
+    first = rule_of(session, item.plan, moment.today)
+    if plan.has_capacity and plan.group_id is not None and plan.shipping is not None:
+        boxes = boxes_per_period(price.interval, plan.shipping)
+        joins = (plan.group_id, boxes, wanted, plan.shipping)
+        first = with_room(session, first, slots, joins, moment, checkout_id)
     try:
         terms = order_terms(
             item.plan,
             price,
             sale,
             moment.today,
-            open_slots(session, plan.group_id, moment.today),
-            first_box=rule_of(session, item.plan, moment.today),
+            slots,
+            first_box=first,
             surcharges=_surcharges(item.questions, item.chosen),
             discounts=item.discounts,
             delivery=delivery,

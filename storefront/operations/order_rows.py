@@ -185,7 +185,7 @@ def write_boxes(
         period_id = _write_period(
             session, subscription_id, item, item.quote, moment, is_gift=is_gift
         )
-        keep_place(session, period_id, item.quote, item.plan.first_box)
+        keep_place(session, period_id, item.quote)
         _write_after_term(session, subscription_id, item, item.quote, moment)
         billed_with = period_id if item.quote.is_paid else None
         write_picked(session, subscription_id, item.picked, billed_with, moment)

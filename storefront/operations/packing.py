@@ -411,6 +411,7 @@ def _packing(
         "email": row.email or "",
         "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
         "weight_grams": sum(stock[variant].weight_grams * n for variant, n in contents),
+        "price": [row.net_minor, row.tax_minor, row.currency],
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -28,6 +29,8 @@ class PaperBox:
     quantity: int
     ship_to: dict[str, Any]
     packing: dict[str, Any]
+    #: Those that leave in the same parcel.
+    others: tuple[PaperBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +102,21 @@ def packings(session: AnySession, *conditions: sa.ColumnElement[bool]) -> Iterat
 
 
 def boxes_by_key(session: AnySession, keys: Sequence[int]) -> list[PaperBox]:
-    """Return these boxes, in the order of ``keys``."""
-    box = table_of(Box)
-    rows = {
-        row.id: PaperBox(row.public_id, row.kind.value, row.quantity, row.ship_to, row.packing)
-        for row in session.execute(
-            sa.select(
-                box.c.id, box.c.public_id, box.c.kind, box.c.quantity, box.c.ship_to, box.c.packing
-            ).where(box.c.id.in_(keys))
-        )
-    }
-    return [rows[key] for key in keys]
+    """Return these boxes, in the order of ``keys``, each with those in its parcel."""
+    box, found, others = table_of(Box), {}, defaultdict[int, list[PaperBox]](list)
+    names = ("id", "parcel_id", "public_id", "kind", "quantity", "ship_to", "packing")
+    rows = session.execute(
+        sa.select(*[box.c[name] for name in names])
+        .where(sa.or_(box.c.id.in_(keys), box.c.parcel_id.in_(keys)))
+        .order_by(box.c.id)
+    )
+    for row in rows:
+        one = PaperBox(row.public_id, row.kind.value, row.quantity, row.ship_to, row.packing)
+        if row.parcel_id in (None, row.id):
+            found[row.id] = one
+        else:
+            others[row.parcel_id].append(one)
+    return [replace(found[key], others=tuple(others[key])) for key in keys]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,15 @@ from storefront.models import (
     WaitingPlace,
 )
 from storefront.models.base import table_of
+from storefront.operations.boxes import slots_of
+from storefront.operations.capacity import (
+    Joins,
+    has_capacity,
+    is_being_paid,
+    lock_groups,
+    most_left,
+)
+from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.catalogue import raise_version
 from storefront.operations.first_recipes import first_recipes
 from storefront.operations.keys import AnyRow, AnySession
@@ -51,11 +60,13 @@ class Wanted:
     plan_id: int
     quantity: int
     options: Mapping[str, Any]
+    #: The cycles it goes to, where these make a limited number of boxes.
+    joins: Joins | None = None
 
 
 def wanted_of(items: Iterable[OrderItem]) -> list[Wanted]:
     """Return what the boxes of an order take."""
-    return [Wanted(one.plan.id, one.wish.quantity, one.chosen) for one in items]
+    return [Wanted(one.plan.id, one.wish.quantity, one.chosen, one.joins) for one in items]
 
 
 def take_places(
@@ -63,13 +74,14 @@ def take_places(
 ) -> bool:
     """Hold the boxes of an order for half an hour; False when one of them is not there.
 
-    What the order held before is replaced. The rows of plans and stock are locked in the order
-    of their keys, the hold is written and then counted, so the last place goes to one of any
-    number who ask at once. On False the caller rolls back.
+    What the order held before is replaced. The rows of plans, groups of cycles and stock are
+    locked in the order of their keys, the hold is written and then counted, so the last place
+    goes to one of any number who ask at once. On False the caller rolls back.
     """
     hold = table_of(OrderHold)
     limits = _limits(session, {one.plan_id for one in wanted}, lock=True)
-    if not limits:
+    groups = lock_groups(session, {one.plan_id for one in wanted if one.joins is not None})
+    if not (limits or groups):
         return True
     kept = session.execute(
         sa.select(hold.c.plan_id, sa.func.max(hold.c.until_at).label("until_at"))
@@ -95,6 +107,14 @@ def take_places(
             for position, one in enumerate(wanted)
         ],
     )
+    if groups:
+        joins = [one.joins for one in wanted if one.joins is not None]
+        slots = slots_of(session, groups, moment.today + timedelta(days=1))
+        fits, is_last = cycles_fit(session, joins, slots, moment, checkout_id)
+        if not fits:
+            return False
+        if is_last:
+            raise_version(session)
     taken = places_taken(session, list(limits), moment.now, checkout_id)
     if any(row.places is not None and taken[key] > row.places for key, row in limits.items()):
         return False
@@ -140,17 +160,19 @@ def drop_holds(session: AnySession, checkout_id: int) -> None:
 
 
 def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> dict[int, Places]:
-    """Return the limits of those plans that have any; one statement where none has."""
-    limits = _limits(session, set(plan_ids))
-    if not limits:
+    """Return the limits of those plans that have any; two statements where none has."""
+    wanted = set(plan_ids)
+    limits = _limits(session, wanted)
+    rooms = most_left(session, _groups_of(session, wanted), moment)
+    if not (limits or rooms):
         return {}
-    taken = places_taken(session, list(limits), moment.now)
+    taken = places_taken(session, [*limits, *rooms], moment.now)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
     packed = {key: _of(contents, key, {}) for key in by_stock}
     variants = {variant for own in packed.values() for variant, _pieces in own}
     stock = free_stock(session, variants, moment)
-    return {
+    found = {
         key: Places(
             row.places,
             taken[key],
@@ -159,6 +181,9 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
         )
         for key, row in limits.items()
     }
+    for key, room in rooms.items():
+        found[key] = replace(found.get(key, Places(None, taken[key])), by_cycle=room)
+    return found
 
 
 def free_stock(
@@ -266,13 +291,15 @@ def _limits(session: AnySession, plan_ids: set[int], *, lock: bool = False) -> d
     return {row.plan_id: row for row in rows}
 
 
-def _is_being_paid(table: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Return whether a subscription belongs to an order whose charge is under way."""
-    checkout = table_of(Checkout)
-    return sa.and_(
-        table.c.state == SubscriptionState.INCOMPLETE,
-        sa.exists().where(checkout.c.id == table.c.checkout_id, checkout.c.state == "paying"),
+def _groups_of(session: AnySession, plan_ids: set[int]) -> dict[int, int]:
+    """Return the group of each of those plans whose cycles make a limited number of boxes."""
+    plan = table_of(Plan)
+    rows = session.execute(
+        sa.select(plan.c.id, plan.c.cycle_group_id).where(
+            plan.c.id.in_(plan_ids), plan.c.ships.is_(True), has_capacity(plan.c.cycle_group_id)
+        )
     )
+    return {row.id: row.cycle_group_id for row in rows}
 
 
 def places_taken(
@@ -288,7 +315,7 @@ def places_taken(
     runs = table.c.state.not_in([*ENDED, SubscriptionState.INCOMPLETE])
     rows = session.execute(
         sa.select(table.c.plan_id, sa.func.sum(table.c.quantity).label("boxes"))
-        .where(table.c.plan_id.in_(plan_ids), sa.or_(runs, _is_being_paid(table)))
+        .where(table.c.plan_id.in_(plan_ids), sa.or_(runs, is_being_paid(table)))
         .group_by(table.c.plan_id)
     ).all()
     held = session.execute(
@@ -344,7 +371,7 @@ def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:
     )
     each = (
         sa.select(*columns)
-        .where(table.c.plan_id.in_(plan_ids), sa.or_(bills, paid, _is_being_paid(table)))
+        .where(table.c.plan_id.in_(plan_ids), sa.or_(bills, paid, is_being_paid(table)))
         .subquery()
     )
     kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.is_late, each.c.state)

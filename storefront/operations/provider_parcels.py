@@ -5,7 +5,7 @@ Source: docs/decisions/0178-shipping-providers.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -45,7 +45,13 @@ def plan_batch(
         _planned("box", moment)
         .join(cycle, cycle.c.id == box.c.cycle_id)
         .join(group, group.c.id == cycle.c.group_id)
-        .where(box.c.batch_id == batch_id, group.c.export_provider.in_(providers), _unplanned())
+        .where(
+            box.c.batch_id == batch_id,
+            # One for a parcel: its first box.
+            sa.or_(box.c.parcel_id.is_(None), box.c.parcel_id == box.c.id),
+            group.c.export_provider.in_(providers),
+            _unplanned(),
+        )
         .order_by(box.c.id)
     )
     session.execute(sa.insert(table_of(ProviderParcel)).from_select(_COLUMNS, rows))
@@ -69,6 +75,7 @@ def plan_numbers(session: AnySession, boxes: Sequence[int], moment: Moment) -> N
             box.c.id.in_(boxes),
             group.c.export_provider != "",
             shipment.c.tracking_number != "",
+            ~_leaves_with_first(),
             _unplanned(),
         )
         .order_by(box.c.id)
@@ -103,6 +110,16 @@ def _planned(way: str, moment: Moment) -> sa.Select[Any]:
         now,
         empty,
         now,
+    )
+
+
+def _leaves_with_first() -> sa.ColumnElement[bool]:
+    """Return whether the number of a box is that of the first box in its parcel."""
+    box, first = table_of(Box), table_of(Box).alias("first")
+    return sa.exists().where(
+        first.c.id == box.c.parcel_id,
+        first.c.id != box.c.id,
+        first.c.shipment_id == box.c.shipment_id,
     )
 
 
@@ -183,19 +200,25 @@ def _read(session: AnySession, ids: Sequence[int], until: datetime) -> list[AnyR
     )
 
 
-def order_of(row: AnyRow) -> ParcelOrder:
-    """Return a row of ``take`` as a provider is given it, from what was frozen at the lock."""
+def order_of(row: AnyRow, others: Sequence[Mapping[str, Any]] = ()) -> ParcelOrder:
+    """Return a row of ``take`` as a provider is given it, from what was frozen at the lock.
+
+    ``others`` are the packings of the boxes that leave in its parcel with it.
+    """
     ship_to, packing = row.ship_to or {}, row.packing or {}
-    customs = {line["sku"]: line for line in packing.get("customs", ())}
+    every = (packing, *others)
     lines = tuple(
-        _line(sku, pieces, customs.get(sku) or {}) for sku, pieces in packing.get("contents", ())
+        _line(sku, pieces, customs.get(sku) or {})
+        for one in every
+        for customs in ({line["sku"]: line for line in one.get("customs", ())},)
+        for sku, pieces in one.get("contents", ())
     )
     parts = ("name", "company", "street", "extra", "postcode", "city", "region", "country", "phone")
     return ParcelOrder(
         reference=row.box,
         **{part: str(ship_to.get(part) or "") for part in parts},
         email=str(packing.get("email") or ""),
-        grams=int(packing.get("weight_grams") or 0),
+        grams=sum(int(one.get("weight_grams") or 0) for one in every),
         lines=lines,
         placed_at=row.placed_at or row.created_at,
         asked_at=row.asked_at,

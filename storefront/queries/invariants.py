@@ -356,6 +356,13 @@ INVARIANTS = (
         " AND r.kind = 'receipt')",
     ),
     Invariant(
+        "F19",
+        "boxes in one parcel are of one batch, and the first of them names it",
+        "SELECT b.public_id FROM box b JOIN box f ON f.id = b.parcel_id"
+        " WHERE f.parcel_id IS NULL OR f.parcel_id <> f.id OR f.id > b.id"
+        " OR b.batch_id IS NULL OR f.batch_id IS NULL OR b.batch_id <> f.batch_id",
+    ),
+    Invariant(
         "F10",
         "a box replaces another exactly when it is a replacement, and that one left",
         "SELECT b.public_id FROM box b LEFT JOIN box o ON o.id = b.replaces_id"

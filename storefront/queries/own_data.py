@@ -21,6 +21,7 @@ from storefront.models import (
     Invoice,
     InvoiceLine,
     LoginSession,
+    OptionAnswer,
     OutboxMessage,
     PaymentMethod,
     Plan,
@@ -101,6 +102,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             )
         ],
         "periods": of_subscriptions(SubscriptionPeriod),
+        "preferences": of_subscriptions(OptionAnswer),
         "allergies": of_subscriptions(AllergyAnswer),
         "timeline": of_subscriptions(SubscriptionEvent),
         "boxes": of_subscriptions(Box),

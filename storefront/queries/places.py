@@ -10,6 +10,7 @@ from storefront.database import AnySession
 from storefront.domain.places import FreeStock, Places
 from storefront.models import Plan, PlanPlaces, Product, ProductVariant
 from storefront.models.base import table_of
+from storefront.operations.capacity import has_capacity
 from storefront.operations.moment import Moment
 from storefront.operations.places import free_stock, places_of, places_taken
 from storefront.operations.waiting import HOURS
@@ -34,8 +35,11 @@ def full_plans(session: AnySession, moment: Moment) -> frozenset[str]:
         row.id: row.code
         for row in session.execute(
             sa.select(plan.c.id, plan.c.code)
-            .join(table, table.c.plan_id == plan.c.id)
-            .where(plan.c.archived_at.is_(None))
+            .outerjoin(table, table.c.plan_id == plan.c.id)
+            .where(
+                plan.c.archived_at.is_(None),
+                sa.or_(table.c.id.is_not(None), has_capacity(plan.c.cycle_group_id)),
+            )
         )
     }
     if not codes:

@@ -27,6 +27,7 @@ from storefront.models import (
     Price,
 )
 from storefront.models.base import table_of
+from storefront.operations.capacity import room_in, uses_of
 from storefront.operations.checkout import Market
 from storefront.operations.cycles import read_days_off
 from storefront.operations.first_boxes import at_once, waiting
@@ -89,6 +90,8 @@ class ComingBox:
     ship_to: date
     #: now, later, or next: where every order of today goes.
     rule: FirstBoxRule = "next"
+    #: The ship day of the box that is sold out, which it would be otherwise.
+    instead_of: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def pricing_page(
     """
     plan = table_of(Plan)
     rows = _plan_rows(session, market, plan.c.is_public, today)
-    cards, past = _cards(session, rows, market, today)
+    cards, past = _cards(session, rows, market, today, moment)
     full = _full(session, rows, moment)
     cards = [replace(card, is_full=card.code in full) for card in cards]
     intervals = {offer.interval for card in cards for offer in card.offers}
@@ -179,7 +182,7 @@ def plan_page(
     rows = _plan_rows(session, market, table_of(Plan).c.code == code, today)
     if not rows:
         return None
-    cards, past = _cards(session, rows, market, today)
+    cards, past = _cards(session, rows, market, today, moment)
     if not cards:
         return None
     currency = cards[0].offers[0].total.currency
@@ -191,7 +194,7 @@ def plan_page(
 
 def _full(session: AnySession, rows: Sequence[AnyRow], moment: Moment | None) -> set[str]:
     """Return the codes of those plans of which nothing more can be sold."""
-    limited = {row.id: row.code for row in rows if row.is_limited}
+    limited = {row.id: row.code for row in rows if row.is_limited or row.has_capacity}
     if not limited or moment is None:
         return set()
     found = places_of(session, limited, moment)
@@ -237,10 +240,16 @@ def _plan_rows(
 
 
 def _cards(
-    session: AnySession, rows: Sequence[AnyRow], market: Market, today: date
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    market: Market,
+    today: date,
+    moment: Moment | None,
 ) -> tuple[list[PlanCard], list[PastBox]]:
     groups = {row.cycle_group_id for row in rows if row.cycle_group_id}
     rounds = rounds_of(session, groups, {row.id: row for row in rows}, today)
+    limited = {row.cycle_group_id for row in rows if row.has_capacity}
+    uses = uses_of(session, limited, moment) if limited and moment is not None else {}
     is_now = any(row.first_box == "now" for row in rows)
     off = read_days_off(session) if is_now else SUNDAYS
     per_plan: dict[int, list[AnyRow]] = defaultdict(list)
@@ -253,6 +262,8 @@ def _cards(
         first = waiting(plan)
         if plan.first_box == "now":
             first = at_once(rounds.locked_last.get(plan.group_id or 0), today, off)
+        if plan.shipping is not None and plan.has_capacity:
+            first = room_in(first, joinable, uses, (1, 1, plan.shipping), today)
         coming = _coming(joinable, first, rounds.ends, today)
         offers = _offers(plan, in_one_currency(own), joinable, first, market, today)
         if not offers:
@@ -286,7 +297,11 @@ def _coming(
     cutoff_on: date | None = place.cycle.cutoff_on
     ship_to = max(place.ships_on, ends[place.cycle.id])
     cutoff_on = cutoff_on if cutoff_on and cutoff_on >= today else None
-    return ComingBox(cutoff_on, place.ships_on, ship_to, first.rule if place.is_kept else "next")
+    rule: FirstBoxRule = "next"
+    if place.is_kept:
+        rule = "later" if place.waits else "now"
+    passed = place.passed.ship_from if place.passed is not None else None
+    return ComingBox(cutoff_on, place.ships_on, ship_to, rule, passed)
 
 
 def _each(plan: OrderPlan, offers: Sequence[Offer]) -> Interval:

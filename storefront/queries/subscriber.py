@@ -37,6 +37,7 @@ from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
+from storefront.queries.answers import asks_of
 from storefront.queries.credit import Credit, credit_of
 from storefront.queries.document_groups import subjects_of
 from storefront.queries.invoices import NoteRow, notes_of
@@ -84,6 +85,8 @@ class Standing:
     created_at: datetime
     #: Ordered under this e-mail without signing in: taxed as its order was shown.
     is_taxed_as_ordered: bool
+    #: Its plan asks about its boxes, or it answered once.
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,7 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
             table.c.hold_reason,
             table.c.created_at,
             table.c.is_taxed_as_ordered,
+            asks_of(table).label("asks"),
             work.c.id.label("parked_id"),
             work.c.reason.label("parked_why"),
             case.c.next_action,
@@ -252,6 +256,7 @@ def standings(session: AnySession, customer_id: int) -> dict[str, Standing]:
             row.next_at,
             row.created_at,
             row.is_taxed_as_ordered,
+            bool(row.asks),
         )
         for row in rows
     }

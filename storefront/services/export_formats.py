@@ -14,7 +14,7 @@ from storefront.domain.carriers.fields import FIELDS, ITEM_FIELDS
 from storefront.domain.carriers.layout import Layout
 from storefront.domain.errors import DomainError
 from storefront.domain.packing import Problem
-from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat
+from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat, ShopSettings
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -75,6 +75,25 @@ def use_format(
         if before["export_format"] != code:
             _try_misfits_again(rt, row.id)
         _note(rt, who, "exports.format_used", group_ref, before, after)
+        return True
+
+    return retrying(rt.session, write)
+
+
+def share_parcels(rt: Runtime, who: Who, *, shared: bool) -> bool:
+    """Say whether boxes of one customer to one address leave in one parcel; False: as it is.
+
+    It holds for batches that are made from now on.
+    """
+
+    def write() -> bool:
+        table = table_of(ShopSettings)
+        before = bool(rt.session.scalar(sa.select(table.c.shares_parcels)))
+        if before == shared:
+            rt.session.rollback()
+            return False
+        rt.session.execute(sa.update(table).values(shares_parcels=shared))
+        _note(rt, who, "exports.parcels", "shop", {"shared": before}, {"shared": shared})
         return True
 
     return retrying(rt.session, write)

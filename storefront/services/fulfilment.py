@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,33 +11,36 @@ import sqlalchemy as sa
 from storefront.adapters.failpoints import failpoint
 from storefront.adapters.files import Published, sha256_of
 from storefront.adapters.tables import box_chunks
+from storefront.batch_files import Report, parcels_of, write_batch
 from storefront.database import reading, retrying
-from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.layout import Layout
 from storefront.domain.carriers.rows import findings
+from storefront.domain.carriers.together import rows_of
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.models.base import table_of
-from storefront.operations import audit, deliveries
+from storefront.operations import audit, deliveries, departures
 from storefront.operations import fulfilment as work
 from storefront.operations.audit import Who
 from storefront.operations.batch_news import tell_of_batch
 from storefront.operations.cycles import mark_shipped
+from storefront.operations.departures import Parcel
 from storefront.operations.export_formats import layout_named
 from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
-from storefront.operations.fulfilment import BatchFacts, Parcel
+from storefront.operations.fulfilment import BatchFacts
 from storefront.operations.keys import AnyRow
 from storefront.operations.late_changes import expire_gone
+from storefront.operations.shared_parcels import (
+    beside,
+    for_all_boxes,
+    put_together,
+)
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
 CLAIM_SLICE = 1000
 SHIP_SLICE = 100
-#: Rows read at a time while the file is written.
-_PAGE = 500
-
-Report = Callable[[int, int], None]
 
 
 class CycleNotFound(DomainError):
@@ -178,7 +181,7 @@ def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
     if batch.sha256 == work.UNPUBLISHED:
         raise BatchNotPublished(batch=batch_ref)
     scratch = f"{batch.file_name}.check"
-    made = _write(rt, batch, scratch, None)
+    made, _together = write_batch(rt, batch, scratch, None)
     target = rt.files.path_of(batch.file_name)
     was_right = target.is_file() and sha256_of(target) == batch.sha256
     is_same = made.sha256 == batch.sha256
@@ -211,7 +214,8 @@ def batch_as(rt: Runtime, batch_ref: str, format_code: str) -> tuple[str, Iterat
     if batch.sha256 == work.UNPUBLISHED:
         raise BatchNotPublished(batch=batch_ref)
     about = {"batch": batch.public_id, "cycle": batch.cycle_key}
-    fitting = (box for box in _boxes(rt, batch, None) if not findings(layout, box))
+    rows = (row for one in parcels_of(rt, batch, None) for row in rows_of(layout, one))
+    fitting = (row for row in rows if not findings(layout, row))
     stem = batch.file_name.rpartition("/")[2].rpartition(".")[0]
     name = f"{stem}-{layout.code.replace('_', '-')}.{layout.kind}"
     return name, box_chunks(layout, about, fitting)
@@ -238,7 +242,10 @@ def ship_batch(
     _check_boxes(rt, batch, tracking or {})
     _mark_all(rt, batch.id)
     actor = Actor.STAFF if who else Actor.WORKER
-    parcel = Parcel(carrier, tracking or {}, actor, who.public_id if who else "")
+    with reading():
+        numbers = for_all_boxes(rt.session, batch.id, tracking or {})
+        rt.session.rollback()
+    parcel = Parcel(carrier, numbers, actor, who.public_id if who else "")
     done = 0
     while shipped := retrying(rt.session, lambda: _ship_slice(rt, batch, parcel)):
         failpoint("ship.after_slice")
@@ -267,6 +274,10 @@ def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -
     if unknown:
         raise UnknownBoxes(boxes=unknown)
     only = sorted({known[name] for name in names})
+    with reading():
+        others = beside(rt.session, only)
+        rt.session.rollback()
+    only = sorted({*only, *(row.id for rows in others.values() for row in rows)})
 
     def some() -> int:
         rows = deliveries.boxes_on_their_way(rt.session, batch.id, only, SHIP_SLICE)
@@ -306,6 +317,7 @@ def _fill_and_publish(
             failpoint("export.after_claim")
         if retrying(rt.session, lambda: _drop_if_empty(rt, batch)):
             return None
+        retrying(rt.session, lambda: _put_together(rt, batch))
         done = _publish(rt, batch, who, report)
     failpoint("export.after_close")
     _mark_all(rt, batch.id)
@@ -317,9 +329,15 @@ def _publish(
 ) -> Published | None:
     """Write the file and close the batch; None when another worker added boxes meanwhile."""
     failpoint("export.before_publish")
-    done = _write(rt, batch, batch.file_name, report)
+    done, together = write_batch(rt, batch, batch.file_name, report)
     failpoint("export.after_publish")
-    return done if retrying(rt.session, lambda: _close(rt, batch, done, who)) else None
+    closed = retrying(rt.session, lambda: _close(rt, batch, done, together, who))
+    return done if closed else None
+
+
+def _put_together(rt: Runtime, batch: BatchFacts) -> None:
+    put_together(rt.session, batch)
+    rt.session.commit()
 
 
 def _drop_if_empty(rt: Runtime, batch: BatchFacts) -> bool:
@@ -334,8 +352,8 @@ def _claim_slice(rt: Runtime, batch: BatchFacts) -> int:
     return claimed
 
 
-def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> bool:
-    closed = work.publish_hash(rt.session, batch, done.rows, done.sha256)
+def _close(rt: Runtime, batch: BatchFacts, done: Published, together: int, who: Who | None) -> bool:
+    closed = work.publish_hash(rt.session, batch, done.rows, done.sha256, together)
     if closed:
         path, moment = str(rt.files.path_of(batch.file_name)), rt.moment()
         tell_of_batch(rt.session, batch, done.rows, done.sha256, path, moment, rt.box_takers)
@@ -346,41 +364,6 @@ def _close(rt: Runtime, batch: BatchFacts, done: Published, who: Who | None) -> 
         )
     rt.session.commit()
     return closed
-
-
-def _write(rt: Runtime, batch: BatchFacts, name: str, report: Report | None) -> Published:
-    """Publish the file of the batch as ``name``; its rows are its boxes."""
-    boxes = _Counted(_boxes(rt, batch, report))
-    about = {"batch": batch.public_id, "cycle": batch.cycle_key}
-    done = rt.files.publish(name, box_chunks(batch.layout, about, boxes))
-    return replace(done, rows=boxes.count)
-
-
-class _Counted:
-    """Counts the boxes that pass."""
-
-    def __init__(self, boxes: Iterable[BoxFacts]) -> None:
-        self._boxes, self.count = boxes, 0
-
-    def __iter__(self) -> Iterator[BoxFacts]:
-        for box in self._boxes:
-            self.count += 1
-            yield box
-
-
-def _boxes(rt: Runtime, batch: BatchFacts, report: Report | None) -> Iterator[BoxFacts]:
-    """Yield the boxes of the batch, a page at a time and each in a transaction of its own."""
-    after, done = 0, 0
-    while True:
-        with reading():
-            boxes, after = work.export_boxes(rt.session, batch, after, _PAGE)
-            rt.session.rollback()
-        yield from boxes
-        done += len(boxes)
-        if report is not None:
-            report(done, max(done, batch.row_count))
-        if len(boxes) < _PAGE:
-            return
 
 
 def _finish_marking(rt: Runtime, cycle_id: int) -> None:
@@ -409,8 +392,8 @@ def _mark_slice(rt: Runtime, batch_id: int) -> int:
 
 
 def _ship_slice(rt: Runtime, batch: BatchFacts, parcel: Parcel) -> int:
-    rows = work.boxes_to_ship(rt.session, batch.id, SHIP_SLICE)
-    work.ship_boxes(rt.session, rows, batch.cycle_key, parcel, rt.moment())
+    rows = departures.boxes_to_ship(rt.session, batch.id, SHIP_SLICE)
+    departures.ship_boxes(rt.session, rows, batch.cycle_key, parcel, rt.moment())
     rt.session.commit()
     return len(rows)
 

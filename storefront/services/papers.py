@@ -25,6 +25,7 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.papers import Paper, PaperBox, boxes_by_key, packings, papers, waiting
+from storefront.operations.shared_parcels import is_first
 from storefront.runtime import Runtime
 
 #: Boxes in one file: what a printer takes at once, and what is in memory while it is drawn.
@@ -144,10 +145,10 @@ def _make_part(rt: Runtime, draw: Draw, key: int) -> None:
 
 
 def _boxes(rt: Runtime, paper: Paper) -> tuple[list[PaperBox], bool]:
-    """Return the boxes of the next file, and whether none come behind them."""
+    """Return the parcels of the next file by their first box, and whether none come behind."""
     box = table_of(Box)
-    of_batch = box.c.batch_id == paper.batch_id
-    order = packing_order((row.id, row.packing) for row in packings(rt.session, of_batch))
+    parcels = (box.c.batch_id == paper.batch_id, is_first(box))
+    order = packing_order((row.id, row.packing) for row in packings(rt.session, *parcels))
     begin = paper.boxes
     keys = order[begin : begin + PART]
     return boxes_by_key(rt.session, keys), begin + len(keys) >= len(order)

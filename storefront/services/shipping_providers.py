@@ -25,6 +25,7 @@ from storefront.operations import audit
 from storefront.operations import provider_parcels as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.shared_parcels import beside
 from storefront.parcels import By, TrackingReport, take_rows
 from storefront.runtime import Runtime
 
@@ -143,7 +144,7 @@ def _work(
     elif row.provider in silences.closed:
         _wait(rt, row, silences.closed[row.provider], report)
     else:
-        answer = _hand_over(provider, row, until)
+        answer = _hand_over(rt, provider, row, until)
         if answer is None:
             _end(rt, row, report)
             return
@@ -171,14 +172,20 @@ def _left_without(row: AnyRow) -> bool:
     return row.way == "box" and row.box_state is BoxState.SHIPPED
 
 
-def _hand_over(provider: ShippingProvider, row: AnyRow, until: float) -> TakeAnswer | None:
-    """Ask the provider to take a box; one that may be there already is looked for first.
+def _hand_over(
+    rt: Runtime, provider: ShippingProvider, row: AnyRow, until: float
+) -> TakeAnswer | None:
+    """Ask the provider to take a box, with those that leave in its parcel.
 
-    None: the box left by another way, and the provider does not have it. Nothing is sent after
-    ``until``, when another worker may look for the box.
+    One that may be there already is looked for first. None: the box left by another way, and the
+    provider does not have it. Nothing is sent after ``until``, when another worker may look for
+    the box.
     """
-    order, can = work.order_of(row), provider.capabilities
-    is_box = row.way == "box"
+    with reading():
+        others = beside(rt.session, [row.box_id]).get(row.box_id, ())
+        rt.session.rollback()
+    order = work.order_of(row, [one.packing for one in others])
+    is_box, can = row.way == "box", provider.capabilities
     if not (can.takes_boxes if is_box else can.follows_numbers):
         # Nothing to hand over: it is followed from the moment it has a number, or only by news.
         return TakeAnswer(Taking.TAKEN)

@@ -16,6 +16,7 @@ from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations import waiting as rules
 from storefront.operations.audit import Who
+from storefront.operations.capacity import lock_groups
 from storefront.operations.offers import sold_on
 from storefront.operations.places import places_of
 from storefront.runtime import Runtime
@@ -106,6 +107,7 @@ def invite_waiting(rt: Runtime) -> WaitingReport:
 def _invite_next(rt: Runtime, plan_id: int) -> tuple[int, int]:
     moment = rt.moment()
     hours = rules.lock_limits(rt.session, plan_id)
+    lock_groups(rt.session, [plan_id])
     over = rules.drop_over(rt.session, plan_id, moment.now)
     rows = rules.next_in_line(rt.session, plan_id, _free(rt, plan_id))
     invited = rules.invite_rows(rt.session, rows, hours, moment) if rows else 0
@@ -134,6 +136,7 @@ def invite(rt: Runtime, who: Who, place: str) -> None:
             rt.session.rollback()
             raise NotWaiting(place=place)
         hours = rules.lock_limits(rt.session, row.plan_id)
+        lock_groups(rt.session, [row.plan_id])
         rules.drop_over(rt.session, row.plan_id, moment.now)
         if not _free(rt, row.plan_id):
             rt.session.rollback()

@@ -25,6 +25,7 @@ from storefront.operations.offers import read_questions
 from storefront.runtime import Runtime
 from storefront.services.addons import AddonWish, quote_addon, save_addon
 from storefront.services.addresses import PostalAddress, change_address
+from storefront.services.answers import CostsOther, change_answers
 from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.dates import move_date, quote_dates, send_now
@@ -175,7 +176,11 @@ def choose(world: World, person: Person) -> str | None:
     if not questions:
         return None
     chosen = {one.code: world.rng.choice(one.choices).code for one in questions}
-    return _change(world, sub, Wish(str(price), options=chosen))
+    try:
+        saved = change_answers(world.rt, sub.customer_id, sub.public_id, chosen)
+    except CostsOther:
+        return _change(world, sub, Wish(str(price), options=chosen))
+    return "saved" if saved.is_new else "same"
 
 
 def _prices(world: World) -> list[str]:

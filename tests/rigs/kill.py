@@ -5,7 +5,7 @@
 Workers renew a few hundred subscriptions month after month against a bank in a process and a
 database of its own. After the last kill they run to the end undisturbed; then shop and bank
 are compared. ``--what refunds``, ``webhooks`` or ``checkout`` kills there instead, at each named
-point in turn. Described in ``docs/rigs.md``.
+point in turn; ``--what boxes`` while a cycle is locked and exported. Described in ``docs/rigs.md``.
 """
 
 import argparse
@@ -41,6 +41,8 @@ from storefront.services.cancellations import cancel
 from storefront.services.cycles import plan_ahead
 from storefront.services.renewals import run_renewals
 from tests.rigs._children import Children, orphaned
+from tests.rigs._packing import run_packing
+from tests.rigs._packing import table as packing_table
 from tests.rigs._progress import State, asked_about, next_check, next_renewal, state_of
 from tests.rigs._shop import clock_of, make_app, open_shop, rig_folder
 from tests.rigs._steps import run_steps
@@ -365,7 +367,8 @@ def table(outcome: Outcome) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py rig kill", description=__doc__.splitlines()[0])
-    parser.add_argument("--what", choices=("renewals", *STORIES), default="renewals")
+    parser.add_argument("--what", choices=("renewals", "boxes", *STORIES), default="renewals")
+    parser.add_argument("--boxes", type=int, default=5000, help="of a cycle, with --what boxes")
     parser.add_argument("--kills", type=int, default=300, help="at least so many")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -379,6 +382,9 @@ def main() -> int:
     if options.what == "renewals":
         outcome = run(options.kills, options.workers, options.database, seed, naive=options.naive)
         printed, found = table(outcome), asdict(outcome)
+    elif options.what == "boxes":
+        packed = run_packing(options.kills, options.boxes, options.workers, options.database, seed)
+        printed, found = packing_table(packed), asdict(packed)
     else:
         steps = run_steps(options.what, options.kills, options.database, seed)
         printed, found = steps_table(steps), asdict(steps)

@@ -7,8 +7,10 @@ import pytest
 from storefront.adapters import failpoints
 from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
+from tests.rigs._packing import POINTS as PACKING_POINTS
 from tests.rigs._running import run_rig
 from tests.rigs._stories import STORIES
+from tests.support.availability import is_long
 
 #: In the order in which a renewal passes them; the first stands before anything is claimed.
 RENEWAL_POINTS = tuple(name for name in failpoints.KNOWN if name.startswith("renewal."))
@@ -65,6 +67,32 @@ def test_a_kill_at_each_named_point_of_refunds_messages_and_orders_ends_whole(
     assert outcome["doubles"] == 0
     assert outcome["kills"].keys() == set(STORIES[what]().points)
     assert outcome["charges"] > 0
+
+
+@pytest.mark.slow
+def test_kills_while_a_cycle_is_locked_and_exported_leave_every_paid_box_in_one_file(
+    tmp_path: Path,
+):
+    boxes, kills = ("5000", "120") if is_long() else ("200", KILLS)
+    outcome, printed = run_rig(
+        "kill",
+        tmp_path / "report.json",
+        "--what",
+        "boxes",
+        "--boxes",
+        boxes,
+        "--kills",
+        kills,
+        "--seed",
+        "27",
+    )
+    print(printed)
+
+    assert outcome["faults"] == []
+    assert outcome["kills"].keys() >= set(PACKING_POINTS)
+    assert outcome["paid"] == outcome["exported"] == outcome["files"] >= int(boxes)
+    assert outcome["waited"] > 0
+    assert outcome["batches"] == 2 * outcome["rounds"]
 
 
 @pytest.mark.parametrize("point", RENEWAL_POINTS[1:])

@@ -11,6 +11,7 @@ from storefront.domain.changes import ConsentMissing, QuoteChanged
 from storefront.models import (
     Addon,
     Box,
+    BoxCycle,
     BoxItem,
     Consent,
     Invoice,
@@ -32,6 +33,8 @@ from storefront.services.cycles import close_cycles
 from storefront.services.finishing import Outcome
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.renewals import run_renewals
+from storefront.services.skips import skip_box
+from storefront.services.swaps import offer_swaps, take_instead
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
@@ -142,6 +145,41 @@ def test_what_the_page_says_before_saving_is_what_is_charged(
     assert view.next_amount == shown.amount
     assert [box.amount.minor for box in view.boxes if box.amount][:2] == [3500, 2600]
     assert totals(rt) == [2600, 3500]
+
+
+def test_a_skip_puts_them_off_and_a_swap_costs_nothing(rt: Runtime, clock: FrozenClock, plan: Plan):
+    tea, mint, honey = (make.make_variant(rt, price_minor=800) for _number in range(3))
+    save_recipe(rt, plan.public_id, None, "", [Ingredient(tea.public_id, 1)])
+    offer_swaps(rt, plan.public_id, [mint.public_id])
+    sub = make.make_subscription(rt, plan=plan)
+    put(rt, sub, make.make_addon(rt, 500, name="Honey", variant=honey), 1, EVERY)
+    put(rt, sub, make.make_addon(rt, 1200, name="Strainer"), 1, ONCE)
+    march, april = rt.session.scalars(
+        sa.select(BoxCycle.public_id).order_by(BoxCycle.ship_from).limit(2)
+    )
+    rt.session.rollback()
+    who, standing = (rt, sub.customer_id or 0, sub.public_id), {"is_standing": True}
+    take_instead(*who, march, tea.public_id, mint.public_id, **standing)
+    skip_box(*who, april)
+
+    renew(rt, clock, RENEWAL, LATER, datetime(2027, 6, 12, 9, 0, tzinfo=UTC))
+
+    # Nothing in April; the one that comes once is paid and sent with May's box.
+    assert totals(rt) == [2600, 2600 + 500 + 1200, 2600 + 500]
+    assert [line[:4] for line in lines(rt)] == [
+        (2, "Honey", 1, 500),
+        (2, "Strainer", 1, 1200),
+        (3, "Honey", 1, 500),
+    ]
+    clock.set(datetime(2027, 7, 1, 9, 0, tzinfo=UTC))
+    close_cycles(rt)
+    assert [row[:3] for row in packed(rt)] == [
+        (1, mint.id, 1),
+        (2, mint.id, 1),
+        (2, honey.id, 1),
+        (3, mint.id, 1),
+        (3, honey.id, 1),
+    ]
 
 
 def test_its_own_tax_class_is_charged(rt: Runtime, clock: FrozenClock, plan: Plan):

@@ -254,18 +254,6 @@ def test_more_from_the_next_payment_on_is_charged_then(rt, group, clock):
     assert [box.quantity for box in fresh(rt, Box)] == [1, 3]
 
 
-def test_another_answer_that_costs_nothing_counts_at_once(rt, group):
-    plan = factories.make_plan(rt, group=group)
-    factories.make_options(rt, plan)
-    sub = factories.make_subscription(rt, plan=plan, options={"taste": "mild"})
-
-    quote, done = go(rt, sub, options={"taste": "strong"})
-
-    assert (quote.due_today.minor, done.outcome) == (0, "applied")
-    assert [box.options for box in fresh(rt, Box)] == [{"taste": "strong"}]
-    assert one(rt, Subscription, sub.id).options == {"taste": "strong"}
-
-
 def test_a_dearer_answer_is_paid_for_the_boxes_left(rt, group, clock):
     plan = factories.make_plan(rt, group=group, amount_minor=7800, count=3)
     factories.make_options(rt, plan, code="size", choices=[("s", "S", 0), ("l", "L", 400)])
@@ -286,6 +274,8 @@ def test_an_answer_that_is_not_offered_or_missing_is_refused(rt, group):
     factories.make_options(rt, other, code="size", choices=[("s", "S", 0)])
     for wish in (
         wish_of(rt, sub, options={"taste": "bitter"}),
+        # It costs the same, so it is a preference.
+        wish_of(rt, sub, options={"taste": "strong"}),
         wish_of(rt, sub, other),
         wish_of(rt, sub, quantity=0),
         wish_of(rt, sub, quantity=1000),

@@ -296,7 +296,7 @@ def test_the_day_of_a_change_can_be_chosen(rt: Runtime, ada: Visitor, sub: Subsc
     assert rt.session.scalar(sa.select(Subscription.quantity)) == 1
 
 
-def test_answers_are_changed_on_the_page_and_what_costs_nothing_counts_at_once(
+def test_answers_that_cost_nothing_are_saved_as_preferences_instead(
     rt: Runtime, ada: Visitor, sub: Subscription
 ) -> None:
     from storefront.models import Plan
@@ -309,10 +309,14 @@ def test_answers_are_changed_on_the_page_and_what_costs_nothing_counts_at_once(
     url = f"/account/subscriptions/{sub.public_id}/plan"
     assert "How do you like it?" in ada.get(url).text
     page = ada.get(f"{url}?price={price}&option-taste=strong").text
-    assert "<td></td><td>Strong</td>" in page
-    assert "Change now" in page
+    assert "Go to preferences" in page
+    assert "Change now" not in page
 
-    ada.post(url, price=price, quote_hash=hash_of(page), **{"option-taste": "strong"})
+    answer = {"option-taste": "strong"}
+    assert ada.post(url, price=price, quote_hash="stale", **answer).status_code == 409
+    assert not rt.session.scalar(sa.select(Subscription.options))
+    rt.session.rollback()
+    ada.post(url.replace("/plan", "/answers"), **answer)
 
     rt.session.expire_all()
     assert rt.session.scalar(sa.select(Subscription.options)) == {"taste": "strong"}

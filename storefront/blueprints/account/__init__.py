@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront.blueprints.account import (
     addons,
+    answers,
     boxes,
     breaks,
     choices,
@@ -31,6 +32,7 @@ from storefront.security import CUSTOMER, register_policy
 
 __all__ = [
     "addons",
+    "answers",
     "boxes",
     "bp",
     "breaks",
@@ -56,6 +58,8 @@ register_policy(
             "subscription",
             "addons",
             "save_addons",
+            "answers",
+            "save_answers",
             "choose",
             "save_choice",
             "swap",

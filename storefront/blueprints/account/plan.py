@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
@@ -145,7 +146,7 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
     home = rt.shop.taxes.seller_country
     resting = changes_seen.resting_codes(rt.session, me.id, subscription, price, home)
     rt.session.rollback()
-    quote = None
+    quote, is_free = None, False
     if price and not waiting:
         try:
             quote = changes.quote_change(rt, me.id, subscription, wish)
@@ -154,7 +155,8 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         except NotChangeable as error:
             reason = str(error.params.get("reason"))
             # What is asked about the box stands below the choice, and so does what there is.
-            shown = reason == "same" or (asked.questions and reason == "answers")
+            is_free = reason == "free"
+            shown = reason in ("same", "free") or (asked.questions and reason == "answers")
             problem = problem or ("" if shown else _refused(reason))
     answers = {**asked.answers, **(wish.options or {})}
     return page(
@@ -170,11 +172,20 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         quantity=wish.quantity or asked.quantity,
         most=MOST,
         when=wish.when,
+        is_free=is_free,
+        free_url=_preferences(subscription, wish),
         resting=resting,
         consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
     )
+
+
+def _preferences(subscription: str, wish: Wish) -> str:
+    """Return the page that saves answers which cost the same, with what was chosen here."""
+    chosen = {f"{ANSWER}{code}": said for code, said in (wish.options or {}).items()}
+    url = url_for("account.answers", subscription=subscription)
+    return f"{url}?{urlencode(chosen)}" if chosen else url
 
 
 def _rows(
@@ -244,6 +255,7 @@ def _refused(reason: str) -> str:
     return {
         "held": _("The shop takes no payments at the moment. Nothing was changed. Try later."),
         "same": _("You have this plan already."),
+        "free": _("That costs the same. Save it under “Preferences”; nothing was changed."),
         "cancelled": _("This subscription ends. Keep it first, then you can change it."),
         "unpaid": _("A payment is open. Once it is settled you can change the plan."),
         "waiting": _("A change is waiting already. Take it back first."),

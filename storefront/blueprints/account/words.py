@@ -233,6 +233,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.BOXES_MADE_UNPAID: (_("Your box goes out all the same."), "box", "info"),
         EventKind.ADDONS_CHANGED: (_("You changed what is in your box."), "box", "info"),
         EventKind.ANSWERS_CHANGED: (_("You said what must not be in your box."), "allergy", "info"),
+        EventKind.OPTIONS_CHANGED: (_("You changed your preferences."), "swap", "info"),
         EventKind.CODE_ADDED: (_("A code was added."), "percent", "positive"),
         EventKind.CODE_REMOVED: (_("A code was taken off."), "percent", "neutral"),
         EventKind.PAYMENT_DECLINED: (_("Your bank declined a payment."), "warning", "danger"),

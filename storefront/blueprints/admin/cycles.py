@@ -20,6 +20,7 @@ from storefront.domain.packing import Problem
 from storefront.htmx import done, go, show
 from storefront.operations.packing import Decided
 from storefront.queries import cycles as queries
+from storefront.queries.capacity import cycle_limits
 from storefront.queries.cycles import BatchRow
 from storefront.queries.late_changes import number_waiting
 from storefront.queries.shortages import packed_by_rule, rules_by_sku
@@ -128,6 +129,7 @@ def overview() -> Response:
         "storefront/admin/cycles/list.html",
         "storefront/admin/cycles/_list.html",
         cycles=rows,
+        limits=cycle_limits(rt.session, [one.public_id for one in rows], rt.moment()),
         which=which,
         late_changes=number_waiting(rt.session),
         tabs=[
@@ -260,12 +262,14 @@ def _board(cycle: str) -> dict[str, Any]:
         abort(404)
     rules = rules_by_sku(rt.session, [one.sku for one in found.shortages])
     by_rule = packed_by_rule(rt.session, cycle)
+    limits = cycle_limits(rt.session, [cycle], rt.moment())
     rt.session.rollback()
     return {
         "board": found,
         "rules": rules,
         "by_rule": by_rule,
         "cycle": found.cycle,
+        "limit": limits[cycle],
         "problems": problem_words(),
         "can_download": staff_user().may(may.EXPORTS_DOWNLOAD),
         "can_see_products": staff_user().may(may.PRODUCTS_MANAGE),

@@ -22,6 +22,7 @@ from storefront.domain.carriers.layout import Column, Layout, Preset
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.htmx import go
+from storefront.operations.shared_parcels import shares_parcels
 from storefront.queries import exports as queries
 from storefront.security import register_policy, staff
 from storefront.services import export_formats as service
@@ -35,6 +36,7 @@ register_policy(
         (
             "admin.exports",
             "admin.use_format",
+            "admin.share_parcels",
             "admin.format_new",
             "admin.format",
             "admin.remove_format",
@@ -56,6 +58,7 @@ class FormatForm(Form):
         filters=[one_line],
     )
     per_item = BooleanField(lazy_gettext("One row for each product, not for each box"))
+    per_box = BooleanField(lazy_gettext("A row for each box, also where several leave together"))
     delimiter = SelectField(
         lazy_gettext("Between the columns"),
         choices=choices_of(
@@ -86,6 +89,7 @@ def add_export_formats(bp: Blueprint) -> None:
     """Add the pages to the admin's blueprint."""
     bp.add_url_rule("/exports", "exports", overview)
     bp.add_url_rule("/exports/groups/<group>", "use_format", use, methods=["POST"])
+    bp.add_url_rule("/exports/parcels", "share_parcels", share, methods=["POST"])
     bp.add_url_rule("/exports/formats/new", "format_new", new, methods=["GET", "POST"])
     bp.add_url_rule("/exports/formats/<code>", "format", edit, methods=["GET", "POST"])
     bp.add_url_rule("/exports/formats/<code>/remove", "remove_format", remove, methods=["POST"])
@@ -124,6 +128,13 @@ def _mail_of(group: str) -> str:
     known = {each.public_id: each.mail for each in queries.group_exports(session)}
     session.rollback()
     return known.get(group, "")
+
+
+def share() -> Response:
+    """Send boxes of one customer to one address together from now on, or each alone."""
+    changed = service.share_parcels(runtime(), who(), shared="shared" in request.form)
+    said = _("Saved. It holds for batches from now on.") if changed else _("It is so already.")
+    return go(url_for("admin.exports"), said)
 
 
 def new() -> Response:
@@ -166,6 +177,7 @@ def _overview(status: int = 200, refused: str = "") -> Response:
         "choices": queries.format_choices(rt.session),
         "can_mail": staff_user().may(may.EXPORTS_DOWNLOAD),
         "providers": list(rt.shipping_providers.values()),
+        "shares_parcels": shares_parcels(rt.session),
     }
     rt.session.rollback()
     presets = [(each, _sure(each.confidence), _remark(each.remark)) for each in PRESETS.values()]
@@ -238,6 +250,7 @@ def _as_typed(layout: Layout) -> dict[str, Any]:
     return {
         "name": layout.name,
         "per_item": layout.per_item,
+        "per_box": layout.per_box,
         "delimiter": delimiters.get(layout.delimiter, "comma"),
         "encoding": layout.encoding,
         "is_guarded": layout.is_guarded,
@@ -272,6 +285,7 @@ def _typed(form: FormatForm, before: Layout) -> Layout:
         else "utf-8",
         is_guarded=bool(form.is_guarded.data),
         per_item=bool(form.per_item.data),
+        per_box=bool(form.per_box.data),
     )
 
 
@@ -330,7 +344,15 @@ def field_words() -> dict[str, str]:
         "weight_grams": _("Weight in grams"),
         "weight_kg": _("Weight in kilograms"),
         "weight_oz": _("Weight in ounces"),
-        "note": _("Kind of box, if not a regular one"),
+        "note": _("Kind of box, if not a regular one, and its parcel"),
+        "answers": _("Answers of the subscriber"),
+        "price_net": _("Price without tax"),
+        "price_tax": _("Tax in the price"),
+        "price": _("Price with tax"),
+        "price_currency": _("Currency of the price"),
+        "parcel": _("Parcel: its first box"),
+        "boxes": _("Boxes of the row"),
+        "boxes_in_parcel": _("Boxes in the parcel"),
         "date_iso": _("Day of the lock, 2027-03-31"),
         "date_dmy": _("Day of the lock, 31/03/27"),
         "date_mdy": _("Day of the lock, 03/31/27"),

@@ -220,6 +220,7 @@ def topic_name(code: str) -> str:
         "gift_claimed": _("Gift claimed"),
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),
+        "choose_soon": _("Reminder to choose a box"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

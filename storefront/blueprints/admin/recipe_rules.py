@@ -14,6 +14,8 @@ from storefront.domain.money import Money
 
 #: Most pieces that are chosen for one box.
 MOST_CHOSEN = 60
+#: Most days before the cut-off on which somebody is reminded to choose.
+MOST_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class TypedRule:
     limits: tuple[TypedLimit, ...]
     avoids: bool
     repeats: bool
+    #: Days before the cut-off, as typed.
+    remind: str
     #: Message by the id of its field.
     errors: Mapping[str, str]
     rule: Rule | None
@@ -54,7 +58,7 @@ def stored_rule(rule: Rule | None, categories: Iterable[str], currency: str) -> 
         limits = tuple(
             TypedLimit(number, name, "", "") for number, name in enumerate(_names(categories))
         )
-        return TypedRule("", "", limits, True, False, {}, None)
+        return TypedRule("", "", limits, True, False, "3", {}, None)
     known = {limit.category: limit for limit in rule.limits}
     names = _names([*categories, *known])
     shown = [
@@ -67,6 +71,7 @@ def stored_rule(rule: Rule | None, categories: Iterable[str], currency: str) -> 
         tuple(shown),
         rule.avoids_allergens,
         rule.never_repeats,
+        str(rule.reminder_days),
         {},
         rule,
     )
@@ -94,10 +99,14 @@ def typed_rule(form: Mapping[str, str], categories: Iterable[str], currency: str
     value_text = form.get("choose-value", "").strip()
     value = _value(value_text, currency, errors)
     avoids, repeats = "avoids" in form, "repeats" in form
+    remind = form.get("choose-remind", "").strip() or "3"
+    days = _number(remind, 0)
+    if days is None or days > MOST_DAYS:
+        errors["choose-remind"] = _("Enter a whole number from 0 to %(most)s", most=MOST_DAYS)
     rule = None
-    if not errors and pieces is not None:
-        rule = Rule(pieces, tuple(limits), value, avoids, repeats)
-    return TypedRule(pieces_text, value_text, tuple(typed), avoids, repeats, errors, rule)
+    if not errors and pieces is not None and days is not None:
+        rule = Rule(pieces, tuple(limits), value, avoids, repeats, days)
+    return TypedRule(pieces_text, value_text, tuple(typed), avoids, repeats, remind, errors, rule)
 
 
 def _names(categories: Iterable[str]) -> list[str]:

@@ -36,12 +36,24 @@ class BoxFacts:
     ship_to: Mapping[str, Any]
     packing: Mapping[str, Any]
     locked_on: date | None = None
+    #: The first box of the parcel it leaves in with others; empty: it leaves alone.
+    parcel: str = ""
+    #: How many boxes are in that parcel.
+    in_parcel: int = 1
+    #: The boxes of a row that stands for a parcel; empty: it stands for this box.
+    boxes: tuple[str, ...] = ()
 
     @property
     def contents(self) -> Sequence[Sequence[Any]]:
         """(SKU, pieces) of what is inside."""
         contents: Sequence[Sequence[Any]] = self.packing["contents"]
         return contents
+
+    @property
+    def answers(self) -> Sequence[Sequence[str]]:
+        """(question, answer) of the subscriber, as they were worded at the lock."""
+        said: Sequence[Sequence[str]] = self.packing.get("answers", ())
+        return said
 
     @property
     def customs(self) -> Sequence[Mapping[str, Any]]:
@@ -129,6 +141,18 @@ def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     }
 
 
+def _price(box: BoxFacts, *parts: int) -> str:
+    """Return what was paid with the box, empty for one locked before that was kept."""
+    price = box.packing.get("price")
+    return "" if price is None else _value(sum(price[part] for part in parts), price[2])
+
+
+def _note(box: BoxFacts) -> str:
+    """Return why it is sent, where that is not as always, and with which box it leaves."""
+    kind = "" if box.kind == "regular" else box.kind
+    return "; ".join(filter(None, (kind, f"parcel {box.parcel}" if box.parcel else "")))
+
+
 Field = Callable[[BoxFacts], str]
 
 
@@ -164,7 +188,15 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
     "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
     "customs_total": lambda box: _customs_total(box.customs),
-    "note": lambda box: "" if box.kind == "regular" else box.kind,
+    "answers": lambda box: "; ".join(f"{what}: {said}" for what, said in box.answers),
+    "price_net": lambda box: _price(box, 0),
+    "price_tax": lambda box: _price(box, 1),
+    "price": lambda box: _price(box, 0, 1),
+    "price_currency": lambda box: str((box.packing.get("price") or ("", "", ""))[2]),
+    "note": _note,
+    "parcel": lambda box: box.parcel or box.box,
+    "boxes": lambda box: "; ".join(box.boxes or (box.box,)),
+    "boxes_in_parcel": lambda box: str(box.in_parcel),
     "date_iso": lambda box: _day(box, "%Y-%m-%d"),
     "date_dmy": lambda box: _day(box, "%d/%m/%y"),
     "date_mdy": lambda box: _day(box, "%m/%d/%y"),

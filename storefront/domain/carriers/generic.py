@@ -10,14 +10,14 @@ _ALL = tuple(Column(name, name) for name in COLUMNS)
 
 #: Opened in spreadsheets, so no cell may run.
 GENERIC = Preset(
-    Layout(FORMAT, "CSV", _ALL, is_guarded=True),
+    Layout(FORMAT, "CSV", _ALL, is_guarded=True, per_box=True),
     source="",
     confidence="own",
 )
 
 #: Text stays text in JSON, so nothing is put in front of it.
 GENERIC_JSON = Preset(
-    Layout("generic_json", "JSON", _ALL, kind="json"),
+    Layout("generic_json", "JSON", _ALL, kind="json", per_box=True),
     source="",
     confidence="own",
 )
@@ -25,7 +25,7 @@ GENERIC_JSON = Preset(
 #: A workbook for people. Its bytes depend on the release of the library that writes it, so no
 #: batch is kept in it; every cell is text, so none needs an apostrophe.
 GENERIC_XLSX = Preset(
-    Layout("generic_xlsx", "Excel (XLSX)", _ALL, kind="xlsx"),
+    Layout("generic_xlsx", "Excel (XLSX)", _ALL, kind="xlsx", per_box=True),
     source="",
     confidence="own",
 )

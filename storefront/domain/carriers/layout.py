@@ -46,6 +46,8 @@ class Layout:
     is_guarded: bool = False
     #: One row for each product of a box instead of one for each box.
     per_item: bool = False
+    #: Also boxes that leave in one parcel have a row each, instead of one for the parcel.
+    per_box: bool = False
     #: Most rows the tool takes at a time; 0: it names no limit.
     most_rows: int = 0
 
@@ -69,6 +71,7 @@ class Layout:
             "is_guarded": self.is_guarded,
             "per_item": self.per_item,
             "most_rows": self.most_rows,
+            **({"per_box": True} if self.per_box else {}),
         }
 
 

@@ -1,0 +1,87 @@
+"""What happens when preferences are sent, for the account's page and for that of the staff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flask import abort, request
+from flask_babel import gettext as _
+
+from storefront.blueprints.checkout.forms import ANSWER
+from storefront.blueprints.context import runtime
+from storefront.operations.audit import Who
+from storefront.queries.answers import AnswersPage, answers_page
+from storefront.services import answers
+from storefront.services.answers import Saved
+from storefront.templating import FILTERS
+
+#: Characters of an answer's code that are read.
+_MOST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is shown now; ``problem`` says why nothing was saved, ``done`` what was."""
+
+    page: AnswersPage
+    status: int = 200
+    problem: str = ""
+    done: str = ""
+    #: What was chosen on the page before and is not saved yet, by question.
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One subscription of one customer; ``who``: staff sit at it."""
+
+    customer_id: int
+    subscription: str
+    who: Who | None = None
+
+    def look(self) -> Reply:
+        """Return the questions, with what was chosen on another page already."""
+        return Reply(self._page(), typed=_typed(request.args))
+
+    def act(self) -> Reply:
+        """Save what is chosen."""
+        typed = _typed(request.form)
+        try:
+            saved = answers.change_answers(
+                runtime(), self.customer_id, self.subscription, typed, self.who
+            )
+        except answers.NotFound:
+            abort(404)
+        except answers.NotOffered:
+            gone = _("That is not offered any more. Please choose again; nothing was changed.")
+            return Reply(self._page(), 422, gone)
+        except answers.CostsOther:
+            text = _("That costs more or less than what you have. Nothing was changed.")
+            return Reply(self._page(), 422, text)
+        return Reply(self._page(), done=_done(saved))
+
+    def _page(self) -> AnswersPage:
+        rt = runtime()
+        rt.session.rollback()
+        found = answers_page(rt.session, self.customer_id, self.subscription, rt.moment())
+        rt.session.rollback()
+        if found is None:
+            abort(404)
+        return found
+
+
+def _typed(given: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(ANSWER): value[:_MOST]
+        for name, value in given.items()
+        if name.startswith(ANSWER) and value
+    }
+
+
+def _done(saved: Saved) -> str:
+    if not saved.is_new:
+        return _("Nothing changed: that is what you have.")
+    if saved.box_on is None:
+        return _("Saved. It counts from your next box on.")
+    return _("Saved. It counts from the box of %(day)s on.", day=FILTERS["day"](saved.box_on))

@@ -1,0 +1,173 @@
+"""Who has not chosen what is in their next box, while there still is time.
+
+A plan's subscribers of one cycle are gone through once, by their keys. How far that came stands
+in one row, written with the mails of a slice, so a crash repeats none and skips none.
+Source: docs/decisions/0186-reminders-to-choose.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storefront.database import is_postgresql
+from storefront.domain.boxes import CycleState
+from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.domain.packing import choose_recipe
+from storefront.models import (
+    BoxChoice,
+    BoxCycle,
+    ChoiceReminder,
+    ChoiceRule,
+    Plan,
+    Recipe,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.choosing import OpenBox, open_boxes
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.recipes import recipes_of
+from storefront.operations.skips import Coming, read_coming
+
+#: Most days before the cut-off that can be set.
+MOST_DAYS = 14
+
+
+def reminders_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
+    """Return the (cycle, plan) pairs whose subscribers are to be reminded now.
+
+    Only of the next cycle of a group that may still change, for no other box can be chosen for.
+    Where recipes of one plan say different days, the longest counts.
+    """
+    cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias()
+    plan, recipe, rule = table_of(Plan), table_of(Recipe), table_of(ChoiceRule)
+    done = table_of(ChoiceReminder)
+    days = (
+        sa.select(sa.func.max(rule.c.reminder_days))
+        .join(recipe, recipe.c.id == rule.c.recipe_id)
+        .where(
+            recipe.c.plan_id == plan.c.id,
+            sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id == cycle.c.id),
+        )
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(
+            cycle.c.id.label("cycle_id"),
+            cycle.c.public_id.label("cycle"),
+            cycle.c.ship_from,
+            cycle.c.cutoff_on,
+            plan.c.id.label("plan_id"),
+            days.label("days"),
+        )
+        .join(plan, plan.c.cycle_group_id == cycle.c.group_id)
+        .outerjoin(done, sa.and_(done.c.cycle_id == cycle.c.id, done.c.plan_id == plan.c.id))
+        .where(
+            cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
+            cycle.c.cutoff_on.between(moment.today, moment.today + timedelta(days=MOST_DAYS)),
+            done.c.done_at.is_(None),
+            ~sa.exists().where(
+                before.c.group_id == cycle.c.group_id,
+                before.c.cutoff_on >= moment.today,
+                before.c.cutoff_on < cycle.c.cutoff_on,
+            ),
+        )
+        .order_by(cycle.c.id, plan.c.id)
+    ).all()
+    soon = moment.today
+    return [row for row in rows if row.days and row.cutoff_on <= soon + timedelta(days=row.days)]
+
+
+def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -> tuple[int, bool]:
+    """Remind the next ``limit`` of the plan; how many were told, and whether all are through.
+
+    Who has chosen, skips, pauses, is held or leaves before it is not reminded, nor is whose box
+    is another.
+    """
+    at = _cursor(session, due)
+    if at is None:
+        return 0, True
+    subscription, choice = table_of(Subscription), table_of(BoxChoice)
+    chosen = sa.exists().where(
+        choice.c.subscription_id == subscription.c.id, choice.c.cycle_id == due.cycle_id
+    )
+    ids = session.scalars(
+        sa.select(subscription.c.id)
+        .where(
+            subscription.c.plan_id == due.plan_id,
+            subscription.c.id > at,
+            subscription.c.state.not_in(
+                [*ENDED, SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
+            ),
+            subscription.c.customer_id.is_not(None),
+            subscription.c.held_at.is_(None),
+            ~chosen,
+        )
+        .order_by(subscription.c.id)
+        .limit(limit)
+    ).all()
+    messages = _messages(session, due, ids, moment) if ids else []
+    enqueue(session, messages, moment.now)
+    is_through = len(ids) < limit
+    table = table_of(ChoiceReminder)
+    session.execute(
+        sa.update(table)
+        .where(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
+        .values(through_id=ids[-1] if ids else at, done_at=moment.now if is_through else None)
+    )
+    return len(messages), is_through
+
+
+def _cursor(session: AnySession, due: AnyRow) -> int | None:
+    """Return behind whom to go on, None when another worker is through; locks the row."""
+    table = table_of(ChoiceReminder)
+    dialect: Any = postgresql if is_postgresql(session) else sqlite
+    first = dialect.insert(table).values(
+        cycle_id=due.cycle_id, plan_id=due.plan_id, through_id=0, done_at=None
+    )
+    # Of two workers that begin at once, one makes the row, and the other waits for it.
+    session.execute(first.on_conflict_do_nothing(index_elements=["cycle_id", "plan_id"]))
+    row: AnyRow = session.execute(
+        sa.select(table.c.through_id, table.c.done_at)
+        .where(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
+        .with_for_update()
+    ).one()
+    return None if row.done_at is not None else int(row.through_id)
+
+
+def _messages(
+    session: AnySession, due: AnyRow, ids: Sequence[int], moment: Moment
+) -> list[Message]:
+    recipes = recipes_of(session, [due.plan_id], due.cycle_id).get(due.plan_id, [])
+    found = []
+    for coming in read_coming(session, table_of(Subscription).c.id.in_(ids), moment.today):
+        box = _next_box(session, coming, due, moment)
+        recipe = choose_recipe(recipes, box.options) if box else None
+        if recipe is not None and recipe.rule is not None and recipe.rule.reminder_days:
+            found.append(_message(coming.row, due, recipe.rule.pieces))
+    return found
+
+
+def _next_box(session: AnySession, coming: Coming, due: AnyRow, moment: Moment) -> OpenBox | None:
+    boxes = open_boxes(session, coming, moment.today)
+    is_it = bool(boxes) and boxes[0].cycle.id == due.cycle_id and boxes[0].plan_id == due.plan_id
+    return boxes[0] if is_it else None
+
+
+def _message(row: AnyRow, due: AnyRow, pieces: int) -> Message:
+    payload = {
+        "subscription": row.public_id,
+        "cycle": due.cycle,
+        "plan": row.plan_name,
+        "ship_on": due.ship_from.isoformat(),
+        "until_on": due.cutoff_on.isoformat(),
+        "pieces": pieces,
+    }
+    key = f"choose_soon:{row.public_id}:{due.cycle}"
+    return Message("mail", "choose_soon", key, payload, row.customer_id)

@@ -1,0 +1,54 @@
+"""Who gets what is short: the same boxes however the work is cut, and never more than there is."""
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.adapters.failpoints import FailpointReached, arm
+from storefront.models import Box, BoxItem, ProductVariant
+from storefront.queries.invariants import broken
+from storefront.runtime import Runtime
+from storefront.services import cycles as service
+from storefront.services.cycles import close_cycles
+from storefront.testing.clock import FrozenClock
+from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
+from tests.support.boxes import cycles_of, make_box
+
+#: Pieces that each box wants, in the order in which they were paid, and how many there are.
+WANTED, THERE = (3, 1, 4, 2, 1, 3, 1), 9
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["at once", "after crashes"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_same_boxes_get_what_is_short_however_the_lock_is_cut(
+    rt: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, size: int, *, crash: bool
+) -> None:
+    group = make_group(rt)
+    plan = make_plan(rt, group=group)
+    make_recipe(rt, plan, variants=[make_variant(rt, on_hand=THERE)])
+    cycle = cycles_of(rt, group)[0]
+    for pieces in WANTED:
+        make_box(rt, plan, cycle, quantity=pieces)
+    clock.advance(days=14)
+    monkeypatch.setattr(service, "SLICE", size)
+    if crash:
+        for point in ("close.before_commit:raise", "close.after_slice:raise"):
+            arm(point)
+            try:
+                with pytest.raises(FailpointReached):
+                    close_cycles(rt)
+            finally:
+                arm("")
+            rt.session.rollback()
+
+    close_cycles(rt)
+
+    states = list(rt.session.scalars(sa.select(Box.state).order_by(Box.id)))
+    packed = list(rt.session.scalars(sa.select(BoxItem.quantity).order_by(BoxItem.box_id)))
+    left = rt.session.scalars(sa.select(ProductVariant.on_hand)).one()
+    assert [state.value for state in states] == [
+        # 3 and 1 of nine; 4; then one is left, which the next that wants two cannot have.
+        *("locked", "locked", "locked", "held", "locked", "held", "held")
+    ]
+    assert (packed, left) == ([3, 1, 4, 1], 0)
+    assert broken(rt.session) == {}
+    rt.session.rollback()
