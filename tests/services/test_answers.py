@@ -112,11 +112,13 @@ def test_a_change_that_waits_does_not_bring_the_old_answer_back(rt, group, clock
     factories.make_options(rt, plan)
     factories.make_options(rt, plan, code="size", choices=SIZES)
     sub = factories.make_subscription(rt, plan=plan, options={"taste": "mild", "size": "s"})
-    go(rt, sub, quantity=2, options={"size": "l"}, when="boundary")
+    quote, _done = go(rt, sub, quantity=2, options={"size": "l"}, when="boundary")
 
     answer(rt, sub, taste="strong")
-    clock.set(rt.moment().start_of(one(rt, Subscription, sub.id).next_on) + timedelta(hours=9))
-    run_renewals(rt)
+    # The days up to the billing day are free; the change comes with what is charged then.
+    for day in (one(rt, Subscription, sub.id).next_on, quote.effective_on):
+        clock.set(rt.moment().start_of(day) + timedelta(hours=9))
+        run_renewals(rt)
 
     now = one(rt, Subscription, sub.id)
     assert (now.quantity, now.options) == (2, {"taste": "strong", "size": "l"})
