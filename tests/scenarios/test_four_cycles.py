@@ -290,7 +290,8 @@ def test_over_four_cycles_cut_off_and_lock_come_to_the_second_where_clocks_chang
         end = end_of(cycle.lock_on, zone)
         assert not is_lock or cycle is not hits[0] or end == last
         clock.set(end)
-        assert close_cycles(rt).cycles == []
+        # One whose cut-off was over at the beginning may be locked here, as its day is long past.
+        assert cycle.public_id not in close_cycles(rt).cycles
         clock.set(end + timedelta(seconds=1))
         done = close_cycles(rt)
         assert (done.cycles, done.boxes.locked) == ([cycle.public_id], 1)

@@ -1,5 +1,7 @@
 """Who gets what is short: the same boxes however the work is cut, and never more than there is."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -11,7 +13,7 @@ from storefront.services import cycles as service
 from storefront.services.cycles import close_cycles
 from storefront.testing.clock import FrozenClock
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
-from tests.support.boxes import cycles_of, make_box
+from tests.support.boxes import cycles_of, make_box, make_subscribed
 
 #: Pieces that each box wants, in the order in which they were paid, and how many there are.
 WANTED, THERE = (3, 1, 4, 2, 1, 3, 1), 9
@@ -27,7 +29,8 @@ def test_the_same_boxes_get_what_is_short_however_the_lock_is_cut(
     make_recipe(rt, plan, variants=[make_variant(rt, on_hand=THERE)])
     cycle = cycles_of(rt, group)[0]
     for pieces in WANTED:
-        make_box(rt, plan, cycle, quantity=pieces)
+        sub = make_subscribed(rt, plan, renews_at=rt.now() + timedelta(days=31))
+        make_box(rt, plan, cycle, subscription=sub, quantity=pieces)
     clock.advance(days=14)
     monkeypatch.setattr(service, "SLICE", size)
     if crash:
