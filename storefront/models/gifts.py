@@ -39,3 +39,8 @@ class Gift(Base):
     told_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
+    #: The order by which the recipient goes on with a card of their own: one per gift.
+    checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"), index=True)
+    #: First payment day of that order's box as the gift's boxes last wanted it; its customer
+    #: may have moved it since.
+    follows_on: Mapped[date | None]
