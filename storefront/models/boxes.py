@@ -169,20 +169,24 @@ class Box(Base):
 
 
 class BoxItem(Base):
-    """What a locked box contains."""
+    """What a locked box contains; what a late change took out of it belongs to no box."""
 
     __tablename__ = "box_item"
     __table_args__ = (
         sa.UniqueConstraint("box_id", "variant_id"),
         sa.CheckConstraint("quantity > 0", name="quantity_positive"),
         sa.CheckConstraint("origin IN ('recipe','choice','addon','substitute')", name="origin"),
+        sa.CheckConstraint("(box_id IS NULL) <> (taken_from_id IS NULL)", name="of_one_box"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    box_id: Mapped[int] = mapped_column(sa.ForeignKey("box.id"))
+    #: NULL: taken out again, and kept for the moves of stock that name it.
+    box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"))
     variant_id: Mapped[int] = mapped_column(sa.ForeignKey("product_variant.id"), index=True)
     quantity: Mapped[int]
     origin: Mapped[str] = mapped_column(sa.String(12), default="recipe")
+    #: The box it lay in before a late change took it out.
+    taken_from_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"), index=True)
 
 
 class BoxSkip(Base):

@@ -16,7 +16,7 @@ class LateChange(Base):
 
     __tablename__ = "late_change"
     __table_args__ = (
-        sa.CheckConstraint("kind IN ('address','keep_back')", name="kind"),
+        sa.CheckConstraint("kind IN ('address','keep_back','contents')", name="kind"),
         sa.CheckConstraint("state IN ('open','accepted','refused','expired')", name="state"),
         sa.CheckConstraint("asked_by IN ('customer','staff')", name="asked_by"),
         sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_unless_open"),
@@ -29,6 +29,11 @@ class LateChange(Base):
     kind: Mapped[str] = mapped_column(sa.String(9))
     #: Where it is to go instead: the parts of an address, none for another kind.
     address: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    #: What it is to hold instead: ``picks`` or ``swaps`` as pairs of variants, and the pieces that
+    #: lay there (``was``) and are to (``then``) as pairs of variant and number; {} otherwise.
+    contents: Mapped[dict[str, Any]] = mapped_column(
+        sa.JSON, default=dict, server_default=sa.text("'{}'")
+    )
     #: What the asker wrote beside it.
     note: Mapped[str] = mapped_column(sa.String(400), default="")
     state: Mapped[str] = mapped_column(sa.String(8))
