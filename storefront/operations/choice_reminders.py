@@ -28,12 +28,12 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.choosing import OpenBox, open_boxes
+from storefront.operations.choosing import open_boxes_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.recipes import recipes_of
-from storefront.operations.skips import Coming, read_coming
+from storefront.operations.skips import read_coming
 
 #: Most days before the cut-off that can be set.
 MOST_DAYS = 14
@@ -102,9 +102,7 @@ def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
         .where(
             subscription.c.plan_id == due.plan_id,
             subscription.c.id > at,
-            subscription.c.state.not_in(
-                [*ENDED, SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
-            ),
+            subscription.c.state.not_in([*ENDED, SubscriptionState.INCOMPLETE]),
             subscription.c.customer_id.is_not(None),
             subscription.c.held_at.is_(None),
             ~chosen,
@@ -145,19 +143,15 @@ def _messages(
     session: AnySession, due: AnyRow, ids: Sequence[int], moment: Moment
 ) -> list[Message]:
     recipes = recipes_of(session, [due.plan_id], due.cycle_id).get(due.plan_id, [])
+    several = read_coming(session, table_of(Subscription).c.id.in_(ids), moment.today)
     found = []
-    for coming in read_coming(session, table_of(Subscription).c.id.in_(ids), moment.today):
-        box = _next_box(session, coming, due, moment)
-        recipe = choose_recipe(recipes, box.options) if box else None
+    for coming, boxes in zip(several, open_boxes_of(session, several, moment.today), strict=True):
+        if not boxes or (boxes[0].cycle.id, boxes[0].plan_id) != (due.cycle_id, due.plan_id):
+            continue
+        recipe = choose_recipe(recipes, boxes[0].options)
         if recipe is not None and recipe.rule is not None and recipe.rule.reminder_days:
             found.append(_message(coming.row, due, recipe.rule.pieces))
     return found
-
-
-def _next_box(session: AnySession, coming: Coming, due: AnyRow, moment: Moment) -> OpenBox | None:
-    boxes = open_boxes(session, coming, moment.today)
-    is_it = bool(boxes) and boxes[0].cycle.id == due.cycle_id and boxes[0].plan_id == due.plan_id
-    return boxes[0] if is_it else None
 
 
 def _message(row: AnyRow, due: AnyRow, pieces: int) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -61,15 +61,28 @@ def open_boxes(
     Subscribers change theirs until the last second of the cut-off day, staff until that of the
     lock day. A skipped box and one that is packed are none of them.
     """
+    return open_boxes_of(session, [coming], today, by_staff=by_staff)[0]
+
+
+def open_boxes_of(
+    session: AnySession, several: Sequence[Coming], today: date, *, by_staff: bool = False
+) -> list[list[OpenBox]]:
+    """Return the ``open_boxes`` of each of ``several``; one statement for any number of them."""
+    found = [_open_cycles(coming, today, by_staff=by_staff) for coming in several]
+    sold = _sold(session, [key for each in found for _cycle, key in each if key is not None])
+    return [
+        [_open_box(coming, cycle, sold.get(key or 0)) for cycle, key in each]
+        for coming, each in zip(several, found, strict=True)
+    ]
+
+
+def _open_cycles(coming: Coming, today: date, *, by_staff: bool) -> list[tuple[AnyRow, int | None]]:
+    """Return cycle and paid box, if any, of what may still change, soonest first."""
     if coming.row.held_at is not None:
         return []
-    found = []
-    for projected in project(coming.standing, AHEAD, today):
-        cycle = _open_cycle(coming, projected, today, by_staff=by_staff)
-        if cycle is not None:
-            found.append((cycle, projected.box_id))
-    sold = _sold(session, [key for _cycle, key in found if key is not None])
-    return [_open_box(coming, cycle, sold.get(key or 0)) for cycle, key in found]
+    projected = project(coming.standing, AHEAD, today)
+    cycles = [(_open_cycle(coming, one, today, by_staff=by_staff), one) for one in projected]
+    return [(cycle, one.box_id) for cycle, one in cycles if cycle is not None]
 
 
 def _open_cycle(

@@ -10,8 +10,8 @@ from storefront.operations.choice_reminders import remind_slice, reminders_due
 from storefront.operations.keys import AnyRow
 from storefront.runtime import Runtime
 
-#: Subscriptions looked at in one transaction.
-SLICE = 200
+#: Subscriptions looked at in one transaction; more would keep SQLite's writers waiting.
+SLICE = 50
 
 
 def remind_to_choose(rt: Runtime) -> dict[str, int]:
