@@ -2,6 +2,7 @@
 
 from storefront.models.answers import OptionAnswer
 from storefront.models.base import Base
+from storefront.models.box_addresses import BoxAddress
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
 from storefront.models.charging import (
     ChargeAttempt,
@@ -94,6 +95,7 @@ __all__ = [
     "Base",
     "BatchPaper",
     "Box",
+    "BoxAddress",
     "BoxChoice",
     "BoxChoiceItem",
     "BoxCycle",
