@@ -1,6 +1,6 @@
 """All mapped classes, so that one import fills the metadata."""
 
-from storefront.models.answers import OptionAnswer
+from storefront.models.answers import OptionAnswer, OptionWording
 from storefront.models.base import Base
 from storefront.models.box_addresses import BoxAddress
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
@@ -147,6 +147,7 @@ __all__ = [
     "Option",
     "OptionAnswer",
     "OptionGroup",
+    "OptionWording",
     "OrderHold",
     "OutboxMessage",
     "ParcelEvent",

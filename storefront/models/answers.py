@@ -1,4 +1,4 @@
-"""What subscribers answered to the questions of their plan."""
+"""What subscribers answered to the questions of their plan, and what those were called before."""
 
 from __future__ import annotations
 
@@ -38,3 +38,19 @@ class OptionAnswer(Base):
     cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"))
     #: NULL: given with the order.
     answered_at: Mapped[datetime | None]
+
+
+class OptionWording(Base):
+    """What a question or an answer of a plan was called before it was renamed."""
+
+    __tablename__ = "option_wording"
+    __table_args__ = (sa.Index("ix_option_wording_plan", "plan_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    #: Codes of question and answer; ``answer`` empty: the question itself.
+    question: Mapped[str] = mapped_column(sa.String(40))
+    answer: Mapped[str] = mapped_column(sa.String(40), default="")
+    name: Mapped[str] = mapped_column(sa.String(80))
+    #: When it got its next name.
+    until_at: Mapped[datetime]

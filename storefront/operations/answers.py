@@ -22,12 +22,11 @@ from storefront.domain.shipping import Delivery
 from storefront.models import (
     Box,
     BoxCycle,
-    Option,
     OptionAnswer,
-    OptionGroup,
     Plan,
     Price,
     ScheduledChange,
+    Subscription,
 )
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
@@ -35,9 +34,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.shipping import read_delivery
 from storefront.operations.skips import MOVABLE
 from storefront.operations.terms import OptionTexts, option_texts, surcharges_of
-
-#: Names of question and answer by (plan, question, answer).
-Words = Mapping[tuple[int, str, str], tuple[str, str]]
+from storefront.operations.wordings import Wordings, Words, read_wordings
 
 
 class Answered(NamedTuple):
@@ -78,23 +75,6 @@ def answer_costs(session: AnySession, plan_id: int, plan_code: str, currency: st
     return AnswerCosts(plan_id, plan_code, currency, texts, read_delivery(session))
 
 
-def answer_words(session: AnySession, plan_ids: set[int]) -> Words:
-    """Return what questions and answers are called, also of those not offered any more."""
-    group, option = table_of(OptionGroup), table_of(Option)
-    rows: sa.Result[Any] = session.execute(
-        sa.select(
-            group.c.plan_id,
-            group.c.code.label("question"),
-            option.c.code,
-            group.c.name.label("question_name"),
-            option.c.name,
-        )
-        .join(option, option.c.group_id == group.c.id)
-        .where(group.c.plan_id.in_(plan_ids))
-    )
-    return {(row.plan_id, row.question, row.code): (row.question_name, row.name) for row in rows}
-
-
 def next_cycle(session: AnySession, plan_id: int, today: date) -> int | None:
     """Return the first cycle of a plan whose cut-off is not over, None where none is planned."""
     plan, cycle = table_of(Plan), table_of(BoxCycle)
@@ -111,33 +91,55 @@ def next_cycle(session: AnySession, plan_id: int, today: date) -> int | None:
 def write_answers(session: AnySession, changes: Sequence[Answered], moment: Moment) -> None:
     """Add a row for every answer that changed; nothing where none did.
 
-    The first time, what was answered before gets a row too. The caller has changed the rows of
-    the subscriptions, so that two changes of one come one after the other.
+    The first time, what was answered before gets a row too, in the words of its order. The
+    caller has changed the rows of the subscriptions, so that two changes of one come one after
+    the other.
     """
     changed = [one for one in changes if dict(one.before) != dict(one.after)]
     if not changed:
         return
-    price = table_of(Price)
+    known = _known(session, changed)
+    rows = [row for one in changed for row in _rows(one, known, moment.now)]
+    if rows:
+        session.execute(sa.insert(table_of(OptionAnswer)), rows)
+
+
+class _Known(NamedTuple):
+    """Plan by price, words, newest number by question, and when who ordered, where it matters."""
+
+    plans: Mapping[int, int]
+    wordings: Wordings
+    last: Mapping[tuple[int, str], int]
+    ordered: Mapping[int, datetime]
+
+
+def _known(session: AnySession, changed: Sequence[Answered]) -> _Known:
+    price, ids = table_of(Price), [one.subscription_id for one in changed]
     keys = {key for one in changed for key in (one.price_before, one.price_after)}
     of_price = session.execute(sa.select(price.c.id, price.c.plan_id).where(price.c.id.in_(keys)))
     plans = {row.id: int(row.plan_id) for row in of_price}
-    words = answer_words(session, set(plans.values()))
-    last = _last_numbers(session, [one.subscription_id for one in changed])
-    rows = []
-    for one in changed:
-        old, new = plans[one.price_before], plans[one.price_after]
-        for question in sorted({*one.before, *one.after}):
-            said = one.before.get(question, ""), one.after.get(question, "")
-            if said[0] == said[1]:
-                continue
-            number = last.get((one.subscription_id, question), 0)
-            key = (one.subscription_id, question)
-            if not number and said[0]:
-                number = 1
-                rows.append(_row(key, 1, said[0], words.get((old, question, said[0])), None, None))
-            named = words.get((new, question, said[1])) or (_asked(words, question), "")
-            rows.append(_row(key, number + 1, said[1], named, one.cycle_id, moment.now))
-    session.execute(sa.insert(table_of(OptionAnswer)), rows)
+    wordings = read_wordings(session, set(plans.values()))
+    ordered = _ordered_at(session, ids) if wordings.former else {}
+    return _Known(plans, wordings, _last_numbers(session, ids), ordered)
+
+
+def _rows(one: Answered, known: _Known, now: datetime) -> list[dict[str, Any]]:
+    old, new = known.plans[one.price_before], known.plans[one.price_after]
+    words, rows = known.wordings.now, []
+    for question in sorted({*one.before, *one.after}):
+        said = one.before.get(question, ""), one.after.get(question, "")
+        if said[0] == said[1]:
+            continue
+        key = (one.subscription_id, question)
+        number = known.last.get(key, 0)
+        if not number and said[0]:
+            number = 1
+            ordered = known.ordered.get(one.subscription_id)
+            first = known.wordings.at((old, question, said[0]), ordered)
+            rows.append(_row(key, 1, said[0], first, None, None))
+        named = words.get((new, question, said[1])) or (_asked(words, question), "")
+        rows.append(_row(key, number + 1, said[1], named, one.cycle_id, now))
+    return rows
 
 
 def _row(
@@ -165,6 +167,12 @@ def _asked(words: Words, question: str) -> str:
     """Return what a question is called whose answer is gone; its code where nobody knows."""
     names = (names[0] for (_plan, code, _answer), names in words.items() if code == question)
     return next(names, question)
+
+
+def _ordered_at(session: AnySession, ids: Sequence[int]) -> dict[int, datetime]:
+    table = table_of(Subscription)
+    rows = session.execute(sa.select(table.c.id, table.c.created_at).where(table.c.id.in_(ids)))
+    return {row.id: row.created_at for row in rows}
 
 
 def _last_numbers(session: AnySession, ids: Sequence[int]) -> dict[tuple[int, str], int]:

@@ -12,12 +12,13 @@ from storefront.database import AnySession
 from storefront.domain.lifecycle import ENDED
 from storefront.models import BoxCycle, OptionAnswer, OptionGroup, Plan, Price, Subscription
 from storefront.models.base import table_of
-from storefront.operations.answers import AnswerCosts, Words, answer_costs, answer_words
+from storefront.operations.answers import AnswerCosts, answer_costs
 from storefront.operations.choosing import open_boxes
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.offers import Question, read_questions
 from storefront.operations.skips import read_coming
+from storefront.operations.wordings import Words, answer_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,12 @@ class Said:
     """One answer in the words it had then; ``answer`` empty: none any more.
 
     It holds from the box of ``box_on``; without one, from the day it was given on (``on``
-    None: with the order).
+    None: with the order). ``now``: what the answer is called today, where that is something else.
     """
 
     question: str
     answer: str
+    now: str
     box_on: date | None
     on: date | None
 
@@ -109,7 +111,7 @@ def answers_page(
         row.public_id,
         row.name,
         tuple(_asked(one, before, costs, words) for one in questions),
-        _said(session, row.id, moment),
+        _said(session, row, words, moment),
         first.ship_from if first else None,
         _last_second(moment, first.cutoff_on) if first else None,
         row.state in ENDED,
@@ -153,25 +155,37 @@ def _asked(
     return Asked(question.code, question.name, question.hint, free, chosen, has_dearer)
 
 
-def _said(session: AnySession, subscription_id: int, moment: Moment) -> tuple[Said, ...]:
+def _said(session: AnySession, of: AnyRow, words: Words, moment: Moment) -> tuple[Said, ...]:
     table, cycle = table_of(OptionAnswer), table_of(BoxCycle)
     rows = session.execute(
         sa.select(
-            table.c.question_name, table.c.answer_name, cycle.c.ship_from, table.c.answered_at
+            table.c.question,
+            table.c.answer,
+            table.c.question_name,
+            table.c.answer_name,
+            cycle.c.ship_from,
+            table.c.answered_at,
         )
         .outerjoin(cycle, cycle.c.id == table.c.cycle_id)
-        .where(table.c.subscription_id == subscription_id)
+        .where(table.c.subscription_id == of.id)
         .order_by(table.c.id.desc())
     )
     return tuple(
         Said(
             row.question_name,
             row.answer_name,
+            _called(row, of.plan_id, words),
             row.ship_from,
             moment.day_of(row.answered_at) if row.answered_at else None,
         )
         for row in rows
     )
+
+
+def _called(row: AnyRow, plan_id: int, words: Words) -> str:
+    """Return today's name of an answer of this plan; empty where it is still the same."""
+    name = words.get((plan_id, row.question, row.answer), ("", row.answer_name))[1]
+    return name if name != row.answer_name else ""
 
 
 def _last_second(moment: Moment, day: date) -> datetime:

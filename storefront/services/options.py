@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from itertools import chain, count
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.catalogue import locked_plan, raise_version
 from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.wordings import keep_wording
 from storefront.runtime import Runtime
 
 T = TypeVar("T")
@@ -43,14 +45,14 @@ def add_question(rt: Runtime, who: Who, plan: str, code: str, name: str) -> None
     def write() -> None:
         row, table = locked_plan(rt.session, plan), table_of(OptionGroup)
         mine = table.c.plan_id == row.id
-        if rt.session.execute(sa.select(table.c.id).where(mine, table.c.code == code)).first():
-            raise OptionExists(name=name)
+        _check_new(rt, mine, table.c.name, name)
+        free = _free_code(rt, mine, table.c.code, code)
         last = rt.session.execute(sa.select(sa.func.max(table.c.position)).where(mine))
         rt.session.execute(
             sa.insert(table).values(
                 id=reserve(rt.session, OptionGroup, 1)[0],
                 plan_id=row.id,
-                code=code,
+                code=free,
                 name=name,
                 hint="",
                 position=(last.scalar_one() or 0) + 1,
@@ -72,14 +74,14 @@ def add_option(
     def write() -> None:
         group, table = _question(rt, plan, question), table_of(Option)
         mine = table.c.group_id == group.id
-        if rt.session.execute(sa.select(table.c.id).where(mine, table.c.code == code)).first():
-            raise OptionExists(name=name)
+        _check_new(rt, mine, table.c.name, name)
+        free = _free_code(rt, mine, table.c.code, code)
         last = rt.session.execute(sa.select(sa.func.max(table.c.position)).where(mine))
         rt.session.execute(
             sa.insert(table).values(
                 id=reserve(rt.session, Option, 1)[0],
                 group_id=group.id,
-                code=code,
+                code=free,
                 name=name,
                 hint="",
                 position=(last.scalar_one() or 0) + 1,
@@ -111,6 +113,65 @@ def save_option(
     _changing(rt, write)
 
 
+def rename_question(rt: Runtime, who: Who, plan: str, question: str, name: str) -> bool:
+    """Call a question ``name`` from now on; False where that is its name already.
+
+    What was answered and what is printed keep the words they had. Raises ``UnknownPlan``,
+    ``UnknownOption`` or ``OptionExists``.
+    """
+
+    def write() -> bool:
+        row, table = _question(rt, plan, question), table_of(OptionGroup)
+        return _rename(rt, who, plan, _Named(table, row, row.plan_id, question), name)
+
+    return _changing(rt, write)
+
+
+def rename_option(rt: Runtime, who: Who, plan: str, question: str, option: str, name: str) -> bool:
+    """Call an answer ``name`` from now on, as ``rename_question`` does with a question."""
+
+    def write() -> bool:
+        group, table = _question(rt, plan, question), table_of(Option)
+        row = _option(rt, plan, question, option)
+        return _rename(rt, who, plan, _Named(table, row, group.plan_id, question, option), name)
+
+    return _changing(rt, write)
+
+
+class _Named(NamedTuple):
+    """A question, or an answer to it, that gets another name."""
+
+    table: sa.Table
+    row: AnyRow
+    plan_id: int
+    question: str
+    option: str = ""
+
+    @property
+    def others(self) -> sa.ColumnElement[bool]:
+        """The condition that a row stands beside it."""
+        columns = self.table.c
+        beside = (
+            columns.group_id == self.row.group_id
+            if self.option
+            else columns.plan_id == self.row.plan_id
+        )
+        return sa.and_(beside, columns.id != self.row.id)
+
+
+def _rename(rt: Runtime, who: Who, plan: str, one: _Named, name: str) -> bool:
+    if name == one.row.name:
+        rt.session.rollback()
+        return False
+    columns = one.table.c
+    _check_new(rt, one.others, columns.name, name)
+    keep_wording(rt.session, (one.plan_id, one.question, one.option), one.row.name, rt.now())
+    rt.session.execute(sa.update(one.table).where(columns.id == one.row.id).values(name=name))
+    kind = "option" if one.option else "question"
+    _done(rt, who, plan, {kind: one.row.name}, {kind: name})
+    return True
+
+
 def archive_option(
     rt: Runtime, who: Who, plan: str, question: str, option: str, *, archived: bool = True
 ) -> None:
@@ -126,6 +187,28 @@ def archive_option(
         _done(rt, who, plan, {"option": row.name}, {"archived": archived})
 
     _changing(rt, write)
+
+
+def _check_new(
+    rt: Runtime, beside: sa.ColumnElement[bool], names: sa.Column[Any], name: str
+) -> None:
+    """Raise ``OptionExists`` where a name ``beside`` reads like ``name``."""
+    taken = rt.session.scalars(sa.select(names).where(beside))
+    if _plain(name) in {_plain(one) for one in taken}:
+        raise OptionExists(name=name)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _free_code(
+    rt: Runtime, beside: sa.ColumnElement[bool], codes: sa.Column[Any], wanted: str
+) -> str:
+    """Return ``wanted``, with a number where what was renamed since has it."""
+    taken = set(rt.session.scalars(sa.select(codes).where(beside)))
+    numbered = (f"{wanted[:37].strip('-')}-{number}" for number in count(2))
+    return next(code for code in chain([wanted], numbered) if code not in taken)
 
 
 def _surcharges(amount: Money) -> dict[str, int]:

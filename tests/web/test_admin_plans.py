@@ -327,6 +327,23 @@ def test_questions_and_answers_are_added_and_taken_away(
         f"{path}/questions/how-strong/strong/price", {"how-strong.strong-surcharge": "much"}
     )
     assert (wrong.status_code, 'value="much"' in wrong.text) == (422, True)
+    name = "how-strong.strong-new-name"
+    renamed = owner.post(f"{path}/questions/how-strong/strong/name", {name: "Bold"}, partial=True)
+    assert "Renamed. Who has it keeps it." in renamed.text
+    assert "Bold costs more per box" in renamed.text
+    for empty in ("", "x" * 81):
+        wrong = owner.post(f"{path}/questions/how-strong/strong/name", {name: empty})
+        assert (wrong.status_code, '<details class="rename" open>' in wrong.text) == (422, True)
+    asked = {"how-strong-new-name": "How bold?"}
+    renamed = owner.post(f"{path}/question-names/how-strong", asked, partial=True)
+    assert "<h3>How bold?</h3>" in renamed.text
+    assert (
+        owner.post(f"{path}/question-names/nothing", {"nothing-new-name": "Other"}).status_code
+        == 404
+    )
+    owner.post(f"{path}/questions", {"question": "Milk?"})
+    taken = owner.post(f"{path}/question-names/milk", {"milk-new-name": "how BOLD?"})
+    assert (taken.status_code, "asks that already" in taken.text) == (422, True)
     gone = owner.post(f"{path}/questions/how-strong/strong", {"archived": "yes"}, partial=True)
     assert "no longer offered" in gone.text
     assert owner.post(f"{path}/questions/nothing/strong", {"archived": "yes"}).status_code == 404

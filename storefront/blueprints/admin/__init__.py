@@ -28,6 +28,7 @@ PAGES = (
     "refunds:add_refunds",
     "invoices:add_invoices",
     "extra_drafts:add_extra_drafts",
+    "plan_questions:add_questions",
     "plans:add_plans",
     "groups:add_groups",
     "plan_terms:add_plan_terms",

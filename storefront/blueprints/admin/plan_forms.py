@@ -177,6 +177,12 @@ class QuestionForm(Form):
     )
 
 
+class NameForm(Form):
+    """Another name of a question or an answer."""
+
+    name = LineField(_("New name"), _NAME)
+
+
 class SurchargeForm(Form):
     """What an answer costs on top."""
 

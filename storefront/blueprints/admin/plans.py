@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.plan_forms import (
-    OptionForm,
     PlanForm,
     PriceForm,
-    QuestionForm,
     RhythmForm,
     RulesForm,
-    SurchargeForm,
     TextForm,
     slug_of,
 )
+from storefront.blueprints.admin.plan_page import (
+    act_on,
+    context_of,
+    group_choices,
+    show_plan,
+    show_wrong,
+)
 from storefront.blueprints.admin.plan_prices import (
     keeping,
-    place_of,
-    price_forms,
     reprice_form,
-    sold_as,
     sold_everywhere,
-    surcharge_forms,
 )
 from storefront.blueprints.context import runtime
-from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
-from storefront.domain.errors import DomainError
 from storefront.htmx import go
 from storefront.operations.catalogue import UnknownPlan, UnknownPrice
-from storefront.operations.checkout import Market
 from storefront.queries import plans as query
-from storefront.queries.pricing import plan_page
 from storefront.security import register_policy, staff
-from storefront.services import options, plan_terms, plans
+from storefront.services import plan_terms, plans
 
 _ACCESS = staff(permissions.PLANS_MANAGE)
 register_policy(
@@ -55,10 +50,6 @@ register_policy(
             "plan_rhythm",
             "plan_price",
             "plan_price_retire",
-            "plan_question",
-            "plan_option",
-            "plan_option_change",
-            "plan_option_price",
             "plan_archive",
             "plan_restore",
         )
@@ -77,10 +68,6 @@ def add_plans(bp: Blueprint) -> None:
         "rhythm": ("plan_rhythm", save_rhythm),
         "prices": ("plan_price", set_price),
         "prices/<price>/retire": ("plan_price_retire", retire_price),
-        "questions": ("plan_question", add_question),
-        "questions/<question>": ("plan_option", add_option),
-        "questions/<question>/<option>": ("plan_option_change", change_option),
-        "questions/<question>/<option>/price": ("plan_option_price", price_option),
         "archive": ("plan_archive", archive),
         "restore": ("plan_restore", restore),
     }
@@ -99,7 +86,7 @@ def new() -> Response:
     """Ask for a new plan; the first price comes with it."""
     rt = runtime()
     currency = rt.shop.currency
-    form = PlanForm(request.form, _group_choices(), currency)
+    form = PlanForm(request.form, group_choices(), currency)
     if request.method == "GET":
         return page("plans/new", form=form, currency=currency)
     code = slug_of(form.name.text)
@@ -132,14 +119,14 @@ def new() -> Response:
 
 def plan(ref: str) -> Response:
     """Show everything of one plan, each section with its own button."""
-    return page("plans/plan", **_context(ref))
+    return page("plans/plan", **context_of(ref))
 
 
 def save_text(ref: str) -> Response:
     """Save what the plan says."""
     form = TextForm(request.form)
     if not form.validate():
-        return _wrong(ref, text=form)
+        return show_wrong(ref, text=form)
     values = {
         "name": form.name.text,
         "tagline": form.tagline.text,
@@ -150,30 +137,30 @@ def save_text(ref: str) -> Response:
     }
     if form.position.number is not None:
         values["position"] = form.position.number
-    return _act(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
+    return act_on(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
 
 
 def save_rules(ref: str) -> Response:
     """Save tax class and chase."""
     form = RulesForm(request.form)
     if not form.validate():
-        return _wrong(ref, rules=form)
+        return show_wrong(ref, rules=form)
     values = {
         "tax_class": form.tax_class.data,
         "retry_days": form.days or [],
         "last_action": form.last_action.data,
         "retry_minute": form.minute,
     }
-    return _act(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
+    return act_on(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
 
 
 def save_rhythm(ref: str) -> Response:
     """Change how often a box leaves, as long as nobody subscribes."""
     rt = runtime()
-    form = RhythmForm(request.form, _group_choices())
+    form = RhythmForm(request.form, group_choices())
     rt.session.rollback()
     if not form.validate():
-        return _wrong(ref, rhythm=form)
+        return show_wrong(ref, rhythm=form)
     try:
         changed = plans.change_rhythm(rt, who(), ref, form.shipping.interval, form.group.data or "")
     except plans.PlanInUse:
@@ -185,8 +172,8 @@ def save_rhythm(ref: str) -> Response:
     except UnknownPlan:
         abort(404)
     else:
-        return _show(ref, _saved(changed))
-    return _wrong(ref, rhythm=form)
+        return show_plan(ref, _saved(changed))
+    return show_wrong(ref, rhythm=form)
 
 
 def set_price(ref: str) -> Response:
@@ -196,24 +183,24 @@ def set_price(ref: str) -> Response:
     rt = runtime()
     form = PriceForm(request.form, rt.shop.currency)
     if not form.validate():
-        return _wrong(ref, prices={"": form})
+        return show_wrong(ref, prices={"": form})
     found = query.plan_detail(rt.session, ref, rt.shop.currency)
     rt.session.rollback()
     sold = sold_everywhere(found, form.billing.interval, rt.shop.currency) if found else None
     if sold and sold.amount != form.amount.money:
         form.billing.errors = [_("That is on sale already. Change its price above")]
-        return _wrong(ref, prices={"": form})
+        return show_wrong(ref, prices={"": form})
     try:
         changed = plans.set_price(rt, who(), ref, form.amount.money, form.billing.interval)
     except plans.PriceIsZero:
         form.amount.errors = [_no_price()]
-        return _wrong(ref, prices={"": form})
+        return show_wrong(ref, prices={"": form})
     except plans.IntervalDoesNotFit:
         form.billing.errors = [_no_fit()]
-        return _wrong(ref, prices={"": form})
+        return show_wrong(ref, prices={"": form})
     except UnknownPlan:
         abort(404)
-    return _show(ref, _priced(changed))
+    return show_plan(ref, _priced(changed))
 
 
 def _reprice(ref: str, sold: str) -> Response:
@@ -225,18 +212,18 @@ def _reprice(ref: str, sold: str) -> Response:
         abort(404)
     form = reprice_form(price, typed=request.form)
     if not form.validate():
-        return _wrong(ref, prices={sold: form})
+        return show_wrong(ref, prices={sold: form})
     rt.session.rollback()
     try:
         changed = plan_terms.reprice(rt, who(), ref, sold, form.amount.money.minor)
     except plan_terms.ImpossiblePrice as error:
         form.amount.errors = [_no_price() if error.params["reason"] == "zero" else _intro_first()]
-        return _wrong(ref, prices={sold: form})
+        return show_wrong(ref, prices={sold: form})
     except UnknownPrice:
-        return _show(ref, _("That price is sold no more. Look at the prices on sale now."))
+        return show_plan(ref, _("That price is sold no more. Look at the prices on sale now."))
     except UnknownPlan:
         abort(404)
-    return _show(ref, _priced(changed, keeping(price)))
+    return show_plan(ref, _priced(changed, keeping(price)))
 
 
 def _priced(changed: bool, keep: str = "") -> str:
@@ -252,65 +239,7 @@ def retire_price(ref: str, price: str) -> Response:
         plans.retire_price(runtime(), who(), ref, price)
         return _("No longer sold. Who subscribes at it keeps it.")
 
-    return _act(ref, act)
-
-
-def add_question(ref: str) -> Response:
-    """Ask something about the box."""
-    form = QuestionForm(request.form)
-    if not form.validate():
-        return _wrong(ref, question=form)
-    name = form.question.text
-    try:
-        options.add_question(runtime(), who(), ref, slug_of(name), name)
-    except options.OptionExists:
-        form.question.errors = [_("This plan asks that already")]
-        return _wrong(ref, question=form)
-    except UnknownPlan:
-        abort(404)
-    return _show(ref, _("Now add the answers; without them nothing is asked."))
-
-
-def add_option(ref: str, question: str) -> Response:
-    """Add an answer to a question."""
-    rt = runtime()
-    form = OptionForm(request.form, rt.shop.currency, prefix=f"{question}-")
-    if not form.validate():
-        return _wrong(ref, answers={question: form})
-    name = form.option.text
-    try:
-        options.add_option(rt, who(), ref, question, slug_of(name), name, form.surcharge.money)
-    except options.OptionExists:
-        form.option.errors = [_("This question has that answer already")]
-        return _wrong(ref, answers={question: form})
-    except (UnknownPlan, options.UnknownOption):
-        abort(404)
-    return _show(ref, _("Added."))
-
-
-def change_option(ref: str, question: str, option: str) -> Response:
-    """Offer an answer no more, or again."""
-    archived = request.form.get("archived") == "yes"
-
-    def act() -> str:
-        options.archive_option(runtime(), who(), ref, question, option, archived=archived)
-        return _("No longer offered.") if archived else _("Offered again.")
-
-    return _act(ref, act)
-
-
-def price_option(ref: str, question: str, option: str) -> Response:
-    """Change what an answer costs, from each subscriber's next payment on."""
-    rt, key = runtime(), f"{question}.{option}"
-    form = SurchargeForm(request.form, rt.shop.currency, prefix=f"{key}-")
-    if not form.validate():
-        return _wrong(ref, surcharges={key: form})
-
-    def act() -> str:
-        options.save_option(rt, who(), ref, question, option, form.surcharge.money)
-        return _("Saved. It counts from each subscriber's next payment on.")
-
-    return _act(ref, act)
+    return act_on(ref, act)
 
 
 def archive(ref: str) -> Response:
@@ -320,7 +249,7 @@ def archive(ref: str) -> Response:
         plans.archive_plan(runtime(), who(), ref)
         return _("Archived. Nobody can choose it; who subscribes keeps it.")
 
-    return _act(ref, act)
+    return act_on(ref, act)
 
 
 def restore(ref: str) -> Response:
@@ -330,7 +259,7 @@ def restore(ref: str) -> Response:
         plans.restore_plan(runtime(), who(), ref)
         return _("On sale again.")
 
-    return _act(ref, act)
+    return act_on(ref, act)
 
 
 def _saved(changed: bool) -> str:
@@ -351,99 +280,3 @@ def _no_price() -> str:
 
 def _no_rhythm() -> str:
     return _("The plans it is packed with leave at another rhythm. Choose theirs, or another group")
-
-
-def _act(ref: str, act: Callable[[], str]) -> Response:
-    try:
-        return _show(ref, act())
-    except DomainError:
-        abort(404)
-
-
-def _show(ref: str, message: str) -> Response:
-    return saved(message, "plans/plan", url_for("admin.plan", ref=ref), **_context(ref))
-
-
-def _wrong(ref: str, **forms: Any) -> Response:
-    """Show the page again with what was typed and what is wrong with it."""
-    runtime().session.rollback()
-    context = _context(ref)
-    context["prices"] |= forms.pop("prices", {})
-    context["answers"] |= forms.pop("answers", {})
-    context["surcharges"] |= forms.pop("surcharges", {})
-    context |= forms
-    context["wrong"] = next(
-        (form for form in _forms(context) if getattr(form, "errors", None)), None
-    )
-    return page("plans/plan", 422, **context)
-
-
-def _forms(context: dict[str, Any]) -> list[Any]:
-    single = [context[name] for name in ("text", "rules", "rhythm", "question")]
-    several = ("prices", "answers", "surcharges")
-    return [*single, *(form for name in several for form in context[name].values())]
-
-
-def _context(ref: str) -> dict[str, Any]:
-    rt = runtime()
-    currency = rt.shop.currency
-    found = query.plan_detail(rt.session, ref, currency)
-    if found is None:
-        abort(404)
-    live = plan_page(rt.session, found.code, Market.of(rt.shop), rt.today())
-    return {
-        "plan": found,
-        "live": live.plan if live else None,
-        "currency": currency,
-        "countries": rt.shop.countries,
-        "text": _text_form(found),
-        "rules": _rules_form(found),
-        "rhythm": RhythmForm(
-            None,
-            _group_choices(),
-            {"shipping": interval_code(found.shipping), "group": found.group},
-        ),
-        "prices": price_forms(found, currency),
-        "question": QuestionForm(None),
-        "answers": {
-            each.code: OptionForm(None, currency, prefix=f"{each.code}-")
-            for each in found.questions
-        },
-        "surcharges": surcharge_forms(found, currency),
-        "sold_as": sold_as,
-        "place_of": place_of,
-        "wrong": None,
-    }
-
-
-def _text_form(found: query.PlanDetail) -> TextForm:
-    return TextForm(
-        None,
-        data={
-            "name": found.name,
-            "tagline": found.tagline,
-            "description": found.description,
-            "benefits": "\n".join(found.benefits),
-            "is_recommended": found.is_recommended,
-            "is_public": found.is_public,
-            "position": str(found.position),
-        },
-    )
-
-
-def _rules_form(found: query.PlanDetail) -> RulesForm:
-    return RulesForm(
-        None,
-        data={
-            "tax_class": found.tax_class,
-            "retry_days": ", ".join(str(day) for day in found.retry_days),
-            "last_action": found.last_action,
-            "retry_time": f"{found.retry_minute // 60:02d}:{found.retry_minute % 60:02d}",
-        },
-    )
-
-
-def _group_choices() -> list[tuple[str, str]]:
-    rt = runtime()
-    groups = query.group_list(rt.session, rt.today())
-    return [(group.ref, group.name) for group in groups] + [("", _("Nothing is shipped"))]
