@@ -6,17 +6,24 @@ import csv
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from storefront.adapters.clock import SystemClock
 
 #: A spreadsheet takes a cell that starts like this for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What a file is called until it is whole.
+_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
+#: A file that nobody has added to for so long has lost its writer.
+_LOST_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,22 @@ class FileStore:
         counter = _Counter(rows)
         done = self.publish(name, _csv_chunks(heading, counter))
         return Published(done.path, done.sha256, done.size, counter.count)
+
+    def remove_half_written(self) -> int:
+        """Delete what writers that were killed left behind; returns how many files.
+
+        By the machine's clock, which the files are dated by, and not by the shop's.
+        """
+        before = (SystemClock().now() - _LOST_AFTER).timestamp()
+        removed = 0
+        for path in self.folder.rglob(".*"):
+            if _HALF_WRITTEN.fullmatch(path.name):
+                # Its writer, or another worker that removes it, may be faster.
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        removed += 1
+        return removed
 
     def listed(self, folder: str, suffix: str) -> list[tuple[str, datetime, int]]:
         """Return (name, made at, size) of the files below ``folder``, newest first."""

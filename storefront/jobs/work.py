@@ -104,7 +104,8 @@ def _apply_messages(rt: Runtime) -> Any:
 
 
 def _delete_old(rt: Runtime) -> dict[str, int]:
-    return {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
+    done = {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
+    return {**done, "half_written": rt.files.remove_half_written()}
 
 
 PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))

@@ -29,6 +29,7 @@ from storefront.domain.swaps import Packed, with_swaps
 from storefront.models import (
     Address,
     Box,
+    BoxCycle,
     BoxItem,
     Customer,
     Plan,
@@ -43,6 +44,7 @@ from storefront.operations.choices import (
     tell_replaced,
 )
 from storefront.operations.customs import declared, seller_country_of
+from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -121,9 +123,14 @@ def boxes_to_decide(
 ) -> list[AnyRow]:
     """Return up to ``limit`` boxes of the cycle in ``state``, first paid first, locked for us.
 
-    Rows that another worker is deciding are passed over. ``ids`` narrows to these boxes,
-    ``turn`` to some kinds, ``after`` to those behind this box.
+    Only one worker decides boxes of a cycle at a time, so that who paid first is served first; a
+    box that somebody else is changing is passed over. ``ids`` narrows to these boxes, ``turn``
+    to some kinds, ``after`` to those behind this box.
     """
+    cycle = table_of(BoxCycle)
+    # Without keeping new boxes from joining the cycle.
+    alone = sa.select(cycle.c.id).where(cycle.c.id == cycle_id).with_for_update(key_share=True)
+    session.execute(alone)
     box, subscription = table_of(Box), table_of(Subscription)
     plan, customer = table_of(Plan), table_of(Customer)
     statement = (
@@ -135,8 +142,8 @@ def boxes_to_decide(
             box.c.quantity,
             box.c.state,
             box.c.kind,
-            box.c.address_id.label("own_address_id"),
-            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
+            own_address(box).label("own_address_id"),
+            goes_to(box, subscription).label("address_id"),
             subscription.c.held_at,
             subscription.c.customer_id,
             box.c.public_id,

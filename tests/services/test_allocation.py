@@ -1,9 +1,13 @@
 """Who gets what is short: the same boxes however the work is cut, and never more than there is."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.models import Box, BoxItem, ProductVariant
@@ -14,6 +18,7 @@ from storefront.services.cycles import close_cycles
 from storefront.testing.clock import FrozenClock
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import cycles_of, make_box, make_subscribed
+from tests.support.orders import in_parallel
 
 #: Pieces that each box wants, in the order in which they were paid, and how many there are.
 WANTED, THERE = (3, 1, 4, 2, 1, 3, 1), 9
@@ -55,3 +60,40 @@ def test_the_same_boxes_get_what_is_short_however_the_lock_is_cut(
     assert (packed, left) == ([3, 1, 4, 1], 0)
     assert broken(rt.session) == {}
     rt.session.rollback()
+
+
+def test_a_second_worker_takes_nothing_from_those_whom_the_first_is_about_to_serve(
+    app: Flask, rt: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = make_group(rt)
+    plan = make_plan(rt, group=group)
+    make_recipe(rt, plan, variants=[make_variant(rt, on_hand=2)])
+    cycle = cycles_of(rt, group)[0]
+    for _ in range(4):
+        make_box(rt, plan, cycle)
+    clock.advance(days=14)
+    monkeypatch.setattr(service, "SLICE", 2)
+    monkeypatch.setattr(service, "decide_boxes", _after_a_pause(service.decide_boxes))
+    rt.session.remove()
+
+    in_parallel(app, 2, lambda own, _number: close_cycles(own))
+
+    states = list(rt.session.scalars(sa.select(Box.state).order_by(Box.id)))
+    rt.session.rollback()
+    assert [state.value for state in states] == ["locked", "locked", "held", "held"]
+
+
+def _after_a_pause(decide: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``decide``; who comes first has read its boxes and waits a moment with the stock."""
+    first, second = threading.Lock(), threading.Event()
+
+    def waiting(*given: Any) -> Any:
+        if first.acquire(blocking=False):
+            second.wait(0.4)
+            return decide(*given)
+        done = decide(*given)
+        given[0].commit()
+        second.set()
+        return done
+
+    return waiting

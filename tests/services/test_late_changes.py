@@ -169,6 +169,21 @@ def test_a_packed_box_that_a_dispute_holds_goes_to_the_address_that_was_accepted
     assert (box.state, box.problem) == (BoxState.HELD, "held")
 
 
+def test_a_box_that_waited_for_an_address_alone_is_packed_once_one_is_accepted(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
+) -> None:
+    make.make_zone(rt, "DE 077", None)
+    locked(rt, clock)
+    assert only(rt, Box).problem == "no_address"
+    berlin = Wish(LateKind.ADDRESS, {**ELSEWHERE.address, "postcode": "10115", "city": "Berlin"})
+    assert accept_late(rt, who, ask(rt, sub, berlin)) is LateState.ACCEPTED
+    assert run_asked(rt, CLOSE_CYCLES)
+    rt.session.rollback()
+    box = only(rt, Box)
+    assert (box.state, box.problem, box.ship_to["city"]) == (BoxState.LOCKED, "", "Berlin")
+    assert len(export_boxes(rt, march(rt)).sha256) == 64
+
+
 def test_nothing_is_sent_where_nothing_is_sent_or_where_no_country_is_known(
     rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who
 ) -> None:

@@ -1,10 +1,12 @@
 """The ports to the outside world."""
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -94,6 +96,19 @@ def test_a_failure_in_the_middle_leaves_the_old_file_and_no_trace(tmp_path: Path
         store.publish("boxes.csv", broken())
     assert [path.name for path in tmp_path.iterdir()] == ["boxes.csv"]
     assert (tmp_path / "boxes.csv").read_bytes() == b"old"
+
+
+def test_what_a_killed_writer_left_goes_after_a_day_and_nothing_else(tmp_path: Path):
+    folder, a_day_ago = tmp_path / "exports", time.time() - 24 * 3600
+    folder.mkdir()
+    for name, age in ((".may.csv.1a2b3c4d", 60), (".june.csv.5e6f7a8b", -60), ("may.csv", 60)):
+        (folder / name).write_bytes(b"Ada Weber")
+        os.utime(folder / name, (a_day_ago - age, a_day_ago - age))
+
+    assert FileStore(tmp_path).remove_half_written() == 1
+
+    assert sorted(path.name for path in folder.iterdir()) == [".june.csv.5e6f7a8b", "may.csv"]
+    assert FileStore(tmp_path / "not there").remove_half_written() == 0
 
 
 @pytest.mark.parametrize("name", ["../out.csv", "/etc/passwd", "a/../../b", ""])
