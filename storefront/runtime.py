@@ -63,6 +63,8 @@ class Shop:
     locale: str
     #: ISO codes of the countries delivered to.
     countries: tuple[str, ...]
+    #: Whether addresses are asked a phone number; a value of ``PhoneWish``.
+    phone: str
     #: Gateways that take new methods, in order; empty: all there are.
     sign_up_gateways: tuple[str, ...]
     #: Carrier -> address of its tracking page, where the merchant set one.

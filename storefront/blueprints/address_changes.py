@@ -10,7 +10,7 @@ from flask import request
 from flask_babel import gettext as _
 
 from storefront.blueprints.account.forms import AddressForm
-from storefront.blueprints.places import refuse_blocked
+from storefront.blueprints.places import refuse
 from storefront.database import reading
 from storefront.domain.events import Actor
 from storefront.domain.rates import NoRate
@@ -63,7 +63,7 @@ def take(
 
     What changes a payment is done only once the very amounts were shown.
     """
-    if not form.validate() or refuse_blocked(rt, form):
+    if not form.validate() or refuse(rt, form):
         return Asked()
     parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
     reach = request.form.get("for", "")

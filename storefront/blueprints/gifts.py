@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.forms import DeliveryForm, delivery_form
 from storefront.blueprints.context import page_url, runtime
-from storefront.blueprints.places import refuse_blocked
+from storefront.blueprints.places import asked_of_address, refuse
 from storefront.blueprints.typed import one_line
 from storefront.database import reading
 from storefront.domain.privacy import normalise_email
@@ -55,7 +55,7 @@ def claim_gift(code: str) -> Response:
     if me is not None:
         given["email"] = me.email
     form = _form(gift, {}, given)
-    if not form.validate() or refuse_blocked(rt, form):
+    if not form.validate() or refuse(rt, form):
         return _page(code, gift, form, 422)
     try:
         done = claim(
@@ -120,7 +120,7 @@ def _page(code: str, gift: GiftView, form: DeliveryForm, status: int = 200) -> R
         gift=gift,
         form=form,
         country=_country(gift),
-        asks_region=rt.shop.taxes.asks_region(gift.country),
+        **asked_of_address(rt, [gift.country]),
         sign_in_url=page_url("auth.sign_in"),
         page_has_errors=status != 200,
     )

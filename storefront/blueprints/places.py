@@ -1,15 +1,46 @@
-"""Refuse an address that nothing is sent to, beside the part of it that is to blame."""
+"""What an address is asked, and refusing one that nothing is sent to, beside its part to blame."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask_babel import gettext as _
 
 from storefront.database import reading
+from storefront.domain.postal import WITH_REGION, PhoneWish, is_phone
 from storefront.domain.shipping import blocked_part
 from storefront.operations.shipping import read_zones
 from storefront.runtime import Runtime
+
+
+def asked_of_address(rt: Runtime, countries: Sequence[str]) -> dict[str, Any]:
+    """Return what the fields of an address in one of ``countries`` are to ask, for the template."""
+    for_tax = [rt.shop.taxes.asks_region(country) for country in countries]
+    regions = [taxed or code in WITH_REGION for taxed, code in zip(for_tax, countries, strict=True)]
+    return {
+        "asks_region": any(regions),
+        "region_needed": all(regions),
+        "taxes_by_region": any(for_tax),
+        "phone": rt.shop.phone,
+    }
+
+
+def refuse(rt: Runtime, form: Any) -> bool:
+    """Put what is against the address beside its fields; False where boxes are sent there."""
+    country = form.country.data or ""
+    is_wrong = refuse_blocked(rt, form)
+    if country in WITH_REGION and not form.region.data:
+        form.region.errors = [_("Enter the state or region; the carrier needs it")]
+        is_wrong = True
+    number = form.phone.data or ""
+    if number and not is_phone(number):
+        form.phone.errors = [_("Enter a phone number like +49 30 123456")]
+        is_wrong = True
+    elif not number and rt.shop.phone == PhoneWish.MUST:
+        form.phone.errors = [_("Enter a phone number; the carrier needs it")]
+        is_wrong = True
+    return is_wrong
 
 
 def refuse_blocked(rt: Runtime, form: Any) -> bool:

@@ -23,6 +23,7 @@ class ShopSettings(Base):
             name="referral_not_negative",
         ),
         sa.CheckConstraint("catch_up IN ('skip','bill')", name="catch_up"),
+        sa.CheckConstraint("phone IN ('no','may','must')", name="phone"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -75,6 +76,8 @@ class ShopSettings(Base):
     closed_weekdays: Mapped[list[Any]] = mapped_column(default=lambda: [7], server_default="[7]")
     #: Boxes of one customer to one address leave in one parcel.
     shares_parcels: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    #: Whether whoever gets boxes is asked for a phone number; values of ``PhoneWish``.
+    phone: Mapped[str] = mapped_column(sa.String(4), default="may", server_default="may")
     #: The owner let renewals that are this late go on.
     late_released_at: Mapped[datetime | None]
     #: Years, from the end of that of its day, for which a document says whom it was made out to.

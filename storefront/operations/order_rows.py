@@ -46,7 +46,10 @@ from storefront.operations.order_items import OrderItem
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 
-ADDRESS_COLUMNS = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
+ADDRESS_COLUMNS = (
+    *("name", "company", "street", "extra", "postcode", "city", "region", "country"),
+    "phone",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,6 @@ def write_address(session: AnySession, customer_id: int, order: Order, moment: M
             public_id=public_id("adr"),
             customer_id=customer_id,
             created_at=moment.now,
-            phone="",
             **typed,
         )
     )

@@ -38,6 +38,7 @@ class AddressView:
     city: str
     region: str
     country: str
+    phone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str
             address.c.city,
             address.c.region,
             address.c.country,
+            address.c.phone,
         )
         .join(plan, plan.c.id == table.c.plan_id)
         .outerjoin(address, address.c.id == table.c.address_id)

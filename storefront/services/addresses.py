@@ -69,8 +69,10 @@ class PostalAddress:
     country: str
     company: str = ""
     extra: str = ""
-    #: Asked for only where the rate of tax depends on it.
+    #: Asked for where the rate of tax depends on it, or the carrier needs it.
     region: str = ""
+    #: For the carrier.
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +366,6 @@ def _insert(rt: Runtime, customer_id: int, typed: PostalAddress) -> tuple[int, s
         .values(
             public_id=ref,
             customer_id=customer_id,
-            phone="",
             created_at=rt.now(),
             **asdict(typed),
         )

@@ -256,7 +256,7 @@ def _address(rt: Runtime, customer_id: int, typed: Mapping[str, str]) -> tuple[i
     parts = {name: typed.get(name, "") for name in ADDRESS_COLUMNS}
     made = rt.session.execute(
         sa.insert(table)
-        .values(public_id=ref, customer_id=customer_id, created_at=rt.now(), phone="", **parts)
+        .values(public_id=ref, customer_id=customer_id, created_at=rt.now(), **parts)
         .returning(table.c.id)
     )
     return int(made.scalar_one()), ref

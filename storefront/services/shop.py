@@ -34,6 +34,7 @@ EDITABLE = (
     "currency",
     "locale",
     "countries",
+    "phone",
     "referral_giver_minor",
     "referral_friend_minor",
     "catch_up",

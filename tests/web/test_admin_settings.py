@@ -36,7 +36,13 @@ def field(page: str, name: str) -> str:
 
 
 SHOP = {"name": "Ten Kettles", "line": "One more.", "support_email": "Hello@Ten.example"}
-SELLING = {"countries": ["DE", "FR"], "zone": "Europe/Paris", "locale": "fr", "currency": "EUR"}
+SELLING = {
+    "countries": ["DE", "FR"],
+    "zone": "Europe/Paris",
+    "locale": "fr",
+    "currency": "EUR",
+    "phone": "must",
+}
 
 
 def test_the_shop_goes_by_its_new_name_at_once(rt: Runtime, owner: Desk) -> None:

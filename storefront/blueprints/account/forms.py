@@ -14,6 +14,7 @@ from wtforms import (
     RadioField,
     SelectField,
     StringField,
+    TelField,
     TextAreaField,
     ValidationError,
 )
@@ -79,6 +80,11 @@ class AddressForm(Form):
     region = StringField(
         _("State or region"),
         [Length(max=80, message=_("Use 80 characters or fewer"))],
+        filters=[_strip],
+    )
+    phone = TelField(
+        _("Phone"),
+        [Length(max=32, message=_("A phone number has 32 characters at most"))],
         filters=[_strip],
     )
     country = SelectField(_("Country"), validate_choice=False)

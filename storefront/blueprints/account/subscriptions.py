@@ -13,6 +13,7 @@ from storefront.blueprints.address_changes import Asked, address_form, first_eff
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.places import asked_of_address
 from storefront.htmx import go, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import gifts, invoices, profile
@@ -171,7 +172,7 @@ def _address_page(form: AddressForm, present: AddressView, asked: Asked | None) 
         plan=present.plan,
         subscription=subscription,
         effect=address_service.first_box_after(rt, customer().id, subscription),
-        asks_region=any(map(rt.shop.taxes.asks_region, rt.shop.countries)),
+        asked=asked_of_address(rt, rt.shop.countries),
         page_has_errors=bool(asked and not asked.costs),
         **shown(rt, customer().id, present, asked),
     )

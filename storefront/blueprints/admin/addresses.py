@@ -9,6 +9,7 @@ from storefront.blueprints.account.subscriptions import changed_words
 from storefront.blueprints.address_changes import Asked, address_form, first_effect, shown, take
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.context import runtime
+from storefront.blueprints.places import asked_of_address
 from storefront.domain import permissions
 from storefront.domain.events import Actor
 from storefront.htmx import go
@@ -60,6 +61,6 @@ def _show(
         sub=present.subscription,
         plan=present.plan,
         effect=addresses.first_box_after(rt, customer_id, present.subscription),
-        asks_region=any(map(rt.shop.taxes.asks_region, rt.shop.countries)),
+        asked=asked_of_address(rt, rt.shop.countries),
         **shown(rt, customer_id, present, asked),
     )

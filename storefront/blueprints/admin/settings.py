@@ -29,6 +29,7 @@ from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
 from storefront.domain.erasure import LONGEST_YEARS
 from storefront.domain.money import EXPONENTS, Money
+from storefront.domain.postal import PhoneWish
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.domain.rates import RATES, REGIONS
 from storefront.operations.audit import verify
@@ -128,6 +129,16 @@ class SellingForm(Form):
 
     countries = checks(lazy_gettext("We deliver to"))
     first_country = SelectField(lazy_gettext("Country of new visitors"))
+    phone = SelectField(
+        lazy_gettext("Phone number for the carrier"),
+        choices=choices_of(
+            {
+                PhoneWish.NO.value: lazy_gettext("is not asked for"),
+                PhoneWish.MAY.value: lazy_gettext("can be given"),
+                PhoneWish.MUST.value: lazy_gettext("has to be given"),
+            }.items()
+        ),
+    )
     zone = SelectField(lazy_gettext("Time zone"))
     locale = SelectField(
         lazy_gettext("Language of mails and documents"), choices=choices_of(LANGUAGES)
@@ -154,6 +165,7 @@ class SellingForm(Form):
         order = dict.fromkeys([self.first_country.data, *self.now, *ticked])
         return {
             "countries": [country for country in order if country in ticked],
+            "phone": self.phone.data,
             "zone": self.zone.data,
             "locale": self.locale.data,
             "currency": self.currency.data,

@@ -8,7 +8,15 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, EmailField, RadioField, SelectField, StringField, ValidationError
+from wtforms import (
+    BooleanField,
+    EmailField,
+    RadioField,
+    SelectField,
+    StringField,
+    TelField,
+    ValidationError,
+)
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
@@ -20,6 +28,7 @@ from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
 from storefront.operations.offers import Question
 from storefront.operations.order_items import OrderItem
+from storefront.operations.order_rows import ADDRESS_COLUMNS
 
 #: Form fields of questions are called by their code, which a merchant chooses.
 ANSWER = "option-"
@@ -189,6 +198,11 @@ class DeliveryForm(Form):
         [Length(max=80, message=lazy_gettext("State must be 80 characters or fewer"))],
         filters=[one_line],
     )
+    phone = TelField(
+        lazy_gettext("Phone"),
+        [Length(max=32, message=lazy_gettext("A phone number has 32 characters at most"))],
+        filters=[one_line],
+    )
     tax_id = StringField(
         lazy_gettext("VAT number"),
         [Length(max=24, message=lazy_gettext("A VAT number has 24 characters at most"))],
@@ -222,8 +236,7 @@ class DeliveryForm(Form):
 
     def address(self) -> dict[str, str]:
         """Return the address of a valid form, by column name."""
-        names = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
-        return {name: self[name].data or "" for name in names}
+        return {name: self[name].data or "" for name in ADDRESS_COLUMNS}
 
 
 def delivery_form(

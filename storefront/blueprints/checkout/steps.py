@@ -21,7 +21,7 @@ from storefront.blueprints.checkout.forms import (
 from storefront.blueprints.checkout.loading import box_url, load, look, onward, shown
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
-from storefront.blueprints.places import refuse_blocked
+from storefront.blueprints.places import refuse, refuse_blocked
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
@@ -190,7 +190,7 @@ def save_delivery(key: str) -> Response:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
     sends = any(item.plan.shipping for item in order.items)
-    fine = form.validate() and not (sends and refuse_blocked(rt, form))
+    fine = form.validate() and not (sends and refuse(rt, form))
     if not fine or not tax_fields.check(rt, order, form):
         return _delivery_page(rt, order, form, 422)
     number = tax_fields.number_of(rt, form)

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from storefront import tax_desk
 from storefront.adapters.tax_numbers import NotATaxNumber, normalise_tax_number
 from storefront.blueprints.checkout.forms import DeliveryForm
+from storefront.blueprints.places import asked_of_address
 from storefront.domain.rates import EU, NoRate
 from storefront.domain.tax_treatment import Place, TaxIdState, tax_area
 from storefront.operations.checkout import Market, Order
@@ -16,15 +17,10 @@ from storefront.runtime import Runtime
 from storefront.templating import writing_locale
 
 
-def asked(rt: Runtime) -> dict[str, bool]:
-    """Say which fields about tax the page shows; a shop that sells in one country asks none."""
-    market = Market.of(rt.shop)
-    regions = [market.taxes.asks_region(country) for country in market.countries]
-    return {
-        "asks_region": any(regions),
-        "region_needed": all(regions),
-        "asks_tax_id": sells_to_firms(rt),
-    }
+def asked(rt: Runtime) -> dict[str, Any]:
+    """Say which fields beside street and town the page shows."""
+    countries = Market.of(rt.shop).countries
+    return asked_of_address(rt, countries) | {"asks_tax_id": sells_to_firms(rt)}
 
 
 def sells_to_firms(rt: Runtime) -> bool:
