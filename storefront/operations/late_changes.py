@@ -123,6 +123,9 @@ def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> 
         kept = {**was._mapping, **parts, "id": key, "public_id": public_id("adr")}
         session.execute(sa.insert(address).values(**kept))
         values = {"address_id": key}
+        if row.problem == Problem.NO_ADDRESS.value:
+            # It waited for this alone: the worker that locks cycles decides it again.
+            values |= {"state": BoxState.PLANNED, "problem": ""}
     session.execute(sa.update(box).where(*mine).values(**values))
     return True
 
