@@ -137,9 +137,6 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Cre
     None, and nothing is written, where its money cannot be given back now: it is not paid, or
     the bank has it.
     """
-        if row.problem == Problem.NO_ADDRESS.value:
-            # It waited for this alone: the worker that locks cycles decides it again.
-            values |= {"state": BoxState.PLANNED, "problem": ""}
     lacks = table_of(BoxShortage)
     before = session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0)).where(
