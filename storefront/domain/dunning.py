@@ -36,6 +36,36 @@ class RetryPolicy:
             raise ValueError(f"no time of day: {self.retry_minute}")
 
 
+#: How long subscribers of a group have been there: any time, at most so many days, longer.
+Began = Literal["any", "within", "before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A group of subscribers: of a plan, in countries, newer or older than some days.
+
+    ``plan_id`` None: of any plan; no ``countries``: anywhere, also where nothing is shipped.
+    """
+
+    plan_id: int | None = None
+    countries: frozenset[str] = frozenset()
+    began: Began = "any"
+    began_days: int = 90
+
+    def holds(self, plan_id: int, country: str, days: int) -> bool:
+        """True of a subscriber of ``days`` days whose boxes go to ``country``.
+
+        >>> new = Segment(countries=frozenset({"DE"}), began="within", began_days=60)
+        >>> new.holds(1, "DE", 60), new.holds(1, "DE", 61), new.holds(1, "", 3)
+        (True, False, False)
+        """
+        if self.plan_id is not None and self.plan_id != plan_id:
+            return False
+        if self.countries and country not in self.countries:
+            return False
+        return self.began == "any" or (days <= self.began_days) == (self.began == "within")
+
+
 #: The longest a chase may take, in days.
 LONGEST_DAYS = 60
 #: The last warning goes out so many days before the last action.

@@ -39,7 +39,7 @@ from storefront.models.customers import (
     LoginLink,
     LoginSession,
 )
-from storefront.models.dunning import DunningCase
+from storefront.models.dunning import DunningCase, RetrySchedule
 from storefront.models.first_boxes import FirstBoxPlace
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
 from storefront.models.gifts import Gift
@@ -168,6 +168,7 @@ __all__ = [
     "Redemption",
     "Referral",
     "Refund",
+    "RetrySchedule",
     "Role",
     "ScheduledChange",
     "SelfCheck",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,12 +16,12 @@ from storefront.domain.dunning import (
     StepKind,
     last_day,
     next_step,
-    policy_together,
 )
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import ChargeAnswer
 from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.models import (
+    Address,
     ChargeAttempt,
     DunningCase,
     InvoiceLine,
@@ -34,6 +34,8 @@ from storefront.operations.backups import declined_before, together, try_backups
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.overtaken import try_at_once
+from storefront.operations.retry_schedules import policy_of, read_schedules
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
 
@@ -50,6 +52,7 @@ def chase_declined(
     rows: Sequence[AnyRow],
     answers: Mapping[str, ChargeAnswer],
     moment: Moment,
+    late: Collection[int] = (),
 ) -> None:
     """Open a case for each declined attempt on an open invoice, or take its next step.
 
@@ -59,32 +62,37 @@ def chase_declined(
     step: what the customer tried meanwhile leaves the schedule alone. Where the payer has a
     backup, it is tried first and its answer is the step. Subscriptions on them go past due; the
     customer is told, at most once a day, but not of a last try: its outcome is a mail itself.
+    Invoices in ``late`` are tried by the next chase with the method chosen meanwhile, before any
+    backup, and their customers are told what came of that.
     Source: docs/decisions/0021-steps-of-dunning.md, docs/decisions/0129-dunning.md.
     """
-    rows = _without_backed(session, rows, answers, moment)
+    rows = _without_backed(session, rows, answers, moment, late)
     if not rows:
         return
     before = declined_before(session, rows)
     facts = _facts(session, [row.invoice_id for row in rows])
     cases = _cases(session, [row.invoice_id for row in rows])
     told = _told(session, list(cases), moment.now - MAIL_EVERY)
+    schedules = read_schedules(session) if facts.keys() - cases.keys() else ()
     opened, stepped, mails = [], [], []
     for row in rows:
         own = facts.get(row.invoice_id)
         if own is None:
             continue
         case, first = cases.get(row.invoice_id), before.get(row.public_id)
-        policy = _policy(case.policy) if case else _policy_of(own)
+        policy = _policy(case.policy) if case else policy_of(own, schedules, moment)
         values = _step(case, row, policy, _meaning(answers[row.public_id], first), moment)
         if case and values:
             stepped.append({"key": case.id, **{f"new_{k}": v for k, v in values.items()}})
         elif values:
             opened.append(values | _opening(row.invoice_id, values["next_at"], policy, moment))
-        if row.invoice_id not in told and not _is_over(values, moment):
+        is_told = row.invoice_id in told or row.invoice_id in late
+        if not is_told and not _is_over(values, moment):
             more = {"reason": answers[row.public_id].reason}
             mails.append(_mail("payment_failed", row, own[0], more | _first(first)))
     _write(session, opened, stepped)
     _go_on(session, [row.invoice_id for row in rows if row.on_session])
+    try_at_once(session, [row.invoice_id for row in rows if row.invoice_id in late], moment)
     _past_due(session, _all(facts), answers, rows, moment)
     enqueue(session, mails, moment.now)
 
@@ -94,9 +102,11 @@ def _without_backed(
     rows: Sequence[AnyRow],
     answers: Mapping[str, ChargeAnswer],
     moment: Moment,
+    late: Collection[int],
 ) -> Sequence[AnyRow]:
     """Try backups where there are some, and return the other refusals."""
-    backed = try_backups(session, rows, answers, moment) if rows else set()
+    own = [row for row in rows if row.invoice_id not in late]
+    backed = try_backups(session, own, answers, moment) if own else set()
     if backed:
         _note_backed(session, [row for row in rows if row.public_id in backed], answers, moment)
     return [row for row in rows if row.public_id not in backed] if backed else rows
@@ -191,12 +201,19 @@ def ends_on(case: AnyRow, moment: Moment) -> date:
     return last_day(_policy(case.policy), moment.day_of(case.opened_at))
 
 
-def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
-    """Ask customers to confirm with their bank; nothing is tried by the clock meanwhile."""
+def chase_authentication(
+    session: AnySession, rows: Sequence[AnyRow], moment: Moment, late: Collection[int] = ()
+) -> None:
+    """Ask customers to confirm with their bank; nothing is tried by the clock meanwhile.
+
+    Invoices in ``late`` are to be paid with another method by now: the next chase has the bank
+    stop what waits, and tries that.
+    """
     if not rows:
         return
     facts = _facts(session, [row.invoice_id for row in rows])
     cases = _cases(session, [row.invoice_id for row in rows])
+    schedules = read_schedules(session) if facts.keys() - cases.keys() else ()
     deadline = moment.start_of(moment.today + timedelta(days=AUTHENTICATION_DAYS))
     opened = [
         {
@@ -206,7 +223,7 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
             "step": 0,
             "next_at": deadline,
             "next_action": "last_action",
-            "policy": _kept(_policy_of(facts[row.invoice_id])),
+            "policy": _kept(policy_of(facts[row.invoice_id], schedules, moment)),
             "opened_at": moment.now,
             "warn_at": deadline - timedelta(days=WARN_DAYS),
         }
@@ -227,13 +244,16 @@ def chase_authentication(session: AnySession, rows: Sequence[AnyRow], moment: Mo
     ]
     _write(session, opened, stepped)
     _go_on(session, [row.invoice_id for row in rows if row.on_session])
+    try_at_once(session, [row.invoice_id for row in rows if row.invoice_id in late], moment)
     _past_due(session, _all(facts), {}, rows, moment)
     told = _told(session, list(cases), moment.now - MAIL_EVERY)
     mails = [
         _mail("payment_confirm", row, facts[row.invoice_id][0], {})
         for row in rows
         # Who is on the page goes on to the bank right away.
-        if row.invoice_id in facts and not (row.on_session and row.invoice_id in told)
+        if row.invoice_id in facts
+        and row.invoice_id not in late
+        and not (row.on_session and row.invoice_id in told)
     ]
     enqueue(session, mails, moment.now)
 
@@ -245,6 +265,7 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
     still owe for boxes that were sent is paid when their customer says so.
     """
     line, subscription, plan = table_of(InvoiceLine), table_of(Subscription), table_of(Plan)
+    address = table_of(Address)
     rows = session.execute(
         sa.select(
             line.c.invoice_id,
@@ -254,12 +275,16 @@ def _facts(session: AnySession, invoice_ids: Sequence[int]) -> dict[int, list[An
             subscription.c.payer_id,
             subscription.c.state,
             subscription.c.version,
+            subscription.c.created_at,
+            subscription.c.plan_id,
+            address.c.country,
             plan.c.retry_days,
             plan.c.last_action,
             plan.c.retry_minute,
         )
         .join(subscription, subscription.c.id == line.c.subscription_id)
         .join(plan, plan.c.id == subscription.c.plan_id)
+        .outerjoin(address, address.c.id == subscription.c.address_id)
         .where(
             line.c.invoice_id.in_(invoice_ids),
             line.c.kind == "plan",
@@ -337,13 +362,6 @@ def _policy(kept: Mapping[str, Any]) -> RetryPolicy:
     # Cases of before had no time of day.
     minute = kept.get("retry_minute", DEFAULT_POLICY.retry_minute)
     return RetryPolicy(tuple(kept["retry_days"]), kept["last_action"], minute)
-
-
-def _policy_of(facts: Sequence[AnyRow]) -> RetryPolicy:
-    """Return the policy of an invoice: that of its plan, or of those of its plans."""
-    return policy_together(
-        [RetryPolicy(tuple(one.retry_days), one.last_action, one.retry_minute) for one in facts]
-    )
 
 
 def _kept(policy: RetryPolicy) -> dict[str, Any]:

@@ -154,7 +154,8 @@ def _note(session: AnySession, ids: Sequence[int], last4: str, moment: Moment) -
 def chase_now(session: AnySession, subscription_ids: Sequence[int], moment: Moment) -> None:
     """Have the open cases of subscriptions tried at once, beside their schedule.
 
-    A charge on its way is waited for.
+    A charge on its way is waited for: what it leaves open is tried when its answer is written
+    down (``operations.overtaken``).
     """
     case, invoice, attempt = table_of(DunningCase), table_of(Invoice), table_of(ChargeAttempt)
     line = table_of(InvoiceLine)
@@ -168,9 +169,13 @@ def chase_now(session: AnySession, subscription_ids: Sequence[int], moment: Mome
     on_its_way = sa.exists().where(
         attempt.c.invoice_id == case.c.invoice_id, attempt.c.state.in_(OPEN_ATTEMPTS)
     )
+    mine = sa.select(case.c.id).where(case.c.state == "open", owed).order_by(case.c.id)
+    if session.get_bind().dialect.name == "postgresql":
+        # Behind a worker that steps one of them: only a later statement sees what it planned.
+        mine = mine.with_for_update()
     session.execute(
         sa.update(case)
-        .where(case.c.state == "open", owed, ~on_its_way)
+        .where(case.c.id.in_(session.execute(mine).scalars().all()), ~on_its_way)
         .values(resume_at=sa.func.coalesce(case.c.resume_at, case.c.next_at), next_at=moment.now)
     )
 

@@ -44,7 +44,6 @@ from storefront.operations.choices import (
     tell_replaced,
 )
 from storefront.operations.customs import declared, seller_country_of
-from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -142,8 +141,8 @@ def boxes_to_decide(
             box.c.quantity,
             box.c.state,
             box.c.kind,
-            own_address(box).label("own_address_id"),
-            goes_to(box, subscription).label("address_id"),
+            box.c.address_id.label("own_address_id"),
+            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
             subscription.c.held_at,
             subscription.c.customer_id,
             box.c.public_id,

@@ -28,6 +28,8 @@ def replan(
     Each planned attempt is given up and another is planned in its place, so that no invoice is
     ever asked for twice. Returns how many. Raises ``StaleSubscription`` as ``plan_or_carry``.
     """
+    if not subscription_ids:
+        return 0
     attempt, invoice, method = (table_of(one) for one in (ChargeAttempt, Invoice, PaymentMethod))
     later = attempt.alias()
     last = sa.select(sa.func.max(later.c.number)).where(later.c.invoice_id == invoice.c.id)

@@ -33,6 +33,8 @@ from storefront.operations.dunning import chase_authentication, chase_declined
 from storefront.operations.kept_methods import renew_methods
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named
 from storefront.operations.moment import Moment
+from storefront.operations.overtaken import overtaken
+from storefront.operations.replanning import replan
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.surplus import Surplus, plan_surplus_refunds
 from storefront.operations.undone import is_undone, take_back
@@ -123,12 +125,14 @@ def record_results(
     plan_surplus_refunds(session, [_surplus(row, minor) for row, minor in found.surplus], moment)
     _refuse_methods(session, found.declined, answers, moment)
     renew_methods(session, _renewed(asked, answers))
+    late = overtaken(session, _owing(found.declined + found.action + found.lost + undone))
     unpaid = found.declined + found.lost + [row for row in undone if row.on_session]
     _reopen_checkouts(session, unpaid)
     withdraw_unpaid(session, _unpaid_offers(unpaid), moment)
     _plan_again(session, _owing(found.lost), moment, minimums)
-    chase_declined(session, _owing(found.declined), answers, moment)
-    chase_authentication(session, _owing(found.action), moment)
+    replan(session, sorted({key for keys in late.values() for key in keys}), minimums, moment)
+    chase_declined(session, _owing(found.declined), answers, moment, late)
+    chase_authentication(session, _owing(found.action), moment, late)
     pending = [row for row in found.waiting if _is_pending(answers[row.public_id])]
     unpaid_now = [row.invoice_id for row in _owing(found.declined + found.action + pending)]
     make_unpaid_boxes(session, unpaid_now, moment)

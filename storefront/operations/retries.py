@@ -257,7 +257,10 @@ def back_to_schedule(session: AnySession, rows: Sequence[AnyRow]) -> None:
 
 
 def overdue_actions(session: AnySession, moment: Moment, limit: int) -> list[AnyRow]:
-    """Return attempts that still wait for their customer although the case's time is up."""
+    """Return attempts that still wait for their customer although the case's time is up.
+
+    Or although the case is to be tried with the method they chose meanwhile.
+    """
     return list(session.execute(_overdue_actions(), {"now": moment.now, "size": limit}))
 
 
@@ -276,8 +279,7 @@ def _overdue_actions() -> AnySelect:
         .where(
             case.c.state == "open",
             case.c.next_at <= sa.bindparam("now", type_=case.c.next_at.type),
-            case.c.next_action == "last_action",
-            case.c.resume_at.is_(None),
+            sa.or_(case.c.next_action == "last_action", case.c.resume_at.is_not(None)),
             attempt.c.state == AttemptState.ACTION_REQUIRED,
         )
         .order_by(case.c.next_at, case.c.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,16 +25,13 @@ from storefront.operations.keys import AnySelect, AnySession
 def read_delivery(session: AnySession) -> Delivery:
     """Return the zones with their prices, and the weights of boxes where a price asks for them.
 
-    One statement in a shop whose prices hold delivery, two with zones, three with weights.
+    Places and prices come from one statement, so that nobody is shown the places of one saving
+    with the prices of another. One statement, two where prices go by weight.
     """
-    places = _places(session)
-    if not places:
+    found = _zones(session)
+    if not found:
         return INCLUDED
-    tariffs = _tariffs(session)
-    zones = tuple(
-        Zone(tuple(areas), tuple(tariffs.get(key, ())), is_blocked, ref, name)
-        for (key, ref, name, is_blocked), areas in places.items()
-    )
+    zones = tuple(found)
     by_weight = any(len(tariff.bands) > 1 for zone in zones for tariff in zone.tariffs)
     return Delivery(zones, _weights(session) if by_weight else {})
 
@@ -43,51 +41,67 @@ def read_zones(session: AnySession) -> tuple[Zone, ...]:
     return read_delivery(session).zones
 
 
-def _places(session: AnySession) -> dict[tuple[int, str, str, bool], list[Area]]:
-    found: dict[tuple[int, str, str, bool], list[Area]] = defaultdict(list)
-    for row in session.execute(_all_places()):
-        areas = found[row.id, row.public_id, row.name, row.is_blocked]
+def _zones(session: AnySession) -> list[Zone]:
+    """Return each zone; a tariff without a price from 0 grams on has never been written."""
+    areas: dict[tuple[int, str, str, bool], list[Area]] = defaultdict(list)
+    bands: dict[int, dict[tuple[str, int | None], list[Band]]] = defaultdict(dict)
+    for row in session.execute(_all_zones()):
+        if row.currency is not None:
+            band = Band(row.from_grams, Money(row.amount_minor, row.currency))
+            own = (row.currency, row.free_from_minor)
+            bands[row.id].setdefault(own, []).append(band)
+            continue
+        places = areas[row.id, row.public_id, row.name, row.is_blocked]
         if row.country is not None:
-            areas.append(Area(row.country, row.prefix))
-    return found
+            places.append(Area(row.country, row.prefix))
+    return [
+        Zone(tuple(places), _tariffs(bands.get(key, {})), is_blocked, ref, name)
+        for (key, ref, name, is_blocked), places in areas.items()
+    ]
+
+
+def _tariffs(bands: dict[tuple[str, int | None], list[Band]]) -> tuple[Tariff, ...]:
+    return tuple(
+        Tariff(tuple(each), None if free is None else Money(free, currency))
+        for (currency, free), each in bands.items()
+    )
 
 
 @cache
-def _all_places() -> AnySelect:
+def _all_zones() -> AnySelect:
+    """Places, and then prices: rows of one have NULL where the other has its own."""
     zone, area = table_of(ShippingZone), table_of(ShippingArea)
-    return (
-        sa.select(
-            zone.c.id, zone.c.public_id, zone.c.name, zone.c.is_blocked, area.c.country,
-            area.c.prefix,
-        )
-        .outerjoin(area, area.c.zone_id == zone.c.id)
-        .order_by(zone.c.id, area.c.country, area.c.prefix)
-    )  # fmt: skip
-
-
-def _tariffs(session: AnySession) -> dict[int, list[Tariff]]:
-    """Return the tariffs by zone; one without a price from 0 grams on has never been written."""
-    bands: dict[tuple[int, int, str, int | None], list[Band]] = defaultdict(list)
-    for row in session.execute(_all_tariffs()):
-        key = (row.zone_id, row.id, row.currency, row.free_from_minor)
-        bands[key].append(Band(row.from_grams, Money(row.amount_minor, row.currency)))
-    found: dict[int, list[Tariff]] = defaultdict(list)
-    for (zone_id, _key, currency, free), each in bands.items():
-        found[zone_id].append(Tariff(tuple(each), None if free is None else Money(free, currency)))
-    return found
-
-
-@cache
-def _all_tariffs() -> AnySelect:
     tariff, band = table_of(ShippingTariff), table_of(ShippingBand)
-    return (
+
+    def none(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+        return sa.cast(sa.null(), column.type).label(name)
+
+    own = (zone.c.id, zone.c.public_id, zone.c.name, zone.c.is_blocked)
+    places = sa.select(
+        *own,
+        area.c.country,
+        area.c.prefix,
+        none(tariff.c.currency, "currency"),
+        none(tariff.c.free_from_minor, "free_from_minor"),
+        none(band.c.from_grams, "from_grams"),
+        none(band.c.amount_minor, "amount_minor"),
+    ).outerjoin(area, area.c.zone_id == zone.c.id)
+    prices = (
         sa.select(
-            tariff.c.id, tariff.c.zone_id, tariff.c.currency, tariff.c.free_from_minor,
-            band.c.from_grams, band.c.amount_minor,
+            *own,
+            none(area.c.country, "country"),
+            none(area.c.prefix, "prefix"),
+            tariff.c.currency,
+            tariff.c.free_from_minor,
+            band.c.from_grams,
+            band.c.amount_minor,
         )
+        .join(tariff, tariff.c.zone_id == zone.c.id)
         .join(band, band.c.tariff_id == tariff.c.id)
-        .order_by(tariff.c.zone_id, tariff.c.currency, band.c.from_grams)
-    )  # fmt: skip
+    )
+    both = sa.union_all(places, prices).subquery()
+    order = (both.c.id, both.c.country, both.c.prefix, both.c.currency, both.c.from_grams)
+    return sa.select(both).order_by(*order)
 
 
 @cache

@@ -22,7 +22,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.catalogue import raise_version
+from storefront.operations.catalogue import lock_catalogue, raise_version
 from storefront.operations.keys import AnyRow
 from storefront.runtime import Runtime
 
@@ -68,6 +68,8 @@ def save_zone(rt: Runtime, who: Who, draft: ZoneDraft, ref: str = "") -> str:
 
     def write() -> str:
         moment = rt.moment()
+        # Two of the staff who save at once queue: places of one never meet prices of the other.
+        lock_catalogue(rt.session)
         row = _zone(rt, ref) if ref else None
         before = _told(rt, row) if row is not None else {}
         key, public = (row.id, row.public_id) if row is not None else _new(rt)
@@ -94,6 +96,7 @@ def remove_zone(rt: Runtime, who: Who, ref: str) -> None:
     """Forget a zone: its places are then those of the next wider one. Raises ``ZoneGone``."""
 
     def write() -> None:
+        lock_catalogue(rt.session)
         row, moment = _zone(rt, ref), rt.moment()
         before = _told(rt, row)
         area, zone, tariff = table_of(ShippingArea), table_of(ShippingZone), _tariffs_of(row.id)
@@ -120,6 +123,7 @@ def save_weights(rt: Runtime, who: Who, plan: str, grams: Mapping[str, int | Non
 
     def write() -> bool:
         table, plans, moment = table_of(BoxWeight), table_of(Plan), rt.moment()
+        lock_catalogue(rt.session)
         plan_id = rt.session.scalar(sa.select(plans.c.id).where(plans.c.code == plan))
         if plan_id is None:
             raise LookupError(f"no plan {plan}")

@@ -167,10 +167,32 @@ def retry(scene: Scene) -> None:
     url = f"/account/payment/card/{setup}"
     tab.get(url)
     at = max(case.next_at, scene.rt.now()) + timedelta(seconds=1)
+    tries = scene.many(ChargeAttempt, ChargeAttempt.invoice_id == case.id)
     scene.press("C-08", [partial(tab.again().post, url)] * 2, at=at)
+    state_now, deadline = sa.select(Invoice.state).where(Invoice.id == case.id), _deadline()
+    # Time stands still: the new card is tried now, not on the next day of the schedule.
+    while (state := scene.one(state_now)) == "open" and time.monotonic() < deadline:
+        time.sleep(0.05)
     scene.quiet()
-    state = scene.one(sa.select(Invoice.state).where(Invoice.id == case.id))
-    scene.ended("C-08", f"the invoice is {state}")
+    # Stored before the refused card was tried again, or while that was on its way.
+    tries = scene.many(ChargeAttempt, ChargeAttempt.invoice_id == case.id) - tries
+    scene.ended("C-08", f"{state} with {tries} tries")
+    if state != "paid" or tries > 2:
+        scene.fault("C-08", f"invoice {case.id} is {state} after {tries} tries")
+
+
+def refused(scene: Scene, day: date) -> None:
+    """Let somebody's renewal be refused on ``day``, for C-08 played alone."""
+    populate(scene.rt, scene.plan, scene.price, 1, day, card=_REFUSED)
+    before, deadline = scene.many(DunningCase), _deadline()
+    scene.move(datetime.combine(day, day_time(3), UTC))
+    # Claimed and not planned yet looks as if nothing were due.
+    while scene.many(DunningCase) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _deadline() -> float:
+    return time.monotonic() + _PATIENCE
 
 
 def tell_often(scene: Scene, subscription: int) -> None:

@@ -51,6 +51,8 @@ class Outcome:
     database: str
     seed: int
     rounds: int
+    #: The one line that is played; empty: all of them.
+    only: str = ""
     lines: dict[str, Line] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     charges: int = 0
