@@ -195,6 +195,13 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     )
 
 
+def cycle_row(session: AnySession, cycle_ref: str) -> CycleRow | None:
+    """Return one cycle, None if there is no such cycle."""
+    table = table_of(BoxCycle)
+    found = _cycles(session, table.c.public_id == cycle_ref, table.c.id)
+    return found[0] if found else None
+
+
 def batch(session: AnySession, batch_ref: str) -> BatchRow | None:
     """Return a batch, None if there is no such batch."""
     found = _batches(session, table_of(FulfilmentBatch).c.public_id == batch_ref)

@@ -34,6 +34,7 @@ PAGES = (
     "plan_terms:add_plan_terms",
     "places:add_places",
     "capacity:add_capacity",
+    "cycle_days:add_cycle_days",
     "price_changes:add_price_changes",
     "addons:add_addons",
     "coupons:add_coupons",

@@ -57,6 +57,7 @@ def deeds() -> dict[str, str]:
         "group.added": _("Cycle group added"),
         "group.capacity": _("Boxes per cycle changed"),
         "cycle.capacity": _("Boxes of a cycle changed"),
+        "cycle.days": _("Days of a cycle changed"),
         "days_off.changed": _("Days off changed"),
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),

@@ -1,0 +1,156 @@
+"""Give one cycle other days than its rhythm gave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.database import retrying
+from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.cycle_days import Around, DayProblem, Days, problem_of_days
+from storefront.domain.errors import DomainError
+from storefront.models import Box, BoxCycle, CycleGroup, Subscription, SubscriptionPeriod
+from storefront.models.base import table_of
+from storefront.operations import audit
+from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
+from storefront.operations.cycles import UNLOCKED, read_days_off
+from storefront.operations.keys import AnyRow
+from storefront.runtime import Runtime
+
+
+class CycleGone(DomainError):
+    """There is no such cycle, or the lock has reached it."""
+
+    code = "cycle_gone"
+
+
+class DaysDoNotFit(DomainError):
+    """The days are refused; ``problem`` says which and why."""
+
+    code = "days_do_not_fit"
+
+    def __init__(self, problem: DayProblem) -> None:
+        super().__init__(problem=problem.value)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class NewDays:
+    """The days a cycle is to have."""
+
+    cutoff_on: date
+    lock_on: date
+    ship_from: date
+    ship_to: date
+
+
+def set_cycle_days(rt: Runtime, who: Who, cycle: str, wanted: NewDays) -> bool:
+    """Give an unlocked cycle its own days; False when nothing differs.
+
+    The boxes in it and every payment stay. Raises ``CycleGone`` and ``DaysDoNotFit``.
+    """
+
+    def write() -> bool:
+        rows = _rows(rt, cycle)
+        at = next((n for n, row in enumerate(rows) if row.public_id == cycle), None)
+        if at is None or rows[at].state not in UNLOCKED or rows[at].lock_on < rt.today():
+            raise CycleGone(ref=cycle)
+        now = _days(rows[at])
+        new = replace(
+            now,
+            cutoff_on=wanted.cutoff_on,
+            lock_on=wanted.lock_on,
+            ship_from=wanted.ship_from,
+            ship_to=wanted.ship_to,
+        )
+        if new == now:
+            rt.session.rollback()
+            return False
+        problem = problem_of_days(now, new, _around(rt, rows, at), rt.today())
+        if problem is not None:
+            raise DaysDoNotFit(problem)
+        _save(rt, who, rows[at], now, new)
+        rt.session.commit()
+        return True
+
+    return retrying(rt.session, write)
+
+
+def _rows(rt: Runtime, cycle: str) -> list[AnyRow]:
+    """Return the cycles of the group in the order in which they leave."""
+    table = table_of(BoxCycle)
+    group = sa.select(table.c.group_id).where(table.c.public_id == cycle).scalar_subquery()
+    # One at a time: two staff must not move neighbours past each other.
+    groups = table_of(CycleGroup)
+    rt.session.execute(sa.select(groups.c.id).where(groups.c.id == group).with_for_update())
+    found = rt.session.execute(
+        sa.select(table)
+        .where(table.c.group_id == group)
+        .order_by(table.c.ship_from, table.c.lock_on, table.c.id)
+    )
+    return list(found)
+
+
+def _around(rt: Runtime, rows: list[AnyRow], at: int) -> Around:
+    off = read_days_off(rt.session)
+    return Around(
+        _days(rows[at - 1]) if at else None,
+        _days(rows[at + 1]) if at + 1 < len(rows) else None,
+        _next_payment(rt, rows[at].id),
+        off.holidays,
+        off.weekdays,
+    )
+
+
+def _next_payment(rt: Runtime, cycle_id: int) -> date | None:
+    """Return the first day on which somebody whose first box is in the cycle pays again."""
+    box, period, sub = table_of(Box), table_of(SubscriptionPeriod), table_of(Subscription)
+    earlier = period.alias("earlier")
+    is_first = ~sa.exists().where(
+        earlier.c.subscription_id == period.c.subscription_id, earlier.c.id < period.c.id
+    )
+    due = sa.case((sub.c.anchor_on > sub.c.next_on, sub.c.anchor_on), else_=sub.c.next_on)
+    found: date | None = rt.session.scalar(
+        sa.select(sa.func.min(due))
+        .select_from(box)
+        .join(period, period.c.id == box.c.period_id)
+        .join(sub, sub.c.id == box.c.subscription_id)
+        .where(
+            box.c.cycle_id == cycle_id,
+            box.c.ordinal == 1,
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state != BoxState.CANCELED,
+            sub.c.renews_at.is_not(None),
+            is_first,
+        )
+    )
+    return found
+
+
+def _days(row: AnyRow) -> Days:
+    return Days(row.charge_on, row.cutoff_on, row.lock_on, row.ship_from, row.ship_to)
+
+
+_NAMES = ("cutoff_on", "lock_on", "ship_from", "ship_to")
+
+
+def _save(rt: Runtime, who: Who, row: AnyRow, now: Days, new: Days) -> None:
+    table = table_of(BoxCycle)
+    values = {name: getattr(new, name) for name in _NAMES}
+    done = rt.session.execute(
+        sa.update(table)
+        .where(table.c.id == row.id, table.c.state.in_(UNLOCKED))
+        .values(**values)
+        .returning(table.c.id)
+    )
+    if done.first() is None:
+        # The worker locked it in this moment.
+        raise CycleGone(ref=row.public_id)
+    before, after = (
+        {name: getattr(one, name).isoformat() for name in _NAMES} for one in (now, new)
+    )
+    audit.write(rt.session, who.id, "cycle.days", row.public_id, before, after, rt.moment(), who.ip)
+    raise_version(rt.session)
