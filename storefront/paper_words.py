@@ -61,6 +61,22 @@ def _contents(box: PaperBox) -> Iterator[Row]:
             yield Row("", f"{name} · {one.packing['plan']}", "", is_heading=True)
         for piece in pieces_of(one.packing):
             yield Row(str(piece.pieces), piece.name, piece.sku)
+        for lack in one.packing.get("lacks", ()):
+            yield Row("", _lack(*lack), "", is_note=True)
+
+
+def _lack(product: str, instead: str, is_credited: bool) -> str:
+    """Return why something that was to be in the box is not."""
+    if instead:
+        return _(
+            "%(product)s had run out: %(other)s is in it instead.", product=product, other=instead
+        )
+    if is_credited:
+        return _(
+            "%(product)s had run out and was left out. It is credited to your account.",
+            product=product,
+        )
+    return _("%(product)s had run out and was left out.", product=product)
 
 
 def _note(box: PaperBox) -> str:

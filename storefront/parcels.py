@@ -94,6 +94,8 @@ class _Work:
     cycles: set[int]
     #: Box key -> when it is said to have happened, where that is said.
     said: dict[int, datetime]
+    #: Box key -> the first box of its parcel.
+    parcels: dict[int, int]
 
 
 def take_rows(
@@ -126,7 +128,7 @@ def take_rows(
 
 
 def _plan(rt: Runtime, rows: Sequence[TrackingRow], carrier: str, report: TrackingReport) -> _Work:
-    todo = _Work(defaultdict(dict), defaultdict(list), defaultdict(list), {}, {}, set(), {})
+    todo = _Work(defaultdict(dict), defaultdict(list), defaultdict(list), {}, {}, set(), {}, {})
     #: Box -> the row that named it.
     seen: dict[int, int] = {}
     every_name = {row.box for row in rows if row.box}
@@ -156,6 +158,7 @@ def _decide(
     """Put one box where its row sends it, or say why not."""
     state, to = BoxState(box.state), row.status
     todo.names[box.id] = box.public_id
+    todo.parcels[box.id] = box.parcel_id or box.id
     has_left = state in (*_LEFT, BoxState.RETURNED)
     if state not in (*_LEFT, BoxState.RETURNED, BoxState.EXPORTED):
         report.issues.append(TrackingIssue(row.row, "not_exported", box.public_id))
@@ -185,7 +188,8 @@ def _boxes_of(
 ) -> tuple[dict[str, list[AnyRow]], dict[str, list[AnyRow]]]:
     """Return the boxes that rows name: by box id, and by tracking number.
 
-    A box stands for the others in its parcel, but for those in ``every_name`` of the file.
+    A box stands for the others in its parcel, but for those in ``every_name`` of the file, and
+    those that were cancelled or left by themselves.
     """
     box, cycle, shipment = table_of(Box), table_of(BoxCycle), table_of(Shipment)
     names = {row.box for row in rows if row.box}
@@ -198,6 +202,7 @@ def _boxes_of(
             box.c.batch_id,
             box.c.cycle_id,
             box.c.shipment_id,
+            box.c.parcel_id,
             cycle.c.key.label("cycle_key"),
             sa.func.coalesce(shipment.c.tracking_number, "").label("tracking_number"),
         )
@@ -207,14 +212,22 @@ def _boxes_of(
     )
     with reading():
         named = rt.session.execute(statement.where(box.c.public_id.in_(names))).all()
-        first = sa.select(box.c.parcel_id, box.c.public_id.label("named")).where(
-            box.c.public_id.in_(names), box.c.parcel_id.is_not(None)
+        mates = (
+            sa.select(box.c.parcel_id, box.c.shipment_id, box.c.public_id.label("named"))
+            .where(box.c.public_id.in_(names), box.c.parcel_id.is_not(None))
+            .subquery()
         )
-        mates = first.subquery()
+        together_still = sa.or_(
+            box.c.shipment_id.is_(None), box.c.shipment_id == mates.c.shipment_id
+        )
         together = rt.session.execute(
             statement.add_columns(mates.c.named)
             .join(mates, mates.c.parcel_id == box.c.parcel_id)
-            .where(box.c.public_id != mates.c.named)
+            .where(
+                box.c.public_id != mates.c.named,
+                box.c.state != BoxState.CANCELED,
+                together_still,
+            )
         ).all()
         numbered = (
             rt.session.execute(statement.where(shipment.c.tracking_number.in_(numbers))).all()
@@ -235,17 +248,35 @@ def _boxes_of(
 
 def _ship(rt: Runtime, todo: _Work, by: By) -> None:
     for (batch, key, carrier), boxes in todo.ship.items():
-        tracking = {todo.names[each]: number for each, number in boxes.items() if number}
-        parcel = Parcel(carrier, tracking, by.actor, by.ref)
-        for only in _slices(boxes):
+        parcel = Parcel(carrier, _numbers(boxes, todo), by.actor, by.ref)
+        for only in _parcel_slices(boxes, todo):
             retrying(rt.session, partial(_ship_slice, rt, batch, key, parcel, only, by))
             failpoint("tracking.after_slice")
+
+
+def _numbers(boxes: Mapping[int, str], todo: _Work) -> dict[str, str]:
+    """Return numbers by box id; a box without one has that of its parcel."""
+    of_parcel = {todo.parcels[key]: boxes[key] for key in sorted(boxes, reverse=True) if boxes[key]}
+    found = {
+        todo.names[key]: number or of_parcel.get(todo.parcels[key], "")
+        for key, number in boxes.items()
+    }
+    return {name: number for name, number in found.items() if number}
+
+
+def _parcel_slices(boxes: Iterable[int], todo: _Work) -> list[list[int]]:
+    """Return the keys in slices that hold whole parcels."""
+    inside: dict[int, list[int]] = defaultdict(list)
+    for key in boxes:
+        inside[todo.parcels[key]].append(key)
+    firsts = _slices(inside)
+    return [[key for first in part for key in sorted(inside[first])] for part in firsts]
 
 
 def _ship_slice(
     rt: Runtime, batch: int, cycle_key: str, parcel: Parcel, only: Sequence[int], by: By
 ) -> None:
-    rows = departures.boxes_to_ship(rt.session, batch, SLICE, only)
+    rows = departures.boxes_to_ship(rt.session, batch, len(only), only)
     departures.ship_boxes(rt.session, rows, cycle_key, parcel, rt.moment())
     _log(rt, by, "boxes.shipped", rows)
     rt.session.commit()

@@ -26,12 +26,16 @@ _BLACK, _GREY, _PALE = 0, 90, 190
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Something to tick: how many, what, and its SKU; or the name of a box above its rows."""
+    """Something to tick: how many, what, and its SKU.
+
+    Or only to read: the name of a box above its rows, or a note below them.
+    """
 
     pieces: str
     name: str
     sku: str
     is_heading: bool = False
+    is_note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,17 +287,19 @@ def _tick_row(
     square, number = size * 0.36, size
     name = left + square + 1.5 + number + 2
     sku = size * 0.78
-    lines = paper.wrapped([row.name], size, (right - name) * 0.64)
+    part = 1.0 if row.is_note else 0.64
+    lines = paper.wrapped([row.name], size, (right - name) * part)
     codes = paper.wrapped([row.sku], sku, (right - name) * 0.34)
     height = max(len(lines) * size, len(codes) * sku) * _LEADING + 1.6
     if y + height > end:
         y = more()
     if row.is_heading:
         name = left
-    else:
+    elif not row.is_note:
         paper.square(left, y + size * _POINT * 0.08, square)
         paper.text(row.pieces, size, left + square + 1.5 + number, y, "B", right=True)
-    paper.block(lines, size, name, y, "B" if row.is_heading else "")
+    grey = _GREY if row.is_note else _BLACK
+    paper.block(lines, size, name, y, "B" if row.is_heading else "", grey=grey)
     paper.block(codes, sku, right, y + (size - sku) * _POINT, grey=_GREY, right=True)
     paper.rule(y + height - 0.8, left, right)
     return y + height

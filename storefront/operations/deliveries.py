@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,19 +29,24 @@ class Said:
     at: Mapping[int, datetime] = field(default_factory=dict)
 
 
-def named_boxes(session: AnySession, batch_id: int) -> dict[str, int]:
+def named_boxes(session: AnySession, batch_id: int) -> dict[str, set[int]]:
     """Return the keys of a batch's boxes that left, by box id and by tracking number.
 
-    A tracking number stands for all boxes of its parcel; only one of them is returned.
+    Either stands for all boxes that left in that parcel.
     """
     box, shipment = table_of(Box), table_of(Shipment)
     rows = session.execute(
-        sa.select(box.c.id, box.c.public_id, shipment.c.tracking_number)
+        sa.select(box.c.id, box.c.public_id, box.c.shipment_id, shipment.c.tracking_number)
         .join(shipment, shipment.c.id == box.c.shipment_id)
         .where(box.c.batch_id == batch_id)
     ).all()
-    found = {row.tracking_number: row.id for row in rows if row.tracking_number}
-    return found | {row.public_id: row.id for row in rows}
+    inside: dict[int, set[int]] = defaultdict(set)
+    found: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        inside[row.shipment_id].add(row.id)
+        if row.tracking_number:
+            found[row.tracking_number].add(row.id)
+    return found | {row.public_id: inside[row.shipment_id] for row in rows}
 
 
 def boxes_on_their_way(

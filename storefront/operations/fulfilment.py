@@ -203,9 +203,14 @@ def _forget_misfits(session: AnySession, cycle_id: int) -> None:
 
 
 def drop_if_empty(session: AnySession, batch: BatchFacts) -> bool:
-    """Remove an unpublished batch whose boxes another batch got; True if it is gone."""
+    """Remove an unpublished batch whose boxes another batch got; True if it is gone.
+
+    Boxes that staff cancelled since they joined leave it.
+    """
     table, box = table_of(FulfilmentBatch), table_of(Box)
     if hold_open(session, batch):
+        canceled = (box.c.batch_id == batch.id, box.c.state == BoxState.CANCELED)
+        session.execute(sa.update(box).where(*canceled).values(batch_id=None, parcel_id=None))
         full = sa.exists().where(box.c.batch_id == batch.id)
         session.execute(sa.delete(table).where(table.c.id == batch.id, ~full))
     return session.scalar(sa.select(table.c.id).where(table.c.id == batch.id)) is None
@@ -214,9 +219,10 @@ def drop_if_empty(session: AnySession, batch: BatchFacts) -> bool:
 def publish_hash(
     session: AnySession, batch: BatchFacts, rows: int, sha256: str, together: int = 0
 ) -> bool:
-    """Close ``batch`` over its file; False when boxes joined since, so it must be made again.
+    """Close ``batch`` over its file; False when it must be made again.
 
-    ``together`` of its ``rows`` boxes leave in a parcel with others.
+    That is when boxes joined since, or were cancelled. ``together`` of its ``rows`` boxes leave in
+    a parcel with others.
 
     Raises ``RuntimeError`` if another worker closed it over other contents of the same boxes.
     """
@@ -230,7 +236,8 @@ def publish_hash(
         return False
     box, table = table_of(Box), table_of(FulfilmentBatch)
     counts = sa.select(sa.func.count(), sa.func.count(box.c.parcel_id))
-    inside, parcelled = session.execute(counts.where(box.c.batch_id == batch.id)).one()
+    there = (box.c.batch_id == batch.id, box.c.state != BoxState.CANCELED)
+    inside, parcelled = session.execute(counts.where(*there)).one()
     if (inside, parcelled) != (rows, together):
         return False
     session.execute(

@@ -355,6 +355,7 @@ def _write_locked(
             "new_ship_to": _ship_to(row, facts),
             "new_packing": _packing(row, contents, facts.stock)
             | facts.words.of(row.id, contents)
+            | facts.shortages.words(row.id, facts.words.names)
             | declared(_ship_to(row, facts), contents, facts.stock, facts.seller_country),
         }
         for row, contents in locked

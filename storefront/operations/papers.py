@@ -53,9 +53,14 @@ class Paper:
     made_at: datetime | None
 
     @property
-    def boxes(self) -> int:
-        """Boxes that are on paper already."""
+    def parcels(self) -> int:
+        """Slips or labels that are on paper already."""
         return sum(part["boxes"] for part in self.parts)
+
+    @property
+    def boxes(self) -> int:
+        """Boxes that are on paper already; several may leave in one parcel."""
+        return sum(part.get("inside", part["boxes"]) for part in self.parts)
 
 
 def papers(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Paper]:

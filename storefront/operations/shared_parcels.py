@@ -13,15 +13,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.carriers.fields import BoxFacts
-from storefront.domain.carriers.layout import Layout
 from storefront.domain.carriers.rows import findings, has_limits
 from storefront.domain.carriers.together import Candidate, as_one, shared
 from storefront.models import Box, ShopSettings, Subscription
 from storefront.models.base import table_of
 from storefront.operations.fulfilment import FACTS, BatchFacts, box_facts, hold_open
 from storefront.operations.keys import AnyRow, AnySession
+
+#: Parcels looked at with one statement.
+_AT_ONCE = 100
 
 
 def shares_parcels(session: AnySession) -> bool:
@@ -44,18 +46,29 @@ def put_together(session: AnySession, batch: BatchFacts) -> int:
     )
     if not shares_parcels(session):
         return 0
-    done = 0
-    for keys in shared(_candidates(session, batch)):
-        if _fits(session, batch, keys):
-            session.execute(sa.update(box).where(box.c.id.in_(keys)).values(parcel_id=keys[0]))
-            done += len(keys)
-    return done
+    parcels: Sequence[Sequence[int]] = shared(_candidates(session, batch))
+    if has_limits(batch.layout) and not batch.layout.per_box:
+        parcels = _fitting(session, batch, parcels)
+    rows = [{"key": key, "first": keys[0]} for keys in parcels for key in keys]
+    if rows:
+        session.connection().execute(
+            sa.update(box)
+            .where(box.c.id == sa.bindparam("key"))
+            .values(parcel_id=sa.bindparam("first")),
+            rows,
+        )
+    return len(rows)
 
 
 def _candidates(session: AnySession, batch: BatchFacts) -> list[Candidate]:
-    """Return the regular boxes of customers who have several in the batch."""
+    """Return the regular boxes of customers who have several in the batch; none of a gift."""
     box, subscription = table_of(Box), table_of(Subscription)
-    inside = (box.c.batch_id == batch.id, box.c.kind == BoxKind.REGULAR)
+    inside = (
+        box.c.batch_id == batch.id,
+        box.c.kind == BoxKind.REGULAR,
+        # The words of who gives it are packed with the first box alone.
+        subscription.c.is_gift.is_(False),
+    )
     source = box.join(subscription, subscription.c.id == box.c.subscription_id)
     several = (
         sa.select(subscription.c.customer_id)
@@ -73,23 +86,26 @@ def _candidates(session: AnySession, batch: BatchFacts) -> list[Candidate]:
     return [(row.id, row.customer_id, row.ship_to, row.packing) for row in rows]
 
 
-def _fits(session: AnySession, batch: BatchFacts, keys: Sequence[int]) -> bool:
-    if batch.layout.per_box or not has_limits(batch.layout):
-        return True
-    return fits_as_one(batch.layout, _facts(session, batch, keys))
-
-
-def fits_as_one(layout: Layout, parcel: Sequence[BoxFacts]) -> bool:
-    """Return whether the row of a whole parcel fits ``layout``."""
-    return not findings(layout, as_one(parcel))
-
-
-def _facts(session: AnySession, batch: BatchFacts, keys: Sequence[int]) -> list[BoxFacts]:
+def _fitting(
+    session: AnySession, batch: BatchFacts, parcels: Sequence[Sequence[int]]
+) -> list[Sequence[int]]:
+    """Return those parcels whose row fits the format of the batch."""
     box = table_of(Box)
-    rows = session.execute(
-        sa.select(*[box.c[name] for name in FACTS]).where(box.c.id.in_(keys)).order_by(box.c.id)
-    )
-    return _named([box_facts(batch, row) for row in rows])
+    found: list[Sequence[int]] = []
+    for start in range(0, len(parcels), _AT_ONCE):
+        part = parcels[start : start + _AT_ONCE]
+        rows = session.execute(
+            sa.select(*[box.c[name] for name in FACTS]).where(
+                box.c.id.in_([key for keys in part for key in keys])
+            )
+        )
+        facts = {row.id: box_facts(batch, row) for row in rows}
+        found += [
+            keys
+            for keys in part
+            if not findings(batch.layout, as_one(_named([facts[key] for key in keys])))
+        ]
+    return found
 
 
 def export_parcels(
@@ -134,15 +150,24 @@ def _named(parcel: list[BoxFacts]) -> list[BoxFacts]:
 
 
 def beside(session: AnySession, box_ids: Iterable[int]) -> Mapping[int, Sequence[AnyRow]]:
-    """Return the other boxes in the parcels of ``box_ids``, by each of these: id and names."""
+    """Return the other boxes that leave in the parcels of ``box_ids``, by each of these.
+
+    Without those that were cancelled or left by themselves.
+    """
     mine, other = table_of(Box), table_of(Box).alias("other")
+    together_still = sa.or_(
+        other.c.shipment_id.is_(None), other.c.shipment_id == mine.c.shipment_id
+    )
     found: dict[int, list[AnyRow]] = defaultdict(list)
     rows = session.execute(
-        sa.select(
-            mine.c.id.label("of"), other.c.id, other.c.public_id, other.c.packing, other.c.quantity
-        )
+        sa.select(mine.c.id.label("of"), other.c.id, other.c.public_id, other.c.packing)
         .join(other, other.c.parcel_id == mine.c.parcel_id)
-        .where(mine.c.id.in_(list(box_ids)), other.c.id != mine.c.id)
+        .where(
+            mine.c.id.in_(list(box_ids)),
+            other.c.id != mine.c.id,
+            other.c.state != BoxState.CANCELED,
+            together_still,
+        )
         .order_by(other.c.id)
     )
     for row in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -114,6 +115,23 @@ class Shortages:
         short = self.boxes.get(box_id)
         gaps = short.solved.gaps if short else ()
         return {gap.substitute: "substitute" for gap in gaps if gap.substitute is not None}
+
+    def words(self, box_id: int, names: Mapping[int, str]) -> dict[str, Any]:
+        """Return what the slip of the box says: name, what is instead, whether it is credited.
+
+        Nothing of the money of somebody else who paid.
+        """
+        short = self.boxes.get(box_id)
+        if short is None:
+            return {}
+        credit = short.credit
+        is_told = credit.minor > 0 and credit.payer_id == short.row.customer_id
+        return {
+            "lacks": [
+                [names[gap.variant], names.get(gap.substitute or 0, ""), is_told and gap.value > 0]
+                for gap in short.solved.gaps
+            ]
+        }
 
 
 def read_shortages(

@@ -31,6 +31,7 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.replacements import live_replacement, next_cycle
+from storefront.operations.shared_parcels import beside
 
 #: Replacements shown in a list.
 LISTED = 100
@@ -78,6 +79,8 @@ class BoxPage:
     address: tuple[str, ...]
     carrier: str
     tracking: str
+    #: The other boxes in its parcel: public id and plan.
+    beside: tuple[tuple[str, str], ...]
     contents: tuple[Content, ...]
     #: The box that this one replaces, and the one that replaces it.
     replaces: str
@@ -120,6 +123,10 @@ def box_page(session: AnySession, ref: str, moment: Moment) -> BoxPage | None:
         address=tuple(address_lines(row.ship_to or {})),
         carrier=row.carrier or "",
         tracking=row.tracking_number or "",
+        beside=tuple(
+            (one.public_id, one.packing["plan"])
+            for one in beside(session, [row.id]).get(row.id, ())
+        ),
         contents=_contents(session, row.id),
         replaces=row.replaces or "",
         replaced_by=live_replacement(session, row.id) or "",

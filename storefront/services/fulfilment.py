@@ -14,8 +14,7 @@ from storefront.adapters.tables import box_chunks
 from storefront.batch_files import Report, parcels_of, write_batch
 from storefront.database import reading, retrying
 from storefront.domain.carriers.layout import Layout
-from storefront.domain.carriers.rows import findings
-from storefront.domain.carriers.together import rows_of
+from storefront.domain.carriers.together import fitting_rows
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
 from storefront.models import Box, BoxCycle, FulfilmentBatch
@@ -31,11 +30,7 @@ from storefront.operations.exports_due import EXPORTABLE, day_began, exportable
 from storefront.operations.fulfilment import BatchFacts
 from storefront.operations.keys import AnyRow
 from storefront.operations.late_changes import expire_gone
-from storefront.operations.shared_parcels import (
-    beside,
-    for_all_boxes,
-    put_together,
-)
+from storefront.operations.shared_parcels import for_all_boxes, put_together
 from storefront.runtime import Runtime
 
 #: Boxes per transaction that only marks them, and per transaction that ships them.
@@ -207,15 +202,15 @@ def batch_file(rt: Runtime, batch_ref: str) -> Path | None:
 def batch_as(rt: Runtime, batch_ref: str, format_code: str) -> tuple[str, Iterator[bytes]]:
     """Return the name and the pieces of another file of a batch's boxes, in another format.
 
-    Boxes that do not fit it are left out; ``queries.exports`` says which. The batch and its own
-    file stay as they are. Raises ``BatchNotFound``, ``BatchNotPublished``, ``FormatNotFound``.
+    Boxes that do not fit it are left out; ``queries.exports`` says which. Those of a parcel that
+    fit it only one by one have a row each. The batch and its own file stay as they are. Raises
+    ``BatchNotFound``, ``BatchNotPublished``, ``FormatNotFound``.
     """
     batch, layout = _batch(rt, batch_ref), named_layout(rt, format_code)
     if batch.sha256 == work.UNPUBLISHED:
         raise BatchNotPublished(batch=batch_ref)
     about = {"batch": batch.public_id, "cycle": batch.cycle_key}
-    rows = (row for one in parcels_of(rt, batch, None) for row in rows_of(layout, one))
-    fitting = (row for row in rows if not findings(layout, row))
+    fitting = (row for one in parcels_of(rt, batch, None) for row in fitting_rows(layout, one))
     stem = batch.file_name.rpartition("/")[2].rpartition(".")[0]
     name = f"{stem}-{layout.code.replace('_', '-')}.{layout.kind}"
     return name, box_chunks(layout, about, fitting)
@@ -263,8 +258,9 @@ def ship_batch(
 def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -> int:
     """Mark shipped boxes of a batch as delivered; returns how many arrived now.
 
-    ``names`` are box ids or tracking numbers; none means every box that left. One that
-    arrived before changes nothing. Raises ``BatchNotFound`` and ``UnknownBoxes``.
+    ``names`` are box ids or tracking numbers, either for its whole parcel; none means every box
+    that left. One that arrived before changes nothing. Raises ``BatchNotFound`` and
+    ``UnknownBoxes``.
     """
     batch = _batch(rt, batch_ref)
     with reading():
@@ -273,11 +269,7 @@ def deliver_batch(rt: Runtime, batch_ref: str, names: Sequence[str], who: Who) -
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise UnknownBoxes(boxes=unknown)
-    only = sorted({known[name] for name in names})
-    with reading():
-        others = beside(rt.session, only)
-        rt.session.rollback()
-    only = sorted({*only, *(row.id for rows in others.values() for row in rows)})
+    only = sorted({key for name in names for key in known[name]})
 
     def some() -> int:
         rows = deliveries.boxes_on_their_way(rt.session, batch.id, only, SHIP_SLICE)

@@ -141,7 +141,7 @@ def _make_part(rt: Runtime, draw: Draw, key: int) -> None:
         name = f"papers/{paper.batch_ref}-{paper.kind}-{paper.layout}-{number}.pdf"
         done = rt.files.publish(name, [draw(paper, boxes)])
         failpoint("papers.after_publish")
-    retrying(rt.session, lambda: _note(rt, paper, done, len(boxes), is_last=is_last))
+    retrying(rt.session, lambda: _note(rt, paper, done, boxes, is_last=is_last))
 
 
 def _boxes(rt: Runtime, paper: Paper) -> tuple[list[PaperBox], bool]:
@@ -149,12 +149,19 @@ def _boxes(rt: Runtime, paper: Paper) -> tuple[list[PaperBox], bool]:
     box = table_of(Box)
     parcels = (box.c.batch_id == paper.batch_id, is_first(box))
     order = packing_order((row.id, row.packing) for row in packings(rt.session, *parcels))
-    begin = paper.boxes
+    begin = paper.parcels
     keys = order[begin : begin + PART]
     return boxes_by_key(rt.session, keys), begin + len(keys) >= len(order)
 
 
-def _note(rt: Runtime, paper: Paper, done: Published | None, boxes: int, *, is_last: bool) -> None:
+def _note(
+    rt: Runtime,
+    paper: Paper,
+    done: Published | None,
+    boxes: Sequence[PaperBox],
+    *,
+    is_last: bool,
+) -> None:
     """Write down a file that is there, unless another worker did so before."""
     table = table_of(BatchPaper)
     now = papers(rt.session, table.c.id == paper.id)
@@ -162,7 +169,9 @@ def _note(rt: Runtime, paper: Paper, done: Published | None, boxes: int, *, is_l
         parts = list(paper.parts)
         if done is not None:
             name = done.path.relative_to(rt.files.folder.resolve()).as_posix()
-            parts.append({"file": name, "sha256": done.sha256, "boxes": boxes})
+            part = {"file": name, "sha256": done.sha256, "boxes": len(boxes)}
+            inside = len(boxes) + sum(len(one.others) for one in boxes)
+            parts.append(part if inside == len(boxes) else {**part, "inside": inside})
         values: dict[str, Any] = {"parts": parts}
         if is_last:
             values["made_at"] = rt.now()

@@ -16,9 +16,9 @@ from storefront.database import retrying
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.errors import DomainError
 from storefront.domain.replacements import NotReplaceable, Reason, pieces_wanted, state_after
-from storefront.models import Box, FulfilmentBatch, Shipment
+from storefront.models import Box, FulfilmentBatch
 from storefront.models.base import table_of
-from storefront.operations import audit, stock
+from storefront.operations import audit, deliveries, stock
 from storefront.operations import replacements as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
@@ -80,17 +80,19 @@ class Replaced:
 
 
 def note_outcome(rt: Runtime, box_ref: str, then: BoxState, who: Who) -> bool:
-    """Note that one box arrived, came back or is lost; False when that was noted already.
+    """Note that a box arrived, came back or is lost; False when that was noted already.
 
-    Raises ``BoxNotFound``.
+    Of a parcel with several boxes it is noted of all of them. Raises ``BoxNotFound``.
     """
 
     def note() -> bool:
-        row = _left(rt, box_ref)
-        before = row.state.value
-        moved = work.note_outcome(rt.session, [row], then, who.public_id, rt.moment())
+        rows = _parcel(rt, box_ref)
+        before = next(row.state.value for row in rows if row.public_id == box_ref)
+        moved = work.note_outcome(rt.session, rows, then, who.public_id, rt.moment())
         if moved:
-            after = {"state": then.value}
+            after: dict[str, Any] = {"state": then.value}
+            if len(moved) > 1:
+                after["boxes"] = [one.public_id for one in moved]
             _log(rt, who, "box.outcome", box_ref, {"state": before}, after)
         rt.session.commit()
         return bool(moved)
@@ -103,7 +105,7 @@ def note_outcomes(
 ) -> int:
     """Note the same of boxes of a batch named by id or tracking number; returns how many.
 
-    A tracking number stands for all boxes of its parcel. Those of which it was noted already
+    Either stands for all boxes that left in its parcel. Those of which it was noted already
     are passed over. Raises ``UnknownBoxes``, and then nothing is noted.
     """
     ids = _named(rt, batch_ref, names)
@@ -225,19 +227,21 @@ def _left(rt: Runtime, box_ref: str) -> AnyRow:
     raise NotReplaceable(state=state.value, box=box_ref)
 
 
+def _parcel(rt: Runtime, box_ref: str) -> list[AnyRow]:
+    """Return a box that left with those that left in its parcel, locked for us."""
+    box, named = table_of(Box), table_of(Box).alias("named")
+    parcel = sa.select(named.c.shipment_id).where(named.c.public_id == box_ref).scalar_subquery()
+    found = work.boxes_that_left(
+        rt.session, sa.or_(box.c.public_id == box_ref, box.c.shipment_id == parcel)
+    )
+    return found if any(row.public_id == box_ref for row in found) else [_left(rt, box_ref)]
+
+
 def _named(rt: Runtime, batch_ref: str, names: Sequence[str]) -> list[int]:
-    box, shipment, batch = table_of(Box), table_of(Shipment), table_of(FulfilmentBatch)
-    rows = rt.session.execute(
-        sa.select(box.c.id, box.c.public_id, shipment.c.tracking_number)
-        .join(shipment, shipment.c.id == box.c.shipment_id)
-        .join(batch, batch.c.id == box.c.batch_id)
-        .where(batch.c.public_id == batch_ref)
-    ).all()
+    batch = table_of(FulfilmentBatch)
+    key = rt.session.scalar(sa.select(batch.c.id).where(batch.c.public_id == batch_ref))
+    by_name = deliveries.named_boxes(rt.session, key) if key is not None else {}
     rt.session.rollback()
-    by_name: dict[str, set[int]] = {}
-    for row in rows:
-        for name in filter(None, (row.public_id, row.tracking_number)):
-            by_name.setdefault(name, set()).add(row.id)
     unknown = sorted(set(names) - set(by_name))
     if unknown:
         raise UnknownBoxes(boxes=unknown)

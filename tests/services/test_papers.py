@@ -127,6 +127,9 @@ def test_a_slip_is_in_the_language_its_subscriber_had_at_the_lock(rt, make_batch
     rt.session.execute(sa.update(SubscriptionPeriod).values(box_count=3))
     rt.session.commit()
     batch = make_batch(0)
+    packed = rt.session.scalars(sa.select(Box.packing)).one()
+    lacks = [["Sencha", "", True], ["Gyokuro", "Bancha", False], ["Keemun", "", False]]
+    rt.session.execute(sa.update(Box).values(packing={**packed, "lacks": lacks}))
     rt.session.execute(sa.update(Customer).values(locale="fr"))
     rt.session.commit()
     ref = ask_for_paper(rt, batch, "slips", "a4", who)
@@ -136,6 +139,10 @@ def test_a_slip_is_in_the_language_its_subscriber_had_at_the_lock(rt, make_batch
     text = pages(paper_file(rt, ref, 1)[1])[0]
     assert "In dieser Box" in text
     assert "Box 1 von 3" in text
+    said = " ".join(text.split())
+    assert "Sencha war aus und fehlt. Es ist Ihrem Konto gutgeschrieben." in said
+    assert "Gyokuro war aus: Stattdessen ist Bancha darin." in said
+    assert "Keemun war aus und fehlt." in said
     assert box.public_id in text
 
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
+from storefront.domain.parcels import TakeAnswer, Taking
 from storefront.jobs.work import PARCEL_EVENTS, PROVIDERS, run_all
 from storefront.models import (
     Box,
@@ -20,7 +21,7 @@ from storefront.models import (
 from storefront.operations import provider_parcels as work
 from storefront.operations.audit import Who
 from storefront.operations.provider_parcels import MOST_TRIES
-from storefront.services import shipping_providers
+from storefront.services import fulfilment, shipping_providers
 from storefront.services.export_formats import FormatGone, use_format
 from storefront.services.parcel_messages import apply_due, delete_old, receive
 from storefront.services.shipping_providers import run_providers, try_again
@@ -29,6 +30,8 @@ from storefront.services.tracking import take_called
 from storefront_easypost.provider import EasyPost
 from tests.emulators.easypost import FROM, KEY, SECRET, EasyPostAccount
 from tests.support.providers import PACKING, NearHttp, batch_for, box_states, confirm_elsewhere
+
+TAKEN = TakeAnswer(Taking.TAKEN)
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +103,29 @@ def test_the_worker_hands_each_box_of_a_batch_over_once(rt, far):
     assert [far.count_of(box) for box in boxes] == [1, 1, 1]
     assert parcels(rt) == [("taken", "")] * 3
     assert box_states(rt) == ["exported"] * 3
+
+
+def test_boxes_in_one_parcel_are_handed_over_once_with_all_that_is_in_them(rt, far, monkeypatch):
+    monkeypatch.setattr(fulfilment, "put_together", _two_in_one)
+    first, second, alone = batch_for(rt, "easypost", 3)
+    given = []
+    monkeypatch.setattr(EasyPost, "take", lambda _self, order: given.append(order) or TAKEN)
+
+    assert run_providers(rt).taken == 2
+    assert [order.reference for order in given] == [first, alone]
+    assert [order.grams for order in given] == [2 * 850, 850]
+    assert [[line.pieces for line in order.lines] for order in given] == [[2, 2], [2]]
+    # One that staff took out since is not in it any more.
+    rt.session.execute(sa.update(Box).where(Box.public_id == second).values(state="canceled"))
+    rt.session.execute(sa.update(ProviderParcel).values(state="planned", try_at=rt.now()))
+    rt.session.commit()
+    run_providers(rt)
+    assert [order.grams for order in given[2:]] == [850, 850]
+
+
+def _two_in_one(session, batch):
+    keys = session.scalars(sa.select(Box.id).where(Box.batch_id == batch.id).order_by(Box.id)).all()
+    session.execute(sa.update(Box).where(Box.id.in_(keys[:2])).values(parcel_id=keys[0]))
 
 
 @pytest.mark.parametrize("fault", ["lost", "ignored"])

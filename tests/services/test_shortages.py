@@ -101,6 +101,7 @@ def test_what_was_left_out_is_credited_once_with_its_tax(rt, clock, shop):
         [["ASSAM", 1], ["SENCHA", 1]],
         [["SENCHA", 1]],
     ]
+    assert [box.packing.get("lacks") for box in boxes] == [None, [["Assam", "", True]]]
     (message,) = mails(rt, "box_short")
     assert (message.customer_id, message.payload["credit_minor"]) == (second.customer_id, 400)
     [view] = home(rt.session, second.customer_id, rt.moment(), rt.shop.taxes).subscriptions
@@ -195,6 +196,8 @@ def test_another_goes_in_unless_it_is_not_tolerated(rt, clock, shop):
     boxes = {box.subscription_id: box for box in rows(rt, Box) if box.locked_at or box.problem}
     assert (boxes[second.id].state, boxes[second.id].problem) == (BoxState.HELD, "short_stock")
     assert boxes[third.id].packing["contents"] == [["SENCHA", 1], ["NUTTY", 1]]
+    [[name, instead, is_credited]] = boxes[third.id].packing["lacks"]
+    assert (name, bool(instead), is_credited) == ("Assam", True, False)
     assert [item.origin for item in rows(rt, BoxItem)].count("substitute") == 1
     assert [mail.customer_id for mail in mails(rt, "box_short")] == [third.customer_id]
     assert rows(rt, CreditNote) == []

@@ -21,7 +21,7 @@ from storefront.models import (
     Staff,
     SubscriptionEvent,
 )
-from storefront.operations import fulfilment as work
+from storefront.operations import departures as work
 from storefront.operations.audit import Who
 from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.staff import add_staff

@@ -71,6 +71,17 @@ def test_the_subscriber_leads_to_the_box_and_the_box_to_the_next_step(rt, desk, 
         assert words in page
 
 
+def test_a_box_names_the_others_in_its_parcel(rt, desk, url):
+    first, second = rt.session.scalars(sa.select(Box).order_by(Box.id)).all()
+    same = {"parcel_id": first.id, "shipment_id": first.shipment_id}
+    other = second.public_id
+    rt.session.execute(sa.update(Box).values(**same))
+    rt.session.commit()
+    page = desk.get(url).text
+    assert f'In one parcel with <a href="/admin/boxes/{other}">Pot</a>' in page
+    assert "holds for every box in the parcel" in page
+
+
 @pytest.mark.parametrize("headers", [{}, PARTIAL], ids=["page", "partial"])
 def test_a_lost_box_is_noted_and_its_page_names_what_to_do(rt, desk, url, headers):
     answer = desk.post(f"{url}/outcome", {"state": "lost"}, on=url, headers=headers)

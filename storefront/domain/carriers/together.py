@@ -13,6 +13,7 @@ from typing import Any
 
 from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.layout import Layout
+from storefront.domain.carriers.rows import findings
 
 #: A regular box, its customer and where it goes: key, customer, address, packing.
 Candidate = tuple[int, int, Mapping[str, Any], Mapping[str, Any]]
@@ -41,6 +42,14 @@ def rows_of(layout: Layout, parcel: Sequence[BoxFacts]) -> list[BoxFacts]:
     if layout.per_box or len(parcel) == 1:
         return list(parcel)
     return [as_one(parcel)]
+
+
+def fitting_rows(layout: Layout, parcel: Sequence[BoxFacts]) -> list[BoxFacts]:
+    """Return the rows of a parcel that fit ``layout``: of its boxes, where the whole does not."""
+    whole = rows_of(layout, parcel)
+    if len(whole) == 1 and not findings(layout, whole[0]):
+        return whole
+    return [one for one in parcel if not findings(layout, one)]
 
 
 def as_one(parcel: Sequence[BoxFacts]) -> BoxFacts:
