@@ -38,11 +38,11 @@ def test_one_cycle_gets_an_earlier_cut_off_and_a_later_ship_day(app, rt, client)
     assert march(rt)[1:] == (date(2027, 3, 5), lock, date(2027, 3, 19), date(2027, 3, 22))
     assert "5 March" in desk.get(f"/admin/cycles/{ref}").text
     assert "19–22 March" in client.get("/plans/pot").text
-    entry = rt.session.scalars(sa.select(AuditEntry).where(AuditEntry.event == "cycle.days")).one()
+    entry = rt.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "cycle.days")).one()
     assert (entry.before["cutoff_on"], entry.after["cutoff_on"]) == (str(cutoff), "2027-03-05")
     rt.session.rollback()
     # A list of days off that is saved later leaves it alone.
-    set_days_off(rt, make_staff(rt), [ships], (7,))
+    set_days_off(rt, make_staff(rt, "fulfilment"), [ships], (7,))
     assert march(rt)[3] == date(2027, 3, 19)
     assert broken(rt.session) == {}
 
