@@ -50,9 +50,11 @@ def late_change(writer: Writer) -> Words:
     payload = writer.delivery.payload
     plan = str(payload["plan"])
     credit = writer.money(Money(int(payload["credit_minor"]), str(payload["currency"])))
-    to_address = payload["kind"] == LateKind.ADDRESS
+    holds = payload.get("holds") or ()
     done = _("It goes to the address you gave us.")
-    if not to_address:
+    if payload["kind"] == LateKind.CONTENTS:
+        done = _("It holds what you asked for.")
+    elif payload["kind"] == LateKind.KEEP_BACK:
         done = _("It is not sent.")
         if payload["credit_minor"]:
             done = _("It is not sent. %(sum)s is on your credit.", sum=credit)
@@ -69,8 +71,12 @@ def late_change(writer: Writer) -> Words:
             _("It goes as it was."),
         ),
     )
+    facts = [(_("Your plan"), plan)]
+    if holds:
+        listed = ", ".join(f"{count} × {name}" for name, count in holds)
+        facts.append((_("You asked for"), listed))
     see = (_("See your boxes"), writer.url("/account/"))
-    return Words(news[0], news[0], news[1], ((_("Your plan"), plan),), see)
+    return Words(news[0], news[0], news[1], tuple(facts), see)
 
 
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {

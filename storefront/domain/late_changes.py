@@ -1,6 +1,6 @@
 """What may still be asked of a box between its cut-off and its export.
 
-Source: docs/decisions/0182-late-changes.md.
+Source: docs/decisions/0182-late-changes.md; of contents 0193-late-changes-of-contents.md.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ _IN_THE_HOUSE = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED)
 
 
 class LateKind(StrEnum):
-    """What is asked: another address, or not to send the box."""
+    """What is asked: another address, not to send the box, or other contents."""
 
     ADDRESS = "address"
     KEEP_BACK = "keep_back"
+    CONTENTS = "contents"
 
 
 class LateState(StrEnum):
@@ -47,7 +48,8 @@ def kinds_for(
     """Return what may be asked of a box today; nothing before its cut-off and once exported.
 
     A box that is kept back is credited to who paid it, so that cannot be asked of a gift, and
-    not of a replacement, which nobody paid for.
+    not of a replacement, which nobody paid for. Other contents cost the same, so they can be
+    asked for a gift; a replacement holds what was sent before.
 
     >>> day = date(2027, 3, 11)
     >>> kinds_for(BoxKind.REGULAR, BoxState.LOCKED, day, day)
@@ -55,9 +57,11 @@ def kinds_for(
     """
     if today <= cutoff_on or not is_in_the_house(state, has_batch=has_batch):
         return ()
-    if is_gift or kind is not BoxKind.REGULAR:
+    if kind is not BoxKind.REGULAR:
         return (LateKind.ADDRESS,)
-    return (LateKind.ADDRESS, LateKind.KEEP_BACK)
+    if is_gift:
+        return (LateKind.CONTENTS, LateKind.ADDRESS)
+    return (LateKind.CONTENTS, LateKind.ADDRESS, LateKind.KEEP_BACK)
 
 
 def settled(state: LateState, wanted: LateState, *, is_open_box: bool) -> LateState:

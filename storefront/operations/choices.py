@@ -225,16 +225,20 @@ def avoided_by(session: AnySession, subscription_ids: Iterable[int]) -> dict[int
 
 
 def sent_to(
-    session: AnySession, subscription_ids: Iterable[int], variants: Iterable[int]
+    session: AnySession,
+    subscription_ids: Iterable[int],
+    variants: Iterable[int],
+    *,
+    but: int | None = None,
 ) -> dict[int, set[int]]:
     """Return which ``variants`` the subscriber of each subscription was sent before.
 
-    In any box of any subscription of the same customer.
+    In any box of any subscription of the same customer; ``but`` for this one.
     """
     mine, theirs = table_of(Subscription), table_of(Subscription).alias()
     box, item = table_of(Box), table_of(BoxItem)
     ids = set(subscription_ids)
-    packed = box.c.state.in_(_SENT)
+    packed = sa.and_(box.c.state.in_(_SENT), sa.true() if but is None else box.c.id != but)
     own = (
         sa.select(box.c.subscription_id.label("id"), item.c.variant_id)
         .join(item, item.c.box_id == box.c.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,18 +125,24 @@ def recipe_for(session: AnySession, box: OpenBox) -> RecipeFacts | None:
 
 
 def offer_for(
-    session: AnySession, subscription_id: int, box: OpenBox, *, for_update: bool = False
+    session: AnySession,
+    subscription_id: int,
+    box: OpenBox,
+    *,
+    for_update: bool = False,
+    lying: Mapping[int, int] = MappingProxyType({}),
 ) -> Offer | None:
     """Return what the subscriber may choose from, None where the recipe lets nobody choose.
 
     What others chose is taken off what is there. ``for_update`` locks the stock rows, so that
-    the last piece is not promised twice.
+    the last piece is not promised twice. ``lying``: pieces that a packed box has taken, which
+    are there for it still.
     """
     recipe = recipe_for(session, box)
     if recipe is None or recipe.rule is None:
         return None
     variants = [variant for variant, _most in recipe.pool]
-    left = stock_left(session, variants, for_update=for_update)
+    left = stock_left(session, variants, for_update=for_update, lying=lying)
     taken = set_aside(session, variants, subscription_id, box.cycle.id)
     items = pool_items(session, variants)
     fixed = dict(recipe.items)
@@ -150,7 +157,9 @@ def offer_for(
     subscriber = Subscriber(
         subscription_id,
         avoided_by(session, [subscription_id]).get(subscription_id, frozenset()),
-        frozenset(sent_to(session, [subscription_id], variants).get(subscription_id, ())),
+        frozenset(
+            sent_to(session, [subscription_id], variants, but=box.box_id).get(subscription_id, ())
+        ),
         chosen_by(session, [subscription_id], box.cycle.id).get(subscription_id),
     )
     barred = bars(recipe.rule, pool, subscriber.avoided, subscriber.sent)

@@ -31,6 +31,7 @@ from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.shipping import read_zones
+from storefront.operations.repacking import names_of
 from storefront.operations.shortages import Credit, give_credit, mail_of_credit
 from storefront.operations.stopping import cancel_boxes
 
@@ -66,6 +67,13 @@ def locked_box(session: AnySession, *conditions: sa.ColumnElement[bool]) -> AnyR
 
 
 def is_open_box(row: AnyRow) -> bool:
+def hold_subscription(session: AnySession, box_id: int) -> None:
+    """Lock the subscription of a box, as whoever chooses for it does, before the box."""
+    box, subscription = table_of(Box), table_of(Subscription)
+    mine = sa.select(box.c.subscription_id).where(box.c.id == box_id).scalar_subquery()
+    session.execute(sa.select(subscription.c.id).where(subscription.c.id == mine).with_for_update())
+
+
     """Return whether a row of ``locked_box`` is not with the packers yet."""
     return is_in_the_house(row.state, has_batch=row.batch_id is not None)
 
@@ -76,6 +84,7 @@ def insert_wish(
     kind: LateKind,
     address: Mapping[str, str],
     note: str,
+    contents: Mapping[str, Any],
     asked: tuple[str, str],
     moment: Moment,
 ) -> str:
@@ -91,6 +100,7 @@ def insert_wish(
             kind=kind.value,
             address=dict(address),
             note=note,
+            contents=dict(contents),
             state=LateState.OPEN.value,
             asked_at=moment.now,
             asked_by=asked[0],
@@ -203,11 +213,19 @@ def tell(
         "credit_minor": credit.minor if is_own else 0,
         "currency": row.currency,
     }
+        "holds": _holds(session, wish.contents),
     key = f"mail:late_change:{wish.public_id}"
     enqueue(session, [Message("mail", "late_change", key, payload, row.customer_id)], moment.now)
 
 
 def expire_gone(session: AnySession, moment: Moment) -> int:
+def _holds(session: AnySession, contents: Mapping[str, Any]) -> list[list[Any]]:
+    """Return name and pieces of what was asked for; nothing where it was something else."""
+    pieces = dict(contents.get("then", ()))
+    names = names_of(session, pieces)
+    return [[names[key], count] for key, count in pieces.items() if key in names]
+
+
     """Close the open wishes about boxes that left the house or were kept back; tell their owners.
 
     Called with each slice of an export, in its transaction.
@@ -215,7 +233,7 @@ def expire_gone(session: AnySession, moment: Moment) -> int:
     wish, box = table_of(LateChange), table_of(Box)
     stays = sa.and_(box.c.state.in_(OPEN_BOXES), box.c.batch_id.is_(None))
     rows = session.execute(
-        sa.select(wish.c.id, wish.c.box_id, wish.c.public_id, wish.c.kind)
+        sa.select(wish.c.id, wish.c.box_id, wish.c.public_id, wish.c.kind, wish.c.contents)
         .join(box, box.c.id == wish.c.box_id)
         .where(wish.c.state == LateState.OPEN.value, ~stays)
         .order_by(wish.c.id)

@@ -7,7 +7,8 @@ packed from what is in the house. Source: docs/decisions/0150-choosing-contents.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -114,11 +115,16 @@ def _live_cycles(session: AnySession) -> list[int]:
 
 
 def stock_left(
-    session: AnySession, variants: Iterable[int], *, for_update: bool = False
+    session: AnySession,
+    variants: Iterable[int],
+    *,
+    for_update: bool = False,
+    lying: Mapping[int, int] = MappingProxyType({}),
 ) -> dict[int, int | None]:
     """Return the pieces in the house, None for what never runs out.
 
-    ``for_update`` locks the stock rows, so that the last piece is not promised twice.
+    ``for_update`` locks the stock rows, so that the last piece is not promised twice. ``lying``:
+    pieces that lie in a packed box and count as there.
     """
     variant = table_of(ProductVariant)
     statement = (
@@ -129,6 +135,8 @@ def stock_left(
     if for_update:
         statement = statement.with_for_update()
     return {
-        row.id: row.on_hand if row.is_counted and not row.may_oversell else None
+        row.id: row.on_hand + lying.get(row.id, 0)
+        if row.is_counted and not row.may_oversell
+        else None
         for row in session.execute(statement)
     }

@@ -109,14 +109,28 @@ def release(
     session: AnySession, box_ids: Sequence[int], at: datetime, actor: str, reason: str
 ) -> None:
     """Put back what boxes that will not leave have allocated; once, however often it is called."""
-    held = _allocated(session, box_ids)
+    held = _allocated(session, table_of(BoxItem).c.box_id.in_(box_ids))
+    _put_back(session, held, at, actor, reason)
+
+
+def release_items(
+    session: AnySession, item_ids: Sequence[int], at: datetime, actor: str, reason: str
+) -> None:
+    """Put back what these items of boxes have allocated; once, as ``release``."""
+    held = _allocated(session, table_of(BoxItem).c.id.in_(item_ids))
+    _put_back(session, held, at, actor, reason)
+
+
+def _put_back(
+    session: AnySession, held: Sequence[Allocation], at: datetime, actor: str, reason: str
+) -> None:
     _count(session, {key: (pieces, -pieces) for key, pieces in _sums(held).items()})
     _write_moves(session, "release", held, at, actor, reason)
 
 
 def ship(session: AnySession, box_ids: Sequence[int], at: datetime, actor: str) -> None:
     """Note that what boxes have allocated has left the house; once, as ``release``."""
-    held = _allocated(session, box_ids)
+    held = _allocated(session, table_of(BoxItem).c.box_id.in_(box_ids))
     _count(session, {key: (0, -pieces) for key, pieces in _sums(held).items()})
     _write_moves(session, "shipment", held, at, actor, "")
 
@@ -181,15 +195,15 @@ def _count(session: AnySession, changes: Mapping[int, tuple[int, int]]) -> None:
             raise StockTooLow(variant=key, wanted=-on_hand)
 
 
-def _allocated(session: AnySession, box_ids: Sequence[int]) -> list[Allocation]:
-    """Return what the boxes' items have allocated and neither released nor shipped."""
+def _allocated(session: AnySession, which: sa.ColumnElement[bool]) -> list[Allocation]:
+    """Return what these items of boxes have allocated and neither released nor shipped."""
     item, move = table_of(BoxItem), table_of(StockMove)
     later = move.alias("later")
     rows = session.execute(
         sa.select(move.c.box_item_id, move.c.variant_id, move.c.quantity)
         .join(item, item.c.id == move.c.box_item_id)
         .where(
-            item.c.box_id.in_(box_ids),
+            which,
             move.c.kind == "allocation",
             ~sa.exists().where(
                 later.c.box_item_id == move.c.box_item_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -53,12 +54,20 @@ class SwapOffers:
 
 
 def swap_offers_for(
-    session: AnySession, subscription_id: int, box: OpenBox, *, for_update: bool = False
+    session: AnySession,
+    subscription_id: int,
+    box: OpenBox,
+    *,
+    for_update: bool = False,
+    lying: Mapping[int, int] = MappingProxyType({}),
+    made: Mapping[int, int] | None = None,
 ) -> SwapOffers | None:
     """Return what may be taken instead in the box, None where nothing can.
 
     Nothing can where the plan offers nothing, and where the recipe is chosen from. What others
     chose or took instead is taken off what is there. ``for_update`` locks the stock rows.
+    Of a packed box, ``lying`` are the pieces that its share of the recipe has taken, and ``made``
+    its swaps.
     """
     offered = read_offers(session, [box.plan_id]).get(box.plan_id, ())
     recipe = recipe_for(session, box) if offered else None
@@ -66,8 +75,8 @@ def swap_offers_for(
         return None
     at = Round(box.cycle.ship_from, box.cycle.id)
     swaps = tuple(read_swaps(session, [subscription_id]).get(subscription_id, ()))
-    wanted = swaps_at(swaps, at)
-    left = stock_left(session, offered, for_update=for_update)
+    wanted = swaps_at(swaps, at) if made is None else made
+    left = stock_left(session, offered, for_update=for_update, lying=lying)
     taken = set_aside(session, offered, subscription_id, box.cycle.id)
     need = Counter(dict(recipe.items))
     for variant, pieces in recipe.items:

@@ -124,24 +124,49 @@ def _page(
     *,
     by_staff: bool,
 ) -> ChoicePage:
+    return pool_page(
+        session,
+        box,
+        offer,
+        offer.subscriber.chosen or {},
+        moment,
+        subscription=coming.row.public_id,
+        plan=coming.row.plan_name,
+        is_monthly=coming.standing.shipping.months is not None,
+        until_on=box.cycle.lock_on if by_staff else box.cycle.cutoff_on,
+    )
+
+
+def pool_page(
+    session: AnySession,
+    box: OpenBox,
+    offer: Offer,
+    chosen: Mapping[int, int],
+    moment: Moment,
+    *,
+    subscription: str,
+    plan: str,
+    is_monthly: bool,
+    until_on: date,
+) -> ChoicePage:
+    """Return the page of a box that is chosen for, with ``chosen`` (by variant) in it."""
     rule = offer.recipe.rule
     assert rule is not None
     words = _words(session, [item.variant for item in offer.pool])
     fixed = _words(session, [variant for variant, _pieces in offer.recipe.items])
-    chosen = offer.subscriber.chosen or {}
     contained = {word for item in offer.pool for word in item.allergens}
     contained |= {word for row in fixed.values() for word in row.allergens}
     avoided = offer.subscriber.avoided
     currency = next((row.currency for row in words.values()), "")
     return ChoicePage(
-        subscription=coming.row.public_id,
-        plan=coming.row.plan_name,
+        subscription=subscription,
+        plan=plan,
         cycle=box.cycle.public_id,
         ship_from=box.cycle.ship_from,
-        is_monthly=coming.standing.shipping.months is not None,
+        is_monthly=is_monthly,
         is_open=True,
         instead=None,
-        until=_last_second(box.cycle.lock_on if by_staff else box.cycle.cutoff_on, moment),
+        until=_last_second(until_on, moment),
         quantity=box.quantity,
         rule=rule,
         value=Money(rule.value, currency) if rule.value is not None else None,

@@ -434,6 +434,15 @@ INVARIANTS = (
         " WHERE l.state = 'accepted' AND l.kind = 'keep_back' AND b.state <> 'canceled'",
     ),
     Invariant(
+        "F20",
+        "what a late change took out of a box went back to the stock and did not leave",
+        "SELECT b.public_id FROM box_item i JOIN box b ON b.id = i.taken_from_id WHERE EXISTS"
+        " (SELECT 1 FROM stock_move a WHERE a.box_item_id = i.id AND a.kind = 'allocation')"
+        " AND (NOT EXISTS (SELECT 1 FROM stock_move r WHERE r.box_item_id = i.id"
+        " AND r.kind = 'release') OR EXISTS (SELECT 1 FROM stock_move s"
+        " WHERE s.box_item_id = i.id AND s.kind = 'shipment'))",
+    ),
+    Invariant(
         "F17",
         "the first box of an order leaves no sooner than it was promised",
         "SELECT b.public_id FROM first_box f JOIN box b ON b.period_id = f.period_id"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -22,9 +22,12 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_addresses import goes_to
 from storefront.operations.keys import AnyRow
 from storefront.operations.late_changes import OPEN_BOXES, PARTS
+from storefront.operations.late_contents import judge, late_offer, wanted_of
 from storefront.operations.moment import Moment
+from storefront.operations.repacking import names_of
 
 #: Decided ones that the page still lists.
 _DECIDED_SHOWN = 20
@@ -50,15 +53,23 @@ class LateRow:
     cycle: str
     now: str
     wanted: str
+    #: Of other contents: what lay there when it was asked, and what is to, by name and pieces.
+    was: tuple[tuple[str, int], ...]
+    then: tuple[tuple[str, int], ...]
     #: What the box cost, and what was credited.
     worth: Money
     credited: Money
+    #: Why other contents cannot be done today: ``short``, of what too little is there, or
+    #: ``gone``, the box or what is offered is another one by now; empty when they can.
+    hindrance: str = ""
+    missing: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LateBox:
     """A box whose owner may ask for a change; ``address`` is where it goes, by part."""
 
+    ref: str
     subscription: str
     cycle: str
     plan: str
@@ -93,10 +104,38 @@ def _is_waiting(wish: sa.FromClause, box: sa.FromClause) -> tuple[sa.ColumnEleme
 
 
 def queue(session: AnySession) -> list[LateRow]:
-    """Return what waits for a decision: what ships first, then who asked first."""
+    """Return what waits for a decision: what ships first, then who asked first.
+
+    Other contents are looked at as accepting them would: some statements for each.
+    """
     wish, box, cycle = table_of(LateChange), table_of(Box), table_of(BoxCycle)
     chosen = _rows().where(*_is_waiting(wish, box)).order_by(cycle.c.ship_from, wish.c.id)
-    return [_row(one) for one in session.execute(chosen)]
+    rows = session.execute(chosen).all()
+    return [
+        _judged(session, one, shown) for one, shown in zip(rows, _shown(session, rows), strict=True)
+    ]
+
+
+def _judged(session: AnySession, row: AnyRow, shown: LateRow) -> LateRow:
+    if row.kind != LateKind.CONTENTS:
+        return shown
+    box = table_of(Box)
+    late = late_offer(session, session.execute(sa.select(box).where(box.c.id == row.box_id)).one())
+    wanted = wanted_of(late, row.contents) if late is not None else None
+    if late is None or wanted is None:
+        return replace(shown, hindrance="gone")
+    verdict = judge(session, late, wanted)
+    if verdict.is_good:
+        return shown
+    if not verdict.is_short:
+        return replace(shown, hindrance="gone")
+    pieces = dict(verdict.missing or {})
+    for fault in verdict.faults:
+        if fault.variant is not None:
+            pieces[fault.variant] = wanted[fault.variant] - fault.number
+    names = names_of(session, pieces)
+    missing = tuple((names[key], count) for key, count in pieces.items())
+    return replace(shown, hindrance="short", missing=missing)
 
 
 def decided(session: AnySession) -> list[LateRow]:
@@ -104,7 +143,7 @@ def decided(session: AnySession) -> list[LateRow]:
     wish = table_of(LateChange)
     chosen = _rows().where(wish.c.state != LateState.OPEN.value)
     ordered = chosen.order_by(wish.c.decided_at.desc(), wish.c.id.desc()).limit(_DECIDED_SHOWN)
-    return [_row(one) for one in session.execute(ordered)]
+    return _shown(session, session.execute(ordered).all())
 
 
 def number_waiting(session: AnySession) -> int:
@@ -121,14 +160,35 @@ def number_waiting(session: AnySession) -> int:
 def late_box(
     session: AnySession, customer_id: int, subscription: str, cycle: str, today: date
 ) -> LateBox | None:
-    """Return the box of a customer in a cycle, or None; two statements."""
+    """Return the box of a customer in a cycle, or None."""
+    box, table, round_ = table_of(Box), table_of(Subscription), table_of(BoxCycle)
+    return _late_box(
+        session,
+        today,
+        table.c.customer_id == customer_id,
+        table.c.public_id == subscription,
+        round_.c.public_id == cycle,
+        box.c.kind == "regular",
+    )
+
+
+def late_box_of(session: AnySession, ref: str, today: date) -> LateBox | None:
+    """Return a box by its public id, for staff who ask for its owner; or None."""
+    return _late_box(session, today, table_of(Box).c.public_id == ref)
+
+
+def _late_box(
+    session: AnySession, today: date, *conditions: sa.ColumnElement[bool]
+) -> LateBox | None:
     box, table, plan, round_ = (table_of(one) for one in (Box, Subscription, Plan, BoxCycle))
     address, wish = table_of(Address), table_of(LateChange)
     row = session.execute(
         sa.select(
             box,
             table.c.is_gift,
+            table.c.public_id.label("subscription"),
             plan.c.name.label("plan"),
+            round_.c.public_id.label("cycle"),
             round_.c.ship_from,
             round_.c.cutoff_on,
             *(address.c[part].label(f"to_{part}") for part in PARTS),
@@ -136,13 +196,8 @@ def late_box(
         .join(table, table.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
         .join(round_, round_.c.id == box.c.cycle_id)
-        .outerjoin(address, address.c.id == sa.func.coalesce(box.c.address_id, table.c.address_id))
-        .where(
-            table.c.customer_id == customer_id,
-            table.c.public_id == subscription,
-            round_.c.public_id == cycle,
-            box.c.kind == "regular",
-        )
+        .outerjoin(address, address.c.id == goes_to(box, table))
+        .where(*conditions)
         .order_by(box.c.id.desc())
         .limit(1)
     ).one_or_none()
@@ -160,15 +215,18 @@ def late_box(
         has_batch=row.batch_id is not None,
         is_gift=row.is_gift,
     )
+    if LateKind.CONTENTS in kinds and late_offer(session, row) is None:
+        kinds = tuple(kind for kind in kinds if kind is not LateKind.CONTENTS)
     return LateBox(
-        subscription,
-        cycle,
+        row.public_id,
+        row.subscription,
+        row.cycle,
         row.plan,
         row.ship_from,
         kinds,
         {part: str(parts.get(part) or "") for part in PARTS},
         Money(row.net_minor + row.tax_minor, row.currency),
-        None if last is None else _row(last),
+        None if last is None else _shown(session, [last])[0],
     )
 
 
@@ -198,11 +256,17 @@ def _rows() -> sa.Select[Any]:
         .join(table, table.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
         .outerjoin(customer, customer.c.id == table.c.customer_id)
-        .outerjoin(address, address.c.id == sa.func.coalesce(box.c.address_id, table.c.address_id))
+        .outerjoin(address, address.c.id == goes_to(box, table))
     )
 
 
-def _row(row: AnyRow) -> LateRow:
+def _shown(session: AnySession, rows: Sequence[AnyRow]) -> list[LateRow]:
+    listed = [row.contents.get(part, ()) for row in rows for part in ("was", "then")]
+    names = names_of(session, {key for pairs in listed for key, _pieces in pairs})
+    return [_row(row, names) for row in rows]
+
+
+def _row(row: AnyRow, names: Mapping[int, str]) -> LateRow:
     shown = ("name", "street", "postcode", "city")
     goes_to = row.ship_to or {part: getattr(row, f"to_{part}") for part in shown}
     return LateRow(
@@ -222,6 +286,8 @@ def _row(row: AnyRow) -> LateRow:
         cycle=row.cycle,
         now=_line(goes_to),
         wanted=_line(row.address),
+        was=tuple((names[key], pieces) for key, pieces in row.contents.get("was", ())),
+        then=tuple((names[key], pieces) for key, pieces in row.contents.get("then", ())),
         worth=Money(row.worth_minor, row.currency),
         credited=Money(row.credit_minor, row.currency),
     )

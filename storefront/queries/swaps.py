@@ -97,11 +97,12 @@ def swap_page(
         is_open=is_open,
         until=moment.start_of(day + timedelta(days=1)) - timedelta(seconds=1),
         quantity=boxes[0].quantity if is_open else 0,
-        lines=tuple(_line(one, offers) for one in offers.lines) if offers else (),
+        lines=tuple(line_of(one, offers) for one in offers.lines) if offers else (),
     )
 
 
-def _line(line: SwapLine, offers: SwapOffers) -> Line:
+def line_of(line: SwapLine, offers: SwapOffers) -> Line:
+    """Return one product of the recipe with what may come instead, as pages show it."""
     facts = offers.facts
     return Line(
         _item(facts[line.variant]),

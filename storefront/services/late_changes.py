@@ -1,6 +1,6 @@
 """Ask for a change after the cut-off, and accept or refuse it.
 
-Source: docs/decisions/0182-late-changes.md.
+Source: docs/decisions/0182-late-changes.md, 0193-late-changes-of-contents.md.
 """
 
 from __future__ import annotations
@@ -14,12 +14,27 @@ import sqlalchemy as sa
 from storefront.database import retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.late_changes import LateKind, LateState, kinds_for, settled
-from storefront.models import Box, BoxCycle, Customer, LateChange, Subscription
+from storefront.models import (
+    Box,
+    BoxCycle,
+    Customer,
+    LateChange,
+    ProductVariant,
+    Subscription,
+)
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations import late_changes as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
+from storefront.operations.late_contents import (
+    LateOffer,
+    Verdict,
+    as_stored,
+    change_contents,
+    judge,
+    late_offer,
+)
 from storefront.operations.shortages import Credit
 from storefront.runtime import Runtime
 
@@ -69,19 +84,42 @@ class NotDeliveredThere(DomainError):
     code = "not_delivered_there"
 
 
+class ContentsRefused(DomainError):
+    """The box cannot hold that; ``verdict`` says why, None: nothing in it changes any more."""
+
+    code = "contents_refused"
+
+    def __init__(self, verdict: Verdict | None = None) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+
+class NothingAsked(DomainError):
+    """The box holds just that."""
+
+    code = "nothing_asked"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked of a box; ``address`` has those of ``work.PARTS`` that were typed."""
+    """What is asked of a box; ``address`` has those of ``work.PARTS`` that were typed.
+
+    Of other contents either ``picks``, pieces for one box by variant, or ``swaps``, what comes
+    instead by product of the recipe; all of them, as they are to be.
+    """
 
     kind: LateKind
     address: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    picks: Mapping[str, int] = field(default_factory=dict)
+    swaps: Mapping[str, str] = field(default_factory=dict)
 
 
 def ask_late(rt: Runtime, customer_id: int, subscription: str, cycle: str, wish: Wish) -> str:
     """Put a customer's wish about the box of ``cycle`` into the queue; returns its public id.
 
-    Raises ``LateNotFound``, ``NotAskable``, ``AlreadyAsked`` and ``WishIncomplete``.
+    Raises ``LateNotFound``, ``NotAskable``, ``AlreadyAsked``, ``WishIncomplete``, and for other
+    contents ``ContentsRefused`` and ``NothingAsked``.
     """
     table, box, round_ = table_of(Subscription), table_of(Box), table_of(BoxCycle)
 
@@ -132,9 +170,11 @@ def _ask(rt: Runtime, row: AnyRow, wish: Wish, asked: tuple[str, str]) -> str:
         missing = [one for one in ("name", "street", "postcode", "city") if not parts.get(one)]
         if missing:
             raise WishIncomplete(part=missing[0])
+    stored = _contents(rt, row, wish) if wish.kind is LateKind.CONTENTS else {}
+    note = wish.note[:NOTE_MOST]
     try:
         ref = work.insert_wish(
-            rt.session, row.id, wish.kind, parts, wish.note[:NOTE_MOST], asked, rt.moment()
+            rt.session, row.id, wish.kind, parts, stored, note, asked, rt.moment()
         )
     except sa.exc.IntegrityError as error:
         raise AlreadyAsked(box=row.public_id) from error
@@ -142,12 +182,41 @@ def _ask(rt: Runtime, row: AnyRow, wish: Wish, asked: tuple[str, str]) -> str:
     return ref
 
 
+def _contents(rt: Runtime, row: AnyRow, wish: Wish) -> dict[str, Any]:
+    late = late_offer(rt.session, row)
+    if late is None:
+        raise NotAskable(box=row.public_id)
+    wanted = _wanted(rt, late, wish)
+    verdict = judge(rt.session, late, wanted)
+    if not verdict.is_good:
+        raise ContentsRefused(verdict)
+    if late.share(wanted) == late.share(late.now):
+        raise NothingAsked(box=row.public_id)
+    return as_stored(late, wanted)
+
+
+def _wanted(rt: Runtime, late: LateOffer, wish: Wish) -> dict[int, int]:
+    """Return what is asked for by id; a product that nobody knows is not offered."""
+    table = table_of(ProductVariant)
+    refs = {*wish.picks, *wish.swaps, *wish.swaps.values()}
+    rows = rt.session.execute(
+        sa.select(table.c.public_id, table.c.id).where(table.c.public_id.in_(refs))
+    )
+    known = {row.public_id: row.id for row in rows}
+    if refs - set(known):
+        raise ContentsRefused(Verdict(not_offered=(0,)))
+    if late.swaps is None:
+        return {known[ref]: pieces for ref, pieces in wish.picks.items() if pieces}
+    swaps = {known[own]: known[other] for own, other in wish.swaps.items()}
+    return {own: other for own, other in swaps.items() if own != other}
+
+
 def accept_late(rt: Runtime, who: Who, ref: str) -> LateState:
     """Do what was asked, unless the box was exported meanwhile: then the wish expires.
 
-    A box that is kept back is credited to who paid it and its stock released, in one
-    transaction. Raises ``LateNotFound``, ``AlreadyDecided``, ``MoneyElsewhere`` and
-    ``NotDeliveredThere``.
+    A box that is kept back is credited to who paid it and its stock released, one that is to
+    hold something else is packed anew, all in one transaction. Raises ``LateNotFound``,
+    ``AlreadyDecided``, ``MoneyElsewhere``, ``NotDeliveredThere`` and ``ContentsRefused``.
     """
 
     def decide(row: AnyRow, wish: AnyRow) -> tuple[LateState, Credit]:
@@ -157,6 +226,12 @@ def accept_late(rt: Runtime, who: Who, ref: str) -> LateState:
         if wish.kind == LateKind.ADDRESS:
             if not work.redirect_box(rt.session, row, wish.address):
                 raise NotDeliveredThere(wish=ref)
+            return state, Credit()
+        if wish.kind == LateKind.CONTENTS:
+            moment = rt.moment()
+            found = change_contents(rt.session, row, wish.contents, who.public_id, moment)
+            if found is None or not found.is_good:
+                raise ContentsRefused(found)
             return state, Credit()
         credit = work.keep_back(rt.session, row, who, rt.moment())
         if credit is None:
@@ -191,6 +266,8 @@ def _decide(
         wish = session.execute(sa.select(table).where(table.c.public_id == ref)).one_or_none()
         row = None
         if wish is not None:
+            if wish.kind == LateKind.CONTENTS:
+                work.hold_subscription(session, wish.box_id)
             row = work.locked_box(session, table_of(Box).c.id == wish.box_id)
         if wish is None or row is None:
             raise LateNotFound(wish=ref)

@@ -68,6 +68,8 @@ register_policy(
             "remove_code",
             "late",
             "ask_late",
+            "late_contents",
+            "ask_late_contents",
             "skip",
             "undo_skip",
             "plan",

@@ -17,6 +17,7 @@ _FOR_GIFTS = frozenset(
     f"account.{name}"
     for name in (
         *("subscription", "address", "choose", "save_choice", "swap", "save_swap"),
+        *("late_contents", "ask_late_contents"),
         *("skip", "undo_skip", "late", "ask_late"),
     )
 )

@@ -55,6 +55,7 @@ PAGES = (
     "cycles:add_cycles",
     "late_changes:add_late_changes",
     "exports:add_exports",
+    "late_boxes:add_late_boxes",
     "export_formats:add_export_formats",
     "tracking:add_tracking",
     "api_tokens:add_api_tokens",

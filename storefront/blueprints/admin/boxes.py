@@ -31,6 +31,7 @@ from storefront.htmx import go
 from storefront.queries import cycles
 from storefront.queries import replacements as query
 from storefront.queries.cycles import BatchRow
+from storefront.queries.late_changes import late_box_of
 from storefront.queries.replacements import BoxPage
 from storefront.queries.shortages import lacks_of_box
 from storefront.security import register_policy, staff
@@ -214,10 +215,12 @@ def _batch(batch: str) -> BatchRow:
 def _box_page(found: BoxPage) -> dict[str, Any]:
     words, rt = outcome_words(), runtime()
     lacks = lacks_of_box(rt.session, found.public_id)
+    late = late_box_of(rt.session, found.public_id, rt.today())
     rt.session.rollback()
     return {
         "box": found,
         "box_lacks": lacks,
+        "late_kinds": late.kinds if late else (),
         "reasons": reason_words(),
         "problem": problem_words().get(found.problem, (found.problem, "")),
         "outcomes": [

@@ -63,6 +63,7 @@ def _is_to_credit(ref: str) -> bool:
 
 def _problem(code: str) -> str:
     return {
+        "contents_refused": _("The box cannot hold that any more. Refuse, and say so."),
         "wish_incomplete": _("Enter the reason; the subscriber reads it"),
         "already_decided": _("Somebody decided this meanwhile."),
         "money_elsewhere": _(
