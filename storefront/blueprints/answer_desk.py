@@ -59,7 +59,7 @@ class Desk:
         except answers.CostsOther:
             text = _("That costs more or less than what you have. Nothing was changed.")
             return Reply(self._page(), 422, text)
-        return Reply(self._page(), done=_done(saved))
+        return Reply(self._page(), done=_done(saved, by_staff=self.who is not None))
 
     def _page(self) -> AnswersPage:
         rt = runtime()
@@ -79,9 +79,13 @@ def _typed(given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _done(saved: Saved) -> str:
+def _done(saved: Saved, *, by_staff: bool) -> str:
+    if not saved.is_new and by_staff:
+        return _("Nothing to save: it is all as before.")
     if not saved.is_new:
         return _("Nothing changed: that is what you have.")
+    if saved.box_on is None and by_staff:
+        return _("Saved. It counts from the next box on.")
     if saved.box_on is None:
         return _("Saved. It counts from your next box on.")
     return _("Saved. It counts from the box of %(day)s on.", day=FILTERS["day"](saved.box_on))

@@ -168,7 +168,8 @@ def _said(session: AnySession, of: AnyRow, words: Words, moment: Moment) -> tupl
         )
         .outerjoin(cycle, cycle.c.id == table.c.cycle_id)
         .where(table.c.subscription_id == of.id)
-        .order_by(table.c.id.desc())
+        # What came with the order is the oldest, whenever its row was written.
+        .order_by(table.c.answered_at.is_(None), table.c.answered_at.desc(), table.c.id.desc())
     )
     return tuple(
         Said(

@@ -329,11 +329,11 @@ def test_questions_and_answers_are_added_and_taken_away(
     assert (wrong.status_code, 'value="much"' in wrong.text) == (422, True)
     name = "how-strong.strong-new-name"
     renamed = owner.post(f"{path}/questions/how-strong/strong/name", {name: "Bold"}, partial=True)
-    assert "Renamed. Who has it keeps it." in renamed.text
+    assert "Renamed; who has an answer keeps it." in renamed.text
     assert "Bold costs more per box" in renamed.text
     for empty in ("", "x" * 81):
         wrong = owner.post(f"{path}/questions/how-strong/strong/name", {name: empty})
-        assert (wrong.status_code, '<details class="rename" open>' in wrong.text) == (422, True)
+        assert (wrong.status_code, '<details class="renames" open>' in wrong.text) == (422, True)
     asked = {"how-strong-new-name": "How bold?"}
     renamed = owner.post(f"{path}/question-names/how-strong", asked, partial=True)
     assert "<h3>How bold?</h3>" in renamed.text

@@ -54,7 +54,11 @@ def test_a_subscriber_and_staff_answer_anew_and_see_what_was_said(app, rt):
 
     mia, admin = desk(app, rt), f"/admin/subscribers/{customer}/{ref}/answers"
     assert f'href="{admin}"' in mia.get(f"/admin/subscribers/{customer}").text
-    assert "<b>Mild</b>" in mia.get(admin).text
+    page = mia.get(admin).text
+    for words in ("<b>Mild</b>", "now called Gentle", "if it is saved until", "subscription Pot"):
+        assert words in page
     part = mia.post(admin, {"option-taste": "mild"}, partial=True)
     assert (part.status_code, "<html" in part.text) == (200, False)
     assert answered(rt, key) == said
+    again = mia.post(admin, {"option-taste": "mild"}, partial=True)
+    assert "Nothing to save: it is all as before." in again.text

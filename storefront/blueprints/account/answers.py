@@ -35,6 +35,7 @@ def _show(reply: Reply) -> Response:
         problem=reply.problem,
         url=url_for("account.answers", subscription=found.subscription),
         back=url_for("account.subscription", subscription=found.subscription),
+        back_label=found.plan,
         plan_url=url_for("account.plan", subscription=found.subscription),
         message=reply.done or None,
         page_has_errors=bool(reply.problem),

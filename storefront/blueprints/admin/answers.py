@@ -30,14 +30,14 @@ def answers(ref: str, sub: str) -> Response:
         abort(404)
     desk = Desk(person.id, sub, who())
     if request.method != "POST":
-        return _show(ref, desk.look())
+        return _show(ref, person.name or person.email, desk.look())
     reply = desk.act()
     if reply.done and not wants_partial():
         return go(url_for("admin.subscription_answers", ref=ref, sub=sub), reply.done)
-    return _show(ref, reply)
+    return _show(ref, person.name or person.email, reply)
 
 
-def _show(ref: str, reply: Reply) -> Response:
+def _show(ref: str, name: str, reply: Reply) -> Response:
     found = reply.page
     return show(
         "storefront/admin/subscribers/answers.html",
@@ -48,6 +48,7 @@ def _show(ref: str, reply: Reply) -> Response:
         problem=reply.problem,
         url=url_for("admin.subscription_answers", ref=ref, sub=found.subscription),
         back=url_for("admin.subscriber", ref=ref),
+        back_label=name,
         plan_url=None,
         message=reply.done or None,
         page_has_errors=bool(reply.problem),

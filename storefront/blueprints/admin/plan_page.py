@@ -104,9 +104,7 @@ def _name_forms(found: query.PlanDetail) -> dict[str, NameForm]:
     now = {each.code: each.name for each in found.questions}
     for each in found.questions:
         now |= {f"{each.code}.{option.code}": option.name for option in each.options}
-    return {
-        key: NameForm(None, prefix=f"{key}-new-", data={"name": name}) for key, name in now.items()
-    }
+    return {key: NameForm(None, key, name) for key, name in now.items()}
 
 
 def _text_form(found: query.PlanDetail) -> TextForm:

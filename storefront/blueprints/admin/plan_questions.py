@@ -113,7 +113,7 @@ def price_option(ref: str, question: str, option: str) -> Response:
 
 def rename_question(ref: str, question: str) -> Response:
     """Give a question another name."""
-    form = NameForm(request.form, prefix=f"{question}-new-")
+    form = NameForm(request.form, question)
     taken = _("This plan asks that already")
     return _rename(
         ref,
@@ -127,7 +127,7 @@ def rename_question(ref: str, question: str) -> Response:
 def rename_option(ref: str, question: str, option: str) -> Response:
     """Give an answer another name; who has it keeps it."""
     key = f"{question}.{option}"
-    form = NameForm(request.form, prefix=f"{key}-new-")
+    form = NameForm(request.form, key)
     taken = _("This question has that answer already")
     return _rename(
         ref,
@@ -152,4 +152,4 @@ def _rename(
         abort(404)
     if not changed:
         return show_plan(ref, _("Nothing to save: it is all as before."))
-    return show_plan(ref, _("Renamed. Who has it keeps it."))
+    return show_plan(ref, _("Renamed; who has an answer keeps it."))
