@@ -58,11 +58,27 @@ def method_for(invoice: sa.Table) -> sa.ColumnElement[int]:
     return sa.func.coalesce(own, default)
 
 
+def _lock_owed(session: AnySession, payer: int) -> None:
+    """Wait for answers that are being written down about what somebody owes, and hold others up.
+
+    Whoever writes an answer locks its invoice first, so either they see this choice, or the
+    choice sees a case that waits (``operations.overtaken``). SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        table = table_of(Invoice)
+        owed = sa.and_(table.c.payer_id == payer, table.c.state == InvoiceState.OPEN)
+        session.execute(
+            # Not for key: a worker may plan an attempt meanwhile.
+            sa.select(table.c.id).where(owed).order_by(table.c.id).with_for_update(key_share=True)
+        )
+
+
 def make_default(session: AnySession, customer_id: int, method_id: int) -> None:
     """Let one of the customer's methods pay from now on, and no other.
 
     What the former default paid for follows: nobody chose that one for itself.
     """
+    _lock_owed(session, customer_id)
     table, subscription = table_of(PaymentMethod), table_of(Subscription)
     mine = table.c.customer_id == customer_id
     former = sa.select(table.c.id).where(mine, table.c.is_default, table.c.id != method_id)
@@ -131,6 +147,11 @@ def use_for(
     What they owe is tried at the worker's next chase.
     """
     table = table_of(Subscription)
+    payer = sa.func.coalesce(table.c.payer_id, table.c.customer_id)
+    for key in session.scalars(
+        sa.select(payer).where(table.c.id.in_(subscription_ids)).distinct().order_by(payer)
+    ).all():
+        _lock_owed(session, key)
     session.execute(
         sa.update(table)
         .where(table.c.id.in_(subscription_ids))

@@ -22,13 +22,10 @@ from storefront.blueprints.admin.fields import (
     choices_of,
 )
 from storefront.blueprints.admin.interval_field import IntervalField
+from storefront.blueprints.admin.retry_forms import RetryForm
 from storefront.blueprints.forms import Form
-from storefront.domain.charging import MAX_TRIES_PER_MONTH
-from storefront.domain.dunning import LONGEST_DAYS, is_within_ceilings
 from storefront.templating import slug
 
-#: Tries by the clock that a schedule may have.
-MOST_TRIES = 8
 _NAME = [
     InputRequired(_("Enter a name")),
     Length(max=80, message=_("Use 80 characters or fewer")),
@@ -37,11 +34,6 @@ _TAX = (
     ("standard", _("Standard rate")),
     ("reduced", _("Reduced rate, such as food and books")),
     ("zero", _("No tax")),
-)
-_LAST = (
-    ("cancel", _("End the subscription")),
-    ("pause", _("Credit the invoice and pause it until the customer comes back")),
-    ("leave", _("Leave it past due")),
 )
 
 
@@ -87,50 +79,10 @@ class TextForm(Form):
     position = WholeField(_("Place on the pricing page"), 0, 999)
 
 
-class RulesForm(Form):
+class RulesForm(RetryForm):
     """Tax, and what happens after a decline."""
 
     tax_class = RadioField(_("Tax"), choices=choices_of(_TAX))
-    retry_days = LineField(_("Try a declined charge again after"))
-    retry_time = LineField(_("At this time of day"), default="09:00")
-    last_action = RadioField(_("If every try fails"), choices=choices_of(_LAST))
-
-    def validate_retry_days(self, field: LineField) -> None:
-        days = self.days
-        if days is None or days != sorted(set(days)):
-            raise ValidationError(gettext("Enter days in order, like 3, 8, 15"))
-        if days and days[-1] > LONGEST_DAYS:
-            raise ValidationError(gettext("60 days is the longest a chase may take"))
-        if not is_within_ceilings(days):
-            raise ValidationError(
-                gettext(
-                    "The card schemes allow %(month)s tries in 30 days, the first charge counted",
-                    month=MAX_TRIES_PER_MONTH,
-                )
-            )
-        if len(days) > MOST_TRIES:
-            raise ValidationError(
-                gettext("A schedule has at most %(count)s tries", count=MOST_TRIES)
-            )
-
-    def validate_retry_time(self, field: LineField) -> None:
-        if self.minute is None:
-            raise ValidationError(gettext("Enter a time like 09:00"))
-
-    @property
-    def minute(self) -> int | None:
-        """The time of the tries in minutes after midnight, 9:00 if empty; None if it is no time."""
-        if not self.retry_time.text:
-            return 9 * 60
-        found = re.fullmatch(r"([01]?\d|2[0-3])[:.]([0-5]\d)", self.retry_time.text, re.ASCII)
-        return int(found[1]) * 60 + int(found[2]) if found else None
-
-    @property
-    def days(self) -> list[int] | None:
-        parts = [part for part in re.split(r"[\s,;]+", self.retry_days.text) if part]
-        if not all(re.fullmatch(r"[1-9]\d{0,2}", part, re.ASCII) for part in parts):
-            return None
-        return [int(part) for part in parts]
 
 
 class RhythmForm(Form):
@@ -181,6 +133,12 @@ class NameForm(Form):
     """Another name of a question or an answer."""
 
     name = LineField(_("New name"), _NAME)
+
+    def __init__(self, formdata: Any, key: str, now: str = "") -> None:
+        """``key``: code of the question, or of question and answer with a point between."""
+        super().__init__(formdata, data={"name": now}, prefix=f"{key}-new-")
+        #: The question whose words it changes.
+        self.renames = key.partition(".")[0]
 
 
 class SurchargeForm(Form):
