@@ -30,8 +30,8 @@ from storefront.operations.cycles import mark_shipped
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.shipping import read_zones
 from storefront.operations.repacking import names_of
+from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Credit, give_credit, mail_of_credit
 from storefront.operations.stopping import cancel_boxes
 
@@ -66,7 +66,6 @@ def locked_box(session: AnySession, *conditions: sa.ColumnElement[bool]) -> AnyR
     ).one_or_none()
 
 
-def is_open_box(row: AnyRow) -> bool:
 def hold_subscription(session: AnySession, box_id: int) -> None:
     """Lock the subscription of a box, as whoever chooses for it does, before the box."""
     box, subscription = table_of(Box), table_of(Subscription)
@@ -74,6 +73,7 @@ def hold_subscription(session: AnySession, box_id: int) -> None:
     session.execute(sa.select(subscription.c.id).where(subscription.c.id == mine).with_for_update())
 
 
+def is_open_box(row: AnyRow) -> bool:
     """Return whether a row of ``locked_box`` is not with the packers yet."""
     return is_in_the_house(row.state, has_batch=row.batch_id is not None)
 
@@ -83,8 +83,8 @@ def insert_wish(
     box_id: int,
     kind: LateKind,
     address: Mapping[str, str],
-    note: str,
     contents: Mapping[str, Any],
+    note: str,
     asked: tuple[str, str],
     moment: Moment,
 ) -> str:
@@ -99,8 +99,8 @@ def insert_wish(
             box_id=box_id,
             kind=kind.value,
             address=dict(address),
-            note=note,
             contents=dict(contents),
+            note=note,
             state=LateState.OPEN.value,
             asked_at=moment.now,
             asked_by=asked[0],
@@ -212,13 +212,12 @@ def tell(
         "reason": reason,
         "credit_minor": credit.minor if is_own else 0,
         "currency": row.currency,
-    }
         "holds": _holds(session, wish.contents),
+    }
     key = f"mail:late_change:{wish.public_id}"
     enqueue(session, [Message("mail", "late_change", key, payload, row.customer_id)], moment.now)
 
 
-def expire_gone(session: AnySession, moment: Moment) -> int:
 def _holds(session: AnySession, contents: Mapping[str, Any]) -> list[list[Any]]:
     """Return name and pieces of what was asked for; nothing where it was something else."""
     pieces = dict(contents.get("then", ()))
@@ -226,6 +225,7 @@ def _holds(session: AnySession, contents: Mapping[str, Any]) -> list[list[Any]]:
     return [[names[key], count] for key, count in pieces.items() if key in names]
 
 
+def expire_gone(session: AnySession, moment: Moment) -> int:
     """Close the open wishes about boxes that left the house or were kept back; tell their owners.
 
     Called with each slice of an export, in its transaction.
