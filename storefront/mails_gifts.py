@@ -7,8 +7,11 @@ from collections.abc import Callable
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from storefront import formats
 from storefront.mail_words import Words, Writer
+from storefront.operations.checkout import Market
 from storefront.operations.secrets import gift_code
+from storefront.queries.continuing import GoingOn, gift_of, going_on
 from storefront.queries.gifts import GiftView, by_id, of_subscription
 from storefront.queries.mails import payment_facts
 
@@ -117,6 +120,89 @@ def gift_claimed(writer: Writer) -> Words | None:
     )
 
 
+def gift_last_box(writer: Writer) -> Words | None:
+    """To the recipient, before the last box leaves: it ends, and how they could go on."""
+    found = _own(writer)
+    if found is None:
+        return None
+    gift, page, going = found
+    if going is not None and going.subscription:
+        return None
+    facts = [(_("Your gift"), f"{gift.plan}, {_boxes(gift)}")]
+    if going is not None and going.last_ships_on is not None:
+        facts.append((_("Your last box leaves on"), writer.day(going.last_ships_on)))
+    if going is not None:
+        facts += _offered(writer, going)
+    return Words(
+        _("The last box of your gift leaves soon"),
+        _("The last box of your gift from %(giver)s leaves soon.", giver=gift.giver),
+        _("It ends by itself, and nothing is charged."),
+        tuple(facts),
+        (_("Go on with your own card"), page) if going else None,
+        (_how(going),) if going else (),
+        why=_why_claimed(writer),
+    )
+
+
+def gift_over(writer: Writer) -> Words | None:
+    """To the recipient, when the last box has left and nothing follows."""
+    found = _own(writer)
+    if found is None:
+        return None
+    gift, page, going = found
+    if going is not None and going.subscription:
+        return None
+    more = (_("If you miss it: you can go on with your own card whenever you like."),)
+    return Words(
+        _("That was your gift from %(giver)s", giver=gift.giver),
+        _("That was the last box of your gift from %(giver)s.", giver=gift.giver),
+        _("We hope you enjoyed it. It ended by itself, and nothing is charged."),
+        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        (_("Go on after your gift"), page) if going else None,
+        more if going else (),
+        why=_why_claimed(writer),
+    )
+
+
+def _own(writer: Writer) -> tuple[GiftView, str, GoingOn | None] | None:
+    """Return a claimed gift, its page, and how its recipient can go on."""
+    rt, public_id = writer.rt, writer.delivery.payload["gift"]
+    gift, whose = by_id(rt.session, public_id), gift_of(rt.session, public_id)
+    if gift is None or whose is None:
+        return None
+    page = writer.url(f"/account/subscriptions/{gift.subscription}/go-on")
+    return gift, page, going_on(rt.session, *whose, Market.of(rt.shop), rt.moment())
+
+
+def _offered(writer: Writer, going: GoingOn) -> list[tuple[str, str]]:
+    """Return what going on would cost: each price with its tax, and the first payment."""
+    facts = []
+    for price in going.prices:
+        each = formats.interval_per(price.interval)
+        text = f"{writer.money(price.amount)} {each}"
+        for rate, tax in price.taxes:
+            percent = formats.percent(rate, writer.locale)
+            words = _("incl. %(rate)s VAT", rate=percent)
+            text += f", {words} ({writer.money(tax)})"
+        facts.append((_("If you go on"), text))
+    facts.append((_("First payment"), writer.day(going.prices[0].charge_on)))
+    return facts
+
+
+def _how(going: GoingOn) -> str:
+    if going.is_ahead:
+        return _(
+            "If you like, go on with your own card: you see the price and the day of the first"
+            " payment once more, and nothing renews before you agree. You can cancel online at"
+            " any time."
+        )
+    return _("If you like, go on with your own card.")
+
+
+def _why_claimed(writer: Writer) -> str:
+    return _("You get this because you have a gift from %(shop)s.", shop=writer.rt.shop.name)
+
+
 def _waiting(writer: Writer) -> GiftView | None:
     """Return the gift while nobody has claimed it: who has needs no such mail any more."""
     gift = by_id(writer.rt.session, writer.delivery.payload["gift"])
@@ -160,4 +246,6 @@ GIFT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "gift_reminder": gift_reminder,
     "gift_unclaimed": gift_unclaimed,
     "gift_claimed": gift_claimed,
+    "gift_last_box": gift_last_box,
+    "gift_over": gift_over,
 }

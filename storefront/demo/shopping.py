@@ -21,6 +21,7 @@ from storefront.domain.gateways import Gateway
 from storefront.domain.invoices import InvoiceState
 from storefront.models import Checkout, Invoice, PaymentMethod, Plan, Price, Subscription
 from storefront.models.base import table_of
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, find_checkout, read_order
 from storefront.operations.consents import Given
 from storefront.queries.addons import your_box
@@ -29,7 +30,6 @@ from storefront.services.addons import AddonWish, quote_addon, save_addon
 from storefront.services.baskets import BoxChoice, Changed, add_box
 from storefront.services.checkout import (
     Agreement,
-    Start,
     Step,
     change_delivery,
     place_order,

@@ -77,6 +77,9 @@ class OrderTerms:
     postcode: str = ""
     #: When the first box leaves.
     first_box: FirstBox = WITH_NEXT
+    #: What is sold follows something that was paid for, a gift, and costs nothing before this
+    #: day; None: it begins today.
+    follows_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ def quote_order(terms: OrderTerms) -> OrderQuote:
             trial_days=terms.trial_days,
             first_period=terms.first_period,
             first_box=terms.first_box,
+            follows_on=terms.follows_on,
         )
     except NoCycle:
         raise NoCycle(plan=terms.plan_name) from None

@@ -1,6 +1,7 @@
 """Gift subscriptions: paid once by the giver, begun on a day, over after their boxes.
 
-Days are shop-local dates. Source: docs/decisions/0160-gift-subscriptions.md.
+Days are shop-local dates. Source: docs/decisions/0160-gift-subscriptions.md and
+0194-recipients-go-on.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from storefront.domain.checkout import OrderTerms
 from storefront.domain.cycles import CycleSlot
 from storefront.domain.errors import DomainError
+from storefront.domain.periods import Interval, add_interval
 
 #: Signs of the message that goes with a gift.
 MESSAGE_MOST = 400
@@ -24,6 +26,13 @@ REMIND_AFTER = timedelta(days=7)
 
 #: So long after its day a gift that nobody has claimed is on the staff's list.
 UNCLAIMED_AFTER = timedelta(days=30)
+
+#: So long before the last box leaves its recipient is told how to go on.
+OFFER_BEFORE = timedelta(days=14)
+#: So long after it left they are thanked, where they did not go on.
+THANK_AFTER = timedelta(days=5)
+#: Nobody is written to of a gift that has been over for longer.
+THANK_UNTIL = timedelta(days=35)
 
 
 class GiftState(StrEnum):
@@ -109,6 +118,45 @@ def closed_without_address(cycles: Iterable[CycleSlot], today: date) -> list[Cyc
     """
     over = [cycle for cycle in cycles if cycle.cutoff_on < today]
     return sorted(over, key=lambda cycle: (cycle.lock_on, cycle.id))
+
+
+def follows_on(
+    begun_on: date, shipping: Interval, boxes: int, last_feed_on: date | None, unplaced: int = 0
+) -> date:
+    """Return the first day on which a recipient who goes on can be charged.
+
+    The gift began on ``begun_on`` and has ``boxes``, one each ``shipping`` interval; the last of
+    them is paid for on ``last_feed_on`` at the latest, the others than ``unplaced`` ones have a
+    round. It is the first boundary of the gift behind all of them: so the first box of one's own
+    is the one after the gift's last, however often a box moved.
+
+    >>> follows_on(date(2027, 4, 20), Interval("month"), 3, date(2027, 7, 12))
+    datetime.date(2027, 7, 20)
+    >>> follows_on(date(2027, 4, 20), Interval("month"), 3, date(2027, 8, 12))
+    datetime.date(2027, 8, 20)
+    """
+    number = boxes
+    while last_feed_on is not None and add_interval(begun_on, shipping, number) <= last_feed_on:
+        number += 1
+    return add_interval(begun_on, shipping, number + unplaced)
+
+
+def moved_to(current: date, wanted: date, agreed: date, ours: date | None) -> date:
+    """Return the first payment day of a recipient who goes on, now that a box of the gift moved.
+
+    Never before ``agreed``, and ``current`` only moves back where we moved it last (``ours``):
+    a later day that the recipient chose stands.
+
+    >>> at = [date(2027, month, 20) for month in (7, 8, 9)]
+    >>> moved_to(at[0], at[1], at[0], None) == at[1]
+    True
+    >>> moved_to(at[2], at[1], at[0], at[0]) == at[2]
+    True
+    """
+    wanted = max(wanted, agreed)
+    if ours not in (None, current):
+        return max(current, wanted)
+    return wanted
 
 
 def state_of(*, is_told: bool, is_claimed: bool) -> GiftState:

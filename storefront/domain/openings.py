@@ -62,18 +62,21 @@ def open_with(
     trial_days: int = 0,
     first_period: FirstPeriod = "full",
     first_box: FirstBox = WITH_NEXT,
+    follows_on: date | None = None,
 ) -> Opening:
     """Return how a subscription ordered ``today`` begins.
 
     ``boxes`` is how many a billing ``interval`` brings, 0 for a plan that ships nothing.
     ``charge_day`` is the fixed billing day: a day of the month, or a weekday (1 = Monday) where
     billed by weeks. With a trial the first payment is at its end, moved to the fixed billing
-    day where there is one. ``first_period`` "prorated" is for plans that ship nothing.
+    day where there is one, as is that of what follows a gift, ``follows_on``. ``first_period``
+    "prorated" is for plans that ship nothing.
     Raises ``NoCycle`` where a box would have no ship date.
     """
-    if trial_days:
-        end = today + timedelta(days=trial_days)
-        opening = _unpaid(PeriodKind.TRIAL, today, end, interval, boxes, cycles, charge_day)
+    if trial_days or follows_on is not None:
+        end = follows_on or today + timedelta(days=trial_days)
+        kind = PeriodKind.FREE if follows_on else PeriodKind.TRIAL
+        opening = _unpaid(kind, today, end, interval, boxes, cycles, charge_day)
         if opening.cycle is not None and opening.cycle.id in first_box.full:
             # Its box comes with the payment, so it cannot wait for a later cycle.
             raise NoCycle

@@ -35,6 +35,7 @@ from storefront.services.bank import remind_overdue
 from storefront.services.card_ends import tell_card_ends
 from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.choice_reminders import remind_to_choose
+from storefront.services.continuing import run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
@@ -126,6 +127,7 @@ REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
 GATEWAY_EVENTS = Job("gateway_events", _apply_messages, (EVENTS_DUE,))
 REFUND_RETURNS = Job("refund_returns", look_again)
 GIFTS = Job("gifts", run_gifts)
+CONTINUING = Job("continuing", run_continuing)
 WAITING = Job("waiting", invite_waiting, (WAITING_DUE,))
 CLOSE_CYCLES = Job("close_cycles", close_cycles, (LOCKS_DUE,))
 EXPORT = Job("export", _export, (EXPORTS_DUE,))
@@ -148,6 +150,7 @@ JOBS = (
     EXPIRE,
     TAX_IDS,
     PRICE_CHANGES,
+    CONTINUING,
     RENEWALS,
     DUNNING,
     REMINDERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from storefront.domain.tax_treatment import CONSUMER, Buyer, Place, Sale, TaxRul
 from storefront.domain.taxes import Rounding
 from storefront.models import Checkout, Customer
 from storefront.models.base import table_of
+from storefront.operations.continuing import follows_on, is_continuing
 from storefront.operations.coupons import TypedCode
 from storefront.operations.customer_credit import balance_of, set_aside_for
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
@@ -105,6 +106,13 @@ class Order:
     is_blocked: bool = False
     #: To whom it is given; the address is the giver's name and the recipient's country then.
     gift: GiftWish | None = None
+    #: Its recipient goes on by it where a gift ends; nothing is charged before this day.
+    follows_on: date | None = None
+
+    @property
+    def continues(self) -> bool:
+        """True for the order by which the recipient of a gift goes on."""
+        return is_continuing(self.checkout)
 
     @property
     def first(self) -> OrderItem:
@@ -154,7 +162,12 @@ class Order:
 
 
 def why_not_givable(order: Order) -> str:
-    """Return why an order cannot be given: several, nothing_ships, addons; empty: it can."""
+    """Return why an order cannot be given: empty when it can.
+
+    Otherwise: goes_on (it continues a gift), several, nothing_ships or addons.
+    """
+    if order.continues:
+        return "goes_on"
     if len(order.items) > 1:
         return "several"
     if not order.first.plan.shipping:
@@ -213,6 +226,9 @@ def read_order(
     giving = Giving.of(session, checkout, sale.country, moment.today)
     gift = read_wish(checkout.gift)
     begins_on = None if gift is None else first_day(gift.send_on, moment.today)
+    follows = None
+    if gift is None and is_continuing(checkout):
+        follows = follows_on(session, checkout.quote["continues"], moment.today)
     delivery = read_delivery(session)
     items: list[OrderItem] = []
     place = (market.currency, sale.country)
@@ -220,11 +236,17 @@ def read_order(
     read = [read_item(session, one, place, moment.today, pinned=pinned) for one in wishes]
     for one in read:
         item = one
-        if item.price is not None and item.can_be_sold:
-            item = replace(item, discounts=giving.to(item.plan, item.price))
+        price = item.price
+        if price is not None and item.can_be_sold:
+            item = replace(item, discounts=giving.to(item.plan, price))
+            if is_continuing(checkout):
+                # Who has had boxes already pays nothing for beginning.
+                nothing = Money(0, price.amount.currency)
+                item = replace(item, price=replace(price, sign_up_fee=nothing))
         # One trial per person: the boxes after it are paid from their first day.
         is_tried = any(_tries(each) for each in items)
-        trial = gift is None and bool(item.plan.trial_days) and not is_tried
+        is_first = gift is None and not is_continuing(checkout)
+        trial = is_first and bool(item.plan.trial_days) and not is_tried
         items.append(
             price_item(
                 session,
@@ -235,11 +257,13 @@ def read_order(
                 may_try=trial and may_try(session, checkout),
                 is_estimate=not has_delivery(checkout),
                 given_on=begins_on,
+                follows_on=follows,
                 wanted=_in_group(read, item),
                 checkout_id=checkout.id,
             )
         )
     order = Order(checkout, sale, tuple(items), giving.code, giving.refused, None, gift=gift)
+    order = replace(order, follows_on=follows)
     sends = has_delivery(checkout) and any(item.plan.shipping for item in items)
     if sends and is_blocked(delivery.zones, sale.country, sale.place.postcode):
         order = replace(order, is_blocked=True)

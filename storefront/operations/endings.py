@@ -67,10 +67,16 @@ def end_subscriptions(session: AnySession, endings: Sequence[Ending], moment: Mo
     move(session, [_churn(one, row, moment) for one, row in due if row.cohort])
     enqueue(
         session,
-        [_mail(row) for one, row in due if one.tells_customer and row.customer_id],
+        [_mail(row) for one, row in due if _is_told(one, row)],
         moment.now,
     )
     return [row.id for _, row in due]
+
+
+def _is_told(one: Ending, row: AnyRow) -> bool:
+    """Return whether the customer is written to; who got a gift hears of its last box."""
+    is_gift_over = row.is_gift and one.reason is EndReason.COMPLETED
+    return bool(one.tells_customer and row.customer_id and not is_gift_over)
 
 
 def _subscriptions(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]:
@@ -80,6 +86,7 @@ def _subscriptions(session: AnySession, ids: Sequence[int]) -> dict[int, AnyRow]
             table.c.id,
             table.c.public_id,
             table.c.customer_id,
+            table.c.is_gift,
             table.c.state,
             table.c.plan_id,
             table.c.source,

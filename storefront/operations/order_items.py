@@ -9,6 +9,7 @@ from typing import Any
 
 from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import NoCycle, OrderQuote, quote_order
+from storefront.domain.first_boxes import WITH_NEXT
 from storefront.domain.gifts import begun_on
 from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import PeriodKind
@@ -218,12 +219,14 @@ def price_item(
     may_try: bool,
     is_estimate: bool,
     given_on: date | None = None,
+    follows_on: date | None = None,
     wanted: int = 1,
     checkout_id: int | None = None,
 ) -> OrderItem:
     """Return ``item`` with what it costs by itself, or with its problem.
 
-    ``given_on``: it is a gift whose term begins on that day. ``wanted`` boxes of its group are
+    ``given_on``: it is a gift whose term begins on that day; ``follows_on``: it goes on where a
+    gift ends, and is charged from that day on. ``wanted`` boxes of its group are
     in the order, which is ``checkout_id``.
     """
     if item.price is None or not item.can_be_sold:
@@ -234,7 +237,7 @@ def price_item(
     if given_on is not None:
         item = _given(item, price)
     slots = open_slots(session, plan.group_id, moment.today)
-    first = rule_of(session, item.plan, moment.today)
+    first = rule_of(session, item.plan, moment.today) if follows_on is None else WITH_NEXT
     if plan.has_capacity and plan.group_id is not None and plan.shipping is not None:
         boxes = boxes_per_period(price.interval, plan.shipping)
         joins = (plan.group_id, boxes, wanted, plan.shipping)
@@ -258,6 +261,8 @@ def price_item(
         )
         if given_on is not None:
             terms = begun_on(terms, given_on)
+        elif follows_on is not None:
+            terms = replace(terms, follows_on=follows_on, trial_days=0)
         return replace(item, quote=quote_order(terms), problem="")
     except (NoCycle, NoRate) as error:
         return replace(item, problem=error.code)

@@ -102,6 +102,21 @@ def bring_term_end(session: AnySession, subscription_id: int, before: date, day:
         session.execute(sa.update(table).where(table.c.id.in_(ids)).values(effective_on=day))
 
 
+def put_term_end(session: AnySession, subscription_id: int, day: date) -> None:
+    """Have the change that waits for the first term's end apply on ``day``, earlier or later."""
+    table = table_of(ScheduledChange)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.data).where(
+            table.c.subscription_id == subscription_id,
+            table.c.state == "waiting",
+            table.c.invoice_id.is_(None),
+        )
+    )
+    ids = [one.id for one in rows if one.data.get("after") == "term"]
+    if ids:
+        session.execute(sa.update(table).where(table.c.id.in_(ids)).values(effective_on=day))
+
+
 def open_invoices(session: AnySession, subscription_id: int) -> list[AnyRow]:
     """Return open invoices of a subscription, and whether a charge for each is on its way.
 

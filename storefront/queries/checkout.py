@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -26,6 +26,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
 from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnyRow, AnySession
@@ -93,9 +94,26 @@ def preview(
     return read_order(session, row, market, moment)
 
 
+def begun_with(session: AnySession, start: Start, market: Market, moment: Moment) -> Order:
+    """Return the order that ``start`` would begin, before anything is written."""
+    row: Any = _Unwritten(
+        plan_id=start.plan_id,
+        price_id=start.price_id,
+        options=start.options,
+        email=start.email,
+        quantity=start.quantity,
+        tax_id=start.tax_id[0],
+        tax_id_state=start.tax_id[1],
+        customer_id=start.customer_id,
+        address=start.address,
+        quote={"continues": start.continues, "owner": start.customer_id},
+    )
+    return read_order(session, row, market, moment)
+
+
 @dataclass(frozen=True, slots=True)
 class _Unwritten:
-    """Looks like a row of ``checkout`` on which nothing was typed yet."""
+    """Looks like a row of ``checkout`` that is not written yet."""
 
     plan_id: int
     price_id: int
@@ -112,17 +130,11 @@ class _Unwritten:
     addons: Sequence[Mapping[str, Any]] = ()
     more: Sequence[Mapping[str, Any]] = ()
     version: int = 0
-
-    @property
-    def address(self) -> dict[str, Any]:
-        return {}
+    address: Mapping[str, Any] = field(default_factory=dict)
+    quote: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def gift(self) -> dict[str, Any]:
-        return {}
-
-    @property
-    def quote(self) -> dict[str, Any]:
         return {}
 
 

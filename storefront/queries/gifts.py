@@ -14,6 +14,7 @@ from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
     Box,
     BoxCycle,
+    Checkout,
     Customer,
     Gift,
     Invoice,
@@ -50,6 +51,8 @@ class GiftView:
     ships_on: date | None
     #: What was paid for it; only its giver may see that document.
     invoice: str
+    #: The subscription by which its recipient went on, if they did.
+    followed_by: str = ""
 
 
 def by_code(session: AnySession, code: str) -> GiftView | None:
@@ -161,6 +164,7 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
             period.c.box_count,
             invoice.label("invoice"),
             _next_ship_day(table).label("ships_on"),
+            _follower(gift).label("followed_by"),
         )
         .join(table, table.c.id == gift.c.subscription_id)
         .join(plan, plan.c.id == table.c.plan_id)
@@ -181,6 +185,18 @@ def _next_ship_day(table: sa.Table) -> sa.ScalarSelect[Any]:
     )
 
 
+def _follower(gift: sa.Table) -> sa.ScalarSelect[Any]:
+    order, own = table_of(Checkout), table_of(Subscription).alias()
+    return (
+        sa.select(own.c.public_id)
+        .join(order, order.c.id == own.c.checkout_id)
+        .where(order.c.id == gift.c.checkout_id, order.c.state == "done")
+        .order_by(own.c.checkout_position)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
 def _view(row: AnyRow) -> GiftView:
     return GiftView(
         public_id=row.public_id,
@@ -197,4 +213,5 @@ def _view(row: AnyRow) -> GiftView:
         boxes=row.box_count,
         ships_on=row.ships_on,
         invoice=row.invoice or "",
+        followed_by=row.followed_by or "",
     )

@@ -23,8 +23,9 @@ from storefront.domain.gateways import Gateway, SetupOrder
 from storefront.domain.gifts import GiftWish, NotGivable, problem_of_day
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxIdState
-from storefront.models import Checkout, GatewaySetup
-from storefront.models.base import public_id, table_of
+from storefront.models import GatewaySetup
+from storefront.models.base import table_of
+from storefront.operations.beginning import Start, write_checkout
 from storefront.operations.checkout import (
     Market,
     Order,
@@ -35,35 +36,12 @@ from storefront.operations.checkout import (
 )
 from storefront.operations.coupons import give_back_uses, take_use
 from storefront.operations.keys import AnyRow
-from storefront.operations.order_items import BoxWish
 from storefront.operations.places import take_places, wanted_of
 from storefront.operations.setups import USABLE, Payer, limit_of, new_setup, payer_of_order
 from storefront.paying import PaymentPartnerSilent
 from storefront.runtime import Runtime
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What is known when a plan is chosen; ``source`` is where the shopper came from."""
-
-    plan_id: int
-    price_id: int
-    options: Mapping[str, str] = field(default_factory=dict)
-    customer_id: int | None = None
-    email: str = ""
-    address: Mapping[str, str] = field(default_factory=dict)
-    locale: str = ""
-    source: Mapping[str, str] = field(default_factory=dict)
-    #: VAT number of a signed-in customer, with its state.
-    tax_id: tuple[str, str] = ("", "")
-    #: Who sent the shopper.
-    referrer_id: int | None = None
-    #: As ``checkout.addons`` has them.
-    addons: Sequence[Mapping[str, Any]] = ()
-    #: Boxes beside the first.
-    more: Sequence[BoxWish] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +82,9 @@ class Placed:
 
 def start_checkout(rt: Runtime, start: Start) -> str:
     """Begin an order and return its public id, which is its address too."""
-    now, key = rt.now(), public_id("chk")
 
     def write() -> str:
-        rt.session.execute(
-            sa.insert(table_of(Checkout)).values(
-                public_id=key,
-                state="open",
-                plan_id=start.plan_id,
-                price_id=start.price_id,
-                quantity=1,
-                options=dict(start.options),
-                addons=[dict(one) for one in start.addons],
-                more=[one.kept() for one in start.more],
-                email=start.email,
-                address=dict(start.address),
-                tax_id=start.tax_id[0],
-                tax_id_state=start.tax_id[1],
-                customer_id=start.customer_id,
-                locale=start.locale,
-                # Whose credit may pay, whatever e-mail is typed later.
-                referrer_id=start.referrer_id,
-                quote={"owner": start.customer_id} if start.customer_id else {},
-                quote_hash="",
-                consent={},
-                source=dict(start.source),
-                gateway="",
-                created_at=now,
-                expires_at=expires_at(now),
-                version=1,
-            )
-        )
+        key, _id = write_checkout(rt.session, start, rt.now())
         rt.session.commit()
         return key
 
@@ -317,7 +267,7 @@ def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier try of this order has left behind and a later one needs."""
     return {
         name: quote[name]
-        for name in ("owner", "document", "new_customer", "no_trial")
+        for name in ("owner", "document", "new_customer", "no_trial", "continues")
         if name in quote
     }
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from storefront.database import retrying
 from storefront.domain.lifecycle import PeriodKind, SubscriptionState
-from storefront.models import Invoice, InvoiceLine, Notice, Subscription, SubscriptionPeriod
+from storefront.models import Gift, Invoice, InvoiceLine, Notice, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.outbox import Message, enqueue
@@ -29,7 +29,7 @@ class ReminderReport:
 
     resuming: int = 0
     trials: int = 0
-    #: Before a period after the trial, while nothing was paid yet.
+    #: Before a period after a trial or a gift, while nothing was paid yet.
     first_charges: int = 0
 
 
@@ -49,7 +49,8 @@ def remind(rt: Runtime) -> ReminderReport:
     )
     report.resuming = _tell(rt, "resume_soon", table.c.resumes_on, paused)
     report.trials = _tell(rt, "trial_ends", table.c.next_on, trying)
-    # A code may have paid for what the trial's end would have cost: told again before each
+    # So are recipients who go on where their gift ends. A code may have paid for what the
+    # trial's end would have cost: told again before each
     # period until one was paid for, and mailed where it costs something.
     begun = sa.and_(
         # Worded so that no index of states is taken, which would read every active one.
@@ -59,7 +60,7 @@ def remind(rt: Runtime) -> ReminderReport:
         table.c.renews_at < rt.moment().start_of(today + timedelta(days=TRIAL_DAYS + 1)),
         table.c.parked_at.is_(None),
         table.c.held_at.is_(None),
-        _has_period(PeriodKind.TRIAL),
+        sa.or_(_has_period(PeriodKind.TRIAL), _follows_a_gift()),
         sa.not_(_has_period(PeriodKind.BILLED, _cost_something())),
     )
     report.first_charges = _tell(rt, "first_charge", table.c.next_on, begun)
@@ -71,6 +72,11 @@ def _has_period(kind: PeriodKind, *more: sa.ColumnElement[bool]) -> sa.ColumnEle
     return sa.exists().where(
         period.c.subscription_id == table_of(Subscription).c.id, period.c.kind == kind, *more
     )
+
+
+def _follows_a_gift() -> sa.ColumnElement[bool]:
+    gift = table_of(Gift)
+    return sa.exists().where(gift.c.checkout_id == table_of(Subscription).c.checkout_id)
 
 
 def _cost_something() -> sa.ColumnElement[bool]:

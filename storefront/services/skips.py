@@ -11,8 +11,9 @@ from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, proje
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.skip_limits import last_skip_day, year_of
-from storefront.models import Subscription
+from storefront.models import Gift, Subscription
 from storefront.models.base import table_of
+from storefront.operations.continuing import follow_gifts
 from storefront.operations.keys import AnyRow
 from storefront.operations.skip_room import skip_limits, skip_room
 from storefront.operations.skips import (
@@ -110,6 +111,7 @@ def skip_box(
         if actor is not Actor.STAFF:
             _check_limits(rt, coming, at, ahead)
         moves = skip_cycle(rt.session, coming, at.id, rt.now())
+        _let_follow(rt, coming)
         _note(rt, coming, at, EventKind.BOX_SKIPPED, actor, moves)
         rt.session.commit()
         gone = next((move for move in moves if move.box.id == box.box_id), None)
@@ -138,12 +140,20 @@ def undo_skip(
         if skip.moved_box_id is None and slot.feed_on < coming.row.next_on:
             raise SkipDone(ship_on=at.ship_from)
         moves = unskip_cycle(rt.session, coming, at.id)
+        _let_follow(rt, coming)
         _note(rt, coming, at, EventKind.BOX_UNSKIPPED, actor, moves)
         rt.session.commit()
         charge = None if skip.moved_box_id else _charge_day(rt, coming, at)
         return _change(coming, at, charge, skip.moved_box_id, None, True)
 
     return decide_again(rt.session, change, sa.exc.IntegrityError)
+
+
+def _let_follow(rt: Runtime, coming: Coming) -> None:
+    """Keep what its recipient pays for behind the last box of a gift, wherever that went."""
+    if coming.row.is_gift:
+        mine = table_of(Gift).c.subscription_id == coming.row.id
+        follow_gifts(rt.session, rt.moment(), mine)
 
 
 def _load(rt: Runtime, customer_id: int, subscription: str, cycle: str) -> tuple[Coming, AnyRow]:

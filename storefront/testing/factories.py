@@ -19,15 +19,10 @@ from storefront.database import reading
 from storefront.domain.gateways import VaultedMethod
 from storefront.models import Address, Checkout, Customer, PaymentMethod, Plan, Subscription
 from storefront.models.base import public_id, table_of
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, read_order
 from storefront.runtime import Runtime
-from storefront.services.checkout import (
-    Agreement,
-    Start,
-    change_delivery,
-    place_order,
-    start_checkout,
-)
+from storefront.services.checkout import Agreement, change_delivery, place_order, start_checkout
 from storefront.services.coupons import use_code
 from storefront.services.finishing import Outcome, finish_checkout
 from storefront.testing.catalogue import (

@@ -24,14 +24,10 @@ from storefront.models import (
     Subscription,
     SubscriptionPeriod,
 )
+from storefront.operations.beginning import Start
 from storefront.runtime import Runtime
 from storefront.services.baskets import BoxChoice, Changed, change_box
-from storefront.services.checkout import (
-    Start,
-    Step,
-    change_delivery,
-    start_checkout,
-)
+from storefront.services.checkout import Step, change_delivery, start_checkout
 from storefront.services.finishing import (
     Outcome,
     finish_checkout,

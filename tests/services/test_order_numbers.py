@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Customer, Invoice
+from storefront.operations.beginning import Start
 from storefront.runtime import Runtime
-from storefront.services.checkout import Start, change_delivery, start_checkout
+from storefront.services.checkout import change_delivery, start_checkout
 from storefront.services.finishing import Outcome
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway

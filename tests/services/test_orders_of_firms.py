@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import Customer, Invoice, Subscription
+from storefront.operations.beginning import Start
 from storefront.services import tax_ids
-from storefront.services.checkout import Start, change_delivery, start_checkout
+from storefront.services.checkout import change_delivery, start_checkout
 from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make

@@ -32,19 +32,14 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, read_order
 from storefront.operations.results import Result
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.sending import record
 from storefront.services import webhooks
-from storefront.services.checkout import (
-    Agreement,
-    Start,
-    change_delivery,
-    place_order,
-    start_checkout,
-)
+from storefront.services.checkout import Agreement, change_delivery, place_order, start_checkout
 from storefront.services.methods import begin_card
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock

@@ -11,16 +11,11 @@ from storefront.database import reading
 from storefront.domain.gifts import GiftWish
 from storefront.models import Checkout, Gift, Plan, Subscription
 from storefront.models.base import table_of
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, Order, read_order
 from storefront.operations.secrets import gift_code
 from storefront.runtime import Runtime
-from storefront.services.checkout import (
-    Agreement,
-    Start,
-    change_gift,
-    place_order,
-    start_checkout,
-)
+from storefront.services.checkout import Agreement, change_gift, place_order, start_checkout
 from storefront.services.finishing import Finished, Outcome, finish_checkout
 from storefront.testing.factories import demo_gateway_of, price_of
 

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.models import Plan
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, find_checkout, read_order
 from storefront.runtime import Runtime
 from storefront.services.checkout import (
     Agreement,
     Placed,
-    Start,
     Step,
     change_delivery,
     place_order,

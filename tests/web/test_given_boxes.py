@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from storefront.mails import compose
 from storefront.models import Plan
 from storefront.runtime import Runtime
+from storefront.services.finishing import expire_checkouts
 from storefront.services.gifts import run_gifts
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -259,3 +260,60 @@ def test_the_mails_of_a_gift_name_no_price_but_to_who_paid(
         assert mail.to == "ben@example.org"
         assert words in mail.text
         assert code_of(rt, gift) not in mail.text
+
+
+def claim(rt: Runtime, plan: Plan, ada: Shopper) -> str:
+    """Return the page of the gift that Ada has claimed and is signed in for."""
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    url = f"/gift/{code_of(rt, gift)}"
+    ada.get(url)
+    return ada.post(url, **HOME).location
+
+
+def test_a_recipient_asks_what_going_on_costs_and_agrees_at_the_checkout(
+    rt: Runtime, plan: Plan, ada: Shopper
+) -> None:
+    mine = claim(rt, plan, ada)
+    assert f"{mine}/go-on" in ada.get(mine).text
+
+    page = ada.get(f"{mine}/go-on").text
+
+    assert "€26.00" in page
+    assert "incl. 19% VAT (€4.15)" in page
+    assert "First payment Mon 12 April." in page
+    price = re.search(r'name="price" value="(pri_[^"]+)"', page)
+    assert price is not None
+    answer = ada.post(f"{mine}/go-on", price=price[1])
+    assert ada.post(f"{mine}/go-on", price=price[1]).location == answer.location
+    ada.key = answer.location.rpartition("/")[2]
+    assert place(ada.get(answer.location)) == "pay"
+    review = ada.get(ada.at("pay")).text
+    assert "after your gift, with the first payment on 12 April 2027" in review
+    assert "Nothing is charged now. Your card is stored for the next payment." in review
+    assert "first on 12 April 2027, until I cancel" in review
+    assert "Add another box" not in review
+    assert ada.at("gift") not in ada.get(ada.at("delivery")).text
+    assert ada.post(ada.at("gift"), **GIFT).status_code == 422
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+
+    assert "After it you go on with your own subscription." in ada.get(mine).text
+    assert "Its first payment is on Mon 12 April." in ada.get(f"{mine}/go-on").text
+    again = ada.post(f"{mine}/go-on", price=price[1]).location
+    assert again != mine
+    assert "€26.00 on Mon 12 April" in ada.get(again).text
+
+
+def test_an_order_to_go_on_that_ran_out_leads_home_and_not_to_a_charge_at_once(
+    rt: Runtime, plan: Plan, ada: Shopper, clock: FrozenClock
+) -> None:
+    mine = claim(rt, plan, ada)
+    price = re.search(r'name="price" value="(pri_[^"]+)"', ada.get(f"{mine}/go-on").text)
+    assert price is not None
+    order = ada.post(f"{mine}/go-on", price=price[1]).location
+    clock.advance(hours=3)
+    expire_checkouts(rt)
+
+    assert ada.get(order).location == "/account/"
+    assert ada.post(f"{mine}/go-on", price=price[1]).location != order

@@ -6,9 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from storefront.models import Plan, ShopSettings
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, find_checkout, read_order
 from storefront.runtime import Runtime
-from storefront.services.checkout import Start, change_delivery, start_checkout
+from storefront.services.checkout import change_delivery, start_checkout
 from storefront.testing import factories as make
 from tests.support.orders import ADA
 

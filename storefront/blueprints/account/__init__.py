@@ -85,6 +85,8 @@ register_policy(
             "move_date",
             "send_now",
             "again",
+            "after_gift",
+            "go_on",
             "address",
             "addresses",
             "invoices",

@@ -16,12 +16,13 @@ from storefront.domain.dates import DateNotMovable
 from storefront.domain.pauses import NotPausable, NotResumable
 from storefront.formats import money
 from storefront.htmx import go
+from storefront.operations.beginning import Start
 from storefront.queries import account as accounts
 from storefront.queries.account import SubscriptionView
 from storefront.queries.again import again as find_again
 from storefront.queries.next_payment import next_price
 from storefront.services import dates, pauses
-from storefront.services.checkout import Start, start_checkout
+from storefront.services.checkout import start_checkout
 from storefront.services.pauses import PauseQuote
 from storefront.templating import locale_code, writing_locale
 

@@ -61,6 +61,9 @@ def kept_of(rt: Runtime) -> Kept:
 
 def start_again_url(order: Order) -> str:
     """Return where the same boxes are ordered anew; the price page when none of them is sold."""
+    if order.continues:
+        # Begun anew like any other box, it would be charged at once.
+        return page_url("account.home") or page_url("pricing.index")
     sold = _sold(order)
     if not sold:
         return page_url("pricing.index")

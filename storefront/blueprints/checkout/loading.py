@@ -140,7 +140,7 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "quote": order.quote,
         "boxes": boxes,
         "version": order.checkout.version,
-        "may_add": key is not None and order.gift is None and len(boxes) < MOST_BOXES,
+        "may_add": _may_add(order),
         "step": step,
         "steps": [(names[name], _step_url(order, name) if key else None) for name in STEPS],
         "gift": order.gift,
@@ -151,6 +151,13 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "tax_note": words.tax_note(order),
         "sign_in_url": page_url("auth.sign_in"),
     }
+
+
+def _may_add(order: Order) -> bool:
+    """What is given, and what follows a gift, is one box by itself."""
+    key = getattr(order.checkout, "public_id", None)
+    alone = order.gift is not None or order.continues
+    return key is not None and not alone and len(order.items) < MOST_BOXES
 
 
 def _step_url(order: Order, step: str) -> str:
@@ -172,7 +179,7 @@ def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
         _title(item),
         _lines(order, item, quote) if quote else [],
         words.then(item, quote) if quote else [],
-        words.begins(quote) if quote else "",
+        words.begins(quote, order) if quote else "",
         words.renews(item, quote) if quote else "",
         words.included(order, item),
         box_url(key, item.ref) if key else None,
@@ -198,7 +205,7 @@ def _lines(order: Order, item: OrderItem, quote: OrderQuote) -> list[tuple[str, 
         if line.kind == "plan":
             text = _title(item)
             note = _("%(count)s boxes", count=quote.boxes) if quote.boxes > 1 else None
-            note = words.begins(quote) or note
+            note = words.begins(quote, order) or note
         elif line.kind == "discount":
             typed = order.code is not None and line.text.partition(" (")[0] == order.code.code
             text = _("Code %(code)s", code=line.text) if typed else line.text

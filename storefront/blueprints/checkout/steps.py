@@ -27,6 +27,7 @@ from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
 from storefront.htmx import go, show
 from storefront.logins import current_customer
+from storefront.operations.beginning import Start
 from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import (
@@ -38,7 +39,7 @@ from storefront.queries.checkout import (
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.baskets import BoxChoice, change_box
-from storefront.services.checkout import Start, change_delivery, start_checkout
+from storefront.services.checkout import change_delivery, start_checkout
 from storefront.templating import locale_code, writing_locale
 
 bp = Blueprint("checkout", __name__)

@@ -199,12 +199,14 @@ def addon_line(item: OrderItem, line: QuoteLine) -> tuple[str, str | None]:
     return text, _("with every box") if item.plan.shipping else _("with every payment")
 
 
-def begins(quote: OrderQuote) -> str:
+def begins(quote: OrderQuote, order: Order) -> str:
     """Return how the first days are paid for, empty for a whole period paid now."""
     opening = quote.opening
     until = long_day(opening.period.end)
     if opening.kind is PeriodKind.TRIAL:
         return _("with a free trial until %(day)s", day=until)
+    if opening.kind is PeriodKind.FREE and order.follows_on is not None:
+        return _("after your gift, with the first payment on %(day)s", day=until)
     if opening.kind is PeriodKind.FREE:
         return _("free until the first payment on %(day)s", day=until)
     if opening.share is not None:

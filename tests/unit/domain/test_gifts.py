@@ -16,12 +16,14 @@ from storefront.domain.gifts import (
     begun_on,
     closed_without_address,
     first_day,
+    follows_on,
+    moved_to,
     problem_of_day,
     read_wish,
     state_of,
 )
 from storefront.domain.money import Money
-from storefront.domain.periods import Interval
+from storefront.domain.periods import Interval, add_interval
 
 TODAY = date(2027, 3, 2)
 WISH = GiftWish("Ada", "ada@example.org", "DE", "Happy birthday!", date(2027, 4, 1))
@@ -119,3 +121,32 @@ def test_a_gift_is_waiting_then_told_then_claimed():
     assert state_of(is_told=False, is_claimed=False) is GiftState.WAITING
     assert state_of(is_told=True, is_claimed=False) is GiftState.TOLD
     assert state_of(is_told=True, is_claimed=True) is GiftState.CLAIMED
+
+
+DAYS = st.dates(date(2027, 1, 1), date(2028, 12, 31))
+
+
+@given(begun=DAYS, boxes=st.integers(1, 12), wait=st.integers(-60, 400), unplaced=st.integers(0, 3))
+def test_what_follows_a_gift_is_paid_behind_its_boxes_and_as_soon_as_that(
+    begun: date, boxes: int, wait: int, unplaced: int
+) -> None:
+    month, last = Interval("month"), begun + timedelta(days=wait)
+
+    day = follows_on(begun, month, boxes, last, unplaced)
+
+    least = add_interval(begun, month, boxes + unplaced)
+    assert day >= least
+    assert day > last
+    if unplaced == 0 and day > least:
+        assert day - timedelta(days=31) <= last
+
+
+@given(current=DAYS, wanted=DAYS, agreed=DAYS, ours=st.none() | DAYS)
+def test_the_first_payment_never_comes_before_the_day_agreed_on(
+    current: date, wanted: date, agreed: date, ours: date | None
+) -> None:
+    day = moved_to(max(current, agreed), wanted, agreed, ours)
+
+    assert day >= max(wanted, agreed)
+    if ours is not None and ours != max(current, agreed):
+        assert day >= current
