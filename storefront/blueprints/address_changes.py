@@ -19,19 +19,22 @@ from storefront.queries import profile
 from storefront.queries.address_costs import AddressCost, address_costs, shown_hash
 from storefront.queries.profile import AddressView
 from storefront.runtime import Runtime
-from storefront.services.addresses import (
-    AddressChange,
+from storefront.services.addresses import AddressChange, change_addresses
+from storefront.services.box_addresses import (
     NotFound,
     OtherCountry,
+    OtherTax,
     PostalAddress,
     TooLate,
-    change_addresses,
     change_box_address,
+    send_box,
 )
 from storefront.templating import writing_locale
 
 #: Value of ``for`` in the form: every running subscription, not the one alone.
 ALL = "all"
+#: How the values of ``for`` begin that name one box, by its cycle or itself.
+_OF_ONE = ("cyc_", "box_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class Asked:
     @property
     def status(self) -> int:
         return 200 if self.costs else 422
+
+
+def asked_box() -> str:
+    """Return which box alone is to go elsewhere, or empty."""
+    reach = request.form.get("for", "") or request.args.get("for", "")
+    return reach if reach.startswith(_OF_ONE) else ""
 
 
 def address_form(rt: Runtime, present: AddressView) -> AddressForm:
@@ -66,9 +75,8 @@ def take(
     if not form.validate() or refuse(rt, form):
         return Asked()
     parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
-    reach = request.form.get("for", "")
-    if reach.startswith("box_"):
-        return _one_box(rt, customer_id, reach, form, PostalAddress(**parts), actor, who)
+    if asked_box():
+        return _one_box(rt, customer_id, present, form, PostalAddress(**parts), actor, who)
     wanted = _wanted(rt, customer_id, present)
     try:
         costs = _costs(rt, customer_id, wanted, parts)
@@ -87,19 +95,26 @@ def take(
 def _one_box(
     rt: Runtime,
     customer_id: int,
-    box: str,
+    present: AddressView,
     form: AddressForm,
     typed: PostalAddress,
     actor: Actor,
     who: Who | None,
 ) -> Asked | list[AddressChange]:
-    """Send one box elsewhere; it is paid for, so there is no amount to be shown first."""
+    """Send one box elsewhere; it costs nothing on top, so no amount is to be shown first."""
+    box = asked_box()
     try:
-        changed = change_box_address(rt, customer_id, box, typed, actor, who)
+        if box.startswith("box_"):
+            changed = change_box_address(rt, customer_id, box, typed, actor, who)
+        else:
+            changed = send_box(rt, customer_id, present.subscription, box, typed, actor, who)
         return [AddressChange(None, None, changed=changed)]
     except OtherCountry:
         words = _("One box alone stays in its country. To send all there, choose the subscription")
         form.country.errors = [words]
+    except OtherTax:
+        words = _("Tax is another there. To send all there, choose the subscription")
+        form.postcode.errors = [words]
     except (TooLate, NotFound):
         words = _(
             "That box cannot be changed any more. To send later ones, choose the subscription"
@@ -116,7 +131,7 @@ def shown(
     costs = asked.costs if asked is not None else ()
     return {
         "others": len(others),
-        "reach": request.form.get("for", ""),
+        "reach": request.form.get("for", "") or asked_box(),
         "costs": costs,
         "shown": shown_hash(costs) if costs else "",
         "tax_is_asked": rt.hooks.has("quote_tax"),

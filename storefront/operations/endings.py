@@ -13,6 +13,7 @@ from storefront.domain.lifecycle import ENDED, EndReason, SubscriptionState, che
 from storefront.domain.metrics import MovementKind
 from storefront.models import BoxCycle, BoxSkip, Price, Subscription, SubscriptionDiscount
 from storefront.models.base import table_of
+from storefront.operations.box_addresses import drop_addresses
 from storefront.operations.coupons import release_holds
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -42,8 +43,8 @@ def end_subscriptions(session: AnySession, endings: Sequence[Ending], moment: Mo
     """End subscriptions in the caller's transaction; returns the ids that ended now.
 
     The state goes to canceled, nothing is due any more, the churn is booked, the timeline
-    and the mail ``ended`` are written, and skips of boxes that will never be charged go; so
-    do uses of codes that have lowered nothing.
+    and the mail ``ended`` are written, and skips and own addresses of boxes that will
+    never be charged go; so do uses of codes that have lowered nothing.
     Paid boxes are left alone: they belong to the box, not to the state. One that has ended
     before is left as it is. Statements: a constant number for any count.
     Raises ``MoveNotAllowed`` for one that never began and ``StaleSubscription`` for one
@@ -61,6 +62,7 @@ def end_subscriptions(session: AnySession, endings: Sequence[Ending], moment: Mo
         return []
     change_subscriptions(session, [_ended(one, row, moment) for one, row in due])
     _drop_waiting_skips(session, [row.id for _, row in due])
+    drop_addresses(session, [row.id for _, row in due])
     discount = table_of(SubscriptionDiscount)
     release_holds(session, discount.c.subscription_id.in_([row.id for _, row in due]))
     record(session, [_entry(one, row, moment) for one, row in due], moment)

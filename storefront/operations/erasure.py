@@ -30,6 +30,7 @@ from storefront.models import (
     Address,
     AllergyAnswer,
     Box,
+    BoxAddress,
     BoxReplacement,
     ChargeAttempt,
     Checkout,
@@ -276,8 +277,9 @@ def _erase_subscriptions(session: AnySession, ids: Sequence[int], keys: Sequence
     )
     own = sa.select(table.c.id).where(mine)
     session.execute(sa.delete(allergy).where(allergy.c.subscription_id.in_(own)))
-    answer = table_of(OptionAnswer)
+    answer, given = table_of(OptionAnswer), table_of(BoxAddress)
     session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(own)))
+    session.execute(sa.delete(given).where(given.c.subscription_id.in_(own)))
     credit = sa.select(owner.c.id).where(owner.c.customer_id.in_(ids))
     _set(session, CreditMove, move.c.customer_credit_id.in_(credit), reason="")
 

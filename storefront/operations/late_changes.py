@@ -26,6 +26,7 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, table_of
 from storefront.operations.audit import Who
+from storefront.operations.box_addresses import goes_to
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -50,7 +51,7 @@ def locked_box(session: AnySession, *conditions: sa.ColumnElement[bool]) -> AnyR
             box,
             subscription.c.public_id.label("subscription"),
             subscription.c.customer_id,
-            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("goes_to"),
+            goes_to(box, subscription).label("goes_to"),
             subscription.c.is_gift,
             plan.c.name.label("plan"),
             cycle.c.cutoff_on,

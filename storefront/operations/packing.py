@@ -36,6 +36,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.choices import (
     Pools,
     Replaced,
@@ -141,8 +142,8 @@ def boxes_to_decide(
             box.c.quantity,
             box.c.state,
             box.c.kind,
-            box.c.address_id.label("own_address_id"),
-            sa.func.coalesce(box.c.address_id, subscription.c.address_id).label("address_id"),
+            own_address(box).label("own_address_id"),
+            goes_to(box, subscription).label("address_id"),
             subscription.c.held_at,
             subscription.c.customer_id,
             box.c.public_id,

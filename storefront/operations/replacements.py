@@ -21,6 +21,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import public_id, table_of
+from storefront.operations.box_addresses import own_address
 from storefront.operations.boxes import JOINABLE
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -69,6 +70,7 @@ def boxes_that_left(session: AnySession, *conditions: sa.ColumnElement[bool]) ->
                 plan.c.name.label("plan"),
                 plan.c.cycle_group_id,
                 cycle.c.key.label("cycle_key"),
+                own_address(box).label("own_address_id"),
             )
             .join(subscription, subscription.c.id == box.c.subscription_id)
             .join(plan, plan.c.id == box.c.plan_id)

@@ -25,6 +25,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_addresses import given_addresses
 from storefront.operations.discounts import Place, resting
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
@@ -138,7 +139,7 @@ class Home:
 
 
 def home(session: AnySession, customer_id: int, moment: Moment, taxes: TaxRules) -> Home:
-    """Return everything the first page shows; six statements, seven with priced options."""
+    """Return everything the first page shows; seven statements, eight with priced options."""
     table = table_of(Subscription)
     which = sa.and_(table.c.customer_id == customer_id, _is_shown(table))
     views = _views(session, which, moment, taxes)
@@ -174,7 +175,8 @@ def _views(
     if not found:
         return []
     costs = read_costs(session, found, taxes)
-    rows = {one.row.id: box_rows(one, costs, moment) for one in found}
+    given = given_addresses(session, [one.row.id for one in found])
+    rows = {one.row.id: box_rows(one, costs, moment, given.get(one.row.id, {})) for one in found}
     charges = {one.row.id: next_charge(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 from storefront.domain.boxes import BoxState, ProjectedBox, ProjectedKind, project
 from storefront.domain.lifecycle import PeriodState
@@ -53,6 +54,8 @@ class BoxRow:
     problem: str = ""
     #: Where it goes, if not where the subscription goes.
     address: str = ""
+    #: Whether that is for this box alone, and can be taken back with a click.
+    is_elsewhere: bool = False
     #: Why a box that may change cannot be skipped (``SkipRefusal``), and the year it counts in.
     kept: str = ""
     year: int = 0
@@ -62,15 +65,20 @@ def box_rows(
     coming: Coming,
     costs: Costs,
     moment: Moment,
+    given: Mapping[int, AnyRow] = MappingProxyType({}),
 ) -> list[BoxRow]:
-    """Return the next boxes of a subscription, with the skips between them."""
+    """Return the next boxes of a subscription, with the skips between them.
+
+    ``given``: by cycle, the addresses that single boxes were given.
+    """
     ahead = project(coming.standing, AHEAD, moment.today)
     room = skip_room(coming, ahead, moment.today)
     days = sorted({box.charge_on for box in ahead if box.charge_on})
     prices = {day: price_of(coming, costs, day, n) for n, day in enumerate(days)}
     rows, seen = [], set[date]()
     for box in ahead:
-        rows.append(_box_row(coming, box, prices, seen, moment, room))
+        alone = given.get(box.cycle.id) if box.cycle else None
+        rows.append(_box_row(coming, box, prices, seen, moment, room, alone))
         if box.charge_on:
             seen.add(box.charge_on)
     return rows
@@ -83,6 +91,7 @@ def _box_row(
     seen: Iterable[date],
     moment: Moment,
     room: SkipRoom,
+    alone: AnyRow | None,
 ) -> BoxRow:
     cycle = coming.cycles.get(box.cycle.id) if box.cycle else None
     skip = coming.skips.get(cycle.id) if cycle else None
@@ -116,10 +125,19 @@ def _box_row(
         moved=moved and is_skip,
         moved_to=moved_to.ship_from if moved_to and is_skip else None,
         problem=paid.problem if paid is not None and paid.state == BoxState.HELD else "",
-        address=", ".join(filter(None, (paid.own_street, paid.own_city))) if paid else "",
+        address=_elsewhere(paid, alone),
+        is_elsewhere=bool(can_change and cycle and _elsewhere(paid, alone)),
         kept=kept.value if kept else "",
         year=year_of(box.cycle) if kept and box.cycle else 0,
     )
+
+
+def _elsewhere(paid: AnyRow | None, alone: AnyRow | None) -> str:
+    """Return where a box goes that was given an address of its own."""
+    parts = (paid.own_street, paid.own_city) if paid is not None else (None, None)
+    if not any(parts) and alone is not None:
+        parts = (alone.street, alone.city)
+    return ", ".join(part for part in parts if part)
 
 
 def ship_days(box: AnyRow | None, cycle: AnyRow | None) -> tuple[date | None, date | None]:

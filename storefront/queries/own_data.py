@@ -11,6 +11,8 @@ from storefront.models import (
     Address,
     AllergyAnswer,
     Box,
+    BoxAddress,
+    BoxCycle,
     BoxItem,
     Consent,
     CreditMove,
@@ -105,6 +107,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         "preferences": of_subscriptions(OptionAnswer),
         "allergies": of_subscriptions(AllergyAnswer),
         "timeline": of_subscriptions(SubscriptionEvent),
+        "box_addresses": _select(session, _box_addresses(owned)),
         "boxes": of_subscriptions(Box),
         "contents": _select(
             session,
@@ -137,6 +140,18 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             .order_by(message.c.id),
         ),
     }
+
+
+def _box_addresses(owned: sa.Select[Any]) -> sa.Select[Any]:
+    """Return which box, by its ship day, was given which of ``addresses`` alone."""
+    given, cycle, address = table_of(BoxAddress), table_of(BoxCycle), table_of(Address)
+    return (
+        sa.select(cycle.c.ship_from, address.c.public_id.label("address"), given.c.given_at)
+        .join(cycle, cycle.c.id == given.c.cycle_id)
+        .join(address, address.c.id == given.c.address_id)
+        .where(given.c.subscription_id.in_(owned))
+        .order_by(given.c.id)
+    )
 
 
 def _is_paid_by_another(subscription: sa.Table) -> sa.ColumnElement[bool]:

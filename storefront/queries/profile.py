@@ -12,6 +12,8 @@ from storefront.domain.lifecycle import RUNNING
 from storefront.models import (
     Address,
     Box,
+    BoxAddress,
+    BoxCycle,
     Consent,
     Customer,
     Invoice,
@@ -100,18 +102,35 @@ def addresses(session: AnySession, customer_id: int) -> list[AddressView]:
     return [AddressView(**row._mapping) for row in session.execute(_addresses(customer_id))]
 
 
-def address_of(session: AnySession, customer_id: int, subscription: str) -> AddressView | None:
-    """Return the address of one subscription, or None; parts are empty where none is set."""
+def address_of(
+    session: AnySession, customer_id: int, subscription: str, cycle: str = ""
+) -> AddressView | None:
+    """Return the address of one subscription, or None; parts are empty where none is set.
+
+    ``cycle``: where the box of that cycle goes, if it was given an address alone.
+    """
     table = table_of(Subscription)
-    statement = _addresses(customer_id, running=False).where(table.c.public_id == subscription)
+    statement = _addresses(customer_id, running=False, cycle=cycle)
+    statement = statement.where(table.c.public_id == subscription)
     row = session.execute(statement).one_or_none()
     if row is None:
         return None
     return AddressView(**{name: value or "" for name, value in row._mapping.items()})
 
 
-def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str, ...]]:
+def _addresses(
+    customer_id: int, *, running: bool = True, cycle: str = ""
+) -> sa.Select[tuple[str, ...]]:
     table, address, plan = table_of(Subscription), table_of(Address), table_of(Plan)
+    given, at = table_of(BoxAddress), table_of(BoxCycle)
+    alone = (
+        sa.select(given.c.address_id)
+        .join(at, at.c.id == given.c.cycle_id)
+        .where(given.c.subscription_id == table.c.id, at.c.public_id == cycle)
+        .correlate(table)
+        .scalar_subquery()
+    )
+    goes_to = sa.func.coalesce(alone, table.c.address_id) if cycle else table.c.address_id
     statement = (
         sa.select(
             table.c.public_id.label("subscription"),
@@ -127,7 +146,7 @@ def _addresses(customer_id: int, *, running: bool = True) -> sa.Select[tuple[str
             address.c.phone,
         )
         .join(plan, plan.c.id == table.c.plan_id)
-        .outerjoin(address, address.c.id == table.c.address_id)
+        .outerjoin(address, address.c.id == goes_to)
         .where(table.c.customer_id == customer_id)
         .order_by(table.c.id)
     )

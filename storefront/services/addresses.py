@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
 
 from storefront.database import retrying
-from storefront.domain.boxes import ProjectedKind, project
-from storefront.domain.errors import DomainError
+from storefront.domain.boxes import ProjectedBox, ProjectedKind, project
 from storefront.domain.events import Actor, EventKind
-from storefront.domain.packing import Problem, is_deliverable
+from storefront.domain.packing import is_deliverable
 from storefront.domain.shipping import is_blocked
 from storefront.domain.tax_treatment import Place
-from storefront.models import Address, Box, BoxCycle, Subscription
-from storefront.models.base import public_id, table_of
+from storefront.models import Subscription
+from storefront.models.base import table_of
 from storefront.operations import audit
+from storefront.operations.addresses import (
+    NotFound,
+    NotServed,
+    OtherCountry,
+    PostalAddress,
+    address_row,
+    insert_address,
+    is_same,
+)
 from storefront.operations.audit import Who
+from storefront.operations.box_addresses import (
+    follow_abroad,
+    given_addresses,
+)
 from storefront.operations.keys import AnyRow
 from storefront.operations.shipping import read_zones
 from storefront.operations.skips import MOVABLE, Coming, read_coming
@@ -30,49 +42,19 @@ from storefront.operations.subscriptions import (
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
+__all__ = [
+    "AddressChange",
+    "NotFound",
+    "NotServed",
+    "OtherCountry",
+    "PostalAddress",
+    "change_address",
+    "change_addresses",
+    "first_box_after",
+]
+
 _TRIES = 4
 _AHEAD = 6
-
-
-class NotFound(DomainError):
-    """No such subscription of this customer."""
-
-    code = "not_found"
-
-
-class OtherCountry(DomainError):
-    """One box alone, and a gift, stay in ``country``, whose tax was paid with them."""
-
-    code = "other_country"
-
-
-class TooLate(DomainError):
-    """The cut-off of the box is over, or it is being packed."""
-
-    code = "too_late"
-
-
-class NotServed(DomainError):
-    """We do not deliver to ``country``, or not to this postcode there."""
-
-    code = "country_not_served"
-
-
-@dataclass(frozen=True, slots=True)
-class PostalAddress:
-    """An address as typed, each part cut to the length of its column."""
-
-    name: str
-    street: str
-    postcode: str
-    city: str
-    country: str
-    company: str = ""
-    extra: str = ""
-    #: Asked for where the rate of tax depends on it, or the carrier needs it.
-    region: str = ""
-    #: For the carrier.
-    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +68,24 @@ class AddressChange:
     closed_box_on: date | None = None
     closed_on: date | None = None
     changed: bool = True
-    #: The first box that is made and can still go elsewhere alone, and its ship day.
+    #: A box that can still go elsewhere alone, and its ship day: the first, or the one asked
+    #: for. Named by its cycle; by itself while it has none.
     next_box: str = ""
     next_box_on: date | None = None
-    #: A box that was given an address alone keeps it.
-    own_box_on: date | None = None
+    #: Boxes that were given an address alone keep it; whether one of them is not paid for yet.
+    own_days: tuple[date, ...] = ()
+    own_is_unpaid: bool = False
 
 
-def first_box_after(rt: Runtime, customer_id: int, subscription: str) -> AddressChange:
-    """Say which box a change made now would be the first for. Raises ``NotFound``."""
+def first_box_after(
+    rt: Runtime, customer_id: int, subscription: str, box: str = ""
+) -> AddressChange:
+    """Say which box a change made now would be the first for. Raises ``NotFound``.
+
+    ``box`` is what ``next_box`` should be, if that one can still go elsewhere.
+    """
     (coming,) = _load(rt, customer_id, [subscription])
-    found = _effect(rt, coming, _present(rt, coming.row.address_id))
+    found = _effect(rt, coming, address_row(rt.session, coming.row.address_id), box)
     rt.session.rollback()
     return found
 
@@ -166,115 +155,15 @@ def _check_gifts(rt: Runtime, found: Sequence[Coming], typed: PostalAddress, act
             raise OtherCountry(country=one.row.country)
 
 
-def change_box_address(
-    rt: Runtime,
-    customer_id: int,
-    box: str,
-    typed: PostalAddress,
-    actor: Actor = Actor.CUSTOMER,
-    who: Who | None = None,
-) -> bool:
-    """Send one box that is paid for to ``typed``, and all others where they go anyway.
-
-    It costs nothing on top, so it stays in the country whose tax was paid; the subscription's
-    own address ends it. False when it goes there already. Raises ``NotFound``, ``NotServed``,
-    ``OtherCountry``, and ``TooLate`` after the cut-off, unless it could not go anywhere.
-    """
-
-    def change() -> bool:
-        row = _box(rt, customer_id, box)
-        refused = _refused(rt, row, typed)
-        if refused is not None:
-            rt.session.rollback()
-            raise refused
-        usual = _present(rt, row.usual_id)
-        present = _present(rt, row.address_id) if row.address_id else usual
-        if _is_same(present, typed):
-            rt.session.rollback()
-            return False
-        is_usual = _is_same(usual, typed)
-        key, ref = (None, "") if is_usual else _insert(rt, row.customer_id, typed)
-        _write_box(rt, row, key)
-        was = present.public_id if present is not None else ""
-        data = {"box": box, "address": ref, "was": was, "city": typed.city}
-        by, kind = who.public_id if who else "", EventKind.BOX_ADDRESS_CHANGED
-        entry = Entry(row.subscription_id, row.ref, kind, actor, by, data)
-        record(rt.session, [entry], rt.moment())
-        if who is not None:
-            before = {"address": was, "city": present.city if present is not None else ""}
-            after = {"address": ref, "city": typed.city}
-            audit.write(rt.session, who.id, kind.value, box, before, after, rt.moment(), who.ip)
-        rt.session.commit()
-        return True
-
-    return retrying(rt.session, change)
-
-
-def _box(rt: Runtime, customer_id: int, ref: str) -> AnyRow:
-    """Return the box, locked, with what decides where it may go. Raises ``NotFound``."""
-    box, table = table_of(Box), table_of(Subscription)
-    address, cycle = table_of(Address), table_of(BoxCycle)
-    row = rt.session.execute(
-        sa.select(
-            box.c.id,
-            box.c.subscription_id,
-            box.c.state,
-            box.c.problem,
-            box.c.address_id,
-            table.c.public_id.label("ref"),
-            table.c.customer_id,
-            table.c.address_id.label("usual_id"),
-            address.c.country,
-            cycle.c.cutoff_on,
-        )
-        .join(table, table.c.id == box.c.subscription_id)
-        .outerjoin(address, address.c.id == table.c.address_id)
-        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .where(box.c.public_id == ref, table.c.customer_id == customer_id)
-        .with_for_update(of=box)
-    ).one_or_none()
-    if row is None:
-        rt.session.rollback()
-        raise NotFound(box=ref)
-    return row
-
-
-def _refused(rt: Runtime, row: AnyRow, typed: PostalAddress) -> DomainError | None:
-    """Return why the box cannot go to ``typed``."""
-    served = typed.country in rt.shop.countries
-    if not served or is_blocked(read_zones(rt.session), typed.country, typed.postcode):
-        return NotServed(country=typed.country, postcode=typed.postcode)
-    over = row.cutoff_on is not None and row.cutoff_on < rt.today()
-    if row.state not in MOVABLE or (over and row.problem != Problem.NO_ADDRESS):
-        return TooLate()
-    if row.country not in (None, typed.country):
-        return OtherCountry(country=row.country)
-    return None
-
-
-def _write_box(rt: Runtime, row: AnyRow, address_id: int | None) -> None:
-    """Write where the box goes, unless it was packed meanwhile. Raises ``TooLate``."""
-    table = table_of(Box)
-    done = rt.session.execute(
-        sa.update(table)
-        .where(table.c.id == row.id, table.c.state == row.state)
-        .values(address_id=address_id)
-        .returning(table.c.id)
-    )
-    if done.one_or_none() is None:
-        rt.session.rollback()
-        raise TooLate
-
-
 def _change(
     rt: Runtime, coming: Coming, typed: PostalAddress, actor: Actor, who: Who | None
 ) -> AddressChange:
-    present = _present(rt, coming.row.address_id)
+    present = address_row(rt.session, coming.row.address_id)
     effect = _effect(rt, coming, present)
     if not rt.hooks.has("quote_tax"):
         where = Place(typed.country, typed.region, typed.postcode, typed.city)
         rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
-    if _is_same(present, typed):
+    if is_same(present, typed):
         return replace(effect, changed=False)
     _write(rt, coming.row, present, typed, effect, actor, who)
     return effect
@@ -290,8 +179,9 @@ def _write(
     who: Who | None,
 ) -> None:
     """Write the address, and what was there before: boxes past their cut-off need it."""
-    key, ref = _insert(rt, row.customer_id, typed)
+    key, ref = insert_address(rt.session, row.customer_id, typed, rt.now())
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})])
+    follow_abroad(rt.session, row.id, typed.country, rt.today())
     was = present.public_id if present is not None else ""
     first = effect.first_box_on.isoformat() if effect.first_box_on else ""
     data = {"address": ref, "was": was, "city": typed.city, "first_box_on": first}
@@ -316,7 +206,7 @@ def _load(
     return found
 
 
-def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChange:
+def _effect(rt: Runtime, coming: Coming, present: AnyRow | None, asked: str = "") -> AddressChange:
     today = rt.today()
     parts = dict(present._mapping) if present is not None else None
     # A box that could not go anywhere at its cut-off goes to the first address that works.
@@ -330,45 +220,34 @@ def _effect(rt: Runtime, coming: Coming, present: AnyRow | None) -> AddressChang
     packed = next((box for box in ahead if box.box_id in frozen), None)
     rest = [box for box in ahead if box.box_id is None or box.box_id not in frozen]
     closed = [box for box in rest if keeps and box.cycle and box.cycle.cutoff_on < today]
-    own = {box.id for box in coming.boxes if box.address_id is not None}
     free = [box for box in rest if box not in closed]
-    first = next((box for box in free if box.box_id not in own), None)
-    alone = next((box for box in free if box.box_id in own), None)
-    made = {box.id: box.public_id for box in coming.boxes}
-    then = next((box for box in free if box.box_id is not None), None)
+    alone = _own(rt, coming, free)
+    first = next((box for box in free if box not in alone), None)
+    names = [(_name(coming, box), box) for box in free]
+    offered = [pair for pair in names if pair[0] and pair[0] == asked] or names
+    ref, then = next((pair for pair in offered if pair[0]), ("", None))
     last = closed[-1].cycle if closed else None
     return AddressChange(
         first.cycle.ship_from if first and first.cycle else None,
         packed.cycle.ship_from if packed and packed.cycle else None,
         last.ship_from if last else None,
         last.cutoff_on if last else None,
-        next_box=made[then.box_id] if then and then.box_id is not None else "",
+        next_box=ref,
         next_box_on=then.cycle.ship_from if then and then.cycle else None,
-        own_box_on=alone.cycle.ship_from if alone and alone.cycle else None,
+        own_days=tuple(box.cycle.ship_from for box in alone if box.cycle),
+        own_is_unpaid=any(box.box_id is None for box in alone),
     )
 
 
-def _present(rt: Runtime, address_id: int | None) -> AnyRow | None:
-    table = table_of(Address)
-    return rt.session.execute(sa.select(table).where(table.c.id == address_id)).one_or_none()
+def _own(rt: Runtime, coming: Coming, boxes: Sequence[ProjectedBox]) -> list[ProjectedBox]:
+    """Return those of the boxes that were given an address alone."""
+    own = {box.id for box in coming.boxes if box.address_id is not None}
+    given = given_addresses(rt.session, [coming.row.id]).get(coming.row.id, {})
+    return [box for box in boxes if box.box_id in own or (box.cycle and box.cycle.id in given)]
 
 
-def _is_same(present: AnyRow | None, typed: PostalAddress) -> bool:
-    return present is not None and all(
-        present._mapping[name] == value for name, value in asdict(typed).items()
-    )
-
-
-def _insert(rt: Runtime, customer_id: int, typed: PostalAddress) -> tuple[int, str]:
-    ref = public_id("adr")
-    key = rt.session.execute(
-        sa.insert(table_of(Address))
-        .values(
-            public_id=ref,
-            customer_id=customer_id,
-            created_at=rt.now(),
-            **asdict(typed),
-        )
-        .returning(table_of(Address).c.id)
-    ).scalar_one()
-    return key, ref
+def _name(coming: Coming, box: ProjectedBox) -> str:
+    """Return what names a box that can go elsewhere alone; empty where nothing is there yet."""
+    if box.cycle is not None:
+        return str(coming.cycles[box.cycle.id].public_id)
+    return next((one.public_id for one in coming.boxes if one.id == box.box_id), "")

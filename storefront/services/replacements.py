@@ -181,7 +181,7 @@ def _replace(rt: Runtime, box_ref: str, wanted: Wanted, who: Who) -> Replaced:
             raise NoNextCycle(box=box_ref)
         cycle_id, cycle_key = cycle.id, cycle.key
     # What came back from an address of its own does not go there again.
-    address = None if wanted.reason is Reason.RETURNED else row.address_id
+    address = None if wanted.reason is Reason.RETURNED else row.own_address_id
     key, ref = work.insert_replacement(session, row, cycle_id, items, pieces, address, moment)
     cost = work.cost_of(items, pieces, wanted.shipping_minor, rt.shop.currency)
     work.note_outcome(session, [row], then, who.public_id, moment)

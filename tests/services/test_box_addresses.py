@@ -10,15 +10,14 @@ import sqlalchemy as sa
 from storefront.domain.events import Actor
 from storefront.models import Box, Invoice, Plan, Subscription, SubscriptionEvent
 from storefront.runtime import Runtime
-from storefront.services.addresses import (
+from storefront.services.addresses import change_address, first_box_after
+from storefront.services.box_addresses import (
     NotFound,
     NotServed,
     OtherCountry,
     PostalAddress,
     TooLate,
-    change_address,
     change_box_address,
-    first_box_after,
 )
 from storefront.services.cycles import close_cycles
 from storefront.services.packing import Ingredient, save_recipe
@@ -81,7 +80,7 @@ def test_a_later_change_of_the_subscription_leaves_it_alone_and_says_so(
     assert sub.customer_id is not None
     send(rt, sub)
     effect = first_box_after(rt, sub.customer_id, sub.public_id)
-    assert (str(effect.own_box_on), str(effect.first_box_on)) == ("2027-03-18", "2027-04-19")
+    assert ([*map(str, effect.own_days)], str(effect.first_box_on)) == (["2027-03-18"], "2027-04-19")
     change_address(rt, sub.customer_id, sub.public_id, MOVED)
     clock.set(datetime(2027, 3, 16, 9, 0, tzinfo=UTC))
     close_cycles(rt)
@@ -96,7 +95,7 @@ def test_the_address_of_the_subscription_ends_it(rt: Runtime, sub: Subscription)
     kept = rt.session.scalars(sa.select(Box.address_id)).one()
     rt.session.rollback()
     assert kept is None
-    assert first_box_after(rt, sub.customer_id, sub.public_id).own_box_on is None
+    assert first_box_after(rt, sub.customer_id, sub.public_id).own_days == ()
 
 
 def test_it_is_noted_who_did_it(rt: Runtime, sub: Subscription) -> None:

@@ -167,7 +167,7 @@ def test_home_reads_with_the_same_few_statements_for_any_number(rt: Runtime, man
         rt.session.rollback()
     assert len(found.subscriptions) == many
     asked = [one for one in statements if one.lstrip().upper().startswith("SELECT")]
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_skipping_without_the_script_comes_back_with_the_answer(

@@ -88,6 +88,7 @@ register_policy(
             "after_gift",
             "go_on",
             "address",
+            "usual_address",
             "addresses",
             "invoices",
             "invoice",

@@ -26,7 +26,7 @@ _BEGUN_KEPT = 5
 _FOR_GIFTS = frozenset(
     f"account.{name}"
     for name in (
-        *("subscription", "address", "choose", "save_choice", "swap", "save_swap"),
+        *("subscription", "address", "usual_address", "choose", "save_choice", "swap", "save_swap"),
         *("late_contents", "ask_late_contents"),
         *("skip", "undo_skip", "late", "ask_late", "after_gift", "go_on"),
     )

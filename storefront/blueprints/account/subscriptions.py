@@ -9,12 +9,21 @@ from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.boxes import subscription_context
 from storefront.blueprints.account.forms import AddressForm, LeavingForm
-from storefront.blueprints.address_changes import Asked, address_form, first_effect, shown, take
+from storefront.blueprints.address_changes import (
+    Asked,
+    address_form,
+    asked_box,
+    first_effect,
+    shown,
+    take,
+)
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.places import asked_of_address
+from storefront.domain.events import Actor
 from storefront.htmx import go, wants_partial
+from storefront.operations.audit import Who
 from storefront.queries import account as accounts
 from storefront.queries import gifts, invoices, profile
 from storefront.queries.profile import AddressView
@@ -23,6 +32,7 @@ from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
 from storefront.services import cancellations
 from storefront.services.addresses import AddressChange
+from storefront.services.box_addresses import NotFound, TooLate, send_box
 
 _OK = 200
 #: Codes that may be tried, and in how many seconds.
@@ -149,7 +159,7 @@ def undo_cancel(subscription: str) -> Response:
 def address(subscription: str) -> Response:
     """Change where the boxes of one subscription go."""
     rt, me = runtime(), customer()
-    present = profile.address_of(rt.session, me.id, subscription)
+    present = profile.address_of(rt.session, me.id, subscription, asked_box())
     if present is None:
         abort(404)
     rt.session.rollback()
@@ -171,7 +181,7 @@ def _address_page(form: AddressForm, present: AddressView, asked: Asked | None) 
         form=form,
         plan=present.plan,
         subscription=subscription,
-        effect=address_service.first_box_after(rt, customer().id, subscription),
+        effect=address_service.first_box_after(rt, customer().id, subscription, asked_box()),
         asked=asked_of_address(rt, rt.shop.countries),
         page_has_errors=bool(asked and not asked.costs),
         **shown(rt, customer().id, present, asked),
@@ -186,6 +196,28 @@ def changed_words(effect: AddressChange) -> str:
         day = words.long_day(effect.first_box_on)
         return _("Saved. The first box with this address ships on %(day)s.", day=day)
     return _("Saved.")
+
+
+@bp.post("/subscriptions/<subscription>/boxes/<cycle>/address/usual")
+def usual_address(subscription: str, cycle: str) -> Response:
+    """Send a box that was given an address alone where all others go."""
+    at_home = request.form.get("from") == "home"
+    one = url_for("account.subscription", subscription=subscription)
+    back = url_for("account.home") if at_home else one
+    return go(back, sent_home(customer().id, subscription, cycle))
+
+
+def sent_home(customer_id: int, subscription: str, cycle: str, who: Who | None = None) -> str:
+    """Send a box where all others go, and say so; 404 for one that is not theirs."""
+    actor = Actor.STAFF if who is not None else Actor.CUSTOMER
+    try:
+        changed = send_box(runtime(), customer_id, subscription, cycle, None, actor, who)
+    except NotFound:
+        abort(404)
+    except TooLate:
+        return _("Too late: that box stays as it is.")
+    text = _("Saved. That box goes where the others go.")
+    return text if changed else _("It goes where the others go already.")
 
 
 @bp.get("/addresses")

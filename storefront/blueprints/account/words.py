@@ -275,12 +275,20 @@ def _told(one: Happening) -> tuple[str, str, str]:
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
     if kind == EventKind.BOX_ADDRESS_CHANGED and "city" in data:
-        return _("One box goes to %(city)s.", city=data["city"]), "map-pin", "info"
+        return one_box_goes(data["city"], data.get("ship_on", "")), "map-pin", "info"
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         text = _("The card ending %(last4)s pays from now on.", last4=data["last4"])
         return text, "card", "info"
     known = {str(code): words for code, words in plain.items()}.get(kind)
     return known or (_("Something was noted."), "clock", "neutral")
+
+
+def one_box_goes(city: str, ship_on: str) -> str:
+    """Say where one box goes; ``ship_on`` is its first ship day, empty where none is known."""
+    if not ship_on:
+        return _("One box goes to %(city)s.", city=city)
+    day = long_day(date.fromisoformat(ship_on))
+    return _("The box of %(day)s goes to %(city)s.", day=day, city=city)
 
 
 _OF_BOXES = (

@@ -5,8 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, request, url_for
 
 from storefront.blueprints.account.forms import AddressForm
-from storefront.blueprints.account.subscriptions import changed_words
-from storefront.blueprints.address_changes import Asked, address_form, first_effect, shown, take
+from storefront.blueprints.account.subscriptions import changed_words, sent_home
+from storefront.blueprints.address_changes import (
+    Asked,
+    address_form,
+    asked_box,
+    first_effect,
+    shown,
+    take,
+)
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.context import runtime
 from storefront.blueprints.places import asked_of_address
@@ -19,7 +26,10 @@ from storefront.queries.profile import AddressView
 from storefront.security import register_policy, staff
 from storefront.services import addresses
 
-register_policy({"admin.subscription_address": staff(permissions.SUBSCRIPTIONS_MANAGE)})
+_MANAGE = staff(permissions.SUBSCRIPTIONS_MANAGE)
+register_policy(
+    {"admin.subscription_address": _MANAGE, "admin.subscription_usual_address": _MANAGE}
+)
 
 
 def add_addresses(bp: Blueprint) -> None:
@@ -30,13 +40,19 @@ def add_addresses(bp: Blueprint) -> None:
         change,
         methods=["GET", "POST"],
     )
+    bp.add_url_rule(
+        "/subscribers/<ref>/<sub>/address/<cycle>/usual",
+        "subscription_usual_address",
+        usual,
+        methods=["POST"],
+    )
 
 
 def change(ref: str, sub: str) -> Response:
     """Show the address and change it; boxes whose cut-off is over keep theirs."""
     rt = runtime()
     customer_id = query.customer_key(rt.session, ref)
-    present = profile.address_of(rt.session, customer_id, sub) if customer_id else None
+    present = profile.address_of(rt.session, customer_id, sub, asked_box()) if customer_id else None
     rt.session.rollback()
     if present is None or customer_id is None:
         abort(404)
@@ -47,6 +63,16 @@ def change(ref: str, sub: str) -> Response:
     if isinstance(found, Asked):
         return _show(form, ref, customer_id, present, found)
     return go(url_for("admin.subscriber", ref=ref), changed_words(first_effect(found)))
+
+
+def usual(ref: str, sub: str, cycle: str) -> Response:
+    """Send a box that was given an address alone where all others go."""
+    rt = runtime()
+    customer_id = query.customer_key(rt.session, ref)
+    rt.session.rollback()
+    if customer_id is None:
+        abort(404)
+    return go(url_for("admin.subscriber", ref=ref), sent_home(customer_id, sub, cycle, who()))
 
 
 def _show(
@@ -60,7 +86,7 @@ def _show(
         ref=ref,
         sub=present.subscription,
         plan=present.plan,
-        effect=addresses.first_box_after(rt, customer_id, present.subscription),
+        effect=addresses.first_box_after(rt, customer_id, present.subscription, asked_box()),
         asked=asked_of_address(rt, rt.shop.countries),
         **shown(rt, customer_id, present, asked),
     )

@@ -1,0 +1,162 @@
+"""Where one box goes, if not where its subscription does: by its cycle, paid for or not.
+
+A box that is made reads it when it is packed, so nothing is copied when a box is made or moved.
+Source: docs/decisions/0195-an-address-for-a-coming-box.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxKind, BoxState
+from storefront.models import Address, Box, BoxAddress, BoxCycle, BoxSkip
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+
+
+def own_address(box: sa.Table) -> sa.ColumnElement[Any]:
+    """Return the key of the address that ``box`` was given alone, NULL for none."""
+    given = table_of(BoxAddress)
+    of_cycle = (
+        sa.select(given.c.address_id)
+        .where(
+            given.c.subscription_id == box.c.subscription_id,
+            given.c.cycle_id == box.c.cycle_id,
+            # What is sent again goes by its own rule.
+            box.c.kind == BoxKind.REGULAR,
+        )
+        .correlate(box)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(box.c.address_id, of_cycle)
+
+
+def goes_to(box: sa.Table, subscription: sa.Table) -> sa.ColumnElement[Any]:
+    """Return the key of the address that ``box`` goes to as things stand."""
+    return sa.func.coalesce(own_address(box), subscription.c.address_id)
+
+
+def given_addresses(
+    session: AnySession, subscription_ids: Sequence[int]
+) -> Mapping[int, Mapping[int, AnyRow]]:
+    """Return the addresses of single boxes, by subscription and cycle; one statement."""
+    given, address = table_of(BoxAddress), table_of(Address)
+    rows = session.execute(
+        sa.select(address, given.c.subscription_id, given.c.cycle_id)
+        .join(given, given.c.address_id == address.c.id)
+        .where(given.c.subscription_id.in_(subscription_ids))
+    )
+    found: dict[int, dict[int, AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.subscription_id, {})[row.cycle_id] = row
+    return found
+
+
+def hold_box(
+    session: AnySession, subscription_id: int, cycle_id: int | None, ref: str = ""
+) -> AnyRow | None:
+    """Return the regular box of a cycle, or else ``ref``, locked so that nobody packs it."""
+    box = table_of(Box)
+    which = box.c.public_id == ref if cycle_id is None else box.c.cycle_id == cycle_id
+    return session.execute(
+        sa.select(box.c.id, box.c.public_id, box.c.state, box.c.problem, box.c.address_id)
+        .where(
+            which,
+            box.c.subscription_id == subscription_id,
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state != BoxState.CANCELED,
+        )
+        .with_for_update()
+    ).one_or_none()
+
+
+def send_made_box(session: AnySession, box_id: int, address_id: int | None) -> None:
+    """Send a box that no cycle is there for yet to ``address_id``; the caller holds it."""
+    box = table_of(Box)
+    session.execute(sa.update(box).where(box.c.id == box_id).values(address_id=address_id))
+
+
+def give_address(
+    session: AnySession,
+    subscription_id: int,
+    cycle_id: int,
+    address_id: int | None,
+    now: datetime,
+) -> None:
+    """Send the box of a cycle to ``address_id``; None: where all others go.
+
+    The caller holds the subscription, and the box where there is one.
+    """
+    given, box = table_of(BoxAddress), table_of(Box)
+    mine = (given.c.subscription_id == subscription_id, given.c.cycle_id == cycle_id)
+    session.execute(sa.delete(given).where(*mine))
+    if address_id is not None:
+        session.execute(
+            sa.insert(given).values(
+                subscription_id=subscription_id,
+                cycle_id=cycle_id,
+                address_id=address_id,
+                given_at=now,
+            )
+        )
+    session.execute(
+        sa.update(box)
+        .where(
+            box.c.subscription_id == subscription_id,
+            box.c.cycle_id == cycle_id,
+            box.c.kind == BoxKind.REGULAR,
+            box.c.address_id.is_not(None),
+            box.c.state.in_([BoxState.PLANNED, BoxState.HELD]),
+        )
+        .values(address_id=None)
+    )
+
+
+def follow_abroad(session: AnySession, subscription_id: int, country: str, today: date) -> None:
+    """Let boxes that are not made yet go with their subscription, which moves to ``country``.
+
+    What is paid for is taxed there from now on, so one that stayed behind would be taxed in a
+    country that it does not go to.
+    """
+    given, cycle, address, box = (table_of(m) for m in (BoxAddress, BoxCycle, Address, Box))
+    abroad = sa.select(address.c.id).where(address.c.country != country)
+    open_ = sa.select(cycle.c.id).where(cycle.c.cutoff_on >= today)
+    session.execute(
+        sa.delete(given).where(
+            given.c.subscription_id == subscription_id,
+            given.c.cycle_id.in_(open_),
+            given.c.address_id.in_(abroad),
+            ~_has_box(given, box),
+        )
+    )
+
+
+def drop_addresses(session: AnySession, subscription_ids: Sequence[int]) -> None:
+    """Forget addresses of boxes that will not come, as their subscriptions are over.
+
+    Those of boxes that are paid for stay, also where a skip could still be taken back.
+    """
+    given, box, skip = table_of(BoxAddress), table_of(Box), table_of(BoxSkip)
+    moved = sa.exists().where(
+        skip.c.subscription_id == given.c.subscription_id,
+        skip.c.cycle_id == given.c.cycle_id,
+        skip.c.moved_box_id.is_not(None),
+    )
+    session.execute(
+        sa.delete(given).where(
+            given.c.subscription_id.in_(subscription_ids), ~_has_box(given, box), ~moved
+        )
+    )
+
+
+def _has_box(given: sa.Table, box: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        box.c.subscription_id == given.c.subscription_id,
+        box.c.cycle_id == given.c.cycle_id,
+        box.c.kind == BoxKind.REGULAR,
+        box.c.state != BoxState.CANCELED,
+    )
