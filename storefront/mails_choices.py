@@ -81,6 +81,7 @@ def _choose_soon(writer: Writer) -> Words | None:
         return None
     page = f"/account/subscriptions/{payload['subscription']}/boxes/{payload['cycle']}/choose"
     leaves = writer.day(date.fromisoformat(payload["ship_on"]))
+    else_we = _("If you leave it to us, we choose for you.")
     return Words(
         _("Choose what is in your next box"),
         ngettext(
@@ -89,10 +90,10 @@ def _choose_soon(writer: Writer) -> Words | None:
             payload["pieces"],
             day=writer.day(until),
         ),
-        _("If you leave it to us, we choose for you."),
+        else_we,
         ((_("Plan"), payload["plan"]), (_("Leaves on"), leaves)),
         (_("Choose now"), writer.url(page)),
-        (),
+        (else_we,),
     )
 
 

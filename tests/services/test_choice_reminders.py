@@ -104,6 +104,7 @@ def test_only_who_has_a_box_and_has_not_chosen_is_reminded_once(rt, clock, plan,
     )
     assert english["subject"] == "Choose what is in your next box"
     assert f"/subscriptions/{waits.public_id}/boxes/{at}/choose" in text_of(english)
+    assert "we choose for you" in text_of(english)
     assert german["subject"] == "Wählen Sie, was in Ihre nächste Box kommt"
 
 
