@@ -119,7 +119,7 @@ def deeds() -> dict[str, str]:
         "cycle.locked": _("Cycle locked"),
         "boxes.exported": _("File for packing made"),
         "exports.format_used": _("Format of exports chosen"),
-        "exports.parcels": _("Boxes in one parcel: setting changed"),
+        "exports.parcels": _("Setting of boxes in one parcel changed"),
         "exports.format_saved": _("Format of exports saved"),
         "exports.format_removed": _("Format of exports removed"),
         "parcel.address_corrected": _("Address of a parcel corrected"),
