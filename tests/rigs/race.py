@@ -116,7 +116,7 @@ def _count(scene: Scene) -> None:
 
 
 def run(rounds: int, database: str, seed: int, only: str = "") -> Outcome:
-    """Run the rig once, or one of its lines ``only``; the faults of the outcome are what it found."""
+    """Run the rig once, or only one of its lines; the faults of the outcome are what it found."""
     outcome, children, began = Outcome(database, seed, rounds, only), Children(), time.monotonic()
     with rig_folder(database) as (folder, url):
         try:
