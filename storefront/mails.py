@@ -15,6 +15,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.mails_accounts import ACCOUNT_TOPICS
 from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
@@ -373,6 +374,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "price_change": _price_change,
     "ended": _ended,
     "surplus_refunded": _surplus_refunded,
+    **ACCOUNT_TOPICS,
     **BATCH_TOPICS,
     **BOX_TOPICS,
     **PAYMENT_TOPICS,

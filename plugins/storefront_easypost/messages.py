@@ -65,6 +65,7 @@ def news_of(tracker: Mapping[str, Any]) -> ParcelNews:
 def _moment(text: Any) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text))
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        # No date, or one that another zone puts outside the calendar.
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -103,6 +103,7 @@ def moment_of(text: Any) -> datetime | None:
     """Return an instant as Shippo writes it, in UTC where it names no zone."""
     try:
         found = datetime.fromisoformat(str(text))
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        # No date, or one that another zone puts outside the calendar.
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

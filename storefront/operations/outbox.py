@@ -13,6 +13,11 @@ from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession
 
 
+#: The mail that tells somebody they are erased: it holds the last that is known of them, so its
+#: row goes with it.
+LAST_MAIL = "account_erased"
+
+
 class Message(NamedTuple):
     """A mail or an event. Two messages with one ``key`` are one message."""
 

@@ -83,11 +83,17 @@ class Closed:
     merged_into_name: str = ""
 
 
-def merge_preview(session: AnySession, kept: str, email: str) -> MergePreview | None:
-    """Return what merging the account of ``email`` into ``kept`` means; None without both."""
+def account_of(session: AnySession, email: str) -> str | None:
+    """Return the public id of the account with this e-mail, None where there is none."""
+    table = table_of(Customer)
+    return session.scalar(sa.select(table.c.public_id).where(table.c.email == email))
+
+
+def merge_preview(session: AnySession, kept: str, other: str) -> MergePreview | None:
+    """Return what merging the account ``other`` into ``kept`` means; None without both."""
     table = table_of(Customer)
     to = session.execute(sa.select(table).where(table.c.public_id == kept)).one_or_none()
-    of = session.execute(sa.select(table).where(table.c.email == email)).one_or_none()
+    of = session.execute(sa.select(table).where(table.c.public_id == other)).one_or_none()
     if to is None or of is None:
         return None
     problems = merge_problems(read_account(session, to), read_account(session, of))

@@ -24,6 +24,17 @@ class ListedToken:
     revoked_at: datetime | None
 
 
+def keys_made_by(session: AnySession, staff_ref: str) -> int:
+    """Return how many keys that somebody on the staff made still work."""
+    table, staff = table_of(ApiToken), table_of(Staff)
+    found = session.scalar(
+        sa.select(sa.func.count())
+        .select_from(table.join(staff, staff.c.id == table.c.staff_id))
+        .where(staff.c.public_id == staff_ref, table.c.revoked_at.is_(None))
+    )
+    return int(found or 0)
+
+
 def listed_tokens(session: AnySession, limit: int = 50) -> list[ListedToken]:
     """Return the newest keys, those that work first."""
     table, staff = table_of(ApiToken), table_of(Staff)

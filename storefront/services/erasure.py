@@ -20,6 +20,7 @@ from storefront.operations.audit import Who
 from storefront.operations.erasure import drop_tokens, erase, read_standing
 from storefront.operations.keys import AnyRow
 from storefront.operations.merging import lock_accounts
+from storefront.operations.outbox import LAST_MAIL, Message, enqueue
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,9 @@ def _note(rt: Runtime, customer_id: int, by: str) -> None:
 def _finish(rt: Runtime, row: AnyRow) -> None:
     table, moment = table_of(ErasureRequest), rt.moment()
     erase(rt.session, row, moment)
+    last = {"to": row.email, "locale": row.locale}
+    key = f"mail:{LAST_MAIL}:{row.public_id}"
+    enqueue(rt.session, [Message("mail", LAST_MAIL, key, last)], moment.now)
     rt.session.execute(
         sa.update(table)
         .where(table.c.customer_id == row.id)

@@ -40,6 +40,12 @@ from storefront.runtime import Runtime
 
 T = TypeVar("T")
 NOTE_MOST = 400
+#: How the log of the staff calls a decision.
+_ACTIONS = {
+    LateState.ACCEPTED: "late_change.accepted",
+    LateState.REFUSED: "late_change.refused",
+    LateState.EXPIRED: "late_change.expired",
+}
 
 
 class LateNotFound(DomainError):
@@ -262,19 +268,8 @@ def _decide(
     reason: str,
 ) -> LateState:
     def write() -> LateState:
-        table, session, moment = table_of(LateChange), rt.session, rt.moment()
-        wish = session.execute(sa.select(table).where(table.c.public_id == ref)).one_or_none()
-        row = None
-        if wish is not None:
-            if wish.kind == LateKind.CONTENTS:
-                work.hold_subscription(session, wish.box_id)
-            row = work.locked_box(session, table_of(Box).c.id == wish.box_id)
-        if wish is None or row is None:
-            raise LateNotFound(wish=ref)
-        # Read again behind the lock of the box.
-        now = session.scalar(sa.select(table.c.state).where(table.c.id == wish.id))
-        if now != LateState.OPEN:
-            raise AlreadyDecided(state=now)
+        session, moment = rt.session, rt.moment()
+        wish, row = _open_wish(rt, ref)
         state, credit = decide(row, wish)
         said = reason if state is LateState.REFUSED else ""
         minor = credit.minor
@@ -282,16 +277,29 @@ def _decide(
             raise AlreadyDecided(state=LateState.OPEN)
         work.tell(session, row, wish, state, said, credit, moment)
         after: dict[str, Any] = {"box": row.public_id, "kind": wish.kind, "reason": said}
-        action = "late_change.accepted"
-        if state is not LateState.ACCEPTED:
-            action = "late_change.expired"
-            if state is LateState.REFUSED:
-                action = "late_change.refused"
-        audit.write(session, who.id, action, ref, {}, after, moment, who.ip)
+        audit.write(session, who.id, _ACTIONS[state], ref, {}, after, moment, who.ip)
         session.commit()
         return state
 
     return _whole(rt, write)
+
+
+def _open_wish(rt: Runtime, ref: str) -> tuple[AnyRow, AnyRow]:
+    """Return a wish that is not decided, and its box, locked."""
+    table, session = table_of(LateChange), rt.session
+    wish = session.execute(sa.select(table).where(table.c.public_id == ref)).one_or_none()
+    if wish is None:
+        raise LateNotFound(wish=ref)
+    if wish.kind == LateKind.CONTENTS:
+        work.hold_subscription(session, wish.box_id)
+    row = work.locked_box(session, table_of(Box).c.id == wish.box_id)
+    if row is None:
+        raise LateNotFound(wish=ref)
+    # Read again behind the lock of the box.
+    now = session.scalar(sa.select(table.c.state).where(table.c.id == wish.id))
+    if now != LateState.OPEN:
+        raise AlreadyDecided(state=now)
+    return wish, row
 
 
 def _whole(rt: Runtime, work_of_one: Callable[[], T]) -> T:

@@ -15,6 +15,7 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.merging import Moved, lock_accounts, merge, read_account
+from storefront.operations.outbox import Message, enqueue
 from storefront.runtime import Runtime
 
 #: As often as a renewal of the same subscriptions may come between.
@@ -39,6 +40,7 @@ def merge_customers(rt: Runtime, who: Who, kept: str, merged: str) -> Moved | No
         check_merge(read_account(rt.session, to), read_account(rt.session, of))
         moment = rt.moment()
         moved = merge(rt.session, to, of, who.public_id, moment)
+        enqueue(rt.session, _told(to, of), moment.now)
         before, after = {"account": merged}, _counts(moved)
         audit.write(rt.session, who.id, "customer.merged", kept, before, after, moment, who.ip)
         rt.session.commit()
@@ -48,6 +50,17 @@ def merge_customers(rt: Runtime, who: Who, kept: str, merged: str) -> Moved | No
         return retrying(rt.session, work, TRIES)
     finally:
         rt.session.rollback()
+
+
+def _told(kept: AnyRow, merged: AnyRow) -> list[Message]:
+    """Return the mails to both addresses; erasing the account that stays blanks both."""
+    topic, ref = "accounts_merged", merged.public_id
+    here = {"email": merged.email}
+    there = {"to": merged.email, "locale": merged.locale or kept.locale}
+    return [
+        Message("mail", topic, f"mail:{topic}:{ref}", here, kept.id),
+        Message("mail", topic, f"mail:{topic}:{ref}:closed", there, kept.id),
+    ]
 
 
 def _locked(rt: Runtime, *refs: str) -> dict[str, AnyRow]:

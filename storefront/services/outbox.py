@@ -23,6 +23,7 @@ from storefront.operations.audit import Who
 from storefront.operations.bulk import update_many
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.notices import DEBIT_NOTICE, note_told
+from storefront.operations.outbox import LAST_MAIL
 from storefront.operations.questions import Question, at_now
 from storefront.runtime import Runtime
 
@@ -135,6 +136,9 @@ def _set(
         if changed and who is not None:
             after = {"state": values["state"]}
             audit.write(rt.session, who.id, action, public_id, {}, after, rt.moment(), who.ip)
+        if values["state"] == "stopped":
+            gone = (table.c.public_id == public_id, table.c.topic == LAST_MAIL)
+            rt.session.execute(sa.delete(table).where(*gone))
         rt.session.commit()
         return bool(changed)
 
@@ -261,11 +265,11 @@ def _note(rt: Runtime, row: AnyRow, error: str, *, dead: bool) -> None:
     else:
         pause = min(FIRST_PAUSE * 2**row.tries, LONGEST_PAUSE)
         values = {"due_at": now + pause, "error": error[:500]}
-    rt.session.execute(
-        sa.update(table)
-        .where(table.c.id == row.id, table.c.fence == row.fence)
-        .values(tries=table.c.tries + 1, **values)
-    )
+    mine = (table.c.id == row.id, table.c.fence == row.fence)
+    if row.topic == LAST_MAIL and (dead or not error):
+        rt.session.execute(sa.delete(table).where(*mine))
+    else:
+        rt.session.execute(sa.update(table).where(*mine).values(tries=table.c.tries + 1, **values))
     rt.session.commit()
 
 

@@ -9,7 +9,7 @@ import pytest
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ParcelOrder, ParcelState, Taking, WebhookError
 from storefront.testing.shipping import ORDER, ShippingContract, ShippingRig
-from storefront_easypost.messages import signature
+from storefront_easypost.messages import _moment, signature
 from storefront_easypost.provider import EasyPost
 from tests.emulators.easypost import FROM, KEY, SECRET, EasyPostAccount
 from tests.emulators.serving import served
@@ -94,6 +94,10 @@ class TestEasyPost(ShippingContract):
     def test_a_signed_message_that_is_none_is_unreadable(self, rig, raw):
         with pytest.raises(WebhookError, match="unreadable"):
             rig.provider.parse_message({"x-hmac-signature": signature(SECRET, raw)}, {}, raw)
+
+    def test_a_day_outside_the_calendar_is_no_day(self, rig):
+        assert _moment("0001-01-01T00:00:00+14:00") is None
+        assert _moment("2027-03-02T09:00:00Z").isoformat() == "2027-03-02T09:00:00+00:00"
 
     def test_an_event_about_something_else_moves_nothing(self, rig):
         raw = json.dumps({"id": "evt_1", "description": "batch.created", "result": {}}).encode()

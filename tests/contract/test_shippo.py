@@ -10,7 +10,7 @@ from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ParcelOrder, ParcelState, Taking, WebhookError
 from storefront.testing.shipping import ORDER, ShippingContract, ShippingRig
 from storefront_shippo.api import PAGE
-from storefront_shippo.messages import signature
+from storefront_shippo.messages import moment_of, signature
 from storefront_shippo.provider import Shippo
 from tests.emulators.serving import served
 from tests.emulators.shippo import SECRET, TOKEN, WEBHOOK_TOKEN, ShippoAccount
@@ -126,6 +126,10 @@ class TestShippo(ShippingContract):
         ):
             with pytest.raises(WebhookError):
                 bad()
+
+    def test_a_day_outside_the_calendar_is_no_day(self):
+        assert moment_of("0001-01-01T00:00:00+14:00") is None
+        assert moment_of("2027-03-02T09:00:00").isoformat() == "2027-03-02T09:00:00+00:00"
 
     @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"event": "track_updated", "data": 7}'])
     def test_a_genuine_message_that_is_none_is_unreadable(self, rig, raw):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from storefront import charges
+from storefront.adapters.mail import Mail, MailError
 from storefront.domain.erasure import AlreadyErased, SubscriptionRuns, Waiting
 from storefront.domain.events import EventKind
 from storefront.domain.merging import MergeRefused
 from storefront.domain.money import Money
+from storefront.mails import compose
 from storefront.models import (
     AllergyAnswer,
     Base,
@@ -32,6 +35,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.customer_credit import grant_credit
+from storefront.operations.outbox import LAST_MAIL
 from storefront.operations.timeline import Entry, record
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
@@ -44,6 +48,7 @@ from storefront.services.fulfilment import export_all, exportable_cycles, ship_b
 from storefront.services.gifts import claim, run_gifts
 from storefront.services.merging import merge_customers
 from storefront.services.method_changes import forget_methods
+from storefront.services.outbox import Delivery, deliver_due, stop
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
 from storefront.services.retention import blank_old
@@ -56,6 +61,7 @@ from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
 from tests.support.gifts import HOME, code_of, make_gift, wish_for
 from tests.support.orders import in_parallel
+from tests.support.paying import waiting_mails
 
 EMAIL = "ada.lovelace@example.org"
 NEW = PostalAddress("Ada Lovelace", "Am Markt 1", "07745", "Jena", "DE", extra="2nd floor")
@@ -123,7 +129,11 @@ def ship(rt: Runtime, clock: FrozenClock) -> None:
 
 
 def said(rt: Runtime) -> dict[str, set[str]]:
-    """Return which of ``WORDS`` stand in which table."""
+    """Return which of ``WORDS`` stand in which table, once the last mail to somebody is out."""
+    last = sa.select(OutboxMessage.id).where(OutboxMessage.topic == LAST_MAIL)
+    if rt.session.scalar(last) is not None:
+        rt.session.rollback()
+        deliver_due(rt, partial(compose, rt))
     found: dict[str, set[str]] = {}
     for table in Base.metadata.sorted_tables:
         text = str([tuple(row) for row in rt.session.execute(sa.select(table))]).casefold()
@@ -182,6 +192,32 @@ def test_all_that_says_who_it_was_goes_as_soon_as_nothing_is_under_way(
     # What happened is still there, and the address is free.
     assert rt.session.scalar(sa.select(sa.func.count(SubscriptionEvent.id))) > 3
     assert make.make_customer(rt, email=EMAIL).id != ada.id
+
+
+def test_who_is_erased_is_told_once_and_the_mail_s_row_goes_with_it(rt: Runtime) -> None:
+    for how in ("sent", "stopped", "given up"):
+        gone = make.make_customer(rt, email=EMAIL, locale="de")
+        assert ask_erasure(rt, gone.public_id).is_done
+        (waiting,) = waiting_mails(rt, LAST_MAIL)
+        mail = compose(rt, waiting)
+        rt.session.rollback()
+        assert mail is not None
+        assert (mail.to, "gelöscht" in mail.subject) == (EMAIL, True)
+        if how == "stopped":
+            assert stop(rt, waiting.public_id, make_staff(rt))
+        elif how == "given up":
+            deliver_due(rt, _refused)
+        else:
+            deliver_due(rt, partial(compose, rt))
+        assert waiting_mails(rt, LAST_MAIL) == []
+        rt.session.rollback()
+        assert set(said(rt)) <= KEPT
+        rt.session.execute(sa.delete(table_of(ErasureRequest)))
+        rt.session.commit()
+
+
+def _refused(_delivery: Delivery) -> Mail:
+    raise MailError(f"{EMAIL}: no such mailbox", permanent=True)
 
 
 def test_documents_keep_the_name_for_as_long_as_the_law_asks_and_not_longer(

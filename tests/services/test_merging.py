@@ -8,6 +8,7 @@ from flask import Flask
 
 from storefront.domain.merging import MergeProblem, MergeRefused
 from storefront.domain.money import Money
+from storefront.mails import compose
 from storefront.models import (
     AuditEntry,
     ChargeAttempt,
@@ -33,6 +34,7 @@ from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
 from tests.support.orders import begin, count, in_parallel, order
+from tests.support.paying import waiting_mails
 
 ROUNDS = range(4)
 
@@ -70,6 +72,13 @@ def test_everything_of_one_account_belongs_to_the_other_and_goes_on_with_its_car
     moved = merge_customers(rt, who, kept.public_id, merged.public_id)
 
     assert moved is not None
+    here, there = (compose(rt, one) for one in waiting_mails(rt, "accounts_merged"))
+    rt.session.rollback()
+    assert here is not None
+    assert there is not None
+    assert (here.to, there.to) == (kept.email, merged.email)
+    # The address that was closed hears of none but its own.
+    assert (merged.email in here.text, kept.email in there.text) == (True, False)
     assert (moved.subscriptions, moved.invoices, moved.methods) == (1, 1, 1)
     assert moved.credit == (Money(250, "EUR"),)
     assert count(rt, Subscription, Subscription.customer_id == kept.id) == 2

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from storefront.adapters.mail import FileMailbox
 from storefront.jobs.work import run_all
+from storefront.models import Staff
+from storefront.operations.audit import Who
 from storefront.runtime import Runtime
+from storefront.services.api_tokens import make_token
 from storefront.services.staff import list_staff
 from tests.support.admin import PARTIAL, Desk, desk, make_staff
 
@@ -101,8 +105,12 @@ def test_role_and_access_are_changed_and_signed_out_at_once(
     assert moved.status_code == 200
     assert "has another role now" in moved.text
     assert sam.get("/admin/").status_code == 303
+    key = rt.session.scalar(sa.select(Staff.id).where(Staff.public_id == ref))
+    rt.session.rollback()
+    make_token(rt, Who(key, ref), "Label printer")
     locked = owner.post(f"/admin/staff/{ref}/lock", partial=True)
     assert "Locked out" in locked.text
+    assert "1 key that they made for a program still works" in locked.text
     assert "Let in again" in locked.text
     owner.post(f"/admin/staff/{ref}/unlock")
     assert [row.disabled_at for row in list_staff(rt)] == [None, None]

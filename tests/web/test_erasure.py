@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.models import Customer, ErasureRequest, Subscription
+from storefront.operations.secrets import one_time
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
 from storefront.services.erasure import finish_erasures
 from storefront.testing import factories as make
 from tests.support.admin import Desk, desk
+from tests.support.paying import waiting_mails
 from tests.support.visitor import PASSWORD, Visitor, customer_with_password
 
 ADA = "ada@example.org"
@@ -57,12 +59,17 @@ def test_staff_see_both_accounts_before_they_merge_them(
     kept = make.make_customer(rt, email="countess@example.org", name="Ada King")
     path = f"/admin/subscribers/{kept.public_id}"
     assert "Merge with another account" in owner.get(path).text
-    assert "There is no account with this e-mail." in owner.get(f"{path}/merge?email=x@y.org").text
-    assert "This is the same account." in owner.get(f"{path}/merge?email={kept.email}").text
-    shown = owner.get(f"{path}/merge?email={ADA}").text
+    none = owner.post(f"{path}/merge", {"email": "x@y.org"})
+    assert "There is no account with this e-mail." in none.text
+    same = owner.post(f"{path}/merge", {"email": kept.email})
+    assert "This is the same account." in owner.get(same.location).text
+    found = owner.post(f"{path}/merge", {"email": ADA.upper()})
+    # No address of a page names anybody.
+    assert found.location.endswith(f"/merge?other={ada.public_id}")
+    shown = owner.get(found.location).text
     assert "Comes here and is closed" in shown
     assert "This cannot be taken back." in shown
-    assert owner.post(f"{path}/merge", {"email": ADA}).status_code == 303
+    assert owner.post(f"{path}/merge", {"other": ada.public_id}).status_code == 303
     assert "Merged. Everything is here now." in owner.get(path).text
     # The closed one says where to look, and nothing can be done with it any more.
     closed = owner.get(f"/admin/subscribers/{ada.public_id}").text
@@ -123,6 +130,24 @@ def test_a_customer_takes_their_data_and_has_the_account_deleted(
     assert "You asked for it on" in visitor.get("/account/privacy/erase").text
     assert visitor.post("/account/privacy/erase/withdraw").status_code == 303
     assert state(rt) == "withdrawn"
+
+
+def test_without_a_password_it_takes_the_code_of_a_mail(app: Flask, rt: Runtime) -> None:
+    key = customer_with_password(rt, ADA)
+    visitor = Visitor.of(app).sign_in(ADA)
+    rt.session.execute(sa.update(Customer).values(password_hash=None))
+    rt.session.commit()
+    assert "Mail me a code" in visitor.get("/account/privacy/erase").text
+    sure = {"sure": "y", "code": "123456"}
+    wrong = visitor.post("/account/privacy/erase", **sure)
+    assert (wrong.status_code, "That is not the code" in wrong.text) == (422, True)
+    assert (state(rt), visitor.post("/account/privacy/erase", do="code").status_code) == (None, 303)
+    (mail,) = waiting_mails(rt, "sign_in")
+    rt.session.rollback()
+    assert mail.customer_id == key
+    sure["code"] = one_time(rt.settings.secret_key, mail.payload["nonce"]).code
+    assert visitor.post("/account/privacy/erase", **sure).location.endswith("/sign-in")
+    assert state(rt) == "done"
 
 
 def test_an_account_with_nothing_under_way_is_gone_at_once(app: Flask, rt: Runtime) -> None:

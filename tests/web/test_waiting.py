@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import Staff, Throttle, WaitingPlace
+from storefront.models import Role, Staff, Throttle, WaitingPlace
 from storefront.operations.audit import Who
 from storefront.operations.secrets import return_token
 from storefront.services.places import set_places
@@ -26,6 +26,15 @@ def names(rt):
     found = rt.session.scalars(sa.select(WaitingPlace.email).order_by(WaitingPlace.id)).all()
     rt.session.rollback()
     return list(found)
+
+
+def _planner(app, rt):
+    """Somebody who makes plans and may not see subscribers."""
+    planner = Desk(app, rt, "fulfilment")
+    mine = sa.update(Role).where(Role.code == "fulfilment")
+    rt.session.execute(mine.values(permissions=["plans.manage"]))
+    rt.session.commit()
+    return planner
 
 
 def test_a_shopper_waits_is_invited_and_leaves_and_staff_see_it(app, rt):
@@ -52,6 +61,10 @@ def test_a_shopper_waits_is_invited_and_leaves_and_staff_see_it(app, rt):
     page = f"/admin/places/{plan.public_id}/waiting"
     assert names(rt)[0] in desk.get(page).text
     assert "1 person waits" in desk.get("/admin/places").text
+    planner = _planner(app, rt)
+    assert planner.get(page).status_code == 403
+    assert page not in planner.get("/admin/places").text
+    assert "1 person waits" in planner.get("/admin/places").text
     ref = rt.session.scalar(sa.select(WaitingPlace.public_id))
     rt.session.rollback()
     answer = desk.post(f"{page}/{ref}/invite", {}, on=page)

@@ -129,6 +129,11 @@ class EraseForm(Form):
     """Somebody wants their account deleted, and knows what that means."""
 
     present = PasswordField(_("Your password"))
+    #: Where there is no password.
+    code = StringField(
+        _("Code from the e-mail"),
+        filters=[lambda text: "".join((text or "").split()).replace("-", "")],
+    )
     sure = BooleanField(
         _("Delete my account. I know that it cannot be brought back."),
         [InputRequired(_("Tick the box to say that you are sure"))],

@@ -119,19 +119,21 @@ def erase() -> Response:
 
 @bp.post("/privacy/erase")
 def ask_to_erase() -> Response:
-    """Delete the account, or note that it is to be done; never without the password."""
+    """Delete the account, or note that it is to be done.
+
+    Never without the password, or where there is none without a code that is mailed: an open
+    browser is not enough.
+    """
     rt, me, form = runtime(), customer(), EraseForm(request.form)
+    by_password = profile.has_password(rt.session, me.id)
+    rt.session.rollback()
+    if not by_password and request.form.get("do") == "code":
+        return _mail_code()
     if not form.validate():
         return _erase(form, 422)
-    if profile.has_password(rt.session, me.id):
-        rt.session.rollback()
-        if limits.may_try_password(rt, me.email):
-            form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
-            return _erase(form, 429)
-        if signin.check_password(rt, me.email, form.present.data or "") is None:
-            form.present.errors = [_("That is not your present password")]
-            return _erase(form, 422)
-        limits.password_was_right(rt, me.email)
+    status = _wrong_password(form) if by_password else _wrong_code(form)
+    if status:
+        return _erase(form, status)
     rt.session.rollback()
     try:
         asked = ask_erasure(rt, me.public_id)
@@ -146,6 +148,42 @@ def ask_to_erase() -> Response:
         return go(url_for("account.erase"), text)
     forget_customer()
     return go(url_for("auth.sign_in"), _("Your account is deleted."))
+
+
+def _wrong_password(form: EraseForm) -> int:
+    """Say beside the field what is wrong with the password; 0 when it is right."""
+    rt, me = runtime(), customer()
+    if limits.may_try_password(rt, me.email):
+        form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
+        return 429
+    if signin.check_password(rt, me.email, form.present.data or "") is None:
+        form.present.errors = [_("That is not your present password")]
+        return 422
+    limits.password_was_right(rt, me.email)
+    return 0
+
+
+def _wrong_code(form: EraseForm) -> int:
+    """Say beside the field what is wrong with the mailed code; 0 when it is right."""
+    rt, me = runtime(), customer()
+    if limits.may_try_code(rt, me.email):
+        form.code.errors = [_("Too many tries. Wait ten minutes and go on.")]
+        return 429
+    try:
+        signin.take_code(rt, me.email, form.code.data or "")
+    except signin.CodeRefused:
+        form.code.errors = [_("That is not the code, or it is older than ten minutes")]
+        return 422
+    return 0
+
+
+def _mail_code() -> Response:
+    rt, me = runtime(), customer()
+    if limits.may_ask_for_mail(rt, me.email):
+        return go(url_for("account.erase"), _("Too many tries. Wait ten minutes and go on."))
+    signin.request_link(rt, me.email)
+    text = _("We have mailed a code to %(email)s. It works for ten minutes.", email=me.email)
+    return go(url_for("account.erase"), text)
 
 
 @bp.post("/privacy/erase/withdraw")

@@ -39,17 +39,22 @@ def add_customers(bp: Blueprint) -> None:
 
 
 def merge(ref: str) -> Response:
-    """Choose the other account by its e-mail, show both, and merge them."""
+    """Choose the other account by its e-mail, show both, and merge them.
+
+    The e-mail is posted, so that it stands in no address; the page behind it names the account.
+    """
     rt, person = runtime(), _open(ref)
-    typed = one_line(request.values.get("email"))
-    if not typed:
-        return page("subscribers/merge", person=person, ref=ref, typed="", found=None, error="")
-    try:
-        found = accounts.merge_preview(rt.session, ref, normalise_email(typed))
-    except NotAnEmail:
-        found = None
+    other, typed, error = request.values.get("other", ""), "", ""
+    if request.method == "POST" and not other:
+        typed = one_line(request.form.get("email"))
+        known = _account_of(typed)
+        if known:
+            return go(url_for("admin.customer_merge", ref=ref, other=known))
+        error = _("There is no account with this e-mail.")
+    found = accounts.merge_preview(rt.session, ref, other) if other else None
     rt.session.rollback()
-    error = "" if found else _("There is no account with this e-mail.")
+    if other and found is None:
+        abort(404)
     if found and request.method == "POST":
         try:
             done = merge_customers(rt, who(), ref, found.merged.ref)
@@ -63,11 +68,22 @@ def merge(ref: str) -> Response:
         422 if error else 200,
         person=person,
         ref=ref,
-        typed=typed,
+        typed=found.merged.email if found else typed,
         found=found,
         problems=erasure_words.problems(found.problems) if found else [],
         error=error,
     )
+
+
+def _account_of(email: str) -> str | None:
+    """Return the account of an e-mail, None where there is none."""
+    rt = runtime()
+    try:
+        found = accounts.account_of(rt.session, normalise_email(email))
+    except NotAnEmail:
+        return None
+    rt.session.rollback()
+    return found
 
 
 def erase(ref: str) -> Response:

@@ -13,7 +13,9 @@ from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
 from storefront.headers import content_security_policy
+from storefront.htmx import go
 from storefront.mails import TOPICS, compose
+from storefront.operations.outbox import LAST_MAIL
 from storefront.queries import outbox as query
 from storefront.security import register_policy, staff
 from storefront.services import outbox as service
@@ -105,6 +107,8 @@ def stop(ref: str) -> Response:
     runtime().session.rollback()
     done = service.stop(runtime(), ref, who())
     text = _("Stopped. It will not be sent.") if done else _("It is not waiting any more.")
+    if done and row.topic == LAST_MAIL:
+        return go(url_for("admin.outbox"), text)
     return _answer(ref, text)
 
 
@@ -200,6 +204,8 @@ def topic_name(code: str) -> str:
     """Return what a message is about."""
     known = {
         "sign_in": _("Sign-in code"),
+        "accounts_merged": _("Accounts merged"),
+        "account_erased": _("Account deleted"),
         "staff_link": _("Link for staff"),
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),

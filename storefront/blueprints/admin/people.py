@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from wtforms import SelectField
 from wtforms.validators import InputRequired, Length
 
@@ -18,6 +18,7 @@ from storefront.blueprints.auth.forms import Email
 from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
+from storefront.queries.api_tokens import keys_made_by
 from storefront.security import register_policy, staff
 from storefront.services import staff as service
 
@@ -92,8 +93,24 @@ def lock(ref: str) -> Response:
     return _act(
         ref,
         lambda email: service.disable_staff(runtime(), email, who()),
-        lambda name: _("%(name)s is signed out and not let in any more.", name=name),
+        lambda name: _locked_out(ref, name),
     )
+
+
+def _locked_out(ref: str, name: str) -> str:
+    """Say so, and that keys they made for programs go on until somebody takes them back."""
+    rt = runtime()
+    keys = keys_made_by(rt.session, ref)
+    rt.session.rollback()
+    text = _("%(name)s is signed out and not let in any more.", name=name)
+    if not keys:
+        return text
+    more = ngettext(
+        "%(num)s key that they made for a program still works: take it back under Tracking, Keys.",
+        "%(num)s keys that they made for programs still work: take them back under Tracking, Keys.",
+        keys,
+    )
+    return f"{text} {more}"
 
 
 def unlock(ref: str) -> Response:

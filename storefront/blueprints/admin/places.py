@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import BooleanField
 
+from storefront.blueprints.admin.base import may as may_here
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.admin.fields import WholeField
 from storefront.blueprints.context import runtime
@@ -80,12 +81,16 @@ def save(plan: str) -> Response:
 
 
 def waiting(plan: str) -> Response:
-    """Show who waits for a place of a plan."""
+    """Show who waits for a place of a plan; their e-mails only to who may see subscribers."""
+    if not may_here(may.SUBSCRIBERS_VIEW):
+        abort(403)
     return page(_LIST, **_list(plan))
 
 
 def invite(plan: str, place: str) -> Response:
     """Invite somebody before their turn."""
+    if not may_here(may.SUBSCRIBERS_VIEW):
+        abort(403)
     try:
         service.invite(runtime(), who(), place)
     except service.NotWaiting:
@@ -99,6 +104,8 @@ def invite(plan: str, place: str) -> Response:
 
 def remove(plan: str, place: str) -> Response:
     """Take somebody off the list."""
+    if not may_here(may.SUBSCRIBERS_VIEW):
+        abort(403)
     try:
         service.remove(runtime(), who(), place)
     except service.NotWaiting:
@@ -110,10 +117,11 @@ def _list(plan: str) -> dict[str, Any]:
     rt = runtime()
     found = plan_by_ref(rt.session, plan)
     rows = waiting_list(rt.session, plan)
+    total = waiting_counts(rt.session, [plan]).get(plan, 0)
     rt.session.rollback()
     if found is None:
         abort(404)
-    return {"plan": found, "rows": rows}
+    return {"plan": found, "rows": rows, "total": total}
 
 
 def _list_done(plan: str, message: str) -> Response:
