@@ -103,7 +103,7 @@ def again(ref: str) -> Response:
 
 def stop(ref: str) -> Response:
     """Keep it from being sent."""
-    _load(ref)
+    row = _load(ref)
     runtime().session.rollback()
     done = service.stop(runtime(), ref, who())
     text = _("Stopped. It will not be sent.") if done else _("It is not waiting any more.")
