@@ -79,6 +79,12 @@ def test_the_account_sends_a_coming_box_elsewhere_and_takes_that_back(
     assert visitor.post(back, **{"from": "home"}).location == "/account/"
     assert "That box goes where the others go." in visitor.get("/account/").text
     assert "Hiddensee" not in visitor.get("/account/").text
+    # The box that is shown large has the same ways.
+    march = visitor.get("/account/").text.split("/boxes/cyc_")[1].split("/")[0]
+    visitor.post(home + url, **ISLAND, **{"for": f"cyc_{march}"})
+    large = visitor.get("/account/").text
+    assert f"{home}/boxes/cyc_{march}/address/usual" in large
+    assert f"{home}/address?for=cyc_{march}" in large
     visitor.post(back)
     assert "It goes where the others go already." in visitor.get(home).text
     stranger = make.make_subscription(rt)
