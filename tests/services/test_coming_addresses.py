@@ -19,6 +19,7 @@ from storefront.models import (
     Box,
     BoxAddress,
     BoxCycle,
+    Customer,
     Invoice,
     Plan,
     ShopSettings,
@@ -39,6 +40,7 @@ from storefront.services.box_addresses import (
 from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.endings import end_passed_over
+from storefront.services.erasure import ask_erasure
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.renewals import run_renewals
 from storefront.services.skips import skip_box, undo_skip
@@ -201,6 +203,26 @@ def test_the_file_of_own_data_names_it(rt: Runtime, sub: Subscription) -> None:
     (told,) = found["box_addresses"]
     address = next(one for one in found["addresses"] if one["public_id"] == told["address"])
     assert (told["ship_from"], address["street"]) == (date(2027, 4, 19), "Am Hafen 1")
+
+
+def test_it_goes_with_an_erased_person(rt: Runtime, sub: Subscription, clock: FrozenClock) -> None:
+    assert sub.customer_id is not None
+    send(rt, sub, HOLIDAY, "2027-03")
+    on(rt, clock, "2027-03-16")
+    cancel(rt, sub.customer_id, sub.public_id)
+    clock.set(datetime(2027, 4, 13, 9, 0, tzinfo=UTC))
+    end_passed_over(rt)
+    run_renewals(rt)
+    rt.session.execute(sa.update(Box).values(state="delivered"))
+    rt.session.commit()
+    assert kept(rt) == 1
+    person = rt.session.scalars(sa.select(Customer.public_id)).one()
+    rt.session.rollback()
+    assert ask_erasure(rt, person).is_done
+    assert kept(rt) == 0
+    streets = rt.session.scalars(sa.select(Address.street).distinct()).all()
+    rt.session.rollback()
+    assert streets == [""]
 
 
 #: What somebody does: (act, which coming box, which of three streets).
