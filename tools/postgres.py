@@ -22,6 +22,7 @@ FORGETFUL = {
     "max_wal_senders": "0",
     "autovacuum": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "max_connections": "300",
     "listen_addresses": "''",
 }

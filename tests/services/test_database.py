@@ -135,6 +135,29 @@ def test_the_database_says_which_kind_it_is(engine: sa.Engine, database: Databas
         assert is_postgresql(session) is (database.kind == "postgresql")
 
 
+def test_postgresql_plans_a_statement_once_though_transactions_roll_back(
+    engine: sa.Engine, database: Database
+):
+    if database.kind != "postgresql":
+        return
+
+    def prepared(session: Session) -> int:
+        names = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%throttle%'"
+        return session.scalar(sa.text(names)) or 0
+
+    with Session(engine) as session:
+        for _ in range(7):
+            count(session)
+            session.rollback()
+        assert prepared(session) == 1
+        session.rollback()
+        session.add_all([row("a"), row("a")])
+        with pytest.raises(sa.exc.IntegrityError):
+            session.flush()
+        session.rollback()
+        assert prepared(session) == 0
+
+
 def test_postgresql_works_in_utc(engine: sa.Engine, database: Database):
     if database.kind != "postgresql":
         return
