@@ -28,10 +28,12 @@ from storefront.models.base import public_ids, table_of
 from storefront.operations.boxes import CycleUse, cycle_use, slots_of
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.questions import Question, Values, on_today
+from storefront.operations.questions import Question, Values
 
 #: How far back a group's first cycles are looked for: longer than any cycle's days reach.
 LOOK_BACK = timedelta(days=62)
+#: How long after its lock day a cycle may get another box: at each tick they are asked for one.
+LATE_BOXES = timedelta(days=400)
 #: Cycles that the lock has not reached.
 UNLOCKED = (CycleState.PLANNED, CycleState.OPEN)
 
@@ -272,15 +274,18 @@ def due_cycles(session: AnySession, today: date) -> list[AnyRow]:
     """Return the cycles whose lock day is over and that hold undecided boxes, oldest first.
 
     A payment of the last second may commit its box after the cycle was locked, and a box that
-    leaves now joins one that is; the next run finds that cycle once more.
+    leaves now joins one that is; the next run finds that cycle once more, for ``LATE_BOXES`` long.
     """
-    return list(session.execute(_due_cycles(), {"today": today}))
+    return list(session.execute(_due_cycles(), _late(today)))
 
 
 @cache
 def _due_cycles() -> AnySelect:
     table, box = table_of(BoxCycle), table_of(Box)
-    late = sa.exists().where(box.c.cycle_id == table.c.id, box.c.state == BoxState.PLANNED)
+    late = sa.and_(
+        table.c.lock_on >= sa.bindparam("late_from", type_=table.c.lock_on.type),
+        sa.exists().where(box.c.cycle_id == table.c.id, box.c.state == BoxState.PLANNED),
+    )
     return (
         sa.select(table.c.id, table.c.public_id, table.c.key, table.c.lock_on)
         .where(
@@ -291,8 +296,12 @@ def _due_cycles() -> AnySelect:
     )
 
 
+def _late(today: date) -> Values:
+    return {"today": today, "late_from": today - LATE_BOXES}
+
+
 #: Whether cycles are to be locked.
-LOCKS_DUE = Question(lambda: [_due_cycles()], on_today)
+LOCKS_DUE = Question(lambda: [_due_cycles()], lambda moment: _late(moment.today))
 
 
 def mark_locked(session: AnySession, cycle_id: int, moment: Moment) -> bool:

@@ -160,6 +160,17 @@ def read_shortages(
     return found
 
 
+def may_credit(session: AnySession, boxes: int) -> bool:
+    """Return whether so many boxes may run out of something that is dropped and credited then."""
+    rule, variant = table_of(ShortageRule), table_of(ProductVariant)
+    short = (
+        sa.select(rule.c.id)
+        .join(variant, variant.c.id == rule.c.variant_id)
+        .where(rule.c.policy == Policy.DROP.value, variant.c.on_hand < boxes)
+    )
+    return session.scalar(short.limit(1)) is not None
+
+
 def _allergens(session: AnySession, variant_ids: Iterable[int]) -> dict[int, frozenset[str]]:
     variant, product = table_of(ProductVariant), table_of(Product)
     rows = session.execute(

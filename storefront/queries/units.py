@@ -46,7 +46,7 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.skips import Coming, read_coming
-from storefront.operations.swaps import moved_pieces
+from storefront.operations.swaps import moved_pieces, read_offers
 
 #: Cycles ahead that can be asked for.
 AHEAD = (1, 2, 3, 6)
@@ -127,7 +127,8 @@ class Forecast:
 def forecast(session: AnySession, today: date, ahead: int) -> Forecast:
     """Return the forecast for the next ``ahead`` cycles of each group.
 
-    A constant number of statements and six for each slice of 500 subscriptions.
+    A constant number of statements and six for each slice of 500 subscriptions; up to seven more
+    for each cycle where a plan allows swaps.
     """
     cycles = _cycles(session, ahead)
     leaving = _leaving(session, today)
@@ -138,7 +139,7 @@ def forecast(session: AnySession, today: date, ahead: int) -> Forecast:
     plans = {key.plan for key in found.boxes}
     recipes = recipes_by_cycle(session, plans, groups)
     pieces = pieces_of(found.boxes, recipes, _chosen(session, list(groups)))
-    for cycle_id in groups:
+    for cycle_id in groups if read_offers(session, plans) else ():
         for variant, moved in moved_pieces(session, cycle_id, recipes.get(cycle_id, {})).items():
             pieces.needs[cycle_id, variant].paid += moved
     for spot, need in found.addons.items():

@@ -24,12 +24,15 @@ from storefront.operations.choices import has_choices
 from storefront.operations.gifts import move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.operations.shortages import may_credit
 from storefront.operations.subscriptions import decide_again
 from storefront.operations.swaps import has_swaps
 from storefront.runtime import Runtime
 
 #: Boxes decided in one transaction, so that SQLite's lock is free again after some 50 ms.
 SLICE = 100
+#: Where boxes may be credited for what ran out: each of them takes some fifteen statements.
+CREDITING_SLICE = 20
 
 Report = Callable[[int, int], None]
 
@@ -103,7 +106,7 @@ def _seat_waiting(rt: Runtime) -> int:
 def close_cycles(rt: Runtime, report: Report | None = None) -> CloseReport:
     """Lock every cycle whose lock day is over: the last second of that day in shop time.
 
-    In slices of 100 boxes, each decided in one transaction; after a crash at any point the
+    In slices of 100 boxes at most, each decided in one transaction; after a crash at any point the
     next run goes on where it stopped. Running it again changes nothing.
     """
     done = CloseReport()
@@ -140,12 +143,12 @@ def close_cycle(rt: Runtime, cycle_ref: str, who: Who | None = None) -> CloseRep
 def _close(rt: Runtime, cycle: AnyRow, done: CloseReport, report: Report | None) -> None:
     decide_again(rt.session, partial(_keep_unclaimed, rt, cycle.id))
     total = _undecided(rt, cycle.id)
-    countries = rt.shop.countries
+    countries, size = rt.shop.countries, _slice_size(rt, total)
     before = done.boxes.total
     for turn in _turns(rt, cycle.id):
         last = 0
         while True:
-            slice_ = partial(_decide_slice, rt, cycle.id, countries, turn, last)
+            slice_ = partial(_decide_slice, rt, cycle.id, countries, turn, last, size)
             decided, last = retrying(rt.session, slice_)
             if not decided.total:
                 break
@@ -179,12 +182,19 @@ def _turns(rt: Runtime, cycle_id: int) -> list[Turn]:
     return [Turn.CHOSEN] * chosen + [Turn.PLAIN] * swapped + [Turn.REST]
 
 
+def _slice_size(rt: Runtime, boxes: int) -> int:
+    with reading():
+        crediting = may_credit(rt.session, boxes)
+        rt.session.rollback()
+    return min(SLICE, CREDITING_SLICE) if crediting else SLICE
+
+
 def _decide_slice(
-    rt: Runtime, cycle_id: int, countries: tuple[str, ...], turn: Turn, after: int
+    rt: Runtime, cycle_id: int, countries: tuple[str, ...], turn: Turn, after: int, size: int
 ) -> tuple[Decided, int]:
     """Decide a slice; return what came of it and its last box, 0 when there was none."""
     planned = BoxState.PLANNED
-    rows = boxes_to_decide(rt.session, cycle_id, planned, SLICE, turn=turn, after=after)
+    rows = boxes_to_decide(rt.session, cycle_id, planned, size, turn=turn, after=after)
     decided = decide_boxes(rt.session, rows, cycle_id, countries, rt.moment())
     failpoint("close.before_commit")
     rt.session.commit()
