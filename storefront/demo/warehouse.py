@@ -75,7 +75,8 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
         wait = timedelta(days=LATE_DAYS if row.key == late_key else 0)
         if row.ship_from + wait <= today:
             number = f"0034{rng.randrange(10**16):016d}"
-            tracking.setdefault(row.public_id, {})[row.box] = number
+            if row.parcel_id in (None, row.id):
+                tracking.setdefault(row.public_id, {})[row.box] = number
     return sum(
         ship_batch(rt, ref, carrier=CARRIER, tracking=numbers) for ref, numbers in tracking.items()
     )
@@ -85,7 +86,14 @@ def ship_due(rt: Runtime, rng: Random, *, late_key: str = "") -> int:
 def _to_leave() -> AnySelect:
     box, cycle, batch = table_of(Box), table_of(BoxCycle), table_of(FulfilmentBatch)
     return (
-        sa.select(batch.c.public_id, cycle.c.key, cycle.c.ship_from, box.c.public_id.label("box"))
+        sa.select(
+            batch.c.public_id,
+            cycle.c.key,
+            cycle.c.ship_from,
+            box.c.public_id.label("box"),
+            box.c.id,
+            box.c.parcel_id,
+        )
         .join(cycle, cycle.c.id == batch.c.cycle_id)
         .join(box, box.c.batch_id == batch.c.id)
         .where(box.c.state == BoxState.EXPORTED, cycle.c.ship_from <= sa.bindparam("today"))
@@ -132,6 +140,7 @@ def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
             batch.c.row_count >= _LARGE,
             box.c.state == BoxState.SHIPPED,
             box.c.kind == BoxKind.REGULAR,
+            box.c.parcel_id.is_(None),
         )
         .order_by(box.c.id.desc())
         .limit(1)

@@ -111,6 +111,8 @@ class BatchRow:
     cycle_key: str
     number: int
     row_count: int
+    #: Boxes that need no parcel of their own, because they leave with another.
+    spared: int
     sha256: str
     file_name: str
     created_at: datetime
@@ -393,6 +395,11 @@ def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[Ba
             .scalar_subquery()
         )
 
+    spared = (
+        sa.select(sa.func.count())
+        .where(box.c.batch_id == table.c.id, box.c.parcel_id != box.c.id)
+        .scalar_subquery()
+    )
     parcel = table_of(ProviderParcel)
     handed = (
         sa.select(sa.func.count())
@@ -406,6 +413,7 @@ def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[Ba
             cycle.c.key.label("cycle_key"),
             table.c.number,
             table.c.row_count,
+            spared.label("spared"),
             table.c.sha256,
             table.c.file_name,
             table.c.created_at,

@@ -21,6 +21,7 @@ from storefront.models import (
 )
 from storefront.operations.papers import PaperBox, boxes_by_key
 from storefront.paper_words import draw
+from storefront.queries import cycles
 from storefront.queries.invariants import broken
 from storefront.queries.replacements import box_page
 from storefront.services import fulfilment
@@ -137,6 +138,7 @@ def test_a_parcel_has_one_slip_and_a_page_that_names_what_is_in_it(rt, cycle, wh
     slips = [page.extract_text() for page in PdfReader(io.BytesIO(path.read_bytes())).pages]
     assert (len(slips), made.parcels, made.boxes) == (3, 3, 4)
     assert [box.public_id in slips[0] for box in (one, two)] == [True, True]
+    assert cycles.batch(rt.session, batch).spared == 1
     page = box_page(rt.session, two.public_id, rt.moment())
     rt.session.rollback()
     assert page.beside == ((one.public_id, "Pot"),)

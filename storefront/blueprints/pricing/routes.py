@@ -87,14 +87,15 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         (each, page.savings.get(each, 0), _here("pricing.index", each), each == chosen)
         for each in page.intervals
     ]
-    shown = next((one for one in page.plans if one.is_recommended), None)
+    sold = [one for one in page.plans if not one.is_sold_out] or page.plans
+    shown = next((one for one in sold if one.is_recommended), None)
     return {
         "page": page,
         "interval": chosen,
         "intervals": links,
         "limits_skips": any(each.skip_limits.binds for each in page.plans),
         "skip_rules": skip_rules,
-        "example": shown or (page.plans[0] if page.plans else None),
+        "example": shown or (sold[0] if sold else None),
         "choose_url": _choose_url,
         **_delivery(rt, market),
         "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
