@@ -1,11 +1,14 @@
 """Recipes, and boxes that were held back at the lock."""
 
+from datetime import UTC, datetime
+
 import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
+from storefront.domain.carriers.fields import BOX_FIELDS, BoxFacts
 from storefront.domain.lifecycle import HoldReason
-from storefront.models import BoxCycle, RecipeItem, Subscription
+from storefront.models import Box, BoxCycle, Option, OptionGroup, RecipeItem, Subscription
 from storefront.operations.recipes import recipes_of
 from storefront.services.cycles import close_cycles
 from storefront.services.packing import (
@@ -18,7 +21,13 @@ from storefront.services.packing import (
     save_recipe,
 )
 from storefront.services.stock import adjust_stock
-from storefront.testing.factories import make_address, make_group, make_plan, make_variant
+from storefront.testing.factories import (
+    make_address,
+    make_group,
+    make_options,
+    make_plan,
+    make_variant,
+)
 from tests.support.boxes import make_box, make_subscribed
 
 
@@ -48,11 +57,27 @@ def recipe(rt, plan, cycle=None, option_key=""):
 
 
 def state_of(rt, box):
-    from storefront.models import Box
-
     found = rt.session.execute(sa.select(Box.state, Box.problem).where(Box.id == box.id)).one()
     rt.session.rollback()
     return found.state, found.problem
+
+
+def test_answers_and_price_of_a_box_are_fields_as_they_were_at_the_lock(rt, clock, plan, cycles):
+    make_options(rt, plan)
+    save_recipe(rt, plan.public_id, None, "", [Ingredient(make_variant(rt).public_id, 1)])
+    box = make_box(rt, plan, cycles[0], options={"taste": "mild"})
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=UTC))
+    close_cycles(rt)
+    for renamed in (OptionGroup, Option):
+        rt.session.execute(sa.update(renamed).values(name="Renamed since"))
+    rt.session.commit()
+
+    packing = rt.session.scalar(sa.select(Box.packing).where(Box.id == box.id))
+    rt.session.rollback()
+    facts = BoxFacts("bat", "box", "2027-03", "regular", 1, {}, packing)
+    wanted = ("answers", "price_net", "price_tax", "price", "price_currency")
+    said = [BOX_FIELDS[field](facts) for field in wanted]
+    assert said == ["How do you like it?: Mild", "21.85", "4.15", "26.00", "EUR"]
 
 
 def test_a_recipe_is_replaced_in_its_order(rt, plan):
