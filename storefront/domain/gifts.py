@@ -84,6 +84,15 @@ def read_wish(kept: Mapping[str, Any] | None) -> GiftWish | None:
     return GiftWish(**parts, send_on=date.fromisoformat(kept["send_on"]))
 
 
+def without_recipient_of(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``checkout.gift`` keeps without who was to get it and what they were told.
+
+    >>> without_recipient_of({"name": "Bo", "email": "b@c.org", "message": "", "country": "DE"})
+    {'name': '', 'email': '', 'message': '', 'country': 'DE'}
+    """
+    return {**kept, "name": "", "email": "", "message": ""}
+
+
 def problem_of_day(send_on: date, today: date) -> str:
     """Return why a gift cannot begin on a day: past or too_far; empty when it can.
 

@@ -9,6 +9,7 @@ Source: docs/decisions/0175-erasing-a-person.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from storefront.domain.erasure import (
 )
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import DisputeState
+from storefront.domain.gifts import without_recipient_of
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
 from storefront.domain.merging import closed_email
@@ -373,8 +375,33 @@ def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) 
     for one in rows:
         if one.gift["email"] != email and (one.customer_id, one.gift["email"]) not in bought:
             continue
-        kept = {**one.gift, "name": "", "email": "", "message": ""}
+        kept = without_recipient_of(one.gift)
         _set(session, Checkout, order.c.id == one.id, gift=kept, version=order.c.version + 1)
+
+
+def forget_recipients(session: AnySession, until: date, limit: int) -> int:
+    """Take out who was to get gifts that nobody claimed and nobody can any more.
+
+    Of gifts that were to begin before ``until`` and are over; returns how many.
+    """
+    table, subscription = table_of(Gift), table_of(Subscription)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.public_id, table.c.giver_id, table.c.recipient_email)
+        .join(subscription, subscription.c.id == table.c.subscription_id)
+        .where(
+            table.c.claimed_at.is_(None),
+            table.c.send_on < until,
+            table.c.recipient_email != "",
+            subscription.c.state.in_(ENDED),
+        )
+        .order_by(table.c.id)
+        .limit(limit)
+    ).all()
+    if rows:
+        _erase_recipients(session, rows, "")
+        keys = [one.id for one in rows]
+        _set(session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="", message="")
+    return len(rows)
 
 
 def _erase_cards(session: AnySession, subscriptions: AnySelect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,28 +13,40 @@ from storefront.models import (
     AllergyAnswer,
     Box,
     BoxAddress,
+    BoxChoice,
+    BoxChoiceItem,
     BoxCycle,
     BoxItem,
+    BoxSwap,
+    ChargeAttempt,
+    Checkout,
     Consent,
     CreditMove,
+    CreditNote,
     Customer,
     CustomerCredit,
+    Dispute,
+    ErasureRequest,
     Gift,
     HostIdentity,
     Invoice,
     InvoiceLine,
+    LateChange,
     LoginSession,
     OptionAnswer,
     OutboxMessage,
     PaymentMethod,
     Plan,
     ProductVariant,
+    Refund,
     Shipment,
     Subscription,
     SubscriptionEvent,
     SubscriptionPeriod,
+    WaitingPlace,
 )
 from storefront.models.base import Base, table_of
+from storefront.operations.erasure import accounts_of
 
 #: What opens something or means something only inside the database.
 _INSIDE = frozenset(
@@ -50,6 +63,8 @@ _INSIDE = frozenset(
         "version",
         "content_hash",
         "lease",
+        # Of a gift: when its recipient pays for themselves, which is not the giver's to know.
+        "follows_on",
     }
 )
 Rows = list[dict[str, Any]]
@@ -131,7 +146,9 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         ),
         "payment_methods": by_customer(PaymentMethod),
         "gifts_given": by_customer(Gift, "giver_id"),
-        "consents": by_customer(Consent),
+        "consents": _rows(
+            session, Consent, table_of(Consent).c.customer_id.in_(accounts_of(session, customer_id))
+        ),
         "sign_ins": by_customer(LoginSession),
         "mails": _select(
             session,
@@ -139,7 +156,110 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             .where(message.c.customer_id == customer_id, message.c.kind == "mail")
             .order_by(message.c.id),
         ),
+        "late_changes": _some(
+            session,
+            LateChange,
+            table_of(LateChange).c.box_id.in_(boxes),
+            ("kind", "address", "note", "state", "asked_at", "decided_at", "reason"),
+        ),
+        "choices": _select(session, _choices(owned)),
+        "swaps": _select(session, _swaps(owned)),
+        "gifts_received": _some(
+            session,
+            Gift,
+            table_of(Gift).c.subscription_id.in_(owned),
+            ("giver_name", "recipient_name", "recipient_email", "message", "send_on", "claimed_at"),
+        ),
+        **_orders_and_lists(session, customer_id),
+        **_money(session, invoices),
+        "erasure_requests": by_customer(ErasureRequest),
     }
+
+
+def _orders_and_lists(session: AnySession, customer_id: int) -> dict[str, Rows]:
+    """Return orders that were begun, and plans waited for, also without having signed in.
+
+    What opens an order again is not among it.
+    """
+    order, place, plan = table_of(Checkout), table_of(WaitingPlace), table_of(Plan)
+    customer = table_of(Customer)
+    email = sa.select(customer.c.email).where(customer.c.id == customer_id).scalar_subquery()
+    told = ("state", "quantity", "options", "email", "address", "gift", "tax_id", "locale")
+    return {
+        "orders": _some(
+            session,
+            Checkout,
+            sa.or_(order.c.customer_id == customer_id, order.c.email == email),
+            (*told, "consent", "source", "created_at"),
+        ),
+        "waiting_lists": _select(
+            session,
+            sa.select(
+                plan.c.name.label("plan"), place.c.email, place.c.created_at, place.c.invited_at
+            )
+            .join(plan, plan.c.id == place.c.plan_id)
+            .where(place.c.email == email)
+            .order_by(place.c.id),
+        ),
+    }
+
+
+def _money(session: AnySession, invoices: sa.Select[Any]) -> dict[str, Rows]:
+    """Return what came back for these invoices, and each try to charge them."""
+    attempt, refund, dispute = table_of(ChargeAttempt), table_of(Refund), table_of(Dispute)
+    charged = attempt.c.invoice_id.in_(invoices)
+    tries = sa.select(attempt.c.id).where(charged)
+    amount = ("amount_minor", "currency", "state", "reason")
+    return {
+        "credit_notes": _rows(session, CreditNote, table_of(CreditNote).c.invoice_id.in_(invoices)),
+        "payments": _some(
+            session, ChargeAttempt, charged, ("gateway", *amount, "network", "created_at")
+        ),
+        "refunds": _some(session, Refund, refund.c.attempt_id.in_(tries), (*amount, "created_at")),
+        "disputes": _some(
+            session, Dispute, dispute.c.attempt_id.in_(tries), (*amount, "opened_at", "closed_at")
+        ),
+    }
+
+
+def _choices(owned: sa.Select[Any]) -> sa.Select[Any]:
+    choice, item, cycle = table_of(BoxChoice), table_of(BoxChoiceItem), table_of(BoxCycle)
+    variant = table_of(ProductVariant)
+    return (
+        sa.select(cycle.c.ship_from, variant.c.sku, item.c.quantity, choice.c.chosen_at)
+        .join(item, item.c.choice_id == choice.c.id)
+        .join(cycle, cycle.c.id == choice.c.cycle_id)
+        .join(variant, variant.c.id == item.c.variant_id)
+        .where(choice.c.subscription_id.in_(owned))
+        .order_by(item.c.id)
+    )
+
+
+def _swaps(owned: sa.Select[Any]) -> sa.Select[Any]:
+    swap, cycle, own = table_of(BoxSwap), table_of(BoxCycle), table_of(ProductVariant)
+    other = own.alias()
+    return (
+        sa.select(
+            cycle.c.ship_from,
+            own.c.sku,
+            other.c.sku.label("instead"),
+            swap.c.is_standing,
+            swap.c.swapped_at,
+        )
+        .join(cycle, cycle.c.id == swap.c.from_id)
+        .join(own, own.c.id == swap.c.variant_id)
+        .outerjoin(other, other.c.id == swap.c.instead_id)
+        .where(swap.c.subscription_id.in_(owned))
+        .order_by(swap.c.id)
+    )
+
+
+def _some(
+    session: AnySession, model: type[Base], where: sa.ColumnElement[bool], names: Sequence[str]
+) -> Rows:
+    table = table_of(model)
+    columns = [table.c[name] for name in names]
+    return _select(session, sa.select(*columns).where(where).order_by(table.c.id))
 
 
 def _box_addresses(owned: sa.Select[Any]) -> sa.Select[Any]:

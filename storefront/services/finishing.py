@@ -22,6 +22,7 @@ from storefront.database import reading, retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState, TriedTooOften
 from storefront.domain.gateways import NOT_DONE, CancelAnswer, SetupAnswer, VaultedMethod
+from storefront.domain.gifts import without_recipient_of
 from storefront.domain.money import Money
 from storefront.models import (
     ChargeAttempt,
@@ -423,6 +424,9 @@ def _expire(rt: Runtime, key: str) -> bool:
         return False
     held = row.quote.get("uses", [])
     values = {"state": "expired", "quote": {**row.quote, "uses": []}}
+    if row.gift:
+        # Whom it was for is typed anew with the next order; until then it is nobody's business.
+        values["gift"] = without_recipient_of(row.gift)
     if not change_checkout(session, row, values):
         session.rollback()
         return False

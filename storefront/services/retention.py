@@ -1,6 +1,7 @@
 """Take whom documents were made out to out of them, once the law asks for it no more.
 
-Only of people who were erased. What was never issued is owed to nobody and goes at once.
+Only of people who were erased. What was never issued is owed to nobody and goes at once. Beside
+that, who was to get a gift is forgotten once it is over and nobody claimed it.
 Source: docs/decisions/0176-how-long-documents-stay.md.
 """
 
@@ -11,11 +12,15 @@ from datetime import date, timedelta
 
 from storefront.database import retrying
 from storefront.domain.erasure import CONSENT_YEARS, first_kept_year
+from storefront.operations.erasure import forget_recipients
 from storefront.operations.retention import blank_consents, blank_credit_notes, blank_invoices
 from storefront.runtime import Runtime
 
 #: Rows changed in one transaction.
 BATCH = 200
+#: Days after its first one for which an unclaimed gift that is over keeps who was to get it: the
+#: giver may ask what became of it.
+GIFT_DAYS = 90
 
 
 def blank_old(rt: Runtime) -> dict[str, int]:
@@ -24,12 +29,14 @@ def blank_old(rt: Runtime) -> dict[str, int]:
     year = first_kept_year(moment.today, rt.shop.document_years)
     issued_before = moment.start_of(date(year, 1, 1))
     erased_before = moment.now - timedelta(days=366 * CONSENT_YEARS)
+    gifts_until = moment.today - timedelta(days=GIFT_DAYS)
     return {
         "invoices": _all(rt, lambda: blank_invoices(rt.session, issued_before, moment, BATCH)),
         "credit_notes": _all(
             rt, lambda: blank_credit_notes(rt.session, issued_before, moment, BATCH)
         ),
         "consents": _all(rt, lambda: blank_consents(rt.session, erased_before)),
+        "gifts": _all(rt, lambda: forget_recipients(rt.session, gifts_until, BATCH)),
     }
 
 

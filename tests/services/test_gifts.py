@@ -1,5 +1,6 @@
 """Gift subscriptions: paid once, told on their day, claimed with a code, never lost."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from storefront.models import (
     BoxCycle,
     BoxSkip,
     ChargeAttempt,
+    Checkout,
     Customer,
     FulfilmentBatch,
     Gift,
@@ -25,6 +27,7 @@ from storefront.models import (
     Subscription,
     SubscriptionPeriod,
 )
+from storefront.models.base import table_of
 from storefront.operations.change_facts import read_change
 from storefront.operations.gifts import move_unclaimed
 from storefront.operations.skips import read_coming
@@ -35,7 +38,7 @@ from storefront.services.addresses import OtherCountry as StaysThere
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.checkout import change_delivery
 from storefront.services.cycles import close_cycles, plan_ahead
-from storefront.services.finishing import Outcome
+from storefront.services.finishing import Outcome, expire_checkouts
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.gifts import (
     AlreadyClaimed,
@@ -47,6 +50,7 @@ from storefront.services.gifts import (
 from storefront.services.refunding import Wish as RefundWish
 from storefront.services.refunding import offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
+from storefront.services.retention import blank_old
 from storefront.testing.factories import (
     make_group,
     make_plan,
@@ -476,6 +480,23 @@ def test_a_refund_before_the_claim_takes_the_boxes_back_and_the_code_opens_nothi
     rt.session.rollback()
     with pytest.raises(UnknownCode):
         claim(rt, code_of(rt, gift), ADA, HOME)
+
+
+def test_who_was_to_get_it_is_forgotten_once_nobody_can_claim_it(rt, plan, clock):
+    begin_gift(rt, plan, wish_for(rt.today(), email="cleo@example.org"))
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    clock.advance(days=91)
+    # While it can be claimed, it keeps whom it is for.
+    assert blank_old(rt)["gifts"] == 0
+    give_back(rt, gift)
+    assert expire_checkouts(rt) == 1
+
+    assert (blank_old(rt)["gifts"], blank_old(rt)["gifts"]) == (1, 0)
+    for model in (Gift, Checkout, OutboxMessage):
+        rows = str([tuple(row) for row in rt.session.execute(sa.select(table_of(model)))])
+        assert not {"ada@example.org", "cleo@example.org"} & set(re.findall(r"[\w.]+@[\w.]+", rows))
+    rt.session.rollback()
 
 
 def test_a_refund_to_the_giver_takes_no_box_back_that_has_left(rt, plan, clock):

@@ -9,7 +9,16 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import Customer, ErasureRequest, Subscription
+from storefront.models import (
+    Box,
+    Checkout,
+    Customer,
+    ErasureRequest,
+    LateChange,
+    Plan,
+    Subscription,
+    WaitingPlace,
+)
 from storefront.operations.secrets import one_time
 from storefront.runtime import Runtime
 from storefront.services.cancellations import cancel
@@ -148,6 +157,39 @@ def test_without_a_password_it_takes_the_code_of_a_mail(app: Flask, rt: Runtime)
     sure["code"] = one_time(rt.settings.secret_key, mail.payload["nonce"]).code
     assert visitor.post("/account/privacy/erase", **sure).location.endswith("/sign-in")
     assert state(rt) == "done"
+
+
+def test_the_file_of_one_s_data_has_what_was_asked_begun_and_waited_for(
+    app: Flask, rt: Runtime, ada: Customer
+) -> None:
+    box, plan = (
+        rt.session.scalars(sa.select(Box)).one(),
+        rt.session.scalars(sa.select(Plan.id)).one(),
+    )
+    asked = {"asked_at": rt.now(), "asked_by": "customer", "asked_ref": ada.public_id}
+    wish = LateChange(public_id="lat_1", box_id=box.id, kind="address", state="open", **asked)
+    wish.address, wish.note = {"street": "Am Ufer 1"}, "I am away"
+    rt.session.add(wish)
+    rt.session.add(WaitingPlace(public_id="wai_1", plan_id=plan, email=ADA, created_at=rt.now()))
+    other = make.make_customer(rt)
+    rt.session.add(
+        WaitingPlace(public_id="wai_2", plan_id=plan, email=other.email, created_at=rt.now())
+    )
+    rt.session.commit()
+    orders = rt.session.scalars(sa.select(Checkout.public_id)).all()
+    rt.session.rollback()
+    said = Visitor.of(app).sign_in(ADA).get("/account/privacy/data").text
+    data = json.loads(said)
+    assert data["late_changes"][0]["note"] == "I am away"
+    assert [one["email"] for one in data["waiting_lists"]] == [ADA]
+    assert data["orders"][0]["address"]["street"]
+    assert data["payments"][0]["amount_minor"] == 2600
+    assert {"choices", "swaps", "gifts_received", "credit_notes", "refunds", "disputes"} <= set(
+        data
+    )
+    # What opens an order again is not in it.
+    assert orders
+    assert not any(key in said for key in orders)
 
 
 def test_an_account_with_nothing_under_way_is_gone_at_once(app: Flask, rt: Runtime) -> None:
