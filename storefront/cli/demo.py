@@ -16,7 +16,7 @@ from storefront.app import create_app
 from storefront.cli.operate import migrate
 from storefront.cli.runner import application, progress, with_runtime
 from storefront.demo import catalogue, seed, walk
-from storefront.demo.cast import CAST
+from storefront.demo.cast import CAST, PRESENTS
 from storefront.demo.history import Scale, StoryClock
 from storefront.demo.shopping import bank_of
 from storefront.demo.standing import standing_of
@@ -108,6 +108,10 @@ def logins(rt: Runtime) -> None:
     click.echo(f"\nCustomers, at {base}/account, as they stand on {rt.today():%d %b %Y}")
     for member in CAST:
         click.echo(f"  {member.email:<28} {standing_of(rt, member.email)}")
+    for present in PRESENTS:
+        if present.is_claimed:
+            standing = standing_of(rt, present.email)
+            click.echo(f"  {present.email:<28} got a gift. {standing}")
     click.echo(
         "\nTo sign in by code instead, ask for one and read the mail at "
         f"{base}/admin/outbox\nor in {rt.settings.data_dir.resolve() / 'mail'}."

@@ -55,6 +55,22 @@ class Member:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Three boxes that a member of the cast, ``giver``, gives to somebody new.
+
+    ``months`` is how long ago it was ordered; 0 is two days before the end. One that is
+    claimed was so on the day after.
+    """
+
+    giver: str
+    name: str
+    email: str
+    message: str
+    months: int
+    is_claimed: bool
+
+
 _USUAL, _FREE = (("caffeine", "usual"),), (("caffeine", "free"),)
 _MONTHLY = ("month", 1)
 _ALSO = (OneMore("cup", _MONTHLY),)
@@ -66,6 +82,28 @@ CAST = (
     Member("prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5, _FREE, "TWELVE"),
     Member("two_boxes", "Ida Keller", "ida@example.org", "pot", _MONTHLY, 3, _USUAL, "", _ALSO),
 )
+
+
+PRESENTS = (
+    Present(
+        "prepaid",
+        "Clara Simon",
+        "clara@example.org",
+        "Happy birthday, Clara! Put the kettle on and think of me.\nYara",
+        1,
+        is_claimed=True,
+    ),
+    Present(
+        "two_boxes",
+        "Paul Keller",
+        "paul@example.org",
+        "For the new flat: something warm until the heating works.\nIda",
+        0,
+        is_claimed=False,
+    ),
+)
+#: Who waits for a place in the plan that is sold out.
+WAITING = ("jette@example.org", "anton@example.org", "lina@example.org")
 
 
 def email_of(role: str) -> str:
@@ -89,12 +127,23 @@ def arrivals(begin: date, end: date, last_charge: date) -> dict[date, list[Membe
     return found
 
 
+def day_of_present(present: Present, begin: date, end: date) -> date:
+    """Return when a gift is ordered: after its giver came, whatever the story's length."""
+    if not present.months:
+        return end - timedelta(days=2)
+    day = catalogue.months_before(end, present.months) + timedelta(days=5)
+    return max(day, begin + timedelta(days=2))
+
+
 def give_passwords(rt: Runtime) -> None:
-    """Let the cast sign in with the demo's password, hashed once, and with a verified e-mail."""
+    """Let the cast, and who claimed a gift, sign in with the demo's password, hashed once.
+
+    Their e-mail counts as verified.
+    """
     table = table_of(Customer)
     rt.session.execute(
         sa.update(table)
-        .where(table.c.email.in_([member.email for member in CAST]))
+        .where(table.c.email.in_([one.email for one in (*CAST, *PRESENTS)]))
         .values(
             password_hash=rt.passwords.hash(catalogue.PASSWORD),
             email_verified_at=table.c.created_at,

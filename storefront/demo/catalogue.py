@@ -136,6 +136,24 @@ PLANS = (
     ),
 )
 
+#: Opened in the story's last days: as many places as the cellar has, and all of them are taken.
+LIMITED = PlanData(
+    "cellar",
+    "Cellar",
+    "One aged tea, and few places",
+    "Li Wen's pu-erh, which has lain in the dark for six years. There is a handful of places, and "
+    "whoever leaves makes room for the next on the list.",
+    (
+        "200 g of pu-erh that nobody else sells",
+        "Picked and pressed in one spring",
+        "Skip any box until its cut-off",
+    ),
+    3200,
+    3200,
+    asks_caffeine=False,
+)
+LIMITED_PLACES, LIMITED_TEA, LIMITED_GRAMS = 3, "TEA-PUERH", 300
+
 #: The question, and its answers as (code, name, hint).
 CAFFEINE = ("caffeine", "Caffeine", "You can change your mind later.")
 CAFFEINE_CHOICES = (

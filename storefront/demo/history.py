@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from storefront.demo import cast as named
-from storefront.demo import catalogue, choosing, opening, warehouse
+from storefront.demo import catalogue, choosing, gifting, opening, queues, warehouse
 from storefront.demo.cast import Member
 from storefront.demo.catalogue import months_before
 from storefront.demo.chores import do_chores, send_mails
@@ -279,6 +279,7 @@ class Story:
         self._plan(dropped, time(11, 10), partial(warehouse.drop_a_pallet, self._rt))
         last_charge = self._charge_days[-1] if self._charge_days else self._begin
         self._plan_choices(last_charge)
+        self._plan_queues(last_charge)
         for day, members in named.arrivals(self._begin, self._last, last_charge).items():
             for member in members:
                 self._plan(day, _OPEN, partial(self._welcome_named, member))
@@ -297,6 +298,26 @@ class Story:
             self._plan(day, at, partial(choosing.choose_for_some, rt, rng, 5))
         ida = partial(choosing.choose_for_member, rt, rng, named.email_of("two_boxes"))
         self._plan(self._last, time(11, 30), ida)
+
+    def _plan_queues(self, last_charge: date) -> None:
+        """Plan gifts, a box that is held back, and a plan whose few places are gone."""
+        rt, last = self._rt, self._last
+        for present in named.PRESENTS:
+            day = named.day_of_present(present, self._begin, last)
+            self._plan(day, time(18, 5), partial(gifting.give_present, rt, present))
+            if present.is_claimed:
+                claimed = day + timedelta(days=1)
+                self._plan(claimed, time(8, 50), partial(gifting.claim_present, rt, present))
+        held = last_charge + timedelta(days=1)
+        self._plan(held, time(17, 30), partial(queues.hold_one, rt))
+        self._plan(last, time(11, 35), partial(queues.ask_for_new_home, rt))
+        self._plan(last - timedelta(days=3), time(23, 0), self._fill_limited)
+        self._plan(last, time(11, 40), partial(queues.wait_for_places, rt))
+
+    def _fill_limited(self) -> None:
+        running = self._running()
+        known = [one for one in self._known.values() if one.who.subscription_id in running]
+        queues.fill_limited(self._rt, [one.shopper for one in known])
 
     def _welcome(self, shopper: Shopper) -> None:
         who = order(self._rt, shopper)

@@ -34,6 +34,7 @@ from storefront.runtime import Runtime
 from storefront.services.addon_catalogue import AddonDraft, save_addon
 from storefront.services.export_formats import save_format
 from storefront.services.packing import Ingredient, save_recipe
+from storefront.services.places import set_places
 from storefront.services.plans import set_price
 from storefront.services.promotions import CouponDraft, add_coupon
 from storefront.services.shipping import ZoneDraft, save_weights, save_zone
@@ -126,6 +127,19 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
             rt.session.add(
                 Option(group_id=question.id, code=answer, name=words, hint=more, position=place)
             )
+
+
+def open_limited(rt: Runtime) -> None:
+    """Put the plan with few places on sale. Commits."""
+    data, group = catalogue.LIMITED, table_of(CycleGroup)
+    _add_plan(rt, data, rt.session.scalars(sa.select(group.c.id)).one(), len(catalogue.PLANS))
+    rt.session.commit()
+    owner = owner_of(rt)
+    plan = refs_of(rt, Plan, "code")[data.code]
+    variant = refs_of(rt, ProductVariant, "sku")[catalogue.LIMITED_TEA]
+    save_recipe(rt, plan, None, "", [Ingredient(variant, 4)])
+    save_weights(rt, owner, data.code, {"": catalogue.LIMITED_GRAMS})
+    set_places(rt, owner, plan, catalogue.LIMITED_PLACES, sells_by_stock=False)
 
 
 def change_prices(rt: Runtime) -> None:

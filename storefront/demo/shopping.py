@@ -18,6 +18,7 @@ from storefront.demo.people import OneMore, Shopper
 from storefront.domain.addons import Cadence
 from storefront.domain.charging import AnswerStatus
 from storefront.domain.gateways import Gateway
+from storefront.domain.gifts import GiftWish
 from storefront.domain.invoices import InvoiceState
 from storefront.models import Checkout, Invoice, PaymentMethod, Plan, Price, Subscription
 from storefront.models.base import table_of
@@ -32,6 +33,7 @@ from storefront.services.checkout import (
     Agreement,
     Step,
     change_delivery,
+    change_gift,
     place_order,
     start_checkout,
 )
@@ -97,6 +99,15 @@ def order(rt: Runtime, shopper: Shopper) -> Subscribed | None:
     if finished.outcome is not Outcome.DONE:
         raise StoryBroken(f"the order of {shopper.email} is {finished}")
     return _subscribed(rt, key)
+
+
+def give(rt: Runtime, giver: Shopper, what: tuple[str, tuple[str, int]], wish: GiftWish) -> None:
+    """Have ``giver`` pay once for a gift; ``what`` is the plan and the term."""
+    key = start_checkout(rt, Start(*_on_sale(rt, *what)))
+    change_gift(rt, key, giver.email, giver.name, wish)
+    finished = _pay(rt, key, giver.card)
+    if finished.outcome is not Outcome.DONE:
+        raise StoryBroken(f"the gift for {wish.name} is {finished}")
 
 
 def add_to_box(rt: Runtime, who: Subscribed, number: int) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import reading
-from storefront.demo import opening
+from storefront.demo import catalogue, opening
 from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.replacements import Reason
+from storefront.domain.shortages import Policy
 from storefront.models import (
     Box,
     BoxCycle,
@@ -31,7 +32,7 @@ from storefront.runtime import Runtime
 from storefront.services.fulfilment import deliver_batch, ship_batch
 from storefront.services.packing import retry_boxes
 from storefront.services.replacements import NoNextCycle, Wanted, replace_box
-from storefront.services.stock import adjust_stock
+from storefront.services.stock import adjust_stock, set_rule
 
 CARRIER = "DHL"
 #: How many days the late round waited.
@@ -42,6 +43,11 @@ ROAD = timedelta(days=3)
 _LEFT, _DROPPED = 12, 65
 #: Boxes of a batch of which one parcel gets lost.
 _LARGE = 6
+#: What becomes of it.
+_FATES = (
+    (Reason.LOST, "No scan for days"),
+    (Reason.RETURNED, "Nobody at home, not fetched"),
+)
 
 
 def write_recipes(rt: Runtime, ahead: int = 2) -> None:
@@ -129,11 +135,14 @@ def _to_arrive() -> sa.Select[str]:
 
 
 def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
-    """Let one parcel of a large batch be lost, and send its box again with the next cycle."""
+    """Let one parcel of a large batch be lost, and send its box again with the next cycle.
+
+    Of every second one it comes back instead: nobody was at home.
+    """
     box, batch, item = table_of(Box), table_of(FulfilmentBatch), table_of(BoxItem)
     variant = table_of(ProductVariant)
-    ref = rt.session.scalar(
-        sa.select(box.c.public_id)
+    found = rt.session.execute(
+        sa.select(box.c.public_id, batch.c.id)
         .join(batch, batch.c.id == box.c.batch_id)
         .where(
             batch.c.public_id == batch_ref,
@@ -144,7 +153,8 @@ def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
         )
         .order_by(box.c.id.desc())
         .limit(1)
-    )
+    ).one_or_none()
+    ref, number = found or (None, 0)
     rows = rt.session.execute(
         sa.select(variant.c.public_id, item.c.quantity)
         .join(item, item.c.variant_id == variant.c.id)
@@ -155,7 +165,8 @@ def _lose_a_parcel(rt: Runtime, batch_ref: str) -> None:
     if ref is None or not rows:
         return
     pieces = {row.public_id: row.quantity for row in rows}
-    wanted = Wanted(Reason.LOST, pieces, is_now=False, shipping_minor=490, note="No scan for days")
+    reason, note = _FATES[number % 2]
+    wanted = Wanted(reason, pieces, is_now=False, shipping_minor=490, note=note)
     with suppress(NoNextCycle):
         replace_box(rt, ref, wanted, opening.packer_of(rt))
 
@@ -172,7 +183,25 @@ def drop_a_pallet(rt: Runtime) -> None:
     coming = (
         sa.select(sa.func.min(cycle.c.lock_on)).where(cycle.c.lock_on >= rt.today())
     ).scalar_subquery()
-    _lose(rt, cycle.c.lock_on == coming, item.c.position.desc(), _DROPPED, "A pallet was dropped")
+    ref = _lose(rt, cycle.c.lock_on == coming, item.c.position.desc(), _DROPPED, "Pallet dropped")
+    if ref is not None:
+        _let_stand_in(rt, ref)
+
+
+def _let_stand_in(rt: Runtime, variant_ref: str) -> None:
+    """Say which bake comes where that one is short."""
+    table = table_of(ProductVariant)
+    sku = rt.session.scalar(sa.select(table.c.sku).where(table.c.public_id == variant_ref))
+    rt.session.rollback()
+    other = next(one.sku for one in catalogue.BAKES if one.sku not in (sku, catalogue.POOL_BAKE))
+    set_rule(
+        rt,
+        variant_ref,
+        is_counted=True,
+        policy=Policy.SUBSTITUTE,
+        substitute=other,
+        who=opening.packer_of(rt),
+    )
 
 
 def _lose(
@@ -181,8 +210,11 @@ def _lose(
     order: sa.ColumnElement[Any],
     left: int,
     reason: str,
-) -> None:
-    """Lose all but ``left`` pieces of the first product in the boxes of Pot in that cycle."""
+) -> str | None:
+    """Lose all but ``left`` pieces of the first product in the boxes of Pot in that cycle.
+
+    Returns what it was, None where there were not more.
+    """
     variant, cycle, plan = table_of(ProductVariant), table_of(BoxCycle), table_of(Plan)
     recipe, item = table_of(Recipe), table_of(RecipeItem)
     row = rt.session.execute(
@@ -196,8 +228,10 @@ def _lose(
         .limit(1)
     ).one_or_none()
     rt.session.rollback()
-    if row is not None and row.on_hand > left:
-        adjust_stock(rt, row.public_id, "loss", left - row.on_hand, reason)
+    if row is None or row.on_hand <= left:
+        return None
+    adjust_stock(rt, row.public_id, "loss", left - row.on_hand, reason)
+    return str(row.public_id)
 
 
 def make_good(rt: Runtime) -> None:

@@ -85,6 +85,15 @@ def gift_rows(
     return session.execute(statement).all()
 
 
+def any_gift(session: AnySession, *, is_claimed: bool) -> bool:
+    """Return whether a gift was, or was not, claimed; ends the transaction of the question."""
+    at = table_of(Gift).c.claimed_at
+    which = at.is_not(None) if is_claimed else at.is_(None)
+    found = session.execute(sa.select(at).where(which).limit(1)).first()
+    session.rollback()
+    return found is not None
+
+
 def has_boxes_left(session: AnySession, subscription_id: int) -> bool:
     """False once all boxes of a gift were taken back, as by a refund to its giver."""
     box = table_of(Box)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from storefront.models.base import table_of
 from storefront.operations.beginning import start_after, write_checkout
 from storefront.operations.checkout import Market, change_checkout, expires_at
 from storefront.operations.continuing import GiftEnd, follow_gifts, gift_ends
-from storefront.operations.gifts import gift_rows
+from storefront.operations.gifts import any_gift, gift_rows
 from storefront.operations.keys import AnyRow
 from storefront.operations.offers import OrderPrice, fits, read_plan, read_prices
 from storefront.operations.outbox import Message, enqueue
@@ -158,6 +158,8 @@ def run_continuing(rt: Runtime) -> ContinuingReport:
 
     Running it again changes nothing.
     """
+    if not any_gift(rt.session, is_claimed=True):
+        return ContinuingReport()
     moved = decide_again(rt.session, partial(_follow, rt))
     offered, thanked = _in_parts(rt, partial(_offer, rt)), _in_parts(rt, partial(_thank, rt))
     return ContinuingReport(moved, offered, thanked)
@@ -215,7 +217,7 @@ def _ending(rt: Runtime, topic: str) -> list[GiftEnd]:
         box.c.subscription_id == gift.c.subscription_id,
         cycle.c.id == box.c.cycle_id,
         cycle.c.ship_to >= rt.today() - THANK_UNTIL,
-        cycle.c.ship_to <= rt.today() + OFFER_BEFORE + timedelta(days=THANK_UNTIL.days),
+        cycle.c.ship_to <= rt.today() + OFFER_BEFORE + THANK_UNTIL,
     )
     return gift_ends(
         rt.session,

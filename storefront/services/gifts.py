@@ -17,7 +17,7 @@ from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.shipping import is_blocked
 from storefront.models import Address, Customer, Gift, Subscription
 from storefront.models.base import public_id, table_of
-from storefront.operations.gifts import gift_rows, has_boxes_left, move_unclaimed
+from storefront.operations.gifts import any_gift, gift_rows, has_boxes_left, move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 from storefront.operations.outbox import Message, enqueue
@@ -83,6 +83,8 @@ def run_gifts(rt: Runtime) -> GiftReport:
 
     Running it again changes nothing.
     """
+    if not any_gift(rt.session, is_claimed=False):
+        return GiftReport()
     moved = decide_again(rt.session, partial(_move, rt))
     return GiftReport(_in_parts(rt, partial(_tell, rt)), _in_parts(rt, partial(_remind, rt)), moved)
 

@@ -25,6 +25,7 @@ from storefront.operations.checkout import Market
 from storefront.queries.continuing import going_on
 from storefront.queries.gifts import received
 from storefront.queries.invariants import broken
+from storefront.queries.own_data import everything_of
 from storefront.services.continuing import NoGift, NotOnSale, WentOn, go_on, run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.finishing import Outcome, expire_checkouts, finish_checkout
@@ -277,6 +278,8 @@ def test_a_box_of_the_gift_that_moves_takes_the_first_payment_with_it(rt, gift):
     ada, ref = whose(rt, gift)
     own = went_on(rt, gift)
     run_continuing(rt)
+    assert "follows_on" not in everything_of(rt.session, gift.giver_id)["gifts_given"][0]
+    rt.session.rollback()
 
     skip_box(rt, ada, ref, cycle_of(rt, "2027-04"))
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from storefront.adapters.clock import DemoClock
 from storefront.cli import main
 from storefront.demo import catalogue, seed
-from storefront.demo.cast import CAST
+from storefront.demo.cast import CAST, PRESENTS, WAITING
 from storefront.demo.history import Scale, StoryClock
 from storefront.demo.people import draw_shopper
 from storefront.demo.standing import standing_of
@@ -23,11 +23,16 @@ from storefront.models import (
     BoxSkip,
     ChargeAttempt,
     Customer,
+    Gift,
     Invoice,
+    LateChange,
     LedgerTransfer,
     OutboxMessage,
+    Plan,
     SelfCheck,
+    ShortageRule,
     Subscription,
+    WaitingPlace,
 )
 from storefront.queries.invariants import broken
 from storefront.services.accounting import export_accounting
@@ -118,9 +123,10 @@ class TestHistory:
         assert demo_gateway.bank.double_charges() == []
         assert clock.now() == END
         assert days[-1] == (83, 83)
-        assert done.customers <= TINY.shoppers + len(CAST)
+        assert done.customers <= TINY.shoppers + len(CAST) + len(PRESENTS)
         self.parcels_arrive_and_mails_leave_on_their_day(rt)
         self.every_member_of_the_cast_is_as_promised(rt)
+        self.gifts_and_queues_are_as_promised(rt)
         # It raises where a total is not the ledger's.
         books = export_accounting(rt, date(2026, 1, 1), END.date(), tmp_path / "books")
         assert books.transfers == rt.session.scalar(sa.select(sa.func.count(LedgerTransfer.id)))
@@ -181,6 +187,21 @@ class TestHistory:
         assert planned["prepaid"] > 6
         for member in CAST:
             assert check_password(rt, member.email, catalogue.PASSWORD)
+
+    def gifts_and_queues_are_as_promised(self, rt):
+        gifts = rt.session.execute(sa.select(Gift.recipient_email, Gift.claimed_at)).all()
+        claimed = {one.recipient_email: one.claimed_at is not None for one in gifts}
+        assert claimed == {one.email: one.is_claimed for one in PRESENTS}
+        assert all(
+            check_password(rt, one.email, catalogue.PASSWORD) for one in PRESENTS if one.is_claimed
+        )
+        waiting = rt.session.scalars(sa.select(WaitingPlace.email).order_by(WaitingPlace.id))
+        assert tuple(waiting) == WAITING
+        taken = sa.select(Subscription).join(Plan, Plan.id == Subscription.plan_id)
+        limited = taken.where(Plan.code == catalogue.LIMITED.code)
+        assert len(rt.session.scalars(limited).all()) == catalogue.LIMITED_PLACES
+        assert rt.session.scalars(sa.select(LateChange.state)).all() == ["open"]
+        assert rt.session.scalars(sa.select(ShortageRule.policy)).all() == ["substitute"]
 
     def test_an_interrupted_story_is_noticed_and_begun_anew(self, rt, clock, database):
         def stop(number: int, _total: int) -> None:
