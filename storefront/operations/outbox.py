@@ -12,7 +12,6 @@ from storefront.models.base import public_ids
 from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnySession
 
-
 #: The mail that tells somebody they are erased: it holds the last that is known of them, so its
 #: row goes with it.
 LAST_MAIL = "account_erased"
