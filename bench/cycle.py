@@ -57,9 +57,19 @@ def main() -> int:
         print(f"{place.kind:<22}" + "".join(f"{name:>11}" for name in _HEAD))
         found = [(_step(place, size, "lock"), _step(place, size, "export")) for size in sizes]
     if len(sizes) > 1:
-        first, last = (sum(one.seconds for one in found[at]) / sizes[at] for at in (0, -1))
-        print(f"time per box with {sizes[-1]:,}: {last / first:.2f} times that with {sizes[0]:,}")
+        _compare(sizes, found)
     return 0
+
+
+def _compare(sizes: list[int], found: list[tuple[_Done, _Done]]) -> None:
+    """Print what a box takes in the last cycle, by what it takes in the first."""
+    each = list(zip(found, sizes, strict=True))
+    clock = [sum(one.seconds for one in done) / size for done, size in each]
+    cpu = [sum(one.cpu_seconds for one in done) / size for done, size in each]
+    print(
+        f"a box with {sizes[-1]:,}: {clock[-1] / clock[0]:.2f} times the time and "
+        f"{cpu[-1] / cpu[0]:.2f} times the CPU of one with {sizes[0]:,}"
+    )
 
 
 def _step(place: Place, size: int, what: str) -> _Done:
@@ -86,7 +96,7 @@ def _step(place: Place, size: int, what: str) -> _Done:
         f"{done.ready_mib:>11.1f}{done.peak_mib:>11.1f}{grew:>11.1f}",
         flush=True,
     )
-    return done
+    return replace(done, cpu_seconds=cpu)
 
 
 def _lock(url: str, folder: Path) -> _Done:
