@@ -80,7 +80,10 @@ def test_a_later_change_of_the_subscription_leaves_it_alone_and_says_so(
     assert sub.customer_id is not None
     send(rt, sub)
     effect = first_box_after(rt, sub.customer_id, sub.public_id)
-    assert ([*map(str, effect.own_days)], str(effect.first_box_on)) == (["2027-03-18"], "2027-04-19")
+    assert ([*map(str, effect.own_days)], str(effect.first_box_on)) == (
+        ["2027-03-18"],
+        "2027-04-19",
+    )
     change_address(rt, sub.customer_id, sub.public_id, MOVED)
     clock.set(datetime(2027, 3, 16, 9, 0, tzinfo=UTC))
     close_cycles(rt)
