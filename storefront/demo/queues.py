@@ -71,7 +71,7 @@ def _late_box(rt: Runtime, *conditions: sa.ColumnElement[bool]) -> AnyRow | None
             customer.c.email.not_in(known),
             *conditions,
         )
-        .order_by(subscription.c.held_at.is_(None), box.c.id)
+        .order_by(subscription.c.held_at.is_(None), box.c.id.desc())
         .limit(1)
     ).one_or_none()
     rt.session.rollback()
