@@ -190,6 +190,13 @@ def test_a_packed_box_is_packed_anew_with_what_was_chosen_late(rt, clock, plan, 
     with pytest.raises(NotAskable):
         ask(rt, sub, cycle, picking(teas[0], teas[1]))
     assert whole(rt)
+    # Were what was taken out to leave all the same, it would be found.
+    gone = rt.session.scalars(sa.select(BoxItem).where(BoxItem.taken_from_id == box.id)).first()
+    left = {"variant_id": gone.variant_id, "quantity": -1, "at": rt.now(), "actor": "worker"}
+    rt.session.add(StockMove(kind="shipment", box_item_id=gone.id, **left))
+    rt.session.flush()
+    assert broken(rt.session)["F20"] == [box.public_id]
+    rt.session.rollback()
     rows = rt.session.scalars(
         sa.select(OutboxMessage).where(OutboxMessage.topic == "late_change")
     ).all()
