@@ -17,6 +17,7 @@ from storefront.services import cycles as service
 from storefront.services.cycles import close_cycles
 from storefront.testing.clock import FrozenClock
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
+from tests.support.availability import is_long
 from tests.support.boxes import cycles_of, make_box, make_subscribed
 from tests.support.orders import in_parallel
 
@@ -24,8 +25,12 @@ from tests.support.orders import in_parallel
 WANTED, THERE = (3, 1, 4, 2, 1, 3, 1), 9
 
 
-@pytest.mark.parametrize("crash", [False, True], ids=["at once", "after crashes"])
-@pytest.mark.parametrize("size", [1, 3, 100])
+#: Boxes in a slice, and whether two workers die meanwhile.
+CUTS = [(1, False), (3, True), (100, False)]
+CUTS += [(1, True), (3, False), (100, True)] if is_long() else []
+
+
+@pytest.mark.parametrize(("size", "crash"), CUTS)
 def test_the_same_boxes_get_what_is_short_however_the_lock_is_cut(
     rt: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, size: int, *, crash: bool
 ) -> None:
