@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from storefront.domain.errors import DomainError
@@ -233,6 +233,19 @@ ACT = st.tuples(
 )
 #: On the cut-off day, the charge day and the one after the lock of three cycles.
 ACTS = st.lists(st.lists(ACT, min_size=1, max_size=3), min_size=9, max_size=9)
+AROUND_THE_CUT_OFFS = [
+    [("all", 0, 1)],
+    [("all", 0, 2)],
+    [("skip", 1, 1)],
+    [("unskip", 0, 1), ("own", 1, 3)],
+    [("all", 0, 1)],
+    [("back", 1, 1)],
+    [("own", 0, 2)],
+    [("own", 0, 3), ("all", 0, 3)],
+    [("back", 0, 1)],
+]
+#: Nothing is made smaller: time only goes on.
+PHASES = [Phase.explicit, Phase.generate]
 
 
 def test_the_address_used_is_the_address_at_the_cut_off_whatever_was_done_in_which_order(
@@ -241,8 +254,9 @@ def test_the_address_used_is_the_address_at_the_cut_off_whatever_was_done_in_whi
     """Time only goes on, from one list of acts to the next, as their boxes are checked apart."""
     packed = []
 
-    @settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=2, deadline=None, derandomize=True, phases=PHASES)
     @given(ACTS)
+    @example(AROUND_THE_CUT_OFFS)
     def holds(acts: Sequence[Sequence[tuple[str, int, int]]]) -> None:
         plan_ahead(rt)
         usual, own = [(date.min, street_of_all(rt, sub))], given_now(rt)
