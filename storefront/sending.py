@@ -32,7 +32,7 @@ from storefront.domain.gateways import (
     Gateway,
 )
 from storefront.domain.money import Money
-from storefront.operations.charging import refuse_planned, take_planned
+from storefront.operations.charging import is_any_planned, refuse_planned, take_planned
 from storefront.operations.dunning import chase_declined
 from storefront.operations.gateway_states import slow_down, stop, stopped_accounts
 from storefront.operations.keys import AnyRow
@@ -100,7 +100,10 @@ class Sending:
         self._waiting: list[Result] = []
         self._since = time.monotonic()
         #: (gateway, account) to which this run sends nothing more; read by the threads.
-        self._closed = _stopped(rt)
+        self._closed: set[tuple[str, str]] = set()
+        self._has_asked = False
+        #: Whether the last look found that nothing at all is planned.
+        self._is_through = False
         #: Planned and not taken yet, as far as this worker knows.
         self._stock = 0
 
@@ -131,12 +134,16 @@ class Sending:
             self._write_if_due()
             self._land_some()
         self._write()
+        if self._is_through:
+            return
         retrying(self._rt.session, partial(_refuse, self._rt))
         if self._rt.notices:
             retrying(self._rt.session, partial(_announce, self._rt))
 
     def ask(self, rows: Sequence[AnyRow]) -> None:
         """Ask for ``rows``, which are sent; answers that come at once are kept, others fly."""
+        if rows and not self._has_asked:
+            self._has_asked, self._closed = True, _stopped(self._rt)
         for row in rows:
             # Here, not in the thread that asks: the shop's settings are this one's to read.
             order = _order(self._rt, row)
@@ -185,7 +192,9 @@ class Sending:
 
     def _send(self) -> int:
         """Send one slice, as much as there is room for; returns how many."""
-        taken = retrying(self._rt.session, partial(_take, self._rt, self._room))
+        found = retrying(self._rt.session, partial(_take, self._rt, self._room))
+        taken = found or []
+        self._is_through = found is None
         if taken:
             failpoint("renewal.after_sent")
         self.ask(taken)
@@ -369,9 +378,13 @@ def add(total: Recorded, more: Recorded) -> None:
         setattr(total, name, getattr(total, name) + getattr(more, name))
 
 
-def _take(rt: Runtime, room: int) -> list[AnyRow]:
+def _take(rt: Runtime, room: int) -> list[AnyRow] | None:
+    """Mark what may go as sent and return it; None where nothing at all is planned."""
     if room == 0:
         return []
+    if not is_any_planned(rt.session):
+        rt.session.rollback()
+        return None
     taken = take_planned(rt.session, rt.moment(), room, tuple(sorted(rt.notices)))
     if taken:
         failpoint("renewal.before_sent_commit")

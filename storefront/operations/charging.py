@@ -28,6 +28,7 @@ from storefront.operations.guard import (
     fresh,
     is_over,
     is_owed,
+    is_planned,
     is_usable,
     is_within_limit,
     may_go,
@@ -133,6 +134,20 @@ def next_check(now: datetime, checks: int, on_session: bool) -> datetime:
 def needs_person(checks: int, on_session: bool) -> bool:
     """Return whether look number ``checks`` is the one after which a person is told."""
     return checks == len(CHECK_AFTER_ON_SESSION if on_session else CHECK_AFTER)
+
+
+def is_any_planned(session: AnySession) -> bool:
+    """Whether any attempt is planned, may it be sent or not.
+
+    Most runs find none, and the guard asked of none takes many times as long as this.
+    """
+    return bool(session.scalar(_any_planned()))
+
+
+@cache
+def _any_planned() -> AnySelect:
+    attempt = table_of(ChargeAttempt)
+    return sa.select(sa.exists().where(is_planned(attempt)))
 
 
 def take_planned(

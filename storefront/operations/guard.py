@@ -57,13 +57,18 @@ def times(moment: Moment) -> Values:
     }
 
 
+def is_planned(attempt: sa.Table) -> sa.ColumnElement[bool]:
+    """Planned, whether it may be sent or not."""
+    # Written out: SQLite plans anew at each run when a parameter decides on a partial index.
+    planned: sa.ColumnElement[str] = sa.literal_column(f"'{AttemptState.PLANNED}'")
+    return attempt.c.state == planned
+
+
 def waiting(attempt: sa.Table) -> sa.ColumnElement[bool]:
     """Planned, and no page is about to send it."""
     at = sa.bindparam("fresh", type_=attempt.c.created_at.type)
-    # Written out: SQLite plans anew at each run when a parameter decides on a partial index.
-    planned: sa.ColumnElement[str] = sa.literal_column(f"'{AttemptState.PLANNED}'")
     return sa.and_(
-        attempt.c.state == planned,
+        is_planned(attempt),
         sa.or_(sa.not_(attempt.c.on_session), attempt.c.created_at < at),
     )
 

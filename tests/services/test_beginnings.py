@@ -24,10 +24,10 @@ from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.checkout import Step
 from storefront.services.finishing import Outcome, finish_checkout
-from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.days import renew_until
 from tests.support.orders import begin, choose, count, only, order, paid
 
 
@@ -36,13 +36,6 @@ def nothing_is_broken(rt: Runtime):
     yield
     assert not any(broken(rt.session).values())
     rt.session.rollback()
-
-
-def renew_until(rt: Runtime, clock: FrozenClock, day: date) -> None:
-    """Let every day up to and with ``day`` come, each with its run."""
-    while rt.today() < day:
-        clock.advance(days=1)
-        run_renewals(rt)
 
 
 def amounts(rt: Runtime) -> list[int]:

@@ -19,6 +19,7 @@ from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.days import renew_until
 from tests.support.orders import begin, paid
 
 BOTH = ["Nine TRIAL OVER", "Nine Kettles"]
@@ -43,12 +44,6 @@ def said(demo_gateway: DemoGateway, monkeypatch: pytest.MonkeyPatch) -> list[str
 
     monkeypatch.setattr(demo_gateway, "charge", charge)
     return found
-
-
-def renew_until(rt: Runtime, clock: FrozenClock, day: date) -> None:
-    while rt.today() < day:
-        clock.advance(days=1)
-        run_renewals(rt)
 
 
 def test_only_the_first_charge_after_a_trial_says_that_it_is_over(
