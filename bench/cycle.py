@@ -79,7 +79,8 @@ def _step(place: Place, size: int, what: str) -> _Done:
         place.create(name)
         prepare(place.url(name), place.folder, min(size, _MADE), (DUE,))
         _fill(place, name, size)
-        place.analyse(name)
+        # Not analysed: PostgreSQL would keep plans of foreign keys made for a box_item known to be
+        # empty, and walk through all of it for each row until autovacuum comes by, a minute later.
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         server = place.cpu_seconds()
