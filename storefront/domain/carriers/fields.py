@@ -50,6 +50,18 @@ class BoxFacts:
         return contents
 
     @property
+    def names(self) -> Mapping[str, str]:
+        """What each SKU was called at the lock; itself in a box locked before that was kept."""
+        skus = [str(sku) for sku, _pieces in self.contents]
+        return dict(zip(skus, self.packing.get("names") or skus, strict=True))
+
+    @property
+    def gift(self) -> Mapping[str, str]:
+        """``from`` and ``message`` of the giver; empty where it is no gift."""
+        words: Mapping[str, str] = self.packing.get("gift") or {}
+        return words
+
+    @property
     def answers(self) -> Sequence[Sequence[str]]:
         """(question, answer) of the subscriber, as they were worded at the lock."""
         said: Sequence[Sequence[str]] = self.packing.get("answers", ())
@@ -128,7 +140,8 @@ def _customs_total(lines: Sequence[Mapping[str, Any]]) -> str:
 def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     """Return the fields of one product of ``box``."""
     line = next((one for one in box.customs if one["sku"] == sku), None)
-    found = dict.fromkeys(ITEM_FIELDS, "") | {"sku": sku, "pieces_of_sku": str(pieces)}
+    known = {"sku": sku, "pieces_of_sku": str(pieces), "product": box.names[sku]}
+    found = dict.fromkeys(ITEM_FIELDS, "") | known
     if line is None:
         return found
     return found | {
@@ -168,6 +181,9 @@ BOX_FIELDS: Mapping[str, Field] = {
     "plan": lambda box: str(box.packing["plan"]),
     "quantity": lambda box: str(box.quantity),
     "contents": lambda box: contents_text(box.contents),
+    "contents_named": lambda box: "; ".join(
+        f"{pieces} x {box.names[sku]}" for sku, pieces in box.contents
+    ),
     "pieces": lambda box: str(sum(pieces for _sku, pieces in box.contents)),
     "name": _part("name"),
     "company": _part("company"),
@@ -193,6 +209,9 @@ BOX_FIELDS: Mapping[str, Field] = {
     "price_tax": lambda box: _price(box, 1),
     "price": lambda box: _price(box, 0, 1),
     "price_currency": lambda box: str((box.packing.get("price") or ("", "", ""))[2]),
+    "gift_from": lambda box: box.gift.get("from", ""),
+    # In one line: an import takes a line break for the end of the row.
+    "gift_message": lambda box: " ".join(box.gift.get("message", "").split()),
     "note": _note,
     "parcel": lambda box: box.parcel or box.box,
     "boxes": lambda box: "; ".join(box.boxes or (box.box,)),
@@ -207,6 +226,7 @@ BOX_FIELDS: Mapping[str, Field] = {
 #: in a box that crosses no border.
 ITEM_FIELDS = (
     "sku",
+    "product",
     "pieces_of_sku",
     "hs_code",
     "origin_country",

@@ -1,6 +1,7 @@
 """Pirate Ship, upload of a spreadsheet: any columns are mapped, so the headings are our words.
 
-Documented is only how much its rubber stamps hold: 4 lines of 25 characters for USPS.
+Its rubber stamps hold 4 lines of 25 characters for USPS and are left out: a plan may have a longer
+name, and then no box of it would fit.
 """
 
 from storefront.domain.carriers.layout import Column, Layout, Preset
@@ -22,7 +23,6 @@ UPLOAD = Preset(
             Column("Phone", "phone_digits"),
             Column("Email", "email"),
             Column("Weight (oz)", "weight_oz"),
-            Column("Rubber Stamp 1", "plan", most=25),
         ),
     ),
     source="support.pirateship.com, article 1804193",

@@ -10,7 +10,7 @@ ORDERS = Preset(
             Column("Order Number", "box", is_required=True),
             Column("Order date & time", "date_mdy"),
             Column("Custom 1", "plan"),
-            Column("Item name", "sku", is_required=True),
+            Column("Item name", "product", is_required=True),
             Column("Item SKU", "sku"),
             Column("Item Quantity", "pieces_of_sku"),
             Column("Full Name", "name", is_required=True),

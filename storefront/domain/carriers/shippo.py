@@ -20,7 +20,7 @@ ORDERS = Preset(
             Column("State/Province", "region"),
             Column("Zip/Postal Code", "postcode", is_required=True),
             Column("Country", "country", is_required=True),
-            Column("Item Title", "sku"),
+            Column("Item Title", "product"),
             Column("SKU", "sku"),
             Column("Quantity", "pieces_of_sku"),
             Column("Item Weight"),

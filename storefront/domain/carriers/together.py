@@ -59,10 +59,13 @@ def as_one(parcel: Sequence[BoxFacts]) -> BoxFacts:
     """
     first = parcel[0]
     names = list(dict.fromkeys(str(one.packing["plan"]) for one in parcel))
+    contents = _contents(parcel)
+    names_of = {sku: name for one in parcel for sku, name in one.names.items()}
     packing = {
         **first.packing,
         "plan": ", ".join(names),
-        "contents": _contents(parcel),
+        "contents": contents,
+        "names": [names_of[sku] for sku, _pieces in contents],
         "weight_grams": sum(one.packing["weight_grams"] for one in parcel),
         "customs": _customs(parcel),
         "answers": list(dict.fromkeys(tuple(said) for one in parcel for said in one.answers)),

@@ -131,6 +131,26 @@ def test_a_format_with_a_row_for_each_product_repeats_the_address(code):
     assert [("ASSAM" in row, "2" in row) for row in rows] == [(True, True), (False, False)]
 
 
+def test_a_row_of_a_product_names_it_and_a_gift_brings_its_words_in_one_line():
+    gift = {"from": "Ben", "message": "Happy birthday!\nYours, Ben"}
+    named = {**BOX.packing, "names": ["Assam 50 g", "Kukicha"], "gift": gift}
+    rows = written(PRESETS["shipstation"].layout, replace(BOX, packing=named))
+
+    assert [(row["SKU"], row["Name"]) for row in rows] == [
+        ("ASSAM", "Assam 50 g"),
+        ("KUKICHA", "Kukicha"),
+    ]
+    assert {row["Gift Message"] for row in rows} == {"Happy birthday! Yours, Ben"}
+    box = replace(BOX, packing=named)
+    assert BOX_FIELDS["contents_named"](box) == "2 x Assam 50 g; 1 x Kukicha"
+    assert BOX_FIELDS["gift_from"](box) == "Ben"
+
+
+def test_a_long_name_of_a_plan_holds_no_box_back_at_pirate_ship():
+    plan = "Single estate teas of the month, large"
+    assert codes("pirate_ship", replace(BOX, packing={**BOX.packing, "plan": plan})) == []
+
+
 @pytest.mark.parametrize(
     ("code", "parts", "expected"),
     [
