@@ -161,7 +161,10 @@ def _decide(
     todo.parcels[box.id] = box.parcel_id or box.id
     has_left = state in (*_LEFT, BoxState.RETURNED)
     if state not in (*_LEFT, BoxState.RETURNED, BoxState.EXPORTED):
-        report.issues.append(TrackingIssue(row.row, "not_exported", box.public_id))
+        # Staff say that one is lost, perhaps after it was said to have arrived: only they take
+        # it back.
+        code = "lost" if state is BoxState.LOST else "not_exported"
+        report.issues.append(TrackingIssue(row.row, code, box.public_id))
         return
     if has_left and row.number and box.tracking_number not in ("", row.number):
         report.issues.append(TrackingIssue(row.row, "other_number", box.tracking_number))

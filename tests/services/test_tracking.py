@@ -24,6 +24,7 @@ from storefront.models import (
 from storefront.operations import departures as work
 from storefront.operations.audit import Who
 from storefront.services.fulfilment import export_boxes, ship_batch
+from storefront.services.replacements import note_outcome
 from storefront.services.staff import add_staff
 from storefront.services.tracking import BadLink, save_tracking_links, take_called, take_tracking
 from storefront.testing.factories import make_group, make_plan
@@ -226,6 +227,15 @@ def test_rows_that_cannot_be_are_told_and_the_others_done(rt, who, plan, cycle, 
     ]
     assert states(rt) == ["shipped", "shipped", "exported", "locked"]
     assert parcels(rt) == [("DHL", "JJD1"), ("DHL", "JJD2")]
+
+
+def test_a_file_takes_back_nothing_that_staff_noted_as_lost(rt, who, boxes):
+    rows = file(f"{boxes[0]},JJD1,DHL,delivered")
+    take(rt, who, rows)
+    note_outcome(rt, boxes[0], BoxState.LOST, who)
+
+    assert issues(take(rt, who, rows)) == [(2, "lost")]
+    assert states(rt) == ["lost", "exported", "exported"]
 
 
 def test_a_file_that_crashed_halfway_is_finished_by_taking_it_again(rt, who, boxes, monkeypatch):

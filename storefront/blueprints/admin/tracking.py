@@ -196,6 +196,7 @@ def issue_words(one: TrackingIssue) -> str:
         "unknown": lambda: _("no such box or parcel"),
         "twice": lambda: _("its box stands in row %(row)s already", row=one.value),
         "not_exported": lambda: _("this box is in no exported batch"),
+        "lost": lambda: _("this box was noted as lost; if it turned up, say so on its page"),
         "other_number": lambda: _("this parcel has another number"),
     }
     return known[one.code]()
