@@ -10,9 +10,10 @@ from flask import request
 from flask_babel import gettext as _
 
 from storefront.blueprints.account.forms import AddressForm
-from storefront.blueprints.places import refuse
+from storefront.blueprints.places import asked_of_address, refuse
 from storefront.database import reading
 from storefront.domain.events import Actor
+from storefront.domain.postal import PhoneWish
 from storefront.domain.rates import NoRate
 from storefront.operations.audit import Who
 from storefront.queries import profile
@@ -33,6 +34,8 @@ from storefront.templating import writing_locale
 
 #: Value of ``for`` in the form: every running subscription, not the one alone.
 ALL = "all"
+#: Field with the box alone that was asked for and cannot be changed: another is to be chosen.
+CHOOSE = "choose"
 #: How the values of ``for`` begin that name one box, by its cycle or itself.
 _OF_ONE = ("cyc_", "box_")
 
@@ -72,9 +75,12 @@ def take(
 
     What changes a payment is done only once the very amounts were shown.
     """
-    if not form.validate() or refuse(rt, form):
+    if request.form.get(CHOOSE) and not request.form.get("for"):
+        form.validate()
         return Asked()
-    parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
+    if not form.validate() or (present.ships and refuse(rt, form)):
+        return Asked()
+    parts = _typed(rt, present, form)
     if asked_box():
         return _one_box(rt, customer_id, present, form, PostalAddress(**parts), actor, who)
     wanted = _wanted(rt, customer_id, present)
@@ -90,6 +96,17 @@ def take(
         rt.session.rollback()
         form.country.errors = [_("We cannot charge tax there yet. Choose another place")]
         return Asked()
+
+
+def _typed(rt: Runtime, present: AddressView, form: AddressForm) -> dict[str, str]:
+    """Return the address as typed; what the page does not ask stays as it is."""
+    parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
+    asked = asked_of_address(rt, rt.shop.countries, ships=present.ships)
+    if asked["phone"] == PhoneWish.NO:
+        parts["phone"] = present.phone
+    if not asked["asks_region"] and parts["country"] == present.country:
+        parts["region"] = present.region
+    return parts
 
 
 def _one_box(
@@ -116,10 +133,8 @@ def _one_box(
         words = _("Tax is another there. To send all there, choose the subscription")
         form.postcode.errors = [words]
     except (TooLate, NotFound):
-        words = _(
-            "That box cannot be changed any more. To send later ones, choose the subscription"
-        )
-        form.name.errors = [words]
+        # The page says so beside the choice of boxes, and ticks none of the others by itself.
+        rt.session.rollback()
     return Asked()
 
 
@@ -131,7 +146,7 @@ def shown(
     costs = asked.costs if asked is not None else ()
     return {
         "others": len(others),
-        "reach": request.form.get("for", "") or asked_box(),
+        "reach": request.form.get("for", "") or asked_box() or request.form.get(CHOOSE, ""),
         "costs": costs,
         "shown": shown_hash(costs) if costs else "",
         "tax_is_asked": rt.hooks.has("quote_tax"),

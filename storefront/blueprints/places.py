@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_babel import gettext as _
 
 from storefront.database import reading
-from storefront.domain.postal import WITH_REGION, PhoneWish, is_phone
+from storefront.domain.postal import WITH_REGION, PhoneWish, is_phone, missing_for_carrier
 from storefront.domain.shipping import blocked_part
 from storefront.operations.shipping import read_zones
 from storefront.runtime import Runtime
 
 
-def asked_of_address(rt: Runtime, countries: Sequence[str]) -> dict[str, Any]:
-    """Return what the fields of an address in one of ``countries`` are to ask, for the template."""
+def asked_of_address(
+    rt: Runtime, countries: Sequence[str], *, ships: bool = True
+) -> dict[str, Any]:
+    """Return what the fields of an address in one of ``countries`` are to ask, for the template.
+
+    Where nothing ``ships`` no carrier needs anything.
+    """
     for_tax = [rt.shop.taxes.asks_region(country) for country in countries]
-    regions = [taxed or code in WITH_REGION for taxed, code in zip(for_tax, countries, strict=True)]
+    carried = [ships and code in WITH_REGION for code in countries]
+    regions = [taxed or sent for taxed, sent in zip(for_tax, carried, strict=True)]
     return {
         "asks_region": any(regions),
         "region_needed": all(regions),
         "taxes_by_region": any(for_tax),
-        "phone": rt.shop.phone,
+        "phone": rt.shop.phone if ships else PhoneWish.NO.value,
     }
+
+
+def lacks(rt: Runtime, address: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an address that is known already lacks for the carrier: region, phone."""
+    country, region, phone = (str(address.get(name) or "") for name in _FOR_CARRIER)
+    return missing_for_carrier(country, region, phone, rt.shop.phone)
+
+
+_FOR_CARRIER = ("country", "region", "phone")
 
 
 def refuse(rt: Runtime, form: Any) -> bool:
     """Put what is against the address beside its fields; False where boxes are sent there."""
-    country = form.country.data or ""
     is_wrong = refuse_blocked(rt, form)
-    if country in WITH_REGION and not form.region.data:
+    lacking = lacks(rt, {name: form[name].data for name in _FOR_CARRIER})
+    if "region" in lacking:
         form.region.errors = [_("Enter the state or region; the carrier needs it")]
-        is_wrong = True
-    number = form.phone.data or ""
-    if number and not is_phone(number):
+    if "phone" in lacking:
+        form.phone.errors = [_("Enter a phone number; the carrier needs it")]
+    elif form.phone.data and not is_phone(form.phone.data):
         form.phone.errors = [_("Enter a phone number like +49 30 123456")]
         is_wrong = True
-    elif not number and rt.shop.phone == PhoneWish.MUST:
-        form.phone.errors = [_("Enter a phone number; the carrier needs it")]
-        is_wrong = True
-    return is_wrong
+    return is_wrong or bool(lacking)
 
 
 def refuse_blocked(rt: Runtime, form: Any) -> bool:

@@ -23,6 +23,21 @@ class PhoneWish(StrEnum):
     MUST = "must"
 
 
+def missing_for_carrier(country: str, region: str, phone: str, wish: str) -> tuple[str, ...]:
+    """Return which of ``region`` and ``phone`` a parcel's address lacks; ``wish`` is the shop's.
+
+    >>> missing_for_carrier("US", "", "", PhoneWish.MUST)
+    ('region', 'phone')
+    >>> missing_for_carrier("DE", "", "", PhoneWish.MAY)
+    ()
+    """
+    lacking = {
+        "region": country in WITH_REGION and not region,
+        "phone": wish == PhoneWish.MUST and not phone,
+    }
+    return tuple(part for part, lacks in lacking.items() if lacks)
+
+
 def is_phone(text: str) -> bool:
     """True for a phone number as people write it, with or without the country's code.
 

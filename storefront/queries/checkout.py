@@ -166,17 +166,24 @@ class KnownDelivery:
 
 
 def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
-    """Return e-mail and the newest address of a customer."""
+    """Return e-mail and address of a customer: of the newest subscription, else the newest.
+
+    What one box alone was sent to is nobody's usual address.
+    """
     customer, address = table_of(Customer), table_of(Address)
     who = session.execute(
         sa.select(
             customer.c.email, customer.c.name, customer.c.tax_id, customer.c.tax_id_state
         ).where(customer.c.id == customer_id)
     ).one()
+    subscription = table_of(Subscription)
+    usual = sa.select(sa.func.max(subscription.c.id)).where(
+        subscription.c.customer_id == customer_id, subscription.c.address_id == address.c.id
+    )
     row = session.execute(
         sa.select(*[address.c[name] for name in ADDRESS_COLUMNS])
         .where(address.c.customer_id == customer_id)
-        .order_by(address.c.id.desc())
+        .order_by(sa.func.coalesce(usual.scalar_subquery(), 0).desc(), address.c.id.desc())
         .limit(1)
     ).one_or_none()
     known = dict(row._mapping) if row else {"name": who.name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,6 +42,8 @@ class AddressView:
     region: str
     country: str
     phone: str
+    #: Whether boxes go there; else it is for documents alone.
+    ships: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ def address_of(
     row = session.execute(statement).one_or_none()
     if row is None:
         return None
-    return AddressView(**{name: value or "" for name, value in row._mapping.items()})
+    parts: dict[str, Any] = {name: value or "" for name, value in row._mapping.items()}
+    return AddressView(**parts | {"ships": row.ships})
 
 
 def _addresses(
@@ -144,6 +148,7 @@ def _addresses(
             address.c.region,
             address.c.country,
             address.c.phone,
+            plan.c.ships,
         )
         .join(plan, plan.c.id == table.c.plan_id)
         .outerjoin(address, address.c.id == goes_to)

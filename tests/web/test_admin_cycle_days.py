@@ -1,6 +1,6 @@
 """The page on which one cycle gets days of its own."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -83,3 +83,22 @@ def test_a_cycle_that_the_lock_has_reached_keeps_its_days(app, rt, clock):
     desk = Desk(app, rt, "owner")
     assert desk.get(f"/admin/cycles/{ref}/days").status_code == 404
     assert "Change the days" not in desk.get(f"/admin/cycles/{ref}").text
+
+
+def test_days_typed_while_the_worker_locks_lead_back_with_a_word(app, rt, clock):
+    make_plan(rt, group=make_group(rt))
+    ref, cutoff, lock, ships, until = march(rt)
+    at = f"/admin/cycles/{ref}/days"
+    typed = {
+        "cutoff_on": str(cutoff),
+        "lock_on": str(lock),
+        "ship_from": str(ships),
+        "ship_to": str(until),
+    }
+    clock.set(datetime(2027, 3, 15, 20, tzinfo=UTC))
+    desk = Desk(app, rt, "owner")
+    assert desk.get(at).status_code == 200
+    clock.advance(hours=6)
+    answer = desk.post(at, typed, on=f"/admin/cycles/{ref}")
+    assert answer.location == f"/admin/cycles/{ref}"
+    assert "It is locked by now; its days stay." in desk.get(answer.location).text

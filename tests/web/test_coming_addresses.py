@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from storefront.models import BoxCycle, Customer, Subscription
 from storefront.runtime import Runtime
 from storefront.services.signin import change_password
 from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
 from tests.support.admin import desk
 from tests.support.visitor import PASSWORD, Visitor
 
@@ -104,3 +106,20 @@ def test_staff_do_it_by_the_same_rule(
     assert mia.post(f"{url}/{april}/usual", {}).status_code == 303
     assert "Am Hafen 1, Hiddensee" not in text_of(mia.get(person).text)
     assert "Address of one box changed" in mia.get("/admin/log").text
+
+
+def test_a_box_that_can_no_longer_go_elsewhere_leaves_the_choice_to_its_owner(
+    app: Flask, rt: Runtime, sub: Subscription, april: str, clock: FrozenClock
+) -> None:
+    ada = owner(rt, sub)
+    change_password(rt, ada.id, "", PASSWORD)
+    url = f"/account/subscriptions/{sub.public_id}/address"
+    clock.set(datetime(2027, 4, 12, 9, tzinfo=UTC))
+    visitor = Visitor.of(app).sign_in(ada.email)
+    late = visitor.post(url, **ISLAND, **{"for": april})
+    assert late.status_code == 422
+    assert "That box cannot be changed any more." in late.text
+    assert 'name="choose"' in late.text
+    # Nothing is ticked, so saving once more does not move the whole subscription unasked.
+    assert visitor.post(url, **ISLAND, choose=april).status_code == 422
+    assert visitor.post(url, **ISLAND, choose=april, **{"for": "one"}).status_code == 303

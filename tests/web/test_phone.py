@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from storefront.models import Address, Customer, Plan
+from storefront.database import reading
+from storefront.models import Address, BoxCycle, Customer, Plan, Subscription
+from storefront.queries.checkout import known_delivery
 from storefront.runtime import Runtime
+from storefront.services.addresses import PostalAddress
+from storefront.services.box_addresses import send_box
 from storefront.services.gifts import run_gifts
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
@@ -111,3 +117,60 @@ def test_who_gets_a_gift_can_leave_a_number(rt: Runtime, plan: Plan, ada: Shoppe
     assert ada.post(at, **HOME).status_code == 422
     assert ada.post(at, **HOME, phone=PHONE).status_code == 303
     assert PHONE in phones(rt)
+
+
+def signed_in(app: Flask, rt: Runtime, **address: str) -> tuple[Visitor, Subscription]:
+    owner = rt.session.get_one(Customer, customer_with_password(rt, "ada@example.org"))
+    rt.session.expunge(owner)
+    rt.session.rollback()
+    sub = make.make_subscription(rt, customer=owner, address=address)
+    return Visitor.of(app).sign_in("ada@example.org"), sub
+
+
+def test_a_customer_whose_address_lacks_the_number_is_asked_before_the_next_order(
+    app: Flask, rt: Runtime
+):
+    ada, _sub = signed_in(app, rt)
+    ask(rt, "must")
+    plan = make.make_plan(rt, code="cup", name="Cup")
+    ada.get(f"/checkout?plan={plan.code}")
+    key = urlsplit(ada.post("/checkout", plan=plan.code).location).path.split("/")[2]
+    asked = ada.get(f"/checkout/{key}/pay")
+    assert place(asked) == "delivery"
+    page = ada.get(f"/checkout/{key}/delivery").text
+    assert "Enter a phone number; the carrier needs it" in page
+    assert ada.post(f"/checkout/{key}/delivery", **HOME, phone=PHONE).status_code == 303
+    assert ada.get(f"/checkout/{key}/pay").status_code == 200
+
+
+def test_nobody_is_asked_for_a_number_where_nothing_is_sent(app: Flask, rt: Runtime):
+    ask(rt, "must", "DE", "CA")
+    plan = make.make_plan(rt, code="club", name="Club", ships=False)
+    visitor = Visitor.of(app)
+    visitor.get(f"/checkout?plan={plan.code}")
+    key = urlsplit(visitor.post("/checkout", plan=plan.code).location).path.split("/")[2]
+    page = visitor.get(f"/checkout/{key}/delivery").text
+    assert 'name="phone"' not in page
+    assert "State or region" not in page
+    assert visitor.post(f"/checkout/{key}/delivery", **HOME).status_code == 303
+
+
+def test_a_number_that_is_not_asked_any_more_stays_with_its_address(app: Flask, rt: Runtime):
+    ada, sub = signed_in(app, rt, phone=PHONE)
+    ask(rt, "no")
+    page = f"/account/subscriptions/{sub.public_id}/address"
+    assert 'name="phone"' not in ada.get(page).text
+    assert ada.post(page, **HOME).status_code == 303
+    assert phones(rt) == [PHONE]
+
+
+def test_the_next_order_goes_home_and_not_where_one_box_went(app: Flask, rt: Runtime):
+    _ada, sub = signed_in(app, rt)
+    april = rt.session.scalars(sa.select(BoxCycle.public_id).where(BoxCycle.key == "2027-04")).one()
+    rt.session.rollback()
+    island = PostalAddress("Ada", "Am Hafen 1", "18565", "Hiddensee", "DE")
+    assert sub.customer_id is not None
+    send_box(rt, sub.customer_id, sub.public_id, april, island)
+    with reading():
+        assert known_delivery(rt.session, sub.customer_id).address["city"] == "Jena"
+    rt.session.rollback()

@@ -182,7 +182,7 @@ def _address_page(form: AddressForm, present: AddressView, asked: Asked | None) 
         plan=present.plan,
         subscription=subscription,
         effect=address_service.first_box_after(rt, customer().id, subscription, asked_box()),
-        asked=asked_of_address(rt, rt.shop.countries),
+        asked=asked_of_address(rt, rt.shop.countries, ships=present.ships),
         page_has_errors=bool(asked and not asked.costs),
         **shown(rt, customer().id, present, asked),
     )

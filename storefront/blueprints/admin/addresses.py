@@ -87,6 +87,6 @@ def _show(
         sub=present.subscription,
         plan=present.plan,
         effect=addresses.first_box_after(rt, customer_id, present.subscription, asked_box()),
-        asked=asked_of_address(rt, rt.shop.countries),
+        asked=asked_of_address(rt, rt.shop.countries, ships=present.ships),
         **shown(rt, customer_id, present, asked),
     )

@@ -15,6 +15,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions as may
 from storefront.domain.cycle_days import DayProblem
+from storefront.htmx import go
 from storefront.operations.cycles import UNLOCKED
 from storefront.queries import cycles as queries
 from storefront.security import register_policy, staff
@@ -26,16 +27,14 @@ register_policy(
     dict.fromkeys(("admin.cycle_days", "admin.cycle_days_save"), staff(may.BOXES_MANAGE))
 )
 
-_DAY = lazy_gettext("Enter a day like 24/12/2027")
-
 
 class DaysForm(Form):
     """The days that can be changed."""
 
-    cutoff_on = DateField(lazy_gettext("Cut-off"), [InputRequired(_DAY)])
-    lock_on = DateField(lazy_gettext("Lock"), [InputRequired(_DAY)])
-    ship_from = DateField(lazy_gettext("Ships from"), [InputRequired(_DAY)])
-    ship_to = DateField(lazy_gettext("Ships until"), [InputRequired(_DAY)])
+    cutoff_on = DateField(lazy_gettext("Cut-off"), [InputRequired()])
+    lock_on = DateField(lazy_gettext("Lock"), [InputRequired()])
+    ship_from = DateField(lazy_gettext("Ships from"), [InputRequired()])
+    ship_to = DateField(lazy_gettext("Ships until"), [InputRequired()])
 
 
 def add_cycle_days(bp: Blueprint) -> None:
@@ -59,7 +58,7 @@ def save(cycle: str) -> Response:
     try:
         changed = set_cycle_days(runtime(), who(), cycle, wanted)
     except CycleGone:
-        abort(404)
+        return go(url_for("admin.cycle", cycle=cycle), _("It is locked by now; its days stay."))
     except DaysDoNotFit as error:
         name, words = _problem(error.problem)
         form[name].errors = [words]

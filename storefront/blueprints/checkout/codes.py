@@ -74,7 +74,7 @@ def refreshed(order: Order, step: str, form: CodeForm, status: int) -> Response:
     elif place == "delivery":
         rt = runtime()
         known = {**order.checkout.address, "email": order.checkout.email}
-        values |= delivery_values(rt, delivery_form(countries_of(rt), known))
+        values |= delivery_values(rt, order, delivery_form(countries_of(rt), known))
     else:
         values |= box_values(order.first, box_form(order.first))
     # htmx swaps a 422 and leaves a 429 alone, whose text must be seen as well.

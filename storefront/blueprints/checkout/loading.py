@@ -14,6 +14,8 @@ from storefront import tax_desk
 from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.again import expired, start_again_url
 from storefront.blueprints.checkout.forms import CodeForm
+from storefront.blueprints.context import runtime
+from storefront.blueprints.places import lacks
 from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
@@ -72,9 +74,24 @@ def place_of(order: Order, step: str = "pay") -> str:
         return {"done": "confirmation", "paying": "waiting"}.get(state, "choose")
     if step != "box" and not order.has_box:
         return "box"
-    if step == "pay" and not order.has_delivery:
+    if step == "pay" and not (order.has_delivery and not lacks_for_carrier(order)):
         return "delivery"
     return step
+
+
+def lacks_for_carrier(order: Order) -> bool:
+    """Return whether an address known from before lacks what its parcel needs by now.
+
+    The recipient of a gift is asked when they claim it.
+    """
+    if order.checkout.gift or not sends(order):
+        return False
+    return bool(lacks(runtime(), order.checkout.address))
+
+
+def sends(order: Order) -> bool:
+    """Return whether anything of the order is sent to an address."""
+    return any(item.plan.shipping for item in order.items)
 
 
 def leave_for(order: Order, place: str) -> NoReturn:

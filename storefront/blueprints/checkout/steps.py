@@ -18,10 +18,18 @@ from storefront.blueprints.checkout.forms import (
     delivery_form,
     picked,
 )
-from storefront.blueprints.checkout.loading import box_url, load, look, onward, shown
+from storefront.blueprints.checkout.loading import (
+    box_url,
+    lacks_for_carrier,
+    load,
+    look,
+    onward,
+    sends,
+    shown,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
-from storefront.blueprints.places import refuse, refuse_blocked
+from storefront.blueprints.places import refuse
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
@@ -174,9 +182,9 @@ def delivery(key: str) -> Response:
         "tax_id": order.checkout.tax_id,
     }
     form = delivery_form(countries_of(rt), known)
-    if order.is_blocked:
-        # The zone was blocked after the address was typed: say so where it is to be changed.
-        refuse_blocked(rt, form)
+    if order.is_blocked or (order.has_delivery and lacks_for_carrier(order)):
+        # Blocked or asked for since the address was typed: say so where it is to be changed.
+        refuse(rt, form)
     return _delivery_page(rt, order, form)
 
 
@@ -190,8 +198,7 @@ def save_delivery(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
-    sends = any(item.plan.shipping for item in order.items)
-    fine = form.validate() and not (sends and refuse(rt, form))
+    fine = form.validate() and not (sends(order) and refuse(rt, form))
     if not fine or not tax_fields.check(rt, order, form):
         return _delivery_page(rt, order, form, 422)
     number = tax_fields.number_of(rt, form)
@@ -267,13 +274,14 @@ def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 
         f"{_FOLDER}/_delivery_form.html",
         status,
         page_has_errors=status != 200,
-        **delivery_values(rt, form),
+        **delivery_values(rt, order, form),
         **shown(order, "delivery"),
     )
 
 
-def delivery_values(rt: Runtime, form: DeliveryForm) -> dict[str, Any]:
-    return {"form": form, "countries": countries_of(rt), **tax_fields.asked(rt)}
+def delivery_values(rt: Runtime, order: Order, form: DeliveryForm) -> dict[str, Any]:
+    """Return what the form of step 2 needs."""
+    return {"form": form, "countries": countries_of(rt), **tax_fields.asked(rt, sends(order))}
 
 
 def chosen_plan(rt: Runtime) -> Choosable:

@@ -17,10 +17,10 @@ from storefront.runtime import Runtime
 from storefront.templating import writing_locale
 
 
-def asked(rt: Runtime) -> dict[str, Any]:
+def asked(rt: Runtime, ships: bool) -> dict[str, Any]:
     """Say which fields beside street and town the page shows."""
     countries = Market.of(rt.shop).countries
-    return asked_of_address(rt, countries) | {"asks_tax_id": sells_to_firms(rt)}
+    return asked_of_address(rt, countries, ships=ships) | {"asks_tax_id": sells_to_firms(rt)}
 
 
 def sells_to_firms(rt: Runtime) -> bool:
