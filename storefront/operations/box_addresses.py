@@ -60,17 +60,25 @@ def hold_box(
     session: AnySession, subscription_id: int, cycle_id: int | None, ref: str = ""
 ) -> AnyRow | None:
     """Return the regular box of a cycle, or else ``ref``, locked so that nobody packs it."""
-    box = table_of(Box)
+    box, cycle = table_of(Box), table_of(BoxCycle)
     which = box.c.public_id == ref if cycle_id is None else box.c.cycle_id == cycle_id
     return session.execute(
-        sa.select(box.c.id, box.c.public_id, box.c.state, box.c.problem, box.c.address_id)
+        sa.select(
+            box.c.id,
+            box.c.public_id,
+            box.c.state,
+            box.c.problem,
+            box.c.address_id,
+            cycle.c.cutoff_on,
+        )
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
         .where(
             which,
             box.c.subscription_id == subscription_id,
             box.c.kind == BoxKind.REGULAR,
             box.c.state != BoxState.CANCELED,
         )
-        .with_for_update()
+        .with_for_update(of=box)
     ).one_or_none()
 
 

@@ -63,7 +63,8 @@ def lock_groups(session: AnySession, plan_ids: Iterable[int]) -> set[int]:
         sa.select(group.c.id)
         .where(group.c.id.in_(of_plans), has_capacity(group.c.id))
         .order_by(group.c.id)
-        .with_for_update()
+        # Rows that name the group may come meanwhile, as those of new cycles.
+        .with_for_update(key_share=True)
     )
     return set(rows)
 

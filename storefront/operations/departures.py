@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.events import Actor, EventKind
-from storefront.models import Box, Plan, Shipment, Subscription
+from storefront.models import Box, FulfilmentBatch, Plan, Shipment, Subscription
 from storefront.models.base import public_ids, table_of
 from storefront.operations.earning import EarnedBox, earn_boxes
 from storefront.operations.keys import AnyRow, AnySession, reserve
@@ -43,7 +43,10 @@ def boxes_to_ship(
     that somebody else holds is waited for, for whoever names it says it once. Otherwise it is
     passed over, and a later slice finds it.
     """
-    box = table_of(Box)
+    box, batch = table_of(Box), table_of(FulfilmentBatch)
+    # One worker at a time, so that a parcel is never cut between two.
+    alone = sa.select(batch.c.id).where(batch.c.id == batch_id).with_for_update(key_share=True)
+    session.execute(alone)
     these = (box.c.id.in_(only),) if only else ()
     statement = _leaving(batch_id).where(*these).with_for_update(of=box, skip_locked=not only)
     rows = list(session.execute(statement.limit(limit)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from storefront.database import retrying
-from storefront.domain.boxes import ProjectedKind, project
+from storefront.domain.boxes import BoxKind, ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.packing import Problem
@@ -122,7 +122,11 @@ def _cycle_of(rt: Runtime, customer_id: int, box: str) -> tuple[str, str]:
         sa.select(mine.c.public_id.label("subscription"), cycle.c.public_id.label("cycle"))
         .select_from(table.join(mine, mine.c.id == table.c.subscription_id))
         .outerjoin(cycle, cycle.c.id == table.c.cycle_id)
-        .where(table.c.public_id == box, mine.c.customer_id == customer_id)
+        .where(
+            table.c.public_id == box,
+            table.c.kind == BoxKind.REGULAR,
+            mine.c.customer_id == customer_id,
+        )
     ).one_or_none()
     if row is None:
         rt.session.rollback()
@@ -221,7 +225,9 @@ def _refused(
 def _may_move(rt: Runtime, target: _Target, typed: PostalAddress | None) -> bool:
     """Return whether the box may still go elsewhere, or is one that is to come at all."""
     box, cycle = target.box, target.cycle
-    over = cycle is not None and cycle.cutoff_on < rt.today()
+    # A box says its cut-off itself: its cycle may be of a group that the plan is no more in.
+    cutoff = box.cutoff_on if box is not None else cycle.cutoff_on if cycle is not None else None
+    over = cutoff is not None and cutoff < rt.today()
     if box is not None:
         return box.state in MOVABLE and (not over or box.problem == Problem.NO_ADDRESS)
     if over or cycle is None:

@@ -49,7 +49,7 @@ def _set(rt: Runtime, who: Who, model: type[Any], event: str, ref: str, boxes: i
         row = rt.session.execute(
             sa.select(table.c.id, table.c.capacity)
             .where(table.c.public_id == ref)
-            .with_for_update()
+            .with_for_update(key_share=True)
         ).one_or_none()
         if row is None or row.capacity == boxes:
             rt.session.rollback()

@@ -85,7 +85,8 @@ def _rows(rt: Runtime, cycle: str) -> list[AnyRow]:
     group = sa.select(table.c.group_id).where(table.c.public_id == cycle).scalar_subquery()
     # One at a time: two staff must not move neighbours past each other.
     groups = table_of(CycleGroup)
-    rt.session.execute(sa.select(groups.c.id).where(groups.c.id == group).with_for_update())
+    mine = sa.select(groups.c.id).where(groups.c.id == group)
+    rt.session.execute(mine.with_for_update(key_share=True))
     found = rt.session.execute(
         sa.select(table)
         .where(table.c.group_id == group)

@@ -289,3 +289,13 @@ def test_two_workers_make_the_same_parcels_and_the_same_file(app, rt, cycle):
     assert len({row.batch_id for row in (one, other, two, away)}) == 1
     assert set(states(rt)) == {"exported"}
     assert wrong(rt) == set()
+
+
+def test_two_workers_that_ship_one_batch_cut_no_parcel(app, rt, cycle, monkeypatch):
+    monkeypatch.setattr(fulfilment, "SHIP_SLICE", 1)
+    batch = export_boxes(rt, cycle.public_id)
+    done = in_parallel(app, 2, lambda own, _n: ship_batch(own, batch.public_id))
+    one, _other, two, _away = boxes(rt)
+    assert sum(done) == 4
+    assert one.shipment_id == two.shipment_id
+    assert (count(rt, Shipment), told(rt)) == (3, 3)
