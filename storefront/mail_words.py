@@ -23,6 +23,7 @@ class Words:
 
     subject: str
     news: str
+    #: What else is new, in one sentence: below the news, and beside the subject in a list of mails.
     preheader: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     #: Label and address of the one button.

@@ -15,7 +15,7 @@ from storefront.adapters.mail import Mail
 from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
-from storefront.mails_accounts import ACCOUNT_TOPICS
+from storefront.mails_accounts import ACCOUNT_TOPICS, erase_code
 from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
@@ -38,6 +38,7 @@ from storefront.queries.mails import (
     subscription_facts,
 )
 from storefront.runtime import Runtime
+from storefront.services import signin
 from storefront.services.outbox import Delivery
 from storefront.services.staff import link_token
 
@@ -87,16 +88,15 @@ def _reader(rt: Runtime, delivery: Delivery) -> Person | None:
 def _sign_in(writer: Writer) -> Words:
     payload = writer.delivery.payload
     secret = one_time(writer.rt.settings.secret_key, payload["nonce"])
+    if payload.get("for") == signin.ERASE:
+        return erase_code(writer, secret.code)
     wanted = f"?{urlencode({'next': payload['next']})}" if payload.get("next") else ""
     return Words(
         _("%(code)s is your code for %(shop)s", code=secret.code, shop=writer.rt.shop.name),
         _("Your code is %(code)s", code=secret.code),
-        _("It works for 10 minutes and only once."),
+        _("The code and the link work for 10 minutes and only once."),
         action=(_("Sign in"), writer.url(f"/sign-in/link/{secret.token}{wanted}")),
-        more=(
-            _("The code and the link work for 10 minutes and only once."),
-            _("You did not ask for it? Then do nothing: without the code nobody gets in."),
-        ),
+        more=(_("You did not ask for it? Then do nothing: without the code nobody gets in."),),
     )
 
 
@@ -212,7 +212,7 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
         (_("Received"), writer.moment(datetime.fromisoformat(payload["received_at"]))),
     ]
     owed = int(payload.get("boxes_owed", 0))
-    more = [_("You will not be charged again.")]
+    more: list[str] = []
     if owed:
         more = [
             _(
@@ -247,13 +247,12 @@ def _cancel_confirmed(writer: Writer) -> Words | None:
         _("Cancelled. It ends on %(day)s.", day=ends)
         if owed
         else _("Cancelled. You will not be charged again."),
-        _("Received %(when)s.", when=facts[2][1]),
-        tuple(facts),
-        (
+        facts=tuple(facts),
+        action=(
             _("See your subscription"),
             writer.url(f"/account/subscriptions/{subscription.public_id}"),
         ),
-        tuple(more),
+        more=tuple(more),
     )
 
 
@@ -320,15 +319,15 @@ def _ended(writer: Writer) -> Words | None:
     subscription = subscription_facts(writer.rt.session, writer.delivery.payload["subscription"])
     if subscription is None:
         return None
-    more = [_("You will not be charged again.")]
+    more: tuple[str, ...] = ()
     if subscription.ships_on:
-        more.append(_("Your last box leaves on %(day)s.", day=writer.day(subscription.ships_on)))
+        more = (_("Your last box leaves on %(day)s.", day=writer.day(subscription.ships_on)),)
     return Words(
         _("Your subscription has ended"),
         _("Your subscription %(plan)s has ended.", plan=subscription.plan),
         _("You will not be charged again."),
         action=(_("See the plans"), writer.url("/")),
-        more=tuple(more),
+        more=more,
     )
 
 

@@ -58,6 +58,21 @@ def account_erased(writer: Writer) -> Words:
     )
 
 
+def erase_code(writer: Writer, code: str) -> Words:
+    """To somebody without a password who wants the account deleted. No button: the page has it."""
+    shop = writer.rt.shop.name
+    return Words(
+        _("%(code)s deletes your account at %(shop)s", code=code, shop=shop),
+        _("The code %(code)s deletes your account.", code=code),
+        _("It works for 10 minutes and only once."),
+        more=(
+            _("Tell nobody this code."),
+            _("You did not ask for it? Then do nothing, and your account stays."),
+        ),
+        why=_("You get this because somebody who is signed in as you asked for it."),
+    )
+
+
 def _had(shop: str) -> str:
     return _("You get this mail because you had an account at %(shop)s.", shop=shop)
 

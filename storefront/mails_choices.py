@@ -81,7 +81,6 @@ def _choose_soon(writer: Writer) -> Words | None:
         return None
     page = f"/account/subscriptions/{payload['subscription']}/boxes/{payload['cycle']}/choose"
     leaves = writer.day(date.fromisoformat(payload["ship_on"]))
-    else_we = _("If you leave it to us, we choose for you.")
     return Words(
         _("Choose what is in your next box"),
         ngettext(
@@ -90,10 +89,9 @@ def _choose_soon(writer: Writer) -> Words | None:
             payload["pieces"],
             day=writer.day(until),
         ),
-        else_we,
+        _("If you leave it to us, we choose for you."),
         ((_("Plan"), payload["plan"]), (_("Leaves on"), leaves)),
         (_("Choose now"), writer.url(page)),
-        (else_we,),
     )
 
 

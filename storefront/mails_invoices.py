@@ -29,7 +29,6 @@ def refunded(writer: Writer) -> Words:
             _("See the credit note"),
             writer.url(f"/account/invoices/{payload['credit_note']}"),
         ),
-        (how[str(payload["way"])],),
     )
 
 
@@ -47,7 +46,6 @@ def extra_charge(writer: Writer) -> Words:
         how,
         ((_("Amount"), amount),),
         (_("See the invoice"), writer.url(f"/account/invoices/{payload['invoice']}")),
-        (how,),
     )
 
 

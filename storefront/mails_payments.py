@@ -46,22 +46,21 @@ def _payment_failed(writer: Writer) -> Words | None:
     amount = writer.money(tried.amount)
     reason_code = str(writer.delivery.payload.get("reason", ""))
     reason = _reason(writer)
-    more = [_("Nothing was charged. Your box waits until this is settled.")]
     if tried.retry_at:
-        more.append(
-            _("We try again on %(when)s, or you can pay now.", when=writer.moment(tried.retry_at))
+        then = _(
+            "We try again on %(when)s, or you can pay now.", when=writer.moment(tried.retry_at)
         )
     elif reason_code in {"over_limit", "opted_out"}:
-        more.append(_("Pay it yourself, with the same card or another, to keep your box."))
+        then = _("Pay it yourself, with the same card or another, to keep your box.")
     else:
-        more.append(_("We do not try this card again. Use another card to keep your box."))
+        then = _("We do not try this card again. Use another card to keep your box.")
     return Words(
         _("We could not charge %(amount)s", amount=amount),
         _("We could not charge %(amount)s: %(reason)s.", amount=amount, reason=reason),
-        _("Nothing was charged. Your box waits."),
+        _("Nothing was charged. Your box waits until this is settled."),
         (*_refused_cards(writer, tried), (_("Amount"), amount)),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
-        (*more, _no_sign_in()),
+        (then, _no_sign_in()),
     )
 
 
@@ -111,7 +110,7 @@ def _last_warning(writer: Writer) -> Words | None:
         then,
         ((_("Amount"), amount), (_("To be paid by"), day)),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
-        (then, _no_sign_in()),
+        (_no_sign_in(),),
     )
 
 
@@ -126,10 +125,9 @@ def _given_up(writer: Writer) -> Words | None:
         return Words(
             _("%(amount)s stays open", amount=amount),
             failed,
-            _("We do not try again by ourselves."),
+            _("We do not try again by ourselves. Pay it, and your boxes come again."),
             ((_("Amount"), amount),),
             (_("Pay %(amount)s", amount=amount), page),
-            (_("We do not try again by ourselves. Pay it, and your boxes come again."),),
         )
     if payload["action"] == "pause":
         return Words(
@@ -164,7 +162,7 @@ def _ended_owing(writer: Writer, failed: str, plans: str) -> Words:
         due,
         ((_("Your plan"), plans), (_("Still due"), stays)),
         (_("Pay %(amount)s", amount=stays), page),
-        (due, _("We do not try again by ourselves. Boxes you have paid for still ship.")),
+        (_("We do not try again by ourselves. Boxes you have paid for still ship."),),
     )
 
 

@@ -28,7 +28,8 @@ LINK_LASTS = timedelta(minutes=10)
 #: Wrong codes after which the codes sent so far die; their links go on working.
 CODE_TRIES = 5
 PASSWORD_LENGTH = 10
-_PURPOSE = "sign_in"
+#: What a mailed code is for; one for the one is none for the other.
+SIGN_IN, ERASE = "sign_in", "erase"
 
 
 class CodeRefused(DomainError):
@@ -69,15 +70,19 @@ class KnownCustomer:
     name: str
 
 
-def request_link(rt: Runtime, email: str, next_target: str | None = None) -> None:
+def request_link(
+    rt: Runtime, email: str, next_target: str | None = None, purpose: str = SIGN_IN
+) -> None:
     """Mail a code and a link to ``email`` if it has an account; otherwise only look busy.
 
+    For ``ERASE`` the mail says that its code deletes the account, and has no link.
     The mail is made from the outbox row alone: its nonce and the shop's key give code and
     link (``operations.secrets.one_time``), so neither stands in the database.
     """
     now, nonce = rt.now(), new_nonce()
     secret = one_time(rt.settings.secret_key, nonce)
-    message = Message("mail", "sign_in", f"mail:sign_in:{nonce}", _payload(nonce, next_target))
+    payload = _payload(nonce, next_target, purpose)
+    message = Message("mail", "sign_in", f"mail:sign_in:{nonce}", payload)
 
     def write() -> None:
         customer = rt.session.execute(
@@ -93,7 +98,7 @@ def request_link(rt: Runtime, email: str, next_target: str | None = None) -> Non
             rt.session.execute(
                 sa.insert(LoginLink).values(
                     customer_id=customer,
-                    purpose=_PURPOSE,
+                    purpose=purpose,
                     token_hash=hash_secret(secret.token),
                     code_hash=hash_code(rt.settings.secret_key, secret.code),
                     created_at=now,
@@ -108,11 +113,16 @@ def request_link(rt: Runtime, email: str, next_target: str | None = None) -> Non
     retrying(rt.session, write)
 
 
-def _payload(nonce: str, next_target: str | None) -> dict[str, str]:
-    return {"nonce": nonce, "next": next_target} if next_target else {"nonce": nonce}
+def _payload(nonce: str, next_target: str | None, purpose: str) -> dict[str, str]:
+    payload = {"nonce": nonce}
+    if next_target:
+        payload["next"] = next_target
+    if purpose != SIGN_IN:
+        payload["for"] = purpose
+    return payload
 
 
-def take_code(rt: Runtime, email: str, code: str) -> KnownCustomer:
+def take_code(rt: Runtime, email: str, code: str, purpose: str = SIGN_IN) -> KnownCustomer:
     """Use a mailed code once. Raises ``CodeRefused`` with the tries that are left."""
     now, digest = rt.now(), hash_code(rt.settings.secret_key, code)
     links = table_of(LoginLink)
@@ -123,7 +133,7 @@ def take_code(rt: Runtime, email: str, code: str) -> KnownCustomer:
             .join(Customer, Customer.id == links.c.customer_id)
             .where(
                 Customer.email == email,
-                links.c.purpose == _PURPOSE,
+                links.c.purpose == purpose,
                 links.c.used_at.is_(None),
                 links.c.expires_at > now,
                 links.c.tries < CODE_TRIES,
@@ -157,7 +167,7 @@ def take_link(rt: Runtime, token: str) -> KnownCustomer:
         row = rt.session.execute(
             sa.select(links.c.id, links.c.customer_id).where(
                 links.c.token_hash == hash_secret(token),
-                links.c.purpose == _PURPOSE,
+                links.c.purpose == SIGN_IN,
                 links.c.used_at.is_(None),
                 links.c.expires_at > now,
             )

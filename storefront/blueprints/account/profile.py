@@ -170,7 +170,7 @@ def _wrong_code(form: EraseForm) -> int:
         form.code.errors = [_("Too many tries. Wait ten minutes and go on.")]
         return 429
     try:
-        signin.take_code(rt, me.email, form.code.data or "")
+        signin.take_code(rt, me.email, form.code.data or "", signin.ERASE)
     except signin.CodeRefused:
         form.code.errors = [_("That is not the code, or it is older than ten minutes")]
         return 422
@@ -181,7 +181,7 @@ def _mail_code() -> Response:
     rt, me = runtime(), customer()
     if limits.may_ask_for_mail(rt, me.email):
         return go(url_for("account.erase"), _("Too many tries. Wait ten minutes and go on."))
-    signin.request_link(rt, me.email)
+    signin.request_link(rt, me.email, purpose=signin.ERASE)
     text = _("We have mailed a code to %(email)s. It works for ten minutes.", email=me.email)
     return go(url_for("account.erase"), text)
 
