@@ -18,6 +18,7 @@ from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain.errors import DomainError
 from storefront.domain.late_changes import LateKind
+from storefront.domain.postal import WITH_REGION
 from storefront.htmx import go
 from storefront.queries.late_changes import LateBox
 from storefront.queries.late_contents import LateContents, late_contents
@@ -26,7 +27,7 @@ from storefront.services.late_changes import Wish
 
 _SHORT = Length(max=80, message=lazy_gettext("Use 80 characters or fewer"))
 _LONG = Length(max=120, message=lazy_gettext("Use 120 characters or fewer"))
-_PARTS = ("name", "street", "extra", "postcode", "city")
+_PARTS = ("name", "company", "street", "extra", "postcode", "city")
 _SWAP = "swap-"
 
 
@@ -47,6 +48,7 @@ class ElsewhereForm(NoteForm):
         [InputRequired(lazy_gettext("Enter the name on the doorbell or parcel box")), _SHORT],
         filters=[one_line],
     )
+    company = StringField(lazy_gettext("Company"), [_SHORT], filters=[one_line])
     street = StringField(
         lazy_gettext("Street and number"),
         [InputRequired(lazy_gettext("Enter the street and house number")), _LONG],
@@ -66,6 +68,7 @@ class ElsewhereForm(NoteForm):
         [InputRequired(lazy_gettext("Enter the town")), _SHORT],
         filters=[one_line],
     )
+    region = StringField(lazy_gettext("State or region"), [_SHORT], filters=[one_line])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,16 @@ class Desk:
         box = self._found()
         is_address = request.form.get("kind") != LateKind.KEEP_BACK.value
         form = ElsewhereForm(request.form) if is_address else NoteForm(request.form)
-        if not form.validate():
+        is_good = form.validate()
+        if isinstance(form, ElsewhereForm) and box.country in WITH_REGION and not form.region.data:
+            form.region.errors = [_("Enter the state or region; the carrier needs it")]
+            is_good = False
+        if not is_good:
             shown = form if isinstance(form, ElsewhereForm) else _filled(box)
             return self._show(box, shown, status=422)
-        parts = {name: form[name].data for name in _PARTS} if is_address else {}
+        # What is not asked stays as it is.
+        asked = (*_PARTS, "region") if _asks_region(box) else _PARTS
+        parts = {name: form[name].data for name in asked} if is_address else {}
         kind = LateKind.ADDRESS if is_address else LateKind.KEEP_BACK
         try:
             self._ask(Wish(kind, parts, (form.note.data or "").strip()))
@@ -167,7 +176,15 @@ class Desk:
     def _show(
         self, box: LateBox, form: ElsewhereForm, status: int = 200, problem: str = ""
     ) -> Response:
-        return self.show("late", status, **self._context(box), form=form, problem=problem)
+        return self.show(
+            "late",
+            status,
+            **self._context(box),
+            form=form,
+            problem=problem,
+            asks_region=_asks_region(box),
+            region_needed=box.country in WITH_REGION,
+        )
 
     def _show_contents(
         self,
@@ -205,6 +222,10 @@ class Desk:
         if self.by_staff:
             return go(self.url, _("It is in the queue of late changes now."))
         return go(self.url, _("We have your wish and write to you as soon as it is decided."))
+
+
+def _asks_region(box: LateBox) -> bool:
+    return box.country in WITH_REGION or runtime().shop.taxes.asks_region(box.country)
 
 
 def _filled(box: LateBox) -> ElsewhereForm:

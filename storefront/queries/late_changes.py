@@ -67,7 +67,7 @@ class LateRow:
 
 @dataclass(frozen=True, slots=True)
 class LateBox:
-    """A box whose owner may ask for a change; ``address`` is where it goes, by part."""
+    """A box whose owner may ask for a change; ``address`` is where in ``country`` it goes."""
 
     ref: str
     subscription: str
@@ -76,6 +76,8 @@ class LateBox:
     ship_from: date
     kinds: tuple[LateKind, ...]
     address: Mapping[str, str]
+    #: Its code; empty where nobody has said where the box goes.
+    country: str
     worth: Money
     #: The last wish about it.
     wish: LateRow | None
@@ -191,7 +193,7 @@ def _late_box(
             round_.c.public_id.label("cycle"),
             round_.c.ship_from,
             round_.c.cutoff_on,
-            *(address.c[part].label(f"to_{part}") for part in PARTS),
+            *(address.c[part].label(f"to_{part}") for part in (*PARTS, "country")),
         )
         .join(table, table.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
@@ -206,7 +208,7 @@ def _late_box(
     last = session.execute(
         _rows().where(wish.c.box_id == row.id).order_by(wish.c.id.desc()).limit(1)
     ).one_or_none()
-    parts = row.ship_to or {part: getattr(row, f"to_{part}") for part in PARTS}
+    parts = row.ship_to or {part: getattr(row, f"to_{part}") for part in (*PARTS, "country")}
     kinds = kinds_for(
         row.kind,
         row.state,
@@ -225,6 +227,7 @@ def _late_box(
         row.ship_from,
         kinds,
         {part: str(parts.get(part) or "") for part in PARTS},
+        str(parts.get("country") or ""),
         Money(row.net_minor + row.tax_minor, row.currency),
         None if last is None else _shown(session, [last])[0],
     )
@@ -250,6 +253,7 @@ def _rows() -> sa.Select[Any]:
             address.c.street.label("to_street"),
             address.c.postcode.label("to_postcode"),
             address.c.city.label("to_city"),
+            address.c.region.label("to_region"),
         )
         .join(box, box.c.id == wish.c.box_id)
         .join(cycle, cycle.c.id == box.c.cycle_id)
@@ -267,7 +271,7 @@ def _shown(session: AnySession, rows: Sequence[AnyRow]) -> list[LateRow]:
 
 
 def _row(row: AnyRow, names: Mapping[int, str]) -> LateRow:
-    shown = ("name", "street", "postcode", "city")
+    shown = ("name", "street", "postcode", "city", "region")
     goes_to = row.ship_to or {part: getattr(row, f"to_{part}") for part in shown}
     return LateRow(
         ref=row.public_id,
@@ -296,4 +300,4 @@ def _row(row: AnyRow, names: Mapping[int, str]) -> LateRow:
 def _line(parts: Mapping[str, Any]) -> str:
     town = " ".join(str(parts.get(one) or "") for one in ("postcode", "city")).strip()
     first = [str(parts.get(one) or "") for one in ("name", "company", "street", "extra")]
-    return ", ".join(part for part in (*first, town) if part)
+    return ", ".join(part for part in (*first, town, str(parts.get("region") or "")) if part)

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from storefront.jobs.work import CLOSE_CYCLES, OUTBOX
-from storefront.models import Box, BoxCycle, Customer
+from storefront.models import Address, Box, BoxCycle, Customer, LateChange
 from storefront.runtime import Runtime
+from storefront.services.late_changes import accept_late
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
-from tests.support.admin import desk
+from tests.support.admin import desk, make_staff
 from tests.support.asking import run_asked
 from tests.support.orders import only
 from tests.support.visitor import Visitor, customer_with_password
@@ -27,6 +28,41 @@ ELSEWHERE = {
     "city": "Jena",
     "note": "I am away",
 }
+
+
+def test_a_late_address_takes_neither_state_nor_company_of_the_old_one(
+    app: Flask, rt: Runtime, clock: FrozenClock
+) -> None:
+    customer = rt.session.get(Customer, customer_with_password(rt, ADA))
+    assert customer is not None
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    plan = make.make_plan(rt)
+    make.make_recipe(rt, plan)
+    sub = make.make_subscription(rt, plan=plan, customer=customer)
+    march = rt.session.scalars(sa.select(BoxCycle.public_id).where(BoxCycle.key == "2027-03")).one()
+    rt.session.rollback()
+    here = f"/account/subscriptions/{sub.public_id}/boxes/{march}/late"
+    clock.set(datetime(2027, 3, 12, 9, 0, tzinfo=UTC))
+    ada = Visitor.of(app).sign_in(ADA)
+    assert 'name="region"' not in ada.get(here).text
+    there = {"country": "US", "region": "CA", "company": "Old Works"}
+    rt.session.execute(sa.update(Address).values(**there))
+    rt.session.commit()
+
+    page = ada.get(here).text
+    assert 'value="CA"' in page
+    assert 'value="Old Works"' in page
+    new = ELSEWHERE | {"postcode": "10001", "city": "New York", "region": "", "company": ""}
+    wrong = ada.post(here, **new)
+    assert (wrong.status_code, "the carrier needs it" in wrong.text) == (422, True)
+    assert ada.post(here, **new | {"region": "NY"}).status_code == 303
+    owner = make_staff(rt)
+    assert "10001 New York, NY" in ada.get(here).text
+    accept_late(rt, owner, only(rt, LateChange).public_id)
+    newest = rt.session.scalars(sa.select(Address).order_by(Address.id.desc())).first()
+    assert newest is not None
+    assert (newest.country, newest.region, newest.company) == ("US", "NY", "")
 
 
 def test_a_subscriber_asks_and_the_merchant_decides(
