@@ -42,7 +42,8 @@ class Desk:
 
     def look(self) -> Reply:
         """Return the questions, with what was chosen on another page already."""
-        return Reply(self._page(), typed=_typed(request.args))
+        page = self._page()
+        return Reply(page, typed=_offered(page, _typed(request.args)))
 
     def act(self) -> Reply:
         """Save what is chosen."""
@@ -55,11 +56,16 @@ class Desk:
             abort(404)
         except answers.NotOffered:
             gone = _("That is not offered any more. Please choose again; nothing was changed.")
-            return Reply(self._page(), 422, gone)
+            return self._refused(gone, typed)
         except answers.CostsOther:
             text = _("That costs more or less than what you have. Nothing was changed.")
-            return Reply(self._page(), 422, text)
+            return self._refused(text, typed)
         return Reply(self._page(), done=_done(saved, by_staff=self.who is not None))
+
+    def _refused(self, problem: str, typed: Mapping[str, str]) -> Reply:
+        """Return the page again: what else was chosen stays chosen, and is not saved."""
+        page = self._page()
+        return Reply(page, 422, problem, typed=_offered(page, typed))
 
     def _page(self) -> AnswersPage:
         rt = runtime()
@@ -77,6 +83,12 @@ def _typed(given: Mapping[str, str]) -> dict[str, str]:
         for name, value in given.items()
         if name.startswith(ANSWER) and value
     }
+
+
+def _offered(page: AnswersPage, typed: Mapping[str, str]) -> dict[str, str]:
+    """Return what was chosen of what can be; else the question shows what is saved."""
+    offered = {(one.code, each.code) for one in page.questions for each in one.answers}
+    return {code: said for code, said in typed.items() if (code, said) in offered}
 
 
 def _done(saved: Saved, *, by_staff: bool) -> str:

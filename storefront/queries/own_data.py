@@ -156,12 +156,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             .where(message.c.customer_id == customer_id, message.c.kind == "mail")
             .order_by(message.c.id),
         ),
-        "late_changes": _some(
-            session,
-            LateChange,
-            table_of(LateChange).c.box_id.in_(boxes),
-            ("kind", "address", "note", "state", "asked_at", "decided_at", "reason"),
-        ),
+        "late_changes": _late_changes(session, boxes),
         "choices": _select(session, _choices(owned)),
         "swaps": _select(session, _swaps(owned)),
         "gifts_received": _some(
@@ -260,6 +255,25 @@ def _some(
     table = table_of(model)
     columns = [table.c[name] for name in names]
     return _select(session, sa.select(*columns).where(where).order_by(table.c.id))
+
+
+def _late_changes(session: AnySession, boxes: sa.Select[Any]) -> Rows:
+    """Return what was asked of boxes after their cut-off, and what became of it."""
+    wish, variant = table_of(LateChange), table_of(ProductVariant)
+    told = ("kind", "address", "contents", "note", "state", "asked_at", "decided_at", "reason")
+    rows = _some(session, LateChange, wish.c.box_id.in_(boxes), (*told, "credit_minor"))
+    # What lay there when it was asked, and what was to; how it was picked says no more.
+    listed = [{part: row["contents"].get(part, ()) for part in ("was", "then")} for row in rows]
+    keys = {key for one in listed for pairs in one.values() for key, _pieces in pairs}
+    found = session.execute(sa.select(variant.c.id, variant.c.sku).where(variant.c.id.in_(keys)))
+    skus = {row.id: row.sku for row in found}
+    for row, parts in zip(rows, listed, strict=True):
+        row["contents"] = {
+            part: [{"sku": skus[key], "quantity": pieces} for key, pieces in pairs]
+            for part, pairs in parts.items()
+            if pairs
+        }
+    return rows
 
 
 def _box_addresses(owned: sa.Select[Any]) -> sa.Select[Any]:

@@ -145,19 +145,19 @@ def _write(
     answered = Answered(row.id, before, row.price_id, after, row.price_id, cycle_id)
     write_answers(rt.session, [answered], moment)
     actor, ref = (Actor.CUSTOMER, "") if who is None else (Actor.STAFF, who.public_id)
-    # What was answered stands in its own rows, which go with an erased person.
+    # What was answered stands in its own rows, which go with an erased person; the log of the
+    # staff cannot be blanked.
     data = {"questions": sorted(wanted)}
     entry = Entry(row.id, row.public_id, EventKind.OPTIONS_CHANGED, actor, ref, data)
     record(rt.session, [entry], moment)
     if who is not None:
-        told = {code: before.get(code, "") for code in wanted}
         audit.write(
             rt.session,
             who.id,
             "answers.changed",
             row.public_id,
-            told,
-            dict(wanted),
+            {},
+            data,
             moment,
             who.ip,
         )

@@ -6,13 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.changes import NotChangeable
-from storefront.models import Box, BoxCycle, Invoice, Option, OptionAnswer, Subscription
+from storefront.models import AuditEntry, Box, BoxCycle, Invoice, Option, OptionAnswer, Subscription
 from storefront.queries.answers import answers_page
 from storefront.queries.invariants import broken
 from storefront.services.answers import CostsOther, NotFound, NotOffered, change_answers
 from storefront.services.changes import quote_change
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
+from tests.support.admin import make_staff
 from tests.support.changing import fresh, go, one, wish_of
 
 SIZES = [("s", "Small", 0), ("m", "Middle", 0), ("l", "Large", 400)]
@@ -25,6 +26,20 @@ def group(rt):
 
 def answer(rt, sub, **answers):
     return change_answers(rt, sub.customer_id, sub.public_id, answers)
+
+
+def test_the_log_of_the_staff_says_which_question_was_answered_never_what(rt, group):
+    plan = factories.make_plan(rt, group=group)
+    factories.make_options(rt, plan)
+    sub = factories.make_subscription(rt, plan=plan, options={"taste": "mild"})
+    who = make_staff(rt)
+
+    change_answers(rt, sub.customer_id, sub.public_id, {"taste": "strong"}, who)
+
+    (entry,) = fresh(rt, AuditEntry, AuditEntry.action == "answers.changed")
+    assert (entry.object_ref, entry.before, entry.after) == (
+        sub.public_id, {}, {"questions": ["taste"]},
+    )  # fmt: skip
 
 
 def rows(rt):

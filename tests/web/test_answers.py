@@ -1,5 +1,7 @@
 """The page of preferences, for subscribers and for staff."""
 
+import re
+
 import sqlalchemy as sa
 
 from storefront.models import Customer, Option, Subscription
@@ -16,6 +18,13 @@ def answered(rt, sub):
     found = rt.session.scalar(sa.select(Subscription.options).where(Subscription.id == sub))
     rt.session.rollback()
     return found
+
+
+def checked(page):
+    """Return what is chosen on a page, by question."""
+    found = re.findall(r"<input[^>]*>", page)
+    chosen = [dict(re.findall(r'(\S+)="([^"]*)"', one)) for one in found if " checked" in one]
+    return {one["name"]: one["value"] for one in chosen}
 
 
 def test_a_subscriber_and_staff_answer_anew_and_see_what_was_said(app, rt):
@@ -40,7 +49,11 @@ def test_a_subscriber_and_staff_answer_anew_and_see_what_was_said(app, rt):
     wish = f"/account/subscriptions/{ref}/plan?price={price}&option-taste=strong"
     assert f'href="{url}?option-taste=strong"' in ada.get(wish).text
 
-    assert ada.post(url, **{"option-size": "l"}).status_code == 422
+    dear = ada.post(url, **{"option-taste": "strong", "option-size": "l"})
+    assert dear.status_code == 422
+    # What else was chosen stays, the question that cannot be shows what is saved, focus is there.
+    assert checked(dear.text) == {"option-taste": "strong"}
+    assert 'id="answers-problem" tabindex="-1" autofocus' in dear.text
     assert ada.post(url, **{"option-taste": "none"}).status_code == 422
     assert answered(rt, key) == said
     assert ada.post(url, **{"option-taste": "strong"}).status_code == 303

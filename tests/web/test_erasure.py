@@ -170,17 +170,27 @@ def test_the_file_of_one_s_data_has_what_was_asked_begun_and_waited_for(
     wish = LateChange(public_id="lat_1", box_id=box.id, kind="address", state="open", **asked)
     wish.address, wish.note = {"street": "Am Ufer 1"}, "I am away"
     rt.session.add(wish)
+    tea = make.make_variant(rt)
+    late = LateChange(public_id="lat_2", box_id=box.id, kind="contents", state="accepted", **asked)
+    late.contents = {"swaps": [[tea.id, 99]], "was": [[tea.id, 1]], "then": [[tea.id, 2]]}
+    late.decided_at, late.decided_ref, late.credit_minor = rt.now(), "stf_1", 2600
+    rt.session.add(late)
     rt.session.add(WaitingPlace(public_id="wai_1", plan_id=plan, email=ADA, created_at=rt.now()))
     other = make.make_customer(rt)
     rt.session.add(
         WaitingPlace(public_id="wai_2", plan_id=plan, email=other.email, created_at=rt.now())
     )
     rt.session.commit()
-    orders = rt.session.scalars(sa.select(Checkout.public_id)).all()
+    orders, sku = rt.session.scalars(sa.select(Checkout.public_id)).all(), tea.sku
     rt.session.rollback()
     said = Visitor.of(app).sign_in(ADA).get("/account/privacy/data").text
     data = json.loads(said)
-    assert data["late_changes"][0]["note"] == "I am away"
+    first, then = data["late_changes"]
+    assert (first["note"], first["contents"], then["credit_minor"]) == ("I am away", {}, 2600)
+    assert then["contents"] == {
+        "was": [{"sku": sku, "quantity": 1}],
+        "then": [{"sku": sku, "quantity": 2}],
+    }
     assert [one["email"] for one in data["waiting_lists"]] == [ADA]
     assert data["orders"][0]["address"]["street"]
     assert data["payments"][0]["amount_minor"] == 2600
