@@ -37,7 +37,7 @@ def _batch_file(writer: Writer) -> Words | None:
     return Words(
         _("Batch %(n)s of %(cycle)s", n=payload["number"], cycle=payload["cycle"]),
         ngettext("%(num)s box is ready to pack.", "%(num)s boxes are ready to pack.", boxes),
-        _("The file for packing and shipping."),
+        _("The file for packing and shipping.") if path else "",
         ((_("Batch"), str(payload["batch"])), (_("SHA-256"), str(payload["sha256"]))),
         (_("Open the cycles"), writer.url("/admin/cycles")),
         tuple(more),
