@@ -16,6 +16,7 @@ from storefront.domain.checkout import OrderTerms
 from storefront.domain.cycles import CycleSlot
 from storefront.domain.errors import DomainError
 from storefront.domain.periods import Interval, add_interval
+from storefront.domain.renewals import NOTICE_DAYS
 
 #: Signs of the message that goes with a gift.
 MESSAGE_MOST = 400
@@ -134,38 +135,44 @@ def follows_on(
 ) -> date:
     """Return the first day on which a recipient who goes on can be charged.
 
-    The gift began on ``begun_on`` and has ``boxes``, one each ``shipping`` interval; the last of
-    them is paid for on ``last_feed_on`` at the latest, the others than ``unplaced`` ones have a
-    round. It is the first boundary of the gift behind all of them: so the first box of one's own
-    is the one after the gift's last, however often a box moved.
+    The gift began on ``begun_on`` and has ``boxes``, one each ``shipping`` interval; of those
+    that have a round the last is paid for on ``last_feed_on`` at the latest, and ``unplaced`` ones
+    come behind it, one each interval. It is the first boundary of the gift behind all of them: so
+    the first box of one's own is the one after the gift's last, however often a box moved.
 
     >>> follows_on(date(2027, 4, 20), Interval("month"), 3, date(2027, 7, 12))
     datetime.date(2027, 7, 20)
     >>> follows_on(date(2027, 4, 20), Interval("month"), 3, date(2027, 8, 12))
     datetime.date(2027, 8, 20)
+    >>> follows_on(date(2027, 4, 20), Interval("month"), 12, date(2027, 12, 12), unplaced=4)
+    datetime.date(2028, 4, 20)
     """
-    number = boxes
+    number = 0
     while last_feed_on is not None and add_interval(begun_on, shipping, number) <= last_feed_on:
         number += 1
-    return add_interval(begun_on, shipping, number + unplaced)
+    return add_interval(begun_on, shipping, max(boxes, number + unplaced))
 
 
-def moved_to(current: date, wanted: date, agreed: date, ours: date | None) -> date:
+def moved_to(current: date, wanted: date, agreed: date, ours: date, today: date) -> date:
     """Return the first payment day of a recipient who goes on, now that a box of the gift moved.
 
-    Never before ``agreed``, and ``current`` only moves back where we moved it last (``ours``):
-    a later day that the recipient chose stands.
+    Never before ``agreed``, and ``current`` only moves back where it is the day that we gave it
+    last (``ours``, at first ``agreed``): a later day that the recipient chose stands. Nor does it
+    move back to a day so near that they would be charged before they heard of it.
 
     >>> at = [date(2027, month, 20) for month in (7, 8, 9)]
-    >>> moved_to(at[0], at[1], at[0], None) == at[1]
+    >>> moved_to(at[0], at[1], at[0], at[0], date(2027, 6, 1)) == at[1]
     True
-    >>> moved_to(at[2], at[1], at[0], at[0]) == at[2]
+    >>> moved_to(at[2], at[1], at[0], at[0], date(2027, 6, 1)) == at[2]
+    True
+    >>> moved_to(at[1], at[0], at[0], at[1], date(2027, 7, 17)) == at[1]
     True
     """
-    wanted = max(wanted, agreed)
-    if ours not in (None, current):
-        return max(current, wanted)
-    return wanted
+    day = max(wanted, agreed)
+    if day >= current:
+        return day
+    is_chosen, is_near = current != ours, day <= today + timedelta(days=NOTICE_DAYS)
+    return current if is_chosen or is_near else day
 
 
 def state_of(*, is_told: bool, is_claimed: bool) -> GiftState:

@@ -16,6 +16,8 @@ from storefront.domain.periods import Interval
 OUTAGE_AFTER = timedelta(hours=48)
 #: At most one renewal is charged per subscription in this time, however many were missed.
 ONE_CHARGE_PER = timedelta(hours=24)
+#: Customers are told of a first payment so many days before it.
+NOTICE_DAYS = 3
 
 
 class Fate(StrEnum):

@@ -41,6 +41,6 @@ class Gift(Base):
     claimed_at: Mapped[datetime | None]
     #: The order by which the recipient goes on with a card of their own: one per gift.
     checkout_id: Mapped[int | None] = mapped_column(sa.ForeignKey("checkout.id"), index=True)
-    #: First payment day of that order's box as the gift's boxes last wanted it; its customer
-    #: may have moved it since.
+    #: First payment day that the gift's boxes last gave to that order; its customer may have
+    #: moved it since. None until one moved: it is the day agreed on then.
     follows_on: Mapped[date | None]

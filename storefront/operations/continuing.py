@@ -5,6 +5,7 @@ Source: docs/decisions/0194-recipients-go-on.md.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -92,6 +93,7 @@ def gift_ends(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[
             period.c.box_count,
             box.c.boxes,
             box.c.unsent,
+            box.c.waiting,
             box.c.unplaced,
             box.c.last_feed_on,
             box.c.last_ships_on,
@@ -101,7 +103,7 @@ def gift_ends(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[
         .join(plan, plan.c.id == table.c.plan_id)
         .join(period, sa.and_(period.c.subscription_id == table.c.id, period.c.number == 0))
         .join(box, box.c.subscription_id == table.c.id)
-        .where(period.c.kind == PeriodKind.GIFT, *conditions)
+        .where(period.c.kind == PeriodKind.GIFT, box.c.boxes > 0, *conditions)
         .order_by(gift.c.id)
     )
     return [_end(row) for row in rows]
@@ -111,20 +113,25 @@ def _boxes_of_gifts(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Subquery
     box, cycle, gift = table_of(Box), table_of(BoxCycle), table_of(Gift)
     table = table_of(Subscription)
     feed = sa.func.coalesce(cycle.c.charge_on, cycle.c.lock_on)
+    is_left = box.c.state != BoxState.CANCELED
+    waits = sa.and_(is_left, box.c.cycle_id.is_(None))
     return (
         sa.select(
             box.c.subscription_id,
-            sa.func.count().label("boxes"),
+            sa.func.sum(sa.case((is_left, 1), else_=0)).label("boxes"),
             sa.func.sum(sa.case((box.c.state.in_(UNSENT), 1), else_=0)).label("unsent"),
+            sa.func.sum(sa.case((waits, 1), else_=0)).label("waiting"),
+            # Those taken back as well: what becomes of the giver's money moves no payment of
+            # who goes on.
             sa.func.sum(sa.case((box.c.cycle_id.is_(None), 1), else_=0)).label("unplaced"),
             sa.func.max(feed).label("last_feed_on"),
-            sa.func.max(cycle.c.ship_from).label("last_ships_on"),
-            sa.func.max(cycle.c.ship_to).label("last_ships_to"),
+            sa.func.max(sa.case((is_left, cycle.c.ship_from))).label("last_ships_on"),
+            sa.func.max(sa.case((is_left, cycle.c.ship_to))).label("last_ships_to"),
         )
         .join(gift, gift.c.subscription_id == box.c.subscription_id)
         .join(table, table.c.id == box.c.subscription_id)
         .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .where(box.c.kind == BoxKind.REGULAR, box.c.state != BoxState.CANCELED, *conditions)
+        .where(box.c.kind == BoxKind.REGULAR, *conditions)
         .group_by(box.c.subscription_id)
         .subquery()
     )
@@ -133,7 +140,7 @@ def _boxes_of_gifts(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Subquery
 def _end(row: AnyRow) -> GiftEnd:
     shipping = Interval(row.shipping_unit, row.shipping_count)
     day = day_after(row.start_on, shipping, row.box_count, row.last_feed_on, row.unplaced)
-    placed = not row.unplaced
+    placed = not row.waiting
     return GiftEnd(
         row,
         day,
@@ -161,8 +168,8 @@ def follow_gifts(session: AnySession, moment: Moment, *conditions: sa.ColumnElem
 
 def _own_orders(
     session: AnySession, today: date, conditions: Sequence[sa.ColumnElement[bool]]
-) -> dict[int, AnyRow]:
-    """Return what follows gifts and was not paid for yet, by the gift's key."""
+) -> dict[int, list[AnyRow]]:
+    """Return what follows gifts and was not paid for yet, by the gift's key, in order."""
     gift = table_of(Gift)
     order, table, plan = table_of(Checkout), table_of(Subscription), table_of(Plan)
     price = table_of(Price)
@@ -194,26 +201,62 @@ def _own_orders(
             table.c.pauses_on.is_(None),
             *conditions,
         )
+        .order_by(table.c.id)
     )
-    return {row.gift_id: row for row in rows}
+    found: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in rows:
+        found[row.gift_id].append(row)
+    return found
 
 
-def _follow(session: AnySession, end: GiftEnd, own: AnyRow, moment: Moment) -> bool:
+def _follow(session: AnySession, end: GiftEnd, orders: Sequence[AnyRow], moment: Moment) -> int:
+    """Move each of what follows one gift; returns how many moved."""
+    moved = 0
+    noted: list[date] = []
+    for own in orders:
+        ours = end.row.follows_on or _agreed(own)
+        day, aim = _day_behind(session, end, own, ours, moment)
+        if day == own.anchor_on:
+            continue
+        _begin_on(session, own, day, aim, moment)
+        moved += 1
+        if own.anchor_on == ours:
+            noted.append(day)
+    if noted:
+        gift = table_of(Gift)
+        latest = sa.update(gift).where(gift.c.id == end.row.id).values(follows_on=max(noted))
+        session.execute(latest)
+    return moved
+
+
+def _day_behind(
+    session: AnySession, end: GiftEnd, own: AnyRow, ours: date, moment: Moment
+) -> tuple[date, int]:
+    """Return the first payment day of ``own`` now, and the day of the month to aim at."""
     slots = open_slots(session, own.cycle_group_id, moment.today)
     slot = slot_for(slots, end.follows_on)
     if own.cycle_group_id is not None and slot is None:
-        return False
+        return own.anchor_on, own.anchor_day
     wanted = end.follows_on if slot is None else slot.charge_on or end.follows_on
-    day = moved_to(own.anchor_on, wanted, _agreed(own), end.row.follows_on)
-    gift = table_of(Gift)
-    if day != own.anchor_on:
-        # A fixed billing day aims at the same day of every month as before.
-        is_fixed = slot is not None and slot.charge_on is not None
-        _begin_on(session, own, day, own.anchor_day if is_fixed else day.day, moment)
-    elif end.row.follows_on is not None:
-        return False
-    session.execute(sa.update(gift).where(gift.c.id == end.row.id).values(follows_on=day))
-    return bool(day != own.anchor_on)
+    day = moved_to(own.anchor_on, wanted, _agreed(own), ours, moment.today)
+    # A fixed billing day aims at the same day of every month as before.
+    is_fixed = slot is not None and slot.charge_on is not None
+    return day, own.anchor_day if is_fixed else day.day
+
+
+def earliest_day(session: AnySession, subscription_id: int) -> date | None:
+    """Return the day before which the first payment of what follows a gift cannot be.
+
+    None for any other subscription, and once its first payment was asked for.
+    """
+    gift, order, table = table_of(Gift), table_of(Checkout), table_of(Subscription)
+    own = session.execute(
+        sa.select(gift.c.follows_on, order.c.quote, table.c.anchor_on)
+        .join(order, order.c.id == gift.c.checkout_id)
+        .join(table, table.c.checkout_id == order.c.id)
+        .where(table.c.id == subscription_id, table.c.next_number == 1, table.c.billed_count == 0)
+    ).one_or_none()
+    return None if own is None else own.follows_on or _agreed(own)
 
 
 def _agreed(own: AnyRow) -> date:

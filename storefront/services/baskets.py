@@ -17,6 +17,7 @@ from storefront.operations.checkout import (
     find_checkout,
     read_order,
 )
+from storefront.operations.continuing import is_continuing
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_items import BoxWish, next_ref, wishes_of
 from storefront.runtime import Runtime
@@ -79,12 +80,15 @@ def add_box(rt: Runtime, key: str, choice: BoxChoice, shown: int) -> Changed:
     """Put one more box into the order, if it can be paid together with the others.
 
     ``shown`` is the ``version`` of the order as it was shown, so that a second click adds none.
-    Raises ``LookupError`` for an unknown order.
+    APART for a gift and for what follows one, which are one box by themselves. Raises
+    ``LookupError`` for an unknown order.
     """
 
     def change(row: AnyRow, wishes: Sequence[BoxWish]) -> Sequence[BoxWish] | Changed:
         if row.version != shown:
             return Changed.STALE
+        if row.gift or is_continuing(row):
+            return Changed.APART
         if len(wishes) >= MOST_BOXES:
             return Changed.FULL
         more = BoxWish(

@@ -167,7 +167,6 @@ def run_continuing(rt: Runtime) -> ContinuingReport:
 
 def _follow(rt: Runtime) -> int:
     moved = follow_gifts(rt.session, rt.moment())
-    # What was agreed on is noted even where nothing moves.
     rt.session.commit()
     return moved
 

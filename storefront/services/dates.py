@@ -24,6 +24,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.changes import open_changes
+from storefront.operations.continuing import earliest_day
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skips import Coming, read_coming
@@ -168,8 +169,10 @@ def _quote(rt: Runtime, coming: Coming) -> DateQuote:
     not_now, on = _not_now(rt, coming, last)
     slot = slot_for(standing.cycles, today)
     ships_on = slot.ship_from if slot is not None and not not_now else None
-    limits = reach(row.next_on, charge_on, standing.shipping, last.start_on, today)
-    return DateQuote(row.public_id, charge_on, refused, not_now, on, ships_on, *limits)
+    first, latest = reach(row.next_on, charge_on, standing.shipping, last.start_on, today)
+    # What follows a gift would be put behind it again.
+    first = max(first, earliest_day(rt.session, row.id) or first)
+    return DateQuote(row.public_id, charge_on, refused, not_now, on, ships_on, first, latest)
 
 
 def _refused(rt: Runtime, coming: Coming, charge_on: date) -> str:

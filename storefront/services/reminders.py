@@ -10,15 +10,15 @@ import sqlalchemy as sa
 
 from storefront.database import retrying
 from storefront.domain.lifecycle import PeriodKind, SubscriptionState
+from storefront.domain.renewals import NOTICE_DAYS
 from storefront.models import Gift, Invoice, InvoiceLine, Notice, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.outbox import Message, enqueue
 from storefront.runtime import Runtime
 
-#: Days before a pause, and a trial, ends.
+#: Days before a pause ends.
 RESUME_DAYS = 7
-TRIAL_DAYS = 3
 #: Subscriptions told in one transaction.
 BATCH = 200
 
@@ -45,7 +45,7 @@ def remind(rt: Runtime) -> ReminderReport:
         table.c.state == SubscriptionState.PAUSED, within(table.c.resumes_on, RESUME_DAYS)
     )
     trying = sa.and_(
-        table.c.state == SubscriptionState.TRIALING, within(table.c.next_on, TRIAL_DAYS)
+        table.c.state == SubscriptionState.TRIALING, within(table.c.next_on, NOTICE_DAYS)
     )
     report.resuming = _tell(rt, "resume_soon", table.c.resumes_on, paused)
     report.trials = _tell(rt, "trial_ends", table.c.next_on, trying)
@@ -55,9 +55,9 @@ def remind(rt: Runtime) -> ReminderReport:
     begun = sa.and_(
         # Worded so that no index of states is taken, which would read every active one.
         table.c.state.not_in([one for one in SubscriptionState if one != "active"]),
-        within(table.c.next_on, TRIAL_DAYS),
+        within(table.c.next_on, NOTICE_DAYS),
         # The same days once more, as the index of what renews knows them: few of all.
-        table.c.renews_at < rt.moment().start_of(today + timedelta(days=TRIAL_DAYS + 1)),
+        table.c.renews_at < rt.moment().start_of(today + timedelta(days=NOTICE_DAYS + 1)),
         table.c.parked_at.is_(None),
         table.c.held_at.is_(None),
         sa.or_(_has_period(PeriodKind.TRIAL), _follows_a_gift()),

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
+from storefront.domain.dates import DateNotMovable
 from storefront.domain.lifecycle import PeriodKind, SubscriptionState
 from storefront.mails import compose
 from storefront.models import (
@@ -13,6 +14,8 @@ from storefront.models import (
     ChargeAttempt,
     Checkout,
     Consent,
+    CycleGroup,
+    FulfilmentBatch,
     Gift,
     Invoice,
     Movement,
@@ -21,14 +24,18 @@ from storefront.models import (
     Subscription,
     SubscriptionPeriod,
 )
-from storefront.operations.checkout import Market
+from storefront.operations.checkout import Market, change_checkout, find_checkout
+from storefront.operations.order_items import BoxWish
 from storefront.queries.continuing import going_on
 from storefront.queries.gifts import received
 from storefront.queries.invariants import broken
 from storefront.queries.own_data import everything_of
+from storefront.services.baskets import Changed
 from storefront.services.continuing import NoGift, NotOnSale, WentOn, go_on, run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
+from storefront.services.dates import move_date, quote_dates
 from storefront.services.finishing import Outcome, expire_checkouts, finish_checkout
+from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.gifts import claim, run_gifts
 from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
@@ -43,7 +50,17 @@ from storefront.testing.factories import (
     price_of,
 )
 from storefront.testing.repeating import repeatable
-from tests.support.gifts import HOME, code_of, make_gift, order_of, pay_order, wish_for
+from tests.support.baskets import add
+from tests.support.gifts import (
+    HOME,
+    begin_gift,
+    code_of,
+    give_back,
+    make_gift,
+    order_of,
+    pay_order,
+    wish_for,
+)
 from tests.support.paying import waiting_mails
 
 ADA = "ada@example.org"
@@ -152,6 +169,33 @@ def written(rt, topic):
 
 def cycle_of(rt, month):
     found = rt.session.scalars(sa.select(BoxCycle.public_id).where(BoxCycle.key == month)).one()
+    rt.session.rollback()
+    return found
+
+
+def coming_cycles(rt, gift):
+    """Return the rounds of the gift's boxes, the first first."""
+    found = rt.session.scalars(
+        sa.select(BoxCycle.public_id)
+        .join(Box, Box.cycle_id == BoxCycle.id)
+        .where(Box.subscription_id == gift.subscription_id)
+        .order_by(BoxCycle.ship_from)
+    ).all()
+    rt.session.rollback()
+    return found
+
+
+def next_of(rt, own):
+    """Return the day on which a subscription is charged next."""
+    now = rt.session.get(Subscription, own.id)
+    day = max(now.next_on, now.anchor_on)
+    rt.session.rollback()
+    return day
+
+
+def group_of(rt):
+    found = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(found)
     rt.session.rollback()
     return found
 
@@ -291,6 +335,127 @@ def test_a_box_of_the_gift_that_moves_takes_the_first_payment_with_it(rt, gift):
     undo_skip(rt, ada, ref, cycle_of(rt, "2027-04"))
     assert rt.session.get(Subscription, own.id).anchor_on == date(2027, 6, 12)
     rt.session.rollback()
+
+
+def test_a_refund_to_the_giver_moves_no_payment_of_who_went_on(rt, gift, clock):
+    own = went_on(rt, gift)
+    skip_box(rt, *whose(rt, gift), cycle_of(rt, "2027-04"))
+    live(rt, clock, date(2027, 3, 16))
+    (march,) = exportable_cycles(rt)
+    export_all(rt, march)
+    ship_batch(rt, rt.session.scalars(sa.select(FulfilmentBatch.public_id)).one())
+
+    give_back(rt, gift)
+
+    # The boxes of May and June, which were still to come, are taken back.
+    states = rt.session.scalars(
+        sa.select(Box.state).where(Box.subscription_id == gift.subscription_id).order_by(Box.id)
+    ).all()
+    rt.session.rollback()
+    assert sorted(states) == ["canceled", "canceled", "shipped"]
+    assert run_continuing(rt).moved == 0
+    assert next_of(rt, own) == date(2027, 7, 12)
+    live(rt, clock, date(2027, 7, 11))
+    assert len(charged(rt)) == 1
+    live(rt, clock, date(2027, 7, 12))
+    assert charged(rt)[1:] == [(own.customer_id, 2500, date(2027, 7, 12))]
+
+
+def test_what_follows_a_gift_is_one_box_by_itself(rt, gift):
+    key = begin(rt, gift)
+    other = make_plan(rt, name="Chest", group=group_of(rt))
+    given_away = begin_gift(rt, other, wish_for(rt.today()))
+
+    assert add(rt, key, other) is Changed.APART
+    assert add(rt, given_away, other) is Changed.APART
+
+    assert len(order_of(rt, key).items) == 1
+    assert pay_order(rt, key).outcome is Outcome.DONE
+    assert own_of(rt, key).plan_id != other.id
+
+
+def test_all_that_follows_one_gift_moves_with_it(rt, gift):
+    """Orders begun before no other box could be added to them may have made two."""
+    key = begin(rt, gift)
+    row = find_checkout(rt.session, key)
+    more = BoxWish(row.plan_id, row.price_id, 1, row.options, ref="2")
+    change_checkout(rt.session, row, {"more": [more.kept()]})
+    rt.session.commit()
+    pay_order(rt, key)
+
+    skip_box(rt, *whose(rt, gift), cycle_of(rt, "2027-04"))
+
+    days = rt.session.scalars(
+        sa.select(Subscription.next_on).where(Subscription.id != gift.subscription_id)
+    ).all()
+    rt.session.rollback()
+    assert days == [date(2027, 7, 12), date(2027, 7, 12)]
+
+
+@repeatable
+def packed_weekly(rt):
+    """As ``claimed_gift``, packed on every Thursday: each subscriber has days of their own."""
+    weekly = make_group(
+        rt,
+        unit="week",
+        charge_day=None,
+        anchor_on=date(2027, 2, 25),
+        cycles=60,
+        cutoff_days=1,
+        lock_days=0,
+        ship_days=1,
+    )
+    plan = make_plan(rt, group=weekly, amount_minor=6900, unit="month", count=3)
+    make_price(rt, plan, amount_minor=2500)
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    claim(rt, code_of(rt, gift), ADA, HOME)
+    return gift, went_on(rt, gift)
+
+
+def test_a_later_day_that_the_recipient_chose_stands_whatever_the_gift_does(rt):
+    gift, own = packed_weekly(rt)
+    whom = whose(rt, gift)
+    assert next_of(rt, own) == date(2027, 6, 2)
+    move_date(rt, own.customer_id, own.public_id, date(2027, 6, 20))
+
+    # Before the first run behind the order, too.
+    assert run_continuing(rt).moved == 0
+    assert next_of(rt, own) == date(2027, 6, 20)
+
+    april = coming_cycles(rt, gift)[1]
+    skip_box(rt, *whom, april)
+    assert next_of(rt, own) == date(2027, 7, 2)
+    undo_skip(rt, *whom, april)
+    run_continuing(rt)
+    assert next_of(rt, own) >= date(2027, 6, 20)
+
+
+def test_no_day_before_the_one_agreed_on_is_offered_to_who_went_on(rt):
+    _gift, own = packed_weekly(rt)
+
+    found = quote_dates(rt, own.customer_id, own.public_id)
+
+    assert (found.refused, found.charge_on, found.first) == ("", *[date(2027, 6, 2)] * 2)
+    assert found.last > found.first
+    with pytest.raises(DateNotMovable, match="out_of_reach"):
+        move_date(rt, own.customer_id, own.public_id, date(2027, 5, 20))
+
+
+def test_an_order_begun_before_the_gift_was_held_is_finished_on_its_own_terms(rt, gift):
+    key = begin(rt, gift)
+    rt.session.execute(
+        sa.update(Subscription)
+        .where(Subscription.id == gift.subscription_id)
+        .values(held_at=rt.now(), hold_reason="dispute")
+    )
+    rt.session.commit()
+
+    assert pay_order(rt, key).outcome is Outcome.DONE
+
+    own = own_of(rt, key)
+    assert (own.held_at, own.anchor_on) == (None, date(2027, 6, 12))
+    assert len(charged(rt)) == 1
 
 
 def test_a_gift_that_is_over_is_gone_on_from_at_once(rt, gift, clock):

@@ -9,9 +9,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.changes import NotChangeable, Wish
 from storefront.domain.gifts import NotGivable
-from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import HoldReason, PeriodKind, SubscriptionState
-from storefront.domain.refunds import Afterwards, Way
 from storefront.models import (
     Box,
     BoxCycle,
@@ -47,8 +45,6 @@ from storefront.services.gifts import (
     claim,
     run_gifts,
 )
-from storefront.services.refunding import Wish as RefundWish
-from storefront.services.refunding import offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
 from storefront.services.retention import blank_old
 from storefront.testing.factories import (
@@ -58,12 +54,12 @@ from storefront.testing.factories import (
     make_variant,
     price_of,
 )
-from tests.support.admin import make_staff
 from tests.support.gifts import (
     GIVER,
     HOME,
     begin_gift,
     code_of,
+    give_back,
     make_gift,
     order_of,
     pay_order,
@@ -452,21 +448,6 @@ def test_what_nobody_claims_for_a_month_is_on_the_staff_s_list(rt, plan, clock):
     claim(rt, code_of(rt, gift), ADA, HOME)
     assert worklists.counts(rt.session, rt.moment(), "EUR")["gifts"].count == 0
     rt.session.rollback()
-
-
-def give_back(rt, gift):
-    """Give the giver back what is left, and stop what has not left the house."""
-    who = make_staff(rt)
-    invoice = rt.session.scalars(sa.select(Invoice.public_id)).one()
-    rt.session.rollback()
-    found = offer(rt, invoice)
-    wish = RefundWish(
-        {one.head.id: one.left for one in found.lines},
-        Way.CARD,
-        CreditReason.REFUND,
-        Afterwards.STOP_NOW,
-    )
-    refund(rt, who, invoice, wish, quote_refund(rt, invoice, wish).quote_hash)
 
 
 def test_a_refund_before_the_claim_takes_the_boxes_back_and_the_code_opens_nothing(rt, plan):

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from storefront.database import reading
 from storefront.domain.gifts import GiftWish
-from storefront.models import Checkout, Gift, Plan, Subscription
+from storefront.domain.invoices import CreditReason
+from storefront.domain.refunds import Afterwards, Way
+from storefront.models import Checkout, Gift, Invoice, Plan, Subscription
 from storefront.models.base import table_of
 from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, Order, read_order
@@ -17,7 +19,10 @@ from storefront.operations.secrets import gift_code
 from storefront.runtime import Runtime
 from storefront.services.checkout import Agreement, change_gift, place_order, start_checkout
 from storefront.services.finishing import Finished, Outcome, finish_checkout
+from storefront.services.refunding import Wish as RefundWish
+from storefront.services.refunding import offer, quote_refund, refund
 from storefront.testing.factories import demo_gateway_of, price_of
+from tests.support.admin import make_staff
 
 GIVER = "ben@example.org"
 HOME = {
@@ -95,3 +100,19 @@ def subscription_of(rt: Runtime, gift: Gift) -> Subscription:
 def code_of(rt: Runtime, gift: Gift) -> str:
     """Return the code that the recipient is mailed."""
     return gift_code(rt.settings.secret_key, gift.public_id)
+
+
+def give_back(rt: Runtime, gift: Gift) -> None:
+    """Give the giver back what is left, and stop what has not left the house."""
+    who = make_staff(rt)
+    paid = sa.select(Invoice.public_id).where(Invoice.payer_id == gift.giver_id)
+    invoice = rt.session.scalars(paid).one()
+    rt.session.rollback()
+    found = offer(rt, invoice)
+    wish = RefundWish(
+        {one.head.id: one.left for one in found.lines},
+        Way.CARD,
+        CreditReason.REFUND,
+        Afterwards.STOP_NOW,
+    )
+    refund(rt, who, invoice, wish, quote_refund(rt, invoice, wish).quote_hash)

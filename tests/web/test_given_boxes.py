@@ -293,6 +293,8 @@ def test_a_recipient_asks_what_going_on_costs_and_agrees_at_the_checkout(
     assert "Nothing is charged now. Your card is stored for the next payment." in review
     assert "first on 12 April 2027, until I cancel" in review
     assert "Add another box" not in review
+    assert place(ada.get(f"{ada.at('add')}?plan=pot")) == "pay"
+    assert "This box cannot be paid together with the others." in ada.get(ada.at("pay")).text
     assert ada.at("gift") not in ada.get(ada.at("delivery")).text
     assert ada.post(ada.at("gift"), **GIFT).status_code == 422
     ada.choose(ada.order())

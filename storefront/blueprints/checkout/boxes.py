@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.codes import refreshed
 from storefront.blueprints.checkout.forms import CodeForm, box_form
-from storefront.blueprints.checkout.loading import load, look, onward, shown
+from storefront.blueprints.checkout.loading import is_alone, load, look, may_add, onward, shown
 from storefront.blueprints.checkout.steps import box_page, bp, choice_of, chosen_plan
 from storefront.blueprints.context import runtime
 from storefront.blueprints.preferences import market_of_visit
@@ -31,7 +31,7 @@ def choose_more(key: str) -> Response:
     """Choose a plan for one more box, or, with a plan, its interval and answers."""
     rt = runtime()
     order = load(rt, key, "box")
-    if len(order.items) >= MOST_BOXES:
+    if not may_add(order):
         return _full(order)
     if request.args.get("plan"):
         more = _with_another(rt, key)
@@ -51,7 +51,7 @@ def add(key: str) -> Response:
     """Put one more box into the order, and go on where the shopper was."""
     rt = runtime()
     order = load(rt, key, "box")
-    if len(order.items) >= MOST_BOXES:
+    if not may_add(order):
         return _full(order)
     more = _with_another(rt, key)
     item = more.items[-1]
@@ -77,7 +77,10 @@ def remove_box(key: str) -> Response:
 
 def _full(order: Order) -> Response:
     """Lead back from an order that takes no further box, and say so."""
-    _say(Changed.FULL)
+    if is_alone(order):
+        flash(_apart())
+    else:
+        _say(Changed.FULL)
     return onward(order)
 
 

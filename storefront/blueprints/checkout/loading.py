@@ -157,7 +157,7 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
         "quote": order.quote,
         "boxes": boxes,
         "version": order.checkout.version,
-        "may_add": _may_add(order),
+        "may_add": may_add(order),
         "step": step,
         "steps": [(names[name], _step_url(order, name) if key else None) for name in STEPS],
         "gift": order.gift,
@@ -170,11 +170,15 @@ def shown(order: Order, step: str, *, code_form: CodeForm | None = None) -> dict
     }
 
 
-def _may_add(order: Order) -> bool:
-    """What is given, and what follows a gift, is one box by itself."""
+def may_add(order: Order) -> bool:
+    """Return whether one more box can be put into an order that is kept."""
     key = getattr(order.checkout, "public_id", None)
-    alone = order.gift is not None or order.continues
-    return key is not None and not alone and len(order.items) < MOST_BOXES
+    return key is not None and not is_alone(order) and len(order.items) < MOST_BOXES
+
+
+def is_alone(order: Order) -> bool:
+    """Return whether an order is one box by itself: what is given, and what follows a gift."""
+    return order.gift is not None or order.continues
 
 
 def _step_url(order: Order, step: str) -> str:

@@ -24,6 +24,7 @@ from storefront.domain.gifts import (
 )
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval, add_interval
+from storefront.domain.renewals import NOTICE_DAYS
 
 TODAY = date(2027, 3, 2)
 WISH = GiftWish("Ada", "ada@example.org", "DE", "Happy birthday!", date(2027, 4, 1))
@@ -134,19 +135,46 @@ def test_what_follows_a_gift_is_paid_behind_its_boxes_and_as_soon_as_that(
 
     day = follows_on(begun, month, boxes, last, unplaced)
 
-    least = add_interval(begun, month, boxes + unplaced)
+    least = add_interval(begun, month, boxes)
     assert day >= least
     assert day > last
-    if unplaced == 0 and day > least:
-        assert day - timedelta(days=31) <= last
+    # Behind the boxes that have a round there is room for the others, and no more.
+    boundaries = [add_interval(begun, month, number) for number in range(40)]
+    room = sum(last < each < day for each in boundaries)
+    assert room >= unplaced
+    assert day == least or room == unplaced
 
 
-@given(current=DAYS, wanted=DAYS, agreed=DAYS, ours=st.none() | DAYS)
+def test_boxes_without_a_round_put_no_payment_off_behind_the_year_that_was_paid() -> None:
+    begun, last = date(2027, 4, 20), date(2027, 12, 12)
+
+    assert follows_on(begun, Interval("month"), 12, last, unplaced=4) == date(2028, 4, 20)
+    assert follows_on(begun, Interval("month"), 12, None, unplaced=12) == date(2028, 4, 20)
+
+
+@given(current=DAYS, wanted=DAYS, agreed=DAYS, ours=DAYS, today=DAYS)
 def test_the_first_payment_never_comes_before_the_day_agreed_on(
-    current: date, wanted: date, agreed: date, ours: date | None
+    current: date, wanted: date, agreed: date, ours: date, today: date
 ) -> None:
-    day = moved_to(max(current, agreed), wanted, agreed, ours)
+    current = max(current, agreed)
 
-    assert day >= max(wanted, agreed)
-    if ours is not None and ours != max(current, agreed):
+    day = moved_to(current, wanted, agreed, ours, today)
+
+    assert day >= max(wanted, agreed) or day == current
+    assert day >= agreed
+    if ours != current:
         assert day >= current
+    if day < current:
+        assert day > today + timedelta(days=NOTICE_DAYS)
+
+
+@given(wanted=DAYS, agreed=DAYS, today=DAYS, more=st.integers(1, 60))
+def test_a_first_payment_moves_back_where_there_is_time_to_tell(
+    wanted: date, agreed: date, today: date, more: int
+) -> None:
+    aim = max(wanted, agreed)
+    current = aim + timedelta(days=more)
+
+    day = moved_to(current, wanted, agreed, current, today)
+
+    assert day == (aim if aim > today + timedelta(days=NOTICE_DAYS) else current)
