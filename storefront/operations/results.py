@@ -33,7 +33,7 @@ from storefront.operations.dunning import chase_authentication, chase_declined
 from storefront.operations.kept_methods import renew_methods
 from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, named
 from storefront.operations.moment import Moment
-from storefront.operations.overtaken import overtaken
+from storefront.operations.overtaken import Overtaken, overtaken, try_at_once
 from storefront.operations.replanning import replan
 from storefront.operations.settling import Settlement, settle_invoices
 from storefront.operations.surplus import Surplus, plan_surplus_refunds
@@ -130,7 +130,11 @@ def record_results(
     _reopen_checkouts(session, unpaid)
     withdraw_unpaid(session, _unpaid_offers(unpaid), moment)
     _plan_again(session, _owing(found.lost), moment, minimums)
-    replan(session, sorted({key for keys in late.values() for key in keys}), minimums, moment)
+    _ask_chosen(session, late, moment, minimums)
+    # A customer's own try that never went out is no answer to wait for: theirs is next.
+    try_at_once(
+        session, [r.invoice_id for r in undone if r.on_session and r.invoice_id in late], moment
+    )
     chase_declined(session, _owing(found.declined), answers, moment, late)
     chase_authentication(session, _owing(found.action), moment, late)
     pending = [row for row in found.waiting if _is_pending(answers[row.public_id])]
@@ -365,11 +369,18 @@ def ask_anew(
 ) -> None:
     """Free what the attempts ``rows`` of ``answerable`` were to pay for, whose money is gone.
 
-    An order is open again, a change of plan is dropped, and what is owed is asked for again.
+    An order is open again, a change of plan is dropped, and what is owed is asked for again, of
+    the method chosen meanwhile where there is one. Raises ``StaleSubscription`` as ``replan``.
     """
     _reopen_checkouts(session, rows)
     withdraw_unpaid(session, _unpaid_offers(rows), moment)
     _plan_again(session, _owing(rows), moment, minimums)
+    _ask_chosen(session, overtaken(session, _owing(rows)), moment, minimums)
+
+
+def _ask_chosen(session: AnySession, late: Overtaken, moment: Moment, minimums: Minimums) -> None:
+    """Let what is planned for invoices ask the method that was chosen for them meanwhile."""
+    replan(session, sorted({key for keys in late.values() for key in keys}), minimums, moment)
 
 
 def _surplus(row: AnyRow, minor: int) -> Surplus:

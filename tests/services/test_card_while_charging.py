@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from storefront import charges
-from storefront.domain.charging import AttemptState
+from storefront.domain.charging import AnswerStatus, AttemptState
+from storefront.domain.gateways import TOO_FAST, ChargeAnswer
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
     ChargeAttempt,
@@ -26,7 +27,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import Base, table_of
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, reserve
+from storefront.operations.results import Result
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.dunning import chase_due
@@ -149,6 +151,42 @@ def test_what_the_old_card_did_not_pay_is_tried_with_the_new_one_at_the_next_tic
     clock.advance(days=10)
     ticks(rt)
     assert len(asked_with(rt)) == 2
+
+
+def test_a_try_of_the_old_card_that_was_never_sent_leaves_the_new_one_for_the_next_tick(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    asked = silent(rt, clock, demo_gateway, "0341", "lost")
+    learn(rt, clock)
+    [case] = rows(rt, DunningCase)
+    by_hand = {
+        **rows(rt, ChargeAttempt)[0]._mapping,
+        "id": reserve(rt.session, ChargeAttempt, 1)[0],
+        "public_id": "pay_by_hand",
+        "number": asked.number + 1,
+        "state": AttemptState.SENT,
+        "decline_kind": None,
+        "on_session": True,
+        "checks": 0,
+        "created_at": rt.now(),
+        "sent_at": rt.now(),
+        "answered_at": None,
+    }
+    rt.session.execute(sa.insert(table_of(ChargeAttempt)).values(by_hand))
+    rt.session.commit()
+    clock.advance(minutes=1)
+    new = typed(rt, demo_gateway)
+    ticks(rt)
+    assert asked_with(rt) == [asked.payment_method_id] * 2
+
+    too_fast = ChargeAnswer(AnswerStatus.UNKNOWN, reason=TOO_FAST)
+    charges.record(rt, [Result("pay_by_hand", too_fast, is_first=True)])
+    assert rows(rt, ChargeAttempt)[-1].state == AttemptState.ABANDONED
+    ticks(rt)
+
+    assert rt.now() < case.next_at
+    assert asked_with(rt) == [asked.payment_method_id] * 2 + [new]
+    assert rows(rt, Invoice)[-1].state == "paid"
 
 
 def test_what_the_old_card_paid_is_not_charged_to_the_new_one(

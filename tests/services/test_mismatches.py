@@ -20,6 +20,7 @@ from storefront.models import (
     Box,
     ChargeAttempt,
     CreditMove,
+    Customer,
     CustomerCredit,
     Invoice,
     LedgerTransfer,
@@ -39,6 +40,7 @@ from storefront.runtime import Runtime
 from storefront.services import holds
 from storefront.services.cancellations import cancel
 from storefront.services.changes import change, quote_change
+from storefront.services.methods import set_default
 from storefront.services.mismatches import decide
 from storefront.services.refunds import send_refunds
 from storefront.services.renewals import run_renewals
@@ -105,6 +107,14 @@ def took(rt: Runtime, payment: str, minor: int, currency: str = "EUR") -> str:
     assert found is not None
     assert (found.taken, found.gateway_reference) == (Money(minor, currency), "ch_77")
     return found.taken_code
+
+
+def one_of(rt: Runtime, sub: Subscription) -> Customer:
+    rt.session.rollback()
+    found = rt.session.get_one(Customer, sub.customer_id)
+    rt.session.expunge(found)
+    rt.session.rollback()
+    return found
 
 
 def balances(rt: Runtime) -> dict[str, int]:
@@ -189,6 +199,25 @@ def test_everything_goes_back_and_the_right_amount_is_asked_for_again(
     assert all_of(rt, ChargeAttempt)[-1].settles
     assert all_of(rt, Invoice)[-1].state is InvoiceState.PAID
     assert len(all_of(rt, Box)) == 2
+
+
+def test_the_right_amount_is_asked_of_the_card_chosen_meanwhile(
+    rt: Runtime, clock: FrozenClock, renewal: str, sub: Subscription, who: Who
+) -> None:
+    taken = took(rt, renewal, 2500)
+    old = all_of(rt, PaymentMethod)[0]
+    clock.advance(minutes=5)
+    new = make.make_method(rt, one_of(rt, sub), card="0119", is_default=False)
+    assert set_default(rt, sub.customer_id or 0, new.public_id)
+
+    decide(rt, who, renewal, Choice.REFUND_ALL, taken)
+
+    planned = [one for one in all_of(rt, ChargeAttempt) if one.state == AttemptState.PLANNED]
+    assert [(one.payment_method_id, one.amount_minor) for one in planned] == [(new.id, 2600)]
+    charges.send_planned(rt)
+    assert all_of(rt, Invoice)[-1].state is InvoiceState.PAID
+    asked = [one.payment_method_id for one in all_of(rt, ChargeAttempt) if one.sent_at]
+    assert asked == [old.id, old.id, new.id]
 
 
 def test_another_currency_can_only_go_back(rt: Runtime, renewal: str, who: Who) -> None:
