@@ -57,11 +57,14 @@ class Source:
         match node:
             case ast.Constant(value=str(text)):
                 return {text}
-            case ast.IfExp() | ast.BoolOp() | ast.JoinedStr():
+            case ast.IfExp() | ast.BoolOp() | ast.JoinedStr() | ast.Dict():
                 return self._combined(node, at)
-            case ast.FormattedValue(value=inner):
-                return self.values(inner, at)
-            case ast.Attribute(value=inner, attr="value"):
+            case (
+                ast.FormattedValue(value=inner)
+                | ast.Attribute(value=inner, attr="value")
+                # One of a table of codes: each of them may be meant.
+                | ast.Subscript(value=inner)
+            ):
                 return self.values(inner, at)
             case ast.Attribute(value=ast.Name(id=name), attr=member):
                 return self._member(name, member, at)
@@ -69,7 +72,9 @@ class Source:
                 return self._named(name, at)
         raise self._unexplained(node, at)
 
-    def _combined(self, node: ast.IfExp | ast.BoolOp | ast.JoinedStr, at: ast.AST) -> set[str]:
+    def _combined(
+        self, node: ast.IfExp | ast.BoolOp | ast.JoinedStr | ast.Dict, at: ast.AST
+    ) -> set[str]:
         """Return the texts of what is chosen between others, or put together of them."""
         if isinstance(node, ast.JoinedStr):
             texts = [sorted(self.values(part, at)) for part in node.values]
