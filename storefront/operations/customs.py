@@ -49,6 +49,16 @@ def seller_country_of(session: AnySession) -> str:
     return str(found or "")
 
 
+def weighed(
+    contents: Sequence[tuple[int, int]], stock: Mapping[int, _Packed]
+) -> dict[str, int | list[int]]:
+    """Return grams of one piece of each product, in their order, and of everything together."""
+    return {
+        "grams": [stock[key].weight_grams for key, _pieces in contents],
+        "weight_grams": sum(stock[key].weight_grams * pieces for key, pieces in contents),
+    }
+
+
 def declared(
     ship_to: Mapping[str, Any] | None,
     contents: Sequence[tuple[int, int]],

@@ -44,7 +44,7 @@ from storefront.operations.choices import (
     read_pools,
     tell_replaced,
 )
-from storefront.operations.customs import declared, seller_country_of
+from storefront.operations.customs import declared, seller_country_of, weighed
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -418,7 +418,7 @@ def _packing(
         "plan": row.plan,
         "email": row.email or "",
         "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
-        "weight_grams": sum(stock[variant].weight_grams * n for variant, n in contents),
+        **weighed(contents, stock),
         "price": [row.net_minor, row.tax_minor, row.currency],
     }
 

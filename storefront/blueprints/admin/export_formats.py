@@ -364,6 +364,8 @@ def field_words() -> dict[str, str]:
         "product": _("Product: name"),
         "pieces_of_sku": _("Product: pieces"),
         "customs": _("Customs: everything in one cell"),
+        "customs_total_value": _("Customs: value of everything, without the currency"),
+        "customs_total_currency": _("Customs: currency"),
         "customs_total": _("Customs: value of the box"),
         "hs_code": _("Product: HS code"),
         "origin_country": _("Product: country of origin"),
@@ -371,4 +373,5 @@ def field_words() -> dict[str, str]:
         "customs_value": _("Product: value of one"),
         "customs_currency": _("Product: currency of the value"),
         "grams_of_sku": _("Product: grams of one"),
+        "ounces_of_sku": _("Product: ounces of one"),
     }

@@ -104,6 +104,25 @@ def test_click_and_drop_gets_three_letters_kilograms_and_digits():
     assert row["Date"] == "15/03/27"
 
 
+def test_tools_get_weights_and_values_of_what_is_declared():
+    line = {"sku": "ASSAM", "pieces": 2, "grams": 500, "hs_code": "090240", "origin": "IN",
+            "text": "tea", "value_minor": 890, "currency": "GBP"}  # fmt: skip
+    packing = {**BOX.packing, "grams": [500, 250], "customs": [line]}
+
+    first, second = written(PRESETS["shipstation"].layout, replace(BOX, packing=packing))
+    (mail,) = written(PRESETS["royal_mail"].layout, replace(BOX, packing=packing))
+
+    assert (first["Unit Weight"], first["HS Tariff"]) == ("17.64", "090240")
+    assert (second["Unit Weight"], second["HS Tariff"]) == ("8.82", "")
+    assert [mail[name] for name in ("Sub-total", "Total", "Currency Code")] == [
+        "17.80",
+        "17.80",
+        "GBP",
+    ]
+    (home,) = written(PRESETS["royal_mail"].layout, BOX)
+    assert home["Total"] == home["Currency Code"] == ""
+
+
 def test_dhl_gets_its_columns_in_order_in_windows_characters_with_the_number_apart():
     layout = PRESETS["dhl_de"].layout
 
