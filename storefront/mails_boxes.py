@@ -46,6 +46,24 @@ def box_replaced(writer: Writer) -> Words:
     )
 
 
+def box_returned(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    page = f"/account/subscriptions/{payload['subscription']}"
+    return Words(
+        _("Your box came back to us"),
+        _("Your %(plan)s box could not be delivered and came back to us.", plan=payload["plan"]),
+        _("Please check your address, and that your name is on the bell or the letter box."),
+        ((_("Your plan"), str(payload["plan"])),),
+        (_("Check your address"), writer.url(page)),
+        (
+            _(
+                "When we send it again, it goes to the address in your account. Answer this mail"
+                " once it is right, and we find a way."
+            ),
+        ),
+    )
+
+
 def late_change(writer: Writer) -> Words:
     payload = writer.delivery.payload
     plan = str(payload["plan"])
@@ -82,5 +100,6 @@ def late_change(writer: Writer) -> Words:
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_shipped": box_shipped,
     "box_replaced": box_replaced,
+    "box_returned": box_returned,
     "late_change": late_change,
 }

@@ -65,6 +65,7 @@ from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
 from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
+from storefront.models.returns import BoxReturn
 from storefront.models.shipping import (
     BoxWeight,
     ShippingArea,
@@ -103,6 +104,7 @@ __all__ = [
     "BoxReplacement",
     "BoxShortage",
     "BoxSkip",
+    "BoxReturn",
     "BoxSwap",
     "BoxWeight",
     "CarriedAmount",

@@ -217,6 +217,7 @@ def topic_name(code: str) -> str:
         "box_shipped": _("Box shipped"),
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
+        "box_returned": _("Box that came back"),
         "late_change": _("Late change of a box"),
         "box_short": _("Box with something missing"),
         "gift_ordered": _("Gift ordered"),
