@@ -96,7 +96,7 @@ class Recipe(Base):
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
     cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"), index=True)
-    #: ``group=option`` it is for; empty: every box of the plan.
+    #: ``group=option``, joined by ``&`` where it is for several; empty: every box of the plan.
     option_key: Mapped[str] = mapped_column(sa.String(80), default="")
 
 
