@@ -20,6 +20,7 @@ from storefront.models.choices import (
     AllergyAnswer,
     BoxChoice,
     BoxChoiceItem,
+    BoxNotice,
     ChoiceReminder,
     ChoiceRule,
 )
@@ -64,8 +65,8 @@ from storefront.models.places import OrderHold, PlanPlaces, WaitingPlace
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
-from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
 from storefront.models.returns import BoxReturn
+from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
 from storefront.models.shipping import (
     BoxWeight,
     ShippingArea,
@@ -101,10 +102,11 @@ __all__ = [
     "BoxChoiceItem",
     "BoxCycle",
     "BoxItem",
+    "BoxNotice",
     "BoxReplacement",
+    "BoxReturn",
     "BoxShortage",
     "BoxSkip",
-    "BoxReturn",
     "BoxSwap",
     "BoxWeight",
     "CarriedAmount",

@@ -228,6 +228,7 @@ def topic_name(code: str) -> str:
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),
         "choose_soon": _("Reminder to choose a box"),
+        "box_soon": _("Next box, before its cut-off"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

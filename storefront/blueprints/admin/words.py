@@ -120,6 +120,7 @@ def job_name(code: str) -> str:
         "refund_returns": _("Look for refunds that came back"),
         "card_ends": _("Tell customers whose card ends soon"),
         "choice_reminders": _("Remind subscribers to choose"),
+        "box_notices": _("Tell subscribers of their next box"),
         "forget_methods": _("Have gateways forget removed cards"),
         "old_messages": _("Delete old messages of gateways"),
         "close_cycles": _("Lock cycles"),
