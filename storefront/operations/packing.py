@@ -54,6 +54,7 @@ from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Shortages, read_shortages, write_shortages
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
+from storefront.operations.waiting_boxes import tell_made, tell_waiting
 
 ADDRESS_PARTS = (
     "name",
@@ -203,6 +204,8 @@ def decide_boxes(
             held.append((row, problem))
             continue
         packed: list[tuple[int, int]] | None = wanted
+    tell_waiting(session, held, moment)
+    tell_made(session, locked, facts.stock, moment)
         if not book.take(wanted):
             packed = facts.shortages.pack(session, row, fixed, others, book, moment)
         if packed is None:
