@@ -21,6 +21,8 @@ class Problem(StrEnum):
     #: Locked, and left out of a batch because the format of its file has no room for it.
     NO_FIT = "no_fit"
     SHORT_CHOICE = "short_choice"
+    #: It holds what its subscriber does not tolerate, and that cannot be left out.
+    NOT_TOLERATED = "not_tolerated"
 
 
 class Turn(StrEnum):

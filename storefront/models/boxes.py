@@ -151,7 +151,7 @@ class Box(Base):
     currency: Mapped[str] = mapped_column(sa.String(3))
     state: Mapped[BoxState] = mapped_column(values_enum(BoxState))
     #: Why a box is held back, empty otherwise: no_address, no_recipe, short_stock,
-    #: held; locked and of no batch: no_fit.
+    #: short_choice, not_tolerated, held; locked and of no batch: no_fit.
     problem: Mapped[str] = mapped_column(sa.String(24), default="")
     #: Address of this box alone; NULL: the subscription's at the lock.
     address_id: Mapped[int | None] = mapped_column(sa.ForeignKey("address.id"))

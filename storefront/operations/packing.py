@@ -56,17 +56,7 @@ from storefront.operations.stock import Allocation, VariantStock, allocate, stoc
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
 from storefront.operations.waiting_boxes import tell_made, tell_waiting
 
-ADDRESS_PARTS = (
-    "name",
-    "company",
-    "street",
-    "extra",
-    "postcode",
-    "city",
-    "region",
-    "country",
-    "phone",
-)
+ADDRESS_PARTS = tuple("name company street extra postcode city region country phone".split())
 
 
 @dataclass(slots=True)
@@ -182,7 +172,8 @@ def decide_boxes(
     """Lock the boxes of ``boxes_to_decide``, or hold them back with their problem.
 
     Contents are the recipe times the box's quantity; the stock of a box is taken whole or not
-    at all, unless the rules of what is short say otherwise. A box that was held before is
+    at all, unless the rules of what is short say otherwise. What its subscriber does not
+    tolerate is never packed by a recipe. A box that was held before is
     decided anew. It goes where it would have gone at the cut-off; a change made after that is
     for the boxes behind it.
     """
@@ -206,10 +197,11 @@ def decide_boxes(
         packed: list[tuple[int, int]] | None = wanted
     tell_waiting(session, held, moment)
     tell_made(session, locked, facts.stock, moment)
-        if not book.take(wanted):
+        is_barred = facts.shortages.bars(row, fixed)
+        if is_barred or not book.take(wanted):
             packed = facts.shortages.pack(session, row, fixed, others, book, moment)
         if packed is None:
-            held.append((row, Problem.SHORT_STOCK))
+            held.append((row, Problem.NOT_TOLERATED if is_barred else Problem.SHORT_STOCK))
         else:
             locked.append((row, packed))
     _write_locked(session, locked, facts, moment)

@@ -85,6 +85,7 @@ def box_problem(code: str) -> str:
         "no_recipe": _("no recipe for this plan"),
         "short_stock": _("not enough stock"),
         "short_choice": _("not enough to choose from"),
+        "not_tolerated": _("holds what the subscriber does not tolerate"),
         "no_fit": _("does not fit the format of the export"),
     }
     return known.get(code, code.replace("_", " "))
