@@ -118,6 +118,7 @@ def deeds() -> dict[str, str]:
         "swap.saved": _("Something in a box swapped"),
         "cycle.locked": _("Cycle locked"),
         "boxes.exported": _("File for packing made"),
+        "subscribers.downloaded": _("List of subscribers downloaded"),
         "exports.format_used": _("Format of exports chosen"),
         "exports.parcels": _("Setting of boxes in one parcel changed"),
         "exports.format_saved": _("Format of exports saved"),

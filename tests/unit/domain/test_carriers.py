@@ -308,3 +308,19 @@ def test_a_typed_text_stands_in_every_row():
     layout = Layout("own", "Own", (Column("PRODUCT", text="PAK02.DEU"), Column("Name", "name")))
 
     assert cells(layout, BOX) == [["PAK02.DEU", "Ada Löw"]]
+
+
+def test_a_mark_for_people_goes_before_the_file_once_and_only_where_it_was_asked_for():
+    plain = Layout("own", "Own", (Column("Name", "name"),))
+    marked = replace(plain, is_marked=True)
+
+    data = b"".join(box_chunks(marked, {}, [BOX] * 20_000))
+
+    assert data == b"\xef\xbb\xbf" + b"".join(box_chunks(plain, {}, [BOX] * 20_000))
+    assert data.count(b"\xef\xbb\xbf") == 1
+    assert layout_of(marked.as_data()) == marked
+    # Batches from before have layouts without it, and stay byte for byte.
+    assert "is_marked" not in plain.as_data()
+    assert not any(each.layout.is_marked for each in PRESETS.values())
+    windows = replace(marked, encoding="cp1252")
+    assert b"".join(box_chunks(windows, {}, [BOX])).startswith(b"Name")
