@@ -1,4 +1,4 @@
-"""Subscribers are told of their next box before its cut-off, once per box."""
+"""Mails before the cut-off of the next box, and days on which a cycle is sold."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,12 @@ def upgrade() -> None:
     op.execute(
         f"ALTER TABLE plan ADD COLUMN box_notice_days {integer} DEFAULT 0 NOT NULL "
         "CONSTRAINT ck_plan_box_notice_days CHECK (box_notice_days BETWEEN 0 AND 14)"
+    )
+    # Empty for every cycle that is there: sold up to its cut-off, as before.
+    op.execute("ALTER TABLE box_cycle ADD COLUMN sells_from DATE")
+    op.execute(
+        "ALTER TABLE box_cycle ADD COLUMN sells_until DATE "
+        "CONSTRAINT ck_box_cycle_sales_in_order CHECK (sells_from <= sells_until)"
     )
     op.create_table(
         "box_notice",

@@ -66,6 +66,7 @@ class BoxCycle(Base):
         ),
         sa.CheckConstraint("charge_on IS NULL OR charge_on <= lock_on", name="charge_before_lock"),
         sa.CheckConstraint("capacity >= 0", name="capacity"),
+        sa.CheckConstraint("sells_from <= sells_until", name="sales_in_order"),
         sa.Index("ix_box_cycle_state", "state", "lock_on"),
         sa.Index("ix_box_cycle_ship", "group_id", "ship_from"),
     )
@@ -83,6 +84,10 @@ class BoxCycle(Base):
     ship_to: Mapped[date]
     state: Mapped[CycleState] = mapped_column(values_enum(CycleState))
     locked_at: Mapped[datetime | None]
+    #: First and last day on which an order begins with this cycle; NULL: from the start, and
+    #: up to the cut-off.
+    sells_from: Mapped[date | None]
+    sells_until: Mapped[date | None]
     #: Boxes that it can make, where that is not the capacity of its group.
     capacity: Mapped[int | None]
 

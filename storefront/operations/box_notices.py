@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -86,7 +87,7 @@ def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
     return len(messages), is_through
 
 
-def _next(due: AnyRow, at: int, limit: int) -> sa.Select[tuple[int]]:
+def _next(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
     """Select the subscribers behind ``at``; a gift nobody has claimed has none."""
     subscription, gift = table_of(Subscription), table_of(Gift)
     unclaimed = sa.exists().where(
