@@ -1,4 +1,4 @@
-"""Whether what a box lacks had run out, or is not tolerated by who gets it."""
+"""What is not tolerated: asked with the order, and told apart from what had run out."""
 
 from alembic import op
 
@@ -9,10 +9,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # A plain column: on SQLite no table is rebuilt, so triggers and partial indexes stay.
+    # Plain columns: on SQLite no table is rebuilt, so triggers and partial indexes stay.
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     yes = "true" if is_postgresql else "1"
     op.execute(f"ALTER TABLE box_shortage ADD COLUMN ran_out BOOLEAN DEFAULT {yes} NOT NULL")
+    op.execute("ALTER TABLE checkout ADD COLUMN avoids JSON DEFAULT '[]' NOT NULL")
 
 
 def downgrade() -> None:

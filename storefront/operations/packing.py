@@ -56,7 +56,10 @@ from storefront.operations.stock import Allocation, VariantStock, allocate, stoc
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
 from storefront.operations.waiting_boxes import tell_made, tell_waiting
 
-ADDRESS_PARTS = tuple("name company street extra postcode city region country phone".split())
+ADDRESS_PARTS = (
+    *("name", "company", "street", "extra", "postcode", "city"),
+    *("region", "country", "phone"),
+)
 
 
 @dataclass(slots=True)
@@ -195,8 +198,6 @@ def decide_boxes(
             held.append((row, problem))
             continue
         packed: list[tuple[int, int]] | None = wanted
-    tell_waiting(session, held, moment)
-    tell_made(session, locked, facts.stock, moment)
         is_barred = facts.shortages.bars(row, fixed)
         if is_barred or not book.take(wanted):
             packed = facts.shortages.pack(session, row, fixed, others, book, moment)
@@ -206,6 +207,8 @@ def decide_boxes(
             locked.append((row, packed))
     _write_locked(session, locked, facts, moment)
     _write_held(session, held)
+    tell_waiting(session, held, moment)
+    tell_made(session, locked, facts.stock, moment)
     told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
     tell_replaced(session, told, moment)
     write_shortages(session, list(facts.shortages.boxes.values()), facts.words.names, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -26,6 +27,11 @@ class AllergyPage:
     def is_answered(self) -> bool:
         """Return whether anything is avoided by now."""
         return any(avoided for _word, avoided in self.words)
+
+
+def words_for_plans(session: AnySession, plan_ids: Iterable[int]) -> tuple[str, ...]:
+    """Return what who orders these plans may say not to tolerate; nothing where none holds any."""
+    return words_of_products(session) if with_allergens(session, plan_ids) else ()
 
 
 def asks_allergies(session: AnySession, customer_id: int, subscription: str) -> bool:

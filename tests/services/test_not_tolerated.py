@@ -9,11 +9,14 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.shortages import Policy
 from storefront.mails import compose
 from storefront.models import (
+    AllergyAnswer,
     Box,
     BoxCycle,
     BoxShortage,
+    Checkout,
     CreditNote,
     OutboxMessage,
+    Plan,
     Product,
     ProductVariant,
     SubscriptionEvent,
@@ -21,10 +24,13 @@ from storefront.models import (
 from storefront.queries.account import home
 from storefront.queries.invariants import broken
 from storefront.queries.shortages import packed_by_rule
+from storefront.services.checkout import change_delivery
 from storefront.services.choices import answer_allergies
 from storefront.services.cycles import close_cycles
+from storefront.services.finishing import Outcome, expire_checkouts
 from storefront.services.stock import set_rule
 from storefront.testing import factories as make
+from tests.support.orders import ADA, begin, paid
 from tests.support.paying import waiting_mails
 
 
@@ -121,3 +127,27 @@ def test_a_box_waits_where_there_is_neither_another_nor_a_price(rt, clock, shop)
         (BoxState.HELD, "not_tolerated"),
         (BoxState.LOCKED, ""),
     ]
+
+
+def test_what_is_said_with_the_order_counts_for_its_first_box_and_stays_nowhere_else(
+    rt, clock, shop, demo_gateway
+):
+    plan = rt.session.get_one(Plan, shop[0][0].plan_id)
+    key = begin(rt, plan, email="eve@example.org")
+    assert change_delivery(rt, key, "eve@example.org", ADA, avoids=["nuts"])
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    assert [list(one.allergens) for one in rows(rt, AllergyAnswer)] == [["nuts"]]
+    assert [one.avoids for one in rows(rt, Checkout) if one.avoids] == []
+    eve = rows(rt, AllergyAnswer)[0].subscription_id
+    assert locked(rt, clock)[eve].packing["contents"] == [["PLAIN", 1]]
+
+
+def test_an_order_that_is_never_paid_leaves_no_word_about_health(rt, clock, shop):
+    plan = rt.session.get_one(Plan, shop[0][0].plan_id)
+    key = begin(rt, plan, email="eve@example.org")
+    assert change_delivery(rt, key, "eve@example.org", ADA, avoids=["nuts"])
+    assert [one.avoids for one in rows(rt, Checkout)][-1] == ["nuts"]
+    clock.advance(days=60)
+    expire_checkouts(rt)
+    assert [one.avoids for one in rows(rt, Checkout)][-1] == []
+    assert rows(rt, AllergyAnswer) == []

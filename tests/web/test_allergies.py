@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from storefront.models import AllergyAnswer, Product
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import make_subscribed
+from tests.support.shopper import Shopper, place
 from tests.support.visitor import Visitor, customer_with_password
 
 ADA = "ada@example.org"
@@ -47,3 +48,22 @@ def test_a_subscriber_of_a_fixed_recipe_says_what_must_not_be_in_it(app, rt):
     assert ada.post(url).status_code == 303
     ada.post(url, avoid="rude words", agree="y")
     assert said(rt) == [["nuts"], []]
+
+
+def test_a_shopper_may_say_it_with_the_address_and_only_with_a_tick(rt, client, demo_gateway):
+    plan = make_plan(rt, code="pot", name="Pot")
+    make_recipe(rt, plan, variants=[make_variant(rt, name="Nutty", sku="NUTTY")])
+    ada, question = Shopper(client, demo_gateway), "something you do not tolerate"
+    ada.begin()
+    assert question not in ada.get(ada.at("delivery")).text
+    rt.session.execute(sa.update(Product).values(allergens=["nuts"]))
+    rt.session.commit()
+    assert question in ada.get(ada.at("delivery")).text
+    refused = ada.deliver(avoid="nuts")
+    assert refused.status_code == 422
+    assert refused.text.count("Tick that we may keep this") == 2
+    assert place(ada.deliver(avoid="nuts", agree="y")) == "pay"
+    assert ada.get(ada.at("delivery")).text.count(" checked") == 2
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+    assert said(rt) == [["nuts"]]
