@@ -23,8 +23,8 @@ from storefront.domain.lifecycle import (
 )
 from storefront.domain.periods import add_interval
 from storefront.models import (
-    AllergyAnswer,
     Address,
+    AllergyAnswer,
     Checkout,
     Customer,
     PaymentMethod,
