@@ -103,7 +103,9 @@ def grams_by_sku(packing: Mapping[str, Any]) -> dict[str, int]:
     >>> grams_by_sku({"contents": [["TEA-1", 2]], "grams": [100]})
     {'TEA-1': 100}
     """
-    declared = {str(line["sku"]): int(line["grams"]) for line in packing.get("customs", ())}
+    # The first line of a product goes before another of it, as in files that were made before.
+    lines = reversed(packing.get("customs", ()))
+    declared = {str(line["sku"]): int(line["grams"]) for line in lines}
     skus = [str(sku) for sku, _pieces in packing.get("contents", ())]
     return declared | dict(zip(skus, packing.get("grams", ()), strict=False))
 
