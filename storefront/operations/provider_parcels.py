@@ -201,13 +201,12 @@ def _read(session: AnySession, ids: Sequence[int], until: datetime) -> list[AnyR
     )
 
 
-def order_of(row: AnyRow, others: Sequence[Mapping[str, Any]] = ()) -> ParcelOrder:
+def order_of(row: AnyRow, every: Sequence[Mapping[str, Any]]) -> ParcelOrder:
     """Return a row of ``take`` as a provider is given it, from what was frozen at the lock.
 
-    ``others`` are the packings of the boxes that leave in its parcel with it.
+    ``every`` is the packing of its box and of those that leave in its parcel with it.
     """
-    ship_to, packing = row.ship_to or {}, row.packing or {}
-    every = (packing, *others)
+    ship_to, packing = row.ship_to or {}, every[0]
     lines = tuple(
         _line(sku, pieces, customs.get(sku) or {}, grams.get(sku, 0))
         for one in every
