@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.recipe_costs import Line, Sums, sums_of
@@ -20,6 +21,7 @@ from storefront.domain.packing import answers_in, recipe_key
 from storefront.htmx import go, show
 from storefront.queries import recipes as queries
 from storefront.queries.recipes import CycleFacts, IngredientRow, PlanFacts, Question
+from storefront.queries.repeats import sent_before
 from storefront.runtime import Runtime
 from storefront.security import register_policy, staff
 from storefront.services import packing
@@ -279,6 +281,27 @@ def _edited(lines: list[Line], action: str, subject: str) -> list[Line]:
     return lines
 
 
+def _again(scope: Scope, lines: Sequence[Line]) -> list[str]:
+    """Name what of a cycle's fixed recipe was in the boxes before, with how many held it.
+
+    The standing recipe is one and the same every time, and a pool has a rule against it.
+    """
+    if scope.cycle is None or scope.cycle.is_locked:
+        return []
+    sent = sent_before(runtime().session, scope.plan.id, scope.cycle.ship_from)
+    fixed = [line.variant for line in lines if line.pieces and not line.is_choice]
+    return [
+        ngettext(
+            "%(name)s (%(num)s box)",
+            "%(name)s (%(num)s boxes)",
+            sent[one.public_id],
+            name=one.name,
+        )
+        for one in fixed
+        if one.public_id in sent
+    ]
+
+
 def _page(
     scope: Scope,
     lines: Sequence[Line],
@@ -303,6 +326,7 @@ def _page(
         "rule": rule if is_pool else None,
         "currency": rt.shop.currency,
         "sums": sums_of(rt, scope.plan, lines, rule.rule),
+        "again": _again(scope, lines),
         "errors": _Errors(errors),
         "choices": [
             row for ref, row in queries.ingredients(rt.session).items() if ref not in chosen
