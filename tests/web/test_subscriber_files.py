@@ -64,6 +64,14 @@ def test_the_list_is_a_file_of_what_the_page_shows_and_the_log_says_who_took_it(
     rt.session.rollback()
     assert [dict(row.after) for row in log] == [{"format": "csv", "plan": "pot"}]
 
+    owner.post(f"{FILE}?q=nobody-of-that-name", {"kind": "csv"})
+    log = rt.session.execute(
+        sa.select(AuditEntry.after).where(AuditEntry.action == "subscribers.downloaded")
+    ).all()
+    rt.session.rollback()
+    # The log is a chain that nobody can blank, so no name is written into it.
+    assert dict(log[-1].after) == {"format": "csv", "q": "…"}
+
 
 def test_a_workbook_holds_all_of_them_as_text(app: Flask, rt: Runtime, three: Plan) -> None:
     answer = desk(app, rt).post(FILE, {"kind": "xlsx"})

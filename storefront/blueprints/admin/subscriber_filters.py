@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import request
 
 from storefront.blueprints.typed import one_line, read_day
@@ -21,7 +23,7 @@ def read_filters() -> query.Filters:
     )
 
 
-def file_filters(filters: query.Filters) -> dict[str, str]:
+def file_filters(filters: query.Filters) -> dict[str, Any]:
     """Return the filters that narrow the list, as the address has them."""
     renews = filters.renews.isoformat() if filters.renews else ""
     names = ("q", "state", "plan", "price")

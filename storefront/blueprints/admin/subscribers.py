@@ -135,7 +135,7 @@ def subscribers() -> Response:
 
 
 def _address(filters: query.Filters, **cursor: str) -> str:
-    return url_for("admin.subscribers", **file_filters(filters), **cursor)
+    return url_for("admin.subscribers", **{**file_filters(filters), **cursor})
 
 
 def _chips(filters: query.Filters, plans: dict[str, str]) -> list[tuple[str, str]]:
