@@ -18,7 +18,8 @@ def asked(rt: Runtime, order: Order) -> dict[str, Any]:
     """Return the words to tick, with those that are ticked."""
     ids = [item.plan.id for item in order.items]
     words = look(rt, lambda: words_for_plans(rt.session, ids))
-    is_sent = "avoid" in request.form or "agree" in request.form
+    # Who unticks all of it sends nothing.
+    is_sent = request.endpoint == "checkout.save_delivery"
     ticked = request.form.getlist("avoid") if is_sent else order.checkout.avoids
     return {"allergens_asked": words, "avoided": [word for word in words if word in set(ticked)]}
 
