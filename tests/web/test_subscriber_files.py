@@ -59,14 +59,18 @@ def test_the_list_is_a_file_of_what_the_page_shows_and_the_log_says_who_took_it(
     assert last["next_charge"] > "2027-03-02"
     assert (last["country"], last["ended"], last["cancelled"]) == ("DE", "", "")
     log = rt.session.execute(
-        sa.select(AuditEntry.after).where(AuditEntry.action == "subscribers.downloaded")
+        sa.select(AuditEntry.after)
+        .where(AuditEntry.action == "subscribers.downloaded")
+        .order_by(AuditEntry.id)
     ).all()
     rt.session.rollback()
     assert [dict(row.after) for row in log] == [{"format": "csv", "plan": "pot"}]
 
     owner.post(f"{FILE}?q=nobody-of-that-name", {"kind": "csv"})
     log = rt.session.execute(
-        sa.select(AuditEntry.after).where(AuditEntry.action == "subscribers.downloaded")
+        sa.select(AuditEntry.after)
+        .where(AuditEntry.action == "subscribers.downloaded")
+        .order_by(AuditEntry.id)
     ).all()
     rt.session.rollback()
     # The log is a chain that nobody can blank, so no name is written into it.
