@@ -77,7 +77,7 @@ def create_app(
         settings=settings,
         clock=clock,
         mailer=mailer or mailer_for(settings.mail_url, settings.data_dir / "mail"),
-        files=FileStore(settings.data_dir / "files"),
+        files=FileStore(settings.files_folder),
         passwords=Passwords(low_cost=settings.environment in {"demo", "test"}),
         hooks=load_plugins(settings, clock) if hooks is None else hooks,
     )

@@ -20,6 +20,7 @@ from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
 from storefront.mails_choices import CHOICE_TOPICS
+from storefront.mails_coming import COMING_TOPICS
 from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_payments import PAYMENT_TOPICS
@@ -379,6 +380,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **PAYMENT_TOPICS,
     **CARD_TOPICS,
     **CHOICE_TOPICS,
+    **COMING_TOPICS,
     **GIFT_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,

@@ -10,6 +10,7 @@ from storefront.domain.carriers.links import tracking_link
 from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.queries.mails import box_facts, was_told_to_wait
 
 
 def box_shipped(writer: Writer) -> Words:
@@ -20,13 +21,49 @@ def box_shipped(writer: Writer) -> Words:
     if payload.get("tracking_number"):
         facts.append((_("Tracking number"), str(payload["tracking_number"])))
     carrier, number = str(payload.get("carrier", "")), str(payload.get("tracking_number", ""))
+    is_late = was_told_to_wait(writer.rt.session, str(payload.get("box", "")))
     link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
     return Words(
         _("Your box is on its way"),
         _("Your %(plan)s box is on its way.", plan=payload["plan"]),
-        _("It left us today."),
+        _("It is complete and left us today. Thank you for waiting.")
+        if is_late
+        else _("It left us today."),
         tuple(facts),
         (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
+    )
+
+
+def box_waits(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    box = box_facts(writer.rt.session, payload["box"])
+    if box is None:
+        return None
+    return Words(
+        _("Your box has to wait a little"),
+        _("Something for your %(plan)s box has run out. It waits with us.", plan=payload["plan"]),
+        _("It leaves as soon as it is complete, and a mail says so. You need not do anything."),
+        ((_("Your plan"), str(payload["plan"])),),
+        (_("See your box"), writer.url(f"/account/subscriptions/{box.subscription}")),
+        (_("You would rather not wait? Answer this mail, and we find a way."),),
+    )
+
+
+def box_made(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    box = box_facts(writer.rt.session, payload["box"])
+    if box is None:
+        return None
+    facts = [(_("Your plan"), str(payload["plan"]))]
+    if box.ships_on:
+        facts.append((_("Planned to leave on"), writer.day(box.ships_on)))
+    return Words(
+        _("Something in your box is still being made"),
+        _("Something for your %(plan)s box is still being made.", plan=payload["plan"]),
+        _("It may leave some days later. A mail says when it does. You need not do anything."),
+        tuple(facts),
+        (_("See your box"), writer.url(f"/account/subscriptions/{box.subscription}")),
+        (_("You would rather not wait? Answer this mail, and we find a way."),),
     )
 
 
@@ -43,6 +80,24 @@ def box_replaced(writer: Writer) -> Words:
         ((_("Your plan"), str(payload["plan"])),),
         (_("See your boxes"), writer.url("/account/")),
         (_("It costs you nothing. You get another mail when it is on its way."),),
+    )
+
+
+def box_returned(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    page = f"/account/subscriptions/{payload['subscription']}"
+    return Words(
+        _("Your box came back to us"),
+        _("Your %(plan)s box could not be delivered and came back to us.", plan=payload["plan"]),
+        _("Please check your address, and that your name is on the bell or the letter box."),
+        ((_("Your plan"), str(payload["plan"])),),
+        (_("Check your address"), writer.url(page)),
+        (
+            _(
+                "When we send it again, it goes to the address in your account. Answer this mail"
+                " once it is right, and we find a way."
+            ),
+        ),
     )
 
 
@@ -81,6 +136,9 @@ def late_change(writer: Writer) -> Words:
 
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_shipped": box_shipped,
+    "box_waits": box_waits,
+    "box_made": box_made,
     "box_replaced": box_replaced,
+    "box_returned": box_returned,
     "late_change": late_change,
 }

@@ -52,10 +52,11 @@ def _box_short(writer: Writer) -> Words | None:
     box = box_facts(writer.rt.session, payload["box"])
     if box is None:
         return None
-    gone = formats.listing([name for name, _instead in payload["lacks"]], writer.locale)
+    unwanted = payload.get("unwanted", [])
+    gone = formats.listing([name for name, _instead in payload["lacks"] or unwanted], writer.locale)
     facts = [
         (_("Instead of %(product)s", product=name), instead) if instead else (_("Left out"), name)
-        for name, instead in payload["lacks"]
+        for name, instead in [*payload["lacks"], *unwanted]
     ]
     notes = [_("You are not happy with it? Answer this mail, and we find a way.")]
     if payload["credit_minor"]:
@@ -64,6 +65,15 @@ def _box_short(writer: Writer) -> Words | None:
         notes.insert(0, _("The credit pays for what is due next."))
     if box.ships_on:
         facts.append((_("Leaves on"), writer.day(box.ships_on)))
+    if not payload["lacks"]:
+        return Words(
+            _("Your box is packed without what you leave out"),
+            _("%(products)s is not in your box, as you asked.", products=gone),
+            _("Everything else is in it."),
+            tuple(facts),
+            (_("See your box"), writer.url(f"/account/subscriptions/{box.subscription}")),
+            tuple(notes),
+        )
     return Words(
         _("Not everything was there for your box"),
         _("%(products)s had run out when we packed your box.", products=gone),

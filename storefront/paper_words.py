@@ -65,8 +65,16 @@ def _contents(box: PaperBox) -> Iterator[Row]:
             yield Row("", _lack(*lack), "", is_note=True)
 
 
-def _lack(product: str, instead: str, is_credited: bool) -> str:
-    """Return why something that was to be in the box is not."""
+def _lack(product: str, instead: str, is_credited: bool, is_asked: bool = False) -> str:
+    """Return why something that was to be in the box is not; ``is_asked``: it is not wanted."""
+    if is_asked and instead:
+        return _(
+            "%(product)s was left out as asked: %(other)s is in it instead.",
+            product=product,
+            other=instead,
+        )
+    if is_asked:
+        return _("%(product)s was left out as asked.", product=product)
     if instead:
         return _(
             "%(product)s had run out: %(other)s is in it instead.", product=product, other=instead

@@ -53,6 +53,9 @@ class Settings:
     secret_key: str = field(default=DEFAULT_SECRET, repr=False)
     #: Everything the process writes: database, mailbox of the demo, exports, clock of the demo.
     data_dir: Path = Path("instance")
+    #: Files that others pick up: exports of boxes, papers, books; empty means ``files`` in
+    #: ``data_dir``. Every process of the shop has the same one.
+    files_dir: str = ""
     #: ``sqlite:///…`` or ``postgresql://…``; empty means ``storefront.db`` in ``data_dir``.
     database_url: str = ""
     #: Scheme and host where shoppers reach us, without a path (that is ``url_prefix``); links in
@@ -100,6 +103,11 @@ class Settings:
     def database_address(self) -> str:
         """The database URL, with the default filled in as an absolute path."""
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'storefront.db'}"
+
+    @property
+    def files_folder(self) -> Path:
+        """Where files for others lie, with the default filled in."""
+        return Path(self.files_dir) if self.files_dir else self.data_dir / "files"
 
     @property
     def cookie_path(self) -> str:
@@ -272,10 +280,14 @@ def _number_problems(settings: Settings) -> list[str]:
 
 
 def _disk_problems(settings: Settings) -> list[str]:
-    folder = _nearest_existing(settings.data_dir.resolve())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return [f"data_dir: {settings.data_dir} cannot be written"]
-    return []
+    wanted = {"data_dir": settings.data_dir}
+    if settings.files_dir:
+        wanted["files_dir"] = settings.files_folder
+    return [
+        f"{name}: {folder} cannot be written"
+        for name, folder in wanted.items()
+        if not os.access(_nearest_existing(folder.resolve()), os.W_OK | os.X_OK)
+    ]
 
 
 def _production_problems(settings: Settings) -> list[str]:

@@ -19,6 +19,11 @@ class EasyPostSettings:
     #: EasyPost's id of the address that parcels leave from, ``adr_…``. Without it no box is
     #: handed over, and parcels are only followed.
     from_address: str = ""
+    #: Who certifies customs declarations, by name. Without it they go uncertified, which some
+    #: carriers do not print.
+    customs_signer: str = ""
+    #: Why no export filing is needed, as United States shops write it: ``NOEEI 30.37(a)``.
+    customs_eel_pfc: str = ""
     api_url: str = "https://api.easypost.com"
 
 
@@ -40,6 +45,8 @@ class EasyPostPlugin(StorefrontPlugin):
                 key=own.api_key,
                 secret=own.webhook_secret,
                 from_address=own.from_address,
+                signer=own.customs_signer,
+                exemption=own.customs_eel_pfc,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -37,6 +38,7 @@ def box_chunks(
         rows,
         delimiter=layout.delimiter,
         encoding=layout.encoding,
+        is_marked=layout.is_marked,
     )
 
 
@@ -46,11 +48,15 @@ def csv_chunks(
     *,
     delimiter: str = ",",
     encoding: str = "utf-8",
+    is_marked: bool = False,
 ) -> Iterator[bytes]:
     """Yield ``rows`` below their heading, with CRLF; cells are written as they are.
 
+    ``is_marked``: a byte order mark goes before UTF-8, by which Excel knows it.
     Raises ``UnicodeEncodeError`` for a sign that ``encoding`` does not have.
     """
+    if is_marked and encoding == "utf-8":
+        yield codecs.BOM_UTF8
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter)
     writer.writerow(heading)

@@ -95,6 +95,21 @@ def customs_line(sku: str, pieces: int, grams: int, data: CustomsData) -> dict[s
     }
 
 
+def grams_by_sku(packing: Mapping[str, Any]) -> dict[str, int]:
+    """Return the grams of one piece of each product in a packed box.
+
+    In a box locked before they were kept, of those only that are declared.
+
+    >>> grams_by_sku({"contents": [["TEA-1", 2]], "grams": [100]})
+    {'TEA-1': 100}
+    """
+    # The first line of a product goes before another of it, as in files that were made before.
+    lines = reversed(packing.get("customs", ()))
+    declared = {str(line["sku"]): int(line["grams"]) for line in lines}
+    skus = [str(sku) for sku, _pieces in packing.get("contents", ())]
+    return declared | dict(zip(skus, packing.get("grams", ()), strict=False))
+
+
 def missing_in(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     """Return what is not known of the products of a box, by SKU; empty when all is."""
     found = {}

@@ -17,6 +17,9 @@ class Days:
     lock_on: date
     ship_from: date
     ship_to: date
+    #: First and last day on which orders begin with the cycle; None: up to the cut-off.
+    sells_from: date | None = None
+    sells_until: date | None = None
 
 
 class DayProblem(StrEnum):
@@ -37,6 +40,9 @@ class DayProblem(StrEnum):
     AFTER_OTHER = "after_other"
     #: Somebody would pay for the second box before the first has left.
     PAID_BEFORE = "paid_before"
+    #: The window of sale ends before it begins, or is not over by the cut-off.
+    SALES_BACKWARDS = "sales_backwards"
+    SALES_AFTER_CUTOFF = "sales_after_cutoff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,11 @@ def problem_of_days(now: Days, wanted: Days, around: Around, today: date) -> Day
         return DayProblem.CUTOFF_OVER
     if wanted.lock_on != now.lock_on and now.charge_on is None:
         return DayProblem.LOCK_FIXED
-    return _out_of_order(wanted, today) or _moved_too_far(now, wanted, around)
+    return (
+        _out_of_order(wanted, today)
+        or _moved_too_far(now, wanted, around)
+        or _wrong_window(now, wanted)
+    )
 
 
 def _out_of_order(wanted: Days, today: date) -> DayProblem | None:
@@ -73,6 +83,18 @@ def _out_of_order(wanted: Days, today: date) -> DayProblem | None:
     if wanted.lock_on > wanted.ship_from:
         return DayProblem.LOCK_AFTER_SHIP
     return DayProblem.SHIP_BACKWARDS if wanted.ship_from > wanted.ship_to else None
+
+
+def _wrong_window(now: Days, wanted: Days) -> DayProblem | None:
+    """Return what is against the window of sale (decision 0202)."""
+    first, last = wanted.sells_from, wanted.sells_until
+    if first is not None and last is not None and first > last:
+        return DayProblem.SALES_BACKWARDS
+    # A cut-off that comes sooner ends a window that was saved before; no need to type it anew.
+    is_new = (first, last) != (now.sells_from, now.sells_until)
+    days = [day for day in (first, last) if day is not None]
+    late = is_new and any(day > wanted.cutoff_on for day in days)
+    return DayProblem.SALES_AFTER_CUTOFF if late else None
 
 
 def _moved_too_far(now: Days, wanted: Days, around: Around) -> DayProblem | None:

@@ -116,6 +116,20 @@ class CycleSlot:
     cutoff_on: date
     lock_on: date
     ship_from: date
+    #: First and last day on which orders begin with it; None: any day up to the cut-off.
+    sells_from: date | None = None
+    sells_until: date | None = None
+
+    def sells_on(self, day: date) -> bool:
+        """Return whether an order of ``day`` may begin with it, as far as its window goes.
+
+        >>> slot = CycleSlot(1, None, date(2027, 3, 11), date(2027, 3, 12), date(2027, 3, 15),
+        ...                  date(2027, 3, 1))
+        >>> slot.sells_on(date(2027, 2, 28)), slot.sells_on(date(2027, 3, 1))
+        (False, True)
+        """
+        is_early = self.sells_from is not None and day < self.sells_from
+        return not is_early and (self.sells_until is None or day <= self.sells_until)
 
     @property
     def feed_on(self) -> date:
@@ -161,7 +175,7 @@ def in_order(cycles: Iterable[CycleSlot]) -> list[CycleSlot]:
 def first_cycle(cycles: Iterable[CycleSlot], today: date) -> CycleSlot | None:
     """Return the cycle an order of ``today`` joins: the first whose cut-off has not passed.
 
-    The cut-off is the last second of its day, so an order on that day is in time.
+    Sales windows are looked at by ``domain/first_boxes.py``. The cut-off is the last second of its day, so an order on that day is in time.
     None when no such cycle is generated yet.
     """
     return next((cycle for cycle in in_order(cycles) if cycle.cutoff_on >= today), None)

@@ -33,6 +33,8 @@ class FirstBox:
     current: CycleSlot | None = None
     leaves_on: date | None = None
     full: AbstractSet[int] = frozenset()
+    #: Sales windows count; not for boxes that were sold before and change their plan.
+    is_sale: bool = True
 
 
 WITH_NEXT = FirstBox()
@@ -45,7 +47,8 @@ class FirstPlace:
     ``is_kept``: it is another cycle than an order joins by itself, so it has to be written
     down. ``places_from`` is the day the places of the boxes behind it are reckoned from.
     ``waits``: it goes there as long as that cycle is not locked, and not however late. ``passed``
-    is the full cycle that it would go to otherwise.
+    is the full cycle that it would go to otherwise, or one that is not sold today
+    (``passed_unsold``).
     """
 
     cycle: CycleSlot
@@ -54,6 +57,7 @@ class FirstPlace:
     places_from: date
     waits: bool = False
     passed: CycleSlot | None = None
+    passed_unsold: bool = False
 
 
 def first_place(
@@ -64,8 +68,9 @@ def first_place(
     next: the first cycle whose cut-off has not passed. later: the first of those that leaves on
     ``not_before`` or later. now: the next packing day where these are rolling; on a calendar the
     coming cycle once it can be charged no more by itself, because its cut-off is over or its
-    charge day has come, and before that the one locked last, late. Where that one is full, the
-    next cycle that has room. ``cycles`` are those that may be joined.
+    charge day has come, and before that the one locked last, late. Where that one is full or not
+    sold today (decision 0202), the next cycle that has room and is. ``cycles`` are those that may
+    be joined.
     """
     usual = first_cycle(cycles, today)
     wished = usual
@@ -75,9 +80,9 @@ def first_place(
     elif first.rule == "now":
         wished = _at_once(cycles, today, first.current) or usual
     found = wished
-    if wished is not None and wished.id in first.full:
+    if wished is not None and not _takes(wished, today, first):
         least = later or today
-        roomy = [one for one in cycles if one.id not in first.full and one.ship_from >= least]
+        roomy = [one for one in cycles if _takes(one, today, first) and one.ship_from >= least]
         found = first_cycle(roomy, today)
     if found is None:
         return None
@@ -87,7 +92,13 @@ def first_place(
     passed = wished if wished is not None and wished.id != found.id else None
     waits = is_kept and (first.rule == "later" or passed is not None)
     places_from = found.lock_on if waits else today
-    return FirstPlace(found, ships_on, is_kept, places_from, waits, passed)
+    unsold = passed is not None and first.is_sale and not passed.sells_on(today)
+    return FirstPlace(found, ships_on, is_kept, places_from, waits, passed, unsold)
+
+
+def _takes(cycle: CycleSlot, today: date, first: FirstBox) -> bool:
+    """Return whether the cycle has room, and is sold today."""
+    return cycle.id not in first.full and (not first.is_sale or cycle.sells_on(today))
 
 
 def _at_once(

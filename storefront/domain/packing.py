@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from storefront.domain.choices import Rule
@@ -20,6 +21,8 @@ class Problem(StrEnum):
     #: Locked, and left out of a batch because the format of its file has no room for it.
     NO_FIT = "no_fit"
     SHORT_CHOICE = "short_choice"
+    #: It holds what its subscriber does not tolerate, and that cannot be left out.
+    NOT_TOLERATED = "not_tolerated"
 
 
 class Turn(StrEnum):
@@ -37,6 +40,7 @@ class Turn(StrEnum):
 class RecipeFacts:
     """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces).
 
+    ``option_key`` names the answers it is for, as ``recipe_key`` writes them; empty: every box.
     With a ``rule`` a subscriber chooses from ``pool``: (variant, most of it in one box).
     """
 
@@ -57,21 +61,56 @@ def option_keys(options: Mapping[str, Any]) -> list[str]:
     return sorted(f"{group}={choice}" for group, choice in options.items())
 
 
+#: Between the answers of a recipe's key. Codes are slugs, so none holds it.
+_AND = "&"
+#: Room for the answers of one recipe, in characters of its key.
+KEY_LENGTH = 80
+
+
+def recipe_key(answers: Iterable[str]) -> str:
+    """Return the key of the recipe for boxes with all of ``answers``, in whatever order.
+
+    >>> recipe_key(["taste=mild", "size=large"])
+    'size=large&taste=mild'
+    """
+    return _AND.join(sorted(set(answers)))
+
+
+@lru_cache(maxsize=4096)
+def answers_in(option_key: str) -> frozenset[str]:
+    """Return the answers a recipe's key asks for, none for every box.
+
+    >>> sorted(answers_in("size=large&taste=mild"))
+    ['size=large', 'taste=mild']
+    """
+    return frozenset(option_key.split(_AND)) if option_key else frozenset()
+
+
+def precedence(recipe: RecipeFacts) -> tuple[bool, int, str, int]:
+    """Return what recipes of one plan that fit a box are ordered by; the first is packed.
+
+    The cycle's own before standing ones, then the one for the most answers, then by its key: of
+    a plan no two of a cycle, and no two standing ones, have the same.
+    Source: docs/decisions/0198-recipes-for-several-answers.md.
+    """
+    return (
+        recipe.is_standing,
+        -len(answers_in(recipe.option_key)),
+        recipe.option_key,
+        recipe.id,
+    )
+
+
 def choose_recipe(recipes: Iterable[RecipeFacts], options: Mapping[str, Any]) -> RecipeFacts | None:
     """Return the most specific of a plan's ``recipes`` that has items, or None.
 
-    A recipe of the cycle comes before the standing one, and within each the recipe of an
-    option before the one for every box; of several options the first by name.
-    Source: docs/decisions/0032-which-recipe.md.
+    It fits a box whose ``options`` are all of its answers, whatever else was answered.
     """
-    keys = option_keys(options)
-    ranked = {(one.is_standing, one.option_key): one for one in recipes if one.items or one.pool}
-    for is_standing in (False, True):
-        for key in (*keys, ""):
-            found = ranked.get((is_standing, key))
-            if found is not None:
-                return found
-    return None
+    given = frozenset(option_keys(options))
+    fitting = (
+        one for one in recipes if (one.items or one.pool) and answers_in(one.option_key) <= given
+    )
+    return min(fitting, key=precedence, default=None)
 
 
 def contents_of(recipe: RecipeFacts, quantity: int) -> list[tuple[int, int]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from storefront.domain.money import exponent
 from storefront.domain.tracking_rows import Status as ParcelState
 
 __all__ = [
@@ -68,7 +70,7 @@ class TakeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ParcelLine:
-    """One product in a box; the last five are empty where nothing is declared for customs."""
+    """One product in a box; text to currency are empty where nothing is declared for customs."""
 
     sku: str
     pieces: int
@@ -78,6 +80,30 @@ class ParcelLine:
     #: Of one piece, in minor units.
     value_minor: int | None = None
     currency: str = ""
+    #: Of one piece; 0 where that was not kept.
+    grams: int = 0
+
+    @property
+    def value(self) -> Decimal:
+        """What all its pieces are worth, in ``currency``; 0 where that is not known.
+
+        >>> str(ParcelLine("TEA-1", 3, value_minor=890, currency="EUR").value)
+        '26.70'
+        """
+        if self.value_minor is None or not self.currency:
+            return Decimal(0)
+        return Decimal(self.value_minor * self.pieces).scaleb(-exponent(self.currency))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What a customs declaration needs and nobody entered."""
+        known = {
+            "description": self.text,
+            "tariff number": self.hs_code,
+            "country of origin": self.origin,
+            "value": self.value_minor,
+        }
+        return tuple(name for name, entered in known.items() if not entered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,17 @@ class ParcelOrder:
     #: Of a parcel that left and is only followed; empty where the box is to be handed over.
     number: str = ""
     carrier: str = ""
+    #: It crosses a customs border: every line says what is declared of it, as far as it is known.
+    is_declared: bool = False
+
+    @property
+    def undeclared(self) -> str:
+        """What customs have to be told still, as ``TEA-1: value``; empty where nothing is."""
+        if not self.is_declared:
+            return ""
+        return "; ".join(
+            f"{line.sku}: {', '.join(line.missing)}" for line in self.lines if line.missing
+        )
 
 
 @dataclass(frozen=True, slots=True)

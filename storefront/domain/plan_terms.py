@@ -27,6 +27,7 @@ class PlanTerms:
     skips_in_row: int | None = None
     skips_per_year: int | None = None
     skip_notice_days: int = 0
+    box_notice_days: int = 0
     first_box: str = "next"
     first_box_on: date | None = None
 

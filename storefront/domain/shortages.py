@@ -1,7 +1,10 @@
-"""What goes into a box when a product in it has run out: another, nothing, or the box waits.
+"""What goes into a box when a product in it has run out or is not tolerated by who gets it.
+
+Another product, nothing, or the box waits.
 
 Boxes are decided one after the other, who paid first is served first, so the same boxes and the
-same stock always end the same way. Source: docs/decisions/0183-when-a-product-is-short.md.
+same stock always end the same way.
+Source: docs/decisions/0183-when-a-product-is-short.md, 0203-not-tolerated.md.
 """
 
 from __future__ import annotations
@@ -48,6 +51,8 @@ class Gap:
     pieces: int
     substitute: int | None = None
     value: int = 0
+    #: False: there was some, and the subscriber does not tolerate it.
+    ran_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,14 @@ def solve(
     book: StockBook,
     barred: AbstractSet[int] = frozenset(),
 ) -> Solved | None:
-    """Return what is packed when not all of a box is there, None when it has to wait.
+    """Return what is packed when not all of a box can go in, None when it has to wait.
 
     ``fixed`` are the recipe's (variant, pieces), for which ``rules`` hold; ``others`` (add-ons,
-    what was chosen) are there whole or the box waits. What there is of a variant goes in. A
-    substitute comes out of the stock as well, is never one of ``barred`` (not tolerated), and
-    has no substitute of its own. A box is never packed empty.
+    what was chosen) are there whole or the box waits. What there is of a variant goes in, but
+    of ``barred`` (not tolerated) nothing of ``fixed`` does, whatever is there: its substitute
+    goes in, else it is left out for what it is worth, else the box waits. A substitute comes
+    out of the stock as well, is never ``barred``, and has no substitute of its own. A box is
+    never packed empty.
 
     >>> rules = {1: Rule(Policy.SUBSTITUTE, 3), 2: Rule(Policy.DROP, value=400)}
     >>> found = solve([(1, 2), (2, 1)], [], rules, StockBook({1: 1, 2: 0, 3: 9}))
@@ -88,7 +95,8 @@ def solve(
     there: dict[int, int] = {}
     missing: dict[int, int] = {}
     for variant, pieces in fixed:
-        there[variant] = int(min(pieces, _room(book, variant, left[variant])))
+        room = 0 if variant in barred else _room(book, variant, left[variant])
+        there[variant] = int(min(pieces, room))
         left[variant] += there[variant]
         if there[variant] < pieces:
             missing[variant] = pieces - there[variant]
@@ -117,12 +125,15 @@ def _close(
     """Return how the missing pieces of one variant are made up for, None if they are not."""
     if rule is None:
         return None
-    if rule.policy is Policy.DROP:
-        return None if rule.value is None else Gap(variant, pieces, None, rule.value * pieces)
-    other = rule.substitute
-    if other is None or other in barred or _room(book, other, taken.get(other, 0)) < pieces:
-        return None
-    return Gap(variant, pieces, other)
+    ran_out = variant not in barred
+    other = rule.substitute if rule.policy is Policy.SUBSTITUTE else None
+    can_replace = other is not None and other not in barred
+    if can_replace and _room(book, other or 0, taken.get(other or 0, 0)) >= pieces:
+        return Gap(variant, pieces, other, ran_out=ran_out)
+    # What is not tolerated today is not tolerated tomorrow: waiting for stock would not help.
+    if (rule.policy is Policy.DROP or not ran_out) and rule.value is not None:
+        return Gap(variant, pieces, None, rule.value * pieces, ran_out)
+    return None
 
 
 def _room(book: StockBook, variant: int, taken: int) -> float:

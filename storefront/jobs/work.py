@@ -32,6 +32,7 @@ from storefront.operations.waiting import WAITING_DUE
 from storefront.paper_words import draw
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
+from storefront.services.box_notices import tell_of_boxes
 from storefront.services.card_ends import tell_card_ends
 from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.choice_reminders import remind_to_choose
@@ -118,6 +119,7 @@ DUNNING = Job("dunning", chase_due, (CHASES_DUE, PLANNED_LEFT))
 REMINDERS = Job("reminders", remind)
 CARD_ENDS = Job("card_ends", tell_card_ends)
 CHOICE_REMINDERS = Job("choice_reminders", remind_to_choose)
+BOX_NOTICES = Job("box_notices", tell_of_boxes)
 FORGET_METHODS = Job("forget_methods", forget_methods)
 OLD_MESSAGES = Job("old_messages", _delete_old)
 TRANSFERS = Job("transfers", remind_overdue)
@@ -156,6 +158,7 @@ JOBS = (
     REMINDERS,
     CARD_ENDS,
     CHOICE_REMINDERS,
+    BOX_NOTICES,
     TRANSFERS,
     REFUNDS,
     REFUND_RETURNS,

@@ -20,6 +20,7 @@ from flask import Flask
 from storefront.adapters.clock import SystemClock
 from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import (
+    BOX_NOTICES,
     CARD_ENDS,
     CHOICE_REMINDERS,
     CLOSE_CYCLES,
@@ -69,6 +70,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
             REMINDERS,
             CARD_ENDS,
             CHOICE_REMINDERS,
+            BOX_NOTICES,
             GIFTS,
             CONTINUING,
             TRANSFERS,

@@ -20,6 +20,7 @@ from storefront.models.choices import (
     AllergyAnswer,
     BoxChoice,
     BoxChoiceItem,
+    BoxNotice,
     ChoiceReminder,
     ChoiceRule,
 )
@@ -64,6 +65,7 @@ from storefront.models.places import OrderHold, PlanPlaces, WaitingPlace
 from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
+from storefront.models.returns import BoxReturn
 from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
 from storefront.models.shipping import (
     BoxWeight,
@@ -100,7 +102,9 @@ __all__ = [
     "BoxChoiceItem",
     "BoxCycle",
     "BoxItem",
+    "BoxNotice",
     "BoxReplacement",
+    "BoxReturn",
     "BoxShortage",
     "BoxSkip",
     "BoxSwap",

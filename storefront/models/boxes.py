@@ -66,6 +66,7 @@ class BoxCycle(Base):
         ),
         sa.CheckConstraint("charge_on IS NULL OR charge_on <= lock_on", name="charge_before_lock"),
         sa.CheckConstraint("capacity >= 0", name="capacity"),
+        sa.CheckConstraint("sells_from <= sells_until", name="sales_in_order"),
         sa.Index("ix_box_cycle_state", "state", "lock_on"),
         sa.Index("ix_box_cycle_ship", "group_id", "ship_from"),
     )
@@ -83,6 +84,10 @@ class BoxCycle(Base):
     ship_to: Mapped[date]
     state: Mapped[CycleState] = mapped_column(values_enum(CycleState))
     locked_at: Mapped[datetime | None]
+    #: First and last day on which an order begins with this cycle; NULL: from the start, and
+    #: up to the cut-off.
+    sells_from: Mapped[date | None]
+    sells_until: Mapped[date | None]
     #: Boxes that it can make, where that is not the capacity of its group.
     capacity: Mapped[int | None]
 
@@ -96,7 +101,7 @@ class Recipe(Base):
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
     cycle_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box_cycle.id"), index=True)
-    #: ``group=option`` it is for; empty: every box of the plan.
+    #: ``group=option``, joined by ``&`` where it is for several; empty: every box of the plan.
     option_key: Mapped[str] = mapped_column(sa.String(80), default="")
 
 
@@ -151,7 +156,7 @@ class Box(Base):
     currency: Mapped[str] = mapped_column(sa.String(3))
     state: Mapped[BoxState] = mapped_column(values_enum(BoxState))
     #: Why a box is held back, empty otherwise: no_address, no_recipe, short_stock,
-    #: held; locked and of no batch: no_fit.
+    #: short_choice, not_tolerated, held; locked and of no batch: no_fit.
     problem: Mapped[str] = mapped_column(sa.String(24), default="")
     #: Address of this box alone; NULL: the subscription's at the lock.
     address_id: Mapped[int | None] = mapped_column(sa.ForeignKey("address.id"))

@@ -40,6 +40,9 @@ class Checkout(Base):
     #: Of a gift: recipient's name, email, country, message and ``send_on``; else empty. The
     #: address then holds the giver's name and the country alone.
     gift: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    #: What the shopper does not tolerate, as long as the order is open: health data, which its
+    #: subscriptions take over.
+    avoids: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     #: VAT number as typed, for a firm.
     tax_id: Mapped[str] = mapped_column(sa.String(24), default="")
     #: As ``customer.tax_id_state``.

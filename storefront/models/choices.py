@@ -55,6 +55,24 @@ class ChoiceReminder(Base):
     done_at: Mapped[datetime | None]
 
 
+class BoxNotice(Base):
+    """How far the subscribers of a plan were told of their box of a cycle."""
+
+    __tablename__ = "box_notice"
+    __table_args__ = (
+        sa.UniqueConstraint("cycle_id", "plan_id"),
+        sa.CheckConstraint("through_id >= 0", name="through_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cycle_id: Mapped[int] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    #: The last subscription that was looked at.
+    through_id: Mapped[int] = mapped_column(default=0)
+    #: Everybody was; NULL: not yet.
+    done_at: Mapped[datetime | None]
+
+
 class BoxChoice(Base):
     """What a subscriber chose for the box of a cycle; kept when that box is packed."""
 

@@ -38,6 +38,7 @@ class Plan(Base):
         sa.CheckConstraint("skips_in_row >= 0", name="skips_in_row"),
         sa.CheckConstraint("skips_per_year >= 0", name="skips_per_year"),
         sa.CheckConstraint("skip_notice_days >= 0", name="skip_notice_days"),
+        sa.CheckConstraint("box_notice_days BETWEEN 0 AND 14", name="box_notice_days"),
         sa.CheckConstraint(
             "first_box IN ('next','now') OR first_box = 'later' AND first_box_on IS NOT NULL",
             name="first_box",
@@ -96,6 +97,8 @@ class Plan(Base):
     skips_per_year: Mapped[int | None]
     #: Days before the cut-off day by which a skip is asked for.
     skip_notice_days: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: Days before the cut-off on which subscribers are told of their box; 0: never.
+    box_notice_days: Mapped[int] = mapped_column(default=0, server_default="0")
     #: The first box of an order leaves with the next cycle, now (also with one that is locked),
     #: or later: not before ``first_box_on``.
     first_box: Mapped[str] = mapped_column(sa.String(5), default="next", server_default="next")

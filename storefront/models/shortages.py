@@ -50,6 +50,8 @@ class BoxShortage(Base):
     quantity: Mapped[int]
     #: What went in instead, piece for piece; NULL: left out.
     substitute_id: Mapped[int | None] = mapped_column(sa.ForeignKey("product_variant.id"))
+    #: False: there was some, and who gets the box does not tolerate it.
+    ran_out: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     #: What was given back for it, in the currency of the box.
     credit_minor: Mapped[int] = mapped_column(default=0)
     credit_note_id: Mapped[int | None] = mapped_column(sa.ForeignKey("credit_note.id"))

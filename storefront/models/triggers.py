@@ -136,6 +136,7 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
     "uq_late_change_open": ("late_change", "(box_id) WHERE state = 'open'", True),
     "ix_batch_paper_waiting": ("batch_paper", "(id) WHERE made_at IS NULL", False),
     "ix_box_unassigned": ("box", "(id) WHERE cycle_id IS NULL", False),
+    "ix_box_return_open": ("box_return", "(box_id) WHERE settled_at IS NULL", False),
     "uq_recipe_cycle": (
         "recipe",
         "(cycle_id, plan_id, option_key) WHERE cycle_id IS NOT NULL",

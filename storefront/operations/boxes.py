@@ -75,7 +75,15 @@ def slots_of(
     slots: dict[int, list[CycleSlot]] = defaultdict(list)
     for row in rows:
         slots[row.group_id].append(
-            CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+            CycleSlot(
+                row.id,
+                row.charge_on,
+                row.cutoff_on,
+                row.lock_on,
+                row.ship_from,
+                row.sells_from,
+                row.sells_until,
+            )
         )
     return slots
 
@@ -91,6 +99,8 @@ def _slots_statement() -> AnySelect:
             table.c.cutoff_on,
             table.c.lock_on,
             table.c.ship_from,
+            table.c.sells_from,
+            table.c.sells_until,
         )
         .where(
             any_of(table.c.group_id),

@@ -126,7 +126,7 @@ def _free_cycles(session: AnySession, change: AnyRow, moment: Moment) -> list[Cy
     used = (use.taken[change.subscription_id], use.skipped[change.subscription_id])
     shipping = Interval(change.shipping_unit, change.shipping_count)
     if change.first_box == "later":
-        place = first_place(slots, start, FirstBox("later", change.first_box_on))
+        place = first_place(slots, start, FirstBox("later", change.first_box_on, is_sale=False))
         if place is not None and place.is_kept:
             number = data["boxes"]
             return first_boxes(place.cycle, slots, *used, number, place.places_from, shipping)

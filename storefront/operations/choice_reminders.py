@@ -1,7 +1,7 @@
 """Who has not chosen what is in their next box, while there still is time.
 
-A plan's subscribers of one cycle are gone through once, by their keys. How far that came stands
-in one row, written with the mails of a slice, so a crash repeats none and skips none.
+A plan's subscribers of one cycle are gone through once, by their keys
+(``operations/plan_walks.py``).
 Source: docs/decisions/0186-reminders-to-choose.md.
 """
 
@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from storefront.database import is_postgresql
 from storefront.domain.boxes import CycleState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import choose_recipe
@@ -32,6 +29,7 @@ from storefront.operations.choosing import open_boxes_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.plan_walks import begin_slice, end_slice
 from storefront.operations.recipes import recipes_of
 from storefront.operations.skips import read_coming
 
@@ -90,7 +88,8 @@ def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
     Who has chosen, skips, pauses, is held or leaves before it is not reminded, nor is whose box
     is another.
     """
-    at = _cursor(session, due)
+    table = table_of(ChoiceReminder)
+    at = begin_slice(session, table, due)
     if at is None:
         return 0, True
     subscription, choice = table_of(Subscription), table_of(BoxChoice)
@@ -113,30 +112,8 @@ def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
     messages = _messages(session, due, ids, moment) if ids else []
     enqueue(session, messages, moment.now)
     is_through = len(ids) < limit
-    table = table_of(ChoiceReminder)
-    session.execute(
-        sa.update(table)
-        .where(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
-        .values(through_id=ids[-1] if ids else at, done_at=moment.now if is_through else None)
-    )
+    end_slice(session, table, due, ids[-1] if ids else at, moment, is_through=is_through)
     return len(messages), is_through
-
-
-def _cursor(session: AnySession, due: AnyRow) -> int | None:
-    """Return behind whom to go on, None when another worker is through; locks the row."""
-    table = table_of(ChoiceReminder)
-    dialect: Any = postgresql if is_postgresql(session) else sqlite
-    first = dialect.insert(table).values(
-        cycle_id=due.cycle_id, plan_id=due.plan_id, through_id=0, done_at=None
-    )
-    # Of two workers that begin at once, one makes the row, and the other waits for it.
-    session.execute(first.on_conflict_do_nothing(index_elements=["cycle_id", "plan_id"]))
-    row: AnyRow = session.execute(
-        sa.select(table.c.through_id, table.c.done_at)
-        .where(table.c.cycle_id == due.cycle_id, table.c.plan_id == due.plan_id)
-        .with_for_update()
-    ).one()
-    return None if row.done_at is not None else int(row.through_id)
 
 
 def _messages(
@@ -163,5 +140,10 @@ def _message(row: AnyRow, due: AnyRow, pieces: int) -> Message:
         "until_on": due.cutoff_on.isoformat(),
         "pieces": pieces,
     }
-    key = f"choose_soon:{row.public_id}:{due.cycle}"
+    key = key_of(row.public_id, due.cycle)
     return Message("mail", "choose_soon", key, payload, row.customer_id)
+
+
+def key_of(subscription: str, cycle: str) -> str:
+    """Return the key of the reminder for a box; both are public ids."""
+    return f"choose_soon:{subscription}:{cycle}"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from storefront.domain.customs import CustomsData, customs_line, is_declared
+from storefront.domain.customs import CustomsData, customs_line, is_declared, missing_in
 from storefront.models import ProductVariant, ShopSettings
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
@@ -49,6 +49,16 @@ def seller_country_of(session: AnySession) -> str:
     return str(found or "")
 
 
+def weighed(
+    contents: Sequence[tuple[int, int]], stock: Mapping[int, _Packed]
+) -> dict[str, int | list[int]]:
+    """Return grams of one piece of each product, in their order, and of everything together."""
+    return {
+        "grams": [stock[key].weight_grams for key, _pieces in contents],
+        "weight_grams": sum(stock[key].weight_grams * pieces for key, pieces in contents),
+    }
+
+
 def declared(
     ship_to: Mapping[str, Any] | None,
     contents: Sequence[tuple[int, int]],
@@ -65,3 +75,38 @@ def declared(
         for key, pieces in contents
     ]
     return {"customs": lines}
+
+
+def filled_in(
+    session: AnySession, packings: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the packings of packed boxes with what customs ask and nobody knew at their lock.
+
+    It is taken from the products as they are now; what was frozen stays, and nothing is written:
+    the file of their batch is the same when it is made again.
+    """
+    missing = {sku for one in packings for sku in missing_in(one.get("customs", ()))}
+    if not missing:
+        return list(packings)
+    table = table_of(ProductVariant)
+    rows = session.execute(
+        sa.select(table.c.sku, *customs_columns()).where(table.c.sku.in_(missing))
+    )
+    known = {row.sku: customs_of(row) for row in rows}
+    return [
+        {**one, "customs": [_filled(line, known) for line in one["customs"]]}
+        if one.get("customs")
+        else one
+        for one in packings
+    ]
+
+
+def _filled(line: Mapping[str, Any], known: Mapping[str, CustomsData]) -> dict[str, Any]:
+    data = known.get(line["sku"])
+    if data is None:
+        return dict(line)
+    now = customs_line(line["sku"], line["pieces"], line["grams"], data)
+    found = dict(line) | {part: line[part] or now[part] for part in ("hs_code", "origin", "text")}
+    if not line["value_minor"]:
+        found |= {"value_minor": now["value_minor"], "currency": now["currency"]}
+    return found

@@ -17,6 +17,7 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.provider_parcels import plan_numbers
+from storefront.operations.returns import note_returns
 from storefront.operations.timeline import Entry, record
 
 
@@ -93,10 +94,11 @@ def deliver_boxes(
 def return_boxes(
     session: AnySession, rows: Sequence[AnyRow], cycle_key: str, moment: Moment, said: Said
 ) -> None:
-    """Note that boxes came back. What is in them is not put back into the stock by itself:
-    only who opens the parcel knows whether it can be sold again.
+    """Note that boxes came back, and mail their subscribers. What is in them is not put back
+    into the stock by itself: only who opens the parcel knows whether it can be sold again.
     """
     _move(session, rows, BoxState.RETURNED, EventKind.BOX_RETURNED, cycle_key, moment, said)
+    note_returns(session, [row.id for row in rows], moment)
 
 
 def note_numbers(

@@ -31,7 +31,9 @@ class KeptPlace:
 
 def slot_columns(table: sa.FromClause) -> Sequence[sa.ColumnElement[Any]]:
     """The columns of ``box_cycle`` that a ``CycleSlot`` has, in its order."""
-    names = ("id", "charge_on", "cutoff_on", "lock_on", "ship_from")
+    names = (
+        "id", "charge_on", "cutoff_on", "lock_on", "ship_from", "sells_from", "sells_until",
+    )  # fmt: skip
     return [table.c[name] for name in names]
 
 

@@ -31,7 +31,7 @@ from storefront.operations.cycles import mark_shipped
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.repacking import names_of
+from storefront.operations.repacking import names_of, packing_for
 from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Credit, give_credit, mail_of_credit
 from storefront.operations.stopping import cancel_boxes
@@ -128,7 +128,9 @@ def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> 
         return False
     if was is None:
         problem = "" if row.problem == Problem.NO_FIT.value else row.problem
-        values: dict[str, Any] = {"ship_to": {**row.ship_to, **parts}, "problem": problem}
+        ship_to = {**row.ship_to, **parts}
+        packing = packing_for(session, row.id, row.packing, ship_to)
+        values: dict[str, Any] = {"ship_to": ship_to, "packing": packing, "problem": problem}
     else:
         (key,) = reserve(session, Address, 1)
         kept = {**was._mapping, **parts, "id": key, "public_id": public_id("adr")}

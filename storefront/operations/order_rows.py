@@ -24,6 +24,7 @@ from storefront.domain.lifecycle import (
 from storefront.domain.periods import add_interval
 from storefront.models import (
     Address,
+    AllergyAnswer,
     Checkout,
     Customer,
     PaymentMethod,
@@ -34,8 +35,10 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import write_picked
+from storefront.operations.allergens import with_allergens
 from storefront.operations.change_data import OF_THE_TERM
 from storefront.operations.checkout import Order
+from storefront.operations.choices import write_answer
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.kept_methods import Card, find_method, insert_method, keep_again
 from storefront.operations.kept_places import keep_place
@@ -184,6 +187,8 @@ def write_boxes(
             session, known.get(position), values, (order.checkout.id, position), moment
         )
         is_gift = order.gift is not None
+        if order.checkout.avoids or position in known:
+            write_answer(session, subscription_id, avoided_in(session, order, item), moment.now)
         period_id = _write_period(
             session, subscription_id, item, item.quote, moment, is_gift=is_gift
         )
@@ -200,6 +205,13 @@ def write_boxes(
         sa.update(table).where(table.c.id.in_([row.id for row in left])).values(checkout_id=None)
     )
     return written
+
+
+def avoided_in(session: AnySession, order: Order, item: OrderItem) -> list[str]:
+    """Return what must not be in a box of the order: nothing where none of it could be."""
+    if order.gift is not None or not order.checkout.avoids:
+        return []
+    return list(order.checkout.avoids) if with_allergens(session, [item.plan.id]) else []
 
 
 def expire_boxes(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
@@ -222,6 +234,8 @@ def expire_boxes(session: AnySession, rows: Sequence[AnyRow], moment: Moment) ->
         .where(period.c.subscription_id.in_(ids), period.c.state == PeriodState.INVOICED)
         .values(state=PeriodState.VOID)
     )
+    answer = table_of(AllergyAnswer)
+    session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(ids)))
     kind = EventKind.SUBSCRIPTION_EXPIRED
     record(session, [Entry(row.id, row.public_id, kind) for row in rows], moment)
 

@@ -44,7 +44,7 @@ from storefront.operations.choices import (
     read_pools,
     tell_replaced,
 )
-from storefront.operations.customs import declared, seller_country_of
+from storefront.operations.customs import declared, seller_country_of, weighed
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -54,17 +54,11 @@ from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Shortages, read_shortages, write_shortages
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
+from storefront.operations.waiting_boxes import tell_made, tell_waiting
 
 ADDRESS_PARTS = (
-    "name",
-    "company",
-    "street",
-    "extra",
-    "postcode",
-    "city",
-    "region",
-    "country",
-    "phone",
+    *("name", "company", "street", "extra", "postcode", "city"),
+    *("region", "country", "phone"),
 )
 
 
@@ -181,7 +175,8 @@ def decide_boxes(
     """Lock the boxes of ``boxes_to_decide``, or hold them back with their problem.
 
     Contents are the recipe times the box's quantity; the stock of a box is taken whole or not
-    at all, unless the rules of what is short say otherwise. A box that was held before is
+    at all, unless the rules of what is short say otherwise. What its subscriber does not
+    tolerate is never packed by a recipe. A box that was held before is
     decided anew. It goes where it would have gone at the cut-off; a change made after that is
     for the boxes behind it.
     """
@@ -203,14 +198,17 @@ def decide_boxes(
             held.append((row, problem))
             continue
         packed: list[tuple[int, int]] | None = wanted
-        if not book.take(wanted):
+        is_barred = facts.shortages.bars(row, fixed)
+        if is_barred or not book.take(wanted):
             packed = facts.shortages.pack(session, row, fixed, others, book, moment)
         if packed is None:
-            held.append((row, Problem.SHORT_STOCK))
+            held.append((row, Problem.NOT_TOLERATED if is_barred else Problem.SHORT_STOCK))
         else:
             locked.append((row, packed))
     _write_locked(session, locked, facts, moment)
     _write_held(session, held)
+    tell_waiting(session, held, moment)
+    tell_made(session, locked, facts.stock, moment)
     told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
     tell_replaced(session, told, moment)
     write_shortages(session, list(facts.shortages.boxes.values()), facts.words.names, moment)
@@ -418,7 +416,7 @@ def _packing(
         "plan": row.plan,
         "email": row.email or "",
         "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
-        "weight_grams": sum(stock[variant].weight_grams * n for variant, n in contents),
+        **weighed(contents, stock),
         "price": [row.net_minor, row.tax_minor, row.currency],
     }
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState, CycleState
-from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
+from storefront.domain.boxes import BoxState
+from storefront.domain.choices import PoolItem
+from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import RecipeFacts, choose_recipe
 from storefront.domain.places import FreeStock, Places, boxes_from
+from storefront.domain.pool_places import pool_boxes_from
 from storefront.models import (
     Box,
-    BoxCycle,
     BoxItem,
     Checkout,
     OrderHold,
@@ -27,6 +28,7 @@ from storefront.models import (
     Recipe,
     RecipeItem,
     Subscription,
+    SwapOffer,
     WaitingPlace,
 )
 from storefront.models.base import table_of
@@ -40,17 +42,28 @@ from storefront.operations.capacity import (
 )
 from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.catalogue import raise_version
+from storefront.operations.choices import pool_items
+from storefront.operations.coming_choices import (
+    chosen_boxes,
+    chosen_pieces,
+    next_cycles,
+    next_rows,
+    swapped_pieces,
+)
 from storefront.operations.first_recipes import first_recipes
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_items import OrderItem
 from storefront.operations.recipes import recipes_by_cycle
+from storefront.operations.reserving import Demand, fill_pools, pool_of
 from storefront.operations.stock import stock_of
 from storefront.operations.waiting import kept_for_invited
 
 #: How long an order that went to pay holds its boxes.
 HOLD = timedelta(minutes=30)
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
+#: Recipes of each plan that its next boxes are packed by.
+_Contents = dict[int, Sequence[RecipeFacts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +136,18 @@ def take_places(
         raise_version(session)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
-    needed = {
-        variant
+    recipes = [
+        choose_recipe(contents.get(one.plan_id, ()), one.options)
         for one in wanted
         if one.plan_id in by_stock
-        for variant, _pieces in _of(contents, one.plan_id, one.options)
-    }
-    stock_of(session, needed)
-    stock = free_stock(session, needed, moment, checkout_id)
-    return all(one.free >= 0 for one in stock.values() if one.is_limited)
+    ]
+    fixed = {key for one in recipes if one is not None for key, _pieces in one.items}
+    pools = {key for one in recipes if one is not None for key, _most in one.pool}
+    connected = _connected(session, fixed | pools, moment.today)
+    stock_of(session, connected.variants)
+    found = _reserved(session, connected, moment, checkout_id)
+    stock = [found.stock[key] for key in fixed if key in found.stock]
+    return not found.unfilled and all(one.free >= 0 for one in stock if one.is_limited)
 
 
 def hold_as_invited(session: AnySession, checkout_id: int, email: str) -> None:
@@ -169,15 +185,17 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
     taken = places_taken(session, [*limits, *rooms], moment.now)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
-    packed = {key: _of(contents, key, {}) for key in by_stock}
-    variants = {variant for own in packed.values() for variant, _pieces in own}
-    stock = free_stock(session, variants, moment)
+    packed = {key: choose_recipe(contents.get(key, ()), {}) for key in by_stock}
+    variants = {
+        key for one in packed.values() if one is not None for key, _n in (*one.items, *one.pool)
+    }
+    reserved = _reserved(session, _connected(session, variants, moment.today), moment, None)
     found = {
         key: Places(
             row.places,
             taken[key],
             row.sells_by_stock,
-            boxes_from(packed[key], stock) if key in by_stock else None,
+            _boxes(packed[key], reserved) if key in by_stock else None,
         )
         for key, row in limits.items()
     }
@@ -196,46 +214,122 @@ def free_stock(
 
     What is kept for the e-mail of ``checkout_id`` on a waiting list is left out.
     """
-    wanted = sorted(set(variant_ids))
-    if not wanted:
-        return {}
-    recipe, item, variant = table_of(Recipe), table_of(RecipeItem), table_of(ProductVariant)
-    plans = set(
-        session.scalars(
+    wanted = set(variant_ids)
+    found = _reserved(session, _connected(session, wanted, moment.today), moment, checkout_id)
+    return {key: one for key, one in found.stock.items() if key in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    """Variants and the plans that may need them, with all that shares a pool with them."""
+
+    variants: frozenset[int]
+    plans: frozenset[int]
+    contents: _Contents
+    first: _Contents
+
+    @property
+    def recipes(self) -> list[RecipeFacts]:
+        """Every recipe of these plans."""
+        return [one for own in (self.contents, self.first) for each in own.values() for one in each]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    stock: dict[int, FreeStock]
+    #: What of the pools can be chosen, and how many next boxes they do not fill.
+    items: Mapping[int, PoolItem]
+    unfilled: int
+
+
+def _connected(session: AnySession, variant_ids: Iterable[int], today: date) -> _Connected:
+    variants = frozenset(variant_ids)
+    recipe, item, offer = table_of(Recipe), table_of(RecipeItem), table_of(SwapOffer)
+    while True:
+        using = (
             sa.select(recipe.c.plan_id)
             .join(item, item.c.recipe_id == recipe.c.id)
-            .where(item.c.variant_id.in_(wanted))
+            .where(item.c.variant_id.in_(variants))
+            .union(sa.select(offer.c.plan_id).where(offer.c.variant_id.in_(variants)))
         )
-    )
-    contents = _contents(session, plans, moment.today)
-    first = contents | first_recipes(session, plans, moment.today)
-    sold, running, held = Counter[int](), Counter[int](), Counter[int]()
-    for row in _next_boxes(session, plans):
+        plans = frozenset(session.scalars(using)) if variants else frozenset()
+        contents = _contents(session, plans, today)
+        first = contents | first_recipes(session, plans, today)
+        found = _Connected(variants, plans, contents, first)
+        pools = {key for one in found.recipes for key, _most in one.pool if one.rule is not None}
+        if pools <= variants:
+            return found
+        variants |= pools
+
+
+def _reserved(
+    session: AnySession, found: _Connected, moment: Moment, checkout_id: int | None
+) -> _Reserved:
+    if not found.variants:
+        return _Reserved({}, {}, 0)
+    variant, plans = table_of(ProductVariant), set(found.plans)
+    sold, running, held = Demand(), Demand(), Demand()
+    each = next_rows(plans)
+
+    def of(row: AnyRow) -> tuple[Demand, RecipeFacts | None]:
         kind = sold if row.is_paid else running if row.state != "incomplete" else held
-        _count(kind, first if row.is_late or kind is held else contents, row)
+        where = found.first if row.is_late or kind is held else found.contents
+        return kind, _recipe(where, row)
+
+    for row in _next_boxes(session, each):
+        kind, recipe = of(row)
+        kind.add(recipe, int(row.boxes))
     for row in _held(session, plans, moment.now):
-        _count(held, first, row)
+        held.add(_recipe(found.first, row), int(row.boxes))
     for plan_id, boxes in kept_for_invited(session, plans, moment.now, checkout_id).items():
-        for one, pieces in _of(first, plan_id, {}):
-            held[one] += pieces * boxes
-    for row in _lying(session, wanted):
-        sold[row.variant_id] += int(row.pieces)
-    rows = session.execute(sa.select(variant).where(variant.c.id.in_(wanted)))
-    return {
+        held.add(choose_recipe(found.first.get(plan_id, ()), {}), boxes)
+    _add_wishes(session, found, each, of, moment.today)
+    for row in _lying(session, sorted(found.variants)):
+        sold.pieces[row.variant_id] += int(row.pieces)
+    rows = session.execute(sa.select(variant).where(variant.c.id.in_(found.variants))).all()
+    demands = (sold, running, held)
+    left = {
+        row.id: row.on_hand - sum(one.pieces[row.id] for one in demands)
+        if row.is_counted and not row.may_oversell
+        else None
+        for row in rows
+    }
+    pools = {key for one in demands for own in one.recipes.values() for key, _most in own.pool}
+    pools |= {key for one in found.recipes for key, _most in one.pool}
+    items = pool_items(session, pools) if pools else {}
+    unfilled = fill_pools(demands, items, left)
+    stock = {
         row.id: FreeStock(
             on_hand=row.on_hand + row.committed,
             locked=row.committed,
-            sold=sold[row.id],
-            running=running[row.id],
-            held=held[row.id],
+            sold=sold.pieces[row.id],
+            running=running.pieces[row.id],
+            held=held.pieces[row.id],
             is_limited=row.is_counted and not row.may_oversell,
         )
         for row in rows
     }
+    return _Reserved(stock, items, unfilled)
 
 
-#: Recipes of each plan that its next boxes are packed by.
-_Contents = dict[int, Sequence[RecipeFacts]]
+def _add_wishes(
+    session: AnySession,
+    found: _Connected,
+    each: sa.Subquery,
+    of: Callable[[AnyRow], tuple[Demand, RecipeFacts | None]],
+    today: date,
+) -> None:
+    """Add what subscribers chose or swapped for the next cycle of their plan."""
+    cycles = next_cycles(session, found.plans, today).values()
+    if any(one.rule is not None for one in found.recipes):
+        for row in chosen_boxes(session, each, cycles):
+            kind, recipe = of(row)
+            kind.add_chosen(recipe, int(row.boxes))
+        for row in chosen_pieces(session, each, cycles):
+            kind, recipe = of(row)
+            kind.add_pieces(recipe, row)
+    for row in swapped_pieces(session, each, cycles, found.variants):
+        of(row)[0].pieces[row.variant_id] += int(row.pieces)
 
 
 def _first_contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Contents:
@@ -246,35 +340,23 @@ def _first_contents(session: AnySession, plan_ids: Iterable[int], today: date) -
 
 def _contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Contents:
     """Return the recipes of the next cycle of each plan that is not locked."""
-    plan, cycle = table_of(Plan), table_of(BoxCycle)
-    wanted = set(plan_ids)
-    if not wanted:
-        return {}
-    found: dict[int, int] = {}
-    for row in session.execute(
-        sa.select(plan.c.id, cycle.c.id.label("cycle_id"))
-        .join(cycle, cycle.c.group_id == plan.c.cycle_group_id)
-        .where(
-            plan.c.id.in_(wanted),
-            cycle.c.state.in_([CycleState.PLANNED, CycleState.OPEN]),
-            cycle.c.lock_on >= today,
-            cycle.c.ship_from <= today + timedelta(days=400),
-        )
-        .order_by(cycle.c.ship_from, cycle.c.id)
-    ):
-        found.setdefault(row.id, row.cycle_id)
-    recipes = recipes_by_cycle(session, wanted, found.values())
+    found = next_cycles(session, plan_ids, today)
+    recipes = recipes_by_cycle(session, set(found), found.values()) if found else {}
     return {key: recipes[cycle_id].get(key, ()) for key, cycle_id in found.items()}
 
 
-def _of(contents: _Contents, plan_id: int, options: Mapping[str, Any]) -> Sequence[tuple[int, int]]:
-    recipe = choose_recipe(contents.get(plan_id, ()), options)
-    return recipe.items if recipe is not None else ()
+def _recipe(contents: _Contents, row: AnyRow) -> RecipeFacts | None:
+    return choose_recipe(contents.get(row.plan_id, ()), json.loads(row.options or "{}"))
 
 
-def _count(into: Counter[int], contents: _Contents, row: AnyRow) -> None:
-    for variant, pieces in _of(contents, row.plan_id, json.loads(row.options or "{}")):
-        into[variant] += pieces * int(row.boxes)
+def _boxes(recipe: RecipeFacts | None, found: _Reserved) -> int | None:
+    """Return how many boxes of the recipe the free stock makes; None: any number."""
+    if recipe is None:
+        return None
+    if recipe.rule is None:
+        return boxes_from(recipe.items, found.stock)
+    left = {key: one.free if one.is_limited else None for key, one in found.stock.items()}
+    return pool_boxes_from(recipe.rule, pool_of(recipe, found.items), recipe.items, left)
 
 
 def _limits(session: AnySession, plan_ids: set[int], *, lock: bool = False) -> dict[int, AnyRow]:
@@ -329,51 +411,8 @@ def places_taken(
     return found + kept_for_invited(session, plan_ids, now, checkout_id)
 
 
-def _next_boxes(session: AnySession, plan_ids: set[int]) -> Sequence[AnyRow]:
-    """Return how many subscribers have a next box, by plan, options and whether it is paid.
-
-    The conditions are those under which ``domain.boxes.project`` shows a box.
-    """
-    table, box, cycle = table_of(Subscription), table_of(Box), table_of(BoxCycle)
-    start = sa.case((table.c.anchor_on > table.c.next_on, table.c.anchor_on), else_=table.c.next_on)
-    paid = sa.exists().where(
-        box.c.subscription_id == table.c.id,
-        box.c.kind == BoxKind.REGULAR,
-        box.c.state.in_(_UNDECIDED),
-    )
-    # It leaves now, with a cycle that is locked already.
-    late = paid.where(
-        box.c.cycle_id.in_(
-            sa.select(cycle.c.id).where(cycle.c.state.not_in([CycleState.PLANNED, CycleState.OPEN]))
-        )
-    )
-    pauses = sa.and_(
-        table.c.pauses_on.is_not(None), table.c.pauses_on <= start, table.c.resumes_on.is_(None)
-    )
-    bills = sa.and_(
-        sa.or_(
-            table.c.state.in_(BILLABLE),
-            sa.and_(table.c.state == SubscriptionState.PAUSED, table.c.pauses_on.is_not(None)),
-        ),
-        table.c.held_at.is_(None),
-        sa.or_(table.c.cancel_on.is_(None), table.c.cancel_on > start),
-        sa.or_(table.c.ends_on.is_(None), table.c.ends_on > start),
-        sa.or_(table.c.max_boxes.is_(None), table.c.max_boxes > table.c.boxes_billed),
-        ~pauses,
-    )
-    columns = (
-        table.c.plan_id,
-        table.c.state,
-        table.c.quantity,
-        sa.cast(table.c.options, sa.Text).label("options"),
-        sa.case((paid, 1), else_=0).label("is_paid"),
-        sa.case((late, 1), else_=0).label("is_late"),
-    )
-    each = (
-        sa.select(*columns)
-        .where(table.c.plan_id.in_(plan_ids), sa.or_(bills, paid, is_being_paid(table)))
-        .subquery()
-    )
+def _next_boxes(session: AnySession, each: sa.Subquery) -> Sequence[AnyRow]:
+    """Return how many subscribers have a next box, by plan, options and whether it is paid."""
     kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.is_late, each.c.state)
     return session.execute(
         sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes")).group_by(*kinds)

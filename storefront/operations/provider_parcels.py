@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.domain.customs import grams_by_sku
 from storefront.domain.parcels import ParcelLine, ParcelOrder
 from storefront.models import Box, BoxCycle, CycleGroup, FulfilmentBatch, ProviderParcel, Shipment
 from storefront.models.base import table_of
@@ -200,17 +201,17 @@ def _read(session: AnySession, ids: Sequence[int], until: datetime) -> list[AnyR
     )
 
 
-def order_of(row: AnyRow, others: Sequence[Mapping[str, Any]] = ()) -> ParcelOrder:
+def order_of(row: AnyRow, every: Sequence[Mapping[str, Any]]) -> ParcelOrder:
     """Return a row of ``take`` as a provider is given it, from what was frozen at the lock.
 
-    ``others`` are the packings of the boxes that leave in its parcel with it.
+    ``every`` is the packing of its box and of those that leave in its parcel with it.
     """
-    ship_to, packing = row.ship_to or {}, row.packing or {}
-    every = (packing, *others)
+    ship_to, packing = row.ship_to or {}, every[0]
     lines = tuple(
-        _line(sku, pieces, customs.get(sku) or {})
+        _line(sku, pieces, customs.get(sku) or {}, grams.get(sku, 0))
         for one in every
         for customs in ({line["sku"]: line for line in one.get("customs", ())},)
+        for grams in (grams_by_sku(one),)
         for sku, pieces in one.get("contents", ())
     )
     parts = ("name", "company", "street", "extra", "postcode", "city", "region", "country", "phone")
@@ -225,10 +226,11 @@ def order_of(row: AnyRow, others: Sequence[Mapping[str, Any]] = ()) -> ParcelOrd
         # One that was to be handed over is looked for by its reference, also once it has left.
         number=row.number if row.way == "number" else "",
         carrier=row.carrier,
+        is_declared=any(one.get("customs") for one in every),
     )
 
 
-def _line(sku: str, pieces: int, customs: Any) -> ParcelLine:
+def _line(sku: str, pieces: int, customs: Any, grams: int) -> ParcelLine:
     return ParcelLine(
         sku,
         pieces,
@@ -237,6 +239,7 @@ def _line(sku: str, pieces: int, customs: Any) -> ParcelLine:
         str(customs.get("origin") or ""),
         customs.get("value_minor"),
         str(customs.get("currency") or ""),
+        grams,
     )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.domain.customs import is_declared
 from storefront.domain.late_contents import lying_after
 from storefront.domain.packing import Problem
 from storefront.models import Box, BoxItem, Product, ProductVariant
 from storefront.models.base import table_of
-from storefront.operations.customs import declared, seller_country_of
+from storefront.operations.customs import declared, seller_country_of, weighed
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.stock import Allocation, allocate, release_items, stock_of
@@ -85,7 +86,7 @@ def repack(
     packing = {
         **row.packing,
         "contents": [[stock[key].sku, pieces] for key, pieces in contents],
-        "weight_grams": sum(stock[key].weight_grams * pieces for key, pieces in contents),
+        **weighed(contents, stock),
         "names": [names[key] for key, _pieces in contents],
         **declared(row.ship_to, contents, stock, seller_country_of(session)),
     }
@@ -99,6 +100,27 @@ def repack(
     )
     if done.rowcount != 1:
         raise RuntimeError(f"{row.public_id} changed meanwhile")
+
+
+def packing_for(
+    session: AnySession, box_id: int, packing: Mapping[str, Any], ship_to: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the packing of a packed box that goes to ``ship_to`` from now on.
+
+    Inside a country too it may move to another customs area, such as the Canary Islands: then its
+    lines for customs are frozen anew, or fall away. Lines it has and keeps stay as they are.
+    """
+    home = seller_country_of(session)
+    place = (str(ship_to.get("country") or ""), str(ship_to.get("postcode") or ""))
+    is_abroad = bool(place[0]) and is_declared(home, *place)
+    if is_abroad == bool(packing.get("customs")):
+        return dict(packing)
+    bare = {name: value for name, value in packing.items() if name != "customs"}
+    if not is_abroad:
+        return bare
+    contents = [(key, one.pieces) for key, one in lying_in(session, box_id).items()]
+    stock = stock_of(session, {key for key, _pieces in contents})
+    return bare | declared(ship_to, contents, stock, home)
 
 
 def names_of(session: AnySession, variants: Iterable[int]) -> dict[int, str]:

@@ -26,6 +26,7 @@ from storefront.operations.boxes import JOINABLE
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.returns import note_returns
 from storefront.operations.timeline import Entry, record
 
 _TOLD = {
@@ -83,9 +84,17 @@ def boxes_that_left(session: AnySession, *conditions: sa.ColumnElement[bool]) ->
 
 
 def note_outcome(
-    session: AnySession, rows: Sequence[AnyRow], then: BoxState, actor_ref: str, moment: Moment
+    session: AnySession,
+    rows: Sequence[AnyRow],
+    then: BoxState,
+    actor_ref: str,
+    moment: Moment,
+    *,
+    is_told: bool = True,
 ) -> list[AnyRow]:
     """Move those of ``boxes_that_left`` to ``then`` for which that can be; returns them.
+
+    Whose box came back is mailed, unless they are told otherwise (``is_told`` False).
 
     Nothing is booked: a box earned its revenue when it left. What came back is not put into the
     stock by itself: only who opens the parcel knows whether it can be sold again.
@@ -113,6 +122,8 @@ def note_outcome(
         for row in moved
     ]
     record(session, entries, moment)
+    if then is BoxState.RETURNED:
+        note_returns(session, [row.id for row in moved], moment, is_told=is_told)
     return moved
 
 

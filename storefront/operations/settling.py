@@ -193,7 +193,7 @@ def _close_around(
         session.execute(
             sa.update(checkout)
             .where(checkout.c.id.in_(checkouts))
-            .values(state="done", version=checkout.c.version + 1)
+            .values(state="done", avoids=[], version=checkout.c.version + 1)
         )
         note_tax_ids(session, checkouts, moment)
 

@@ -1,7 +1,7 @@
-"""Boxes in which a product has run out: by which rule they are packed, what goes back, the mail.
+"""Boxes in which a product has run out or is not tolerated: how packed, what goes back, the mail.
 
 All in the transaction of the lock, so a box is credited when it is packed, and only then.
-Source: docs/decisions/0183-when-a-product-is-short.md.
+Source: docs/decisions/0183-when-a-product-is-short.md, 0203-not-tolerated.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from storefront.domain.money import split_minor
 from storefront.domain.packing import StockBook
 from storefront.domain.refunds import Refundable, Way, refundables, spread
 from storefront.domain.repaying import draw, most_of
-from storefront.domain.shortages import Policy, Rule, Solved, solve
+from storefront.domain.shortages import Gap, Policy, Rule, Solved, solve
 from storefront.models import (
     BoxShortage,
     CreditNote,
@@ -77,6 +77,15 @@ class Shortages:
         """What may go in instead of something."""
         return {one.substitute for one in self.rules.values() if one.substitute is not None}
 
+    def bars(self, row: AnyRow, contents: Sequence[tuple[int, int]]) -> bool:
+        """Return whether something in ``contents`` is not tolerated by who gets the box."""
+        barred = self._barred(row)
+        return any(variant in barred for variant, _pieces in contents)
+
+    def _barred(self, row: AnyRow) -> set[int]:
+        avoided = self.avoided.get(row.subscription_id, frozenset())
+        return {key for key, words in self.allergens.items() if words & avoided}
+
     def pack(
         self,
         session: AnySession,
@@ -92,9 +101,7 @@ class Shortages:
         """
         if not self.rules or row.kind is BoxKind.REPLACEMENT:
             return None
-        avoided = self.avoided.get(row.subscription_id, frozenset())
-        barred = {key for key, words in self.allergens.items() if words & avoided}
-        solved = solve(fixed, others, self.rules, book, barred)
+        solved = solve(fixed, others, self.rules, book, self._barred(row))
         if solved is None:
             return None
         credit = Credit()
@@ -128,7 +135,12 @@ class Shortages:
         is_told = credit.minor > 0 and credit.payer_id == short.row.customer_id
         return {
             "lacks": [
-                [names[gap.variant], names.get(gap.substitute or 0, ""), is_told and gap.value > 0]
+                [
+                    names[gap.variant],
+                    names.get(gap.substitute or 0, ""),
+                    is_told and gap.value > 0,
+                    *([] if gap.ran_out else [True]),
+                ]
                 for gap in short.solved.gaps
             ]
         }
@@ -137,26 +149,29 @@ class Shortages:
 def read_shortages(
     session: AnySession, variant_ids: Iterable[int], subscription_ids: Iterable[int]
 ) -> Shortages:
-    """Return the rules of the variants; one statement where there are none."""
+    """Return the rules of the variants, and which of them are not tolerated by whom.
+
+    Two statements where there are no rules and nobody avoids anything.
+    """
+    wanted = set(variant_ids)
     rule, variant = table_of(ShortageRule), table_of(ProductVariant)
     rows = session.execute(
         sa.select(rule, variant.c.price_minor, variant.c.currency)
         .join(variant, variant.c.id == rule.c.variant_id)
-        .where(rule.c.variant_id.in_(set(variant_ids)))
+        .where(rule.c.variant_id.in_(wanted))
     ).all()
-    if not rows:
-        return Shortages()
+    rules = {
+        row.variant_id: Rule(Policy(row.policy), row.substitute_id, row.price_minor) for row in rows
+    }
     found = Shortages(
-        {
-            row.variant_id: Rule(Policy(row.policy), row.substitute_id, row.price_minor)
-            for row in rows
-        },
+        rules,
         {row.variant_id: row.currency for row in rows},
+        avoided={
+            key: words for key, words in avoided_by(session, subscription_ids).items() if words
+        },
     )
-    if found.substitutes:
-        found.allergens = _allergens(session, found.substitutes)
-    if any(found.allergens.values()):
-        found.avoided = avoided_by(session, subscription_ids)
+    if found.avoided:
+        _read_allergens(session, found, wanted | found.substitutes)
     return found
 
 
@@ -171,14 +186,23 @@ def may_credit(session: AnySession, boxes: int) -> bool:
     return session.scalar(short.limit(1)) is not None
 
 
-def _allergens(session: AnySession, variant_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+def _read_allergens(session: AnySession, found: Shortages, variant_ids: set[int]) -> None:
+    """Note which variants somebody of ``found`` avoids; those without a rule have a value."""
     variant, product = table_of(ProductVariant), table_of(Product)
     rows = session.execute(
-        sa.select(variant.c.id, product.c.allergens)
+        sa.select(variant.c.id, variant.c.price_minor, variant.c.currency, product.c.allergens)
         .join(product, product.c.id == variant.c.product_id)
-        .where(variant.c.id.in_(set(variant_ids)))
+        .where(variant.c.id.in_(variant_ids))
     )
-    return {row.id: frozenset(row.allergens) for row in rows}
+    words = {word for own in found.avoided.values() for word in own}
+    rules, currencies = dict(found.rules), dict(found.currencies)
+    allergens = {}
+    for row in rows:
+        allergens[row.id] = frozenset(row.allergens) & words
+        if allergens[row.id] and row.id not in rules:
+            rules[row.id] = Rule(Policy.HOLD, value=row.price_minor)
+            currencies[row.id] = row.currency
+    found.rules, found.currencies, found.allergens = rules, currencies, allergens
 
 
 def give_credit(
@@ -268,6 +292,7 @@ def write_shortages(
                 "variant_id": gap.variant,
                 "quantity": gap.pieces,
                 "substitute_id": gap.substitute,
+                "ran_out": gap.ran_out,
                 "credit_minor": share,
                 "credit_note_id": credit.note or None if share else None,
             }
@@ -285,7 +310,8 @@ def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
     if row.customer_id is not None:
         payload = {
             "box": row.public_id,
-            "lacks": [[names[gap.variant], names.get(gap.substitute or 0, "")] for gap in gaps],
+            "lacks": [_named(gap, names) for gap in gaps if gap.ran_out],
+            "unwanted": [_named(gap, names) for gap in gaps if not gap.ran_out],
             "credit_minor": credit.minor if is_own else 0,
             "currency": row.currency,
         }
@@ -294,6 +320,10 @@ def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
     if credit.minor and not is_own:
         mails.append(mail_of_credit(credit, row.currency))
     return mails
+
+
+def _named(gap: Gap, names: Mapping[int, str]) -> list[str]:
+    return [names[gap.variant], names.get(gap.substitute or 0, "")]
 
 
 def mail_of_credit(credit: Credit, currency: str) -> Message:

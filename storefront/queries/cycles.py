@@ -59,6 +59,9 @@ class CycleRow:
     held: int
     #: Boxes per state value.
     by_state: dict[str, int]
+    #: First and last day on which orders begin with it; None: up to the cut-off.
+    sells_from: date | None = None
+    sells_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,8 @@ def _cycle_row(row: AnyRow, counts: Counter[str]) -> CycleRow:
         boxes=counts.total(),
         held=counts[BoxState.HELD],
         by_state=dict(counts),
+        sells_from=row.sells_from,
+        sells_until=row.sells_until,
     )
 
 

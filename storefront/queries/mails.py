@@ -25,6 +25,7 @@ from storefront.models import (
     Invoice,
     InvoiceLine,
     NumberSeries,
+    OutboxMessage,
     PaymentMethod,
     Plan,
     Price,
@@ -278,3 +279,10 @@ def box_facts(session: AnySession, public_id: str) -> BoxFacts | None:
         .where(box.c.public_id == public_id)
     ).one_or_none()
     return BoxFacts(row.public_id, row.ship_from) if row else None
+
+
+def was_told_to_wait(session: AnySession, box: str) -> bool:
+    """Return whether the subscriber of the box was mailed that it waits for stock."""
+    message = table_of(OutboxMessage)
+    told = sa.exists().where(message.c.key == f"mail:box_waits:{box}")
+    return bool(session.scalar(sa.select(told)))

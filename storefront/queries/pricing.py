@@ -90,8 +90,10 @@ class ComingBox:
     ship_to: date
     #: now, later, or next: where every order of today goes.
     rule: FirstBoxRule = "next"
-    #: The ship day of the box that is sold out, which it would be otherwise.
+    #: The ship day of the box that is sold out, or not sold today (``is_unsold``), which it would
+    #: be otherwise.
     instead_of: date | None = None
+    is_unsold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +303,7 @@ def _coming(
     if place.is_kept:
         rule = "later" if place.waits else "now"
     passed = place.passed.ship_from if place.passed is not None else None
-    return ComingBox(cutoff_on, place.ships_on, ship_to, rule, passed)
+    return ComingBox(cutoff_on, place.ships_on, ship_to, rule, passed, place.passed_unsold)
 
 
 def _each(plan: OrderPlan, offers: Sequence[Offer]) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.choices import Rule
 from storefront.domain.money import Money
+from storefront.domain.packing import answers_in
 from storefront.models import (
     BoxCycle,
     Option,
@@ -37,7 +39,7 @@ class PlanFacts:
     code: str
     group_id: int | None
     tax_class: str
-    #: Cheapest price of one box, with tax inside or not; None without a price.
+    #: Cheapest price of one box in the currency asked for, with tax inside or not, if any.
     box_price: Money | None
     is_inclusive: bool
 
@@ -53,11 +55,29 @@ class CycleFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """An option that can have a recipe of its own."""
+class Answer:
+    """One answer to a question, as a recipe's key names it."""
 
     key: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the plan with the answers that a recipe can be for."""
+
+    code: str
+    name: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRecipe:
+    """A recipe as it is stored; ``items`` are (variant, pieces, whether it is chosen)."""
+
+    option_key: str
+    items: tuple[tuple[str, int, bool], ...]
+    rule: Rule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +106,11 @@ class PlanRow:
     own: int
 
 
-def plan_facts(session: AnySession, plan_ref: str) -> PlanFacts | None:
-    """Return the plan, None if there is no such plan or it ships nothing."""
+def plan_facts(session: AnySession, plan_ref: str, currency: str) -> PlanFacts | None:
+    """Return the plan, None if there is no such plan or it ships nothing.
+
+    Its box price is that in ``currency``: amounts of two currencies are never compared.
+    """
     plan, price = table_of(Plan), table_of(Price)
     row = session.execute(
         sa.select(plan).where(plan.c.public_id == plan_ref, plan.c.ships.is_(True))
@@ -95,7 +118,11 @@ def plan_facts(session: AnySession, plan_ref: str) -> PlanFacts | None:
     if row is None:
         return None
     prices = session.execute(
-        sa.select(price).where(price.c.plan_id == row.id, price.c.retired_at.is_(None))
+        sa.select(price).where(
+            price.c.plan_id == row.id,
+            price.c.retired_at.is_(None),
+            price.c.currency == currency,
+        )
     ).all()
     per_box = [(_per_box(row, one), one) for one in prices if _per_box(row, one) is not None]
     best = min(per_box, key=lambda pair: pair[0] or 0) if per_box else None
@@ -175,8 +202,8 @@ def cycle_for(
     return CycleFacts(row.public_id, row.key, row.ship_from, row.lock_on < today)
 
 
-def scopes_of(session: AnySession, plan_id: int) -> list[Scope]:
-    """Return the options of the plan, each of which can have a recipe of its own."""
+def questions_of(session: AnySession, plan_id: int) -> list[Question]:
+    """Return the questions of the plan that have answers, in their order."""
     group, option = table_of(OptionGroup), table_of(Option)
     rows = session.execute(
         sa.select(
@@ -185,8 +212,16 @@ def scopes_of(session: AnySession, plan_id: int) -> list[Scope]:
         .join(option, option.c.group_id == group.c.id)
         .where(group.c.plan_id == plan_id, option.c.archived_at.is_(None))
         .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
-    )
-    return [Scope(f"{row.code}={row.choice}", f"{row.name}: {row.word}") for row in rows]
+    ).all()
+    names = {row.code: row.name for row in rows}
+    return [
+        Question(
+            code,
+            name,
+            tuple(Answer(f"{code}={row.choice}", row.word) for row in rows if row.code == code),
+        )
+        for code, name in names.items()
+    ]
 
 
 def recipe_items(
@@ -194,18 +229,12 @@ def recipe_items(
 ) -> list[tuple[str, int]]:
     """Return (variant, pieces) of exactly this recipe in its order, empty if there is none."""
     recipe, item = table_of(Recipe), table_of(RecipeItem)
-    cycle, variant = table_of(BoxCycle), table_of(ProductVariant)
-    wanted = (
-        recipe.c.cycle_id.is_(None)
-        if cycle_ref is None
-        else recipe.c.cycle_id
-        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
-    )
+    variant = table_of(ProductVariant)
     rows = session.execute(
         sa.select(variant.c.public_id, item.c.quantity)
         .join(item, item.c.variant_id == variant.c.id)
         .join(recipe, recipe.c.id == item.c.recipe_id)
-        .where(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, wanted)
+        .where(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, _at(cycle_ref))
         .order_by(item.c.position, item.c.id)
     )
     return [(row.public_id, row.quantity) for row in rows]
@@ -216,14 +245,8 @@ def recipe_choice(
 ) -> tuple[frozenset[str], Rule | None]:
     """Return which variants of exactly this recipe are chosen from, and the rule for that."""
     recipe, item = table_of(Recipe), table_of(RecipeItem)
-    cycle, variant = table_of(BoxCycle), table_of(ProductVariant)
-    at = (
-        recipe.c.cycle_id.is_(None)
-        if cycle_ref is None
-        else recipe.c.cycle_id
-        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
-    )
-    wanted = sa.and_(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, at)
+    variant = table_of(ProductVariant)
+    wanted = sa.and_(recipe.c.plan_id == plan_id, recipe.c.option_key == option_key, _at(cycle_ref))
     refs = session.scalars(
         sa.select(variant.c.public_id)
         .join(item, item.c.variant_id == variant.c.id)
@@ -233,17 +256,41 @@ def recipe_choice(
     return frozenset(refs), next(iter(rules_of(session, wanted).values()), None)
 
 
-def written_scopes(session: AnySession, plan_id: int, cycle_ref: str | None) -> set[str]:
-    """Return the option keys ("" for every box) for which this cycle, or standing, has one."""
+def written_recipes(
+    session: AnySession, plan_id: int, cycle_ref: str | None
+) -> list[WrittenRecipe]:
+    """Return the recipes of this cycle, or the standing ones: for the fewest answers first."""
+    recipe, item = table_of(Recipe), table_of(RecipeItem)
+    variant = table_of(ProductVariant)
+    mine = sa.and_(recipe.c.plan_id == plan_id, _at(cycle_ref))
+    rows = session.execute(
+        sa.select(
+            recipe.c.id,
+            recipe.c.option_key,
+            variant.c.public_id,
+            item.c.quantity,
+            item.c.is_choice,
+        )
+        .join(item, item.c.recipe_id == recipe.c.id)
+        .join(variant, variant.c.id == item.c.variant_id)
+        .where(mine)
+        .order_by(recipe.c.id, item.c.position, item.c.id)
+    ).all()
+    rules = rules_of(session, mine)
+    items: dict[tuple[int, str], list[tuple[str, int, bool]]] = defaultdict(list)
+    for row in rows:
+        items[row.id, row.option_key].append((row.public_id, row.quantity, row.is_choice))
+    found = [WrittenRecipe(key, tuple(own), rules.get(at)) for (at, key), own in items.items()]
+    return sorted(found, key=lambda one: (len(answers_in(one.option_key)), one.option_key))
+
+
+def _at(cycle_ref: str | None) -> sa.ColumnElement[bool]:
+    """Return the condition on ``recipe`` for those of a cycle, or for the standing ones."""
     recipe, cycle = table_of(Recipe), table_of(BoxCycle)
-    wanted = (
-        recipe.c.cycle_id.is_(None)
-        if cycle_ref is None
-        else recipe.c.cycle_id
-        == sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
-    )
-    return set(
-        session.scalars(sa.select(recipe.c.option_key).where(recipe.c.plan_id == plan_id, wanted))
+    if cycle_ref is None:
+        return recipe.c.cycle_id.is_(None)
+    return recipe.c.cycle_id == (
+        sa.select(cycle.c.id).where(cycle.c.public_id == cycle_ref).scalar_subquery()
     )
 
 

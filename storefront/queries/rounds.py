@@ -56,7 +56,15 @@ def rounds_of(
     ends: dict[int, date] = {}
     left: dict[tuple[int, int], tuple[AnyRow, list[tuple[str, str, str]]]] = {}
     for row in session.execute(_statement(groups, set(plans), today)):
-        slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
+        slot = CycleSlot(
+            row.id,
+            row.charge_on,
+            row.cutoff_on,
+            row.lock_on,
+            row.ship_from,
+            row.sells_from,
+            row.sells_until,
+        )
         ends[row.id] = row.ship_to
         if row.lock_on > today and row.state in JOINABLE:
             slots[row.group_id][row.id] = slot
@@ -100,6 +108,8 @@ def _statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[A
             cycle.c.lock_on,
             cycle.c.ship_from,
             cycle.c.ship_to,
+            cycle.c.sells_from,
+            cycle.c.sells_until,
             cycle.c.state,
             recipe.c.plan_id,
             product.c.name.label("item"),

@@ -24,6 +24,8 @@ class Lack:
     instead: str
     #: What was given back; None for nothing.
     credit: Money | None
+    #: False: who gets the box asked not to have it.
+    ran_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,10 @@ def lacks_of(session: AnySession, box_ids: Iterable[int]) -> dict[int, tuple[Lac
     if not wanted:
         return {}
     found: dict[int, list[Lack]] = defaultdict(list)
-    rows = _rows(short.c.box_id, short.c.quantity, short.c.credit_minor)
+    rows = _rows(short.c.box_id, short.c.quantity, short.c.credit_minor, short.c.ran_out)
     for row in session.execute(rows.where(short.c.box_id.in_(wanted)).order_by(short.c.id)):
         credit = Money(row.credit_minor, row.currency) if row.credit_minor else None
-        found[row.box_id].append(Lack(row.name, row.quantity, row.instead, credit))
+        found[row.box_id].append(Lack(row.name, row.quantity, row.instead, credit, row.ran_out))
     return {key: tuple(own) for key, own in found.items()}
 
 
@@ -98,10 +100,10 @@ def lacks_of_box(session: AnySession, box_ref: str) -> tuple[Lack, ...]:
 
 
 def packed_by_rule(session: AnySession, cycle_ref: str) -> tuple[PackedByRule, ...]:
-    """Return what boxes of a cycle lack, by product and what is in them instead."""
+    """Return what boxes of a cycle lack that ran out, by product and what is in them instead."""
     short, box, cycle = table_of(BoxShortage), table_of(Box), table_of(BoxCycle)
     each = _rows(short.c.quantity, short.c.credit_minor).join(cycle, cycle.c.id == box.c.cycle_id)
-    part = each.where(cycle.c.public_id == cycle_ref).subquery()
+    part = each.where(cycle.c.public_id == cycle_ref, short.c.ran_out).subquery()
     counts = (
         sa.func.count().label("boxes"),
         sa.func.sum(part.c.quantity).label("pieces"),

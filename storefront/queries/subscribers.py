@@ -98,7 +98,7 @@ def find(session: AnySession, filters: Filters, *, after: str = "", before: str 
     page behind it: keyset paging, so the thousandth page costs what the first does.
     """
     table = table_of(Subscription)
-    which = _conditions(filters)
+    which = conditions(filters)
     cursor = _cursor(session, before or after)
     key = sa.tuple_(table.c.created_at, table.c.id)
     backwards = bool(before and cursor)
@@ -200,7 +200,8 @@ def pill_state(state: SubscriptionState, *, held: bool, ends: bool) -> str:
     return "ending" if ends else SubscriptionState(state).value
 
 
-def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
+def conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
+    """Return what ``filters`` ask of a row of ``subscription``."""
     table, plan = table_of(Subscription), table_of(Plan)
     which = [_state(filters.state)]
     if filters.plan:

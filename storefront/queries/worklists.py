@@ -38,7 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries import gifts, late_changes
+from storefront.queries import gifts, late_changes, returns
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -277,6 +277,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "overdue": overdue,
     "past_due": past_due,
     "boxes": box_problems,
+    "returned": returns.came_back,
     "gifts": gifts.unclaimed,
     "asked": late_changes.waiting,
     "dead": dead,
@@ -303,8 +304,9 @@ class Listed:
     detail: str
     amount: Money | None
     at: datetime | None
-    #: Public id of the cycle of a box, empty otherwise.
+    #: Public ids of the cycle of a box and of itself, empty otherwise.
     cycle: str = ""
+    box: str = ""
 
 
 def listed(
@@ -330,6 +332,7 @@ def listed(
             Money(int(row.minor), row.currency) if row.minor is not None else None,
             row.at,
             row.cycle or "",
+            row._mapping.get("box", ""),
         )
         for row in rows
     ]
@@ -421,6 +424,7 @@ def _of_boxes(part: sa.Subquery) -> sa.Select[Any]:
             box.c.currency,
             part.c.at,
             cycle.c.public_id.label("cycle"),
+            box.c.public_id.label("box"),
         )
         .select_from(part)
         .join(box, box.c.id == part.c.id)
@@ -443,6 +447,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "overdue": _of_invoices,
     "past_due": _of_invoices,
     "boxes": _of_boxes,
+    "returned": _of_boxes,
     "gifts": gifts.of_unclaimed,
     "new": _of_subscriptions,
     "left": _of_subscriptions,

@@ -97,14 +97,15 @@ def change_delivery(
     email: str,
     address: Mapping[str, str],
     tax_id: tuple[str, TaxIdState] = ("", TaxIdState.NONE),
+    avoids: Sequence[str] = (),
 ) -> bool:
-    """Take e-mail (normalised), address, and a VAT number with its state.
+    """Take e-mail (normalised), address, a VAT number with its state, and what is not tolerated.
 
     False when the order is no longer open. Raises ``LookupError`` for an unknown order.
     """
     number, state = tax_id
-    number_of = {"tax_id": number, "tax_id_state": state.value}
-    return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **number_of})
+    values = {"tax_id": number, "tax_id_state": state.value, "avoids": sorted(set(avoids))}
+    return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **values})
 
 
 def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) -> bool:
@@ -117,7 +118,8 @@ def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) ->
     if problem:
         raise NotGivable(reason=problem)
     address = {"name": name, "country": wish.country}
-    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value}
+    # Who gets it says themselves what they do not tolerate.
+    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value, "avoids": []}
     return _change(rt, key, {"email": email, "address": address, "gift": wish.kept(), **values})
 
 

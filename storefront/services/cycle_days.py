@@ -45,6 +45,9 @@ class NewDays:
     lock_on: date
     ship_from: date
     ship_to: date
+    #: First and last day on which orders begin with it; None: from the start, up to the cut-off.
+    sells_from: date | None = None
+    sells_until: date | None = None
 
 
 def set_cycle_days(rt: Runtime, who: Who, cycle: str, wanted: NewDays) -> bool:
@@ -65,6 +68,8 @@ def set_cycle_days(rt: Runtime, who: Who, cycle: str, wanted: NewDays) -> bool:
             lock_on=wanted.lock_on,
             ship_from=wanted.ship_from,
             ship_to=wanted.ship_to,
+            sells_from=wanted.sells_from,
+            sells_until=wanted.sells_until,
         )
         if new == now:
             rt.session.rollback()
@@ -132,10 +137,24 @@ def _next_payment(rt: Runtime, cycle_id: int) -> date | None:
 
 
 def _days(row: AnyRow) -> Days:
-    return Days(row.charge_on, row.cutoff_on, row.lock_on, row.ship_from, row.ship_to)
+    return Days(
+        row.charge_on,
+        row.cutoff_on,
+        row.lock_on,
+        row.ship_from,
+        row.ship_to,
+        row.sells_from,
+        row.sells_until,
+    )
 
 
-_NAMES = ("cutoff_on", "lock_on", "ship_from", "ship_to")
+_NAMES = ("cutoff_on", "lock_on", "ship_from", "ship_to", "sells_from", "sells_until")
+
+
+def _written(days: Days) -> dict[str, str | None]:
+    """Return the days as the audit keeps them."""
+    found = {name: getattr(days, name) for name in _NAMES}
+    return {name: day.isoformat() if day else None for name, day in found.items()}
 
 
 def _save(rt: Runtime, who: Who, row: AnyRow, now: Days, new: Days) -> None:
@@ -150,8 +169,14 @@ def _save(rt: Runtime, who: Who, row: AnyRow, now: Days, new: Days) -> None:
     if done.first() is None:
         # The worker locked it in this moment.
         raise CycleGone(ref=row.public_id)
-    before, after = (
-        {name: getattr(one, name).isoformat() for name in _NAMES} for one in (now, new)
+    audit.write(
+        rt.session,
+        who.id,
+        "cycle.days",
+        row.public_id,
+        _written(now),
+        _written(new),
+        rt.moment(),
+        who.ip,
     )
-    audit.write(rt.session, who.id, "cycle.days", row.public_id, before, after, rt.moment(), who.ip)
     raise_version(rt.session)

@@ -423,7 +423,7 @@ def _expire(rt: Runtime, key: str) -> bool:
         session.rollback()
         return False
     held = row.quote.get("uses", [])
-    values = {"state": "expired", "quote": {**row.quote, "uses": []}}
+    values = {"state": "expired", "quote": {**row.quote, "uses": []}, "avoids": []}
     if row.gift:
         # Whom it was for is typed anew with the next order; until then it is nobody's business.
         values["gift"] = without_recipient_of(row.gift)

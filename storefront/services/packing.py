@@ -12,6 +12,7 @@ from storefront.database import retrying
 from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.choices import Rule, fill
 from storefront.domain.errors import DomainError
+from storefront.domain.packing import KEY_LENGTH, answers_in, recipe_key
 from storefront.models import (
     Box,
     BoxCycle,
@@ -52,6 +53,12 @@ class NothingToFill(DomainError):
     code = "nothing_to_fill"
 
 
+class TooManyAnswers(DomainError):
+    """The names of the answers are together longer than a recipe has room for."""
+
+    code = "too_many_answers"
+
+
 class CycleNotLocked(DomainError):
     """Boxes are decided when their cycle locks, not before."""
 
@@ -78,10 +85,15 @@ def save_recipe(
 ) -> None:
     """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
 
+    ``option_key`` names the answers it is for, in any order; empty: every box.
     Without ingredients there is no such recipe any more, and the next less specific one holds.
     ``rule`` says how subscribers choose from those that are a choice. Boxes that are locked keep
-    what they have. Raises ``UnknownInRecipe``, and ``NothingToFill`` when no choice keeps to it.
+    what they have. Raises ``UnknownInRecipe``, ``TooManyAnswers``, and ``NothingToFill`` when no
+    choice keeps to it.
     """
+    option_key = recipe_key(answers_in(option_key))
+    if len(option_key) > KEY_LENGTH:
+        raise TooManyAnswers(most=KEY_LENGTH)
     try:
         plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
         variants = _variants(rt, [one.variant_ref for one in ingredients])

@@ -14,6 +14,7 @@ from storefront.models import Box
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.repacking import packing_for
 from storefront.runtime import Runtime
 
 #: What may be put right: another country would be another price and another tax.
@@ -43,7 +44,7 @@ def correct_parcel_address(rt: Runtime, who: Who, box_ref: str, parts: Mapping[s
         box = table_of(Box)
         open_box = (box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
         row = rt.session.execute(
-            sa.select(box.c.id, box.c.ship_to, box.c.problem)
+            sa.select(box.c.id, box.c.ship_to, box.c.packing, box.c.problem)
             .where(box.c.public_id == box_ref, *open_box)
             .with_for_update()
         ).one_or_none()
@@ -59,9 +60,9 @@ def correct_parcel_address(rt: Runtime, who: Who, box_ref: str, parts: Mapping[s
             rt.session.rollback()
             return False
         problem = "" if row.problem == Problem.NO_FIT.value else row.problem
-        rt.session.execute(
-            sa.update(box).where(box.c.id == row.id, *open_box).values(ship_to=new, problem=problem)
-        )
+        packing = packing_for(rt.session, row.id, row.packing, new)
+        values = {"ship_to": new, "packing": packing, "problem": problem}
+        rt.session.execute(sa.update(box).where(box.c.id == row.id, *open_box).values(**values))
         data = {"parts": sorted(changed)}
         action = "parcel.address_corrected"
         audit.write(rt.session, who.id, action, box_ref, {}, data, rt.moment(), who.ip)

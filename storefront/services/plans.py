@@ -45,6 +45,9 @@ EDITABLE = (
     "retry_minute",
 )
 
+#: Days before the cut-off on which subscribers of a new plan are told of their box.
+NOTICE_DAYS = 3
+
 
 class CodeTaken(DomainError):
     """Another plan has this short name."""
@@ -130,6 +133,7 @@ def add_plan(rt: Runtime, who: Who, draft: PlanDraft) -> str:
                 shipping_count=draft.shipping.count,
                 cycle_group_id=group.id if group else None,
                 tax_class=draft.tax_class,
+                box_notice_days=NOTICE_DAYS if group is not None else 0,
                 created_at=moment.now,
             )
         )

@@ -184,7 +184,8 @@ def _replace(rt: Runtime, box_ref: str, wanted: Wanted, who: Who) -> Replaced:
     address = None if wanted.reason is Reason.RETURNED else row.own_address_id
     key, ref = work.insert_replacement(session, row, cycle_id, items, pieces, address, moment)
     cost = work.cost_of(items, pieces, wanted.shipping_minor, rt.shop.currency)
-    work.note_outcome(session, [row], then, who.public_id, moment)
+    # That it is sent again is the one mail about it.
+    work.note_outcome(session, [row], then, who.public_id, moment, is_told=False)
     work.note_replacement(
         session, key, row, ref, wanted.reason, wanted.note, cost, who.public_id, moment
     )

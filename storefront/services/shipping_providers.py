@@ -24,6 +24,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations import provider_parcels as work
 from storefront.operations.audit import Who
+from storefront.operations.customs import filled_in
 from storefront.operations.keys import AnyRow
 from storefront.operations.shared_parcels import beside
 from storefront.parcels import By, TrackingReport, take_rows
@@ -183,8 +184,10 @@ def _hand_over(
     """
     with reading():
         others = beside(rt.session, [row.box_id]).get(row.box_id, ())
+        every = [row.packing or {}, *(one.packing for one in others)]
+        every = filled_in(rt.session, every)
         rt.session.rollback()
-    order = work.order_of(row, [one.packing for one in others])
+    order = work.order_of(row, every)
     is_box, can = row.way == "box", provider.capabilities
     if not (can.takes_boxes if is_box else can.follows_numbers):
         # Nothing to hand over: it is followed from the moment it has a number, or only by news.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from storefront.adapters.http import ServiceHttp
-from storefront.hooks import ParcelOrder, ParcelState, Taking, WebhookError
+from storefront.hooks import ParcelLine, ParcelOrder, ParcelState, Taking, WebhookError
 from storefront.testing.shipping import ORDER, ShippingContract, ShippingRig
 from storefront_easypost.messages import _moment, signature
 from storefront_easypost.provider import EasyPost
@@ -72,6 +72,47 @@ class TestEasyPost(ShippingContract):
 
         assert (answer.status, answer.reason) == (Taking.REFUSED, "no_weight")
         assert rig.far.calls == []
+
+    def test_what_customs_ask_goes_with_the_parcel(self, rig):
+        tea = ParcelLine("TEA-1", 2, "green tea", "09021000", "CN", 890, "EUR", 100)
+        abroad = replace(ORDER, country="CH", lines=(tea,), is_declared=True)
+
+        assert rig.provider.take(abroad).status is Taking.TAKEN
+
+        (made,) = rig.far.shipments.values()
+        (item,) = made["customs_info"]["customs_items"]
+        assert item == {
+            "description": "green tea",
+            "quantity": 2,
+            "value": 17.8,
+            "currency": "EUR",
+            "weight": 7.055,
+            "hs_tariff_number": "09021000",
+            "origin_country": "CN",
+            "code": "TEA-1",
+        }
+        assert "customs_certify" not in made["customs_info"]
+        signing = EasyPost(
+            rig.http, key=KEY, from_address=FROM, signer="Ada", exemption="NOEEI 30.37(a)"
+        )
+        signing.take(replace(abroad, reference="box_2"))
+        info = list(rig.far.shipments.values())[-1]["customs_info"]
+        assert (info["customs_certify"], info["customs_signer"]) == (True, "Ada")
+        assert info["eel_pfc"] == "NOEEI 30.37(a)"
+
+    def test_nothing_is_declared_inside_and_nothing_incomplete_is_sent(self, rig):
+        rig.provider.take(ORDER)
+        assert "customs_info" not in next(iter(rig.far.shipments.values()))
+        bare = ParcelLine("TEA-1", 2, "green tea", "", "CN", None, "EUR", 100)
+
+        answer = rig.provider.take(replace(ORDER, lines=(bare,), is_declared=True))
+
+        assert (answer.status, answer.reason) == (Taking.REFUSED, "no_customs")
+        assert answer.text == "TEA-1: tariff number, value"
+        light = ParcelLine("TEA-1", 2, "green tea", "09021000", "CN", 890, "EUR")
+        answer = rig.provider.take(replace(ORDER, lines=(light,), is_declared=True))
+        assert (answer.status, answer.reason) == (Taking.REFUSED, "no_weight")
+        assert len(rig.far.shipments) == 1
 
     @pytest.mark.parametrize(
         ("status", "reason"), [(401, "unauthorized"), (429, "rate_limited"), (500, "http_500")]

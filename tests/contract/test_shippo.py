@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storefront.adapters.http import ServiceHttp
-from storefront.hooks import ParcelOrder, ParcelState, Taking, WebhookError
+from storefront.hooks import ParcelLine, ParcelOrder, ParcelState, Taking, WebhookError
 from storefront.testing.shipping import ORDER, ShippingContract, ShippingRig
 from storefront_shippo.api import PAGE
 from storefront_shippo.messages import moment_of, signature
@@ -69,6 +69,31 @@ class TestShippo(ShippingContract):
             rig = ShippoRig(address, far)
             yield rig
             rig.http.close()
+
+    def test_what_customs_ask_stands_in_the_lines_and_the_notes(self, rig):
+        tea = ParcelLine("TEA-1", 2, "green tea", "09021000", "CN", 890, "EUR", 100)
+        abroad = replace(ORDER, country="CH", lines=(tea,), is_declared=True)
+
+        assert rig.provider.take(abroad).status is Taking.TAKEN
+
+        (order,) = rig.far.orders
+        assert order["line_items"] == [
+            {
+                "title": "green tea",
+                "sku": "TEA-1",
+                "quantity": 2,
+                "manufacture_country": "CN",
+                "total_price": "17.80",
+                "currency": "EUR",
+            }
+        ]
+        assert order["notes"] == "2 x green tea (TEA-1), HS 09021000, CN, 17.80 EUR"
+        rig.provider.take(replace(ORDER, reference="box_2"))
+        assert "notes" not in rig.far.orders[1]
+        bare = replace(abroad, lines=(replace(tea, origin=""),))
+        answer = rig.provider.take(bare)
+        assert (answer.reason, answer.text) == ("no_customs", "TEA-1: country of origin")
+        assert len(rig.far.orders) == 2
 
     def test_an_order_is_found_on_a_later_page(self, rig):
         rig.provider.take(ORDER)

@@ -117,6 +117,8 @@ class EasyPostAccount:
             error = {"code": "SHIPMENT.INVALID_PARAMS", "message": "Unable", "errors": told}
             return _json({"error": error}, 422)
         assert body["from_address"] == {"id": FROM}
+        if "customs_info" in body:
+            _check_customs(body["customs_info"])
         name = f"shp_{next(self._numbers)}"
         self.shipments[name] = {"id": name, "object": "Shipment", "tracker": None, **body}
         return _json(self.shipments[name], 201)
@@ -140,6 +142,19 @@ class EasyPostAccount:
             }
             self.trackers[tracker["id"]] = tracker
         return tracker
+
+
+def _check_customs(info: dict[str, Any]) -> None:
+    """Take a declaration only as it is documented: CustomsInfo and CustomsItem."""
+    assert info["contents_type"] in {"documents", "gift", "merchandise", "returned_goods", "sample"}
+    assert not info.get("customs_certify") or info["customs_signer"]
+    assert info["customs_items"]
+    for item in info["customs_items"]:
+        assert item["description"]
+        assert re.fullmatch(r"\d{6}|\d{8}|\d{10}", item["hs_tariff_number"])
+        assert re.fullmatch(r"[A-Z]{2}", item["origin_country"])
+        assert re.fullmatch(r"[A-Z]{3}", item["currency"])
+        assert min(item["quantity"], item["value"], item["weight"]) > 0
 
 
 def _json(body: Any, status: int) -> Response:

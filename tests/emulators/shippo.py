@@ -23,6 +23,20 @@ from storefront_shippo.messages import signature
 from tests.emulators.serving import AnswerLost
 
 TOKEN, WEBHOOK_TOKEN, SECRET = "shippo_test_1", "made-up", "signs"
+#: What a line of an order may have.
+LINE_FIELDS = {
+    "title",
+    "variant_title",
+    "sku",
+    "quantity",
+    "total_price",
+    "currency",
+    "weight",
+    "weight_unit",
+    "manufacture_country",
+    "max_ship_time",
+    "max_delivery_time",
+}
 
 
 @dataclass
@@ -127,6 +141,11 @@ class ShippoAccount:
     def _order(self, body: dict[str, Any]) -> Response:
         if not body["to_address"].get("street1"):
             return _json({"to_address": {"street1": ["This field is required."]}}, 400)
+        assert "customs_declaration" not in body, "an order has none"
+        for line in body["line_items"]:
+            assert set(line) <= LINE_FIELDS
+            assert ("total_price" in line) == ("currency" in line)
+            assert re.fullmatch(r"[A-Z]{2}", line.get("manufacture_country", "DE"))
         name = f"ord{next(self._numbers)}"
         self.orders.append({**body, "object_id": name, "transactions": []})
         return _json(self.orders[-1], 201)

@@ -224,19 +224,24 @@ def test_the_most_specific_recipe_is_packed(rt, clock):
     group = make_group(rt)
     plan = make_plan(rt, group=group)
     make_options(rt, plan)
+    make_options(rt, plan, code="size", choices=[("large", "Large", 0), ("small", "Small", 0)])
     cycle = cycles_of(rt, group)[0]
-    names = ("standing", "standing mild", "cycle", "cycle mild")
+    names = ("standing", "standing mild", "cycle", "cycle mild", "cycle both")
     of = {name: make_variant(rt, sku=name.upper()) for name in names}
     make_recipe(rt, plan, variants=[of["standing"]])
     make_recipe(rt, plan, variants=[of["standing mild"]], option_key="taste=mild")
     make_recipe(rt, plan, cycle=cycle, variants=[of["cycle"]])
     make_recipe(rt, plan, cycle=cycle, variants=[of["cycle mild"]], option_key="taste=mild")
-    mild = make_box(rt, plan, cycle, options={"taste": "mild"})
+    both = "size=large&taste=mild"
+    make_recipe(rt, plan, cycle=cycle, variants=[of["cycle both"]], option_key=both)
+    large = make_box(rt, plan, cycle, options={"taste": "mild", "size": "large"})
+    mild = make_box(rt, plan, cycle, options={"taste": "mild", "size": "small"})
     strong = make_box(rt, plan, cycle, options={"taste": "strong"})
     after_lock(clock)
 
     close_cycles(rt)
 
+    assert again(rt, large).packing["contents"] == [["CYCLE BOTH", 1]]
     assert again(rt, mild).packing["contents"] == [["CYCLE MILD", 1]]
     assert again(rt, strong).packing["contents"] == [["CYCLE", 1]]
 

@@ -15,6 +15,7 @@ from storefront.services.packing import (
     CycleNotLocked,
     Ingredient,
     NothingToCopy,
+    TooManyAnswers,
     UnknownInRecipe,
     copy_recipes,
     retry_boxes,
@@ -94,6 +95,12 @@ def test_a_recipe_is_replaced_in_its_order(rt, plan):
     assert recipe(rt, plan) == [(sencha.id, 2), (assam.id, 1)]
 
 
+def test_answers_longer_than_a_recipe_has_room_for_are_refused(rt, plan):
+    answers = "&".join(f"{question}={'a' * 40}" for question in ("size", "taste"))
+    with pytest.raises(TooManyAnswers):
+        save_recipe(rt, plan.public_id, None, answers, [])
+
+
 def test_a_recipe_without_ingredients_is_gone(rt, plan, cycles):
     assam = make_variant(rt)
     save_recipe(rt, plan.public_id, cycles[0].public_id, "", [Ingredient(assam.public_id, 1)])
@@ -109,11 +116,14 @@ def test_the_last_cycle_s_recipes_are_copied_with_their_options(rt, plan, cycles
     save_recipe(rt, plan.public_id, march, "", [Ingredient(assam.public_id, 9)])
     save_recipe(rt, plan.public_id, april, "", [Ingredient(assam.public_id, 1)])
     save_recipe(rt, plan.public_id, april, "taste=mild", [Ingredient(sencha.public_id, 2)])
+    both = "taste=mild&size=large"
+    save_recipe(rt, plan.public_id, april, both, [Ingredient(sencha.public_id, 3)])
 
     assert copy_recipes(rt, plan.public_id, may) == "2027-04"
 
     assert recipe(rt, plan, cycles[2]) == [(assam.id, 1)]
     assert recipe(rt, plan, cycles[2], "taste=mild") == [(sencha.id, 2)]
+    assert recipe(rt, plan, cycles[2], "size=large&taste=mild") == [(sencha.id, 3)]
 
 
 def test_the_standing_recipe_is_copied_where_no_cycle_had_one(rt, plan, cycles):

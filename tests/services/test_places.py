@@ -3,14 +3,17 @@
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import BoxCycle, Subscription
+from storefront.domain.choices import Rule
+from storefront.models import BoxCycle, BoxSwap, Subscription, SwapOffer
 from storefront.operations.audit import Who
+from storefront.operations.choices import write_choice
 from storefront.operations.places import free_stock, places_of
 from storefront.queries.places import full_plans
 from storefront.queries.units import forecast
 from storefront.services.cancellations import cancel
 from storefront.services.checkout import Step
 from storefront.services.finishing import Outcome, finish_checkout
+from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.places import set_places
 from storefront.services.staff import add_staff
 from storefront.testing.factories import (
@@ -182,3 +185,75 @@ def test_a_paid_box_counts_once_until_it_is_locked(rt, plan):
     found = standing(rt, tea)
     assert (found.sold, found.running, found.free) == (1, 0, 9)
     assert count(rt, BoxCycle) > 0
+
+
+@pytest.fixture
+def teas(rt):
+    return [make_variant(rt, sku=f"TEA-{n}", on_hand=10) for n in range(4)]
+
+
+def choosing(rt, teas, who):
+    """A plan of two of the teas, sold as long as the stock makes boxes."""
+    plan = make_plan(rt, group=make_group(rt))
+    pool = [Ingredient(tea.public_id, 1, is_choice=True) for tea in teas]
+    save_recipe(rt, plan.public_id, None, "", pool, rule=Rule(2))
+    set_places(rt, who, plan.public_id, None, sells_by_stock=True)
+    return plan
+
+
+def test_boxes_that_are_chosen_reserve_what_was_chosen_and_the_rest_what_fills_them(rt, teas, who):
+    plan = choosing(rt, teas, who)
+    first, *_others = [make_subscribed(rt, plan) for _each in range(6)]
+    cycle = cycles_of(rt, _group_of(rt, plan))[0]
+    write_choice(rt.session, first.id, cycle.id, {teas[2].id: 1, teas[3].id: 1}, rt.now())
+    rt.session.commit()
+
+    assert [standing(rt, tea).running for tea in teas] == [5, 5, 1, 1]
+    assert left(rt, plan) == 14
+
+    # Another plan that needs one of them leaves the pool what its boxes take, and the other way.
+    tin = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, tin, variants=[teas[0]])
+    set_places(rt, who, tin.public_id, None, sells_by_stock=True)
+    assert left(rt, tin) == 5
+    for _each in range(5):
+        make_subscribed(rt, tin)
+    assert (left(rt, tin), left(rt, plan)) == (0, 9)
+
+    # An unfinished choice is filled up.
+    write_choice(rt.session, first.id, cycle.id, {teas[3].id: 1}, rt.now())
+    rt.session.commit()
+    assert sum(standing(rt, tea).running for tea in teas) == 18
+
+
+def test_the_last_box_of_a_pool_goes_to_one_of_ten(app, rt, teas, who):
+    plan = choosing(rt, teas[:2], who)
+    for _each in range(9):
+        make_subscribed(rt, plan)
+    keys = [begin(rt, plan, email=f"shopper{n}@example.org") for n in range(10)]
+    steps = in_parallel(app, 10, lambda own, n: order(own, keys[n]).step)
+
+    assert sorted(steps) == [Step.PAY] + [Step.SOLD_OUT] * 9
+
+
+def test_what_is_taken_instead_is_reserved_beside_what_the_recipe_says(rt, plan, teas):
+    make_recipe(rt, plan, variants=[teas[0]])
+    subscription = make_subscribed(rt, plan, quantity=2)
+    cycle = cycles_of(rt, _group_of(rt, plan))[0]
+    values = {
+        "subscription_id": subscription.id,
+        "variant_id": teas[0].id,
+        "instead_id": teas[1].id,
+        "is_standing": False,
+        "from_id": cycle.id,
+        "pieces": 1,
+        "swapped_at": rt.now(),
+    }
+    rt.session.execute(sa.insert(BoxSwap).values(**values))
+    rt.session.commit()
+    # Only where a plan offers it is anything taken instead.
+    rt.session.execute(
+        sa.insert(SwapOffer).values(plan_id=plan.id, variant_id=teas[1].id, position=0)
+    )
+    rt.session.commit()
+    assert [standing(rt, tea).running for tea in teas] == [2, 2, 0, 0]

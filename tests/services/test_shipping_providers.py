@@ -14,6 +14,7 @@ from storefront.models import (
     FulfilmentBatch,
     OutboxMessage,
     ParcelEvent,
+    ProductVariant,
     ProviderParcel,
     Shipment,
     Staff,
@@ -27,6 +28,7 @@ from storefront.services.parcel_messages import apply_due, delete_old, receive
 from storefront.services.shipping_providers import run_providers, try_again
 from storefront.services.staff import add_staff
 from storefront.services.tracking import take_called
+from storefront.testing import factories as make
 from storefront_easypost.provider import EasyPost
 from tests.emulators.easypost import FROM, KEY, SECRET, EasyPostAccount
 from tests.support.providers import PACKING, NearHttp, batch_for, box_states, confirm_elsewhere
@@ -103,6 +105,36 @@ def test_the_worker_hands_each_box_of_a_batch_over_once(rt, far):
     assert [far.count_of(box) for box in boxes] == [1, 1, 1]
     assert parcels(rt) == [("taken", "")] * 3
     assert box_states(rt) == ["exported"] * 3
+
+
+def test_what_customs_ask_may_be_entered_after_the_box_was_refused(rt, far, who):
+    tea = make.make_variant(rt, sku="TEA-1", price_minor=890)
+    line = {"sku": "TEA-1", "pieces": 2, "grams": 70, "hs_code": "", "origin": "CN",
+            "text": "green tea", "value_minor": None, "currency": "EUR"}  # fmt: skip
+    (box,) = batch_for(rt, "easypost", 1, packing={**PACKING, "customs": [line]})
+    run_providers(rt)
+    assert parcels(rt) == [("refused", "no_customs: TEA-1: tariff number")]
+
+    values = {"hs_code": "09021000", "origin_country": "JP"}
+    rt.session.execute(
+        sa.update(ProductVariant).where(ProductVariant.id == tea.id).values(**values)
+    )
+    rt.session.commit()
+    assert try_again(rt, who, batch_ref(rt)) == 1
+    run_providers(rt)
+
+    assert parcels(rt) == [("taken", "")]
+    (made,) = far.shipments.values()
+    (item,) = made["customs_info"]["customs_items"]
+    # What was frozen stays as it was.
+    assert (item["hs_tariff_number"], item["origin_country"], item["value"]) == (
+        "09021000",
+        "CN",
+        17.8,
+    )
+    packing = rt.session.scalar(sa.select(Box.packing).where(Box.public_id == box))
+    rt.session.rollback()
+    assert packing["customs"] == [line]
 
 
 def test_boxes_in_one_parcel_are_handed_over_once_with_all_that_is_in_them(rt, far, monkeypatch):

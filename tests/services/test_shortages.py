@@ -29,6 +29,7 @@ from storefront.queries.invariants import broken
 from storefront.queries.shortages import packed_by_rule
 from storefront.services import cycles
 from storefront.services.cycles import close_cycles
+from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.packing import retry_boxes
 from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.stock import NoValue, UnknownSubstitute, adjust_stock, set_rule
@@ -234,3 +235,38 @@ def test_a_rule_needs_a_value_or_another_product(rt, shop):
             rule(rt, assam, Policy.SUBSTITUTE, sku)
     rule(rt, assam, Policy.MAKE)
     assert rt.session.get_one(ProductVariant, assam.id).may_oversell
+
+
+def test_who_waits_for_stock_is_told_once_and_thanked_when_it_leaves(rt, clock, shop):
+    (_first, second), assam, _sencha = shop
+    lock(rt, clock)
+    [held] = [box for box in rows(rt, Box) if box.state == BoxState.HELD]
+    cycle = rt.session.get_one(BoxCycle, held.cycle_id).public_id
+    retry_boxes(rt, cycle)
+    (message,) = mails(rt, "box_waits")
+    assert (message.customer_id, message.payload["box"]) == (second.customer_id, held.public_id)
+    mail = compose(rt, waiting_mails(rt, "box_waits")[0])
+    assert mail.subject == "Your box has to wait a little"
+    assert "Assam" not in mail.text
+    assert mails(rt, "box_made") == []
+
+    adjust_stock(rt, assam.public_id, "correction", 1, "")
+    retry_boxes(rt, cycle)
+    ship_batch(rt, export_boxes(rt, cycle).public_id, carrier="DHL", tracking={})
+    texts = {
+        message.payload["box"]: compose(rt, message).text
+        for message in waiting_mails(rt, "box_shipped")
+    }
+    assert [ref for ref, text in texts.items() if "Thank you for waiting" in text] == [
+        held.public_id
+    ]
+
+
+def test_who_gets_what_is_still_made_is_told_that_it_may_be_late(rt, clock, shop):
+    (_first, second), assam, _sencha = shop
+    rule(rt, assam, Policy.MAKE)
+    lock(rt, clock)
+    (message,) = mails(rt, "box_made")
+    assert message.customer_id == second.customer_id
+    assert "Assam" not in compose(rt, waiting_mails(rt, "box_made")[0]).text
+    assert mails(rt, "box_waits") == []

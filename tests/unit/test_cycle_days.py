@@ -36,10 +36,20 @@ FREE = Around(FEBRUARY, APRIL, None, frozenset(), frozenset({7}))
         ({"ship_from": day(21), "ship_to": day(22)}, DayProblem.DAY_OFF),
         ({"ship_from": day(19, 4), "ship_to": day(22, 4)}, DayProblem.AFTER_OTHER),
         ({"cutoff_on": day(14, 4), "lock_on": day(15, 4)}, DayProblem.LOCK_AFTER_SHIP),
+        ({"sells_from": day(4), "sells_until": day(4)}, None),
+        ({"sells_from": day(5), "sells_until": day(4)}, DayProblem.SALES_BACKWARDS),
+        ({"sells_until": day(12)}, DayProblem.SALES_AFTER_CUTOFF),
+        ({"sells_from": day(12)}, DayProblem.SALES_AFTER_CUTOFF),
     ],
 )
 def test_days_are_refused_with_the_reason(changed: dict[str, date], problem: DayProblem | None):
     assert problem_of_days(MARCH, replace(MARCH, **changed), FREE, TODAY) is problem
+
+
+def test_an_earlier_cut_off_needs_no_new_window():
+    sold = replace(MARCH, sells_until=day(9))
+    earlier = replace(sold, cutoff_on=day(5))
+    assert problem_of_days(sold, earlier, FREE, TODAY) is None
 
 
 def test_a_cut_off_that_is_over_stays():

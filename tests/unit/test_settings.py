@@ -137,3 +137,22 @@ def test_every_setting_is_read_somewhere():
     through = {"environment", "database_url", "data_dir"}
     names = {setting.name for setting in fields(Settings)} - through
     assert sorted(name for name in names if f"settings.{name}" not in source) == []
+
+
+def test_files_for_others_lie_in_the_folder_of_the_data_unless_one_is_named(tmp_path: Path):
+    assert Settings(data_dir=tmp_path).files_folder == tmp_path / "files"
+    named = load_settings({"STOREFRONT_FILES_DIR": str(tmp_path / "out")})
+    assert named.files_folder == tmp_path / "out"
+    assert problems(Settings(data_dir=tmp_path, files_dir=str(tmp_path / "out"))) == []
+
+
+def test_a_folder_for_files_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    monkeypatch.setattr("storefront.settings.os.access", lambda folder, _mode: folder != shut)
+
+    found = problems(Settings(data_dir=tmp_path, files_dir=str(shut / "below")))
+
+    assert [line.partition(":")[0] for line in found] == ["files_dir"]

@@ -11,6 +11,7 @@ from storefront.services.sessions import start_session
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import cycles_of, make_box
 from tests.support.desk import PARTIAL, Desk
+from tests.support.paying import waiting_mails
 
 
 @pytest.fixture(params=["sqlite"])
@@ -191,3 +192,23 @@ def test_boxes_that_do_not_exist_are_not_found(desk):
     for path in ("/admin/boxes/box_x", "/admin/boxes/box_x/replace", "/admin/batches/b/outcome"):
         assert desk.get(path).status_code == 404
     assert desk.get("/admin/replacements").status_code == 200
+
+
+def test_a_box_that_came_back_is_settled_from_the_list_and_mailed_without_its_contents(
+    rt, desk, url
+):
+    desk.post(f"{url}/outcome", {"state": "returned"}, on=url)
+    assert "1 box came back" in desk.get("/admin/").text
+    page = desk.get("/admin/today/returned").text
+    assert f'href="{url}"' in page
+    assert f'action="{url}/settle"' in page
+    assert f'action="{url}/settle"' in desk.get(url).text
+    message = waiting_mails(rt, "box_returned")[0]
+    mail = compose(rt, message)
+    assert "came back to us" in mail.subject
+    assert "Assam" not in mail.text
+
+    done = desk.post(f"{url}/settle", {"from": "list"}, on="/admin/today/returned")
+    assert (done.status_code, done.headers["Location"]) == (303, "/admin/today/returned")
+    assert f'action="{url}/settle"' not in desk.get(url).text
+    assert "1 box came back" not in desk.get("/admin/").text

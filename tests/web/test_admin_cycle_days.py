@@ -102,3 +102,28 @@ def test_days_typed_while_the_worker_locks_lead_back_with_a_word(app, rt, clock)
     answer = desk.post(at, typed, on=f"/admin/cycles/{ref}")
     assert answer.location == f"/admin/cycles/{ref}"
     assert "It is locked by now; its days stay." in desk.get(answer.location).text
+
+
+def test_an_order_outside_the_window_of_sale_is_told_of_the_next_box(app, rt, client):
+    desk = Desk(app, rt, "owner")
+    make_plan(rt, group=make_group(rt), name="Pot", code="pot")
+    ref, cutoff, lock, ships, until = march(rt)
+    at = f"/admin/cycles/{ref}/days"
+    typed = {
+        "cutoff_on": str(cutoff),
+        "lock_on": str(lock),
+        "ship_from": str(ships),
+        "ship_to": str(until),
+        "sells_from": "2027-03-04",
+        "sells_until": "2027-03-05",
+    }
+    assert desk.post(at, typed | {"sells_until": "2027-03-03"}, on=at).status_code == 422
+    assert desk.post(at, typed, on=at).status_code == 303
+    assert "2027-03-04" in desk.get(at).text
+    for page in ("/", "/plans/pot"):
+        assert "is not on sale today" in client.get(page).text
+    rt.session.rollback()
+    # An empty window is no window.
+    assert desk.post(at, typed | {"sells_from": "", "sells_until": ""}, on=at).status_code == 303
+    assert "is not on sale today" not in client.get("/plans/pot").text
+    assert broken(rt.session) == {}

@@ -14,6 +14,7 @@ from storefront.testing.factories import (
     make_group,
     make_options,
     make_plan,
+    make_price,
     make_recipe,
     make_variant,
 )
@@ -371,6 +372,46 @@ def test_a_recipe_of_one_cycle_and_option_is_kept_apart(rt, desk, plan, cycle):
     assert items(rt, plan, cycle, "taste=mild") == [(tea.public_id, 1)]
     assert items(rt, plan) == []
     assert desk.get(url.replace("mild", "sour")).status_code == 404
+
+
+def test_a_recipe_for_two_answers_is_written_and_listed_with_what_it_earns(rt, desk, plan, cycle):
+    make_options(rt, plan)
+    make_options(rt, plan, code="size", choices=[("large", "Large", 0), ("small", "Small", 0)])
+    tea = make_variant(rt, cost_minor=437)
+    page = f"/admin/recipes/{plan.public_id}?cycle={cycle.public_id}"
+    url = f"{page}&option=taste%3Dmild&option=&option=size%3Dlarge"
+
+    desk.post(page, {f"pieces-{tea.public_id}": "2", "do": "save"}, on=page)
+    saved = desk.post(url, {f"pieces-{tea.public_id}": "1", "do": "save"}, on=url)
+
+    assert saved.location == f"{page}&option=size%3Dlarge&option=taste%3Dmild"
+    assert items(rt, plan, cycle, "size=large&taste=mild") == [(tea.public_id, 1)]
+    listed = desk.get(page).text.partition("Recipes of this cycle")[2]
+    assert "How do you like it?: Mild, How do you like it?: Large</a>" in listed
+    assert re.findall(r"<td[^>]*>(€[\d.]+)", listed) == ["€8.74", "€4.37"]
+    assert re.findall(r"\d+%", listed) == ["60%", "80%"]
+    # Two answers to one question fit no box.
+    assert desk.get(f"{page}&option=taste%3Dmild&option=taste%3Dstrong").status_code == 404
+
+
+def test_a_margin_is_worked_out_within_the_currency_of_the_shop(rt, desk, plan):
+    make_price(rt, plan, amount_minor=2300, currency="GBP")
+    tea = make_variant(rt, cost_minor=437)
+    make_recipe(rt, plan, variants=[tea])
+    url = f"/admin/recipes/{plan.public_id}"
+
+    page = desk.get(url).text
+    assert "€21.85" in page
+    assert "80%" in page
+    assert "£" not in page
+
+    foreign = make_variant(rt, cost_minor=100, currency="GBP")
+    make_recipe(rt, plan, variants=[foreign, tea], option_key="taste=mild")
+    make_options(rt, plan)
+    other = desk.get(f"{url}?option=taste%3Dmild").text.partition("Standing recipes")[0]
+    assert "€4.37" in other
+    assert "and 1 product whose cost is not known" in other
+    assert "Margin" not in other
 
 
 def test_the_last_recipe_is_copied(rt, desk, plan, group):

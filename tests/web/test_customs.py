@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,14 +10,24 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.domain.carriers.fields import BOX_FIELDS, BoxFacts
+from storefront.domain.carriers.fields import BOX_FIELDS, BoxFacts, item_fields
 from storefront.domain.carriers.layout import Column, Layout
 from storefront.domain.carriers.rows import cells
-from storefront.models import AuditEntry, Box, BoxCycle, Plan, ProductVariant, ShopSettings
+from storefront.models import (
+    AuditEntry,
+    Box,
+    BoxCycle,
+    Plan,
+    ProductVariant,
+    ShopSettings,
+    Staff,
+)
+from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.cycles import close_cycles
 from storefront.services.fulfilment import export_boxes
 from storefront.services.packing import Ingredient, save_recipe
+from storefront.services.parcel_addresses import correct_parcel_address
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import Desk, desk
@@ -109,6 +120,29 @@ def test_what_was_exported_stays_as_it_was_written(
     assert packings(rt) == before
 
 
+def test_a_parcel_put_right_into_another_area_is_declared_anew(
+    app: Flask, rt: Runtime, tea: ProductVariant, clock: FrozenClock
+) -> None:
+    desk(app, rt).post(f"/admin/delivery/customs/{tea.public_id}", TYPED)
+    lock_two(rt, tea, clock)
+    staff = rt.session.execute(sa.select(Staff.id, Staff.public_id)).first()
+    home = rt.session.scalars(sa.select(Box.public_id).order_by(Box.id)).first() or ""
+    rt.session.rollback()
+    assert staff is not None
+    who = Who(staff.id, staff.public_id, "192.0.2.1")
+
+    correct_parcel_address(rt, who, home, {"postcode": "27498", "city": "Helgoland"})
+    there, _abroad = packings(rt)
+    correct_parcel_address(rt, who, home, {"street": "Am Falm 2"})
+    still, _abroad = packings(rt)
+    correct_parcel_address(rt, who, home, {"postcode": "07743", "city": "Jena"})
+    back, _abroad = packings(rt)
+
+    assert [line["hs_code"] for line in there["customs"]] == ["090210"]
+    assert (still, back) == (there, {k: v for k, v in there.items() if k != "customs"})
+    assert (back["grams"], back["weight_grams"]) == ([70], 140)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -151,4 +185,9 @@ def test_formats_may_have_columns_of_customs() -> None:
     assert cells(layout, home) == [["TEA", "", "", "", "", ""]]
     assert BOX_FIELDS["customs"](abroad) == "2 x green tea, HS 090210, JP, 8.90 EUR"
     assert BOX_FIELDS["customs_total"](abroad) == "17.80 EUR"
+    parts = ("customs_total_value", "customs_total_currency")
+    assert [BOX_FIELDS[name](abroad) for name in parts] == ["17.80", "EUR"]
+    kept = replace(home, packing={**packing, "grams": [70]})
+    assert item_fields(kept, "TEA", 2)["grams_of_sku"] == "70"
+    assert item_fields(kept, "TEA", 2)["ounces_of_sku"] == "2.47"
     assert (BOX_FIELDS["customs"](home), BOX_FIELDS["customs_total"](home)) == ("", "")

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront.blueprints.account import (
     addons,
+    allergies,
     answers,
     boxes,
     breaks,
@@ -32,6 +33,7 @@ from storefront.security import CUSTOMER, register_policy
 
 __all__ = [
     "addons",
+    "allergies",
     "answers",
     "boxes",
     "bp",
@@ -58,6 +60,8 @@ register_policy(
             "subscription",
             "addons",
             "save_addons",
+            "allergies",
+            "save_allergies",
             "answers",
             "save_answers",
             "choose",

@@ -17,6 +17,7 @@ from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import gifts
 from storefront.queries.account import SubscriptionView
+from storefront.queries.allergies import asks_allergies
 from storefront.queries.answers import asks_anything
 from storefront.queries.change import waiting
 from storefront.queries.credit import credit_of
@@ -117,6 +118,7 @@ def subscription_context(subscription: str) -> dict[str, Any]:
     return {
         "sub": view,
         "asks": asks_anything(rt.session, subscription),
+        "asks_allergies": asks_allergies(rt.session, me.id, subscription),
         "events": [words.told(event) for event in events],
         "waiting": waiting(rt.session, me.id, subscription),
         "credit": credit_of(rt.session, me.id),

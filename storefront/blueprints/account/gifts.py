@@ -27,7 +27,7 @@ _FOR_GIFTS = frozenset(
     f"account.{name}"
     for name in (
         *("subscription", "address", "usual_address", "choose", "save_choice", "swap", "save_swap"),
-        *("late_contents", "ask_late_contents"),
+        *("late_contents", "ask_late_contents", "allergies", "save_allergies"),
         *("skip", "undo_skip", "late", "ask_late", "after_gift", "go_on"),
     )
 )

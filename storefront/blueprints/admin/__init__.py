@@ -17,6 +17,7 @@ PAGES = (
     "design:add_design",
     "today:add_today",
     "subscribers:add_subscribers",
+    "subscriber_files:add_subscriber_files",
     "breaks:add_breaks",
     "choices:add_choices",
     "addresses:add_addresses",

@@ -28,14 +28,16 @@ from storefront.domain.replacements import (
     suggested_reason,
 )
 from storefront.htmx import go
+from storefront.navigation import page_url
 from storefront.queries import cycles
 from storefront.queries import replacements as query
 from storefront.queries.cycles import BatchRow
 from storefront.queries.late_changes import late_box_of
 from storefront.queries.replacements import BoxPage
+from storefront.queries.returns import is_waiting
 from storefront.queries.shortages import lacks_of_box
 from storefront.security import register_policy, staff
-from storefront.services import replacements
+from storefront.services import replacements, returns
 
 #: How far back the figures reach.
 _DAYS = 365
@@ -47,6 +49,7 @@ register_policy(
         (
             "admin.box",
             "admin.box_outcome",
+            "admin.settle_return",
             "admin.replace_box",
             "admin.take_back_box",
             "admin.batch_outcome",
@@ -99,6 +102,7 @@ def add_boxes(bp: Blueprint) -> None:
     """Add the page of a box and what is done there."""
     bp.add_url_rule("/boxes/<box>", "box", show_box)
     bp.add_url_rule("/boxes/<box>/outcome", "box_outcome", outcome, methods=["POST"])
+    bp.add_url_rule("/boxes/<box>/settle", "settle_return", settle, methods=["POST"])
     bp.add_url_rule("/boxes/<box>/replace", "replace_box", replace, methods=["GET", "POST"])
     bp.add_url_rule("/boxes/<box>/take-back", "take_back_box", take_back, methods=["POST"])
     bp.add_url_rule("/batches/<batch>/outcome", "batch_outcome", outcomes, methods=["GET", "POST"])
@@ -119,6 +123,16 @@ def outcome(box: str) -> Response:
         return page("boxes/box", 422, refused=text, **_box_page(found))
     replacements.note_outcome(runtime(), box, then, who())
     return _done(box, outcome_words()[then][0])
+
+
+def settle(box: str) -> Response:
+    """Put a box that came back aside."""
+    _box(box)
+    is_done = returns.settle_return(runtime(), box, who())
+    is_listed = request.form.get("from") == "list"
+    to = page_url("admin.worklist", code="returned") if is_listed else ""
+    text = _("Settled. It is off the list.") if is_done else _("It is not on the list any more.")
+    return go(to or url_for("admin.box", box=box), text)
 
 
 def replace(box: str) -> Response:
@@ -216,10 +230,12 @@ def _box_page(found: BoxPage) -> dict[str, Any]:
     words, rt = outcome_words(), runtime()
     lacks = lacks_of_box(rt.session, found.public_id)
     late = late_box_of(rt.session, found.public_id, rt.today())
+    came_back = is_waiting(rt.session, found.public_id, rt.moment())
     rt.session.rollback()
     return {
         "box": found,
         "box_lacks": lacks,
+        "can_settle": came_back,
         "late_kinds": late.kinds if late else (),
         "reasons": reason_words(),
         "problem": problem_words().get(found.problem, (found.problem, "")),

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import DateField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, Optional
 
 from storefront.blueprints.admin.base import page, saved, who
 from storefront.blueprints.context import runtime
@@ -35,6 +35,12 @@ class DaysForm(Form):
     lock_on = DateField(lazy_gettext("Lock"), [InputRequired()])
     ship_from = DateField(lazy_gettext("Ships from"), [InputRequired()])
     ship_to = DateField(lazy_gettext("Ships until"), [InputRequired()])
+    sells_from = DateField(lazy_gettext("On sale from"), [Optional()])
+    sells_until = DateField(lazy_gettext("On sale until"), [Optional()])
+
+    def days(self) -> NewDays:
+        """Return what was typed. Only after validation."""
+        return NewDays(**{name: self[name].data for name in NewDays.__slots__})
 
 
 def add_cycle_days(bp: Blueprint) -> None:
@@ -54,9 +60,8 @@ def save(cycle: str) -> Response:
     form = DaysForm(request.form)
     if not form.validate():
         return page(_PAGE, 422, **_context(cycle, form))
-    wanted = NewDays(form.cutoff_on.data, form.lock_on.data, form.ship_from.data, form.ship_to.data)
     try:
-        changed = set_cycle_days(runtime(), who(), cycle, wanted)
+        changed = set_cycle_days(runtime(), who(), cycle, form.days())
     except CycleGone:
         return go(url_for("admin.cycle", cycle=cycle), _("It is locked by now; its days stay."))
     except DaysDoNotFit as error:
@@ -97,6 +102,14 @@ def _problem(problem: DayProblem) -> tuple[str, str]:
         DayProblem.PAID_BEFORE: (
             "ship_from",
             _("Somebody would pay for the second box before this one, their first, has left"),
+        ),
+        DayProblem.SALES_BACKWARDS: (
+            "sells_until",
+            _("The last day is not before the first"),
+        ),
+        DayProblem.SALES_AFTER_CUTOFF: (
+            "sells_until",
+            _("Nothing is sold for it after its cut-off"),
         ),
     }[problem]
 

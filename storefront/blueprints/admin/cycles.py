@@ -333,6 +333,10 @@ def problem_words() -> dict[str, tuple[str, str]]:
             _("Not enough to choose from"),
             _("Receive stock or add to the pool of the recipe, then try again."),
         ),
+        Problem.NOT_TOLERATED: (
+            _("Holds what is not tolerated"),
+            _("Give the product another that comes instead, or a price; receive what is short."),
+        ),
     }
 
 

@@ -83,6 +83,13 @@ class FormatForm(Form):
             "a tool prints the file as it is; such boxes are then listed before the export."
         ),
     )
+    is_marked = BooleanField(
+        lazy_gettext("Excel opens it by double click"),
+        description=lazy_gettext(
+            "A mark goes before UTF-8, so that umlauts and accents come out right. Leave it off "
+            "where a program reads the file."
+        ),
+    )
 
 
 def add_export_formats(bp: Blueprint) -> None:
@@ -254,6 +261,7 @@ def _as_typed(layout: Layout) -> dict[str, Any]:
         "delimiter": delimiters.get(layout.delimiter, "comma"),
         "encoding": layout.encoding,
         "is_guarded": layout.is_guarded,
+        "is_marked": layout.is_marked,
     }
 
 
@@ -284,6 +292,7 @@ def _typed(form: FormatForm, before: Layout) -> Layout:
         if form.encoding.data in ("utf-8", "cp1252", "latin-1")
         else "utf-8",
         is_guarded=bool(form.is_guarded.data),
+        is_marked=bool(form.is_marked.data),
         per_item=bool(form.per_item.data),
         per_box=bool(form.per_box.data),
     )
@@ -364,6 +373,8 @@ def field_words() -> dict[str, str]:
         "product": _("Product: name"),
         "pieces_of_sku": _("Product: pieces"),
         "customs": _("Customs: everything in one cell"),
+        "customs_total_value": _("Customs: value of everything, without the currency"),
+        "customs_total_currency": _("Customs: currency"),
         "customs_total": _("Customs: value of the box"),
         "hs_code": _("Product: HS code"),
         "origin_country": _("Product: country of origin"),
@@ -371,4 +382,5 @@ def field_words() -> dict[str, str]:
         "customs_value": _("Product: value of one"),
         "customs_currency": _("Product: currency of the value"),
         "grams_of_sku": _("Product: grams of one"),
+        "ounces_of_sku": _("Product: ounces of one"),
     }

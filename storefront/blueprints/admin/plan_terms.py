@@ -92,6 +92,7 @@ class TermsForm(Form):
     skips_in_row = WholeField(_("Boxes that may be skipped in a row"), 0, 60)
     skips_per_year = WholeField(_("Boxes that may be skipped in a calendar year"), 0, 366)
     skip_notice_days = WholeField(_("A skip is asked for so many days before the cut-off"), 0, 60)
+    box_notice_days = WholeField(_("Mail about the next box, days before the cut-off"), 0, 14)
 
     def terms(self) -> PlanTerms:
         """Return what was typed. Only after validation."""
@@ -110,6 +111,7 @@ class TermsForm(Form):
             skips_in_row=self.skips_in_row.number,
             skips_per_year=self.skips_per_year.number,
             skip_notice_days=self.skip_notice_days.number or 0,
+            box_notice_days=self.box_notice_days.number or 0,
             first_box=self.first_box.data,
             first_box_on=self.first_box_on.day if self.first_box.data == "later" else None,
         )
@@ -285,7 +287,7 @@ def _bound_for(one: Limit) -> str:
 #: Fields that are shown as text.
 _TYPED = (
     "trial_days", "min_boxes", "max_boxes", "ends_on", "charge_day", "first_box_on",
-    "skips_in_row", "skips_per_year", "skip_notice_days",
+    "skips_in_row", "skips_per_year", "skip_notice_days", "box_notice_days",
 )  # fmt: skip
 
 

@@ -74,6 +74,10 @@ def trouble(error: str) -> str:
             "it weighs nothing: send this one another way, and enter the weights of its products "
             "for the next lock"
         ),
+        "no_customs": _(
+            "customs have to be told more about its products: enter it under Delivery, Customs, "
+            "and offer the box again"
+        ),
         "unauthorized": _("our key is not accepted: put it right in the settings of the server"),
         "wrong_certificate": _("the provider could not prove who it is"),
         "rate_limited": _("too many at once; it goes on by itself"),

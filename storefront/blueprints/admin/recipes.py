@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import who
+from storefront.blueprints.admin.recipe_costs import Line, Sums, sums_of
 from storefront.blueprints.admin.recipe_rules import TypedRule, stored_rule, typed_rule
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions as may
-from storefront.domain.choices import PoolItem, Rule, fill
 from storefront.domain.errors import DomainError
-from storefront.domain.money import Money
-from storefront.domain.rates import TaxClass
-from storefront.domain.tax_treatment import Place
-from storefront.domain.taxes import tax_of
+from storefront.domain.packing import answers_in, recipe_key
 from storefront.htmx import go, show
 from storefront.queries import recipes as queries
-from storefront.queries.recipes import CycleFacts, IngredientRow, PlanFacts
+from storefront.queries.recipes import CycleFacts, IngredientRow, PlanFacts, Question
+from storefront.queries.repeats import sent_before
 from storefront.runtime import Runtime
 from storefront.security import register_policy, staff
 from storefront.services import packing
@@ -46,45 +44,40 @@ register_policy(
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One ingredient as typed."""
-
-    variant: IngredientRow
-    typed: str
-    pieces: int
-    error: str
-    #: Subscribers choose it; ``pieces`` is then the most of it in one box.
-    is_choice: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Scope:
     """Which recipe is edited."""
 
     plan: PlanFacts
     cycle: CycleFacts | None
+    questions: Sequence[Question]
+    #: Key of the answers it is for, empty for every box.
     option: str
+
+    @property
+    def answers(self) -> frozenset[str]:
+        """The answers it is for."""
+        return answers_in(self.option)
 
     @property
     def values(self) -> dict[str, Any]:
         """The address's own part of the scope."""
-        found = {"cycle": self.cycle.public_id if self.cycle else "", "option": self.option}
-        return {name: value for name, value in found.items() if value}
+        return self.values_of(self.option)
+
+    def values_of(self, option: str) -> dict[str, Any]:
+        """The same of the recipe for other answers."""
+        found: dict[str, Any] = {"cycle": self.cycle.public_id} if self.cycle else {}
+        return found | ({"option": sorted(answers_in(option))} if option else {})
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """What one box costs and brings in; None where a price or a cost is not known.
+class Written:
+    """A recipe in the list of those that are stored."""
 
-    Of a box that is chosen: as the default rule fills it, and ``dearest`` at most.
-    """
-
-    cost: Money
-    dearest: Money | None
-    unknown_costs: int
-    net: Money | None
-    margin: int | None
-    weight_grams: int
+    #: In words, with what the address of its page says; None: an answer is not offered any more.
+    name: str
+    values: dict[str, Any] | None
+    sums: Sums
+    is_here: bool
 
 
 class _Errors:
@@ -157,6 +150,9 @@ def save(plan: str) -> Response:
         packing.save_recipe(*where, ingredients, who(), rule.rule if is_pool else None)
     except packing.UnknownInRecipe:
         abort(404)
+    except packing.TooManyAnswers:
+        text = _("The codes of these answers are too long together. Leave one of them open.")
+        return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
     except packing.NothingToFill:
         text = _("No choice can keep to these rules: there is too little to choose from.")
         return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
@@ -181,19 +177,51 @@ def copy(plan: str) -> Response:
 
 def _scope(plan: str) -> Scope:
     rt = runtime()
-    facts = queries.plan_facts(rt.session, plan)
+    facts = queries.plan_facts(rt.session, plan, rt.shop.currency)
     cycle_ref = request.values.get("cycle", "")
     cycle = None
     if facts is not None and cycle_ref:
         cycle = queries.cycle_for(rt.session, facts.group_id, cycle_ref, rt.today())
-    option = request.values.get("option", "")
-    known = (
-        {""} if facts is None else {"", *(s.key for s in queries.scopes_of(rt.session, facts.id))}
-    )
+    questions = [] if facts is None else queries.questions_of(rt.session, facts.id)
     rt.session.rollback()
-    if facts is None or (cycle_ref and cycle is None) or option not in known:
+    answers = {one for one in request.values.getlist("option") if one}
+    if facts is None or (cycle_ref and cycle is None) or not _are_asked(questions, answers):
         abort(404)
-    return Scope(facts, cycle, option)
+    return Scope(facts, cycle, questions, recipe_key(answers))
+
+
+def _are_asked(questions: Sequence[Question], answers: AbstractSet[str]) -> bool:
+    """Return whether each of ``answers`` is one to a question of its own."""
+    of = [{one.key for one in question.answers} & answers for question in questions]
+    return all(len(own) < 2 for own in of) and sum(map(len, of)) == len(answers)
+
+
+def _written(rt: Runtime, scope: Scope) -> list[Written]:
+    """Return the recipes of this cycle, or the standing ones, each with cost and margin."""
+    cycle_ref = scope.cycle.public_id if scope.cycle else None
+    found = queries.written_recipes(rt.session, scope.plan.id, cycle_ref)
+    refs = sorted({ref for one in found for ref, _pieces, _is_choice in one.items})
+    known = queries.ingredients(rt.session, refs)
+    names = {
+        answer.key: f"{question.name}: {answer.name}"
+        for question in scope.questions
+        for answer in question.answers
+    }
+    rows = []
+    for one in found:
+        lines = [_line(known[ref], str(n), is_choice) for ref, n, is_choice in one.items]
+        answers = answers_in(one.option_key)
+        words = [word for key, word in names.items() if key in answers]
+        gone = sorted(answers - names.keys())
+        rows.append(
+            Written(
+                ", ".join([*words, *gone]) or _("Every box"),
+                None if gone else scope.values_of(one.option_key),
+                sums_of(rt, scope.plan, lines, one.rule),
+                one.option_key == scope.option,
+            )
+        )
+    return rows
 
 
 def _typed() -> dict[str, str]:
@@ -253,6 +281,27 @@ def _edited(lines: list[Line], action: str, subject: str) -> list[Line]:
     return lines
 
 
+def _again(scope: Scope, lines: Sequence[Line]) -> list[str]:
+    """Name what of a cycle's fixed recipe was in the boxes before, with how many held it.
+
+    The standing recipe is one and the same every time, and a pool has a rule against it.
+    """
+    if scope.cycle is None or scope.cycle.is_locked:
+        return []
+    sent = sent_before(runtime().session, scope.plan.id, scope.cycle.ship_from)
+    fixed = [line.variant for line in lines if line.pieces and not line.is_choice]
+    return [
+        ngettext(
+            "%(name)s (%(num)s box)",
+            "%(name)s (%(num)s boxes)",
+            sent[one.public_id],
+            name=one.name,
+        )
+        for one in fixed
+        if one.public_id in sent
+    ]
+
+
 def _page(
     scope: Scope,
     lines: Sequence[Line],
@@ -271,20 +320,19 @@ def _page(
         # Still being written: what is missing is said when it is saved.
         rule = replace(rule, errors={})
     chosen = {line.variant.public_id for line in lines}
-    cycle_ref = scope.cycle.public_id if scope.cycle else None
     context = {
         "scope": scope,
         "lines": lines,
         "rule": rule if is_pool else None,
         "currency": rt.shop.currency,
-        "sums": _sums(rt, scope.plan, lines, rule.rule),
+        "sums": sums_of(rt, scope.plan, lines, rule.rule),
+        "again": _again(scope, lines),
         "errors": _Errors(errors),
         "choices": [
             row for ref, row in queries.ingredients(rt.session).items() if ref not in chosen
         ],
         "cycles": queries.cycles_for(rt.session, scope.plan.group_id, rt.today()),
-        "options": queries.scopes_of(rt.session, scope.plan.id),
-        "written": queries.written_scopes(rt.session, scope.plan.id, cycle_ref),
+        "written": _written(rt, scope),
         "is_draft": is_draft,
         "refused": refused,
         "adding": request.form.get("add", ""),
@@ -292,77 +340,3 @@ def _page(
         "page_has_errors": bool(errors) or bool(refused),
     }
     return show(PAGE, FORM, status, **context)
-
-
-def _sums(rt: Runtime, plan: PlanFacts, lines: Sequence[Line], rule: Rule | None) -> Sums:
-    """Return cost of one box, its price without tax, and the margin in whole percent.
-
-    There is no margin while the cost of anything in it is not known: it would look better
-    than it is.
-    """
-    packed = _packed(lines, rule)
-    used = [line for line in lines if packed.get(line.variant.public_id)]
-    known = [line for line in used if line.variant.cost is not None]
-    currency = rt.shop.currency
-    cost = sum(
-        line.variant.cost.minor * packed[line.variant.public_id]
-        for line in known
-        if line.variant.cost
-    )
-    net = _net(rt, plan)
-    margin = None
-    is_known = len(known) == len(used)
-    if is_known and net is not None and net.minor and net.currency == currency:
-        margin = int(Decimal(100 * (net.minor - cost) / Decimal(net.minor)).to_integral_value())
-    weight = sum(line.variant.weight_grams * packed[line.variant.public_id] for line in used)
-    dearest = Money(_dearest(lines, rule), currency) if rule else None
-    return Sums(Money(cost, currency), dearest, len(used) - len(known), net, margin, weight)
-
-
-def _packed(lines: Sequence[Line], rule: Rule | None) -> dict[str, int]:
-    """Return the pieces of one box by variant, as the default rule fills it from its pool."""
-    packed = {line.variant.public_id: line.pieces for line in lines if not line.is_choice}
-    pool = [line for line in lines if line.is_choice and line.pieces]
-    if rule is None or not pool:
-        return packed
-    items = [
-        PoolItem(
-            number,
-            line.pieces,
-            line.variant.category,
-            line.variant.price.minor if line.variant.price else 0,
-        )
-        for number, line in enumerate(pool)
-    ]
-    filled = fill(rule, items, {}, {})
-    for number, pieces in (filled.picks if filled else {}).items():
-        packed[pool[number].variant.public_id] = pieces
-    return packed
-
-
-def _dearest(lines: Sequence[Line], rule: Rule | None) -> int:
-    """Return what a box costs at most, its limits by category and value left aside."""
-    fixed = sum(
-        line.variant.cost.minor * line.pieces
-        for line in lines
-        if line.variant.cost and not line.is_choice
-    )
-    costs = [
-        line.variant.cost.minor
-        for line in lines
-        if line.variant.cost and line.is_choice
-        for _piece in range(line.pieces)
-    ]
-    return fixed + sum(sorted(costs, reverse=True)[: rule.pieces if rule else 0])
-
-
-def _net(rt: Runtime, plan: PlanFacts) -> Money | None:
-    price = plan.box_price
-    if price is None or not plan.is_inclusive:
-        return price
-    try:
-        place, kind = Place(rt.shop.seller_country), cast(TaxClass, plan.tax_class)
-        rate, _source = rt.shop.taxes.rate(place, kind, rt.today())
-    except DomainError:
-        return price
-    return Money(price.minor - tax_of(price, rate, inclusive=True).minor, price.currency)

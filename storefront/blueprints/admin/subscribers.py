@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.account import words as customer_words
 from storefront.blueprints.admin.base import may, page, saved, who
+from storefront.blueprints.admin.subscriber_filters import file_filters, read_filters
 from storefront.blueprints.admin.words import (
     amount,
     decline_reason,
@@ -21,7 +22,7 @@ from storefront.blueprints.admin.words import (
     told,
 )
 from storefront.blueprints.context import runtime
-from storefront.blueprints.typed import one_line, read_day
+from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
@@ -112,7 +113,7 @@ def search() -> Response:
 def subscribers() -> Response:
     """List subscriptions, narrowed by the address alone."""
     rt = runtime()
-    filters = _filters()
+    filters = read_filters()
     plans = query.plan_choices(rt.session)
     found = query.find(
         rt.session,
@@ -127,34 +128,14 @@ def subscribers() -> Response:
         plans=plans,
         states=[(code, _state_word(code)) for code in query.STATES],
         chips=_chips(filters, dict(plans)),
+        file_url=url_for("admin.subscribers_file", **file_filters(filters)),
         address=_address,
         limit=query.COUNT_LIMIT,
     )
 
 
-def _filters() -> query.Filters:
-    """Read the filters; what is not known narrows nothing rather than failing."""
-    args = request.args
-    state = args.get("state", "")
-    return query.Filters(
-        q=one_line(args.get("q"))[:120],
-        state=state if state in query.STATES else "",
-        plan=args.get("plan", "")[:40],
-        renews=read_day(args.get("renews")),
-        price=args.get("price", "")[:40],
-    )
-
-
 def _address(filters: query.Filters, **cursor: str) -> str:
-    values: dict[str, Any] = {
-        "q": filters.q,
-        "state": filters.state,
-        "plan": filters.plan,
-        "renews": filters.renews.isoformat() if filters.renews else "",
-        "price": filters.price,
-        **cursor,
-    }
-    return url_for("admin.subscribers", **{k: v for k, v in values.items() if v})
+    return url_for("admin.subscribers", **{**file_filters(filters), **cursor})
 
 
 def _chips(filters: query.Filters, plans: dict[str, str]) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ def add_swaps(bp: Blueprint) -> None:
 def offers(plan: str) -> Response:
     """Show every product, with those ticked that may come instead."""
     rt = runtime()
-    facts = recipes.plan_facts(rt.session, plan)
+    facts = recipes.plan_facts(rt.session, plan, rt.shop.currency)
     if facts is None:
         abort(404)
     page = "storefront/admin/recipes/swaps.html"

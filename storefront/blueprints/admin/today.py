@@ -59,6 +59,7 @@ _SEEN_BY = {
     "unknown": permissions.SUBSCRIBERS_VIEW,
     "waiting": permissions.SUBSCRIBERS_VIEW,
     "boxes": permissions.BOXES_MANAGE,
+    "returned": permissions.BOXES_MANAGE,
     "gifts": permissions.SUBSCRIBERS_VIEW,
     "asked": permissions.BOXES_MANAGE,
     "parked": permissions.JOBS_MANAGE,
@@ -73,7 +74,7 @@ _SEEN_BY = {
     "declined": permissions.SUBSCRIBERS_VIEW,
     "shipped": permissions.BOXES_MANAGE,
 }
-_BOX_LISTS = {"boxes", "shipped"}
+_BOX_LISTS = {"boxes", "returned", "shipped"}
 #: Which table of pills the states of a list are in.
 _KINDS = {
     "overdue": "invoice",
@@ -199,6 +200,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["parked"], "parked", "caution", "warning", say.parked, _("Try again")),
         _need(counts["overdue"], "overdue", "caution", "clock", say.overdue, _("Look")),
         _need(counts["boxes"], "boxes", "caution", "box", say.boxes, _("Fix")),
+        _need(counts["returned"], "returned", "caution", "undo", say.returned, _("Decide")),
         _need(counts["asked"], "asked", "caution", "box", say.late_changes, _("Decide")),
         _need(counts["gifts"], "gifts", "caution", "gift", say.gifts, _("Look")),
         _need(counts["dead"], "dead", "caution", "mail", say.dead, _("Look")),

@@ -50,6 +50,10 @@ def boxes(count: int) -> str:
     return ngettext("%(num)s box has a problem", "%(num)s boxes have a problem", count)
 
 
+def returned(count: int) -> str:
+    return ngettext("%(num)s box came back", "%(num)s boxes came back", count)
+
+
 def gifts(count: int) -> str:
     return ngettext(
         "%(num)s gift was not claimed for 30 days",
@@ -108,6 +112,7 @@ TITLES = {
     "unknown": unknown,
     "waiting": waiting_charges,
     "boxes": boxes,
+    "returned": returned,
     "gifts": gifts,
     "overdue": overdue,
     "past_due": past_due,
@@ -141,6 +146,10 @@ LEADS: dict[str, Callable[[], str]] = {
         " customer pays before counts at once."
     ),
     "boxes": lambda: _("Each is paid for and cannot be packed until its problem is gone."),
+    "returned": lambda: _(
+        "Their subscribers were told. Each stays here until it is sent again, refunded, or you say"
+        " that it is settled."
+    ),
     "gifts": lambda: _(
         "The recipients have their code and were reminded; the boxes wait and none is lost. Ask the"
         " givers to remind them, or refund what was not sent."

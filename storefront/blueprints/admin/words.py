@@ -85,6 +85,7 @@ def box_problem(code: str) -> str:
         "no_recipe": _("no recipe for this plan"),
         "short_stock": _("not enough stock"),
         "short_choice": _("not enough to choose from"),
+        "not_tolerated": _("holds what the subscriber does not tolerate"),
         "no_fit": _("does not fit the format of the export"),
     }
     return known.get(code, code.replace("_", " "))
@@ -120,6 +121,7 @@ def job_name(code: str) -> str:
         "refund_returns": _("Look for refunds that came back"),
         "card_ends": _("Tell customers whose card ends soon"),
         "choice_reminders": _("Remind subscribers to choose"),
+        "box_notices": _("Tell subscribers of their next box"),
         "forget_methods": _("Have gateways forget removed cards"),
         "old_messages": _("Delete old messages of gateways"),
         "close_cycles": _("Lock cycles"),

@@ -209,6 +209,8 @@ class DeliveryForm(Form):
         filters=[one_line],
     )
     as_typed = BooleanField(lazy_gettext("The postcode is right, use it as typed"))
+    #: That what is not tolerated may be kept.
+    agree = BooleanField()
 
     def validate_email(self, field: EmailField) -> None:
         try:

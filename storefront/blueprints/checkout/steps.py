@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.checkout import tax_fields, words
+from storefront.blueprints.checkout import allergies, tax_fields, words
 from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
     ANSWER,
@@ -180,6 +180,7 @@ def delivery(key: str) -> Response:
         **order.checkout.address,
         "email": order.checkout.email,
         "tax_id": order.checkout.tax_id,
+        "agree": bool(order.checkout.avoids),
     }
     form = delivery_form(countries_of(rt), known)
     if order.is_blocked or (order.has_delivery and lacks_for_carrier(order)):
@@ -199,11 +200,13 @@ def save_delivery(key: str) -> Response:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
     fine = form.validate() and not (sends(order) and refuse(rt, form))
-    if not fine or not tax_fields.check(rt, order, form):
+    avoided = allergies.check(rt, order, form)
+    if not fine or avoided is None or not tax_fields.check(rt, order, form):
         return _delivery_page(rt, order, form, 422)
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))
-    change_delivery(rt, key, normalise_email(form.email.data or ""), form.address(), tax_id)
+    email = normalise_email(form.email.data or "")
+    change_delivery(rt, key, email, form.address(), tax_id, avoided)
     return go(url_for("checkout.pay", key=key), _moved(order, load(rt, key)))
 
 
@@ -281,7 +284,8 @@ def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 
 
 def delivery_values(rt: Runtime, order: Order, form: DeliveryForm) -> dict[str, Any]:
     """Return what the form of step 2 needs."""
-    return {"form": form, "countries": countries_of(rt), **tax_fields.asked(rt, sends(order))}
+    fields = {**tax_fields.asked(rt, sends(order)), **allergies.asked(rt, order)}
+    return {"form": form, "countries": countries_of(rt), **fields}
 
 
 def chosen_plan(rt: Runtime) -> Choosable:

@@ -182,9 +182,14 @@ def then(item: OrderItem, quote: OrderQuote) -> list[str]:
     sentences += [_ends(item, quote)]
     if item.picked and not quote.is_paid:
         sentences.append(_("What you added comes with the first payment."))
-    passed = quote.opening.place.passed if quote.opening.place else None
-    if passed is not None:
-        sentences.append(_("The box of %(day)s is sold out.", day=day(passed.ship_from)))
+    place = quote.opening.place
+    if place is not None and place.passed is not None:
+        gone = day(place.passed.ship_from)
+        sentences.append(
+            _("The box of %(day)s is not on sale today.", day=gone)
+            if place.passed_unsold
+            else _("The box of %(day)s is sold out.", day=gone)
+        )
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
     return sentences

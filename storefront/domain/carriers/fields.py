@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from storefront.domain.carriers.countries import ALPHA_3
+from storefront.domain.customs import grams_by_sku
 from storefront.domain.exports import contents_text
 from storefront.domain.money import exponent
 
@@ -140,7 +141,14 @@ def _customs_total(lines: Sequence[Mapping[str, Any]]) -> str:
 def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     """Return the fields of one product of ``box``."""
     line = next((one for one in box.customs if one["sku"] == sku), None)
-    known = {"sku": sku, "pieces_of_sku": str(pieces), "product": box.names[sku]}
+    grams = grams_by_sku(box.packing).get(sku)
+    known = {
+        "sku": sku,
+        "pieces_of_sku": str(pieces),
+        "product": box.names[sku],
+        "grams_of_sku": "" if grams is None else str(grams),
+        "ounces_of_sku": "" if grams is None else _ounces(grams),
+    }
     found = dict.fromkeys(ITEM_FIELDS, "") | known
     if line is None:
         return found
@@ -150,7 +158,6 @@ def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
         "customs_text": line["text"],
         "customs_value": _value(line["value_minor"], line["currency"]),
         "customs_currency": line["currency"],
-        "grams_of_sku": str(line["grams"]),
     }
 
 
@@ -204,6 +211,8 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
     "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
     "customs_total": lambda box: _customs_total(box.customs),
+    "customs_total_value": lambda box: _customs_total(box.customs).partition(" ")[0],
+    "customs_total_currency": lambda box: _customs_total(box.customs).partition(" ")[2],
     "answers": lambda box: "; ".join(f"{what}: {said}" for what, said in box.answers),
     "price_net": lambda box: _price(box, 0),
     "price_tax": lambda box: _price(box, 1),
@@ -223,7 +232,7 @@ BOX_FIELDS: Mapping[str, Field] = {
 }
 
 #: Fields of one product of a box, for formats with a row for each. Those of customs are empty
-#: in a box that crosses no border.
+#: in a box that crosses no border, weights in one locked before they were kept.
 ITEM_FIELDS = (
     "sku",
     "product",
@@ -234,6 +243,7 @@ ITEM_FIELDS = (
     "customs_value",
     "customs_currency",
     "grams_of_sku",
+    "ounces_of_sku",
 )
 
 FIELDS = (*BOX_FIELDS, *ITEM_FIELDS)

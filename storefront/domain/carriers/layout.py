@@ -44,6 +44,9 @@ class Layout:
     #: Cells a spreadsheet would run get an apostrophe; where a tool reads the file as it is, a
     #: box with such a cell is told before instead, because the apostrophe would be printed.
     is_guarded: bool = False
+    #: A byte order mark before UTF-8: Excel takes such a file for what it is when it is opened by
+    #: double click; a program may take the mark for a part of the first heading.
+    is_marked: bool = False
     #: One row for each product of a box instead of one for each box.
     per_item: bool = False
     #: Also boxes that leave in one parcel have a row each, instead of one for the parcel.
@@ -72,6 +75,7 @@ class Layout:
             "per_item": self.per_item,
             "most_rows": self.most_rows,
             **({"per_box": True} if self.per_box else {}),
+            **({"is_marked": True} if self.is_marked else {}),
         }
 
 

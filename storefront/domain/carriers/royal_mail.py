@@ -16,6 +16,10 @@ CLICK_AND_DROP = Preset(
             Column("Special instructions", "note", most=100),
             Column("Date", "date_dmy", most=8),
             Column("Weight", "weight_kg"),
+            # Of what is declared for customs; empty inside the area.
+            Column("Sub-total", "customs_total_value", most=6),
+            Column("Total", "customs_total_value", most=6),
+            Column("Currency Code", "customs_total_currency", most=20),
             Column("Full name", "name", most=200, is_required=True, rule="roman"),
             Column("Company Name", "company", most=100),
             Column("Address Line 1", "street", most=100, is_required=True),

@@ -29,6 +29,9 @@ ORDERS = Preset(
             Column("SKU", "sku", most=50),
             Column("Name", "product", most=200),
             Column("Quantity", "pieces_of_sku"),
+            # The unit is chosen when the columns are mapped; ounces are what it begins with.
+            Column("Unit Weight", "ounces_of_sku"),
+            Column("HS Tariff", "hs_code", most=30),
         ),
         per_item=True,
     ),

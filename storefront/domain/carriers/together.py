@@ -14,6 +14,7 @@ from typing import Any
 from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.layout import Layout
 from storefront.domain.carriers.rows import findings
+from storefront.domain.customs import grams_by_sku
 
 #: A regular box, its customer and where it goes: key, customer, address, packing.
 Candidate = tuple[int, int, Mapping[str, Any], Mapping[str, Any]]
@@ -66,6 +67,7 @@ def as_one(parcel: Sequence[BoxFacts]) -> BoxFacts:
         "plan": ", ".join(names),
         "contents": contents,
         "names": [names_of[sku] for sku, _pieces in contents],
+        **_grams(parcel, contents),
         "weight_grams": sum(one.packing["weight_grams"] for one in parcel),
         "customs": _customs(parcel),
         "answers": list(dict.fromkeys(tuple(said) for one in parcel for said in one.answers)),
@@ -89,6 +91,14 @@ def _prices(parcel: Sequence[BoxFacts]) -> dict[str, Any]:
         return {"price": None}
     nets, taxes, currencies = zip(*known, strict=True)
     return {"price": [sum(nets), sum(taxes), currencies[0]]}
+
+
+def _grams(parcel: Sequence[BoxFacts], contents: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the grams of one piece of each; none where a box was locked before they were kept."""
+    if not all("grams" in one.packing for one in parcel):
+        return {"grams": []} if "grams" in parcel[0].packing else {}
+    known = {sku: grams for one in parcel for sku, grams in grams_by_sku(one.packing).items()}
+    return {"grams": [known[sku] for sku, _pieces in contents]}
 
 
 def _contents(parcel: Sequence[BoxFacts]) -> list[list[Any]]:

@@ -104,6 +104,25 @@ def test_click_and_drop_gets_three_letters_kilograms_and_digits():
     assert row["Date"] == "15/03/27"
 
 
+def test_tools_get_weights_and_values_of_what_is_declared():
+    line = {"sku": "ASSAM", "pieces": 2, "grams": 500, "hs_code": "090240", "origin": "IN",
+            "text": "tea", "value_minor": 890, "currency": "GBP"}  # fmt: skip
+    packing = {**BOX.packing, "grams": [500, 250], "customs": [line]}
+
+    first, second = written(PRESETS["shipstation"].layout, replace(BOX, packing=packing))
+    (mail,) = written(PRESETS["royal_mail"].layout, replace(BOX, packing=packing))
+
+    assert (first["Unit Weight"], first["HS Tariff"]) == ("17.64", "090240")
+    assert (second["Unit Weight"], second["HS Tariff"]) == ("8.82", "")
+    assert [mail[name] for name in ("Sub-total", "Total", "Currency Code")] == [
+        "17.80",
+        "17.80",
+        "GBP",
+    ]
+    (home,) = written(PRESETS["royal_mail"].layout, BOX)
+    assert home["Total"] == home["Currency Code"] == ""
+
+
 def test_dhl_gets_its_columns_in_order_in_windows_characters_with_the_number_apart():
     layout = PRESETS["dhl_de"].layout
 
@@ -289,3 +308,19 @@ def test_a_typed_text_stands_in_every_row():
     layout = Layout("own", "Own", (Column("PRODUCT", text="PAK02.DEU"), Column("Name", "name")))
 
     assert cells(layout, BOX) == [["PAK02.DEU", "Ada Löw"]]
+
+
+def test_a_mark_for_people_goes_before_the_file_once_and_only_where_it_was_asked_for():
+    plain = Layout("own", "Own", (Column("Name", "name"),))
+    marked = replace(plain, is_marked=True)
+
+    data = b"".join(box_chunks(marked, {}, [BOX] * 20_000))
+
+    assert data == b"\xef\xbb\xbf" + b"".join(box_chunks(plain, {}, [BOX] * 20_000))
+    assert data.count(b"\xef\xbb\xbf") == 1
+    assert layout_of(marked.as_data()) == marked
+    # Batches from before have layouts without it, and stay byte for byte.
+    assert "is_marked" not in plain.as_data()
+    assert not any(each.layout.is_marked for each in PRESETS.values())
+    windows = replace(marked, encoding="cp1252")
+    assert b"".join(box_chunks(windows, {}, [BOX])).startswith(b"Name")

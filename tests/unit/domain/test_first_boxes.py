@@ -1,5 +1,6 @@
 """When the first box of an order leaves, and that no later payment comes before it."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -148,3 +149,48 @@ def test_every_period_brings_its_boxes_and_no_payment_precedes_the_first(
     # And the periods tile the days between them.
     assert (found.free.end if found.free else found.period.end) == start
     assert found.period.end <= add_interval(today, interval, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "window", "leaves", "passed"),
+    [
+        # Not yet sold, not sold any more, and sold today.
+        ("next", (date(2027, 3, 6), None), "2027-04-19", True),
+        ("next", (None, date(2027, 3, 4)), "2027-04-19", True),
+        ("next", (date(2027, 3, 5), date(2027, 3, 5)), "2027-03-18", False),
+        ("later", (date(2027, 3, 6), None), "2027-04-19", True),
+    ],
+)
+def test_an_order_outside_the_window_of_sale_begins_with_the_next_cycle(
+    name, window, leaves, passed
+):
+    today = date(2027, 3, 5)
+    open_ = [one for one in CALENDAR if one.lock_on > today]
+    march = replace(open_[0], sells_from=window[0], sells_until=window[1])
+    first = rule_of(name, today, CALENDAR, date(2027, 3, 10) if name == "later" else None)
+
+    place = first_place([march, *open_[1:]], today, first)
+
+    assert place.cycle.ship_from.isoformat() == leaves
+    assert (place.passed_unsold, place.passed == march) == (passed, passed)
+    # Who has bought before and changes plan is not sold to again.
+    sold = first_place([march, *open_[1:]], today, replace(first, is_sale=False))
+    assert sold.cycle == march
+
+
+def test_where_no_cycle_is_sold_nothing_is():
+    today = date(2027, 3, 5)
+    shut = [replace(one, sells_from=date(2030, 1, 1)) for one in CALENDAR if one.lock_on > today]
+    assert first_place(shut, today, FirstBox()) is None
+
+
+def test_the_second_payment_comes_after_the_box_that_was_sold():
+    today = date(2027, 3, 5)
+    open_ = [one for one in CALENDAR if one.lock_on > today]
+    march = replace(open_[0], sells_until=date(2027, 3, 4))
+
+    opening = open_with(today, MONTH, 1, [march, *open_[1:]], charge_day=12)
+
+    assert opening.place is not None
+    assert opening.place.is_kept
+    assert (opening.cycle.ship_from, opening.renewal_on) == (date(2027, 4, 19), date(2027, 5, 12))

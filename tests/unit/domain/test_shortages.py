@@ -53,3 +53,35 @@ def test_a_box_waits_when_nothing_is_left_of_it_an_add_on_is_short_or_no_value_i
     assert solve([(1, 1)], [(1, 1)], rules, book) is None
     assert solve([(3, 1), (2, 1)], [], rules, book) is None
     assert solve([(3, 1), (1, 2)], [], rules, book).value == 200
+
+
+@given(PIECES, RULES, st.dictionaries(VARIANTS, st.integers(0, 8)), st.sets(VARIANTS))
+def test_what_is_not_tolerated_is_never_packed_by_a_recipe(fixed, rules, stock, barred):
+    solved = solve(fixed, [], rules, StockBook(stock), barred)
+    if solved is None:
+        return
+    assert not barred & {variant for variant, _pieces in solved.contents}
+    wanted = sum(pieces for _variant, pieces in fixed)
+    there = sum(pieces for _variant, pieces in solved.contents)
+    gone = sum(gap.pieces for gap in solved.gaps if gap.substitute is None)
+    assert there + gone == wanted
+    assert all(gap.ran_out is (gap.variant not in barred) for gap in solved.gaps)
+    assert {gap.variant for gap in solved.gaps} >= barred & {variant for variant, _n in fixed}
+
+
+def test_another_comes_instead_else_its_value_goes_back_else_the_box_waits():
+    rules = {
+        1: Rule(Policy.SUBSTITUTE, 3, 500),
+        2: Rule(Policy.HOLD, value=400),
+        4: Rule(Policy.HOLD),
+    }
+    plenty = StockBook({1: 9, 2: 9, 3: 1, 4: 9})
+    instead = solve([(1, 1), (2, 1)], [], rules, plenty, {1})
+    assert (instead.contents, instead.value) == (((2, 1), (3, 1)), 0)
+    left_out = solve([(1, 2), (2, 1)], [], rules, plenty, {1})
+    assert (left_out.contents, left_out.value) == (((2, 1),), 1000)
+    assert solve([(1, 1), (2, 1)], [], rules, plenty, {1, 2, 3}) is None
+    assert solve([(1, 1), (4, 1)], [], rules, plenty, {4}) is None
+    # That it waits for stock is said of what has run out, and not of this.
+    assert solve([(1, 1), (2, 1)], [], rules, plenty, {2}).value == 400
+    assert solve([(1, 1), (2, 1)], [], rules, StockBook({2: 0}), set()) is None

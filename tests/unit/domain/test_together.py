@@ -53,6 +53,15 @@ def test_a_parcel_is_named_by_its_first_box_and_holds_what_is_in_all() -> None:
     assert rows_of(GENERIC.layout, [pot, cup]) == [pot, cup]
 
 
+def test_grams_of_each_product_are_kept_in_a_parcel_of_several_boxes() -> None:
+    pot, cup = facts("box_1", "Pot", ("ASSAM", 1)), facts("box_2", "Cup", ("ASSAM", 2), ("CUP", 1))
+    assert "grams" not in as_one([pot, cup]).packing
+    pot.packing.update(grams=[100])
+    assert as_one([pot, cup]).packing["grams"] == []
+    cup.packing.update(grams=[100, 340])
+    assert as_one([pot, cup]).packing["grams"] == [100, 340]
+
+
 def test_answers_and_what_was_paid_are_fields_of_their_own() -> None:
     pot = facts("box_1", "Pot", ("ASSAM", 1))
     pot.packing.update(answers=[["Size", "Large"], ["Taste", "Mild"]], price=[2185, 415, "EUR"])

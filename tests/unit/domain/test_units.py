@@ -167,6 +167,16 @@ def test_pieces_are_the_recipe_times_the_boxes():
     assert found.needs[1, 41].whole == 4
 
 
+def test_boxes_are_counted_with_the_recipe_for_the_most_of_their_answers():
+    both = RecipeFacts(2, True, "size=large&taste=mild", ((41, 1),))
+    large, mild = ("size", "large"), ("taste", "mild")
+    boxes = {BoxKey(1, 7, (large, mild)): Need(2), BoxKey(1, 7, (large,)): Need(3)}
+
+    found = pieces_of(boxes, {1: {7: [recipe((40, 1)), both]}})
+
+    assert {key[1]: need.paid for key, need in found.needs.items()} == {40: 3, 41: 2}
+
+
 def test_boxes_without_a_recipe_are_named():
     assert pieces_of({BoxKey(1, 7, ()): Need(2, 1, 1)}, {}).bare == {1: 3}
 

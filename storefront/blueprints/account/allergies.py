@@ -1,0 +1,59 @@
+"""Say what must not be in the boxes of a subscription."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.context import customer, runtime
+from storefront.htmx import go
+from storefront.queries.allergies import AllergyPage, allergy_page
+from storefront.services.choices import NotFound, answer_allergies
+
+
+@bp.get("/subscriptions/<subscription>/allergies")
+def allergies(subscription: str) -> Response:
+    """Show the words, with what was ticked before."""
+    found = _found(subscription)
+    return _show(found, {word for word, avoided in found.words if avoided}, found.is_answered)
+
+
+@bp.post("/subscriptions/<subscription>/allergies")
+def save_allergies(subscription: str) -> Response:
+    """Save what is ticked; it is kept only with a tick that agrees to that."""
+    found = _found(subscription)
+    ticked, agrees = request.form.getlist("avoid"), bool(request.form.get("agree"))
+    if ticked and not agrees:
+        return _show(found, set(ticked), agrees, _("Tick that we may keep this, or tick nothing"))
+    try:
+        changed = answer_allergies(runtime(), customer().id, subscription, ticked)
+    except NotFound:
+        abort(404)
+    back = url_for("account.subscription", subscription=subscription)
+    if not changed:
+        return go(back, _("Nothing changed."))
+    return go(back, _("Noted. It holds for every box that is not packed yet."))
+
+
+def _found(subscription: str) -> AllergyPage:
+    rt = runtime()
+    found = allergy_page(rt.session, customer().id, subscription)
+    rt.session.rollback()
+    if found is None or not found.words:
+        abort(404)
+    return found
+
+
+def _show(found: AllergyPage, ticked: set[str], agrees: bool, error: str = "") -> Response:
+    return page(
+        "allergies",
+        422 if error else 200,
+        asked=found,
+        ticked=ticked,
+        agrees=agrees,
+        error=error,
+        url=url_for("account.allergies", subscription=found.subscription),
+        back=url_for("account.subscription", subscription=found.subscription),
+        page_has_errors=bool(error),
+    )

@@ -1,0 +1,63 @@
+"""Word the mail about a box that comes soon and can still be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+
+from storefront import formats
+from storefront.mail_words import Words, Writer
+from storefront.queries.box_soon import BoxSoon, box_soon
+
+
+def _box_soon(writer: Writer) -> Words | None:
+    payload, rt = writer.delivery.payload, writer.rt
+    box = box_soon(
+        rt.session,
+        writer.delivery.customer_id or 0,
+        payload["subscription"],
+        payload["cycle"],
+        rt.moment(),
+        rt.shop.taxes,
+    )
+    if box is None or box.row.ship_from is None or box.row.cutoff_at is None:
+        return None
+    until = box.row.cutoff_at.astimezone(rt.shop.zone_info).date()
+    facts = [(_("Plan"), box.plan), (_("Leaves on"), writer.day(box.row.ship_from))]
+    if box.contents.pieces:
+        names = [piece.text for piece in box.contents.pieces]
+        facts.append((_("In the box"), formats.listing(names, writer.locale)))
+    if box.row.charge_on is not None and box.row.amount is not None and not box.row.covered:
+        facts.append((_("Charged"), writer.charge(box.row.charge_on, box.row.amount)))
+    elif box.row.is_paid:
+        facts.append((_("Charged"), _("nothing more, it is paid")))
+    page = f"/account/subscriptions/{payload['subscription']}"
+    return Words(
+        _("Your next box leaves on %(day)s", day=writer.day(box.row.ship_from)),
+        _("You can change it until %(day)s, 23:59.", day=writer.day(until)),
+        _("If all is as you want it, you need not do anything."),
+        tuple(facts),
+        (_("See your box"), writer.url(page)),
+        _links(writer, box, page),
+    )
+
+
+def _links(writer: Writer, box: BoxSoon, page: str) -> tuple[str, ...]:
+    """Return what can be done with the box, each with its page."""
+    at = f"{page}/boxes/{box.row.cycle}"
+    found = []
+    if box.contents.to_choose:
+        found.append(_("Choose what is in it: %(url)s", url=writer.url(f"{at}/choose")))
+    elif box.contents.can_swap:
+        found.append(_("Swap something: %(url)s", url=writer.url(f"{at}/swap")))
+    if box.can_add:
+        found.append(_("Add something: %(url)s", url=writer.url(f"{page}/box")))
+    if box.row.can_skip:
+        found.append(_("Skip it: %(url)s", url=writer.url(page)))
+    found.append(_("Change the address: %(url)s", url=writer.url(f"{page}/address")))
+    return tuple(found)
+
+
+#: Topic of the outbox -> how it is worded.
+COMING_TOPICS: dict[str, Callable[[Writer], Words | None]] = {"box_soon": _box_soon}

@@ -1,0 +1,157 @@
+"""Who is told of their next box while it can still be changed.
+
+Everybody whose box it is, but those who are reminded to choose for it. A plan's subscribers of one
+cycle are gone through once, by their keys (``operations/plan_walks.py``).
+Source: docs/decisions/0196-box-notices.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import CycleState
+from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.domain.packing import choose_recipe
+from storefront.models import (
+    BoxChoice,
+    BoxCycle,
+    BoxNotice,
+    Gift,
+    OutboxMessage,
+    Plan,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.choice_reminders import MOST_DAYS, key_of
+from storefront.operations.choosing import OpenBox, open_boxes_of
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.plan_walks import begin_slice, end_slice
+from storefront.operations.recipes import recipes_of
+from storefront.operations.skips import read_coming
+
+#: Whose boxes do not come as things are, or are nobody's yet.
+_SILENT = (*ENDED, SubscriptionState.INCOMPLETE, SubscriptionState.PAUSED)
+
+
+def notices_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
+    """Return the (cycle, plan) pairs whose subscribers are to be told now.
+
+    Only of the next cycle of a group that may still change, and of plans that want the mail.
+    """
+    cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias()
+    plan, done = table_of(Plan), table_of(BoxNotice)
+    rows = session.execute(
+        sa.select(
+            cycle.c.id.label("cycle_id"),
+            cycle.c.public_id.label("cycle"),
+            cycle.c.cutoff_on,
+            plan.c.id.label("plan_id"),
+            plan.c.box_notice_days.label("days"),
+        )
+        .join(plan, plan.c.cycle_group_id == cycle.c.group_id)
+        .outerjoin(done, sa.and_(done.c.cycle_id == cycle.c.id, done.c.plan_id == plan.c.id))
+        .where(
+            plan.c.box_notice_days > 0,
+            cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
+            cycle.c.cutoff_on.between(moment.today, moment.today + timedelta(days=MOST_DAYS)),
+            done.c.done_at.is_(None),
+            ~sa.exists().where(
+                before.c.group_id == cycle.c.group_id,
+                before.c.cutoff_on >= moment.today,
+                before.c.cutoff_on < cycle.c.cutoff_on,
+            ),
+        )
+        .order_by(cycle.c.id, plan.c.id)
+    ).all()
+    return [row for row in rows if row.cutoff_on <= moment.today + timedelta(days=row.days)]
+
+
+def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -> tuple[int, bool]:
+    """Tell the next ``limit`` of the plan; how many were told, and whether all are through."""
+    table = table_of(BoxNotice)
+    at = begin_slice(session, table, due)
+    if at is None:
+        return 0, True
+    ids = session.scalars(_next(due, at, limit)).all()
+    messages = _messages(session, due, ids, moment) if ids else []
+    enqueue(session, messages, moment.now)
+    is_through = len(ids) < limit
+    end_slice(session, table, due, ids[-1] if ids else at, moment, is_through=is_through)
+    return len(messages), is_through
+
+
+def _next(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
+    """Select the subscribers behind ``at``; a gift nobody has claimed has none."""
+    subscription, gift = table_of(Subscription), table_of(Gift)
+    unclaimed = sa.exists().where(
+        gift.c.subscription_id == subscription.c.id, gift.c.claimed_at.is_(None)
+    )
+    return (
+        sa.select(subscription.c.id)
+        .where(
+            subscription.c.plan_id == due.plan_id,
+            subscription.c.id > at,
+            subscription.c.state.not_in(_SILENT),
+            subscription.c.customer_id.is_not(None),
+            subscription.c.held_at.is_(None),
+            ~unclaimed,
+        )
+        .order_by(subscription.c.id)
+        .limit(limit)
+    )
+
+
+def _messages(
+    session: AnySession, due: AnyRow, ids: Sequence[int], moment: Moment
+) -> list[Message]:
+    recipes = recipes_of(session, [due.plan_id], due.cycle_id).get(due.plan_id, [])
+    chosen = _chosen(session, due, ids)
+    several = read_coming(session, table_of(Subscription).c.id.in_(ids), moment.today)
+    reminded = _reminded(session, due, [coming.row.public_id for coming in several])
+    found = []
+    for coming, boxes in zip(several, open_boxes_of(session, several, moment.today), strict=True):
+        if not _is_of(boxes, due) or key_of(coming.row.public_id, due.cycle) in reminded:
+            continue
+        recipe = choose_recipe(recipes, boxes[0].options)
+        rule = recipe.rule if recipe is not None else None
+        # They hear of the box by the reminder to choose, now or in some days.
+        if rule is not None and rule.reminder_days and coming.row.id not in chosen:
+            continue
+        found.append(_message(coming.row, due))
+    return found
+
+
+def _is_of(boxes: Sequence[OpenBox], due: AnyRow) -> bool:
+    """Return whether the first box that may still change is of this cycle and plan."""
+    return bool(boxes) and (boxes[0].cycle.id, boxes[0].plan_id) == (due.cycle_id, due.plan_id)
+
+
+def _chosen(session: AnySession, due: AnyRow, ids: Sequence[int]) -> AbstractSet[int]:
+    choice = table_of(BoxChoice)
+    rows = session.scalars(
+        sa.select(choice.c.subscription_id).where(
+            choice.c.cycle_id == due.cycle_id, choice.c.subscription_id.in_(ids)
+        )
+    )
+    return frozenset(rows)
+
+
+def _reminded(session: AnySession, due: AnyRow, refs: Collection[str]) -> AbstractSet[str]:
+    """Return the keys of the reminders to choose that were written for these boxes."""
+    table = table_of(OutboxMessage)
+    keys = [key_of(ref, due.cycle) for ref in refs]
+    return frozenset(session.scalars(sa.select(table.c.key).where(table.c.key.in_(keys))))
+
+
+def _message(row: AnyRow, due: AnyRow) -> Message:
+    payload = {"subscription": row.public_id, "cycle": due.cycle}
+    return Message(
+        "mail", "box_soon", f"box_soon:{row.public_id}:{due.cycle}", payload, row.customer_id
+    )

@@ -1,0 +1,68 @@
+"""Tell subscribers that their box waits for stock, or that something in it is still made.
+
+In the transaction of the lock, once per box, never with a word about the contents.
+Source: docs/decisions/0183-when-a-product-is-short.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from storefront.domain.packing import Problem
+from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
+from storefront.operations.outbox import Message, enqueue
+from storefront.operations.stock import VariantStock
+
+#: What new stock puts right. Of the rest the subscriber, or only staff, can do something.
+_FOR_STOCK = (Problem.SHORT_STOCK, Problem.SHORT_CHOICE)
+
+
+def tell_waiting(
+    session: AnySession, held: Iterable[tuple[AnyRow, Problem]], moment: Moment
+) -> None:
+    """Mail the subscribers of boxes that the lock held back for stock."""
+    rows = [row for row, problem in held if problem in _FOR_STOCK]
+    enqueue(session, [_mail("box_waits", row) for row in rows if _has_reader(row)], moment.now)
+
+
+def tell_made(
+    session: AnySession,
+    locked: Iterable[tuple[AnyRow, Sequence[tuple[int, int]]]],
+    stock: Mapping[int, VariantStock],
+    moment: Moment,
+) -> None:
+    """Mail the subscribers of packed boxes in which something is promised that is not there.
+
+    ``locked`` in the order in which they were packed, ``stock`` as it was before.
+    """
+    left = {one.id: one.on_hand for one in stock.values() if one.is_counted and one.may_oversell}
+    mails = []
+    for row, contents in locked:
+        if takes_what_is_not_there(contents, left) and _has_reader(row):
+            mails.append(_mail("box_made", row))
+    enqueue(session, mails, moment.now)
+
+
+def takes_what_is_not_there(contents: Iterable[tuple[int, int]], left: dict[int, int]) -> bool:
+    """Take ``contents`` out of ``left`` and return whether any of it falls below zero.
+
+    >>> left = {1: 2}
+    >>> [takes_what_is_not_there([(1, 1), (9, 5)], left) for _box in range(3)], left
+    ([False, False, True], {1: -1})
+    """
+    is_made = False
+    for variant, pieces in contents:
+        if variant in left:
+            left[variant] -= pieces
+            is_made = is_made or left[variant] < 0
+    return is_made
+
+
+def _has_reader(row: AnyRow) -> bool:
+    return row.customer_id is not None
+
+
+def _mail(topic: str, row: AnyRow) -> Message:
+    payload = {"box": row.public_id, "plan": row.plan}
+    return Message("mail", topic, f"mail:{topic}:{row.public_id}", payload, row.customer_id)

@@ -1,0 +1,66 @@
+"""What a subscriber may say not to tolerate, and what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.lifecycle import ENDED
+from storefront.models import Plan, Subscription
+from storefront.models.base import table_of
+from storefront.operations.allergens import with_allergens, words_of_products
+from storefront.operations.choices import avoided_by
+
+
+@dataclass(frozen=True, slots=True)
+class AllergyPage:
+    """The words of the shop's products with whether each is avoided."""
+
+    subscription: str
+    plan: str
+    words: tuple[tuple[str, bool], ...]
+
+    @property
+    def is_answered(self) -> bool:
+        """Return whether anything is avoided by now."""
+        return any(avoided for _word, avoided in self.words)
+
+
+def words_for_plans(session: AnySession, plan_ids: Iterable[int]) -> tuple[str, ...]:
+    """Return what who orders these plans may say not to tolerate; nothing where none holds any."""
+    return words_of_products(session) if with_allergens(session, plan_ids) else ()
+
+
+def asks_allergies(session: AnySession, customer_id: int, subscription: str) -> bool:
+    """Return whether there is anything to say about a subscription's boxes, or was said."""
+    page = allergy_page(session, customer_id, subscription)
+    return page is not None and bool(page.words)
+
+
+def allergy_page(session: AnySession, customer_id: int, subscription: str) -> AllergyPage | None:
+    """Return the page, None where the customer has no such subscription that goes on.
+
+    Without words where no recipe of its plan holds an allergen and none was answered.
+    """
+    table, plan = table_of(Subscription), table_of(Plan)
+    row = session.execute(
+        sa.select(table.c.id, table.c.public_id, table.c.plan_id, plan.c.name)
+        .join(plan, plan.c.id == table.c.plan_id)
+        .where(
+            table.c.public_id == subscription,
+            table.c.customer_id == customer_id,
+            table.c.state.not_in(ENDED),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    avoided = avoided_by(session, [row.id]).get(row.id, frozenset())
+    known: set[str] = set(avoided)
+    if avoided or with_allergens(session, [row.plan_id]):
+        known |= set(words_of_products(session))
+    return AllergyPage(
+        row.public_id, row.name, tuple((word, word in avoided) for word in sorted(known))
+    )

@@ -1,0 +1,69 @@
+"""What must not be in a box, said in the account."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from storefront.models import AllergyAnswer, Product
+from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
+from tests.support.boxes import make_subscribed
+from tests.support.shopper import Shopper, place
+from tests.support.visitor import Visitor, customer_with_password
+
+ADA = "ada@example.org"
+
+
+def said(rt):
+    rt.session.rollback()
+    found = list(rt.session.scalars(sa.select(AllergyAnswer).order_by(AllergyAnswer.number)))
+    answers = [list(one.allergens) for one in found]
+    rt.session.rollback()
+    return answers
+
+
+def test_a_subscriber_of_a_fixed_recipe_says_what_must_not_be_in_it(app, rt):
+    plan = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, plan, variants=[make_variant(rt, name="Nutty", sku="NUTTY")])
+    who = customer_with_password(rt, ADA)
+    ref = make_subscribed(rt, plan, customer_id=who).public_id
+    rt.session.expunge_all()
+    rt.session.rollback()
+    ada, one = Visitor.of(app).sign_in(ADA), f"/account/subscriptions/{ref}"
+    url = f"{one}/allergies"
+    # Nothing in the box carries an allergen: nothing is asked.
+    assert url not in ada.get(one).text
+    assert ada.get(url).status_code == 404
+
+    rt.session.execute(sa.update(Product).values(allergens=["nuts"]))
+    rt.session.commit()
+    assert f'href="{url}"' in ada.get(one).text
+    assert "to pack my boxes without it" in ada.get(url).text
+    refused = ada.post(url, avoid="nuts")
+    assert (refused.status_code, said(rt)) == (422, [])
+    assert "Tick that we may keep this" in refused.text
+    assert ada.post(url, avoid="nuts", agree="y").status_code == 303
+    assert said(rt) == [["nuts"]]
+    assert ada.get(url).text.count(" checked") == 2
+    # Taking it back needs no agreement, and only words of the shop are taken.
+    assert ada.post(url).status_code == 303
+    ada.post(url, avoid="rude words", agree="y")
+    assert said(rt) == [["nuts"], []]
+
+
+def test_a_shopper_may_say_it_with_the_address_and_only_with_a_tick(rt, client, demo_gateway):
+    plan = make_plan(rt, code="pot", name="Pot")
+    make_recipe(rt, plan, variants=[make_variant(rt, name="Nutty", sku="NUTTY")])
+    ada, question = Shopper(client, demo_gateway), "something you do not tolerate"
+    ada.begin()
+    assert question not in ada.get(ada.at("delivery")).text
+    rt.session.execute(sa.update(Product).values(allergens=["nuts"]))
+    rt.session.commit()
+    assert question in ada.get(ada.at("delivery")).text
+    refused = ada.deliver(avoid="nuts")
+    assert refused.status_code == 422
+    assert refused.text.count("Tick that we may keep this") == 2
+    assert place(ada.deliver(avoid="nuts", agree="y")) == "pay"
+    assert ada.get(ada.at("delivery")).text.count(" checked") == 2
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+    assert said(rt) == [["nuts"]]
