@@ -175,8 +175,8 @@ def in_order(cycles: Iterable[CycleSlot]) -> list[CycleSlot]:
 def first_cycle(cycles: Iterable[CycleSlot], today: date) -> CycleSlot | None:
     """Return the cycle an order of ``today`` joins: the first whose cut-off has not passed.
 
-    Sales windows are looked at by ``domain/first_boxes.py``. The cut-off is the last second of its day, so an order on that day is in time.
-    None when no such cycle is generated yet.
+    Sales windows are looked at by ``domain/first_boxes.py``. The cut-off is the last second of
+    its day, so an order on that day is in time. None when no such cycle is generated yet.
     """
     return next((cycle for cycle in in_order(cycles) if cycle.cutoff_on >= today), None)
 
