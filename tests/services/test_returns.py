@@ -4,18 +4,27 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
+from storefront.domain.invoices import CreditReason
+from storefront.domain.refunds import Afterwards, Way
 from storefront.domain.replacements import Reason
 from storefront.domain.tracking_rows import Status, TrackingRow
-from storefront.models import AuditEntry, Box, BoxReturn, OutboxMessage, Staff
+from storefront.models import AuditEntry, Box, BoxReturn, Invoice, OutboxMessage, Staff
 from storefront.operations.audit import Who
 from storefront.parcels import By, TrackingReport, take_rows
 from storefront.queries.worklists import counts, listed
 from storefront.services.cycles import close_cycles
 from storefront.services.fulfilment import export_boxes, ship_batch
+from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.replacements import Wanted, note_outcome, replace_box, take_back
 from storefront.services.returns import settle_return
 from storefront.services.staff import add_staff
-from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
+from storefront.testing.factories import (
+    make_group,
+    make_plan,
+    make_recipe,
+    make_subscription,
+    make_variant,
+)
 from tests.support.boxes import cycles_of, make_box
 
 
@@ -103,3 +112,33 @@ def test_one_that_is_sent_again_is_on_the_list_only_if_that_is_taken_back(rt, bo
     assert (on_list(rt), mails(rt)) == ([], ["box_replaced"])
     take_back(rt, again, who)
     assert on_list(rt) == [box]
+
+
+def give_back(rt, who, amount, afterwards=Afterwards.KEEP):
+    invoice = rt.session.scalar(sa.select(Invoice.public_id))
+    rt.session.rollback()
+    line = offer(rt, invoice).lines[0].head.id
+    wish = Wish({line: amount}, Way.CARD, CreditReason.REFUND, afterwards)
+    refund(rt, who, invoice, wish, quote_refund(rt, invoice, wish).quote_hash)
+
+
+def test_it_leaves_the_list_when_it_is_refunded_not_when_boxes_to_come_are(rt, tea, clock, who):
+    """Twelve boxes were paid with 40.00: each cost 3.33 or 3.34."""
+    group = make_group(rt)
+    plan = make_plan(rt, group=group, unit="year", amount_minor=4000)
+    make_recipe(rt, plan, variants=[tea])
+    make_subscription(rt, plan=plan)
+    cycle = cycles_of(rt, group)[0]
+    clock.advance(days=14)
+    close_cycles(rt)
+    ship_batch(rt, export_boxes(rt, cycle.public_id).public_id, carrier="DHL", tracking={})
+    box = rt.session.scalar(sa.select(Box.public_id).where(Box.state == BoxState.SHIPPED))
+    rt.session.rollback()
+    note_outcome(rt, box, BoxState.RETURNED, who)
+
+    give_back(rt, who, 300)
+    assert on_list(rt) == [box], "a part is not all of it"
+    give_back(rt, who, 3660, Afterwards.STOP_NOW)
+    assert on_list(rt) == [box], "eleven that were never sent"
+    give_back(rt, who, 40)
+    assert on_list(rt) == []

@@ -207,6 +207,7 @@ def test_a_box_that_came_back_is_settled_from_the_list_and_mailed_without_its_co
     mail = compose(rt, message)
     assert "came back to us" in mail.subject
     assert "Assam" not in mail.text
+    rt.session.rollback()
 
     done = desk.post(f"{url}/settle", {"from": "list"}, on="/admin/today/returned")
     assert (done.status_code, done.headers["Location"]) == (303, "/admin/today/returned")
