@@ -35,6 +35,8 @@ class Gift(Base):
     message: Mapped[str] = mapped_column(sa.String(400))
     #: First day of the term; the recipient hears nothing before it.
     send_on: Mapped[date]
+    #: We write nothing to the recipient: the giver hands over the code, or keeps it.
+    is_quiet: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     code_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
     told_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
