@@ -136,18 +136,26 @@ def take_places(
         raise_version(session)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
-    recipes = [
-        choose_recipe(contents.get(one.plan_id, ()), one.options)
-        for one in wanted
-        if one.plan_id in by_stock
-    ]
-    fixed = {key for one in recipes if one is not None for key, _pieces in one.items}
-    pools = {key for one in recipes if one is not None for key, _most in one.pool}
-    connected = _connected(session, fixed | pools, moment.today)
+    own = Demand()
+    for one in wanted:
+        own.add(choose_recipe(contents.get(one.plan_id, ()), one.options), one.quantity)
+    pools = {key for recipe in own.recipes.values() for key, _most in recipe.pool}
+    connected = _connected(session, own.pieces.keys() | pools, moment.today)
     stock_of(session, connected.variants)
-    found = _reserved(session, connected, moment, checkout_id)
-    stock = [found.stock[key] for key in fixed if key in found.stock]
-    return not found.unfilled and all(one.free >= 0 for one in stock if one.is_limited)
+    return _fits(own, _reserved(session, connected, moment, checkout_id))
+
+
+def _fits(own: Demand, others: _Reserved) -> bool:
+    """Return whether what an order needs is there beside what is reserved for everybody else.
+
+    As ``_boxes`` counts for the pages, so that no order is refused which they offer.
+    """
+    left = {
+        key: one.free - own.pieces[key] if one.is_limited else None
+        for key, one in others.stock.items()
+    }
+    fixed = [pieces for key in own.pieces if (pieces := left.get(key)) is not None]
+    return min(fixed, default=0) >= 0 and not fill_pools([own], others.items, left)
 
 
 def hold_as_invited(session: AnySession, checkout_id: int, email: str) -> None:
@@ -189,7 +197,7 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
     variants = {
         key for one in packed.values() if one is not None for key, _n in (*one.items, *one.pool)
     }
-    reserved = _reserved(session, _connected(session, variants, moment.today), moment, None)
+    reserved = _reserved(session, _connected(session, variants, moment.today), moment)
     found = {
         key: Places(
             row.places,
@@ -205,17 +213,11 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
 
 
 def free_stock(
-    session: AnySession,
-    variant_ids: Iterable[int],
-    moment: Moment,
-    checkout_id: int | None = None,
+    session: AnySession, variant_ids: Iterable[int], moment: Moment
 ) -> dict[int, FreeStock]:
-    """Return where the pieces of the variants stand, as of the next box of every subscriber.
-
-    What is kept for the e-mail of ``checkout_id`` on a waiting list is left out.
-    """
+    """Return where the pieces of the variants stand, as of the next box of every subscriber."""
     wanted = set(variant_ids)
-    found = _reserved(session, _connected(session, wanted, moment.today), moment, checkout_id)
+    found = _reserved(session, _connected(session, wanted, moment.today), moment)
     return {key: one for key, one in found.stock.items() if key in wanted}
 
 
@@ -237,9 +239,8 @@ class _Connected:
 @dataclass(frozen=True, slots=True)
 class _Reserved:
     stock: dict[int, FreeStock]
-    #: What of the pools can be chosen, and how many next boxes they do not fill.
+    #: What of the pools can be chosen.
     items: Mapping[int, PoolItem]
-    unfilled: int
 
 
 def _connected(session: AnySession, variant_ids: Iterable[int], today: date) -> _Connected:
@@ -263,10 +264,11 @@ def _connected(session: AnySession, variant_ids: Iterable[int], today: date) -> 
 
 
 def _reserved(
-    session: AnySession, found: _Connected, moment: Moment, checkout_id: int | None
+    session: AnySession, found: _Connected, moment: Moment, checkout_id: int | None = None
 ) -> _Reserved:
+    """Return what is reserved; but for what ``checkout_id`` holds, or is kept for its e-mail."""
     if not found.variants:
-        return _Reserved({}, {}, 0)
+        return _Reserved({}, {})
     variant, plans = table_of(ProductVariant), set(found.plans)
     sold, running, held = Demand(), Demand(), Demand()
     each = next_rows(plans)
@@ -279,7 +281,7 @@ def _reserved(
     for row in _next_boxes(session, each):
         kind, recipe = of(row)
         kind.add(recipe, int(row.boxes))
-    for row in _held(session, plans, moment.now):
+    for row in _held(session, plans, moment.now, checkout_id):
         held.add(_recipe(found.first, row), int(row.boxes))
     for plan_id, boxes in kept_for_invited(session, plans, moment.now, checkout_id).items():
         held.add(choose_recipe(found.first.get(plan_id, ()), {}), boxes)
@@ -297,7 +299,7 @@ def _reserved(
     pools = {key for one in demands for own in one.recipes.values() for key, _most in own.pool}
     pools |= {key for one in found.recipes for key, _most in one.pool}
     items = pool_items(session, pools) if pools else {}
-    unfilled = fill_pools(demands, items, left)
+    fill_pools(demands, items, left)
     stock = {
         row.id: FreeStock(
             on_hand=row.on_hand + row.committed,
@@ -309,7 +311,7 @@ def _reserved(
         )
         for row in rows
     }
-    return _Reserved(stock, items, unfilled)
+    return _Reserved(stock, items)
 
 
 def _add_wishes(
@@ -419,13 +421,19 @@ def _next_boxes(session: AnySession, each: sa.Subquery) -> Sequence[AnyRow]:
     ).all()
 
 
-def _held(session: AnySession, plan_ids: set[int], now: datetime) -> Sequence[AnyRow]:
+def _held(
+    session: AnySession, plan_ids: set[int], now: datetime, checkout_id: int | None
+) -> Sequence[AnyRow]:
+    """Return the boxes of open orders but ``checkout_id``."""
     hold, checkout = table_of(OrderHold), table_of(Checkout)
     options = sa.cast(hold.c.options, sa.Text).label("options")
+    held = [hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open"]
+    if checkout_id is not None:
+        held.append(hold.c.checkout_id != checkout_id)
     return session.execute(
         sa.select(hold.c.plan_id, options, hold.c.quantity.label("boxes"))
         .join(checkout, checkout.c.id == hold.c.checkout_id)
-        .where(hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open")
+        .where(*held)
     ).all()
 
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.choices import Rule
-from storefront.models import BoxCycle, BoxSwap, Subscription, SwapOffer
+from storefront.models import BoxCycle, BoxSwap, ProductVariant, Subscription, SwapOffer
 from storefront.operations.audit import Who
 from storefront.operations.choices import write_choice
 from storefront.operations.places import free_stock, places_of
@@ -234,6 +234,27 @@ def test_the_last_box_of_a_pool_goes_to_one_of_ten(app, rt, teas, who):
     steps = in_parallel(app, 10, lambda own, n: order(own, keys[n]).step)
 
     assert sorted(steps) == [Step.PAY] + [Step.SOLD_OUT] * 9
+
+
+def test_an_order_is_taken_for_every_box_that_its_page_offers(rt, teas, who):
+    """Boxes that cannot be filled for want of something else keep nothing from other plans."""
+    mugs = make_plan(rt, group=make_group(rt))
+    pool = [Ingredient(tea.public_id, 1, is_choice=True) for tea in teas]
+    save_recipe(rt, mugs.public_id, None, "", pool, rule=Rule(4))
+    tin = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, tin, variants=[teas[0]])
+    set_places(rt, who, tin.public_id, None, sells_by_stock=True)
+    make_subscribed(rt, mugs, quantity=9)
+    rt.session.execute(
+        sa.update(ProductVariant).where(ProductVariant.id == teas[3].id).values(on_hand=8)
+    )
+    rt.session.commit()
+
+    assert [left(rt, tin), standing(rt, teas[1]).running] == [2, 8]
+    keys = [begin(rt, tin, email=f"shopper{n}@example.org") for n in range(3)]
+    steps = [order(rt, key).step for key in keys]
+    assert steps == [Step.PAY, Step.PAY, Step.SOLD_OUT]
+    assert order(rt, keys[0]).step is Step.PAY, "it has what it holds"
 
 
 def test_what_is_taken_instead_is_reserved_beside_what_the_recipe_says(rt, plan, teas):
