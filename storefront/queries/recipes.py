@@ -60,6 +60,8 @@ class Answer:
 
     key: str
     name: str
+    #: False: nobody can give it any more, and who did keeps it.
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,25 +205,29 @@ def cycle_for(
 
 
 def questions_of(session: AnySession, plan_id: int) -> list[Question]:
-    """Return the questions of the plan that have answers, in their order."""
+    """Return the questions of the plan that have answers, in their order.
+
+    Answers that are not offered any more come last: boxes of who gave them still need a recipe.
+    """
     group, option = table_of(OptionGroup), table_of(Option)
+    offered = option.c.archived_at.is_(None).label("is_offered")
     rows = session.execute(
         sa.select(
-            group.c.code, group.c.name, option.c.code.label("choice"), option.c.name.label("word")
+            group.c.code,
+            group.c.name,
+            option.c.code.label("choice"),
+            option.c.name.label("word"),
+            offered,
         )
         .join(option, option.c.group_id == group.c.id)
-        .where(group.c.plan_id == plan_id, option.c.archived_at.is_(None))
-        .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
+        .where(group.c.plan_id == plan_id)
+        .order_by(group.c.position, group.c.id, offered.desc(), option.c.position, option.c.id)
     ).all()
+    answers: dict[str, list[Answer]] = defaultdict(list)
+    for row in rows:
+        answers[row.code].append(Answer(f"{row.code}={row.choice}", row.word, bool(row.is_offered)))
     names = {row.code: row.name for row in rows}
-    return [
-        Question(
-            code,
-            name,
-            tuple(Answer(f"{code}={row.choice}", row.word) for row in rows if row.code == code),
-        )
-        for code, name in names.items()
-    ]
+    return [Question(code, name, tuple(answers[code])) for code, name in names.items()]
 
 
 def recipe_items(

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
-from storefront.models import Box, BoxCycle, FulfilmentBatch
+from storefront.models import Box, BoxCycle, FulfilmentBatch, Option
 from storefront.queries.recipes import recipe_items
 from storefront.services.cycles import close_cycles
 from storefront.services.fulfilment import export_boxes, ship_batch
@@ -392,6 +392,14 @@ def test_a_recipe_for_two_answers_is_written_and_listed_with_what_it_earns(rt, d
     assert re.findall(r"\d+%", listed) == ["60%", "80%"]
     # Two answers to one question fit no box.
     assert desk.get(f"{page}&option=taste%3Dmild&option=taste%3Dstrong").status_code == 404
+
+    # Who gave an answer before it was taken off keeps it, and its recipe is written on.
+    archived = {"archived_at": rt.now()}
+    rt.session.execute(sa.update(Option).where(Option.code == "large").values(archived))
+    rt.session.commit()
+    assert "Large (no longer offered)</option>" in desk.get(page).text
+    desk.post(url, {f"pieces-{tea.public_id}": "3", "do": "save"}, on=url)
+    assert items(rt, plan, cycle, "size=large&taste=mild") == [(tea.public_id, 3)]
 
 
 def test_a_margin_is_worked_out_within_the_currency_of_the_shop(rt, desk, plan):
