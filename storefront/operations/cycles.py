@@ -46,14 +46,16 @@ class Group:
     rhythm: CycleRhythm
 
 
-def groups(session: AnySession) -> list[Group]:
-    """Return every group of plans with the rhythm its cycles are made from."""
+def groups(session: AnySession, only: int | None = None) -> list[Group]:
+    """Return every group of plans, or ``only`` this, with the rhythm its cycles are made from."""
     table = table_of(CycleGroup)
-    rows = session.execute(sa.select(table).order_by(table.c.id))
-    return [Group(row.id, _rhythm(row)) for row in rows]
+    wanted = sa.select(table) if only is None else sa.select(table).where(table.c.id == only)
+    rows = session.execute(wanted.order_by(table.c.id))
+    return [Group(row.id, rhythm_of(row)) for row in rows]
 
 
-def _rhythm(row: AnyRow) -> CycleRhythm:
+def rhythm_of(row: AnyRow) -> CycleRhythm:
+    """Return the rhythm that a row of ``cycle_group`` says."""
     return CycleRhythm(
         interval=Interval(cast(Any, row.unit), row._mapping["count"]),
         charge_day=row.charge_day,

@@ -77,8 +77,10 @@ def plan_ahead(rt: Runtime, days: int = 400) -> PlanReport:
     with reading():
         found = rounds.groups(rt.session)
         rt.session.rollback()
-    for group in found:
+    for known in found:
         off = rounds.read_days_off(rt.session, for_update=True)
+        # Read again: who changes a rhythm holds the days off, too.
+        group = rounds.groups(rt.session, known.id)[0]
         wanted = [
             cycle
             for cycle in plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until, off)

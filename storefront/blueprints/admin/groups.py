@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.days_off import add_days_off
+from storefront.blueprints.admin.group_rhythm import add_group_rhythm
 from storefront.blueprints.admin.plan_forms import GroupForm, slug_of
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
@@ -27,6 +28,7 @@ def add_groups(bp: Blueprint) -> None:
     """Add the list and a new group."""
     bp.add_url_rule("/cycle-groups", "cycle_groups", group_list)
     bp.add_url_rule("/cycle-groups/new", "cycle_group_new", new, methods=["GET", "POST"])
+    add_group_rhythm(bp)
     add_days_off(bp)
 
 

@@ -55,6 +55,7 @@ def deeds() -> dict[str, str]:
         "plan.price_retired": _("Price no longer sold"),
         "plan.option_changed": _("Options changed"),
         "group.added": _("Cycle group added"),
+        "group.changed": _("Cycle group changed"),
         "group.capacity": _("Boxes per cycle changed"),
         "cycle.capacity": _("Boxes of a cycle changed"),
         "cycle.days": _("Days of a cycle changed"),

@@ -26,7 +26,7 @@ from storefront.blueprints.admin.retry_forms import RetryForm
 from storefront.blueprints.forms import Form
 from storefront.templating import slug
 
-_NAME = [
+NAME = [
     InputRequired(_("Enter a name")),
     Length(max=80, message=_("Use 80 characters or fewer")),
 ]
@@ -53,7 +53,7 @@ def slug_of(text: str) -> str:
 class PlanForm(Form):
     """A new plan with its first price."""
 
-    name = LineField(_("Name"), _NAME)
+    name = LineField(_("Name"), NAME)
     tagline = LineField(_("One sentence about it"), [Length(max=200)])
     amount = MoneyField(_("Price"), [InputRequired(_("Enter an amount like 26.00"))])
     billing = IntervalField(_("Paid every"), default="1m")
@@ -70,7 +70,7 @@ class PlanForm(Form):
 class TextForm(Form):
     """What a plan says and where it stands."""
 
-    name = LineField(_("Name"), _NAME)
+    name = LineField(_("Name"), NAME)
     tagline = LineField(_("One sentence about it"), [Length(max=200)])
     description = TextAreaField(_("Description"), [Length(max=4000)])
     benefits = LinesField(_("Benefits, one per line"), 8, 120)
@@ -132,7 +132,7 @@ class QuestionForm(Form):
 class NameForm(Form):
     """Another name of a question or an answer."""
 
-    name = LineField(_("New name"), _NAME)
+    name = LineField(_("New name"), NAME)
 
     def __init__(self, formdata: Any, key: str, now: str = "") -> None:
         """``key``: code of the question, or of question and answer with a point between."""
@@ -178,7 +178,7 @@ _WEEKDAYS = (
 class GroupForm(Form):
     """A new cycle group."""
 
-    name = LineField(_("Name"), _NAME)
+    name = LineField(_("Name"), NAME)
     interval = IntervalField(_("A box leaves every"), default="1m")
     kind = RadioField(
         _("When are subscribers charged?"),
