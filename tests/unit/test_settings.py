@@ -133,8 +133,8 @@ def test_every_setting_is_read_somewhere():
         for path in Path("storefront").rglob("*.py")
         if path.name != "settings.py"
     )
-    # Three are read through a property of the settings object itself.
-    through = {"environment", "database_url", "data_dir"}
+    # These are read through a property of the settings object itself.
+    through = {"environment", "database_url", "data_dir", "files_dir"}
     names = {setting.name for setting in fields(Settings)} - through
     assert sorted(name for name in names if f"settings.{name}" not in source) == []
 

@@ -8,12 +8,14 @@ from typing import BinaryIO
 
 from flask import Blueprint, Response, abort, request, send_file
 
-from storefront.adapters.tables import csv_chunks, xlsx_chunks
+from storefront.adapters.tables import csv_chunks
+from storefront.adapters.workbooks import xlsx_chunks
 from storefront.blueprints.admin.base import may, who
 from storefront.blueprints.admin.subscriber_filters import file_filters, read_filters
 from storefront.blueprints.context import runtime
 from storefront.database import reading
 from storefront.domain import permissions
+from storefront.domain.carriers.layout import MIMETYPES
 from storefront.domain.exports import safe_cell
 from storefront.queries.subscriber_files import COLUMNS, subscriber_rows
 from storefront.queries.subscribers import Filters
@@ -22,10 +24,7 @@ from storefront.services.subscriber_files import note_download
 
 register_policy({"admin.subscribers_file": staff(permissions.EXPORTS_DOWNLOAD)})
 
-_TYPES = {
-    "csv": "text/csv",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
+_KINDS = ("csv", "xlsx")
 
 
 def add_subscriber_files(bp: Blueprint) -> None:
@@ -38,7 +37,7 @@ def subscribers_file() -> Response:
     rt, kind = runtime(), request.form.get("kind", "csv")
     if not may(permissions.SUBSCRIBERS_VIEW):
         abort(403)
-    if kind not in _TYPES:
+    if kind not in _KINDS:
         abort(404)
     filters = read_filters()
     note_download(rt, who(), kind, _noted(filters))
@@ -46,7 +45,7 @@ def subscribers_file() -> Response:
         whole = _whole(_chunks(filters, kind))
         rt.session.rollback()
     name = f"subscribers-{rt.today().isoformat()}.{kind}"
-    return send_file(whole, mimetype=_TYPES[kind], as_attachment=True, download_name=name)
+    return send_file(whole, mimetype=MIMETYPES[kind], as_attachment=True, download_name=name)
 
 
 def _noted(filters: Filters) -> dict[str, str]:
@@ -68,7 +67,11 @@ def _chunks(filters: Filters, kind: str) -> Iterator[bytes]:
 def _whole(chunks: Iterable[bytes]) -> BinaryIO:
     """Return the file on disk, without a name: whole before its first byte is sent."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
-    for chunk in chunks:
-        file.write(chunk)
+    try:
+        for chunk in chunks:
+            file.write(chunk)
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     return file
