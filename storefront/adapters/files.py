@@ -74,20 +74,37 @@ class FileStore:
         done = self.publish(name, _csv_chunks(heading, counter))
         return Published(done.path, done.sha256, done.size, counter.count)
 
+    def aside(self, name: str) -> str:
+        """Return a name beside ``name`` that no reader looks at, for a file soon removed."""
+        folder, slash, last = name.rpartition("/")
+        return f"{folder}{slash}.{last}.{secrets.token_hex(4)}"
+
+    @contextmanager
+    def folder_aside(self) -> Iterator[Path]:
+        """Give a folder that no reader looks at and that goes, with all in it, in the end."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / self.aside("made")
+        made.mkdir(mode=0o700)
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made)
+
     def remove_half_written(self) -> int:
-        """Delete what writers that were killed left behind; returns how many files.
+        """Delete what writers that were killed left behind; returns how many files and folders.
 
         By the machine's clock, which the files are dated by, and not by the shop's.
         """
         before = (SystemClock().now() - _LOST_AFTER).timestamp()
         removed = 0
-        for path in self.folder.rglob(".*"):
-            if _HALF_WRITTEN.fullmatch(path.name):
+        for here, folders, files in os.walk(self.folder):
+            lost = [name for name in folders if _HALF_WRITTEN.fullmatch(name)]
+            # What is in one is its own matter: it goes as a whole or not at all.
+            folders[:] = [name for name in folders if name not in lost]
+            for name in (*lost, *filter(_HALF_WRITTEN.fullmatch, files)):
                 # Its writer, or another worker that removes it, may be faster.
                 with suppress(FileNotFoundError):
-                    if path.stat().st_mtime < before:
-                        path.unlink()
-                        removed += 1
+                    removed += _remove_older(Path(here, name), before)
         return removed
 
     def listed(self, folder: str, suffix: str) -> list[tuple[str, datetime, int]]:
@@ -152,6 +169,16 @@ def zipped(folder: Path) -> Iterator[bytes]:
                 yield chunk
     finally:
         packed.unlink(missing_ok=True)
+
+
+def _remove_older(path: Path, before: float) -> int:
+    if path.stat().st_mtime >= before:
+        return 0
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return 1
 
 
 class _Counter:

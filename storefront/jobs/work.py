@@ -106,8 +106,11 @@ def _apply_messages(rt: Runtime) -> Any:
 
 
 def _delete_old(rt: Runtime) -> dict[str, int]:
-    done = {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
-    return {**done, "half_written": rt.files.remove_half_written()}
+    return {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
+
+
+def _tidy_files(rt: Runtime) -> dict[str, int]:
+    return {"half_written": rt.files.remove_half_written()}
 
 
 PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))
@@ -122,6 +125,7 @@ CHOICE_REMINDERS = Job("choice_reminders", remind_to_choose)
 BOX_NOTICES = Job("box_notices", tell_of_boxes)
 FORGET_METHODS = Job("forget_methods", forget_methods)
 OLD_MESSAGES = Job("old_messages", _delete_old)
+TIDY_FILES = Job("tidy_files", _tidy_files)
 TRANSFERS = Job("transfers", remind_overdue)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
@@ -164,6 +168,7 @@ JOBS = (
     REFUND_RETURNS,
     FORGET_METHODS,
     OLD_MESSAGES,
+    TIDY_FILES,
     REFERRALS,
     GIFTS,
     WAITING,

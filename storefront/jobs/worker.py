@@ -51,6 +51,7 @@ from storefront.jobs.work import (
     SEAL,
     SELF_CHECK,
     TAX_IDS,
+    TIDY_FILES,
     TRANSFERS,
     WAITING,
     Job,
@@ -93,6 +94,8 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
     "books": ((EARN, SEAL, SELF_CHECK), 900),
     # Once a day as well, on its own: a long list of a gateway keeps nothing else waiting.
     "comparison": ((COMPARISON,), 900),
+    # Nothing younger than a day goes, and the files of all years are walked through for it.
+    "files": ((TIDY_FILES,), 86_400),
 }
 
 

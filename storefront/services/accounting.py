@@ -7,7 +7,6 @@ files agree with one another while the shop goes on.
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,8 +123,8 @@ def make_download(rt: Runtime, who: Who, first: date, last: date) -> str:
     if many > MOST_FOR_A_PAGE:
         raise TooManyForAPage(transfers=many, most=MOST_FOR_A_PAGE)
     name = f"{FOLDER}/accounting-{first.isoformat()}-{last.isoformat()}.zip"
-    with tempfile.TemporaryDirectory(prefix="accounting-") as made:
-        done = export_accounting(rt, first, last, Path(made) / "export")
+    with rt.files.folder_aside() as made:
+        done = export_accounting(rt, first, last, made / "export")
         packed = rt.files.publish(name, zipped(done.path))
     after = {"file": name, "transfers": done.transfers, "sha256": packed.sha256}
 

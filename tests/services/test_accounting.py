@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import time
 import zipfile
 from collections import defaultdict
 from datetime import date
@@ -182,6 +184,26 @@ def test_a_download_is_one_file_noted_in_the_log(rt, who):
     assert [each[0] for each in service.downloads(rt)] == [name]
     noted = rt.session.scalars(sa.select(AuditEntry.action)).all()
     assert list(noted)[-1] == "accounting.exported"
+
+
+@pytest.mark.usefixtures("books")
+def test_what_a_killed_download_leaves_lies_where_it_is_swept(rt, who, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    # As after a kill: nobody comes to tidy up behind it.
+    monkeypatch.setattr("shutil.rmtree", lambda *_args, **_named: None)
+    arm("accounting.before_publish:raise")
+
+    with pytest.raises(FailpointReached):
+        make_download(rt, who, FIRST, LAST)
+
+    assert list((tmp_path / "tmp").iterdir()) == []
+    (left,) = rt.files.folder.iterdir()
+    a_day_ago = time.time() - 24 * 3600 - 60
+    os.utime(left, (a_day_ago, a_day_ago))
+    monkeypatch.undo()
+    assert rt.files.remove_half_written() == 1
+    assert list(rt.files.folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("books")
