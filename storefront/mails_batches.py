@@ -8,13 +8,13 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.adapters.mail import Attachment
+from storefront.domain.carriers.layout import MIMETYPES
 from storefront.mail_words import Words, Writer
 from storefront.operations.batch_news import BATCH_FILE
 from storefront.services.fulfilment import BatchNotFound, batch_file
 
 #: A larger file is named and not attached: many mail servers take no more than this.
 MOST_ATTACHED = 10 * (1 << 20)
-_TYPES = {".csv": "text/csv", ".json": "application/json"}
 
 
 def _batch_file(writer: Writer) -> Words | None:
@@ -31,7 +31,7 @@ def _batch_file(writer: Writer) -> Words | None:
         size = MOST_ATTACHED >> 20
         more = [_("The file is larger than %(mb)s MB and not attached.", mb=size)]
     else:
-        kind = _TYPES.get(path.suffix, "application/octet-stream")
+        kind = MIMETYPES[path.suffix.removeprefix(".")]
         attached = (Attachment(path.name, kind, path.read_bytes()),)
     boxes = int(payload["boxes"])
     return Words(

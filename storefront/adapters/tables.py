@@ -1,4 +1,4 @@
-"""Tables as bytes, a piece at a time: CSV as a tool wants it, JSON, and a workbook."""
+"""Tables as bytes, a piece at a time: CSV as a tool wants it, and JSON."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import codecs
 import csv
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
-import xlsxwriter
-
+from storefront.adapters.workbooks import xlsx_chunks
 from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.layout import Layout
 from storefront.domain.carriers.rows import cells, objects
 
-#: The day on which every workbook says it was made, so that nothing in it depends on the clock.
-_EVERY_BOOK = datetime(2000, 1, 1, tzinfo=UTC)
 #: Characters gathered before a piece is handed on.
 _PIECE = 1 << 16
 
@@ -82,38 +76,6 @@ def json_chunks(about: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> 
             yield _take(buffer).encode()
     buffer.write("\n]}\n")
     yield _take(buffer).encode()
-
-
-def xlsx_chunks(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """Yield a workbook of one sheet in memory that stays flat: every cell is text, none runs.
-
-    Equal rows give equal bytes with one release of the library. Raises ``ValueError`` for a
-    cell or a row that no sheet holds.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "boxes.xlsx")
-        options = {
-            "constant_memory": True,
-            "tmpdir": folder,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-        }
-        with xlsxwriter.Workbook(path, options) as book:
-            book.set_properties({"created": _EVERY_BOOK})
-            sheet = book.add_worksheet()
-            _write_row(sheet, 0, heading)
-            for at, row in enumerate(rows, 1):
-                _write_row(sheet, at, row)
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
-
-
-def _write_row(sheet: xlsxwriter.worksheet.Worksheet, at: int, row: Sequence[str]) -> None:
-    for column, text in enumerate(row):
-        if text and sheet.write_string(at, column, text):
-            raise ValueError(f"no sheet holds row {at + 1}, column {column + 1}")
 
 
 def _json(value: object) -> str:

@@ -113,17 +113,10 @@ def own_formats(session: AnySession) -> list[OwnFormat]:
     ]
 
 
-def format_choices(session: AnySession, *, kept: bool = True) -> list[tuple[str, str]]:
-    """Return (code, name) of every format that can be used: the merchant's first.
-
-    Only those a batch can be ``kept`` in, or all that it can be written again in.
-    """
+def format_choices(session: AnySession) -> list[tuple[str, str]]:
+    """Return (code, name) of every format that can be used: the merchant's first."""
     own = [(each.public_id, each.layout.name) for each in own_formats(session)]
-    ready = [
-        (code, each.layout.name)
-        for code, each in PRESETS.items()
-        if each.is_ready and (each.layout.keeps or not kept)
-    ]
+    ready = [(code, each.layout.name) for code, each in PRESETS.items() if each.is_ready]
     return own + ready
 
 

@@ -61,7 +61,7 @@ def use_format(
             )
         ).one_or_none()
         layout = layout_named(rt.session, code)
-        if row is None or layout is None or not layout.keeps:
+        if row is None or layout is None:
             rt.session.rollback()
             raise FormatGone(format=code)
         before = {name: row._mapping[name] for name in after}

@@ -115,8 +115,6 @@ def export_boxes(
     if cycle.state not in EXPORTABLE:
         raise CycleNotLocked(cycle=cycle_ref)
     layout = named_layout(rt, format_code) if format_code else None
-    if layout is not None and not layout.keeps:
-        raise FormatNotFound(format=format_code)
     _finish_marking(rt, cycle.id)
     actor = who.public_id if who else "worker"
     batch = retrying(rt.session, lambda: _open(rt, cycle.id, actor, layout))
@@ -175,8 +173,7 @@ def recheck_batch(rt: Runtime, batch_ref: str) -> Recheck:
     batch = _batch(rt, batch_ref)
     if batch.sha256 == work.UNPUBLISHED:
         raise BatchNotPublished(batch=batch_ref)
-    scratch = f"{batch.file_name}.check"
-    made, _together = write_batch(rt, batch, scratch, None)
+    made, _together = write_batch(rt, batch, rt.files.aside(batch.file_name), None)
     target = rt.files.path_of(batch.file_name)
     was_right = target.is_file() and sha256_of(target) == batch.sha256
     is_same = made.sha256 == batch.sha256

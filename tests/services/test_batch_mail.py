@@ -1,5 +1,7 @@
 """The file of a batch by mail, and the event for plugins: whole, and once for each batch."""
 
+import io
+import zipfile
 from email import message_from_bytes
 from email.policy import default
 
@@ -10,8 +12,8 @@ from storefront import mails_batches
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
 from storefront.hooks import API, StorefrontPlugin, hookimpl
-from storefront.jobs.work import OUTBOX, run_job
-from storefront.models import BoxCycle, CycleGroup, OutboxMessage
+from storefront.jobs.work import EXPORT, OUTBOX, run_job
+from storefront.models import BoxCycle, CycleGroup, FulfilmentBatch, OutboxMessage
 from storefront.operations.batch_news import BATCH_EXPORTED, BATCH_FILE
 from storefront.services.fulfilment import export_boxes, recheck_batch
 from storefront.services.outbox import send_again
@@ -152,3 +154,24 @@ def test_a_file_that_is_gone_is_made_again_for_the_mail(rt, cycle):
 
     (mail,) = sent(rt)
     assert next(iter(mail.iter_attachments())).get_payload(decode=True) == before
+
+
+def test_the_worker_writes_and_mails_a_workbook_that_is_the_same_when_it_is_made_again(rt, cycle):
+    rt.session.execute(sa.update(CycleGroup).values(export_format="generic_xlsx"))
+    rt.session.commit()
+
+    assert run_job(rt, EXPORT)
+    assert run_job(rt, OUTBOX)
+
+    (mail,) = sent(rt)
+    (file,) = mail.iter_attachments()
+    assert file.get_filename().endswith("-batch-1.xlsx")
+    assert file.get_content_type().endswith("spreadsheetml.sheet")
+    data = file.get_payload(decode=True)
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        assert "Zoë" in book.read("xl/worksheets/sheet1.xml").decode()
+    batch = rt.session.scalar(sa.select(FulfilmentBatch.public_id))
+    rt.session.rollback()
+    again = recheck_batch(rt, batch)
+    assert (again.is_same, again.file_was_right, again.rows) == (True, True, 1)
+    assert [each.name for each in (rt.files.folder / "exports").iterdir()] == [file.get_filename()]

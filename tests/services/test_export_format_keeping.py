@@ -109,7 +109,7 @@ def test_an_address_for_the_file_is_kept_and_taken_away(rt, who, group):
     assert rt.session.scalar(sa.select(CycleGroup.export_mail)) == ""
 
 
-@pytest.mark.parametrize("code", ["", "nonsense", "dhl_de", "generic_xlsx", "fmt_gone"])
+@pytest.mark.parametrize("code", ["", "nonsense", "dhl_de", "fmt_gone"])
 def test_a_format_that_cannot_be_used_is_not_chosen(rt, who, group, code):
     with pytest.raises(FormatGone):
         use_format(rt, who, group, code)
@@ -143,9 +143,7 @@ def test_a_removed_format_is_not_changed(rt, who):
         save_format(rt, who, MINE, ref)
 
 
-@pytest.mark.parametrize(
-    "code", [code for code, each in PRESETS.items() if each.is_ready and each.layout.keeps]
-)
+@pytest.mark.parametrize("code", [code for code, each in PRESETS.items() if each.is_ready])
 def test_every_ready_preset_can_be_chosen(rt, who, group, code):
     use_format(rt, who, group, code)
 

@@ -142,16 +142,20 @@ def test_a_batch_is_downloaded_in_another_format(rt, desk, cycle, add):
     assert re.findall("box_[a-z0-9]+", answer.text) == [box]
 
 
-def test_a_batch_is_downloaded_as_a_workbook_and_never_kept_as_one(rt, desk, cycle, add):
+def test_a_batch_is_downloaded_as_a_workbook_also_where_that_is_its_own_file(rt, desk, cycle, add):
     add()
-    batch = export_boxes(rt, cycle.public_id).public_id
+    batch = export_boxes(rt, cycle.public_id, format_code="generic_xlsx").public_id
     assert "Excel (XLSX)" in desk.get(f"/admin/batches/{batch}/formats").text
-    assert "Excel (XLSX)" not in desk.get(f"/admin/cycles/{cycle.public_id}/check").text
+    assert "Excel (XLSX)" in desk.get(f"/admin/cycles/{cycle.public_id}/check").text
 
-    answer = desk.get(f"/admin/batches/{batch}/as/generic_xlsx")
+    again = desk.get(f"/admin/batches/{batch}/as/generic_xlsx")
+    with desk.get(f"/admin/batches/{batch}/file") as own:
+        assert own.data == again.data
+        assert own.mimetype == again.mimetype
+        assert own.headers["Content-Disposition"].endswith("-batch-1.xlsx")
 
-    assert answer.mimetype.endswith("spreadsheetml.sheet")
-    assert answer.data.startswith(b"PK")
+    assert again.mimetype.endswith("spreadsheetml.sheet")
+    assert again.data.startswith(b"PK")
 
 
 def test_another_format_of_no_batch_is_not_found(desk):

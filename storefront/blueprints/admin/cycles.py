@@ -16,6 +16,7 @@ from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
+from storefront.domain.carriers.layout import MIMETYPES
 from storefront.domain.packing import Problem
 from storefront.htmx import done, go, show
 from storefront.operations.packing import Decided
@@ -199,7 +200,7 @@ def download(batch: str) -> Response:
     path = fulfilment.batch_file(runtime(), batch)
     if path is None:
         abort(409)
-    kind = "application/json" if path.suffix == ".json" else "text/csv"
+    kind = MIMETYPES[path.suffix.removeprefix(".")]
     return send_file(path, mimetype=kind, as_attachment=True, download_name=path.name)
 
 

@@ -15,7 +15,7 @@ from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
-from storefront.domain.carriers.layout import Layout
+from storefront.domain.carriers.layout import MIMETYPES, Layout
 from storefront.domain.carriers.rows import Finding
 from storefront.htmx import go
 from storefront.operations.export_formats import layout_named
@@ -36,12 +36,6 @@ register_policy(
     )
     | {"admin.batch_as": staff(may.EXPORTS_DOWNLOAD)}
 )
-
-_TYPES = {
-    "csv": "text/csv",
-    "json": "application/json",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 def _text(label: Any, most: int, *, needed: bool = False) -> StringField:
@@ -80,7 +74,7 @@ def check(cycle: str) -> Response:
     board = cycle_queries.board(rt.session, cycle, rt.today())
     if board is None:
         abort(404)
-    code, layout = _asked(queries.group_format(rt.session, cycle), kept=True)
+    code, layout = _asked(queries.group_format(rt.session, cycle))
     found = queries.check_cycle(rt.session, cycle, layout)
     rt.session.rollback()
     return _check_page(found, code, layout, title=_("Check before export"))
@@ -109,7 +103,7 @@ def download(batch: str, code: str) -> Response:
         fulfilment.FormatNotFound,
     ):
         abort(404)
-    answer = Response(b"".join(pieces), mimetype=_TYPES[name.rpartition(".")[2]])
+    answer = Response(b"".join(pieces), mimetype=MIMETYPES[name.rpartition(".")[2]])
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
@@ -152,12 +146,12 @@ def finding_words(one: Finding) -> str:
     return known[one.code]()
 
 
-def _asked(default: str, *, kept: bool = False) -> tuple[str, Layout]:
+def _asked(default: str) -> tuple[str, Layout]:
     """Return the format of the address, else the default, else the one that takes every box."""
     session = runtime().session
     for code in (request.args.get("format", ""), default):
         layout = layout_named(session, code)
-        if layout is not None and (layout.keeps or not kept):
+        if layout is not None:
             return code, layout
     layout = layout_named(session, "generic_csv")
     if layout is None:
@@ -169,7 +163,7 @@ def _check_page(
     found: queries.Check, code: str, layout: Layout, *, title: str, batch: Any = None
 ) -> Response:
     rt = runtime()
-    choices = queries.format_choices(rt.session, kept=batch is None)
+    choices = queries.format_choices(rt.session)
     rt.session.rollback()
     return page(
         "exports/check",

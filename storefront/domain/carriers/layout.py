@@ -14,6 +14,13 @@ from typing import Any, Literal
 #: punctuation) as Western European languages write them.
 Rule = Literal["", "digits", "roman"]
 
+#: How a file is written -> what it is called in an answer and in a mail.
+MIMETYPES: Mapping[str, str] = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
 Confidence = Literal["documented", "seen", "part", "own"]
 
 
@@ -53,11 +60,6 @@ class Layout:
     per_box: bool = False
     #: Most rows the tool takes at a time; 0: it names no limit.
     most_rows: int = 0
-
-    @property
-    def keeps(self) -> bool:
-        """Whether a batch can be kept in it: the same bytes for ever."""
-        return self.kind != "xlsx"
 
     def as_data(self) -> dict[str, Any]:
         """Return the layout as what JSON can hold; ``layout_of`` reads it."""

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storefront.adapters.tables import box_chunks, csv_chunks, json_chunks, xlsx_chunks
+from storefront.adapters.tables import box_chunks, csv_chunks, json_chunks
+from storefront.adapters.workbooks import xlsx_chunks
 from storefront.domain.carriers.fields import (
     BOX_FIELDS,
     FIELDS,
