@@ -62,6 +62,8 @@ class Answer:
     name: str
     #: False: nobody can give it any more, and who did keeps it.
     is_offered: bool = True
+    #: What it costs more per box, in minor units of the currency asked for.
+    surcharge_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,11 @@ def cycle_for(
     return CycleFacts(row.public_id, row.key, row.ship_from, row.lock_on < today)
 
 
-def questions_of(session: AnySession, plan_id: int) -> list[Question]:
+def questions_of(session: AnySession, plan_id: int, currency: str) -> list[Question]:
     """Return the questions of the plan that have answers, in their order.
 
-    Answers that are not offered any more come last: boxes of who gave them still need a recipe.
+    What an answer costs is read in ``currency``. Those that are not offered any more
+    come last: boxes of who gave them still need a recipe.
     """
     group, option = table_of(OptionGroup), table_of(Option)
     offered = option.c.archived_at.is_(None).label("is_offered")
@@ -217,6 +220,7 @@ def questions_of(session: AnySession, plan_id: int) -> list[Question]:
             group.c.name,
             option.c.code.label("choice"),
             option.c.name.label("word"),
+            option.c.surcharges,
             offered,
         )
         .join(option, option.c.group_id == group.c.id)
@@ -225,7 +229,10 @@ def questions_of(session: AnySession, plan_id: int) -> list[Question]:
     ).all()
     answers: dict[str, list[Answer]] = defaultdict(list)
     for row in rows:
-        answers[row.code].append(Answer(f"{row.code}={row.choice}", row.word, bool(row.is_offered)))
+        surcharge = int((row.surcharges or {}).get(currency, 0))
+        answers[row.code].append(
+            Answer(f"{row.code}={row.choice}", row.word, bool(row.is_offered), surcharge)
+        )
     names = {row.code: row.name for row in rows}
     return [Question(code, name, tuple(answers[code])) for code, name in names.items()]
 

@@ -376,7 +376,7 @@ def test_a_recipe_of_one_cycle_and_option_is_kept_apart(rt, desk, plan, cycle):
 
 def test_a_recipe_for_two_answers_is_written_and_listed_with_what_it_earns(rt, desk, plan, cycle):
     make_options(rt, plan)
-    make_options(rt, plan, code="size", choices=[("large", "Large", 0), ("small", "Small", 0)])
+    make_options(rt, plan, code="size", choices=[("large", "Large", 600), ("small", "Small", 0)])
     tea = make_variant(rt, cost_minor=437)
     page = f"/admin/recipes/{plan.public_id}?cycle={cycle.public_id}"
     url = f"{page}&option=taste%3Dmild&option=&option=size%3Dlarge"
@@ -389,7 +389,8 @@ def test_a_recipe_for_two_answers_is_written_and_listed_with_what_it_earns(rt, d
     listed = desk.get(page).text.partition("Recipes of this cycle")[2]
     assert "How do you like it?: Mild, How do you like it?: Large</a>" in listed
     assert re.findall(r"<td[^>]*>(€[\d.]+)", listed) == ["€8.74", "€4.37"]
-    assert re.findall(r"\d+%", listed) == ["60%", "80%"]
+    # What a large one costs more is earned with it: 32.00 without VAT are 26.89.
+    assert re.findall(r"\d+%", listed) == ["60%", "84%"]
     # Two answers to one question fit no box.
     assert desk.get(f"{page}&option=taste%3Dmild&option=taste%3Dstrong").status_code == 404
 

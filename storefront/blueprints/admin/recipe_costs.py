@@ -44,9 +44,12 @@ class Sums:
     weight_grams: int
 
 
-def sums_of(rt: Runtime, plan: PlanFacts, lines: Sequence[Line], rule: Rule | None) -> Sums:
+def sums_of(
+    rt: Runtime, plan: PlanFacts, lines: Sequence[Line], rule: Rule | None, surcharge_minor: int
+) -> Sums:
     """Return cost of one box, its price without tax, and the margin in whole percent.
 
+    ``surcharge_minor`` is what the answers that the recipe is for cost more per box.
     All of it in the shop's currency: a cost in another one counts as not known. There is no
     margin while the cost of anything in it is not known: it would look better than it is.
     """
@@ -59,7 +62,7 @@ def sums_of(rt: Runtime, plan: PlanFacts, lines: Sequence[Line], rule: Rule | No
         if (minor := _cost(line, currency)) is not None
     }
     cost = sum(minor * packed[ref] for ref, minor in known.items())
-    net = _net(rt, plan)
+    net = _net(rt, plan, surcharge_minor)
     margin = None
     is_known = len(known) == len(used)
     if is_known and net is not None and net.minor:
@@ -108,9 +111,11 @@ def _dearest(lines: Sequence[Line], rule: Rule | None, currency: str) -> int:
     return fixed + sum(sorted(costs, reverse=True)[: rule.pieces if rule else 0])
 
 
-def _net(rt: Runtime, plan: PlanFacts) -> Money | None:
-    price = plan.box_price
-    if price is None or not plan.is_inclusive:
+def _net(rt: Runtime, plan: PlanFacts, surcharge_minor: int) -> Money | None:
+    if plan.box_price is None:
+        return None
+    price = Money(plan.box_price.minor + surcharge_minor, plan.box_price.currency)
+    if not plan.is_inclusive:
         return price
     try:
         place, kind = Place(rt.shop.seller_country), cast(TaxClass, plan.tax_class)

@@ -63,6 +63,12 @@ class Scope:
         """The address's own part of the scope."""
         return self.values_of(self.option)
 
+    def surcharge_of(self, option: str) -> int:
+        """What a box with the answers in ``option`` costs more, in minor units."""
+        key = answers_in(option)
+        asked = [answer for question in self.questions for answer in question.answers]
+        return sum(answer.surcharge_minor for answer in asked if answer.key in key)
+
     def values_of(self, option: str) -> dict[str, Any]:
         """The same of the recipe for other answers."""
         found: dict[str, Any] = {"cycle": self.cycle.public_id} if self.cycle else {}
@@ -182,7 +188,9 @@ def _scope(plan: str) -> Scope:
     cycle = None
     if facts is not None and cycle_ref:
         cycle = queries.cycle_for(rt.session, facts.group_id, cycle_ref, rt.today())
-    questions = [] if facts is None else queries.questions_of(rt.session, facts.id)
+    questions = (
+        [] if facts is None else queries.questions_of(rt.session, facts.id, rt.shop.currency)
+    )
     rt.session.rollback()
     answers = {one for one in request.values.getlist("option") if one}
     if facts is None or (cycle_ref and cycle is None) or not _are_asked(questions, answers):
@@ -217,7 +225,7 @@ def _written(rt: Runtime, scope: Scope) -> list[Written]:
             Written(
                 ", ".join([*words, *gone]) or _("Every box"),
                 None if gone else scope.values_of(one.option_key),
-                sums_of(rt, scope.plan, lines, one.rule),
+                sums_of(rt, scope.plan, lines, one.rule, scope.surcharge_of(one.option_key)),
                 one.option_key == scope.option,
             )
         )
@@ -325,7 +333,7 @@ def _page(
         "lines": lines,
         "rule": rule if is_pool else None,
         "currency": rt.shop.currency,
-        "sums": sums_of(rt, scope.plan, lines, rule.rule),
+        "sums": sums_of(rt, scope.plan, lines, rule.rule, scope.surcharge_of(scope.option)),
         "again": _again(scope, lines),
         "errors": _Errors(errors),
         "choices": [
