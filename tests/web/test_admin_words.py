@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from storefront.blueprints.admin.log_words import action_name, changes, deeds
-from storefront.blueprints.admin.words import told
+from storefront.blueprints.admin.timeline_words import told
 from storefront.domain.events import EventKind
 from storefront.queries.subscribers import Happening
 from storefront.runtime import Runtime

@@ -13,13 +13,13 @@ from flask_babel import gettext as _
 from storefront.blueprints.account import words as customer_words
 from storefront.blueprints.admin.base import may, page, saved, who
 from storefront.blueprints.admin.subscriber_filters import file_filters, read_filters
+from storefront.blueprints.admin.timeline_words import told
 from storefront.blueprints.admin.words import (
     amount,
     decline_reason,
     hold_reason,
     long_day,
     parked_reason,
-    told,
 )
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
