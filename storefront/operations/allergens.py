@@ -7,7 +7,14 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from storefront.models import Product, ProductVariant, Recipe, RecipeItem
+from storefront.models import (
+    AllergyAnswer,
+    Product,
+    ProductVariant,
+    Recipe,
+    RecipeItem,
+    Subscription,
+)
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
 
@@ -37,6 +44,19 @@ def with_allergens(session: AnySession, plan_ids: Iterable[int]) -> set[int]:
         .distinct()
     )
     return set(rows)
+
+
+def said_last(session: AnySession, customer_id: int) -> tuple[str, ...]:
+    """Return what a customer said last not to tolerate, of whichever of their subscriptions."""
+    answer, subscription = table_of(AllergyAnswer), table_of(Subscription)
+    words = session.scalar(
+        sa.select(answer.c.allergens)
+        .join(subscription, subscription.c.id == answer.c.subscription_id)
+        .where(subscription.c.customer_id == customer_id)
+        .order_by(answer.c.answered_at.desc(), answer.c.id.desc())
+        .limit(1)
+    )
+    return tuple(words or ())
 
 
 def _text(product: sa.Table) -> sa.ColumnElement[str]:

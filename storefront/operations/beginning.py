@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from storefront.models import Address, Checkout, Customer
 from storefront.models.base import public_id, table_of
 from storefront.operations.checkout import expires_at
+from storefront.operations.choices import avoided_by
 from storefront.operations.continuing import GiftEnd
 from storefront.operations.keys import AnySession
 from storefront.operations.order_items import BoxWish
@@ -28,6 +29,8 @@ class Start:
     customer_id: int | None = None
     email: str = ""
     address: Mapping[str, str] = field(default_factory=dict)
+    #: What they said before not to tolerate; the pages of the order show it.
+    avoids: Sequence[str] = ()
     locale: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     #: VAT number of a signed-in customer, with its state.
@@ -66,6 +69,7 @@ def write_checkout(session: AnySession, start: Start, now: datetime) -> tuple[st
             more=[one.kept() for one in start.more],
             email=start.email,
             address=dict(start.address),
+            avoids=sorted(set(start.avoids)),
             tax_id=start.tax_id[0],
             tax_id_state=start.tax_id[1],
             customer_id=start.customer_id,
@@ -88,7 +92,7 @@ def write_checkout(session: AnySession, start: Start, now: datetime) -> tuple[st
 def start_after(session: AnySession, end: GiftEnd, price_id: int) -> Start:
     """Return how its recipient begins to go on where a gift ends: the same box, to where it went.
 
-    The gift has been claimed.
+    Without what they do not tolerate, as they said of the gift. The gift has been claimed.
     """
     row, customer, address = end.row, table_of(Customer), table_of(Address)
     who = session.execute(
@@ -108,6 +112,7 @@ def start_after(session: AnySession, end: GiftEnd, price_id: int) -> Start:
         row.customer_id,
         who.email,
         dict(to._mapping) if to is not None else {"name": who.name},
+        sorted(avoided_by(session, [row.subscription_id]).get(row.subscription_id, ())),
         tax_id=(who.tax_id, who.tax_id_state),
         continues=row.public_id,
         quantity=row.quantity,

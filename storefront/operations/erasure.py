@@ -215,6 +215,7 @@ def _erase_orders(session: AnySession, ids: Sequence[int], email: str) -> None:
         sa.or_(table.c.customer_id.in_(ids), table.c.email == email),
         email="",
         address={},
+        avoids=[],
         gift={},
         tax_id="",
         tax_id_state="",

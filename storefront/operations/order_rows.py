@@ -35,7 +35,6 @@ from storefront.models import (
 )
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import write_picked
-from storefront.operations.allergens import with_allergens
 from storefront.operations.change_data import OF_THE_TERM
 from storefront.operations.checkout import Order
 from storefront.operations.choices import write_answer
@@ -188,7 +187,7 @@ def write_boxes(
         )
         is_gift = order.gift is not None
         if order.checkout.avoids or position in known:
-            write_answer(session, subscription_id, avoided_in(session, order, item), moment.now)
+            write_answer(session, subscription_id, avoided_in(order, item), moment.now)
         period_id = _write_period(
             session, subscription_id, item, item.quote, moment, is_gift=is_gift
         )
@@ -207,11 +206,12 @@ def write_boxes(
     return written
 
 
-def avoided_in(session: AnySession, order: Order, item: OrderItem) -> list[str]:
-    """Return what must not be in a box of the order: nothing where none of it could be."""
-    if order.gift is not None or not order.checkout.avoids:
-        return []
-    return list(order.checkout.avoids) if with_allergens(session, [item.plan.id]) else []
+def avoided_in(order: Order, item: OrderItem) -> list[str]:
+    """Return what must not be in the boxes of ``item``: what was said of the order.
+
+    Of every plan that ships: its next recipe may hold what that of today does not.
+    """
+    return list(order.checkout.avoids) if item.plan.shipping is not None else []
 
 
 def expire_boxes(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:

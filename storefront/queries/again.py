@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from storefront.domain.lifecycle import ENDED
 from storefront.models import Address, Plan, Price, Subscription
 from storefront.models.base import table_of
+from storefront.operations.choices import avoided_by
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.offers import sold_to_subscribers
 from storefront.operations.order_rows import ADDRESS_COLUMNS
@@ -27,6 +28,8 @@ class Again:
     instead_of: str
     options: Mapping[str, str]
     address: Mapping[str, str]
+    #: What they said not to tolerate.
+    avoids: Sequence[str]
 
 
 def again(session: AnySession, customer_id: int, public_id: str, today: date) -> Again | None:
@@ -39,6 +42,7 @@ def again(session: AnySession, customer_id: int, public_id: str, today: date) ->
     address = table_of(Address)
     had = session.execute(
         sa.select(
+            table.c.id,
             table.c.plan_id,
             table.c.options,
             plan.c.name,
@@ -79,4 +83,5 @@ def again(session: AnySession, customer_id: int, public_id: str, today: date) ->
         "" if same else had.name,
         dict(had.options) if same else {},
         {name: getattr(had, f"to_{name}") for name in names},
+        sorted(avoided_by(session, [had.id]).get(had.id, ())),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -29,9 +29,17 @@ class AllergyPage:
         return any(avoided for _word, avoided in self.words)
 
 
-def words_for_plans(session: AnySession, plan_ids: Iterable[int]) -> tuple[str, ...]:
-    """Return what who orders these plans may say not to tolerate; nothing where none holds any."""
-    return words_of_products(session) if with_allergens(session, plan_ids) else ()
+def words_for_plans(
+    session: AnySession, plan_ids: Iterable[int], avoided: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return what who has these plans may say not to tolerate, with what is ``avoided`` by now.
+
+    Nothing where no recipe of theirs holds an allergen and none is avoided.
+    """
+    known = set(avoided)
+    if known or with_allergens(session, plan_ids):
+        known |= set(words_of_products(session))
+    return tuple(sorted(known))
 
 
 def asks_allergies(session: AnySession, customer_id: int, subscription: str) -> bool:
@@ -41,26 +49,23 @@ def asks_allergies(session: AnySession, customer_id: int, subscription: str) -> 
 
 
 def allergy_page(session: AnySession, customer_id: int, subscription: str) -> AllergyPage | None:
-    """Return the page, None where the customer has no such subscription that goes on.
+    """Return the page, None where the customer has no such subscription.
 
-    Without words where no recipe of its plan holds an allergen and none was answered.
+    Without words where no recipe of its plan holds an allergen and none was answered. Of one
+    that has ended what was answered can be taken back, and nothing else is asked.
     """
     table, plan = table_of(Subscription), table_of(Plan)
     row = session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.plan_id, plan.c.name)
+        sa.select(table.c.id, table.c.public_id, table.c.plan_id, table.c.state, plan.c.name)
         .join(plan, plan.c.id == table.c.plan_id)
         .where(
             table.c.public_id == subscription,
             table.c.customer_id == customer_id,
-            table.c.state.not_in(ENDED),
         )
     ).one_or_none()
     if row is None:
         return None
     avoided = avoided_by(session, [row.id]).get(row.id, frozenset())
-    known: set[str] = set(avoided)
-    if avoided or with_allergens(session, [row.plan_id]):
-        known |= set(words_of_products(session))
-    return AllergyPage(
-        row.public_id, row.name, tuple((word, word in avoided) for word in sorted(known))
-    )
+    is_over = row.state in ENDED
+    known = sorted(avoided) if is_over else words_for_plans(session, [row.plan_id], avoided)
+    return AllergyPage(row.public_id, row.name, tuple((word, word in avoided) for word in known))

@@ -26,6 +26,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.allergens import said_last
 from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
 from storefront.operations.kept_places import leaves_now
@@ -163,10 +164,12 @@ class KnownDelivery:
     address: dict[str, str]
     #: VAT number and its state.
     tax_id: tuple[str, str] = ("", "")
+    #: What they said last not to tolerate, of whichever subscription.
+    avoids: tuple[str, ...] = ()
 
 
 def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
-    """Return e-mail and address of a customer: of the newest subscription, else the newest.
+    """Return what is known of a customer: the address of the newest subscription, else the newest.
 
     What one box alone was sent to is nobody's usual address.
     """
@@ -187,7 +190,8 @@ def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
         .limit(1)
     ).one_or_none()
     known = dict(row._mapping) if row else {"name": who.name}
-    return KnownDelivery(who.email, known, (who.tax_id, who.tax_id_state))
+    avoids = said_last(session, customer_id)
+    return KnownDelivery(who.email, known, (who.tax_id, who.tax_id_state), avoids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ def _orders_and_lists(session: AnySession, customer_id: int) -> dict[str, Rows]:
             session,
             Checkout,
             sa.or_(order.c.customer_id == customer_id, order.c.email == email),
-            (*told, "consent", "source", "created_at"),
+            (*told, "avoids", "consent", "source", "created_at"),
         ),
         "waiting_lists": _select(
             session,

@@ -21,16 +21,19 @@ from storefront.models import (
     Movement,
     OutboxMessage,
     Price,
+    Product,
     Subscription,
     SubscriptionPeriod,
 )
 from storefront.operations.checkout import Market, change_checkout, find_checkout
+from storefront.operations.choices import avoided_by
 from storefront.operations.order_items import BoxWish
 from storefront.queries.continuing import going_on
 from storefront.queries.gifts import received
 from storefront.queries.invariants import broken
 from storefront.queries.own_data import everything_of
 from storefront.services.baskets import Changed
+from storefront.services.choices import answer_allergies
 from storefront.services.continuing import NoGift, NotOnSale, WentOn, go_on, run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
 from storefront.services.dates import move_date, quote_dates
@@ -215,9 +218,14 @@ def test_the_offer_names_price_tax_and_the_day_of_the_first_payment(rt, gift):
 
 
 def test_a_recipient_goes_on_with_their_own_card_behind_the_last_box(rt, gift, clock):
-    ada, _ref = whose(rt, gift)
+    ada, ref = whose(rt, gift)
+    rt.session.execute(sa.update(Product).values(allergens=["nuts"]))
+    assert answer_allergies(rt, ada, ref, ["nuts"])
     own = went_on(rt, gift)
 
+    # What she does not tolerate holds for her own boxes as well.
+    assert avoided_by(rt.session, [own.id]) == {own.id: {"nuts"}}
+    rt.session.rollback()
     assert charged(rt) == [(gift.giver_id, 6900, date(2027, 3, 2))]
     assert (own.customer_id, own.payer_id, own.is_gift) == (ada, None, False)
     assert (own.state, own.anchor_on) == (SubscriptionState.ACTIVE, date(2027, 6, 12))

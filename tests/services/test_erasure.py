@@ -320,7 +320,7 @@ def test_erasing_takes_accounts_along_that_were_merged_into_it(
     waits = {"public_id": "wai_1", "email": EMAIL, "created_at": rt.now()}
     rt.session.add(WaitingPlace(plan_id=plan_id, **waits))
     order = rt.session.scalars(sa.select(Checkout)).one()
-    order.customer_id = None
+    order.customer_id, order.avoids = None, ["nuts"]
     rt.session.commit()
     merge_customers(rt, who, kept.public_id, ada.public_id)
     assert "waiting_place" not in said(rt)
@@ -331,6 +331,7 @@ def test_erasing_takes_accounts_along_that_were_merged_into_it(
     assert ask_erasure(rt, kept.public_id, who).is_done
     assert set(said(rt)) <= KEPT
     rows = rt.session.scalars(sa.select(Customer.erased_at)).all()
+    assert rt.session.scalars(sa.select(Checkout.avoids)).all() == [[]]
     rt.session.rollback()
     assert all(rows)
 

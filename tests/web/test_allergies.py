@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storefront.models import AllergyAnswer, Product
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.models import AllergyAnswer, Checkout, Product, Subscription
+from storefront.services.choices import answer_allergies
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import make_subscribed
 from tests.support.shopper import Shopper, place
@@ -67,3 +69,60 @@ def test_a_shopper_may_say_it_with_the_address_and_only_with_a_tick(rt, client, 
     ada.choose(ada.order())
     assert place(ada.post(ada.at("finish"))) == "confirmation"
     assert said(rt) == [["nuts"]]
+
+
+def test_the_review_says_what_is_left_out_also_to_who_was_never_asked(rt, client, demo_gateway):
+    plan = make_plan(rt, code="pot", name="Pot")
+    make_recipe(rt, plan, variants=[make_variant(rt, name="Nutty", sku="NUTTY")])
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    assert "To be left out" not in ada.get(ada.at("pay")).text
+    rt.session.execute(sa.update(Product).values(allergens=["nuts", "milk"]))
+    rt.session.commit()
+    page = ada.get(ada.at("pay")).text
+    assert "nothing named" in page
+    assert f'href="{ada.at("delivery")}#avoid"' in page
+    assert 'id="avoid"' in ada.get(ada.at("delivery")).text
+    rt.session.execute(sa.update(Checkout).values(avoids=["milk", "nuts"]))
+    rt.session.commit()
+    assert "milk and nuts" in ada.get(ada.at("pay")).text
+
+
+def test_what_was_said_before_is_said_of_the_next_order_too(app, rt, demo_gateway):
+    plan = make_plan(rt, code="pot", name="Pot", group=make_group(rt))
+    make_recipe(rt, plan, variants=[make_variant(rt, name="Nutty", sku="NUTTY")])
+    rt.session.execute(sa.update(Product).values(allergens=["nuts"]))
+    who = customer_with_password(rt, ADA)
+    ref = make_subscribed(rt, plan, customer_id=who).public_id
+    rt.session.execute(
+        sa.update(Subscription).values(
+            state=SubscriptionState.CANCELED, cancel_on=rt.today(), ended_on=rt.today()
+        )
+    )
+    answer_allergies(rt, who, ref, ["nuts"])
+    rt.session.expunge_all()
+    rt.session.rollback()
+    ada = Visitor.of(app).sign_in(ADA)
+    one = f"/account/subscriptions/{ref}"
+
+    for path, data in ((f"{one}/again", {}), ("/checkout", {"plan": "pot"})):
+        ada.post(path, **data)
+        key = newest(rt, Checkout.public_id)
+        assert newest(rt, Checkout.avoids) == ["nuts"]
+        assert ada.get(f"/checkout/{key}/delivery").text.count(" checked") == 2
+        # Of whom it is given to nothing is known.
+        assert ' checked value="nuts"' not in ada.get(f"/checkout/{key}/gift").text
+    # What has ended keeps what was said, so it can be taken back there.
+    assert f"{one}/allergies" in ada.get(one).text
+    assert ada.post(f"{one}/allergies").status_code == 303
+    assert said(rt) == [["nuts"], []]
+    assert f"{one}/allergies" not in ada.get(one).text
+    ada.post("/checkout", plan="pot")
+    assert newest(rt, Checkout.avoids) == []
+
+
+def newest(rt, column):
+    found = rt.session.scalar(sa.select(column).order_by(Checkout.id.desc()).limit(1))
+    rt.session.rollback()
+    return found

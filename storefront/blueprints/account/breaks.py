@@ -144,6 +144,7 @@ def again(subscription: str) -> Response:
         me.id,
         me.email,
         found.address,
+        found.avoids,
         locale_code(),
         source_of_visit(),
     )

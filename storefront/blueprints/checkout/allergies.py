@@ -1,7 +1,8 @@
-"""What a shopper does not tolerate: asked with the address, where the plan holds any of it."""
+"""What is not tolerated: asked with the address, and shown again before anything is paid."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -13,15 +14,25 @@ from storefront.operations.checkout import Order
 from storefront.queries.allergies import words_for_plans
 from storefront.runtime import Runtime
 
+_OWN_PAGES = ("checkout.delivery", "checkout.save_delivery")
+_GIFT_PAGES = ("checkout.gift", "checkout.save_gift")
+#: They bring what is ticked. Who unticks all of it sends nothing.
+_SENT = ("checkout.save_delivery", "checkout.save_gift")
+
 
 def asked(rt: Runtime, order: Order) -> dict[str, Any]:
     """Return the words to tick, with those that are ticked."""
     ids = [item.plan.id for item in order.items]
-    words = look(rt, lambda: words_for_plans(rt.session, ids))
-    # Who unticks all of it sends nothing.
-    is_sent = request.endpoint == "checkout.save_delivery"
-    ticked = request.form.getlist("avoid") if is_sent else order.checkout.avoids
+    kept = _kept(order)
+    words = look(rt, lambda: words_for_plans(rt.session, ids, kept))
+    ticked = request.form.getlist("avoid") if request.endpoint in _SENT else kept
     return {"allergens_asked": words, "avoided": [word for word in words if word in set(ticked)]}
+
+
+def _kept(order: Order) -> Sequence[str]:
+    """Return what the order keeps, but of the giver nothing where a recipient is asked for."""
+    is_other = request.endpoint in (_OWN_PAGES if order.gift is not None else _GIFT_PAGES)
+    return () if is_other else order.checkout.avoids
 
 
 def check(rt: Runtime, order: Order, form: DeliveryForm) -> list[str] | None:

@@ -73,7 +73,8 @@ def refreshed(order: Order, step: str, form: CodeForm, status: int) -> Response:
         values |= pay_values(order)
     elif place == "delivery":
         rt = runtime()
-        known = {**order.checkout.address, "email": order.checkout.email}
+        row = order.checkout
+        known = {**row.address, "email": row.email, "agree": bool(row.avoids)}
         values |= delivery_values(rt, order, delivery_form(countries_of(rt), known))
     else:
         values |= box_values(order.first, box_form(order.first))

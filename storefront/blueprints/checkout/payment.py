@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 
 from storefront import failures
-from storefront.blueprints.checkout import words
+from storefront.blueprints.checkout import allergies, words
 from storefront.blueprints.checkout.again import BEGUN
 from storefront.blueprints.checkout.forms import PayForm
 from storefront.blueprints.checkout.loading import (
@@ -213,6 +213,7 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "button": words.order_button(order.country),
         "country": countries.get(address.get("country", ""), ""),
         "is_carried": order.quote is not None and _is_carried(form.gateway.data, order.to_pay),
+        **allergies.asked(runtime(), order),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }
 

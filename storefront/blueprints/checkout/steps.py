@@ -108,6 +108,7 @@ def start() -> Response:
             customer.id if customer else None,
             known.email,
             known.address,
+            known.avoids,
             locale_code(),
             source_of_visit(),
             known.tax_id,
