@@ -381,6 +381,7 @@ def test_a_recipe_for_two_answers_is_written_and_listed_with_what_it_earns(rt, d
     page = f"/admin/recipes/{plan.public_id}?cycle={cycle.public_id}"
     url = f"{page}&option=taste%3Dmild&option=&option=size%3Dlarge"
 
+    assert "Brings in" not in desk.get(page).text, "nothing is written, so nothing is earned"
     desk.post(page, {f"pieces-{tea.public_id}": "2", "do": "save"}, on=page)
     saved = desk.post(url, {f"pieces-{tea.public_id}": "1", "do": "save"}, on=url)
 
