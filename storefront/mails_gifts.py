@@ -23,24 +23,18 @@ def gift_ordered(writer: Writer) -> Words | None:
     gift = of_subscription(writer.rt.session, payload["subscription"])
     if paid is None or gift is None:
         return None
-    day = writer.day(gift.send_on)
     return Words(
         _("Your gift for %(name)s", name=gift.name),
         _("Thank you, %(name)s. Your gift is paid.", name=gift.giver),
-        _("%(name)s hears of it on %(day)s and not before.", name=gift.name, day=day),
+        _how_told(writer, gift),
         (
             (_("Gift"), f"{gift.plan}, {_boxes(gift)}"),
-            (_("For"), gift.name),
-            (_("Their mail goes out on"), day),
+            *_where_and_when(writer, gift),
             (_("Paid today"), writer.money(paid.amount)),
         ),
-        (_("See your gifts"), writer.url("/account/")),
+        _hand_over(writer, gift),
         (
-            _(
-                "%(name)s says where the boxes go, with a code that we send them. A box for which"
-                " there is no address yet is not lost: it comes later.",
-                name=gift.name,
-            ),
+            _who_says_where(gift),
             _("It ends by itself, and you are not charged again."),
             _(
                 "You can withdraw from this contract within 14 days of the first box's arrival,"
@@ -51,17 +45,75 @@ def gift_ordered(writer: Writer) -> Words | None:
     )
 
 
+def _how_told(writer: Writer, gift: GiftView) -> str:
+    day = writer.day(gift.send_on)
+    if not gift.is_quiet:
+        return _("%(name)s hears of it on %(day)s and not before.", name=gift.name, day=day)
+    return _(
+        "We write nothing to %(name)s. The code to hand over opens on %(day)s.",
+        name=gift.name,
+        day=day,
+    )
+
+
+def _where_and_when(writer: Writer, gift: GiftView) -> tuple[tuple[str, str], ...]:
+    facts = [(_("For"), gift.name)]
+    if gift.goes_to:
+        to = gift.goes_to
+        facts.append((_("To"), f"{to['street']}, {to['postcode']} {to['city']}"))
+        if gift.ships_on is not None:
+            facts.append((_("The next box leaves on"), writer.day(gift.ships_on)))
+    if not gift.is_quiet:
+        facts.append((_("Their mail goes out on"), writer.day(gift.send_on)))
+    return tuple(facts)
+
+
+def _hand_over(writer: Writer, gift: GiftView) -> tuple[str, str]:
+    if gift.is_quiet:
+        return _("See the code to hand over"), writer.url(f"/account/gifts/{gift.public_id}")
+    return _("See your gifts"), writer.url("/account/")
+
+
+def _who_says_where(gift: GiftView) -> str:
+    if gift.goes_to:
+        return _(
+            "The boxes go to the address that you gave us. With the code %(name)s can correct it"
+            " until the cut-off of a box.",
+            name=gift.name,
+        )
+    if gift.is_quiet:
+        return _(
+            "%(name)s says where the boxes go, with the code that you hand over. A box for which"
+            " there is no address yet is not lost: it comes later.",
+            name=gift.name,
+        )
+    return _(
+        "%(name)s says where the boxes go, with a code that we send them. A box for which"
+        " there is no address yet is not lost: it comes later.",
+        name=gift.name,
+    )
+
+
 def gift_received(writer: Writer) -> Words | None:
     """To the recipient, on the day that the giver chose."""
     gift = _waiting(writer)
     if gift is None:
         return None
+    asked, button = _("Say where it should go."), _("Say where it should go")
+    if gift.goes_to:
+        # The town alone: the mail may reach another than the giver meant.
+        asked = _(
+            "It goes to the address in %(town)s that %(giver)s gave us. Is it right?",
+            town=gift.goes_to["city"],
+            giver=gift.giver,
+        )
+        button = _("Look at the address")
     return Words(
         _("%(giver)s has sent you a gift", giver=gift.giver),
         _("%(giver)s has a gift for you, %(name)s.", giver=gift.giver, name=gift.name),
-        _("Say where it should go."),
+        asked,
         ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
-        (_("Say where it should go"), _claim_url(writer, gift)),
+        (button, _claim_url(writer, gift)),
         (*_message(gift), _("It costs you nothing, and it ends by itself."), _for_you_only()),
         why=_why_received(writer, gift),
     )
@@ -88,14 +140,20 @@ def gift_unclaimed(writer: Writer) -> Words | None:
     gift = _waiting(writer)
     if gift is None:
         return None
+    now = _("We have reminded %(name)s today.", name=gift.name)
+    facts = [(_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("Sent to"), gift.email)]
+    hint = _("Our mail may lie among unwanted ones: ask them to look for it.")
+    if gift.is_quiet:
+        now = _("They say so with the code that you hand over.")
+        facts, hint = facts[:1], _("If you have not done so yet: you find it in your account.")
     return Words(
         _("%(name)s has not opened your gift yet", name=gift.name),
         _("%(name)s has not said yet where your gift goes.", name=gift.name),
-        _("We have reminded %(name)s today.", name=gift.name),
-        ((_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("Sent to"), gift.email)),
-        (_("See your gifts"), writer.url("/account/")),
+        now,
+        tuple(facts),
+        _hand_over(writer, gift),
         (
-            _("Our mail may lie among unwanted ones: ask them to look for it."),
+            hint,
             _("No box is lost: the first one leaves once we know where to."),
         ),
         why=_why_given(writer),

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from storefront.database import reading
+from storefront.domain.gifts import destination_of
 from storefront.domain.rates import NoRate
 from storefront.domain.tax_treatment import (
     Sale,
@@ -174,7 +175,7 @@ def prepare_checkout(rt: Runtime, key: str) -> None:
         rt.session.rollback()
     if row is None:
         return
-    sale = market.sale_to(row.address)
+    sale = market.sale_to(destination_of(row.address, row.gift))
     rt.tax_by(_quoted(rt, market.taxes, [(sale, each, rt.today()) for each in classes]))
 
 

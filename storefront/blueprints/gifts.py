@@ -40,7 +40,7 @@ _TRIES = (60, 600)
 def open_gift(code: str) -> Response:
     """Show the gift; looking claims nothing."""
     gift = _gift(runtime(), code)
-    return _page(code, gift, _form(gift, {"name": gift.name, **_known(gift)}))
+    return _page(code, gift, _form(gift, {"name": gift.name, **gift.goes_to, **_known(gift)}))
 
 
 @bp.post("/<code>")
@@ -120,6 +120,7 @@ def _page(code: str, gift: GiftView, form: DeliveryForm, status: int = 200) -> R
         gift=gift,
         form=form,
         country=_country(gift),
+        is_closed=gift.cutoff_on is not None and gift.cutoff_on < rt.today(),
         **asked_of_address(rt, [gift.country]),
         sign_in_url=page_url("auth.sign_in"),
         page_has_errors=status != 200,

@@ -55,16 +55,18 @@ def refuse(rt: Runtime, form: Any) -> bool:
     return is_wrong or bool(lacking)
 
 
-def refuse_blocked(rt: Runtime, form: Any) -> bool:
+def refuse_blocked(rt: Runtime, form: Any, *, is_whole: bool = True) -> bool:
     """Put the error at ``form.country`` or ``form.postcode``; False where boxes are sent there.
 
+    Without ``is_whole`` only the country is known yet.
     Source: docs/decisions/0147-shipping-zones.md.
     """
     # No lock of a write is held while a VAT number may be asked about.
     with reading():
         zones = read_zones(rt.session)
     rt.session.rollback()
-    part = blocked_part(zones, form.country.data or "", form.postcode.data or "")
+    postcode = form.postcode.data if is_whole else ""
+    part = blocked_part(zones, form.country.data or "", postcode or "")
     if part == "country":
         form.country.errors = [_("We do not deliver there yet. Choose another country")]
     elif part:

@@ -7,7 +7,7 @@ Days are shop-local dates. Source: docs/decisions/0160-gift-subscriptions.md and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -57,20 +57,30 @@ class GiftWish:
     """Who gets it, what stands in the card, and the first day of the term."""
 
     name: str
+    #: Empty for a quiet one: nothing is written to them.
     email: str
     country: str
     message: str
     send_on: date
+    #: Where it goes, by column name, as far as the giver knows it; else its recipient says so.
+    address: Mapping[str, str] = field(default_factory=dict)
+    #: The giver hands over the code, or nobody does: we write nothing to the recipient.
+    is_quiet: bool = False
 
-    def kept(self) -> dict[str, str]:
+    def kept(self) -> dict[str, Any]:
         """Return the wish as ``checkout.gift`` has it."""
-        return {
+        wish: dict[str, Any] = {
             "name": self.name,
             "email": self.email,
             "country": self.country,
             "message": self.message,
             "send_on": self.send_on.isoformat(),
         }
+        if self.address:
+            wish["address"] = dict(self.address)
+        if self.is_quiet:
+            wish["is_quiet"] = True
+        return wish
 
 
 def read_wish(kept: Mapping[str, Any] | None) -> GiftWish | None:
@@ -82,16 +92,32 @@ def read_wish(kept: Mapping[str, Any] | None) -> GiftWish | None:
     if not kept:
         return None
     parts = {name: str(kept[name]) for name in ("name", "email", "country", "message")}
-    return GiftWish(**parts, send_on=date.fromisoformat(kept["send_on"]))
+    return GiftWish(
+        **parts,
+        send_on=date.fromisoformat(kept["send_on"]),
+        address=kept.get("address", {}),
+        is_quiet=bool(kept.get("is_quiet")),
+    )
+
+
+def destination_of(address: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return where an order goes that is taxed and sent by ``address``, or by its gift's own.
+
+    >>> destination_of({"country": "DE"}, {"address": {"country": "DE", "postcode": "07743"}})
+    {'country': 'DE', 'postcode': '07743'}
+    """
+    given: Mapping[str, Any] = (kept or {}).get("address") or address
+    return given
 
 
 def without_recipient_of(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``checkout.gift`` keeps without who was to get it and what they were told.
+    """Return what ``checkout.gift`` keeps without who was to get it, where, and what it said.
 
     >>> without_recipient_of({"name": "Bo", "email": "b@c.org", "message": "", "country": "DE"})
     {'name': '', 'email': '', 'message': '', 'country': 'DE'}
     """
-    return {**kept, "name": "", "email": "", "message": ""}
+    left = {name: value for name, value in kept.items() if name != "address"}
+    return {**left, "name": "", "email": "", "message": ""}
 
 
 def problem_of_day(send_on: date, today: date) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from storefront.domain.baskets import BasketQuote, NotTogether, basket_of
 from storefront.domain.coupons import Refusal
-from storefront.domain.gifts import GiftWish, first_day, read_wish
+from storefront.domain.gifts import GiftWish, destination_of, first_day, read_wish
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
 from storefront.domain.shipping import is_blocked
@@ -104,7 +104,8 @@ class Order:
     credit: Money | None = None
     #: Nothing is sent to the address that was typed.
     is_blocked: bool = False
-    #: To whom it is given; the address is the giver's name and the recipient's country then.
+    #: To whom it is given, and where to if the giver knows; the checkout's own address is the
+    #: giver's name and the recipient's country then.
     gift: GiftWish | None = None
     #: Its recipient goes on by it where a gift ends; nothing is charged before this day.
     follows_on: date | None = None
@@ -178,7 +179,9 @@ def why_not_givable(order: Order) -> str:
 def has_delivery(checkout: AnyRow) -> bool:
     """Return whether e-mail and address, or of a gift the recipient, are complete."""
     if checkout.gift:
-        return bool(checkout.email) and bool(checkout.address.get("name"))
+        given = checkout.gift.get("address")
+        is_whole = not given or all(given.get(name) for name in NEEDED)
+        return bool(checkout.email) and bool(checkout.address.get("name")) and is_whole
     return bool(checkout.email) and all(checkout.address.get(name) for name in NEEDED)
 
 
@@ -222,7 +225,8 @@ def read_order(
     The prices are the versions on sale now of the intervals chosen, or with ``pinned`` the
     very versions the checkout names: those a shopper has agreed to.
     """
-    sale = market.sale_to(checkout.address, _buyer(session, checkout))
+    where = destination_of(checkout.address, checkout.gift)
+    sale = market.sale_to(where, _buyer(session, checkout))
     giving = Giving.of(session, checkout, sale.country, moment.today)
     gift = read_wish(checkout.gift)
     begins_on = None if gift is None else first_day(gift.send_on, moment.today)

@@ -9,22 +9,17 @@ Source: docs/decisions/0175-erasing-a-person.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxState
 from storefront.domain.charging import OPEN_ATTEMPTS
 from storefront.domain.erasure import (
     Standing,
-    without_party,
     without_person,
-    without_recipient,
 )
 from storefront.domain.events import EventKind
 from storefront.domain.gateways import DisputeState
-from storefront.domain.gifts import without_recipient_of
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
 from storefront.domain.merging import closed_email
@@ -33,7 +28,6 @@ from storefront.models import (
     AllergyAnswer,
     Box,
     BoxAddress,
-    BoxReplacement,
     ChargeAttempt,
     Checkout,
     CreditMove,
@@ -44,30 +38,30 @@ from storefront.models import (
     Gift,
     HostIdentity,
     Invoice,
-    LateChange,
     LoginLink,
     LoginSession,
     OptionAnswer,
     OutboxMessage,
     PaymentMethod,
-    ProviderParcel,
     Refund,
     Subscription,
     SubscriptionEvent,
 )
-from storefront.models.base import Base, table_of
-from storefront.operations.keys import AnyRow, AnySelect, AnySession
+from storefront.models.base import table_of
+from storefront.operations.erasure_gifts import erase_gifts
+from storefront.operations.erasure_rows import (
+    LEAVING,
+    NOWHERE,
+    blank_messages,
+    erase_boxes,
+    set_values,
+)
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.waiting import take_off_list
 
 #: One that is declined waits for a person, who sends it again or gives credit instead.
 _REFUNDS_OPEN = ("planned", "sent", "pending", "unknown", "declined")
-#: Boxes that somebody still has to pack or hand over.
-_LEAVING = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED, BoxState.EXPORTED)
-#: An address that nobody has, in place of one that somebody had.
-_NOWHERE = dict.fromkeys(
-    ("name", "company", "street", "extra", "postcode", "city", "region", "phone"), ""
-)
 
 
 def _has_token(method: sa.Table) -> sa.ColumnElement[bool]:
@@ -132,7 +126,7 @@ def read_standing(session: AnySession, row: AnyRow) -> Standing:
             count(
                 box.join(subscription, subscription.c.id == box.c.subscription_id),
                 mine,
-                box.c.state.in_(_LEAVING),
+                box.c.state.in_(LEAVING),
             ),
             count(
                 checkout,
@@ -143,7 +137,12 @@ def read_standing(session: AnySession, row: AnyRow) -> Standing:
                 gift.join(subscription, subscription.c.id == gift.c.subscription_id),
                 sa.or_(gift.c.giver_id == row.id, gift.c.recipient_email == row.email),
                 gift.c.claimed_at.is_(None),
-                subscription.c.state.not_in(ENDED),
+                sa.or_(
+                    subscription.c.state.not_in(ENDED),
+                    sa.exists().where(
+                        box.c.subscription_id == subscription.c.id, box.c.state.in_(LEAVING)
+                    ),
+                ),
             ),
         )
     ).one()
@@ -169,18 +168,13 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     _erase_orders(session, ids, row.email)
     take_off_list(session, row.email)
     _erase_methods(session, ids, moment)
-    _set(session, Address, table_of(Address).c.customer_id.in_(ids), **_NOWHERE)
+    set_values(session, Address, table_of(Address).c.customer_id.in_(ids), **NOWHERE)
     _erase_subscriptions(session, ids, keys)
     _erase_timeline(session, {one.id: one.public_id for one in owned})
-    _erase_boxes(session, ids)
-    _erase_gifts(session, ids, row.email)
+    own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
+    erase_boxes(session, own)
+    erase_gifts(session, ids, row.email)
     _erase_messages(session, ids)
-
-
-def _set(
-    session: AnySession, model: type[Base], where: sa.ColumnElement[bool], **values: Any
-) -> None:
-    session.execute(sa.update(table_of(model)).where(where).values(**values))
 
 
 def _erase_customers(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
@@ -189,7 +183,7 @@ def _erase_customers(session: AnySession, ids: Sequence[int], moment: Moment) ->
         sa.select(table.c.id, table.c.public_id, table.c.merged_into_id).where(table.c.id.in_(ids))
     ).all()
     for one in rows:
-        _set(
+        set_values(
             session,
             Customer,
             table.c.id == one.id,
@@ -209,7 +203,7 @@ def _erase_customers(session: AnySession, ids: Sequence[int], moment: Moment) ->
 
 def _erase_orders(session: AnySession, ids: Sequence[int], email: str) -> None:
     table = table_of(Checkout)
-    _set(
+    set_values(
         session,
         Checkout,
         sa.or_(table.c.customer_id.in_(ids), table.c.email == email),
@@ -231,8 +225,8 @@ def _erase_methods(session: AnySession, ids: Sequence[int], moment: Moment) -> N
     invoice, setup = table_of(Invoice), table_of(GatewaySetup)
     mine = table.c.customer_id.in_(ids)
     detached = {"detached_at": moment.now, "forget_at": moment.now}
-    _set(session, PaymentMethod, sa.and_(mine, table.c.detached_at.is_(None)), **detached)
-    _set(
+    set_values(session, PaymentMethod, sa.and_(mine, table.c.detached_at.is_(None)), **detached)
+    set_values(
         session,
         PaymentMethod,
         mine,
@@ -248,8 +242,8 @@ def _erase_methods(session: AnySession, ids: Sequence[int], moment: Moment) -> N
     )
     own = sa.select(invoice.c.id).where(invoice.c.payer_id.in_(ids))
     charged = attempt.c.invoice_id.in_(own)
-    _set(session, ChargeAttempt, charged, fingerprint="", action_url="")
-    _set(session, GatewaySetup, setup.c.customer_id.in_(ids), redirect_url="")
+    set_values(session, ChargeAttempt, charged, fingerprint="", action_url="")
+    set_values(session, GatewaySetup, setup.c.customer_id.in_(ids), redirect_url="")
 
 
 def drop_tokens(session: AnySession) -> int:
@@ -269,7 +263,7 @@ def _erase_subscriptions(session: AnySession, ids: Sequence[int], keys: Sequence
     table, allergy = table_of(Subscription), table_of(AllergyAnswer)
     owner, move = table_of(CustomerCredit), table_of(CreditMove)
     mine = sa.and_(table.c.id.in_(keys), table.c.customer_id.in_(ids))
-    _set(
+    set_values(
         session,
         Subscription,
         mine,
@@ -284,7 +278,7 @@ def _erase_subscriptions(session: AnySession, ids: Sequence[int], keys: Sequence
     session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(own)))
     session.execute(sa.delete(given).where(given.c.subscription_id.in_(own)))
     credit = sa.select(owner.c.id).where(owner.c.customer_id.in_(ids))
-    _set(session, CreditMove, move.c.customer_credit_id.in_(credit), reason="")
+    set_values(session, CreditMove, move.c.customer_credit_id.in_(credit), reason="")
 
 
 def _erase_timeline(session: AnySession, subjects: dict[int, str]) -> None:
@@ -300,131 +294,12 @@ def _erase_timeline(session: AnySession, subjects: dict[int, str]) -> None:
             of_old_shop = kept.pop("ref", "")
         if kept == one.data:
             continue
-        _set(session, SubscriptionEvent, table.c.id == one.id, data=kept)
+        set_values(session, SubscriptionEvent, table.c.id == one.id, data=kept)
         subject, stamp = subjects[one.subscription_id], one.at.isoformat()
         payload = {"subject": subject, "occurred_at": stamp, "data": kept}
         key = f"event:{one.kind}:{subject}:{of_old_shop or stamp}"
-        _set(session, OutboxMessage, message.c.key == key, payload=payload)
-
-
-def _erase_boxes(session: AnySession, ids: Sequence[int]) -> None:
-    """Leave of every box where in the world it went and what was in it."""
-    table, subscription = table_of(Box), table_of(Subscription)
-    replacement = table_of(BoxReplacement)
-    own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
-    mine = table.c.subscription_id.in_(own)
-    rows = session.execute(
-        sa.select(table.c.id, table.c.ship_to, table.c.packing)
-        .where(mine, table.c.ship_to.is_not(None))
-        .order_by(table.c.id)
-    ).all()
-    for one in rows:
-        values: dict[str, Any] = {"ship_to": without_party(one.ship_to)}
-        if one.packing is not None:
-            values["packing"] = without_recipient(one.packing)
-        _set(session, Box, table.c.id == one.id, **values)
-    boxes = sa.select(table.c.id).where(mine)
-    _set(session, BoxReplacement, replacement.c.box_id.in_(boxes), note="")
-    parcel = table_of(ProviderParcel)
-    # A provider says what is wrong with an address by repeating it; and asks for none again.
-    over = sa.case((parcel.c.state.in_(["planned", "asked"]), "over"), else_=parcel.c.state)
-    handed = parcel.c.box_id.in_(boxes)
-    _set(session, ProviderParcel, handed, error="", try_at=None, state=over)
-    wish = table_of(LateChange)
-    _set(session, LateChange, wish.c.box_id.in_(boxes), address={}, note="")
-    refused = wish.c.state == "refused"
-    _set(session, LateChange, sa.and_(wish.c.box_id.in_(boxes), refused), reason="-")
-
-
-def _erase_gifts(session: AnySession, ids: Sequence[int], email: str) -> None:
-    """Take out who gave and what they said, and who got it; one side leaves the other's."""
-    table, subscription = table_of(Gift), table_of(Subscription)
-    own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
-    got = sa.or_(table.c.subscription_id.in_(own), table.c.recipient_email == email)
-    unclaimed = sa.and_(table.c.giver_id.in_(ids), table.c.claimed_at.is_(None))
-    gone = session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.giver_id, table.c.recipient_email)
-        .where(sa.or_(got, unclaimed))
-        .order_by(table.c.id)
-    ).all()
-    _erase_recipients(session, gone, email)
-    given = sa.select(table.c.subscription_id).where(table.c.giver_id.in_(ids))
-    _erase_cards(session, given)
-    _set(session, Gift, table.c.giver_id.in_(ids), giver_name="", message="")
-    keys = [one.id for one in gone]
-    _set(session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="")
-
-
-def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) -> None:
-    """Take who gets these gifts out of their mails, and out of the orders they were bought by.
-
-    The mails name no customer: a recipient is none yet. Orders that are open stay as they are.
-    """
-    mail, order = table_of(OutboxMessage), table_of(Checkout)
-    topics = ("gift_received", "gift_reminder")
-    _blank(
-        session, mail.c.key.in_([f"mail:{topic}:{g.public_id}" for g in gifts for topic in topics])
-    )
-    bought = {(one.giver_id, one.recipient_email) for one in gifts}
-    to = order.c.gift["email"].as_string()
-    rows = session.execute(
-        sa.select(order.c.id, order.c.customer_id, order.c.gift)
-        .where(to.in_({email, *(one for _giver, one in bought)} - {""}))
-        .where(order.c.state.not_in(["open", "paying"]))
-        .order_by(order.c.id)
-    ).all()
-    for one in rows:
-        if one.gift["email"] != email and (one.customer_id, one.gift["email"]) not in bought:
-            continue
-        kept = without_recipient_of(one.gift)
-        _set(session, Checkout, order.c.id == one.id, gift=kept, version=order.c.version + 1)
-
-
-def forget_recipients(session: AnySession, until: date, limit: int) -> int:
-    """Take out who was to get gifts that nobody claimed and nobody can any more.
-
-    Of gifts that were to begin before ``until`` and are over; returns how many.
-    """
-    table, subscription = table_of(Gift), table_of(Subscription)
-    rows = session.execute(
-        sa.select(table.c.id, table.c.public_id, table.c.giver_id, table.c.recipient_email)
-        .join(subscription, subscription.c.id == table.c.subscription_id)
-        .where(
-            table.c.claimed_at.is_(None),
-            table.c.send_on < until,
-            table.c.recipient_email != "",
-            subscription.c.state.in_(ENDED),
-        )
-        .order_by(table.c.id)
-        .limit(limit)
-    ).all()
-    if rows:
-        _erase_recipients(session, rows, "")
-        keys = [one.id for one in rows]
-        _set(session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="", message="")
-    return len(rows)
-
-
-def _erase_cards(session: AnySession, subscriptions: AnySelect) -> None:
-    """Take the card that lies in a box, with who gives it and their words, from these boxes."""
-    table = table_of(Box)
-    rows = session.execute(
-        sa.select(table.c.id, table.c.packing)
-        .where(table.c.subscription_id.in_(subscriptions), table.c.packing.is_not(None))
-        .order_by(table.c.id)
-    ).all()
-    for one in rows:
-        kept = {key: value for key, value in (one.packing or {}).items() if key != "gift"}
-        if kept != one.packing:
-            _set(session, Box, table.c.id == one.id, packing=kept)
+        set_values(session, OutboxMessage, message.c.key == key, payload=payload)
 
 
 def _erase_messages(session: AnySession, ids: Sequence[int]) -> None:
-    _blank(session, table_of(OutboxMessage).c.customer_id.in_(ids))
-
-
-def _blank(session: AnySession, which: sa.ColumnElement[bool]) -> None:
-    """Empty messages; what was not sent yet is not sent any more."""
-    table = table_of(OutboxMessage)
-    unsent = sa.case((table.c.state.in_(["waiting", "dead"]), "stopped"), else_=table.c.state)
-    _set(session, OutboxMessage, which, payload={}, error="", state=unsent)
+    blank_messages(session, table_of(OutboxMessage).c.customer_id.in_(ids))

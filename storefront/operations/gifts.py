@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import CycleSlot
+from storefront.domain.boxes import BoxState, CycleSlot
 from storefront.domain.events import EventKind
 from storefront.domain.gifts import GiftWish, closed_without_address
 from storefront.models import Box, BoxCycle, BoxSkip, Gift, Subscription
@@ -41,6 +41,7 @@ def write_gift(
         "country": wish.country,
         "message": wish.message,
         "send_on": wish.send_on,
+        "is_quiet": wish.is_quiet,
     }
     mine = table.c.subscription_id == subscription_id
     done = session.execute(sa.update(table).where(mine).values(**values).returning(table.c.id))
@@ -66,13 +67,15 @@ def drop_gifts(session: AnySession, subscription_ids: Sequence[int]) -> None:
 def gift_rows(
     session: AnySession, *conditions: sa.ColumnElement[bool], for_update: bool = False
 ) -> Sequence[AnyRow]:
-    """Return gifts with ``ref``, ``customer_id`` and ``state`` of their subscription."""
+    """Return gifts with ``ref``, ``customer_id``, ``address_id``, ``version`` and ``state`` of
+    their subscription."""
     gift, table = table_of(Gift), table_of(Subscription)
     statement = (
         sa.select(
             gift,
             table.c.public_id.label("ref"),
             table.c.customer_id,
+            table.c.address_id,
             table.c.state,
             table.c.version,
         )
@@ -96,13 +99,16 @@ def any_gift(session: AnySession, *, is_claimed: bool) -> bool:
 
 def has_boxes_left(session: AnySession, subscription_id: int) -> bool:
     """False once all boxes of a gift were taken back, as by a refund to its giver."""
+    found = session.scalar(sa.select(stands(sa.literal(subscription_id))))
+    return bool(found)
+
+
+def stands(subscription: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """True of a gift as long as not all its boxes were taken back, also when all have left."""
     box = table_of(Box)
-    found = session.execute(
-        sa.select(box.c.id)
-        .where(box.c.subscription_id == subscription_id, box.c.state.in_(MOVABLE))
-        .limit(1)
+    return sa.exists().where(
+        box.c.subscription_id == subscription, box.c.state != BoxState.CANCELED
     )
-    return found.first() is not None
 
 
 def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnElement[bool]) -> int:
@@ -113,6 +119,7 @@ def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnEl
     nothing. Raises ``StaleSubscription`` when somebody changed one of them meanwhile.
     """
     box, cycle, gift = table_of(Box), table_of(BoxCycle), table_of(Gift)
+    table = table_of(Subscription)
     rows = session.execute(
         sa.select(
             box.c.subscription_id,
@@ -123,9 +130,12 @@ def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnEl
             cycle.c.ship_from,
         )
         .join(gift, gift.c.subscription_id == box.c.subscription_id)
+        .join(table, table.c.id == box.c.subscription_id)
         .join(cycle, cycle.c.id == box.c.cycle_id)
         .where(
             gift.c.claimed_at.is_(None),
+            # What the giver knows the address of goes there.
+            table.c.address_id.is_(None),
             box.c.state.in_(MOVABLE),
             box.c.address_id.is_(None),
             cycle.c.cutoff_on < moment.today,
@@ -146,7 +156,8 @@ def _move(session: AnySession, key: int, slots: Sequence[CycleSlot], moment: Mom
     for slot in closed_without_address(slots, moment.today):
         # Each move may change where the others stand, so the subscription is read anew.
         (coming,) = read_coming(session, table.c.id == key, moment.today, for_update=True)
-        if coming.row.customer_id is not None or slot.id in coming.skips:
+        is_addressed = coming.row.customer_id is not None or coming.row.address_id is not None
+        if is_addressed or slot.id in coming.skips:
             continue
         moved += len(skip_cycle(session, coming, slot.id, moment.now))
         session.execute(

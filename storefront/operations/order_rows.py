@@ -59,7 +59,7 @@ class Owners:
     """Whose order it is, where it goes and what pays for it, as keys."""
 
     customer_id: int
-    #: None for a gift: its recipient says where it goes.
+    #: None for a gift whose recipient says where it goes.
     address_id: int | None
     #: None for a trial that asks for no payment method.
     method_id: int | None
@@ -141,10 +141,12 @@ def _may_be_default(session: AnySession, customer_id: int) -> bool:
     return not (row[0] and row[1])
 
 
-def write_address(session: AnySession, customer_id: int, order: Order, moment: Moment) -> int:
+def write_address(
+    session: AnySession, customer_id: int, address: Mapping[str, Any], moment: Moment
+) -> int:
     """Return the customer's address that reads the same, else write a new one."""
     table = table_of(Address)
-    typed = {name: str(order.checkout.address.get(name, "")) for name in ADDRESS_COLUMNS}
+    typed = {name: str(address.get(name, "")) for name in ADDRESS_COLUMNS}
     known = session.execute(
         sa.select(table.c.id)
         .where(

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
+from storefront.domain.gifts import destination_of
 from storefront.domain.invoices import InvoiceState
 from storefront.models import ChargeAttempt, Invoice, InvoiceLine
 from storefront.models.base import table_of
@@ -81,8 +82,9 @@ def book_order(
     customer_id, is_new = write_customer(session, order, moment)
     method_id = None if card is None else write_method(session, customer_id, card, moment)
     address_id = None
-    if order.gift is None:
-        address_id = write_address(session, customer_id, order, moment)
+    if order.gift is None or order.gift.address:
+        where = destination_of(order.checkout.address, order.checkout.gift)
+        address_id = write_address(session, customer_id, where, moment)
     owners = Owners(customer_id, address_id, method_id)
     boxes = write_boxes(session, order, owners, moment)
     if order.gift is not None:
@@ -145,8 +147,9 @@ def _snapshot(
 
 
 def _ship_to(order: Order) -> dict[str, str]:
-    """Return where the boxes go; of a gift, who gets it and in which country."""
-    typed = {name: str(order.checkout.address.get(name, "")) for name in ADDRESS_COLUMNS}
+    """Return where the boxes go; of a gift at least who gets it and in which country."""
+    where = destination_of(order.checkout.address, order.checkout.gift)
+    typed = {name: str(where.get(name, "")) for name in ADDRESS_COLUMNS}
     return typed if order.gift is None else typed | {"name": order.gift.name}
 
 

@@ -48,7 +48,7 @@ from storefront.operations.customs import declared, seller_country_of, weighed
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
-from storefront.operations.packing_words import PackingWords, packing_words
+from storefront.operations.packing_words import PackingWords, packing_words, reachable
 from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
 from storefront.operations.shortages import Shortages, read_shortages, write_shortages
@@ -150,7 +150,8 @@ def boxes_to_decide(
         )
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
-        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        # Of a gift that nobody has claimed the carrier writes to the giver, not to who gets it.
+        .outerjoin(customer, customer.c.id == reachable(subscription))
         # One that was packed before a dispute held it goes back as it was, and is not decided.
         .where(box.c.cycle_id == cycle_id, box.c.state == state, box.c.locked_at.is_(None))
         .order_by(box.c.id)

@@ -53,6 +53,11 @@ class PackingWords:
         return words
 
 
+def reachable(subscription: sa.Table) -> sa.ColumnElement[int]:
+    """Return who is written to about a parcel: the giver as long as nobody has a gift."""
+    return sa.func.coalesce(subscription.c.customer_id, subscription.c.payer_id)
+
+
 def packing_words(
     session: AnySession, box_ids: Sequence[int], variant_ids: Iterable[int]
 ) -> PackingWords:
@@ -84,7 +89,7 @@ def packing_words(
         )
         .join(period, period.c.id == box.c.period_id)
         .join(subscription, subscription.c.id == box.c.subscription_id)
-        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        .outerjoin(customer, customer.c.id == reachable(subscription))
         .outerjoin(
             gift,
             sa.and_(gift.c.subscription_id == box.c.subscription_id, sa.not_(is_packed_before)),

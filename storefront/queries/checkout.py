@@ -19,6 +19,7 @@ from storefront.models import (
     ChargeAttempt,
     Customer,
     FirstBoxPlace,
+    Gift,
     Invoice,
     PaymentMethod,
     Plan,
@@ -171,7 +172,7 @@ class KnownDelivery:
 def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
     """Return what is known of a customer: the address of the newest subscription, else the newest.
 
-    What one box alone was sent to is nobody's usual address.
+    What one box alone was sent to is nobody's usual address, nor where a gift of theirs went.
     """
     customer, address = table_of(Customer), table_of(Address)
     who = session.execute(
@@ -183,9 +184,14 @@ def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
     usual = sa.select(sa.func.max(subscription.c.id)).where(
         subscription.c.customer_id == customer_id, subscription.c.address_id == address.c.id
     )
+    is_used = sa.exists().where(
+        subscription.c.customer_id == customer_id, subscription.c.address_id == address.c.id
+    )
+    gives = sa.exists().where(table_of(Gift).c.giver_id == customer_id)
+    is_own = sa.or_(is_used, sa.not_(gives))
     row = session.execute(
         sa.select(*[address.c[name] for name in ADDRESS_COLUMNS])
-        .where(address.c.customer_id == customer_id)
+        .where(address.c.customer_id == customer_id, is_own)
         .order_by(sa.func.coalesce(usual.scalar_subquery(), 0).desc(), address.c.id.desc())
         .limit(1)
     ).one_or_none()

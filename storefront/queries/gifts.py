@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -24,9 +25,12 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.addresses import address_row
+from storefront.operations.gifts import stands
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.secrets import hash_secret, typed_gift_code
+from storefront.operations.order_rows import ADDRESS_COLUMNS
+from storefront.operations.secrets import gift_code, hash_secret, typed_gift_code
 
 _NOT_PAID = (SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED)
 
@@ -47,20 +51,26 @@ class GiftView:
     plan: str
     plan_code: str
     boxes: int
-    #: When its next unsent box leaves; None when none is planned.
+    #: When its next unsent box leaves, and until when it may go elsewhere; None when none is
+    #: planned.
     ships_on: date | None
+    cutoff_on: date | None
     #: What was paid for it; only its giver may see that document.
     invoice: str
     #: The subscription by which its recipient went on, if they did.
     followed_by: str = ""
+    #: We write nothing to the recipient; the giver has the code.
+    is_quiet: bool = False
+    #: Where the giver said that it goes, as long as nobody has claimed it; else empty.
+    goes_to: Mapping[str, str] = field(default_factory=dict)
 
 
 def by_code(session: AnySession, code: str) -> GiftView | None:
     """Return the gift that a code opens; None before its day and when it was taken back."""
     gift = table_of(Gift)
     digest = hash_secret(typed_gift_code(code))
-    stands = sa.or_(gift.c.claimed_at.is_not(None), _has_unsent_box(gift))
-    found = _views(session, gift.c.code_hash == digest, gift.c.told_at.is_not(None), stands)
+    opens = sa.or_(gift.c.claimed_at.is_not(None), stands(gift.c.subscription_id))
+    found = _views(session, gift.c.code_hash == digest, gift.c.told_at.is_not(None), opens)
     return found[0] if found else None
 
 
@@ -73,6 +83,21 @@ def by_id(session: AnySession, public_id: str) -> GiftView | None:
 def given_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
     """Return what a customer has given, the latest first."""
     return tuple(_views(session, table_of(Gift).c.giver_id == customer_id))
+
+
+def to_hand_over(
+    session: AnySession, customer_id: int, public_id: str, key: str
+) -> tuple[GiftView, str] | None:
+    """Return a gift with the code that its giver hands over; None where that is not theirs to do.
+
+    ``key`` is the shop's, which codes are made of. Once the gift is claimed there is none.
+    """
+    gift = table_of(Gift)
+    code = gift_code(key, public_id)
+    mine = (gift.c.giver_id == customer_id, gift.c.public_id == public_id, gift.c.is_quiet)
+    opens = (gift.c.claimed_at.is_(None), gift.c.code_hash == hash_secret(code))
+    found = _views(session, *mine, *opens, stands(gift.c.subscription_id))
+    return (found[0], code) if found else None
 
 
 def received_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
@@ -106,6 +131,8 @@ def unclaimed(moment: Moment, _since: datetime) -> sa.Select[Any]:
             gift.c.claimed_at.is_(None),
             gift.c.told_at.is_not(None),
             gift.c.send_on <= moment.today - UNCLAIMED_AFTER,
+            # Its boxes leave without an answer where the giver knew the address.
+            table.c.address_id.is_(None),
             _has_unsent_box(gift),
         )
     )
@@ -124,11 +151,12 @@ def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
     """Return the rows of the list behind ``unclaimed``: each about its giver."""
     gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
     giver = table_of(Customer)
+    to = sa.func.coalesce(sa.func.nullif(gift.c.recipient_email, ""), gift.c.recipient_name)
     return (
         sa.select(
             giver.c.public_id.label("customer"),
             giver.c.name.label("name"),
-            (plan.c.name + " → " + gift.c.recipient_email).label("about"),
+            (plan.c.name + " → " + to).label("about"),
             table.c.state,
             sa.literal("").label("detail"),
             part.c.minor,
@@ -159,11 +187,13 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
         sa.select(
             gift,
             table.c.public_id.label("ref"),
+            table.c.address_id,
             plan.c.name.label("plan"),
             plan.c.code.label("plan_code"),
             period.c.box_count,
             invoice.label("invoice"),
-            _next_ship_day(table).label("ships_on"),
+            _next_day(table, "ship_from").label("ships_on"),
+            _next_day(table, "cutoff_on").label("cutoff_on"),
             _follower(gift).label("followed_by"),
         )
         .join(table, table.c.id == gift.c.subscription_id)
@@ -172,13 +202,14 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
         .where(table.c.state.not_in(_NOT_PAID), *conditions)
         .order_by(gift.c.id.desc())
     )
-    return [_view(row) for row in rows]
+    return [_view(session, row) for row in rows.all()]
 
 
-def _next_ship_day(table: sa.Table) -> sa.ScalarSelect[Any]:
+def _next_day(table: sa.Table, name: str) -> sa.ScalarSelect[Any]:
+    """Return a day of the first round that a box is planned for."""
     box, cycle = table_of(Box), table_of(BoxCycle)
     return (
-        sa.select(sa.func.min(cycle.c.ship_from))
+        sa.select(sa.func.min(cycle.c[name]))
         .join(box, box.c.cycle_id == cycle.c.id)
         .where(box.c.subscription_id == table.c.id, box.c.state == BoxState.PLANNED)
         .scalar_subquery()
@@ -197,7 +228,13 @@ def _follower(gift: sa.Table) -> sa.ScalarSelect[Any]:
     )
 
 
-def _view(row: AnyRow) -> GiftView:
+def _goes_to(session: AnySession, row: AnyRow) -> dict[str, str]:
+    """Return what the giver said; an address of who claimed it is no business of the giver."""
+    given = address_row(session, row.address_id) if row.claimed_at is None else None
+    return {} if given is None else {name: str(given._mapping[name]) for name in ADDRESS_COLUMNS}
+
+
+def _view(session: AnySession, row: AnyRow) -> GiftView:
     return GiftView(
         public_id=row.public_id,
         subscription=row.ref,
@@ -212,6 +249,9 @@ def _view(row: AnyRow) -> GiftView:
         plan_code=row.plan_code,
         boxes=row.box_count,
         ships_on=row.ships_on,
+        cutoff_on=row.cutoff_on,
         invoice=row.invoice or "",
         followed_by=row.followed_by or "",
+        is_quiet=row.is_quiet,
+        goes_to=_goes_to(session, row),
     )

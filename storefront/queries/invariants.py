@@ -390,9 +390,11 @@ INVARIANTS = (
     ),
     Invariant(
         "F14",
-        "a box of a gift that nobody has claimed was not packed",
+        "a box of a gift that nobody has said where to send was not packed",
         "SELECT b.public_id FROM box b JOIN gift g ON g.subscription_id = b.subscription_id"
-        " WHERE g.claimed_at IS NULL AND b.state NOT IN ('planned','held','canceled')",
+        " JOIN subscription s ON s.id = b.subscription_id"
+        " WHERE g.claimed_at IS NULL AND s.address_id IS NULL"
+        " AND b.state NOT IN ('planned','held','canceled')",
     ),
     Invariant(
         "A2",

@@ -108,9 +108,12 @@ def change_delivery(
     return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **values})
 
 
-def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) -> bool:
+def change_gift(
+    rt: Runtime, key: str, email: str, name: str, wish: GiftWish, avoids: Sequence[str] = ()
+) -> bool:
     """Make the order a gift: e-mail (normalised) and name of the giver, and who gets it.
 
+    ``avoids``: what they do not tolerate, as far as the giver knows, and where to send it.
     False when the order is no longer open. Raises ``LookupError`` for an unknown order, and
     ``NotGivable`` for a day in the past or too far ahead.
     """
@@ -118,8 +121,9 @@ def change_gift(rt: Runtime, key: str, email: str, name: str, wish: GiftWish) ->
     if problem:
         raise NotGivable(reason=problem)
     address = {"name": name, "country": wish.country}
-    # Who gets it says themselves what they do not tolerate.
-    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value, "avoids": []}
+    # Who says themselves where it goes says so too what they do not tolerate.
+    avoided = sorted(set(avoids)) if wish.address else []
+    values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value, "avoids": avoided}
     return _change(rt, key, {"email": email, "address": address, "gift": wish.kept(), **values})
 
 

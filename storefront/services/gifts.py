@@ -17,6 +17,7 @@ from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.shipping import is_blocked
 from storefront.models import Address, Customer, Gift, Subscription
 from storefront.models.base import public_id, table_of
+from storefront.operations.addresses import address_row
 from storefront.operations.gifts import any_gift, gift_rows, has_boxes_left, move_unclaimed
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_rows import ADDRESS_COLUMNS
@@ -120,11 +121,14 @@ def _tell(rt: Runtime) -> int:
     due = (gift.c.told_at.is_(None), gift.c.send_on <= rt.today())
     rows = gift_rows(rt.session, *due, *_running(), for_update=True)[:_AT_ONCE]
     for row in rows:
-        # Hashed anew: the code in the mail is made of the key the shop has today.
+        # Hashed anew: the code in the mail is made of the key the shop has today. That of a
+        # quiet one may be printed already.
         code = hash_secret(gift_code(rt.settings.secret_key, row.public_id))
+        kept = row.code_hash if row.is_quiet else code
         mine = gift.c.id == row.id
-        rt.session.execute(sa.update(gift).where(mine).values(told_at=rt.now(), code_hash=code))
-    enqueue(rt.session, [_mail("gift_received", row) for row in rows], rt.now())
+        rt.session.execute(sa.update(gift).where(mine).values(told_at=rt.now(), code_hash=kept))
+    mails = [_mail("gift_received", row) for row in rows if not row.is_quiet]
+    enqueue(rt.session, mails, rt.now())
     _end(rt, rows)
     return len(rows)
 
@@ -135,11 +139,13 @@ def _remind(rt: Runtime) -> int:
         gift.c.told_at.is_not(None),
         gift.c.reminded_at.is_(None),
         gift.c.send_on <= rt.today() - REMIND_AFTER,
+        # Its boxes leave without an answer where the giver knew the address.
+        table_of(Subscription).c.address_id.is_(None),
     )
     rows = gift_rows(rt.session, *due, *_running(), for_update=True)[:_AT_ONCE]
     ids = [row.id for row in rows]
     rt.session.execute(sa.update(gift).where(gift.c.id.in_(ids)).values(reminded_at=rt.now()))
-    mails = [_mail("gift_reminder", row) for row in rows]
+    mails = [_mail("gift_reminder", row) for row in rows if not row.is_quiet]
     mails += [_to_giver("gift_unclaimed", row) for row in rows]
     enqueue(rt.session, mails, rt.now())
     _end(rt, rows)
@@ -176,8 +182,8 @@ def claim(
     """Say where a gift goes, and whose it is from now on: who holds the code.
 
     ``email`` is normalised; a signed-in customer is ``customer_id``. Boxes whose cut-off is
-    over by now come later. Raises ``UnknownCode``, ``AlreadyClaimed``, ``OtherCountry`` and
-    ``NotServed``.
+    over by now come later, or go where the giver said. Raises ``UnknownCode``,
+    ``AlreadyClaimed``, ``OtherCountry`` and ``NotServed``.
     """
 
     def work() -> Claimed:
@@ -191,17 +197,19 @@ def claim(
         owner, is_new = customer_id, False
         if owner is None:
             owner, is_new = _customer(rt, email, address["name"], locale)
-        version = rt.session.execute(
-            sa.select(table.c.version).where(table.c.id == row.subscription_id)
-        ).scalar_one()
+        present = rt.session.execute(
+            sa.select(table.c.version, table.c.address_id).where(table.c.id == row.subscription_id)
+        ).one()
+        before = address_row(rt.session, present.address_id)
         address_id, ref = _address(rt, owner, address)
         values = {"customer_id": owner, "address_id": address_id}
-        change = SubscriptionChange(row.subscription_id, version, values)
+        change = SubscriptionChange(row.subscription_id, present.version, values)
         change_subscriptions(rt.session, [change])
         gift = table_of(Gift)
         rt.session.execute(sa.update(gift).where(gift.c.id == row.id).values(claimed_at=moment.now))
         kind = EventKind.ADDRESS_CHANGED
-        data = {"address": ref, "was": "", "city": address["city"]}
+        was = before.public_id if before is not None else ""
+        data = {"address": ref, "was": was, "city": address["city"]}
         entry = Entry(row.subscription_id, row.ref, kind, Actor.CUSTOMER, data=data)
         record(rt.session, [entry], moment)
         enqueue(rt.session, [_to_giver("gift_claimed", row)], moment.now)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from storefront.database import retrying
 from storefront.domain.erasure import CONSENT_YEARS, first_kept_year
-from storefront.operations.erasure import forget_recipients
+from storefront.operations.erasure_gifts import forget_recipients
 from storefront.operations.retention import blank_consents, blank_credit_notes, blank_invoices
 from storefront.runtime import Runtime
 

@@ -91,6 +91,7 @@ register_policy(
             "again",
             "after_gift",
             "go_on",
+            "given_gift",
             "address",
             "usual_address",
             "addresses",

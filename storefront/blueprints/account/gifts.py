@@ -15,7 +15,7 @@ from storefront.blueprints.sources import source_of_visit
 from storefront.htmx import go
 from storefront.logins import current_customer
 from storefront.queries.continuing import going_on
-from storefront.queries.gifts import received
+from storefront.queries.gifts import received, to_hand_over
 from storefront.services.continuing import NoGift, NotOnSale, WentOn
 from storefront.services.continuing import go_on as begin_to_go_on
 from storefront.templating import locale_code
@@ -43,6 +43,21 @@ def keep_price_away() -> Any:
     if received(runtime().session, me.id, subscription) is None:
         return None
     return go(url_for("account.subscription", subscription=subscription))
+
+
+@bp.get("/gifts/<gift>")
+def given_gift(gift: str) -> Response:
+    """Show the code that its giver hands over, as a card to print."""
+    rt, me = runtime(), customer()
+    found = to_hand_over(rt.session, me.id, gift, rt.settings.secret_key)
+    if found is None:
+        abort(404)
+    view, code = found
+    # As in the mails: the address the shop is known by.
+    link = f"{rt.settings.base_url}{rt.settings.url_prefix}/gift/{code}"
+    answer = page("given_gift", gift=view, link=link)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @bp.get("/subscriptions/<subscription>/go-on")

@@ -1,4 +1,4 @@
-"""Step 2 of an order that is given away: who gets it, from when on, and what to write."""
+"""Step 2 of an order that is given away: who gets it, where, from when on, and what to write."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from typing import Any
 from flask import Response, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import DateField, EmailField, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import (
+    DateField,
+    EmailField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms.fields.core import UnboundField
+from wtforms.validators import DataRequired, InputRequired, Length, StopValidation
 
-from storefront.blueprints.checkout.loading import load, shown
-from storefront.blueprints.checkout.steps import bp, countries_of
+from storefront.blueprints.checkout import allergies, tax_fields
+from storefront.blueprints.checkout.forms import DeliveryForm
+from storefront.blueprints.checkout.loading import lacks_for_carrier, load, shown
+from storefront.blueprints.checkout.steps import bp, countries_of, moved
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
+from storefront.blueprints.places import refuse, refuse_blocked
 from storefront.blueprints.typed import one_line
 from storefront.domain.gifts import DAYS_AHEAD, MESSAGE_MOST, GiftWish, problem_of_day
 from storefront.domain.privacy import NotAnEmail, mask_card_numbers, normalise_email
@@ -42,23 +54,72 @@ def _lines(text: str | None) -> str:
     return "\n".join(" ".join(line.split()) for line in (text or "").strip().splitlines())
 
 
+#: Who says where it goes, and by whom its recipient hears of it.
+ASK, KNOWN = "ask", "known"
+BY_MAIL, BY_GIVER = "mail", "giver"
+
+
+def _if_known(form: Any, field: Any) -> None:
+    if not form.knows_address:
+        field.errors = []
+        raise StopValidation
+
+
+def _if_mailed(form: Any, field: Any) -> None:
+    if form.is_quiet:
+        field.errors = []
+        raise StopValidation
+
+
+def _where_known(of: Any) -> Any:
+    """Return a field of an address that is asked only where the giver knows it."""
+    label, checks, *rest = of.args
+    kind: Any = UnboundField(of.field_class, label, [_if_known, *checks], *rest, **of.kwargs)
+    return kind
+
+
 _NAME = Length(max=80, message=lazy_gettext("Name must be 80 characters or fewer"))
 
 
-class GiftForm(Form):
-    """Who gives it, who gets it, and when."""
+class GiftForm(DeliveryForm):
+    """Who gives it, who gets it and where, and when; ``email`` and ``name`` are the giver's."""
 
     to_name = StringField(
         lazy_gettext("Their name"),
         [DataRequired(lazy_gettext("Enter the name of who gets it")), _NAME],
         filters=[one_line],
     )
+    country = SelectField(lazy_gettext("Country they live in"), validate_choice=False)
+    where = RadioField(
+        lazy_gettext("Where does it go?"),
+        choices=[
+            SelectChoice(ASK, lazy_gettext("They say so themselves")),
+            SelectChoice(KNOWN, lazy_gettext("I know the address")),
+        ],
+        default=ASK,
+        validate_choice=False,
+    )
+    street = _where_known(DeliveryForm.street)
+    postcode = _where_known(DeliveryForm.postcode)
+    city = _where_known(DeliveryForm.city)
+    region = _where_known(DeliveryForm.region)
+    company = _where_known(DeliveryForm.company)
+    extra = _where_known(DeliveryForm.extra)
+    phone = _where_known(DeliveryForm.phone)
+    tell = RadioField(
+        lazy_gettext("How do they hear of it?"),
+        choices=[
+            SelectChoice(BY_MAIL, lazy_gettext("By our mail, on the day below")),
+            SelectChoice(BY_GIVER, lazy_gettext("From me, or by the parcel")),
+        ],
+        default=BY_MAIL,
+        validate_choice=False,
+    )
     to_email = EmailField(
         lazy_gettext("Their e-mail"),
-        [DataRequired(lazy_gettext("Enter the e-mail of who gets it")), _is_email],
+        [_if_mailed, DataRequired(lazy_gettext("Enter the e-mail of who gets it")), _is_email],
         filters=[one_line],
     )
-    country = SelectField(lazy_gettext("Country they live in"), validate_choice=False)
     send_on = DateField(
         lazy_gettext("When they hear of it"),
         [InputRequired(lazy_gettext("Enter a day like 24/12/2027"))],
@@ -75,7 +136,7 @@ class GiftForm(Form):
     )
     email = EmailField(
         lazy_gettext("Your e-mail"),
-        [DataRequired(lazy_gettext("Enter your e-mail")), _is_email],
+        [DataRequired(lazy_gettext("Enter your e-mail"))],
         filters=[one_line],
     )
     name = StringField(
@@ -84,9 +145,15 @@ class GiftForm(Form):
         filters=[one_line],
     )
 
-    def validate_country(self, field: SelectField) -> None:
-        if field.data not in {choice.value for choice in field.choices}:
-            raise ValidationError(_("We do not deliver there yet. Choose another country"))
+    @property
+    def knows_address(self) -> bool:
+        """True when the giver says where it goes."""
+        return bool(self.where.data == KNOWN)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when we write nothing to who gets it."""
+        return bool(self.tell.data == BY_GIVER)
 
     def validate_send_on(self, field: DateField) -> None:
         if field.data is None:
@@ -102,16 +169,24 @@ class GiftForm(Form):
         """Return what a valid form says."""
         day = self.send_on.data
         assert isinstance(day, date)
-        email = normalise_email(self.to_email.data or "")
-        message = mask_card_numbers(self.message.data or "")
-        return GiftWish(self.to_name.data or "", email, self.country.data, message, day)
+        email = "" if self.is_quiet else normalise_email(self.to_email.data or "")
+        name, message = self.to_name.data or "", mask_card_numbers(self.message.data or "")
+        address = self.address() | {"name": name} if self.knows_address else {}
+        return GiftWish(
+            name, email, self.country.data, message, day, address, is_quiet=self.is_quiet
+        )
 
 
 @bp.get("/checkout/<key>/gift")
 def gift(key: str) -> Response:
     """Ask who gets the box."""
-    order = load(runtime(), key, "delivery")
-    return _page(order, _form(order))
+    rt = runtime()
+    order = load(rt, key, "delivery")
+    form = _form(order)
+    if order.is_blocked or lacks_for_carrier(order):
+        # Blocked or asked for since the address was typed: say so where it is to be changed.
+        _refuse(form)
+    return _page(order, form)
 
 
 @bp.post("/checkout/<key>/gift")
@@ -124,16 +199,34 @@ def save_gift(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = _form(order, given)
-    if why_not_givable(order) or not form.validate():
+    avoided = _check(order, form)
+    if avoided is None:
         return _page(order, form, 422)
     email = normalise_email(form.email.data or "")
-    change_gift(rt, key, email, form.name.data or "", form.wish())
+    change_gift(rt, key, email, form.name.data or "", form.wish(), avoided)
     after = load(rt, key)
     if after.quote is None:
         # No round is planned that a box of that day could join.
         form.send_on.errors = [_("No box can be promised for that day. Choose an earlier one")]
         return _page(after, form, 422)
-    return go(url_for("checkout.pay", key=key))
+    return go(url_for("checkout.pay", key=key), moved(order, after))
+
+
+def _check(order: Order, form: GiftForm) -> list[str] | None:
+    """Return what is not tolerated; None, with messages, where something is wrong."""
+    if why_not_givable(order) or not form.validate() or _refuse(form):
+        return None
+    if not form.knows_address:
+        # Who says where it goes says so too what they do not tolerate.
+        return []
+    avoided = allergies.check(runtime(), order, form)
+    return avoided if tax_fields.check(runtime(), order, form) else None
+
+
+def _refuse(form: GiftForm) -> bool:
+    """Put what is against where it goes beside its fields; of a country alone that it is served."""
+    rt = runtime()
+    return refuse(rt, form) if form.knows_address else refuse_blocked(rt, form, is_whole=False)
 
 
 def _form(order: Order, given: Any = None) -> GiftForm:
@@ -146,7 +239,11 @@ def _form(order: Order, given: Any = None) -> GiftForm:
         "send_on": wish.send_on if wish else rt.today(),
     }
     if wish is not None:
-        known |= {"to_name": wish.name, "to_email": wish.email, "message": wish.message}
+        address = {part: value for part, value in wish.address.items() if part != "name"}
+        known |= {"to_name": wish.name, "to_email": wish.email, "message": wish.message, **address}
+        known["where"] = KNOWN if address else ASK
+        known["tell"] = BY_GIVER if wish.is_quiet else BY_MAIL
+        known["agree"] = bool(order.checkout.avoids)
     form = GiftForm(given, data=known)
     form.country.choices = [SelectChoice(code, name) for code, name in countries]
     return form
@@ -162,6 +259,8 @@ def _page(order: Order, form: GiftForm, status: int = 200) -> Response:
         f"{_FOLDER}/_gift_form.html",
         status,
         form=form,
+        **tax_fields.asked(runtime(), True),
+        **allergies.asked(runtime(), order),
         countries=countries_of(runtime()),
         refused=why_not_givable(order),
         most=MESSAGE_MOST,

@@ -20,6 +20,7 @@ from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
 from storefront.domain.checkout import OrderQuote
+from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
 from storefront.formats import interval_inside
 from storefront.htmx import go
@@ -82,11 +83,13 @@ def place_of(order: Order, step: str = "pay") -> str:
 def lacks_for_carrier(order: Order) -> bool:
     """Return whether an address known from before lacks what its parcel needs by now.
 
-    The recipient of a gift is asked when they claim it.
+    The recipient of a gift is asked when they claim it, unless the giver knew the address.
     """
-    if order.checkout.gift or not sends(order):
+    checkout = order.checkout
+    is_asked_later = checkout.gift and not checkout.gift.get("address")
+    if is_asked_later or not sends(order):
         return False
-    return bool(lacks(runtime(), order.checkout.address))
+    return bool(lacks(runtime(), destination_of(checkout.address, checkout.gift)))
 
 
 def sends(order: Order) -> bool:

@@ -26,6 +26,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.blueprints.typed import one_line
 from storefront.domain.credit import is_too_small
+from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.htmx import go, is_htmx, show
@@ -203,7 +204,7 @@ def confirmation(key: str) -> Response:
 
 def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
     """Return what the form of step 3 needs."""
-    address = order.checkout.address
+    address = destination_of(order.checkout.address, order.checkout.gift)
     countries = writing_locale().territories
     form = form or _pay_form(order)
     return {

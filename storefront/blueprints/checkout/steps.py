@@ -208,10 +208,10 @@ def save_delivery(key: str) -> Response:
     tax_id = (number, tax_fields.state_of(rt, order, number))
     email = normalise_email(form.email.data or "")
     change_delivery(rt, key, email, form.address(), tax_id, avoided)
-    return go(url_for("checkout.pay", key=key), _moved(order, load(rt, key)))
+    return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
 
 
-def _moved(before: Order, after: Order) -> str | None:
+def moved(before: Order, after: Order) -> str | None:
     """Say that an address changed what was shown beside it; None where it did not."""
     if before.quote is None or after.quote is None or before.to_pay == after.to_pay:
         return None

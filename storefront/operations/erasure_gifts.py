@@ -1,0 +1,145 @@
+"""Who gave and who got: gifts while somebody is erased, and of people nobody knows any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.domain.gifts import without_recipient_of
+from storefront.domain.lifecycle import ENDED
+from storefront.models import (
+    Address,
+    AllergyAnswer,
+    Box,
+    Checkout,
+    Gift,
+    OutboxMessage,
+    Subscription,
+)
+from storefront.models.base import table_of
+from storefront.operations.erasure_rows import (
+    LEAVING,
+    NOWHERE,
+    blank_messages,
+    erase_boxes,
+    set_values,
+)
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
+
+
+def erase_gifts(session: AnySession, ids: Sequence[int], email: str) -> None:
+    """Take out who gave and what they said, and who got it; one side leaves the other's."""
+    table, subscription = table_of(Gift), table_of(Subscription)
+    own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
+    got = sa.or_(table.c.subscription_id.in_(own), table.c.recipient_email == email)
+    unclaimed = sa.and_(table.c.giver_id.in_(ids), table.c.claimed_at.is_(None))
+    gone = session.execute(_recipients().where(sa.or_(got, unclaimed))).all()
+    _erase_recipients(session, gone, email)
+    given = sa.select(table.c.subscription_id).where(table.c.giver_id.in_(ids))
+    _erase_cards(session, given, email)
+    set_values(session, Gift, table.c.giver_id.in_(ids), giver_name="", message="")
+    keys = [one.id for one in gone]
+    set_values(session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="")
+
+
+def _recipients() -> AnySelect:
+    """Gifts as ``_erase_recipients`` wants them."""
+    table, subscription = table_of(Gift), table_of(Subscription)
+    return (
+        sa.select(table, subscription.c.checkout_id.label("order_id"), subscription.c.address_id)
+        .join(subscription, subscription.c.id == table.c.subscription_id)
+        .order_by(table.c.id)
+    )
+
+
+def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) -> None:
+    """Take who gets these gifts out of their mails, and out of the orders they were bought by.
+
+    And, where the giver said where to send what nobody has claimed, out of its boxes.
+
+    The mails name no customer: a recipient is none yet. Orders that are open stay as they are.
+    """
+    mail, order = table_of(OutboxMessage), table_of(Checkout)
+    topics = ("gift_received", "gift_reminder")
+    blank_messages(
+        session, mail.c.key.in_([f"mail:{topic}:{g.public_id}" for g in gifts for topic in topics])
+    )
+    _erase_given(session, [one for one in gifts if one.claimed_at is None])
+    bought = {(one.giver_id, one.recipient_email) for one in gifts}
+    orders = {one.order_id for one in gifts}
+    to = order.c.gift["email"].as_string()
+    named = to.in_({email, *(one for _giver, one in bought)} - {""})
+    rows = session.execute(
+        sa.select(order.c.id, order.c.customer_id, order.c.gift)
+        .where(sa.or_(named, order.c.id.in_(orders)))
+        .where(order.c.state.not_in(["open", "paying"]))
+        .order_by(order.c.id)
+    ).all()
+    for one in rows:
+        whose = (one.customer_id, one.gift.get("email", ""))
+        if not one.gift or (one.id not in orders and whose[1] != email and whose not in bought):
+            continue
+        kept = without_recipient_of(one.gift)
+        set_values(session, Checkout, order.c.id == one.id, gift=kept, version=order.c.version + 1)
+
+
+def _erase_given(session: AnySession, gifts: Sequence[AnyRow]) -> None:
+    """Take out where these were sent, by an address that is their giver's row and nobody's home."""
+    keys = [one.subscription_id for one in gifts if one.address_id is not None]
+    table, address, answer = table_of(Subscription), table_of(Address), table_of(AllergyAnswer)
+    of_these = sa.select(table.c.id).where(table.c.id.in_(keys))
+    erase_boxes(session, of_these)
+    session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(keys)))
+    lived_at = sa.exists().where(
+        table.c.customer_id == address.c.customer_id, table.c.address_id == address.c.id
+    )
+    given = address.c.id.in_([one.address_id for one in gifts if one.address_id is not None])
+    set_values(session, Address, sa.and_(given, sa.not_(lived_at)), **NOWHERE)
+
+
+def forget_recipients(session: AnySession, until: date, limit: int) -> int:
+    """Take out who was to get gifts that nobody claimed and nobody can any more.
+
+    Of gifts that were to begin before ``until`` and are over; returns how many.
+    """
+    table, subscription, box = table_of(Gift), table_of(Subscription), table_of(Box)
+    is_leaving = sa.exists().where(
+        box.c.subscription_id == subscription.c.id, box.c.state.in_(LEAVING)
+    )
+    rows = session.execute(
+        _recipients()
+        .where(
+            table.c.claimed_at.is_(None),
+            table.c.send_on < until,
+            table.c.recipient_name != "",
+            subscription.c.state.in_(ENDED),
+            # What goes to an address that the giver knew still needs it.
+            sa.or_(subscription.c.address_id.is_(None), sa.not_(is_leaving)),
+        )
+        .limit(limit)
+    ).all()
+    if rows:
+        _erase_recipients(session, rows, "")
+        keys = [one.id for one in rows]
+        set_values(
+            session, Gift, table.c.id.in_(keys), recipient_name="", recipient_email="", message=""
+        )
+    return len(rows)
+
+
+def _erase_cards(session: AnySession, subscriptions: AnySelect, email: str) -> None:
+    """Take the card that lies in a box, and the giver whom the carrier wrote to, from these."""
+    table = table_of(Box)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.packing)
+        .where(table.c.subscription_id.in_(subscriptions), table.c.packing.is_not(None))
+        .order_by(table.c.id)
+    ).all()
+    for one in rows:
+        kept = {key: value for key, value in (one.packing or {}).items() if key != "gift"}
+        if kept.get("email") == email:
+            kept["email"] = ""
+        if kept != one.packing:
+            set_values(session, Box, table.c.id == one.id, packing=kept)
