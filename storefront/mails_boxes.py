@@ -10,7 +10,7 @@ from storefront.domain.carriers.links import tracking_link
 from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
-from storefront.queries.mails import box_facts, was_told_to_wait
+from storefront.queries.mails import box_facts, was_worth_waiting
 
 
 def box_shipped(writer: Writer) -> Words:
@@ -21,7 +21,7 @@ def box_shipped(writer: Writer) -> Words:
     if payload.get("tracking_number"):
         facts.append((_("Tracking number"), str(payload["tracking_number"])))
     carrier, number = str(payload.get("carrier", "")), str(payload.get("tracking_number", ""))
-    is_late = was_told_to_wait(writer.rt.session, str(payload.get("box", "")))
+    is_late = was_worth_waiting(writer.rt.session, str(payload.get("box", "")))
     link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
     return Words(
         _("Your box is on its way"),

@@ -16,6 +16,7 @@ from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
     Box,
     BoxCycle,
+    BoxShortage,
     CarriedAmount,
     ChargeAttempt,
     Checkout,
@@ -281,8 +282,9 @@ def box_facts(session: AnySession, public_id: str) -> BoxFacts | None:
     return BoxFacts(row.public_id, row.ship_from) if row else None
 
 
-def was_told_to_wait(session: AnySession, box: str) -> bool:
-    """Return whether the subscriber of the box was mailed that it waits for stock."""
-    message = table_of(OutboxMessage)
+def was_worth_waiting(session: AnySession, box: str) -> bool:
+    """Return whether the subscriber of the box was mailed that it waits, and all of it is in it."""
+    message, table, short = table_of(OutboxMessage), table_of(Box), table_of(BoxShortage)
     told = sa.exists().where(message.c.key == f"mail:box_waits:{box}")
-    return bool(session.scalar(sa.select(told)))
+    lacks = sa.exists().where(short.c.box_id == table.c.id, table.c.public_id == box)
+    return bool(session.scalar(sa.select(sa.and_(told, ~lacks))))

@@ -262,6 +262,19 @@ def test_who_waits_for_stock_is_told_once_and_thanked_when_it_leaves(rt, clock, 
     ]
 
 
+def test_a_box_that_waited_and_leaves_without_something_is_not_called_complete(rt, clock, shop):
+    _subs, assam, _sencha = shop
+    lock(rt, clock)
+    [held] = [box for box in rows(rt, Box) if box.state == BoxState.HELD]
+    cycle = rt.session.get_one(BoxCycle, held.cycle_id).public_id
+    rule(rt, assam, Policy.DROP)
+    retry_boxes(rt, cycle)
+    ship_batch(rt, export_boxes(rt, cycle).public_id, carrier="DHL", tracking={})
+    texts = [compose(rt, message).text for message in waiting_mails(rt, "box_shipped")]
+    assert len(texts) == 2
+    assert not any("complete" in text for text in texts)
+
+
 def test_who_gets_what_is_still_made_is_told_that_it_may_be_late(rt, clock, shop):
     (_first, second), assam, _sencha = shop
     rule(rt, assam, Policy.MAKE)
