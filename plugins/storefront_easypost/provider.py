@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from storefront.hooks import (
@@ -66,7 +66,7 @@ class EasyPost:
             "reference": order.reference,
             "to_address": _address(order),
             "from_address": {"id": self._from},
-            "parcel": {"weight": float(round(order.grams / _OUNCE, 1)) or 0.1},
+            "parcel": {"weight": _weight(order)},
         }
         if order.is_declared:
             if order.undeclared:
@@ -156,6 +156,18 @@ def _address(order: ParcelOrder) -> dict[str, str]:
     return {name: value for name, value in parts.items() if value}
 
 
+def _weight(order: ParcelOrder) -> float:
+    """Return the ounces of the parcel, to one place and up: never less than what is declared."""
+    declared = sum((_ounces(line) for line in order.lines), Decimal(0))
+    ounces = max(order.grams / _OUNCE, declared if order.is_declared else Decimal(0))
+    return float(ounces.quantize(Decimal("0.1"), ROUND_CEILING))
+
+
+def _ounces(line: ParcelLine) -> Decimal:
+    """Return the weight of a line; EasyPost cuts off more than three places."""
+    return round(line.grams * line.pieces / _OUNCE, 3)
+
+
 def _item(line: ParcelLine) -> dict[str, Any]:
     """Return the CustomsItem of a line that lacks nothing."""
     return {
@@ -163,8 +175,7 @@ def _item(line: ParcelLine) -> dict[str, Any]:
         "quantity": line.pieces,
         "value": float(line.value),
         "currency": line.currency,
-        # More than three places are cut off there, so that nothing light becomes nothing.
-        "weight": float(round(line.grams * line.pieces / _OUNCE, 3)),
+        "weight": float(_ounces(line)),
         "hs_tariff_number": line.hs_code,
         "origin_country": line.origin,
         "code": line.sku,

@@ -101,7 +101,7 @@ class ParcelLine:
             "description": self.text,
             "tariff number": self.hs_code,
             "country of origin": self.origin,
-            "value": self.value_minor,
+            "value": self.value,
         }
         return tuple(name for name, entered in known.items() if not entered)
 

@@ -114,6 +114,17 @@ class TestEasyPost(ShippingContract):
         assert (answer.status, answer.reason) == (Taking.REFUSED, "no_weight")
         assert len(rig.far.shipments) == 1
 
+    def test_a_parcel_never_weighs_less_than_what_is_declared_in_it(self, rig):
+        tea = ParcelLine("TEA-1", 2, "green tea", "09021000", "CN", 890, "EUR", 70)
+        rig.provider.take(replace(ORDER, grams=140, lines=(tea,), is_declared=True))
+        rig.provider.take(replace(ORDER, reference="box_2", grams=1))
+
+        declared, light = rig.far.shipments.values()
+        (item,) = declared["customs_info"]["customs_items"]
+        # 4.938 ounces would be 4.9 by the usual rounding.
+        assert (item["weight"], declared["parcel"]["weight"]) == (4.938, 5.0)
+        assert light["parcel"]["weight"] == 0.1
+
     @pytest.mark.parametrize(
         ("status", "reason"), [(401, "unauthorized"), (429, "rate_limited"), (500, "http_500")]
     )

@@ -187,6 +187,9 @@ def test_formats_may_have_columns_of_customs() -> None:
     assert BOX_FIELDS["customs_total"](abroad) == "17.80 EUR"
     parts = ("customs_total_value", "customs_total_currency")
     assert [BOX_FIELDS[name](abroad) for name in parts] == ["17.80", "EUR"]
+    pounds = {**abroad.packing["customs"][0], "currency": "GBP"}
+    mixed = replace(abroad, packing={**abroad.packing, "customs": [*abroad.customs, pounds]})
+    assert [BOX_FIELDS[name](mixed) for name in parts] == ["", ""]
     kept = replace(home, packing={**packing, "grams": [70]})
     assert item_fields(kept, "TEA", 2)["grams_of_sku"] == "70"
     assert item_fields(kept, "TEA", 2)["ounces_of_sku"] == "2.47"

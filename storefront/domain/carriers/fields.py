@@ -138,6 +138,14 @@ def _customs_total(lines: Sequence[Mapping[str, Any]]) -> str:
     return f"{_value(total, lines[0]['currency'])} {lines[0]['currency']}"
 
 
+def _customs_sum(lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return value and currency of everything, empty where there is no one currency."""
+    if len({line["currency"] for line in lines}) > 1:
+        return "", ""
+    value, _, currency = _customs_total(lines).partition(" ")
+    return value, currency
+
+
 def item_fields(box: BoxFacts, sku: str, pieces: int) -> dict[str, str]:
     """Return the fields of one product of ``box``."""
     line = next((one for one in box.customs if one["sku"] == sku), None)
@@ -211,8 +219,8 @@ BOX_FIELDS: Mapping[str, Field] = {
     "weight_oz": lambda box: _ounces(box.packing["weight_grams"]),
     "customs": lambda box: "; ".join(_declared(line) for line in box.customs),
     "customs_total": lambda box: _customs_total(box.customs),
-    "customs_total_value": lambda box: _customs_total(box.customs).partition(" ")[0],
-    "customs_total_currency": lambda box: _customs_total(box.customs).partition(" ")[2],
+    "customs_total_value": lambda box: _customs_sum(box.customs)[0],
+    "customs_total_currency": lambda box: _customs_sum(box.customs)[1],
     "answers": lambda box: "; ".join(f"{what}: {said}" for what, said in box.answers),
     "price_net": lambda box: _price(box, 0),
     "price_tax": lambda box: _price(box, 1),
