@@ -347,6 +347,13 @@ INVARIANTS = (
         " AND batch_id IS NULL",
     ),
     Invariant(
+        "F9",
+        "a box that was exported has its own copy of where it goes",
+        "SELECT public_id FROM box WHERE state IN"
+        " ('exported','shipped','delivered','returned','lost')"
+        " AND coalesce(CAST(ship_to AS TEXT), 'null') = 'null'",
+    ),
+    Invariant(
         "F6",
         "a variant's stock is the sum of its moves",
         "SELECT v.sku FROM product_variant v JOIN (SELECT variant_id, sum(CASE WHEN kind ="
@@ -484,7 +491,7 @@ INVARIANTS = (
         " HAVING count(r.id) > c.used",
     ),
     Invariant(
-        "F9",
+        "F8-codes",
         "a code's counter is not below the number of its counting uses",
         "SELECT c.code FROM promotion_code c JOIN redemption r ON r.promotion_code_id = c.id"
         " AND r.counts AND r.given_back_at IS NULL GROUP BY c.id, c.code, c.used"

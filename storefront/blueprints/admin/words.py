@@ -124,6 +124,7 @@ def job_name(code: str) -> str:
         "box_notices": _("Tell subscribers of their next box"),
         "forget_methods": _("Have gateways forget removed cards"),
         "old_messages": _("Delete old messages of gateways"),
+        "tidy_files": _("Delete half-written files"),
         "close_cycles": _("Lock cycles"),
         "waiting": _("Invite from waiting lists"),
         "export": _("Export boxes"),
