@@ -82,9 +82,12 @@ def can_keep(group: Interval, shipping: Interval, *, is_rolling: bool) -> bool:
     """
     if not is_rolling:
         return shipping.multiple_of(group) == 1
-    shortest = shipping.days or (shipping.months or 0) * _SHORTEST_MONTH
     longest = group.days or (group.months or 0) * _LONGEST_MONTH
-    return shortest >= longest or shipping.multiple_of(group) is not None
+    return _shortest(shipping) >= longest or shipping.multiple_of(group) is not None
+
+
+def _shortest(shipping: Interval) -> int:
+    return shipping.days or (shipping.months or 0) * _SHORTEST_MONTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,24 @@ def plan_cycles(
             cycles.append(_dates(rhythm, day, off))
         n += 1
     return cycles
+
+
+def could_go_before(other: CycleSlot, slot: CycleSlot, shipping: Interval) -> bool:
+    """Return whether who has a box in ``slot`` could have the one before it in ``other``.
+
+    On a calendar, in every earlier one. Where cycles are rolling each box looks for its own
+    packing day, so the one before it is packed ``shipping`` sooner, at least.
+
+    >>> thursday, friday = (CycleSlot(n, None, date(2027, 3, n), date(2027, 3, n), date(2027, 3, n))
+    ...                     for n in (11, 12))
+    >>> could_go_before(thursday, friday, Interval("week"))
+    False
+    """
+    if other.cutoff_on >= slot.cutoff_on:
+        return False
+    if slot.charge_on is not None:
+        return True
+    return other.lock_on <= slot.lock_on - timedelta(days=_shortest(shipping))
 
 
 _LEAVING = attrgetter("ship_from", "lock_on", "id")

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import CycleState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import choose_recipe
 from storefront.models import (
     BoxChoice,
-    BoxCycle,
     BoxNotice,
     Gift,
     OutboxMessage,
@@ -27,12 +24,12 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.choice_reminders import MOST_DAYS, key_of
+from storefront.operations.choice_reminders import key_of
 from storefront.operations.choosing import OpenBox, open_boxes_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.plan_walks import begin_slice, end_slice
+from storefront.operations.plan_walks import begin_slice, end_slice, walks_due
 from storefront.operations.recipes import recipes_of
 from storefront.operations.skips import read_coming
 
@@ -41,36 +38,8 @@ _SILENT = (*ENDED, SubscriptionState.INCOMPLETE, SubscriptionState.PAUSED)
 
 
 def notices_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
-    """Return the (cycle, plan) pairs whose subscribers are to be told now.
-
-    Only of the next cycle of a group that may still change, and of plans that want the mail.
-    """
-    cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias()
-    plan, done = table_of(Plan), table_of(BoxNotice)
-    rows = session.execute(
-        sa.select(
-            cycle.c.id.label("cycle_id"),
-            cycle.c.public_id.label("cycle"),
-            cycle.c.cutoff_on,
-            plan.c.id.label("plan_id"),
-            plan.c.box_notice_days.label("days"),
-        )
-        .join(plan, plan.c.cycle_group_id == cycle.c.group_id)
-        .outerjoin(done, sa.and_(done.c.cycle_id == cycle.c.id, done.c.plan_id == plan.c.id))
-        .where(
-            plan.c.box_notice_days > 0,
-            cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
-            cycle.c.cutoff_on.between(moment.today, moment.today + timedelta(days=MOST_DAYS)),
-            done.c.done_at.is_(None),
-            ~sa.exists().where(
-                before.c.group_id == cycle.c.group_id,
-                before.c.cutoff_on >= moment.today,
-                before.c.cutoff_on < cycle.c.cutoff_on,
-            ),
-        )
-        .order_by(cycle.c.id, plan.c.id)
-    ).all()
-    return [row for row in rows if row.cutoff_on <= moment.today + timedelta(days=row.days)]
+    """Return the (cycle, plan) pairs whose subscribers are to be told now; see ``walks_due``."""
+    return walks_due(session, table_of(BoxNotice), table_of(Plan).c.box_notice_days, moment)
 
 
 def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -> tuple[int, bool]:

@@ -8,11 +8,9 @@ Source: docs/decisions/0186-reminders-to-choose.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import CycleState
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import choose_recipe
 from storefront.models import (
@@ -29,23 +27,18 @@ from storefront.operations.choosing import open_boxes_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.plan_walks import begin_slice, end_slice
+from storefront.operations.plan_walks import begin_slice, end_slice, walks_due
 from storefront.operations.recipes import recipes_of
 from storefront.operations.skips import read_coming
 
-#: Most days before the cut-off that can be set.
-MOST_DAYS = 14
-
 
 def reminders_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
-    """Return the (cycle, plan) pairs whose subscribers are to be reminded now.
+    """Return the (cycle, plan) pairs whose subscribers are to be reminded now; see ``walks_due``.
 
-    Only of the next cycle of a group that may still change, for no other box can be chosen for.
     Where recipes of one plan say different days, the longest counts.
     """
-    cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias()
-    plan, recipe, rule = table_of(Plan), table_of(Recipe), table_of(ChoiceRule)
-    done = table_of(ChoiceReminder)
+    cycle, plan = table_of(BoxCycle), table_of(Plan)
+    recipe, rule = table_of(Recipe), table_of(ChoiceRule)
     days = (
         sa.select(sa.func.max(rule.c.reminder_days))
         .join(recipe, recipe.c.id == rule.c.recipe_id)
@@ -53,33 +46,10 @@ def reminders_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
             recipe.c.plan_id == plan.c.id,
             sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id == cycle.c.id),
         )
+        .correlate(cycle, plan)
         .scalar_subquery()
     )
-    rows = session.execute(
-        sa.select(
-            cycle.c.id.label("cycle_id"),
-            cycle.c.public_id.label("cycle"),
-            cycle.c.ship_from,
-            cycle.c.cutoff_on,
-            plan.c.id.label("plan_id"),
-            days.label("days"),
-        )
-        .join(plan, plan.c.cycle_group_id == cycle.c.group_id)
-        .outerjoin(done, sa.and_(done.c.cycle_id == cycle.c.id, done.c.plan_id == plan.c.id))
-        .where(
-            cycle.c.state.in_((CycleState.PLANNED, CycleState.OPEN)),
-            cycle.c.cutoff_on.between(moment.today, moment.today + timedelta(days=MOST_DAYS)),
-            done.c.done_at.is_(None),
-            ~sa.exists().where(
-                before.c.group_id == cycle.c.group_id,
-                before.c.cutoff_on >= moment.today,
-                before.c.cutoff_on < cycle.c.cutoff_on,
-            ),
-        )
-        .order_by(cycle.c.id, plan.c.id)
-    ).all()
-    soon = moment.today
-    return [row for row in rows if row.days and row.cutoff_on <= soon + timedelta(days=row.days)]
+    return walks_due(session, table_of(ChoiceReminder), days, moment, cycle.c.ship_from)
 
 
 def remind_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -> tuple[int, bool]:

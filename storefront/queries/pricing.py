@@ -266,6 +266,8 @@ def _cards(
             first = at_once(rounds.locked_last.get(plan.group_id or 0), today, off)
         if plan.shipping is not None and plan.has_capacity:
             first = room_in(first, joinable, uses, (1, 1, plan.shipping), today)
+        # What follows a trial comes with a later payment, and is in nobody's window of sale.
+        first = replace(first, is_sale=not plan.trial_days)
         coming = _coming(joinable, first, rounds.ends, today)
         offers = _offers(plan, in_one_currency(own), joinable, first, market, today)
         if not offers:

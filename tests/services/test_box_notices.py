@@ -1,5 +1,6 @@
 """Subscribers are told of their next box once, while they can still change it."""
 
+from datetime import timedelta
 from email import message_from_bytes as parse
 from email.policy import default
 from functools import partial
@@ -207,6 +208,28 @@ def test_a_box_is_told_of_once_though_its_cut_off_moves(rt, clock, plan, cycles)
     clock.advance(days=2)
 
     assert of_boxes(rt) == 0
+
+
+def test_where_boxes_are_packed_every_day_each_is_told_of_as_long_before(rt, clock):
+    daily = {"unit": "day", "charge_day": None, "lock_days": 0, "ship_days": 1}
+    group = make_group(rt, cycles=60, cutoff_days=0, ship_window_days=0, **daily)
+    plan = make_plan(rt, group=group, box_notice_days=3)
+    make_recipe(rt, plan)
+    days = [rt.today() + timedelta(days=ahead) for ahead in (10, 11)]
+    first, second = (
+        make_subscribed(rt, plan, next_on=day, anchor_on=day).public_id for day in days
+    )
+    rt.session.expunge_all()
+    rt.session.rollback()
+
+    clock.advance(days=6)
+    assert of_boxes(rt) == 0
+    clock.advance(days=1)
+    assert of_boxes(rt) == 1
+    assert told(rt) == [first]
+    clock.advance(days=1)
+    assert of_boxes(rt) == 1
+    assert told(rt) == [first, second]
 
 
 def test_a_new_plan_sends_the_mail_until_its_terms_say_otherwise(rt, group):

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import AuditEntry, BoxCycle
+from storefront.models import AuditEntry, BoxCycle, CycleGroup
 from storefront.queries.invariants import broken
 from storefront.services.days_off import set_days_off
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_subscription
@@ -123,6 +123,9 @@ def test_an_order_outside_the_window_of_sale_is_told_of_the_next_box(app, rt, cl
     for page in ("/", "/plans/pot"):
         assert "is not on sale today" in client.get(page).text
     rt.session.rollback()
+    # The first box after a trial comes with its payment, whatever is sold today.
+    make_plan(rt, code="try", group=rt.session.scalars(sa.select(CycleGroup)).one(), trial_days=14)
+    assert "is not on sale today" not in client.get("/plans/try").text
     # An empty window is no window.
     assert desk.post(at, typed | {"sells_from": "", "sells_until": ""}, on=at).status_code == 303
     assert "is not on sale today" not in client.get("/plans/pot").text
