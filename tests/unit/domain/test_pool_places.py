@@ -12,10 +12,13 @@ from storefront.domain.pool_places import fill_boxes, pool_boxes_from
 @st.composite
 def pools(draw):
     count = draw(st.integers(1, 5))
-    return [PoolItem(key, most=draw(st.integers(1, 3))) for key in range(1, count + 1)]
+    return [
+        PoolItem(key, most=draw(st.integers(1, 3)), price=draw(st.integers(0, 4)))
+        for key in range(1, count + 1)
+    ]
 
 
-rules = st.builds(Rule, st.integers(1, 5))
+rules = st.builds(Rule, st.integers(1, 5), value=st.one_of(st.none(), st.integers(2, 12)))
 stocks = st.dictionaries(st.integers(1, 5), st.integers(0, 30))
 cases = (rules, pools(), stocks, st.one_of(st.none(), st.integers(0, 40)))
 
@@ -58,6 +61,17 @@ def test_no_piece_is_promised_twice_nor_one_that_is_not_there(rule, pool, left, 
     assert min(rest.values(), default=0) >= 0
     if most is None:
         assert fill_boxes(rule, pool, rest).boxes == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(*cases, st.dictionaries(st.integers(1, 5), st.integers(0, 30)))
+def test_who_takes_of_the_rest_changes_no_box_of_the_others(rule, pool, left, most, wanted):
+    first = fill_boxes(rule, pool, left, most)
+    if first.boxes is None:
+        return
+    rest = {key: pieces - first.taken.get(key, 0) for key, pieces in left.items()}
+    fewer = {key: pieces - min(wanted.get(key, 0), rest[key]) for key, pieces in left.items()}
+    assert fill_boxes(rule, pool, fewer, most) == first
 
 
 @settings(max_examples=60, deadline=None)
