@@ -10,6 +10,7 @@ from storefront.domain.carriers.links import tracking_link
 from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.queries.additions import addition
 from storefront.queries.mails import box_facts, was_worth_waiting
 
 
@@ -134,7 +135,31 @@ def late_change(writer: Writer) -> Words:
     return Words(news[0], news[0], news[1], tuple(facts), see)
 
 
+def box_added(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    found = addition(writer.rt.session, str(payload["addition"]))
+    if found is None:
+        return None
+    what = _("%(count)s × %(name)s", count=found.quantity, name=found.name)
+    facts = [(_("You added"), what), (_("Paid today"), writer.money(found.total))]
+    if found.ships_on:
+        days = ", ".join(writer.day(day) for day in found.ships_on)
+        facts.append((_("Comes with the box of"), days))
+    later = (_("After these boxes it comes with every box, and your next payments hold it."),)
+    return Words(
+        _("Something was added to your box"),
+        _("Done: %(what)s is in your box.", what=what)
+        if found.boxes == 1
+        else _("Done: %(what)s is in each of %(boxes)s boxes.", what=what, boxes=found.boxes),
+        _("Paid %(amount)s today.", amount=writer.money(found.total)),
+        tuple(facts),
+        (_("See the invoice"), writer.url(f"/account/invoices/{payload['invoice']}")),
+        later if found.goes_on else (),
+    )
+
+
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "box_added": box_added,
     "box_shipped": box_shipped,
     "box_waits": box_waits,
     "box_made": box_made,

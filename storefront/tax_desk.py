@@ -29,6 +29,7 @@ from storefront.domain.tax_treatment import (
 )
 from storefront.models import Plan, Price
 from storefront.models.base import table_of
+from storefront.operations.additions import read_additions
 from storefront.operations.addon_changes import read_addons
 from storefront.operations.addons import offered_addons, picked_of, running_addons
 from storefront.operations.change_facts import own_subscription
@@ -130,6 +131,23 @@ def prepare_addons(rt: Runtime, customer_id: int, subscription: str) -> None:
         row = facts.coming.row
         beside = [one.tax_class for one in facts.running] + [one.tax_class for one in facts.offered]
         _tax_sale(rt, row, [row.tax_class, *beside], day)
+
+
+def prepare_additions(rt: Runtime, customer_id: int, subscription: str) -> None:
+    """Have what may be put into paid boxes today taxed so, and the payments after it."""
+    prepare_addons(rt, customer_id, subscription)
+    if not rt.hooks.has("quote_tax"):
+        return
+    moment = rt.moment()
+    with reading():
+        try:
+            facts = read_additions(rt.session, customer_id, subscription, moment, rt.shop.taxes)
+        except LookupError:
+            return
+        finally:
+            rt.session.rollback()
+    kinds = [facts.payer.plan_tax_class, *(one.tax_class for one in facts.own.offered)]
+    _tax_sale(rt, facts.payer, kinds, rt.today())
 
 
 def prepare_extra(rt: Runtime, subscription: str, tax_class: str) -> None:

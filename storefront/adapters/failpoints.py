@@ -26,6 +26,8 @@ KNOWN = {
     "renewal.after_record": "results are committed, the lease is still held",
     "checkout.after_setup": "the method is stored at the gateway, not with us",
     "checkout.after_sent": "the first charge is sent on disk, the gateway knows nothing",
+    "addition.before_commit": "an addition to boxes, its invoice and attempt are not committed",
+    "addition.after_sent": "its charge is sent on disk, the gateway knows nothing",
     "change.before_commit": "the change, its invoice and its attempt are written, not committed",
     "change.after_sent": "the charge of a change is sent on disk, the gateway knows nothing",
     "refund.after_sent": "the refund is sent on disk, the gateway knows nothing",

@@ -21,6 +21,13 @@ class Cadence(StrEnum):
     EVERY = "every"
 
 
+class Reach(StrEnum):
+    """Which boxes that are paid for already something is put into: the next, or each of them."""
+
+    NEXT = "next"
+    REST = "rest"
+
+
 @dataclass(frozen=True, slots=True)
 class AddonTerms:
     """An add-on as it was agreed to: ``quantity`` pieces at ``unit`` each time it comes.

@@ -1,5 +1,6 @@
 """All mapped classes, so that one import fills the metadata."""
 
+from storefront.models.additions import BoxAddition, BoxAdditionBox
 from storefront.models.answers import OptionAnswer, OptionWording
 from storefront.models.base import Base
 from storefront.models.box_addresses import BoxAddress
@@ -97,6 +98,8 @@ __all__ = [
     "Base",
     "BatchPaper",
     "Box",
+    "BoxAddition",
+    "BoxAdditionBox",
     "BoxAddress",
     "BoxChoice",
     "BoxChoiceItem",

@@ -15,6 +15,8 @@ from storefront.domain.money import split_minor
 from storefront.domain.periods import Interval
 from storefront.models import Box, BoxSkip, Invoice, InvoiceLine, SubscriptionPeriod
 from storefront.models.base import public_ids, table_of
+from storefront.operations.added import move_additions
+from storefront.operations.added_back import return_additions
 from storefront.operations.addons import rescue_items
 from storefront.operations.boxes import cycle_use, slots_of
 from storefront.operations.bulk import insert_many
@@ -42,6 +44,9 @@ def reshape_boxes(session: AnySession, change: AnyRow, moment: Moment) -> None:
         values: dict[str, Any] = {"state": BoxState.CANCELED, "net_minor": 0, "tax_minor": 0}
         session.execute(sa.update(box).where(box.c.id.in_(spare)).values(values))
         rescue_items(session, spare, kept)
+        move_additions(session, spare, kept)
+        if not kept:
+            return_additions(session, spare, moment)
     joined = _free_cycles(session, change, moment)
     for ordinal, key in enumerate(kept, start=1):
         slot = joined[ordinal - 1]

@@ -20,6 +20,7 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.mismatches import AMOUNT_MISMATCH, taken_text
 from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, PaymentMethod
 from storefront.models.base import table_of
+from storefront.operations.added import withdraw_additions, withdraw_late_additions
 from storefront.operations.bulk import update_many
 from storefront.operations.carrying import Minimums, plan_or_carry, settle_carried
 from storefront.operations.changes import withdraw_overtaken, withdraw_unpaid
@@ -102,6 +103,7 @@ def record_results(
     rows = answerable(session, list(answers))
     if _unpaid_offers(rows):
         withdraw_overtaken(session, _unpaid_offers(rows), moment)
+        withdraw_late_additions(session, _unpaid_offers(rows), moment)
         rows = answerable(session, list(answers))
     known = [row for row in rows if AttemptState(row.state) in ANSWERABLE]
     recorded.repeated = len(results) - len(known)
@@ -128,7 +130,7 @@ def record_results(
     late = overtaken(session, _owing(found.declined + found.action + found.lost + undone))
     unpaid = found.declined + found.lost + [row for row in undone if row.on_session]
     _reopen_checkouts(session, unpaid)
-    withdraw_unpaid(session, _unpaid_offers(unpaid), moment)
+    _drop_offers(session, unpaid, moment)
     _plan_again(session, _owing(found.lost), moment, minimums)
     _ask_chosen(session, late, moment, minimums)
     # A customer's own try that never went out is no answer to wait for: theirs is next.
@@ -321,12 +323,19 @@ def _reopen_checkouts(session: AnySession, declined: Sequence[AnyRow]) -> None:
 
 
 def _unpaid_offers(rows: Sequence[AnyRow]) -> list[int]:
-    """Return offered invoices that belong to no checkout: changes somebody did not pay."""
+    """Return offered invoices that belong to no checkout: changes and additions not paid."""
     return [
         row.invoice_id
         for row in rows
         if row.invoice_state == InvoiceState.OFFERED and row.checkout_id is None
     ]
+
+
+def _drop_offers(session: AnySession, rows: Sequence[AnyRow], moment: Moment) -> None:
+    """Drop the changes of plan and the additions to boxes that were not paid."""
+    unpaid = _unpaid_offers(rows)
+    withdraw_unpaid(session, unpaid, moment)
+    withdraw_additions(session, unpaid, moment)
 
 
 def _plan_again(
@@ -373,7 +382,7 @@ def ask_anew(
     the method chosen meanwhile where there is one. Raises ``StaleSubscription`` as ``replan``.
     """
     _reopen_checkouts(session, rows)
-    withdraw_unpaid(session, _unpaid_offers(rows), moment)
+    _drop_offers(session, rows, moment)
     _plan_again(session, _owing(rows), moment, minimums)
     _ask_chosen(session, overtaken(session, _owing(rows)), moment, minimums)
 

@@ -36,6 +36,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.added import additions_paid_by, put_in
 from storefront.operations.boxes import PaidPeriod, make_boxes, without_boxes
 from storefront.operations.bulk import update_many
 from storefront.operations.changes import apply_paid_change, changes_paid_by, open_paid_periods
@@ -77,6 +78,7 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
     offered = [row for row in invoices.values() if row.state == InvoiceState.OFFERED]
     # A change is paid by an offered invoice only; renewals need not look for one.
     changes = changes_paid_by(session, [row.id for row in offered]) if offered else {}
+    additions = additions_paid_by(session, [row.id for row in offered]) if offered else {}
     open_paid_periods(session, list(changes.values()), moment)
     lines = lines_of(session, ids)
     finalise_offered(session, offered, lines, moment)
@@ -86,6 +88,8 @@ def settle_invoices(session: AnySession, settlements: Sequence[Settlement], mome
     _close_around(session, ids, invoices, moment)
     for invoice_id, change in changes.items():
         apply_paid_change(session, change, invoices[invoice_id], moment)
+    for invoice_id, addition in additions.items():
+        put_in(session, addition, invoices[invoice_id], moment)
     lines = [line for line in lines if line.invoice_id not in changes]
     periods = periods_of(session, lines)
     _enter_periods(session, periods, lines, invoices, moment)

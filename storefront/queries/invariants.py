@@ -476,6 +476,32 @@ INVARIANTS = (
         " WHERE s.substitute_id IS NOT NULL AND coalesce(i.quantity, 0) < s.quantity",
     ),
     Invariant(
+        "F21",
+        "something is added to paid boxes exactly when its own invoice is paid",
+        "SELECT a.public_id FROM box_addition a JOIN invoice i ON i.id = a.invoice_id"
+        " WHERE i.state <> CASE a.state WHEN 'applied' THEN 'paid' WHEN 'waiting' THEN 'offered'"
+        " ELSE 'discarded' END",
+    ),
+    Invariant(
+        "F22",
+        "what was added to boxes is shared out over them to the last cent",
+        "SELECT a.public_id FROM box_addition a JOIN invoice i ON i.id = a.invoice_id"
+        " LEFT JOIN (SELECT addition_id, sum(gross_minor) AS gross FROM box_addition_box"
+        " GROUP BY addition_id) p ON p.addition_id = a.id"
+        " WHERE coalesce(p.gross, 0) <> i.total_minor",
+    ),
+    Invariant(
+        "F23",
+        "what was added to a box lies in it until it is packed, or was given back with it",
+        "SELECT b.public_id FROM box b JOIN box_addition_box p ON p.box_id = b.id"
+        " AND p.returned_at IS NULL JOIN box_addition a ON a.id = p.addition_id"
+        " AND a.state = 'applied' LEFT JOIN box_item i ON i.box_id = b.id"
+        " AND i.variant_id = a.variant_id WHERE a.variant_id IS NOT NULL"
+        " AND (b.state = 'canceled' OR (b.state IN ('planned','held') AND b.locked_at IS NULL))"
+        " GROUP BY b.id, b.public_id, b.state, a.variant_id"
+        " HAVING b.state = 'canceled' OR coalesce(max(i.quantity), 0) < sum(a.quantity)",
+    ),
+    Invariant(
         "F12",
         "a replacement was paid for with the first box: it is worth nothing and earns nothing",
         "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"

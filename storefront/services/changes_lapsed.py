@@ -1,4 +1,4 @@
-"""Give up changes of plan that were never confirmed with the bank."""
+"""Give up changes of plan, and additions to boxes, that were never confirmed with the bank."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from storefront import charges
 from storefront.database import reading, retrying
 from storefront.domain.charging import AttemptState
 from storefront.domain.gateways import CancelAnswer
-from storefront.models import ChargeAttempt, ScheduledChange
+from storefront.models import BoxAddition, ChargeAttempt, ScheduledChange
 from storefront.models.base import table_of
+from storefront.operations.added import withdraw_additions
 from storefront.operations.changes import withdraw_unpaid
 from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
@@ -31,7 +32,12 @@ def expire_changes(rt: Runtime) -> int:
     Only what the gateway says can never succeed any more is dropped.
     """
     with reading():
-        rows = rt.session.execute(_unconfirmed(), _asked_before(rt.moment())).all()
+        asked = _asked_before(rt.moment())
+        rows = [
+            row
+            for statement in (_unconfirmed(), _unconfirmed_additions())
+            for row in rt.session.execute(statement, asked).all()
+        ]
         rt.session.rollback()
     stopped = [row for row in rows if charges.cancel(rt, row) is CancelAnswer.CANCELLED]
     return sum(retrying(rt.session, partial(_give_up, rt, row)) for row in stopped)
@@ -62,12 +68,35 @@ def _unconfirmed() -> AnySelect:
     )
 
 
+@cache
+def _unconfirmed_additions() -> AnySelect:
+    attempt, addition = table_of(ChargeAttempt), table_of(BoxAddition)
+    return (
+        sa.select(
+            attempt.c.id,
+            attempt.c.public_id,
+            attempt.c.gateway,
+            attempt.c.account,
+            attempt.c.gateway_reference,
+            attempt.c.invoice_id,
+        )
+        .join(addition, addition.c.invoice_id == attempt.c.invoice_id)
+        .where(
+            addition.c.state.in_(["waiting", "withdrawn"]),
+            attempt.c.state == AttemptState.ACTION_REQUIRED,
+            attempt.c.created_at <= sa.bindparam("asked_before", type_=attempt.c.created_at.type),
+        )
+        .order_by(addition.c.id)
+        .limit(AT_ONCE)
+    )
+
+
 def _asked_before(moment: Moment) -> Values:
     return {"asked_before": moment.now - CONFIRM_WITHIN}
 
 
 #: Whether changes wait in vain for their customers.
-CHANGES_OVER = Question(lambda: [_unconfirmed()], _asked_before)
+CHANGES_OVER = Question(lambda: [_unconfirmed(), _unconfirmed_additions()], _asked_before)
 
 
 def _give_up(rt: Runtime, row: AnyRow) -> bool:
@@ -85,5 +114,6 @@ def _give_up(rt: Runtime, row: AnyRow) -> bool:
     ).all()
     if ended:
         withdraw_unpaid(rt.session, [row.invoice_id], moment)
+        withdraw_additions(rt.session, [row.invoice_id], moment)
     rt.session.commit()
     return bool(ended)

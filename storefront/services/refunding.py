@@ -25,6 +25,7 @@ from storefront.domain.refunds import (
 from storefront.domain.repaying import Part, draw, most_of
 from storefront.domain.repaying import offered as offered_lines
 from storefront.operations import audit
+from storefront.operations.added_back import added_worth
 from storefront.operations.audit import Who
 from storefront.operations.invoices import content_hash
 from storefront.operations.keys import AnyRow
@@ -82,6 +83,8 @@ class RefundQuote:
     ends: tuple[tuple[str, date], ...]
     #: Ship days of boxes that are canceled; None where the day is not known yet.
     canceled: tuple[date | None, ...]
+    #: What was paid apart for things in these boxes, which goes back beside ``total``.
+    beside: Money
     quote_hash: str
 
 
@@ -104,7 +107,7 @@ def offer(rt: Runtime, invoice: str) -> Offer:
 def quote_refund(rt: Runtime, invoice: str, wish: Wish) -> RefundQuote:
     """Say what ``refund`` would do now. Raises as it does."""
     facts = read_refund(rt.session, invoice)
-    found = _plan(facts, wish, rt.moment()).quote
+    found = _plan(rt, facts, wish).quote
     rt.session.rollback()
     return found
 
@@ -126,7 +129,7 @@ def refund(
         if known is not None:
             rt.session.rollback()
             return str(known["credit_note"])
-        plan = _plan(facts, wish, moment)
+        plan = _plan(rt, facts, wish)
         if plan.quote.quote_hash != shown:
             rt.session.rollback()
             raise RefundChanged(invoice=invoice)
@@ -186,7 +189,8 @@ def _can_run_out(row: AnyRow, moment: Moment) -> bool:
     return runs and row.next_on > moment.today and not row.owes
 
 
-def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
+def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
+    moment = rt.moment()
     offered = _offer(facts, moment)
     by_line = {one.head.id: one for one in offered.lines}
     chosen = [(key, minor) for key, minor in wish.amounts.items() if minor]
@@ -203,6 +207,7 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
     by_end = wish.afterwards is Afterwards.PERIOD_END
     ends = tuple((row.plan, row.next_on if by_end else moment.today) for row in stopping)
     days = tuple(box.ship_from for box in boxes)
+    beside = added_worth(rt.session, [box.id for box in boxes])
     said = {
         "invoice": offered.invoice,
         "credited": facts.invoice.credited_minor,
@@ -214,6 +219,7 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
         "afterwards": wish.afterwards.value,
         "ends": [[row.id, day] for row, (_plan, day) in zip(stopping, ends, strict=True)],
         "boxes": [box.id for box in boxes],
+        "beside": beside,
     }
     quote = RefundQuote(
         offered.invoice,
@@ -225,6 +231,7 @@ def _plan(facts: RefundFacts, wish: Wish, moment: Moment) -> _Plan:
         _earlier(facts, parts),
         ends,
         days,
+        Money(beside, offered.currency),
         content_hash(said),
     )
     return _Plan(quote, parts, stopping, boxes)

@@ -263,11 +263,17 @@ def test_a_number_nobody_can_have_is_refused(
     assert "Enter a whole number from 0 to 20" in answer.text
 
 
-def test_who_leaves_or_is_somebody_else_adds_nothing(app: Flask, rt: Runtime, sub: Subscription):
+def test_who_leaves_or_is_somebody_else_adds_nothing(
+    app: Flask, rt: Runtime, sub: Subscription, clock: FrozenClock
+):
     make.make_addon(rt, 900, name="Tin")
     me, url = visitor(app), f"/account/subscriptions/{sub.public_id}/box"
     other = make.make_subscription(rt)
     assert me.get(f"/account/subscriptions/{other.public_id}/box").status_code == 404
     cancel(rt, sub.customer_id or 0, sub.public_id)
 
+    # Only to the box that is paid for, and up to its cut-off.
+    assert "Add from your next payment on" not in me.get(url).text
+    assert "Add to a box that is paid for" in me.get(url).text
+    clock.set(datetime(2027, 3, 12, 9, 0, tzinfo=UTC))
     assert "nothing more can be added" in me.get(url).text

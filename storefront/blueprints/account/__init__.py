@@ -60,6 +60,7 @@ register_policy(
             "subscription",
             "addons",
             "save_addons",
+            "add_now",
             "allergies",
             "save_allergies",
             "answers",

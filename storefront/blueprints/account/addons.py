@@ -1,22 +1,31 @@
-"""In your box: what comes beside it, with the next payment and the first box said before."""
+"""In your box: what comes beside it, from the next payment on or in boxes that are paid for.
+
+What it costs, and which box brings it, is said before.
+"""
 
 from __future__ import annotations
+
+import secrets
 
 from babel.dates import format_date
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront import formats
+from storefront.blueprints.account import addition_words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.words import long_day
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
-from storefront.domain.addons import MOST, Cadence
+from storefront.domain.addons import MOST, Cadence, Reach
 from storefront.domain.changes import QuoteChanged
 from storefront.htmx import go
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
+from storefront.queries.additions import paid_boxes
 from storefront.queries.addons import your_box
+from storefront.services import additions
+from storefront.services.additions import AdditionQuote, AdditionWish, NothingToAddTo
 from storefront.services.addons import (
     AddonQuote,
     AddonWish,
@@ -33,10 +42,45 @@ CONSENT_VERSION = "add-on-1"
 @bp.get("/subscriptions/<subscription>/box")
 def addons(subscription: str) -> Response:
     """Show what comes beside the boxes, and what a change that was typed would cost."""
-    wish = _wish() if request.args.get("addon") else None
-    if request.args.get("addon") and wish is None:
+    if not request.args.get("addon"):
+        return _show(subscription)
+    if "reach" in request.args:
+        added = _wish_now()
+        if added is None:
+            return _show(subscription, problem=addition_words.why_not("quantity"), status=422)
+        return _show(subscription, added=added)
+    wish = _wish()
+    if wish is None:
         return _show(subscription, problem=_why("quantity"), status=422)
     return _show(subscription, wish)
+
+
+@bp.post("/subscriptions/<subscription>/box/now")
+def add_now(subscription: str) -> Response:
+    """Charge what was shown, and put it into the boxes once it is paid."""
+    wish, rt, me = _wish_now(), runtime(), customer()
+    if wish is None:
+        return _show(subscription, problem=addition_words.why_not("quantity"), status=422)
+    form = request.form
+    try:
+        shown = additions.quote_now(rt, me.id, subscription, wish)
+        agreed = _given(_consent(shown.later)) if shown.later else None
+        once = f"{me.id}:{form.get('once', '')}"[:40]
+        sent = form.get("shown", "")
+        done = additions.add_to_boxes(rt, me.id, subscription, wish, sent, once, agreed)
+    except LookupError:
+        abort(404)
+    except NothingToAddTo as error:
+        reason = str(error.params.get("reason"))
+        return _show(subscription, problem=addition_words.why_not(reason), status=422)
+    except NotAddable as error:
+        return _show(subscription, problem=_why(str(error.params.get("reason"))), status=422)
+    except QuoteChanged:
+        problem = _("Something changed meanwhile. Look at the new sum before you save.")
+        return _show(subscription, problem=problem, status=422, added=wish)
+    if done.outcome == "action" and done.url:
+        return go(done.url)
+    return go(url_for("account.addons", subscription=subscription), addition_words.said(done))
 
 
 @bp.post("/subscriptions/<subscription>/box")
@@ -48,12 +92,7 @@ def save_addons(subscription: str) -> Response:
     rt, me = runtime(), customer()
     try:
         shown = quote_addon(rt, me.id, subscription, wish)
-        agreed = Given(
-            _consent(shown),
-            CONSENT_VERSION,
-            request.remote_addr or "",
-            one_line(request.user_agent.string),
-        )
+        agreed = _given(_consent(shown))
         done = save_addon(rt, me.id, subscription, wish, request.form.get("shown", ""), agreed)
     except LookupError:
         abort(404)
@@ -65,22 +104,47 @@ def save_addons(subscription: str) -> Response:
     return go(url_for("account.addons", subscription=subscription), _said(done))
 
 
+def _given(text: str) -> Given:
+    agent = one_line(request.user_agent.string)
+    return Given(text, CONSENT_VERSION, request.remote_addr or "", agent)
+
+
 def _wish() -> AddonWish | None:
     """Return what was typed; None when a number or a word is none."""
     typed = request.values
-    number, often = typed.get("quantity", ""), typed.get("cadence", "")
+    number, often = _number(), typed.get("cadence", "")
+    if number is None or often not in {one.value for one in Cadence}:
+        return None
+    return AddonWish(typed.get("addon", "")[:40], number, Cadence(often))
+
+
+def _wish_now() -> AdditionWish | None:
+    """Return what was typed for paid boxes; None when a number or a word is none."""
+    typed = request.values
+    number, reach = _number(), typed.get("reach", "")
+    if not number or reach not in {one.value for one in Reach}:
+        return None
+    return AdditionWish(typed.get("addon", "")[:40], number, Reach(reach))
+
+
+def _number() -> int | None:
+    """Return the pieces that were typed, with the buttons around the number; None: no such."""
+    typed = request.values
+    number = typed.get("quantity", "")
     for step, name in ((-1, "quantity-less"), (1, "quantity-more")):
         if name in typed and number.isdecimal():
             number = str(max(0, min(MOST, int(number) + step)))
-    if not (number.isdecimal() and number.isascii() and len(number) < 4):
-        return None
-    if often not in {one.value for one in Cadence} or int(number) > MOST:
-        return None
-    return AddonWish(typed.get("addon", "")[:40], int(number), Cadence(often))
+    is_number = number.isdecimal() and number.isascii() and len(number) < 4
+    return int(number) if is_number and int(number) <= MOST else None
 
 
 def _show(
-    subscription: str, wish: AddonWish | None = None, problem: str = "", status: int = 200
+    subscription: str,
+    wish: AddonWish | None = None,
+    problem: str = "",
+    status: int = 200,
+    *,
+    added: AdditionWish | None = None,
 ) -> Response:
     rt, me = runtime(), customer()
     rt.session.rollback()
@@ -88,7 +152,16 @@ def _show(
     if view is None:
         abort(404)
     found = your_box(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
+    paid = paid_boxes(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     rt.session.rollback()
+    now: AdditionQuote | None = None
+    if added is not None:
+        try:
+            now = additions.quote_now(rt, me.id, subscription, added)
+        except NothingToAddTo as error:
+            problem = problem or addition_words.why_not(str(error.params.get("reason")))
+        except NotAddable as error:
+            problem = problem or _why(str(error.params.get("reason")))
     quote = None
     if wish is not None and not found.refused:
         try:
@@ -101,6 +174,13 @@ def _show(
         sub=view,
         box=found,
         refused=_why(found.refused) if found.refused else "",
+        paid=paid,
+        paid_refused=addition_words.why_not(paid.refused) if paid.refused else "",
+        now=now,
+        now_facts=addition_words.facts(now) if now else [],
+        now_words=addition_words.sentences(now) if now else [],
+        now_consent=_consent(now.later) if now and now.later and now.asks_consent else "",
+        once=secrets.token_urlsafe(15),
         quote=quote,
         consent=_consent(quote) if quote and quote.asks_consent else "",
         words=_words(quote) if quote else [],

@@ -175,6 +175,10 @@ def _said(quote: RefundQuote, prefix: str) -> list[tuple[str, str]]:
     if quote.wish.afterwards is Afterwards.STOP_NOW:
         days = [_day(day) for day in quote.canceled]
         rows.append((_("Boxes cancelled"), ", ".join(days) or _("none: they have left")))
+    if not quote.beside.is_zero:
+        rows.append(
+            (_("Paid for things added to these boxes, goes back as well"), amount(quote.beside))
+        )
     if not quote.ends:
         rows.append((_("Subscription and boxes"), _("stay as they are")))
     return rows

@@ -60,11 +60,37 @@ def _told(one: Happening, currency: str) -> tuple[str, str, str]:
         return _hold(kind, str(data.get("reason", "")))
     if kind in (EventKind.SUBSCRIPTION_PAUSE_PLANNED, EventKind.DATE_MOVED):
         return _other_days(data)
+    return _with_name(kind, data, currency) or _plain(kind)
+
+
+def _with_name(kind: str, data: Mapping[str, Any], currency: str) -> tuple[str, str, str] | None:
+    """Word what names a card, a place or a product; None where the event keeps none."""
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         return _("The card ending %(last4)s pays.", last4=data["last4"]), "card", "info"
     if kind in (EventKind.ADDRESS_CHANGED, EventKind.BOX_ADDRESS_CHANGED) and "city" in data:
         return _to_city(kind, data["city"]), "map-pin", "info"
-    return _plain(kind)
+    if kind == EventKind.ADDONS_CHANGED and "invoice" in data:
+        return _added(data, currency), "box", "info"
+    return None
+
+
+def _added(data: Mapping[str, Any], currency: str) -> str:
+    """Word what was put into boxes that were paid for already."""
+    text = _(
+        "Added to %(boxes)s paid boxes: %(count)s × %(name)s in each, for %(amount)s.",
+        boxes=data["boxes"],
+        count=data["quantity"],
+        name=data["name"],
+        amount=amount(Money(data["amount_minor"], currency)),
+    )
+    if data["boxes"] == 1:
+        text = _(
+            "Added to a paid box: %(count)s × %(name)s, for %(amount)s.",
+            count=data["quantity"],
+            name=data["name"],
+            amount=amount(Money(data["amount_minor"], currency)),
+        )
+    return text
 
 
 def _to_city(kind: str, city: str) -> str:

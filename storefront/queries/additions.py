@@ -1,0 +1,133 @@
+"""What can be put into boxes that are paid for, and what was: for the page, the mail, staff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from storefront.database import AnySession
+from storefront.domain.addons import Cadence
+from storefront.domain.boxes import BoxState
+from storefront.domain.money import Money
+from storefront.domain.tax_treatment import TaxRules
+from storefront.models import Addon, Box, BoxAddition, BoxAdditionBox, BoxCycle, Invoice
+from storefront.models.base import table_of
+from storefront.operations.additions import read_additions
+from storefront.operations.moment import Moment
+from storefront.queries.addons import Beside
+
+#: Refusals with which the page still shows what could be added.
+_TOLD = ("", "no_card", "paying")
+
+
+@dataclass(frozen=True, slots=True)
+class PaidFor:
+    """Something that lies in a box that is paid for, bought apart."""
+
+    name: str
+    quantity: int
+    #: None while its day is not known yet.
+    ships_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaidBoxes:
+    """The paid boxes of a subscription that something can still be put into.
+
+    ``refused`` as ``NothingToAddTo``; without boxes, and for other reasons, nothing is offered.
+    """
+
+    ships_on: tuple[date | None, ...]
+    offered: tuple[Beside, ...]
+    added: tuple[PaidFor, ...]
+    refused: str
+    #: Later payments can bring it too.
+    goes_on: bool
+
+
+def paid_boxes(
+    session: AnySession, customer_id: int, subscription: str, moment: Moment, taxes: TaxRules
+) -> PaidBoxes:
+    """Return what the page "In your box" says of paid boxes. Raises ``LookupError``."""
+    facts = read_additions(session, customer_id, subscription, moment, taxes)
+    own = facts.own
+    offered = tuple(
+        Beside(one.public_id, one.name, one.hint, one.amount, 0, Cadence.ONCE)
+        for one in own.offered
+    )
+    can = facts.refused in _TOLD
+    row = own.coming.row
+    return PaidBoxes(
+        tuple(box.ship_from for box in facts.boxes) if can else (),
+        offered if can else (),
+        tuple(_lying(session, row.id)),
+        facts.refused if can else "no_box",
+        not own.refused and not row.is_gift,
+    )
+
+
+def _lying(session: AnySession, subscription_id: int) -> Sequence[PaidFor]:
+    table, part, addon = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Addon)
+    box, cycle = table_of(Box), table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(addon.c.name, sa.func.sum(table.c.quantity).label("pieces"), cycle.c.ship_from)
+        .join(part, part.c.addition_id == table.c.id)
+        .join(box, box.c.id == part.c.box_id)
+        .join(addon, addon.c.id == table.c.addon_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(
+            table.c.subscription_id == subscription_id,
+            table.c.state == "applied",
+            box.c.state.in_([BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED]),
+        )
+        .group_by(addon.c.id, addon.c.name, box.c.id, cycle.c.ship_from)
+        .order_by(sa.case((cycle.c.ship_from.is_(None), 1), else_=0), cycle.c.ship_from, addon.c.id)
+    )
+    return [PaidFor(row.name, int(row.pieces), row.ship_from) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A paid addition as its mail tells it."""
+
+    name: str
+    quantity: int
+    ships_on: tuple[date, ...]
+    boxes: int
+    total: Money
+    goes_on: bool
+
+
+def addition(session: AnySession, public_id: str) -> Addition | None:
+    """Return one, or None where it is not there."""
+    table, addon, invoice = table_of(BoxAddition), table_of(Addon), table_of(Invoice)
+    row = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.quantity,
+            table.c.goes_on_from,
+            addon.c.name,
+            invoice.c.total_minor,
+            invoice.c.currency,
+        )
+        .join(addon, addon.c.id == table.c.addon_id)
+        .join(invoice, invoice.c.id == table.c.invoice_id)
+        .where(table.c.public_id == public_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    part, box, cycle = table_of(BoxAdditionBox), table_of(Box), table_of(BoxCycle)
+    days = session.scalars(
+        sa.select(cycle.c.ship_from)
+        .select_from(part)
+        .join(box, box.c.id == part.c.box_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(part.c.addition_id == row.id)
+        .order_by(cycle.c.ship_from, box.c.id)
+    ).all()
+    known = tuple(day for day in days if day is not None)
+    total = Money(row.total_minor, row.currency)
+    return Addition(row.name, row.quantity, known, len(days), total, row.goes_on_from is not None)
