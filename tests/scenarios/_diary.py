@@ -1,13 +1,12 @@
 """A shop that is lived through day by day, and what can be read in it afterwards."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 
-from storefront.jobs.work import JOBS, PLAN_CYCLES, SELF_CHECK, Job
+from storefront.jobs.work import JOBS, PLAN_CYCLES, SELF_CHECK
 from storefront.models import (
     Box,
     BoxCycle,
@@ -22,8 +21,11 @@ from storefront.models.base import table_of
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.testing.clock import FrozenClock
-from tests.support.asking import anything_asked, run_all_asked, run_asked
+from tests.support.asking import asking, run_all_asked, run_asked, works
 from tests.support.availability import is_long
+
+#: Days of a month on which all jobs run, whatever their questions say.
+_WHOLE = {1, 11, 21}
 
 
 @dataclass
@@ -37,11 +39,11 @@ class Diary:
     def live_until(self, day: date) -> None:
         """Let every day up to ``day`` come, with the jobs of each.
 
-        On a day on which none of the questions says yes, the jobs that have questions stay away,
-        as the worker lets them. With ``dev.py test --long`` and once a week they run all the same,
-        to show that there was nothing for them to do. The nightly self-check changes nothing and
-        takes as long as all others together: it runs on ``day`` only, where every invariant is
-        asked anyway.
+        As in a worker, a job that has questions stays away while none of them says yes. On ``day``,
+        every ten days or so, and with ``dev.py test --long`` every day, all run all the same, to
+        show that there was nothing for them to do. The nightly self-check changes nothing and takes
+        as long as all others together: it runs on ``day`` only, where every invariant is asked
+        anyway.
         """
         while self.rt.today() < day:
             self.rt.session.rollback()
@@ -53,19 +55,18 @@ class Diary:
 
     def _live_today(self, *, is_last: bool) -> None:
         jobs = [job for job in JOBS if job is not SELF_CHECK or is_last]
-        is_whole = is_last or is_long() or self.rt.today().weekday() == 0
-        if is_whole or anything_asked(self.rt):
-            self._run(jobs)
+        if is_last or is_long() or self.rt.today().day in _WHOLE:
+            for job in jobs:
+                assert run_asked(self.rt, job), f"{job.name} failed on {self.rt.today()}"
             return
-        # The cycles that a new day adds are nobody's question.
-        silent = [job for job in jobs if job is PLAN_CYCLES or not job.questions]
-        self._run(silent)
-        if anything_asked(self.rt):
-            self._run([job for job in jobs if job not in silent])
-
-    def _run(self, jobs: Sequence[Job]) -> None:
+        due = asking(self.rt)
         for job in jobs:
-            assert run_asked(self.rt, job), f"{job.name} failed on {self.rt.today()}"
+            # The cycles that a new day adds are nobody's question.
+            if job.questions and job is not PLAN_CYCLES and job not in due:
+                continue
+            if works(self.rt, job):
+                # What it wrote may be work for those behind it.
+                due = asking(self.rt)
 
     def wake_on(self, day: date) -> None:
         """Let ``day`` come at once, with a run of all jobs; nothing was due before it."""

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultExecutionContext
 
-from storefront.extensions import db
 from storefront.jobs.ticker import Ticker
 from storefront.jobs.work import JOBS, PLAN_CYCLES, Job, run_job
 from storefront.runtime import Runtime
@@ -39,23 +38,33 @@ def says_yes(rt: Runtime, job: Job) -> bool:
     return ticker is None or job in ticker.asks(rt)
 
 
-def anything_asked(rt: Runtime) -> bool:
-    """Return whether any question of any job says yes now; one statement for all."""
+def asking(rt: Runtime) -> frozenset[Job]:
+    """Return the jobs of which a question says yes now; one statement for all."""
     rt.session.rollback()
     rt.forget_shop()
-    return bool(_ALL.asks(rt))
+    return _ALL.asks(rt)
 
 
 def run_asked(rt: Runtime, job: Job) -> bool:
     """Do ``run_job``. Raises ``WorkPassedOver`` if it wrote something unasked."""
     asked = says_yes(rt, job)
+    if asked:
+        return run_job(rt, job)
     with _writes() as written:
         went_well = run_job(rt, job)
     allowed = _NOTE + _ALLOWED.get(job.name, ())
     unasked = [text for text in written if not text.startswith(allowed)]
-    if unasked and not asked:
+    if unasked:
         raise WorkPassedOver(f"{job.name} on {rt.now()}: {unasked}")
     return went_well
+
+
+def works(rt: Runtime, job: Job) -> bool:
+    """Let ``job`` do what it does, without the note of its run; True if it changed a row."""
+    with _writes() as written:
+        job.run(rt)
+    rt.session.rollback()
+    return bool(written)
 
 
 def run_all_asked(rt: Runtime) -> bool:
@@ -66,18 +75,21 @@ def run_all_asked(rt: Runtime) -> bool:
 
 @contextmanager
 def _writes() -> Iterator[list[str]]:
-    """Collect the statements inside that changed rows."""
+    """Collect the statements inside that changed rows.
+
+    Not by a listener of the engine: once it had one, each of its statements takes longer for good.
+    """
     seen: list[str] = []
+    post_exec = DefaultExecutionContext.post_exec
 
-    def note(_c: Any, cursor: Any, text: str, _values: Any, context: Any, *_rest: Any) -> None:
-        is_write = context is not None and (
-            context.isinsert or context.isupdate or context.isdelete
-        )
-        if is_write and (cursor.rowcount != 0 or context.isinsert):
-            seen.append(text)
+    def note(context: Any) -> None:
+        is_write = context.isinsert or context.isupdate or context.isdelete
+        if is_write and (context.cursor.rowcount != 0 or context.isinsert):
+            seen.append(context.statement)
+        post_exec(context)
 
-    sa.event.listen(db.engine, "after_cursor_execute", note)
+    DefaultExecutionContext.post_exec = note  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        sa.event.remove(db.engine, "after_cursor_execute", note)
+        DefaultExecutionContext.post_exec = post_exec  # type: ignore[method-assign]
