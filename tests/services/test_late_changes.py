@@ -109,7 +109,9 @@ def every(rt: Runtime, model: type) -> Sequence[sa.Row[Any]]:
 
 def mailed(rt: Runtime) -> list[tuple[str, int]]:
     rows = rt.session.execute(
-        sa.select(OutboxMessage.payload).where(OutboxMessage.topic == "late_change")
+        sa.select(OutboxMessage.payload)
+        .where(OutboxMessage.topic == "late_change")
+        .order_by(OutboxMessage.id)
     ).scalars()
     found = [(row["state"], row["credit_minor"]) for row in rows]
     rt.session.rollback()

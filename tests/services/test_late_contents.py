@@ -198,7 +198,9 @@ def test_a_packed_box_is_packed_anew_with_what_was_chosen_late(rt, clock, plan, 
     assert broken(rt.session)["F20"] == [box.public_id]
     rt.session.rollback()
     rows = rt.session.scalars(
-        sa.select(OutboxMessage).where(OutboxMessage.topic == "late_change")
+        sa.select(OutboxMessage)
+        .where(OutboxMessage.topic == "late_change")
+        .order_by(OutboxMessage.id)
     ).all()
     names = [[name for name, _n in row.payload["holds"]] for row in rows]
     assert [len(one) for one in names] == [2, 1]
