@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 from storefront.domain.choices import Rule
+from storefront.domain.recipe_scopes import BoxFacts, Scope, key_of, scope_of
 from storefront.domain.shipping import Zone, is_blocked
 
 
@@ -40,7 +40,7 @@ class Turn(StrEnum):
 class RecipeFacts:
     """A recipe: ``is_standing`` holds for every cycle, ``items`` are (variant, pieces).
 
-    ``option_key`` names the answers it is for, as ``recipe_key`` writes them; empty: every box.
+    ``option_key`` names the boxes it is for, as ``recipe_scopes.key_of`` writes it; empty: all.
     With a ``rule`` a subscriber chooses from ``pool``: (variant, most of it in one box).
     """
 
@@ -50,6 +50,11 @@ class RecipeFacts:
     items: tuple[tuple[int, int], ...]
     rule: Rule | None = None
     pool: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """The boxes it is for."""
+        return scope_of(self.option_key)
 
 
 def option_keys(options: Mapping[str, Any]) -> list[str]:
@@ -61,55 +66,51 @@ def option_keys(options: Mapping[str, Any]) -> list[str]:
     return sorted(f"{group}={choice}" for group, choice in options.items())
 
 
-#: Between the answers of a recipe's key. Codes are slugs, so none holds it.
-_AND = "&"
-#: Room for the answers of one recipe, in characters of its key.
-KEY_LENGTH = 80
-
-
 def recipe_key(answers: Iterable[str]) -> str:
     """Return the key of the recipe for boxes with all of ``answers``, in whatever order.
 
     >>> recipe_key(["taste=mild", "size=large"])
     'size=large&taste=mild'
     """
-    return _AND.join(sorted(set(answers)))
+    return key_of(Scope(frozenset(answers)))
 
 
-@lru_cache(maxsize=4096)
 def answers_in(option_key: str) -> frozenset[str]:
     """Return the answers a recipe's key asks for, none for every box.
 
-    >>> sorted(answers_in("size=large&taste=mild"))
+    >>> sorted(answers_in("#1&@AT&size=large&taste=mild"))
     ['size=large', 'taste=mild']
     """
-    return frozenset(option_key.split(_AND)) if option_key else frozenset()
+    return scope_of(option_key).answers
 
 
-def precedence(recipe: RecipeFacts) -> tuple[bool, int, str, int]:
+def precedence(recipe: RecipeFacts) -> tuple[bool, bool, bool, int, str, int]:
     """Return what recipes of one plan that fit a box are ordered by; the first is packed.
 
-    The cycle's own before standing ones, then the one for the most answers, then by its key: of
-    a plan no two of a cycle, and no two standing ones, have the same.
-    Source: docs/decisions/0198-recipes-for-several-answers.md.
+    The cycle's own before standing ones; then one that names countries, one that names boxes,
+    the one for the most answers, and the first by its key. Two that fit the same box and are
+    alike in all but the key's countries or boxes are refused when they are written.
+    Sources: docs/decisions/0198-recipes-for-several-answers.md and
+    docs/decisions/0200-recipes-for-some-subscribers.md.
     """
+    scope = recipe.scope
     return (
         recipe.is_standing,
-        -len(answers_in(recipe.option_key)),
+        not scope.countries,
+        not scope.names_boxes,
+        -len(scope.answers),
         recipe.option_key,
         recipe.id,
     )
 
 
-def choose_recipe(recipes: Iterable[RecipeFacts], options: Mapping[str, Any]) -> RecipeFacts | None:
-    """Return the most specific of a plan's ``recipes`` that has items, or None.
+def choose_recipe(recipes: Iterable[RecipeFacts], box: BoxFacts) -> RecipeFacts | None:
+    """Return the most specific of a plan's ``recipes`` that has items and is for ``box``, or None.
 
-    It fits a box whose ``options`` are all of its answers, whatever else was answered.
+    It fits a box that goes to one of its countries, is one of its numbers, and has given all of
+    its answers, whatever else was answered.
     """
-    given = frozenset(option_keys(options))
-    fitting = (
-        one for one in recipes if (one.items or one.pool) and answers_in(one.option_key) <= given
-    )
+    fitting = (one for one in recipes if (one.items or one.pool) and one.scope.fits(box))
     return min(fitting, key=precedence, default=None)
 
 

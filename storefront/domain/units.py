@@ -17,27 +17,47 @@ from typing import NamedTuple
 
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, project
 from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.domain.recipe_scopes import MOST_NUMBER, BoxFacts
 
 #: Projections kept at a time: subscribers who stand alike are walked once.
 _REMEMBERED = 4096
 #: Sums of shares are off by less than this.
 _TINY = 1e-6
+#: Boxes behind the last number that a recipe can name are alike to it.
+_FAR = MOST_NUMBER + 1
 
 
 class BoxKey(NamedTuple):
-    """Boxes that are packed alike: of one cycle and plan, with the same options."""
+    """Boxes that are packed alike: of one cycle and plan, with the same of all a recipe asks."""
 
     cycle: int
     plan: int
     options: tuple[tuple[str, str], ...]
+    country: str = ""
+    number: int = 0
+
+    @property
+    def facts(self) -> BoxFacts:
+        """What decides by which recipe they are packed."""
+        return BoxFacts(dict(self.options), self.country, self.number)
 
 
 class SoldAs(NamedTuple):
-    """What a box was sold as."""
+    """What a box was sold as, where it goes, and which box of its subscription it is.
+
+    Of boxes still to be charged ``number`` is that of the first; 0 where nobody asks for it.
+    """
 
     plan: int
     options: tuple[tuple[str, str], ...]
     quantity: int
+    country: str = ""
+    number: int = 0
+
+    def in_cycle(self, cycle: int, behind: int = 0) -> BoxKey:
+        """Return the key of the box of ``cycle`` that comes so many ``behind`` the first."""
+        number = self.number + behind if self.number else 0
+        return BoxKey(cycle, self.plan, self.options, self.country, min(number, _FAR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +132,7 @@ def expect_boxes(
         for box in one.standing.paid:
             if box.cycle is not None and box.cycle.id in cycles:
                 sold = one.paid.get(box.id, one.coming)
-                found.boxes[BoxKey(box.cycle.id, sold.plan, sold.options)].paid += sold.quantity
+                found.boxes[sold.in_cycle(box.cycle.id)].paid += sold.quantity
         if one.standing.renews_on is None:
             continue
         alike = _unpaid(one.standing, one.standing.renews_on)
@@ -144,17 +164,18 @@ def _add_coming(
     leaving: float,
 ) -> None:
     once: tuple[tuple[int, int], ...] = one.addons_once
+    behind = 0
     for box in boxes:
         if box.kind is not ProjectedKind.PLANNED or box.cycle is None or box.charge_on is None:
             continue
         stays = (1 - leaving) ** max((box.charge_on - today).days, 0)
         if box.cycle.id in cycles:
             need = Need(0, one.coming.quantity, one.coming.quantity * stays)
-            key = BoxKey(box.cycle.id, one.coming.plan, one.coming.options)
-            found.boxes[key].add(need)
+            found.boxes[one.coming.in_cycle(box.cycle.id, behind)].add(need)
             for variant, pieces in (*one.addons, *once):
                 found.addons[box.cycle.id, variant].add(Need(0, pieces, pieces * stays))
         once = ()
+        behind += 1
 
 
 #: Recipes of each plan, by cycle.
@@ -181,22 +202,28 @@ def pieces_of(
     """
     found = Pieces()
     left = {key: dict(pieces) for key, pieces in (chosen or {}).items()}
+    packed: dict[tuple[int, int], dict[int, RecipeFacts]] = defaultdict(dict)
+    needs: dict[tuple[int, int, int], Need] = defaultdict(Need)
     for key in sorted(boxes):
-        need = boxes[key]
-        own = recipes.get(key.cycle, {}).get(key.plan, ())
-        recipe = choose_recipe(own, dict(key.options))
+        recipe = choose_recipe(recipes.get(key.cycle, {}).get(key.plan, ()), key.facts)
+        # Boxes of one recipe are added up first, so that parts of a piece are rounded once.
+        needs[key.cycle, key.plan, recipe.id if recipe else 0].add(boxes[key])
+        if recipe is not None:
+            packed[key.cycle, key.plan].setdefault(recipe.id, recipe)
+    for (cycle, plan, key_of_recipe), need in needs.items():
+        recipe = packed[cycle, plan].get(key_of_recipe)
         if recipe is None:
-            found.bare[key.cycle] += need.whole
+            found.bare[cycle] += need.whole
             continue
         for variant, pieces in recipe.items:
-            found.needs[key.cycle, variant].add(need, pieces)
+            found.needs[cycle, variant].add(need, pieces)
         if recipe.rule is not None and recipe.pool:
-            _add_pool(found, key, need, recipe, left.get((key.cycle, key.plan), {}))
+            _add_pool(found, cycle, need, recipe, left.get((cycle, plan), {}))
     return found
 
 
 def _add_pool(
-    found: Pieces, key: BoxKey, need: Need, recipe: RecipeFacts, chosen: dict[int, int]
+    found: Pieces, cycle: int, need: Need, recipe: RecipeFacts, chosen: dict[int, int]
 ) -> None:
     if recipe.rule is None:
         return
@@ -204,13 +231,13 @@ def _add_pool(
     for variant, _most in recipe.pool:
         taken = min(chosen.get(variant, 0), paid)
         if taken:
-            found.needs[key.cycle, variant].paid += taken
+            found.needs[cycle, variant].paid += taken
             chosen[variant] -= taken
             paid -= taken
     share, extra = divmod(paid, len(recipe.pool))
     for place, (variant, _most) in enumerate(recipe.pool):
         each = recipe.rule.pieces / len(recipe.pool)
-        one = found.needs[key.cycle, variant]
+        one = found.needs[cycle, variant]
         one.paid += share + (place < extra)
         one.planned += need.planned * each
         one.staying += need.staying * each

@@ -88,7 +88,7 @@ def _messages(
     for coming, boxes in zip(several, open_boxes_of(session, several, moment.today), strict=True):
         if not _is_of(boxes, due) or key_of(coming.row.public_id, due.cycle) in reminded:
             continue
-        recipe = choose_recipe(recipes, boxes[0].options)
+        recipe = choose_recipe(recipes, boxes[0].facts)
         rule = recipe.rule if recipe is not None else None
         # They hear of the box by the reminder to choose, now or in some days.
         if rule is not None and rule.reminder_days and coming.row.id not in chosen:

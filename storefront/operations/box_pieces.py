@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
@@ -40,3 +43,25 @@ def chosen_in(session: AnySession, cycle_id: int) -> dict[int, int]:
         .group_by(item.c.variant_id)
     )
     return {row.variant_id: int(row.pieces) for row in rows}
+
+
+def lying_before_lock(
+    session: AnySession, box_ids: Sequence[int]
+) -> dict[int, dict[int, tuple[int, int]]]:
+    """Return (key of the item, pieces), by box and variant, of what lies in boxes before the lock.
+
+    That is add-ons, and all that a replacement holds.
+    """
+    item, box = table_of(BoxItem), table_of(Box)
+    found: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for row in session.execute(
+        sa.select(item.c.id, item.c.box_id, item.c.variant_id, item.c.quantity)
+        .join(box, box.c.id == item.c.box_id)
+        .where(
+            item.c.box_id.in_(box_ids),
+            sa.or_(item.c.origin == "addon", box.c.kind == BoxKind.REPLACEMENT),
+        )
+        .order_by(item.c.id)
+    ):
+        found[row.box_id][row.variant_id] = (row.id, row.quantity)
+    return found

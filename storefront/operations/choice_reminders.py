@@ -95,7 +95,7 @@ def _messages(
     for coming, boxes in zip(several, open_boxes_of(session, several, moment.today), strict=True):
         if not boxes or (boxes[0].cycle.id, boxes[0].plan_id) != (due.cycle_id, due.plan_id):
             continue
-        recipe = choose_recipe(recipes, boxes[0].options)
+        recipe = choose_recipe(recipes, boxes[0].facts)
         if recipe is not None and recipe.rule is not None and recipe.rule.reminder_days:
             found.append(_message(coming.row, due, recipe.rule.pieces))
     return found

@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, project
 from storefront.domain.choices import Bar, PoolItem, bars
 from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.domain.recipe_scopes import BoxFacts
 from storefront.models import Box
 from storefront.models.base import table_of
+from storefront.operations.box_facts import country_of_coming, number_of_coming
 from storefront.operations.choices import (
     Subscriber,
     avoided_by,
@@ -42,6 +44,14 @@ class OpenBox:
     plan_id: int
     options: Mapping[str, Any]
     quantity: int
+    #: By what else recipes tell it apart.
+    country: str
+    number: int
+
+    @property
+    def facts(self) -> BoxFacts:
+        """What decides by which recipe it is packed."""
+        return BoxFacts(self.options, self.country, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +80,33 @@ def open_boxes_of(
 ) -> list[list[OpenBox]]:
     """Return the ``open_boxes`` of each of ``several``; one statement for any number of them."""
     found = [_open_cycles(coming, today, by_staff=by_staff) for coming in several]
-    sold = _sold(session, [key for each in found for _cycle, key in each if key is not None])
+    sold = _sold(session, [one.box_id for each in found for one in each if one.box_id is not None])
     return [
-        [_open_box(coming, cycle, sold.get(key or 0)) for cycle, key in each]
+        [_open_box(coming, one, sold.get(one.box_id or 0)) for one in each]
         for coming, each in zip(several, found, strict=True)
     ]
 
 
-def _open_cycles(coming: Coming, today: date, *, by_staff: bool) -> list[tuple[AnyRow, int | None]]:
-    """Return cycle and paid box, if any, of what may still change, soonest first."""
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A cycle whose box may still change, paid for or not, and which one that is."""
+
+    cycle: AnyRow
+    box_id: int | None
+    number: int
+
+
+def _open_cycles(coming: Coming, today: date, *, by_staff: bool) -> list[_Open]:
+    """Return what may still change, soonest first."""
     if coming.row.held_at is not None:
         return []
-    projected = project(coming.standing, AHEAD, today)
-    cycles = [(_open_cycle(coming, one, today, by_staff=by_staff), one) for one in projected]
-    return [(cycle, one.box_id) for cycle, one in cycles if cycle is not None]
+    found, unpaid = [], 0
+    for one in project(coming.standing, AHEAD, today):
+        cycle = _open_cycle(coming, one, today, by_staff=by_staff)
+        if cycle is not None:
+            found.append(_Open(cycle, one.box_id, number_of_coming(coming, cycle, unpaid)))
+        unpaid += one.kind is ProjectedKind.PLANNED and one.box_id is None
+    return found
 
 
 def _open_cycle(
@@ -111,17 +134,16 @@ def _sold(session: AnySession, box_ids: list[int]) -> dict[int, AnyRow]:
     return {row.id: row for row in rows}
 
 
-def _open_box(coming: Coming, cycle: AnyRow, sold: AnyRow | None) -> OpenBox:
-    if sold is not None:
-        return OpenBox(cycle, sold.id, sold.plan_id, sold.options or {}, sold.quantity)
-    row = coming.row
-    return OpenBox(cycle, None, row.plan_id, row.options or {}, row.quantity)
+def _open_box(coming: Coming, one: _Open, sold: AnyRow | None) -> OpenBox:
+    row = coming.row if sold is None else sold
+    as_sold = (None if sold is None else sold.id, row.plan_id, row.options or {}, row.quantity)
+    return OpenBox(one.cycle, *as_sold, country_of_coming(coming), one.number)
 
 
 def recipe_for(session: AnySession, box: OpenBox) -> RecipeFacts | None:
     """Return the recipe the box would be packed by today."""
     recipes = recipes_of(session, [box.plan_id], box.cycle.id)
-    return choose_recipe(recipes.get(box.plan_id, ()), box.options)
+    return choose_recipe(recipes.get(box.plan_id, ()), box.facts)
 
 
 def offer_for(

@@ -6,20 +6,33 @@ Source: docs/decisions/0199-pools-reserve-stock.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.lifecycle import BILLABLE, SubscriptionState
-from storefront.models import Box, BoxChoice, BoxChoiceItem, BoxCycle, BoxSwap, Plan, Subscription
+from storefront.domain.recipe_scopes import Tells
+from storefront.models import (
+    Box,
+    BoxChoice,
+    BoxChoiceItem,
+    BoxCycle,
+    BoxSwap,
+    Checkout,
+    OrderHold,
+    Plan,
+    Subscription,
+)
 from storefront.models.base import table_of
+from storefront.operations.box_facts import next_columns
 from storefront.operations.capacity import is_being_paid
 from storefront.operations.keys import AnyRow, AnySession
 
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
 #: Columns by which next boxes are told apart.
-_KINDS = ("plan_id", "options", "is_paid", "is_late", "state")
+KINDS = ("plan_id", "options", "country", "number", "is_paid", "is_late", "state")
 
 
 def next_cycles(session: AnySession, plan_ids: Iterable[int], today: date) -> dict[int, int]:
@@ -44,8 +57,8 @@ def next_cycles(session: AnySession, plan_ids: Iterable[int], today: date) -> di
     return found
 
 
-def next_rows(plan_ids: Iterable[int]) -> sa.Subquery:
-    """The subscribers of the plans who have a next box, and whether it is paid.
+def next_rows(plan_ids: Iterable[int], tells: Tells) -> sa.Subquery:
+    """The subscribers of the plans who have a next box, which one it is, and whether it is paid.
 
     The conditions are those under which ``domain.boxes.project`` shows a box.
     """
@@ -82,6 +95,7 @@ def next_rows(plan_ids: Iterable[int]) -> sa.Subquery:
         table.c.state,
         table.c.quantity,
         sa.cast(table.c.options, sa.Text).label("options"),
+        *next_columns(table, tells),
         sa.case((paid, 1), else_=0).label("is_paid"),
         sa.case((late, 1), else_=0).label("is_late"),
     )
@@ -97,7 +111,7 @@ def chosen_boxes(
 ) -> Sequence[AnyRow]:
     """Return how many of the next boxes somebody chose for, by kind of box."""
     choice = table_of(BoxChoice)
-    kinds = [each.c[name] for name in _KINDS]
+    kinds = [each.c[name] for name in KINDS]
     return session.execute(
         sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes"))
         .join(choice, choice.c.subscription_id == each.c.id)
@@ -111,7 +125,7 @@ def chosen_pieces(
 ) -> Sequence[AnyRow]:
     """Return the pieces that were chosen for the next boxes, by kind of box and variant."""
     choice, item = table_of(BoxChoice), table_of(BoxChoiceItem)
-    kinds = [*(each.c[name] for name in _KINDS), item.c.variant_id]
+    kinds = [*(each.c[name] for name in KINDS), item.c.variant_id]
     return session.execute(
         sa.select(*kinds, sa.func.sum(item.c.quantity * each.c.quantity).label("pieces"))
         .join(choice, choice.c.subscription_id == each.c.id)
@@ -138,7 +152,7 @@ def swapped_pieces(
             sa.or_(swap.c.until_id.is_(None), until.c.ship_from > at.c.ship_from),
         ),
     )
-    kinds = [*(each.c[name] for name in _KINDS), swap.c.instead_id.label("variant_id")]
+    kinds = [*(each.c[name] for name in KINDS), swap.c.instead_id.label("variant_id")]
     return session.execute(
         sa.select(*kinds, sa.func.sum(swap.c.pieces * each.c.quantity).label("pieces"))
         .select_from(swap)
@@ -148,4 +162,42 @@ def swapped_pieces(
         .outerjoin(until, until.c.id == swap.c.until_id)
         .where(swap.c.instead_id.in_(set(variant_ids)), each.c.is_late == 0, holds)
         .group_by(*kinds)
+    ).all()
+
+
+def country_of_order(session: AnySession, checkout_id: int, tells: Tells) -> str:
+    """Return where the boxes of an order go, empty while nobody knows or no recipe asks."""
+    if not tells.countries:
+        return ""
+    table = table_of(Checkout)
+    found = session.scalar(sa.select(table.c.address).where(table.c.id == checkout_id))
+    return str((found or {}).get("country") or "")
+
+
+def held_boxes(
+    session: AnySession,
+    plan_ids: Iterable[int],
+    now: datetime,
+    tells: Tells,
+    *,
+    but: int | None = None,
+) -> Sequence[AnyRow]:
+    """Return the boxes of open orders but that one, each the first of its subscription."""
+    hold, checkout = table_of(OrderHold), table_of(Checkout)
+    country: sa.ColumnElement[Any] = sa.literal("")
+    if tells.countries:
+        country = sa.func.coalesce(checkout.c.address["country"].as_string(), "")
+    held = [hold.c.plan_id.in_(set(plan_ids)), hold.c.until_at > now, checkout.c.state == "open"]
+    if but is not None:
+        held.append(hold.c.checkout_id != but)
+    return session.execute(
+        sa.select(
+            hold.c.plan_id,
+            sa.cast(hold.c.options, sa.Text).label("options"),
+            country.label("country"),
+            sa.literal(1).label("number"),
+            hold.c.quantity.label("boxes"),
+        )
+        .join(checkout, checkout.c.id == hold.c.checkout_id)
+        .where(*held)
     ).all()

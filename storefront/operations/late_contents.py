@@ -20,6 +20,7 @@ from storefront.domain.packing import RecipeFacts
 from storefront.domain.swaps import Round, SwapBar, swap_once, swaps_at
 from storefront.models import BoxCycle, BoxShortage
 from storefront.models.base import table_of
+from storefront.operations.box_facts import facts_of_box
 from storefront.operations.choices import write_choice
 from storefront.operations.choosing import Offer, OpenBox, offer_for, recipe_for
 from storefront.operations.keys import AnyRow, AnySession
@@ -91,7 +92,9 @@ def late_offer(session: AnySession, row: AnyRow) -> LateOffer | None:
         return None
     cycle = table_of(BoxCycle)
     at = session.execute(sa.select(cycle).where(cycle.c.id == row.cycle_id)).one()
-    box = OpenBox(at, row.id, row.plan_id, row.options or {}, row.quantity)
+    facts = facts_of_box(session, row.id)
+    as_sold = (row.id, row.plan_id, row.options or {}, row.quantity)
+    box = OpenBox(at, *as_sold, facts.country, facts.number)
     recipe = recipe_for(session, box)
     if recipe is None:
         return None

@@ -6,7 +6,7 @@ one transaction of the caller, so a crash decides a slice as a whole or not at a
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,8 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to, own_address
+from storefront.operations.box_facts import box_numbers, facts_at_lock
+from storefront.operations.box_pieces import lying_before_lock
 from storefront.operations.choices import (
     Pools,
     Replaced,
@@ -87,6 +89,8 @@ class _Facts:
     #: By subscription whose address was changed after the cut-off: what it had since then.
     since_cutoff: Mapping[int, Sequence[int]]
     recipes: dict[int, list[RecipeFacts]]
+    #: By box: which of its subscription it is, where a recipe asks for that.
+    numbers: Mapping[int, int]
     stock: dict[int, VariantStock]
     countries: Sequence[str]
     #: Add-ons paid for with a box: (key of the item, pieces) by variant.
@@ -239,7 +243,7 @@ def _facts(
         for one in each
         for variant, _pieces in (*one.items, *one.pool)
     }
-    addons = _addons(session, [row.id for row in rows])
+    addons = lying_before_lock(session, [row.id for row in rows])
     wishes = wishes_for(session, rows, cycle_id)
     variants |= {instead for each in wishes.values() for instead in each.values()}
     variants |= {variant for own in addons.values() for variant in own}
@@ -250,8 +254,10 @@ def _facts(
     pools = read_pools(session, choosing, subscriptions, cycle_id)
     words = packing_words(session, [row.id for row in rows], stock)
     home = seller_country_of(session)
-    found = (addresses, since_cutoff, recipes, stock, countries, addons, zones, words, pools)
-    return _Facts(*found, wishes, seller_country=home, shortages=shortages)
+    numbers = box_numbers(session, [row.id for row in rows], recipes)
+    found = (addresses, since_cutoff, recipes, numbers, stock, countries, addons, zones)
+    rest = (words, pools, wishes)
+    return _Facts(*found, *rest, seller_country=home, shortages=shortages)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -265,23 +271,6 @@ def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
     return facts.addresses.get(row.address_id)
 
 
-def _addons(session: AnySession, box_ids: Sequence[int]) -> dict[int, dict[int, tuple[int, int]]]:
-    """Return the items boxes have before the lock: add-ons, and all that a replacement holds."""
-    item, box = table_of(BoxItem), table_of(Box)
-    found: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
-    for row in session.execute(
-        sa.select(item.c.id, item.c.box_id, item.c.variant_id, item.c.quantity)
-        .join(box, box.c.id == item.c.box_id)
-        .where(
-            item.c.box_id.in_(box_ids),
-            sa.or_(item.c.origin == "addon", box.c.kind == BoxKind.REPLACEMENT),
-        )
-        .order_by(item.c.id)
-    ):
-        found[row.box_id][row.variant_id] = (row.id, row.quantity)
-    return found
-
-
 #: (variant, pieces) by the recipe, and what is in the box beside it: add-ons, what was chosen.
 _Parts = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
@@ -290,7 +279,8 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     addons = {key: pieces for key, (_id, pieces) in facts.addons.get(row.id, {}).items()}
     if row.kind is BoxKind.REPLACEMENT:
         return [], list(addons.items())
-    recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), row.options or {})
+    what = facts_at_lock(row, _ship_to(row, facts), facts.numbers)
+    recipe = choose_recipe(facts.recipes.get(row.plan_id, ()), what)
     if recipe is None:
         return [], []
     fixed = contents_of(recipe, row.quantity)

@@ -17,6 +17,7 @@ from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import RecipeFacts, choose_recipe
 from storefront.domain.places import FreeStock, Places, boxes_from
 from storefront.domain.pool_places import pool_boxes_from
+from storefront.domain.recipe_scopes import BoxFacts, tells_of
 from storefront.models import (
     Box,
     BoxItem,
@@ -32,6 +33,7 @@ from storefront.models import (
     WaitingPlace,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_facts import told_apart
 from storefront.operations.boxes import slots_of
 from storefront.operations.capacity import (
     Joins,
@@ -44,8 +46,11 @@ from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.catalogue import raise_version
 from storefront.operations.choices import pool_items
 from storefront.operations.coming_choices import (
+    KINDS,
     chosen_boxes,
     chosen_pieces,
+    country_of_order,
+    held_boxes,
     next_cycles,
     next_rows,
     swapped_pieces,
@@ -59,6 +64,8 @@ from storefront.operations.reserving import Demand, fill_pools, pool_of
 from storefront.operations.stock import stock_of
 from storefront.operations.waiting import kept_for_invited
 
+#: The first box of somebody of whom nothing is known yet.
+NEW = BoxFacts({}, "", 1)
 #: How long an order that went to pay holds its boxes.
 HOLD = timedelta(minutes=30)
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
@@ -137,8 +144,10 @@ def take_places(
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
     own = Demand()
+    country = country_of_order(session, checkout_id, told_apart(contents))
     for one in wanted:
-        own.add(choose_recipe(contents.get(one.plan_id, ()), one.options), one.quantity)
+        facts = BoxFacts(one.options, country, 1)
+        own.add(choose_recipe(contents.get(one.plan_id, ()), facts), one.quantity)
     pools = {key for recipe in own.recipes.values() for key, _most in recipe.pool}
     connected = _connected(session, own.pieces.keys() | pools, moment.today)
     stock_of(session, connected.variants)
@@ -193,7 +202,7 @@ def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> d
     taken = places_taken(session, [*limits, *rooms], moment.now)
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
-    packed = {key: choose_recipe(contents.get(key, ()), {}) for key in by_stock}
+    packed = {key: choose_recipe(contents.get(key, ()), NEW) for key in by_stock}
     variants = {
         key for one in packed.values() if one is not None for key, _n in (*one.items, *one.pool)
     }
@@ -271,7 +280,8 @@ def _reserved(
         return _Reserved({}, {})
     variant, plans = table_of(ProductVariant), set(found.plans)
     sold, running, held = Demand(), Demand(), Demand()
-    each = next_rows(plans)
+    tells = tells_of(one.option_key for one in found.recipes)
+    each = next_rows(plans, tells)
 
     def of(row: AnyRow) -> tuple[Demand, RecipeFacts | None]:
         kind = sold if row.is_paid else running if row.state != "incomplete" else held
@@ -281,10 +291,10 @@ def _reserved(
     for row in _next_boxes(session, each):
         kind, recipe = of(row)
         kind.add(recipe, int(row.boxes))
-    for row in _held(session, plans, moment.now, checkout_id):
+    for row in held_boxes(session, plans, moment.now, tells, but=checkout_id):
         held.add(_recipe(found.first, row), int(row.boxes))
     for plan_id, boxes in kept_for_invited(session, plans, moment.now, checkout_id).items():
-        held.add(choose_recipe(found.first.get(plan_id, ()), {}), boxes)
+        held.add(choose_recipe(found.first.get(plan_id, ()), NEW), boxes)
     _add_wishes(session, found, each, of, moment.today)
     for row in _lying(session, sorted(found.variants)):
         sold.pieces[row.variant_id] += int(row.pieces)
@@ -348,7 +358,8 @@ def _contents(session: AnySession, plan_ids: Iterable[int], today: date) -> _Con
 
 
 def _recipe(contents: _Contents, row: AnyRow) -> RecipeFacts | None:
-    return choose_recipe(contents.get(row.plan_id, ()), json.loads(row.options or "{}"))
+    facts = BoxFacts(json.loads(row.options or "{}"), row.country, row.number)
+    return choose_recipe(contents.get(row.plan_id, ()), facts)
 
 
 def _boxes(recipe: RecipeFacts | None, found: _Reserved) -> int | None:
@@ -414,26 +425,10 @@ def places_taken(
 
 
 def _next_boxes(session: AnySession, each: sa.Subquery) -> Sequence[AnyRow]:
-    """Return how many subscribers have a next box, by plan, options and whether it is paid."""
-    kinds = (each.c.plan_id, each.c.options, each.c.is_paid, each.c.is_late, each.c.state)
+    """Return how many subscribers have a next box, by kind of box."""
+    kinds = [each.c[name] for name in KINDS]
     return session.execute(
         sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes")).group_by(*kinds)
-    ).all()
-
-
-def _held(
-    session: AnySession, plan_ids: set[int], now: datetime, checkout_id: int | None
-) -> Sequence[AnyRow]:
-    """Return the boxes of open orders but ``checkout_id``."""
-    hold, checkout = table_of(OrderHold), table_of(Checkout)
-    options = sa.cast(hold.c.options, sa.Text).label("options")
-    held = [hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open"]
-    if checkout_id is not None:
-        held.append(hold.c.checkout_id != checkout_id)
-    return session.execute(
-        sa.select(hold.c.plan_id, options, hold.c.quantity.label("boxes"))
-        .join(checkout, checkout.c.id == hold.c.checkout_id)
-        .where(*held)
     ).all()
 
 

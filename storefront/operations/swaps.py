@@ -14,9 +14,11 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.domain.recipe_scopes import BoxFacts
 from storefront.domain.swaps import Round, Swap, swaps_at
-from storefront.models import Box, BoxCycle, BoxSwap, SwapOffer
+from storefront.models import Box, BoxCycle, BoxSwap, Subscription, SwapOffer
 from storefront.models.base import table_of
+from storefront.operations.box_facts import columns_of, told_apart
 from storefront.operations.choices import avoided_by, pool_items
 from storefront.operations.keys import AnyRow, AnySession
 
@@ -206,13 +208,19 @@ def moved_pieces(session: AnySession, cycle_id: int, recipes: Recipes) -> Counte
 
     Of boxes of the cycle that are not packed yet; what is not taken counts as less than nothing.
     """
-    box = table_of(Box)
+    box, subscription = table_of(Box), table_of(Subscription)
     if not any(recipes.values()) or not read_offers(session, recipes):
         return Counter()
     rows = session.execute(
-        sa.select(box.c.subscription_id, box.c.plan_id, box.c.options, box.c.quantity).where(
-            box.c.cycle_id == cycle_id, box.c.state.in_(_UNDECIDED), is_swapped_for(box)
+        sa.select(
+            box.c.subscription_id,
+            box.c.plan_id,
+            box.c.options,
+            box.c.quantity,
+            *columns_of(box, subscription, told_apart(recipes)),
         )
+        .join(subscription, subscription.c.id == box.c.subscription_id)
+        .where(box.c.cycle_id == cycle_id, box.c.state.in_(_UNDECIDED), is_swapped_for(box))
     ).all()
     wishes = wishes_of(session, {row.subscription_id: row.plan_id for row in rows}, cycle_id)
     moved: Counter[int] = Counter()
@@ -222,7 +230,8 @@ def moved_pieces(session: AnySession, cycle_id: int, recipes: Recipes) -> Counte
 
 
 def _moved(row: AnyRow, recipes: Recipes, wishes: Wishes) -> Counter[int]:
-    recipe = choose_recipe(recipes.get(row.plan_id, ()), row.options or {})
+    facts = BoxFacts(row.options or {}, row.country, row.number)
+    recipe = choose_recipe(recipes.get(row.plan_id, ()), facts)
     moved: Counter[int] = Counter()
     if recipe is None or recipe.rule is not None:
         return moved

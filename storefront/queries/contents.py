@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.domain.recipe_scopes import BoxFacts
 from storefront.models import (
     BoxChoice,
     BoxChoiceItem,
@@ -23,6 +24,7 @@ from storefront.models import (
     SwapOffer,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_facts import country_of_coming, number_of_coming
 from storefront.operations.skips import MOVABLE, Coming
 from storefront.operations.swaps import Wishes, wishes_of
 
@@ -76,6 +78,7 @@ def next_contents(
         if line.plan_id is not None and line.recipe_id is None:
             offered[line.plan_id][line.variant_id] = line
     swapped = _swapped(session, wanted, offered)
+    numbers = _numbers(found, nexts, boxes)
     return {
         (one.row.id, cycle): _contents(
             one,
@@ -84,9 +87,24 @@ def next_contents(
             lines,
             offered.get(_plan_of(one, cycle), {}),
             swapped.get((one.row.id, cycle), {}),
+            numbers.get((one.row.id, cycle), 0),
         )
         for one, cycle in wanted
     }
+
+
+def _numbers(
+    found: Sequence[Coming], nexts: Mapping[int, Collection[int]], boxes: Mapping[Any, Any]
+) -> dict[tuple[int, int], int]:
+    """Return which box of its subscription each is, per subscription and cycle."""
+    numbers = {}
+    for one in found:
+        cycles = [one.cycles[key] for key in nexts.get(one.row.id, ()) if key in one.cycles]
+        unpaid = 0
+        for cycle in sorted(cycles, key=lambda each: (each.ship_from, each.id)):
+            numbers[one.row.id, cycle.id] = number_of_coming(one, cycle, unpaid)
+            unpaid += (one.row.id, cycle.id) not in boxes
+    return numbers
 
 
 #: What may be taken instead, by variant, with what a line says of its product.
@@ -192,6 +210,7 @@ def _contents(
     lines: Sequence[Any],
     offered: _Offered,
     wishes: Wishes,
+    number: int,
 ) -> Contents:
     lying = tuple(_piece(line) for line in lines if box is not None and line.box_id == box.id)
     if box is not None and box.state not in MOVABLE:
@@ -202,7 +221,8 @@ def _contents(
         if is_own and line.recipe_id is not None:
             recipes[line.recipe_id].append(line)
     facts = [_facts(own) for own in recipes.values()]
-    recipe = choose_recipe(facts, coming.row.options or {})
+    what = BoxFacts(coming.row.options or {}, country_of_coming(coming), number)
+    recipe = choose_recipe(facts, what)
     own = recipes[recipe.id] if recipe else []
     pool = {line.variant_id for line in own if line.is_choice}
     picks = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import BoxKind, BoxState, CycleState
+from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.packing import Problem, RecipeFacts, choose_recipe, contents_of
 from storefront.models import (
     Box,
@@ -27,10 +26,12 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_facts import told_apart
 from storefront.operations.box_pieces import addons_in, chosen_in
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_of
 from storefront.operations.swaps import moved_pieces
+from storefront.queries.cycle_demand import Demand, demand_of
 
 #: How many coming or past cycles a list shows.
 LISTED = 60
@@ -178,8 +179,8 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
         return None
     cycle = _cycles(session, table.c.id == row.id, table.c.id)[0]
     is_open = cycle.state in {CycleState.PLANNED, CycleState.OPEN}
-    demand = _demand(session, row.id)
     recipes = recipes_of(session, _plan_ids(session, row.group_id), row.id)
+    demand = demand_of(session, row.id, told_apart(recipes))
     box = table_of(Box)
     waiting = (box.c.cycle_id == row.id, box.c.state == BoxState.LOCKED, box.c.batch_id.is_(None))
     exportable = session.scalar(sa.select(sa.func.count()).where(*waiting))
@@ -260,41 +261,10 @@ def _plan_ids(session: AnySession, group_id: int) -> list[int]:
     return list(session.scalars(sa.select(plan.c.id).where(plan.c.cycle_group_id == group_id)))
 
 
-#: Plan, options and whether undecided, to boxes and to boxes times quantity.
-_Demand = dict[tuple[int, str, bool], tuple[int, int]]
-
-
-def _demand(session: AnySession, cycle_id: int) -> _Demand:
-    """Return how many boxes of each plan and set of options the cycle packs by a recipe."""
-    box = table_of(Box)
-    options = sa.cast(box.c.options, sa.Text).label("options")
-    undecided = box.c.state.in_((BoxState.PLANNED, BoxState.HELD)).label("undecided")
-    rows = session.execute(
-        sa.select(
-            box.c.plan_id,
-            options,
-            undecided,
-            sa.func.count().label("boxes"),
-            sa.func.sum(box.c.quantity).label("sold"),
-        )
-        .where(
-            box.c.cycle_id == cycle_id,
-            box.c.state != BoxState.CANCELED,
-            # It holds what the box held that it replaces.
-            box.c.kind != BoxKind.REPLACEMENT,
-        )
-        .group_by(box.c.plan_id, options, undecided)
-    )
-    return {
-        (row.plan_id, row.options or "{}", bool(row.undecided)): (row.boxes, int(row.sold))
-        for row in rows
-    }
-
-
 def _plans(
     session: AnySession,
     group_id: int,
-    demand: _Demand,
+    demand: Demand,
     recipes: dict[int, list[RecipeFacts]],
 ) -> tuple[PlanNeed, ...]:
     plan = table_of(Plan)
@@ -305,10 +275,11 @@ def _plans(
     )
     boxes: Counter[int] = Counter()
     bare: Counter[int] = Counter()
-    for (plan_id, options, undecided), (count, _sold) in demand.items():
-        boxes[plan_id] += count
-        if undecided and choose_recipe(recipes.get(plan_id, ()), json.loads(options)) is None:
-            bare[plan_id] += count
+    for kind, (count, _sold) in demand.items():
+        boxes[kind.plan_id] += count
+        own = recipes.get(kind.plan_id, ())
+        if kind.undecided and choose_recipe(own, kind.facts) is None:
+            bare[kind.plan_id] += count
     return tuple(
         PlanNeed(
             row.public_id,
@@ -337,14 +308,14 @@ def _extra(
 
 def _shortages(
     session: AnySession,
-    demand: _Demand,
+    demand: Demand,
     recipes: dict[int, list[RecipeFacts]],
     extra: Mapping[int, int],
 ) -> tuple[Shortage, ...]:
     needed: Counter[int] = Counter()
-    for (plan_id, options, undecided), (_count, sold) in demand.items():
-        recipe = choose_recipe(recipes.get(plan_id, ()), json.loads(options))
-        if undecided and recipe is not None:
+    for kind, (_count, sold) in demand.items():
+        recipe = choose_recipe(recipes.get(kind.plan_id, ()), kind.facts)
+        if kind.undecided and recipe is not None:
             needed.update(dict(contents_of(recipe, sold)))
     needed.update(extra)
     variant, product = table_of(ProductVariant), table_of(Product)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.choices import Rule
 from storefront.domain.money import Money
-from storefront.domain.packing import answers_in
+from storefront.domain.recipe_scopes import scope_of
 from storefront.models import (
     BoxCycle,
     Option,
@@ -272,7 +272,7 @@ def recipe_choice(
 def written_recipes(
     session: AnySession, plan_id: int, cycle_ref: str | None
 ) -> list[WrittenRecipe]:
-    """Return the recipes of this cycle, or the standing ones: for the fewest answers first."""
+    """Return the recipes of this cycle, or the standing ones, the least specific first."""
     recipe, item = table_of(Recipe), table_of(RecipeItem)
     variant = table_of(ProductVariant)
     mine = sa.and_(recipe.c.plan_id == plan_id, _at(cycle_ref))
@@ -294,7 +294,12 @@ def written_recipes(
     for row in rows:
         items[row.id, row.option_key].append((row.public_id, row.quantity, row.is_choice))
     found = [WrittenRecipe(key, tuple(own), rules.get(at)) for (at, key), own in items.items()]
-    return sorted(found, key=lambda one: (len(answers_in(one.option_key)), one.option_key))
+    return sorted(found, key=_widest)
+
+
+def _widest(recipe: WrittenRecipe) -> tuple[bool, bool, int, str]:
+    scope = scope_of(recipe.option_key)
+    return bool(scope.countries), scope.names_boxes, len(scope.answers), recipe.option_key
 
 
 def _at(cycle_ref: str | None) -> sa.ColumnElement[bool]:

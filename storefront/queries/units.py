@@ -43,9 +43,10 @@ from storefront.models import (
     SubscriptionAddon,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_facts import country_of_coming, number_of_coming
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_by_cycle
-from storefront.operations.skips import Coming, read_coming
+from storefront.operations.skips import UNSENT, Coming, read_coming
 from storefront.operations.swaps import moved_pieces, read_offers
 
 #: Cycles ahead that can be asked for.
@@ -217,16 +218,25 @@ def _subscribers(session: AnySession, some: Sequence[Coming]) -> Iterator[Subscr
     options = _box_options(session, [one.row.id for one in some])
     for one in some:
         row, own = one.row, beside.get(one.row.id, ())
+        country, first = country_of_coming(one), 1 + bool(row.imported_from) + len(one.boxes)
         yield Subscriber(
             standing=one.standing,
-            coming=SoldAs(row.plan_id, _options(row.options), row.quantity),
+            coming=SoldAs(row.plan_id, _options(row.options), row.quantity, country, first),
             paid={
-                box.id: SoldAs(box.plan_id, options.get(box.id, ()), box.quantity)
+                box.id: SoldAs(
+                    box.plan_id, options.get(box.id, ()), box.quantity, country, _number(one, box)
+                )
                 for box in one.boxes
+                if box.state in UNSENT
             },
             addons=tuple((key, n) for key, n, cadence in own if cadence == Cadence.EVERY),
             addons_once=tuple((key, n) for key, n, cadence in own if cadence == Cadence.ONCE),
         )
+
+
+def _number(coming: Coming, box: AnyRow) -> int:
+    cycle = coming.cycles.get(box.cycle_id or 0)
+    return 0 if cycle is None else number_of_coming(coming, cycle, 0)
 
 
 def _options(options: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from storefront.database import retrying
 from storefront.domain.boxes import BoxState, CycleState
 from storefront.domain.choices import Rule, fill
 from storefront.domain.errors import DomainError
-from storefront.domain.packing import KEY_LENGTH, answers_in, recipe_key
+from storefront.domain.recipe_scopes import KEY_LENGTH, key_of, scope_of
 from storefront.models import (
     Box,
     BoxCycle,
@@ -59,6 +59,16 @@ class TooManyAnswers(DomainError):
     code = "too_many_answers"
 
 
+class OverlappingRecipe(DomainError):
+    """Some boxes would fit the recipe and another alike; ``option_key`` is that of the other."""
+
+    code = "overlapping_recipe"
+
+    def __init__(self, option_key: str) -> None:
+        super().__init__(option=option_key)
+        self.option_key = option_key
+
+
 class CycleNotLocked(DomainError):
     """Boxes are decided when their cycle locks, not before."""
 
@@ -85,13 +95,13 @@ def save_recipe(
 ) -> None:
     """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
 
-    ``option_key`` names the answers it is for, in any order; empty: every box.
+    ``option_key`` names the boxes it is for, as ``recipe_scopes.key_of`` does; empty: every box.
     Without ingredients there is no such recipe any more, and the next less specific one holds.
     ``rule`` says how subscribers choose from those that are a choice. Boxes that are locked keep
-    what they have. Raises ``UnknownInRecipe``, ``TooManyAnswers``, and ``NothingToFill`` when no
-    choice keeps to it.
+    what they have. Raises ``UnknownInRecipe``, ``TooManyAnswers``, ``OverlappingRecipe``, and
+    ``NothingToFill`` when no choice keeps to it.
     """
-    option_key = recipe_key(answers_in(option_key))
+    option_key = key_of(scope_of(option_key))
     if len(option_key) > KEY_LENGTH:
         raise TooManyAnswers(most=KEY_LENGTH)
     try:
@@ -99,6 +109,8 @@ def save_recipe(
         variants = _variants(rt, [one.variant_ref for one in ingredients])
         items = [(variants[one.variant_ref], one.pieces, one.is_choice) for one in ingredients]
         _check_pool(rt, items, rule)
+        if items:
+            _check_alone(rt, plan_id, cycle_id, [option_key])
     except DomainError:
         rt.session.rollback()
         raise
@@ -124,21 +136,19 @@ def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = N
 
     Where no earlier cycle has one, the standing recipes are copied. Recipes of the cycle that
     exist already are replaced. Returns the key of the cycle copied from, empty for standing.
-    Raises ``UnknownInRecipe`` and ``NothingToCopy``.
+    Raises ``UnknownInRecipe``, ``NothingToCopy`` and ``OverlappingRecipe``.
     """
     try:
         plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
         source = _earlier(rt, plan_id, cycle_id or 0)
         if source is None:
             raise NothingToCopy(plan=plan_ref)
+        recipes = _keys(rt, plan_id, source.id)
+        _check_alone(rt, plan_id, cycle_id, [one.option_key for one in recipes])
     except DomainError:
         rt.session.rollback()
         raise
     recipe, item = table_of(Recipe), table_of(RecipeItem)
-    mine = recipe.c.cycle_id.is_(None) if source.id is None else recipe.c.cycle_id == source.id
-    recipes = rt.session.execute(
-        sa.select(recipe.c.id, recipe.c.option_key).where(recipe.c.plan_id == plan_id, mine)
-    ).all()
     for one in recipes:
         items = rt.session.execute(
             sa.select(item.c.variant_id, item.c.quantity, item.c.is_choice)
@@ -249,6 +259,26 @@ def _check_pool(rt: Runtime, items: Sequence[tuple[int, int, bool]], rule: Rule 
     offered = [replace(known[variant], most=most) for variant, most in pool.items()]
     if rule is None or fill(rule, offered, {}, {}) is None:
         raise NothingToFill
+
+
+def _keys(rt: Runtime, plan_id: int, cycle_id: int | None) -> list[AnyRow]:
+    """Return the recipes of a plan for one cycle, or the standing ones."""
+    recipe = table_of(Recipe)
+    mine = recipe.c.cycle_id.is_(None) if cycle_id is None else recipe.c.cycle_id == cycle_id
+    rows = sa.select(recipe.c.id, recipe.c.option_key).where(recipe.c.plan_id == plan_id, mine)
+    return list(rt.session.execute(rows))
+
+
+def _check_alone(rt: Runtime, plan_id: int, cycle_id: int | None, wanted: Sequence[str]) -> None:
+    """Raise ``OverlappingRecipe`` where no rule tells one of ``wanted`` from one that stays."""
+    plan = table_of(Plan)
+    # One at a time: two staff must not write two that overlap.
+    mine = sa.select(plan.c.id).where(plan.c.id == plan_id).with_for_update(key_share=True)
+    rt.session.execute(mine)
+    for one in _keys(rt, plan_id, cycle_id):
+        other = scope_of(one.option_key)
+        if one.option_key not in wanted and any(scope_of(key).ties_with(other) for key in wanted):
+            raise OverlappingRecipe(one.option_key)
 
 
 def _earlier(rt: Runtime, plan_id: int, cycle_id: int) -> AnyRow | None:

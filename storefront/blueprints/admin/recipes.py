@@ -14,10 +14,13 @@ from flask_babel import ngettext
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.recipe_costs import Line, Sums, sums_of
 from storefront.blueprints.admin.recipe_rules import TypedRule, stored_rule, typed_rule
+from storefront.blueprints.admin.recipe_words import scope_words, typed_scope, values_of
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions as may
 from storefront.domain.errors import DomainError
-from storefront.domain.packing import answers_in, recipe_key
+from storefront.domain.packing import answers_in
+from storefront.domain.recipe_scopes import MOST_NUMBER, key_of, scope_of
+from storefront.domain.recipe_scopes import Scope as RecipeScope
 from storefront.htmx import go, show
 from storefront.queries import recipes as queries
 from storefront.queries.recipes import CycleFacts, IngredientRow, PlanFacts, Question
@@ -26,6 +29,7 @@ from storefront.runtime import Runtime
 from storefront.security import register_policy, staff
 from storefront.services import packing
 from storefront.services.packing import Ingredient
+from storefront.templating import country_name
 
 PAGE = "storefront/admin/recipes/editor.html"
 FORM = "storefront/admin/recipes/_editor.html"
@@ -50,8 +54,17 @@ class Scope:
     plan: PlanFacts
     cycle: CycleFacts | None
     questions: Sequence[Question]
-    #: Key of the answers it is for, empty for every box.
+    #: Key of the boxes it is for, empty for every box.
     option: str
+    #: Countries that can be named, by what they are called.
+    countries: Sequence[str] = ()
+    #: The highest number of a box that can be named.
+    most: int = MOST_NUMBER
+
+    @property
+    def boxes(self) -> RecipeScope:
+        """The boxes it is for."""
+        return scope_of(self.option)
 
     @property
     def answers(self) -> frozenset[str]:
@@ -72,7 +85,7 @@ class Scope:
     def values_of(self, option: str) -> dict[str, Any]:
         """The same of the recipe for other answers."""
         found: dict[str, Any] = {"cycle": self.cycle.public_id} if self.cycle else {}
-        return found | ({"option": sorted(answers_in(option))} if option else {})
+        return found | values_of(scope_of(option))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +170,14 @@ def save(plan: str) -> Response:
     except packing.UnknownInRecipe:
         abort(404)
     except packing.TooManyAnswers:
-        text = _("The codes of these answers are too long together. Leave one of them open.")
+        text = (
+            _("These countries and answers are too many together. Leave some of them open.")
+            if scope.boxes.countries
+            else _("The codes of these answers are too long together. Leave one of them open.")
+        )
+        return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
+    except packing.OverlappingRecipe as error:
+        text = _overlap(scope, error)
         return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
     except packing.NothingToFill:
         text = _("No choice can keep to these rules: there is too little to choose from.")
@@ -173,12 +193,36 @@ def copy(plan: str) -> Response:
         abort(404)
     try:
         key = packing.copy_recipes(runtime(), plan, scope.cycle.public_id, who())
+    except packing.OverlappingRecipe as error:
+        empty = stored_rule(None, (), runtime().shop.currency)
+        return _page(scope, [], 422, rule=empty, refused=_overlap(scope, error))
     except DomainError:
         text = _("No earlier cycle has a recipe for this plan.")
         empty = stored_rule(None, (), runtime().shop.currency)
         return _page(scope, [], 422, rule=empty, refused=text)
     text = _("Copied from %(key)s.", key=key) if key else _("Copied from the standing recipe.")
     return go(url_for("admin.recipe", plan=plan, **scope.values), text)
+
+
+def _overlap(scope: Scope, error: packing.OverlappingRecipe) -> str:
+    """Say which recipe is for some of the same boxes."""
+    return _(
+        "Some boxes would fit this recipe and the one for “%(other)s” alike. Change the countries"
+        " or the boxes of one of them.",
+        other=_name_of(scope, error.option_key),
+    )
+
+
+def _name_of(scope: Scope, option: str) -> str:
+    """Return in words which boxes the recipe with this key is for."""
+    answers = answers_in(option)
+    names = {
+        answer.key: f"{question.name}: {answer.name}"
+        for question in scope.questions
+        for answer in question.answers
+    }
+    words = [word for key, word in names.items() if key in answers]
+    return ", ".join([*words, *sorted(answers - names.keys()), *scope_words(scope_of(option))])
 
 
 def _scope(plan: str) -> Scope:
@@ -192,10 +236,14 @@ def _scope(plan: str) -> Scope:
         [] if facts is None else queries.questions_of(rt.session, facts.id, rt.shop.currency)
     )
     rt.session.rollback()
-    answers = {one for one in request.values.getlist("option") if one}
+    answers = frozenset(one for one in request.values.getlist("option") if one)
+    boxes = typed_scope(request, answers)
     if facts is None or (cycle_ref and cycle is None) or not _are_asked(questions, answers):
         abort(404)
-    return Scope(facts, cycle, questions, recipe_key(answers))
+    if boxes is None:
+        abort(404)
+    countries = sorted({*rt.shop.countries, *boxes.countries}, key=country_name)
+    return Scope(facts, cycle, questions, key_of(boxes), countries)
 
 
 def _are_asked(questions: Sequence[Question], answers: AbstractSet[str]) -> bool:
@@ -210,20 +258,14 @@ def _written(rt: Runtime, scope: Scope) -> list[Written]:
     found = queries.written_recipes(rt.session, scope.plan.id, cycle_ref)
     refs = sorted({ref for one in found for ref, _pieces, _is_choice in one.items})
     known = queries.ingredients(rt.session, refs)
-    names = {
-        answer.key: f"{question.name}: {answer.name}"
-        for question in scope.questions
-        for answer in question.answers
-    }
+    asked = {answer.key for question in scope.questions for answer in question.answers}
     rows = []
     for one in found:
         lines = [_line(known[ref], str(n), is_choice) for ref, n, is_choice in one.items]
-        answers = answers_in(one.option_key)
-        words = [word for key, word in names.items() if key in answers]
-        gone = sorted(answers - names.keys())
+        gone = answers_in(one.option_key) - asked
         rows.append(
             Written(
-                ", ".join([*words, *gone]) or _("Every box"),
+                _name_of(scope, one.option_key) or _("Every box"),
                 None if gone else scope.values_of(one.option_key),
                 sums_of(rt, scope.plan, lines, one.rule, scope.surcharge_of(one.option_key)),
                 one.option_key == scope.option,
