@@ -33,6 +33,7 @@ def test_a_day_at_the_desk(chromium, packed, size, script):
     with Visitor(chromium, packed, size, script=script) as greta:
         sign_in_as_owner(greta)
         find_ada(greta)
+        take_the_list(greta)
         pack(greta)
         read_a_mail(greta)
         raise_a_price(greta)
@@ -52,6 +53,15 @@ def find_ada(greta):
     assert "Being packed" in page
     assert "€26.00" in page
     assert "Thu 18 March" in page
+
+
+def take_the_list(greta):
+    greta.go("/admin/subscribers", "Subscribers")
+    # One after the other, without a new page in between.
+    for what, begins in (("CSV", b"\xef\xbb\xbfsubscription,"), ("Excel", b"PK")):
+        with greta.page.expect_download() as loading:
+            greta.page.get_by_role("button", name=f"Download as {what}").click()
+        assert loading.value.path().read_bytes().startswith(begins)
 
 
 def pack(greta):

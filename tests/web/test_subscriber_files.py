@@ -53,6 +53,7 @@ def test_the_list_is_a_file_of_what_the_page_shows_and_the_log_says_who_took_it(
 
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].endswith("subscribers-2027-03-02.csv")
+    assert answer.content_length == len(answer.data)
     assert answer.data.startswith(b"\xef\xbb\xbfsubscription,customer,")
     rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
     assert [row["plan"] for row in rows] == ["Pot", "Pot"]

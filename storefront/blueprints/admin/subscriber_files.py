@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -45,7 +46,10 @@ def subscribers_file() -> Response:
         whole = _whole(_chunks(filters, kind))
         rt.session.rollback()
     name = f"subscribers-{rt.today().isoformat()}.{kind}"
-    return send_file(whole, mimetype=MIMETYPES[kind], as_attachment=True, download_name=name)
+    answer = send_file(whole, mimetype=MIMETYPES[kind], as_attachment=True, download_name=name)
+    # By it a browser notices a download that broke off.
+    answer.content_length = os.fstat(whole.fileno()).st_size
+    return answer
 
 
 def _noted(filters: Filters) -> dict[str, str]:

@@ -56,7 +56,8 @@
     const form = event.target;
     clearTimeout(waiting);
     if (form.method === "get") asked = question(form);
-    if (event.submitter?.matches("[data-step]") || form.method === "dialog") return;
+    // The answer to a download leaves the page as it is, so nothing would end its being busy.
+    if (event.submitter?.matches("[data-step],[data-download]") || form.method === "dialog") return;
     if (busy.has(form)) return event.preventDefault();
     clean.delete(form);
     if (!form.matches("[hx-post],[hx-get]") && form.method === "post" && !form.target) begin(form, event.submitter);
