@@ -120,6 +120,7 @@ def test_an_order_outside_the_window_of_sale_is_told_of_the_next_box(app, rt, cl
     assert desk.post(at, typed | {"sells_until": "2027-03-03"}, on=at).status_code == 422
     assert desk.post(at, typed, on=at).status_code == 303
     assert "2027-03-04" in desk.get(at).text
+    assert "<b>4–5 March</b>" in desk.get(f"/admin/cycles/{ref}").text
     for page in ("/", "/plans/pot"):
         assert "is not on sale today" in client.get(page).text
     rt.session.rollback()
@@ -129,4 +130,5 @@ def test_an_order_outside_the_window_of_sale_is_told_of_the_next_box(app, rt, cl
     # An empty window is no window.
     assert desk.post(at, typed | {"sells_from": "", "sells_until": ""}, on=at).status_code == 303
     assert "is not on sale today" not in client.get("/plans/pot").text
+    assert "On sale" not in desk.get(f"/admin/cycles/{ref}").text
     assert broken(rt.session) == {}
