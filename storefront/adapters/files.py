@@ -22,6 +22,9 @@ from storefront.adapters.clock import SystemClock
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What a file is called until it is whole.
 _HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
+#: What a folder is called in which files are gathered. No other folder is ours to remove.
+_ASIDE = "made"
+_FOLDER_ASIDE = re.compile(rf"\.{_ASIDE}\.[0-9a-f]{{8}}")
 #: A file that nobody has added to for so long has lost its writer.
 _LOST_AFTER = timedelta(days=1)
 
@@ -83,7 +86,7 @@ class FileStore:
     def folder_aside(self) -> Iterator[Path]:
         """Give a folder that no reader looks at and that goes, with all in it, in the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = self.folder / self.aside("made")
+        made = self.folder / self.aside(_ASIDE)
         made.mkdir(mode=0o700)
         try:
             yield made
@@ -98,7 +101,7 @@ class FileStore:
         before = (SystemClock().now() - _LOST_AFTER).timestamp()
         removed = 0
         for here, folders, files in os.walk(self.folder):
-            lost = [name for name in folders if _HALF_WRITTEN.fullmatch(name)]
+            lost = [name for name in folders if _FOLDER_ASIDE.fullmatch(name)]
             # What is in one is its own matter: it goes as a whole or not at all.
             folders[:] = [name for name in folders if name not in lost]
             for name in (*lost, *filter(_HALF_WRITTEN.fullmatch, files)):

@@ -104,16 +104,18 @@ def test_what_a_killed_writer_left_goes_after_a_day_and_nothing_else(tmp_path: P
     for name, age in ((".may.csv.1a2b3c4d", 60), (".june.csv.5e6f7a8b", -60), ("may.csv", 60)):
         (folder / name).write_bytes(b"Ada Weber")
         os.utime(folder / name, (a_day_ago - age, a_day_ago - age))
-    for name, age in ((".made.1a2b3c4d", 60), (".made.5e6f7a8b", -60)):
+    for name, age in ((".made.1a2b3c4d", 60), (".made.5e6f7a8b", -60), (".mine.1a2b3c4d", 60)):
         (tmp_path / name / "export").mkdir(parents=True)
-        (tmp_path / name / ".old.1a2b3c4d").write_bytes(b"Ada Weber")
-        os.utime(tmp_path / name / ".old.1a2b3c4d", (a_day_ago - 60, a_day_ago - 60))
         os.utime(tmp_path / name, (a_day_ago - age, a_day_ago - age))
 
     assert FileStore(tmp_path).remove_half_written() == 2
 
     assert sorted(path.name for path in folder.iterdir()) == [".june.csv.5e6f7a8b", "may.csv"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.5e6f7a8b", "exports"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".made.5e6f7a8b",
+        ".mine.1a2b3c4d",
+        "exports",
+    ]
     assert FileStore(tmp_path / "not there").remove_half_written() == 0
 
 
