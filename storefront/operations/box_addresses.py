@@ -13,8 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.rates import NoRate, TaxClass
+from storefront.domain.tax_treatment import Place, TaxRules
 from storefront.models import Address, Box, BoxAddress, BoxCycle, BoxSkip
 from storefront.models.base import table_of
+from storefront.operations.addresses import PostalAddress
 from storefront.operations.keys import AnyRow, AnySession
 
 
@@ -141,6 +144,49 @@ def follow_abroad(session: AnySession, subscription_id: int, country: str, today
             ~_has_box(given, box),
         )
     )
+
+
+def follow_tax(
+    session: AnySession,
+    row: AnyRow,
+    typed: PostalAddress,
+    taxes: TaxRules | None,
+    today: date,
+    now: datetime,
+) -> None:
+    """Let boxes that are not paid for yet go with their subscription where its tax is another.
+
+    ``row`` is the subscription, which moves to ``typed`` in its country; ``taxes`` as in
+    ``same_tax``. One that stayed behind would be taxed where it does not go to.
+    """
+    given, cycle, box = table_of(BoxAddress), table_of(BoxCycle), table_of(Box)
+    unpaid = sa.select(given.c.cycle_id).join(cycle, cycle.c.id == given.c.cycle_id)
+    unpaid = unpaid.where(
+        given.c.subscription_id == row.id, cycle.c.cutoff_on >= today, ~_has_box(given, box)
+    )
+    own = given_addresses(session, [row.id]).get(row.id, {})
+    for cycle_id in session.scalars(unpaid.order_by(given.c.cycle_id)).all():
+        if not same_tax(own[cycle_id], typed, row.tax_class, taxes, today):
+            give_address(session, row.id, cycle_id, None, now)
+
+
+def same_tax(
+    usual: AnyRow, typed: PostalAddress, tax_class: TaxClass, taxes: TaxRules | None, on: date
+) -> bool:
+    """Return whether the tax of a payment is the same at both addresses, as it pays for both.
+
+    ``taxes`` is None where a provider is asked on the day of the payment: then it is the region.
+    """
+    if taxes is None:
+        return bool(usual.region.strip().casefold() == typed.region.strip().casefold())
+    try:
+        rates = [
+            taxes.rate_at(Place(one.country, one.region, one.postcode, one.city), tax_class, on)
+            for one in (usual, typed)
+        ]
+    except NoRate:
+        return False
+    return rates[0] == rates[1]
 
 
 def drop_addresses(session: AnySession, subscription_ids: Sequence[int]) -> None:

@@ -32,7 +32,7 @@ from storefront.operations.earning import deferred_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
-from storefront.operations.refund_facts import MANUAL, STOPPABLE
+from storefront.operations.refund_facts import MANUAL, may_stop
 from storefront.operations.results import Result, record_results
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.tiling import open_invoices
@@ -182,7 +182,7 @@ def unsent_boxes(session: AnySession, periods: Sequence[int]) -> list[AnyRow]:
     return list(
         session.execute(
             sa.select(box.c.id)
-            .where(box.c.period_id.in_(periods), box.c.state.in_(STOPPABLE))
+            .where(box.c.period_id.in_(periods), may_stop(box))
             .order_by(box.c.id)
         )
     )

@@ -41,7 +41,7 @@ from storefront.operations.cycles import UNLOCKED, mark_shipped
 from storefront.operations.disputes import subscriptions_of, subscriptions_where
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.refund_facts import STOPPABLE
+from storefront.operations.refund_facts import may_stop
 from storefront.operations.stopping import cancel_boxes, stop_now
 from storefront.operations.subscriptions import SubscriptionChange, change_subscriptions
 from storefront.operations.timeline import Entry, record
@@ -266,7 +266,7 @@ def _boxes_of(session: AnySession, invoice_id: int) -> list[AnyRow]:
             sa.select(box.c.id)
             .where(
                 box.c.invoice_line_id.in_(mine),
-                box.c.state.in_(STOPPABLE),
+                may_stop(box),
                 box.c.batch_id.is_(None),
             )
             .order_by(box.c.id)

@@ -18,6 +18,7 @@ from storefront.models import (
     ChargeAttempt,
     CreditNoteLine,
     Customer,
+    FulfilmentBatch,
     Invoice,
     InvoiceLine,
     PaymentMethod,
@@ -26,12 +27,23 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.disputes import money_is_disputed
+from storefront.operations.fulfilment import UNPUBLISHED
 from storefront.operations.keys import AnyRow, AnySession
 
 #: Boxes that "stop now" keeps back. What a packer was told to send (exported) goes out.
 STOPPABLE = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED)
 #: Gateway of money that came another way; nothing goes back through it.
 MANUAL = "manual"
+
+
+def may_stop(box: sa.Table) -> sa.ColumnElement[bool]:
+    """True of a box that "stop now" keeps back: not of one that a published file holds.
+
+    Its line stays there, also before the box itself is noted as exported.
+    """
+    batch = table_of(FulfilmentBatch)
+    in_file = sa.exists().where(batch.c.id == box.c.batch_id, batch.c.sha256 != UNPUBLISHED)
+    return sa.and_(box.c.state.in_(STOPPABLE), ~in_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +246,6 @@ def _boxes(session: AnySession, invoice_id: int) -> Sequence[AnyRow]:
             cycle.c.ship_from,
         )
         .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-        .where(box.c.period_id.in_(mine), box.c.kind != BoxKind.EXTRA, box.c.state.in_(STOPPABLE))
+        .where(box.c.period_id.in_(mine), box.c.kind != BoxKind.EXTRA, may_stop(box))
         .order_by(box.c.id)
     ).all()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.lifecycle import EndReason
-from storefront.models import Box, Subscription
+from storefront.models import Box, FulfilmentBatch, Subscription
 from storefront.models.base import table_of
 from storefront.operations import stock
 from storefront.operations.added_back import return_additions
@@ -21,7 +21,7 @@ from storefront.operations.earning import forfeit_boxes
 from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.refund_facts import STOPPABLE
+from storefront.operations.refund_facts import may_stop
 from storefront.operations.sent_unpaid import drop_unsent
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -85,10 +85,14 @@ def cancel_boxes(session: AnySession, boxes: Sequence[AnyRow], who: Who, moment:
     ids = [box.id for box in boxes]
     if not ids:
         return
-    table = table_of(Box)
+    table, batch = table_of(Box), table_of(FulfilmentBatch)
+    # A file is published under this lock: it is by now, or it counts its boxes anew.
+    theirs = sa.select(table.c.batch_id).where(table.c.id.in_(ids))
+    held = sa.select(batch.c.id).where(batch.c.id.in_(theirs)).order_by(batch.c.id)
+    session.execute(held.with_for_update(key_share=True))
     gone = session.execute(
         sa.update(table)
-        .where(table.c.id.in_(ids), table.c.state.in_(STOPPABLE))
+        .where(table.c.id.in_(ids), may_stop(table))
         .values(state=BoxState.CANCELED, problem="")
         .returning(table.c.id)
     ).all()

@@ -111,9 +111,20 @@ def drop_over(session: AnySession, plan_id: int, now: datetime) -> int:
 
     Of an archived plan, which nobody can order, everybody.
     """
+    return forget(session, *_over(plan_id, now))
+
+
+def is_over(session: AnySession, plan_id: int, now: datetime) -> bool:
+    """Return whether ``drop_over`` would forget anybody."""
+    table = table_of(WaitingPlace)
+    found = session.execute(sa.select(table.c.id).where(*_over(plan_id, now)).limit(1))
+    return found.first() is not None
+
+
+def _over(plan_id: int, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     table, plan = table_of(WaitingPlace), table_of(Plan)
     archived = sa.exists().where(plan.c.id == plan_id, plan.c.archived_at.is_not(None))
-    return forget(session, table.c.plan_id == plan_id, sa.or_(table.c.until_at <= now, archived))
+    return (table.c.plan_id == plan_id, sa.or_(table.c.until_at <= now, archived))
 
 
 def next_in_line(session: AnySession, plan_id: int, count: int) -> list[AnyRow]:

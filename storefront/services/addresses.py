@@ -29,6 +29,7 @@ from storefront.operations.addresses import (
 from storefront.operations.audit import Who
 from storefront.operations.box_addresses import (
     follow_abroad,
+    follow_tax,
     given_addresses,
 )
 from storefront.operations.keys import AnyRow
@@ -182,6 +183,8 @@ def _write(
     key, ref = insert_address(rt.session, row.customer_id, typed, rt.now())
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})])
     follow_abroad(rt.session, row.id, typed.country, rt.today())
+    taxes = None if rt.hooks.has("quote_tax") else rt.shop.taxes
+    follow_tax(rt.session, row, typed, taxes, rt.today(), rt.now())
     was = present.public_id if present is not None else ""
     first = effect.first_box_on.isoformat() if effect.first_box_on else ""
     data = {"address": ref, "was": was, "city": typed.city, "first_box_on": first}

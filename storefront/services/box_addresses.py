@@ -11,9 +11,7 @@ from storefront.domain.boxes import BoxKind, ProjectedKind, project
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.packing import Problem
-from storefront.domain.rates import NoRate
 from storefront.domain.shipping import is_blocked
-from storefront.domain.tax_treatment import Place
 from storefront.models import Box, BoxCycle, Subscription
 from storefront.models.base import table_of
 from storefront.operations import audit
@@ -33,6 +31,7 @@ from storefront.operations.box_addresses import (
     give_address,
     given_addresses,
     hold_box,
+    same_tax,
     send_made_box,
 )
 from storefront.operations.keys import AnyRow
@@ -217,7 +216,9 @@ def _refused(
         return None
     if typed.country != usual.country:
         return OtherCountry(country=usual.country)
-    if target.box is None and not _same_tax(rt, target.coming.row, usual, typed):
+    taxes = None if rt.hooks.has("quote_tax") else rt.shop.taxes
+    kind = target.coming.row.tax_class
+    if target.box is None and not same_tax(usual, typed, kind, taxes, rt.today()):
         return OtherTax(country=usual.country)
     return None
 
@@ -236,19 +237,3 @@ def _may_move(rt: Runtime, target: _Target, typed: PostalAddress | None) -> bool
     comes = (one for one in ahead if one.kind is not ProjectedKind.SKIPPED)
     # A skipped one comes again when its skip is taken back, so what it was given can go.
     return typed is None or any(one.cycle and one.cycle.id == cycle.id for one in comes)
-
-
-def _same_tax(rt: Runtime, row: AnyRow, usual: AnyRow, typed: PostalAddress) -> bool:
-    """Return whether the tax of a payment is the same at both addresses, as it pays for both."""
-    if rt.hooks.has("quote_tax"):
-        return bool(usual.region == typed.region)
-    try:
-        rates = [
-            rt.shop.taxes.rate_at(
-                Place(one.country, one.region, one.postcode, one.city), row.tax_class, rt.today()
-            )
-            for one in (usual, typed)
-        ]
-    except NoRate:
-        return False
-    return rates[0] == rates[1]

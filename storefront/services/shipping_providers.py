@@ -135,7 +135,7 @@ def _work(
     rt: Runtime, row: AnyRow, until: float, report: ProviderReport, silences: _Silences
 ) -> None:
     provider = rt.shipping_providers.get(row.provider)
-    if row.box_state in _OVER or (_left_without(row) and row.state == "planned"):
+    if _is_over(rt, row) or (_left_without(row) and row.state == "planned"):
         _end(rt, row, report)
     elif row.state == "taken":
         _ask(rt, provider, row, report)
@@ -155,6 +155,16 @@ def _work(
         _note(rt, row, answer, provider)
         name = answer.status.value
         setattr(report, name, getattr(report, name) + 1)
+
+
+def _is_over(rt: Runtime, row: AnyRow) -> bool:
+    """Whether nothing of a parcel is to come; it goes without a first box that was cancelled."""
+    if row.box_state is not BoxState.CANCELED:
+        return row.box_state in _OVER
+    with reading():
+        others = beside(rt.session, [row.box_id])
+        rt.session.rollback()
+    return not others
 
 
 def _wait(rt: Runtime, row: AnyRow, answer: TakeAnswer, report: ProviderReport) -> None:
@@ -184,7 +194,8 @@ def _hand_over(
     """
     with reading():
         others = beside(rt.session, [row.box_id]).get(row.box_id, ())
-        every = [row.packing or {}, *(one.packing for one in others)]
+        own = [] if row.box_state is BoxState.CANCELED else [row.packing or {}]
+        every = [*own, *(one.packing for one in others)] or [row.packing or {}]
         every = filled_in(rt.session, every)
         rt.session.rollback()
     order = work.order_of(row, every)

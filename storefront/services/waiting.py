@@ -95,13 +95,19 @@ def leave_list(rt: Runtime, place: str) -> None:
 def invite_waiting(rt: Runtime) -> WaitingReport:
     """Let go what was kept too long, and invite as many as there are places, who came first."""
     with reading():
-        plans = rules.due_plans(rt.session, rt.now())
+        # Without the lock for which every order of the group would wait: most often all is full.
+        plans = [key for key in rules.due_plans(rt.session, rt.now()) if _is_due(rt, key)]
         rt.session.rollback()
     invited = over = 0
     for plan_id in plans:
         some, gone = retrying(rt.session, partial(_invite_next, rt, plan_id))
         invited, over = invited + some, over + gone
     return WaitingReport(invited, over)
+
+
+def _is_due(rt: Runtime, plan_id: int) -> bool:
+    """Whether there may be somebody to let go or to invite; the lock looks again."""
+    return rules.is_over(rt.session, plan_id, rt.now()) or _free(rt, plan_id) > 0
 
 
 def _invite_next(rt: Runtime, plan_id: int) -> tuple[int, int]:

@@ -177,6 +177,13 @@ def test_it_stays_where_the_tax_of_its_payment_is_right(rt: Runtime, sub: Subscr
     with pytest.raises(OtherTax):
         send(rt, sub, replace(near, region="NJ", postcode="07030", city="Hoboken"))
     assert kept(rt) == 1
+    # Nor does it stay behind when its subscription moves to where the tax is another.
+    assert sub.customer_id is not None
+    change_address(rt, sub.customer_id, sub.public_id, replace(near, street="9 Main St"))
+    assert kept(rt) == 1
+    away = replace(near, region="CA", postcode="94103", city="San Francisco")
+    change_address(rt, sub.customer_id, sub.public_id, away)
+    assert kept(rt) == 0
 
 
 def test_it_is_forgotten_with_the_end_of_the_subscription_not_with_a_cancellation(

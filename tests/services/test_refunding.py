@@ -38,6 +38,8 @@ from storefront.models import (
     Subscription,
 )
 from storefront.operations.audit import Who
+from storefront.operations.stopping import cancel_boxes
+from storefront.operations.subscriptions import StaleSubscription
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.credit import give_credit
@@ -291,3 +293,25 @@ def test_stopping_now_keeps_back_a_box_that_is_to_be_sent_again(
     assert states == [BoxState.LOST, BoxState.CANCELED]
     (stock,) = rt.session.execute(sa.select(ProductVariant.on_hand, ProductVariant.committed))
     assert tuple(stock) == (4, 0)
+
+
+def test_a_box_in_a_published_file_is_not_cancelled_before_it_is_noted_as_exported(
+    rt: Runtime, who: Who, sub: Subscription, clock: FrozenClock
+) -> None:
+    tea = make.make_variant(rt, on_hand=5)
+    make.make_recipe(rt, rt.session.get_one(Plan, sub.plan_id), variants=[tea])
+    cycle = rt.session.get_one(BoxCycle, all_of(rt, Box)[0].cycle_id)
+    ref, days = cycle.public_id, (cycle.lock_on - rt.today()).days + 1
+    clock.advance(days=days)
+    close_cycles(rt)
+    export_boxes(rt, ref)
+    # The worker died between the file and its boxes.
+    rt.session.execute(sa.update(Box).values(state=BoxState.LOCKED))
+    rt.session.commit()
+    boxes = all_of(rt, Box)
+
+    with pytest.raises(StaleSubscription):
+        cancel_boxes(rt.session, boxes, who, rt.moment())
+    rt.session.rollback()
+    back(rt, who, afterwards=Afterwards.STOP_NOW)
+    assert [box.state for box in all_of(rt, Box)] == [BoxState.LOCKED]

@@ -153,6 +153,18 @@ def test_boxes_in_one_parcel_are_handed_over_once_with_all_that_is_in_them(rt, f
     rt.session.commit()
     run_providers(rt)
     assert [order.grams for order in given[2:]] == [850, 850]
+    # The parcel goes without its first box as well, and not at all without any.
+    state = ProviderParcel.__table__
+    for gone, left in ((first, [850, 850]), (second, [850])):
+        there = "locked" if gone == first else "canceled"
+        change = sa.update(Box).where(Box.public_id == second).values(state=there)
+        rt.session.execute(change)
+        rt.session.execute(sa.update(Box).where(Box.public_id == first).values(state="canceled"))
+        rt.session.execute(sa.update(state).values(state="planned", try_at=rt.now()))
+        rt.session.commit()
+        given.clear()
+        run_providers(rt)
+        assert [order.grams for order in given] == left
 
 
 def _two_in_one(session, batch):
