@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from flask_babel import gettext as _
 
@@ -90,6 +90,33 @@ def _payment_link(writer: Writer) -> Words | None:
         ((_("Amount"), amount),),
         (_("Pay %(amount)s", amount=amount), _pay_page(writer, tried)),
         (_no_sign_in(), _("You did not ask for it? Then do nothing: nothing is charged.")),
+    )
+
+
+def _payment_waits(writer: Writer) -> Words | None:
+    """Another card was stored, and may not be asked for this amount yet."""
+    payload = writer.delivery.payload
+    tried = payment_facts(writer.rt.session, payload)
+    if tried is None:
+        return None
+    amount = writer.money(tried.amount)
+    when = writer.moment(datetime.fromisoformat(str(payload["until"])))
+    return Words(
+        _("We charge your new card on %(when)s", when=when),
+        _(
+            "We charge %(amount)s to your new card on %(when)s or soon after.",
+            amount=amount,
+            when=when,
+        ),
+        _("Nothing was charged. Your box waits until this is settled."),
+        ((_("Card"), _card(tried)), (_("Amount"), amount)),
+        (_("Use another card"), writer.url("/account/payment")),
+        (
+            _(
+                "This card was asked for this amount very often lately, and the card schemes allow"
+                " no more until then. You need not do anything, or you can use another card."
+            ),
+        ),
     )
 
 
@@ -212,5 +239,6 @@ PAYMENT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "payment_confirm": _payment_confirm,
     "payment_link": _payment_link,
     "payment_last_warning": _last_warning,
+    "payment_waits": _payment_waits,
     "payment_given_up": _given_up,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -72,6 +72,25 @@ def tries_left(
             rest = min(MAX_TRIES_PER_DAY - row.in_day, MAX_TRIES_PER_MONTH - row.in_month)
             left[row.fingerprint, row.amount_minor] = rest
     return left
+
+
+def free_at(session: AnySession, card: CardAndAmount, moment: Moment) -> datetime:
+    """Return from when on a card may be asked for its amount, if nobody asks it before."""
+    table = table_of(ChargeAttempt)
+    sent: Sequence[datetime] = session.scalars(
+        sa.select(table.c.sent_at)
+        .where(
+            table.c.fingerprint == card[0],
+            table.c.amount_minor == card[1],
+            table.c.sent_at >= moment.now - MONTH,
+        )
+        .order_by(table.c.sent_at.desc())
+    ).all()
+    ceilings = ((MAX_TRIES_PER_DAY, DAY), (MAX_TRIES_PER_MONTH, MONTH))
+    # Once the last but so many is older than the span, there is room for one more.
+    return max(
+        [moment.now, *(sent[most - 1] + span for most, span in ceilings if len(sent) >= most)]
+    )
 
 
 def check_ceilings(session: AnySession, cards: Sequence[CardAndAmount], moment: Moment) -> None:

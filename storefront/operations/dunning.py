@@ -42,7 +42,7 @@ from storefront.operations.timeline import Entry, record
 #: One mail about a failed payment of an invoice in this time.
 MAIL_EVERY = timedelta(hours=24)
 #: Mails that ask for a payment; together no more often than that.
-_ASKING = ("payment_failed", "payment_confirm", "payment_last_warning")
+_ASKING = ("payment_failed", "payment_confirm", "payment_last_warning", "payment_waits")
 #: How long a customer has to authenticate before the last action.
 AUTHENTICATION_DAYS = 7
 

@@ -17,6 +17,7 @@ from storefront.domain.metrics import MovementKind
 from storefront.operations.credits import credit_invoices
 from storefront.operations.dunning import MAIL_EVERY, asked_lately, end_of, ends_on
 from storefront.operations.endings import Ending, end_subscriptions
+from storefront.operations.held_back import tell_held_back
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -76,7 +77,16 @@ def chase_due(rt: Runtime) -> DunningReport:
     if report.charges.declined:
         # The last refusals of a run plan backups that nobody has sent yet.
         charges.add(report.charges, charges.send_planned(rt))
+    retrying(rt.session, lambda: _tell_held_back(rt))
     return report
+
+
+def _tell_held_back(rt: Runtime) -> None:
+    """Tell who has just stored another card that it cannot be tried yet, and when it will be."""
+    if tell_held_back(rt.session, rt.moment(), BATCH):
+        rt.session.commit()
+    else:
+        rt.session.rollback()
 
 
 def _warn(rt: Runtime, report: DunningReport) -> int:

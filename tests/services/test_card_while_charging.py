@@ -7,15 +7,17 @@ method at the next tick, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from storefront import charges
-from storefront.domain.charging import AnswerStatus, AttemptState
+from storefront.domain.charging import MAX_TRIES_PER_DAY, AnswerStatus, AttemptState
 from storefront.domain.gateways import TOO_FAST, ChargeAnswer
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import SubscriptionState
+from storefront.mails import compose
 from storefront.models import (
     ChargeAttempt,
     Customer,
@@ -27,6 +29,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import Base, table_of
+from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.keys import AnyRow, reserve
 from storefront.operations.results import Result
 from storefront.queries.invariants import broken
@@ -39,6 +42,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront.testing.population import populate
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.paying import waiting_mails
 
 DUE = date(2027, 3, 12)
 
@@ -270,3 +274,41 @@ def test_beside_a_try_of_the_schedule_the_step_is_kept(
     [case] = rows(rt, DunningCase)
     waits = rt.moment().day_of(case.next_at) - rt.today()
     assert (case.step, case.next_action, case.resume_at, waits.days) == (1, "retry", None, 5)
+
+
+def test_who_stores_a_card_that_may_not_be_asked_yet_is_told_when_it_will_be(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    silent(rt, clock, demo_gateway, "0341", "lost")
+    new = typed(rt, demo_gateway)
+    [asked] = rows(rt, ChargeAttempt)
+    fingerprint = next(row.fingerprint for row in rows(rt, PaymentMethod) if row.id == new)
+    # Nine more tries of that card, for the same amount, by another order of the same day.
+    make.make_subscription(rt, plan=make.make_plan(rt))
+    [theirs] = [row for row in rows(rt, ChargeAttempt) if row.id != asked.id]
+    card = ("demo", theirs.account, theirs.payment_method_id, fingerprint, asked.amount_minor)
+    for number in range(MAX_TRIES_PER_DAY):
+        clock.advance(minutes=1)
+        drafts = [AttemptDraft(theirs.invoice_id, number + 2, *card, "EUR")]
+        [(key, _ref)] = plan_attempts(rt.session, drafts, rt.moment(), AttemptState.SENT)
+        done = {"state": AttemptState.DECLINED, "check_at": None, "answered_at": rt.now()}
+        mine = table_of(ChargeAttempt).c.id == key
+        rt.session.execute(sa.update(table_of(ChargeAttempt)).where(mine).values(**done))
+        rt.session.commit()
+    first_sent = rt.now() - timedelta(minutes=MAX_TRIES_PER_DAY - 1)
+
+    learn(rt, clock)
+    ticks(rt)
+
+    told = [row for row in rows(rt, OutboxMessage) if row.topic == "payment_waits"]
+    assert [row.payload["until"] for row in told] == [(first_sent + timedelta(days=1)).isoformat()]
+    assert failures_told(rt) == 0
+    [mail] = [compose(rt, one) for one in waiting_mails(rt, "payment_waits")]
+    rt.session.rollback()
+    assert mail is not None
+    assert "to your new card" in mail.text
+    clock.advance(days=1)
+    charges.send_planned(rt)
+    assert rows(rt, Invoice)[0].state == InvoiceState.PAID
+    ticks(rt)
+    assert [row.topic for row in rows(rt, OutboxMessage)].count("payment_waits") == 1

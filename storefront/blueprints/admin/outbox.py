@@ -210,6 +210,7 @@ def topic_name(code: str) -> str:
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),
         "payment_failed": _("Payment failed"),
+        "payment_waits": _("New card waits"),
         "debit_notice": _("Notice before a debit"),
         "payment_confirm": _("Bank asks for confirmation"),
         "cancel_confirmed": _("Cancellation confirmed"),
