@@ -18,7 +18,7 @@ class Kept(StrEnum):
     OVER = "over"
     #: Boxes are paid for in it.
     BOXES = "boxes"
-    #: An order was promised it.
+    #: An order was promised it, or somebody's first box is in it.
     PROMISED = "promised"
     #: Mails have told subscribers its days.
     TOLD = "told"
@@ -76,18 +76,21 @@ def steps_of(
     before: Mapping[str, CycleDates],
     after: Mapping[str, CycleDates],
     today: date,
+    *,
+    moves_paid: bool = False,
 ) -> list[Step]:
     """Return what becomes of each cycle, in the order in which they leave.
 
     ``before`` and ``after`` are the days by key that the present and the wanted rhythm make. A
     cycle follows if nothing is sold, charged, promised or told of it yet and it has the days of
-    its rhythm; its charge day never changes.
+    its rhythm; its charge day never changes. With ``moves_paid`` paid boxes keep none in its
+    days, but for the first box of a subscription.
     Source: docs/decisions/0207-the-rhythm-of-a-group.md.
     """
     found = []
     for one in sorted(rounds, key=_leaving):
         wanted = after.get(one.days.key)
-        kept = _kept(one, before.get(one.days.key), wanted, today)
+        kept = _kept(one, before.get(one.days.key), wanted, today, moves_paid)
         follows = kept is None and wanted is not None
         found.append(Step(one, wanted if wanted and follows else one.days, kept))
     return found
@@ -98,16 +101,20 @@ def _leaving(one: Round) -> tuple[date, date, int]:
 
 
 def _kept(
-    one: Round, before: CycleDates | None, wanted: CycleDates | None, today: date
+    one: Round,
+    before: CycleDates | None,
+    wanted: CycleDates | None,
+    today: date,
+    moves_paid: bool,
 ) -> Kept | None:
     days = one.days
     is_over = days.cutoff_on < today or (days.charge_on is not None and days.charge_on <= today)
     if one.is_locked or is_over:
         return Kept.OVER
-    if one.has_boxes:
-        return Kept.BOXES
     if one.is_promised:
         return Kept.PROMISED
+    if one.has_boxes and not moves_paid:
+        return Kept.BOXES
     if one.is_told:
         return Kept.TOLD
     if wanted is None or days != before or wanted.charge_on != days.charge_on:

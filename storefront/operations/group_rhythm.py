@@ -70,8 +70,17 @@ def read_rounds(
 
 def _rounds(cycle: sa.Table) -> sa.Select[Any]:
     box, first = table_of(Box), table_of(FirstBoxPlace)
+    period = table_of(SubscriptionPeriod)
     notice, reminder = table_of(BoxNotice), table_of(ChoiceReminder)
     has_boxes = sa.exists().where(box.c.cycle_id == cycle.c.id, box.c.state != BoxState.CANCELED)
+    has_first = sa.exists().where(
+        box.c.cycle_id == cycle.c.id,
+        box.c.state != BoxState.CANCELED,
+        box.c.kind == BoxKind.REGULAR,
+        box.c.ordinal == 1,
+        period.c.id == box.c.period_id,
+        period.c.billed_number == 1,
+    )
     is_told = sa.or_(
         sa.exists().where(notice.c.cycle_id == cycle.c.id),
         sa.exists().where(reminder.c.cycle_id == cycle.c.id),
@@ -79,7 +88,7 @@ def _rounds(cycle: sa.Table) -> sa.Select[Any]:
     return sa.select(
         cycle,
         has_boxes.label("has_boxes"),
-        sa.exists().where(first.c.cycle_id == cycle.c.id).label("is_promised"),
+        sa.or_(sa.exists().where(first.c.cycle_id == cycle.c.id), has_first).label("is_promised"),
         is_told.label("is_told"),
     )
 

@@ -68,6 +68,8 @@ class RhythmDraft:
     lock_days: int
     ship_days: int
     ship_window_days: int
+    #: Cycles with paid boxes follow, too, but for those with somebody's first box.
+    moves_paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,9 @@ def change_group(
 ) -> int:
     """Save a draft as it was shown; returns how many cycles got other days.
 
-    Cycles that nothing is sold, charged, promised or told of yet follow the new rhythm; all
-    others keep their days, and every box and payment stays where it is. ``version`` and ``seen``
+    Cycles that nothing is sold, charged, promised or told of yet follow the new rhythm, and those
+    of paid boxes where the draft says so; all others keep their days, and every box and payment
+    stays where it is. ``version`` and ``seen``
     are those of the preview that staff looked at; where no cycle moves nothing has to be seen.
     Raises ``GroupGone``, ``NameTaken``, ``RhythmRefused``, ``NotAsShown``, and ``ValueError`` for
     days out of order.
@@ -156,7 +159,7 @@ def _preview(
     rounds = read_rounds(session, row.id, today, for_update=for_update)
     before = planned_days(rhythm_of(row), rounds, off, today)
     after = planned_days(_rhythm(row, draft), rounds, off, today)
-    steps = steps_of(rounds, before, after, today)
+    steps = steps_of(rounds, before, after, today, moves_paid=draft.moves_paid)
     refused = problem_of_steps(steps, first_payments(session, row.id, today))
     return RhythmPreview(tuple(steps), refused, _version(row), _seen(steps))
 

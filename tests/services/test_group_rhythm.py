@@ -59,7 +59,7 @@ def test_cycles_that_are_not_sold_follow_and_every_payment_keeps_its_box(
     before = cycles(rt, group)
     shown = preview_group(rt, group.public_id, SLOWER)
     kept = {one.round.days.key: one.kept for one in shown.steps}
-    assert kept["2027-03"] is Kept.BOXES
+    assert kept["2027-03"] is Kept.PROMISED
     assert kept["2027-04"] is None
     moved = change_group(rt, who, group.public_id, SLOWER, shown.version, shown.seen)
     after = cycles(rt, group)
@@ -118,6 +118,29 @@ def test_two_tabs_do_not_save_over_each_other(rt: Runtime, who: Who) -> None:
     name = replace(SLOWER, name="Quick boxes")
     assert change_group(rt, who, ref, name, preview_group(rt, ref, name).version, "") == 0
     assert rt.session.scalar(sa.select(CycleGroup.name)) == "Quick boxes"
+    rt.session.rollback()
+
+
+def test_prepaid_boxes_follow_where_staff_say_so_and_stay_in_their_cycles(
+    rt: Runtime, who: Who
+) -> None:
+    group = make_group(rt)
+    sub = make_subscription(rt, plan=make_plan(rt, group=group, count=3, amount_minor=7410))
+    seats = sa.select(Box.id, Box.cycle_id).where(Box.subscription_id == sub.id).order_by(Box.id)
+    before = rt.session.execute(seats).all()
+    rt.session.rollback()
+    shown = preview_group(rt, group.public_id, SLOWER)
+    kept = {one.round.days.key: one.kept for one in shown.steps}
+    assert (kept["2027-03"], kept["2027-04"]) == (Kept.PROMISED, Kept.BOXES)
+    assert kept["2027-06"] is None
+    shown = preview_group(rt, group.public_id, replace(SLOWER, moves_paid=True))
+    kept = {one.round.days.key: one.kept for one in shown.steps}
+    assert (kept["2027-03"], kept["2027-04"]) == (Kept.PROMISED, None)
+    assert change(rt, who, group, replace(SLOWER, moves_paid=True))
+    after = cycles(rt, group)
+    assert after["2027-03"].cutoff_on == date(2027, 3, 11)
+    assert after["2027-04"].cutoff_on == date(2027, 4, 7)
+    assert rt.session.execute(seats).all() == before
     rt.session.rollback()
 
 

@@ -67,6 +67,14 @@ def test_what_is_sold_promised_or_told_keeps_its_days(fact: dict[str, bool], kep
     assert not found.moves
 
 
+def test_paid_boxes_follow_where_that_is_wanted_and_a_promise_never_does():
+    march = replace(next(one for one in rounds() if one.days.key == "2027-03"), has_boxes=True)
+    for facts, moves in (({}, True), ({"is_promised": True}, False), ({"is_told": True}, False)):
+        found = [replace(march, **facts)]
+        made = steps_of(found, planned(MONTHLY), planned(SLOWER), TODAY, moves_paid=True)
+        assert made[0].moves is moves
+
+
 def test_days_given_by_hand_and_a_charge_day_that_has_come_stay():
     march = next(one for one in rounds() if one.days.key == "2027-03")
     later = replace(march.days, ship_to=march.days.ship_to + timedelta(days=1))
@@ -115,9 +123,10 @@ days = st.integers(0, 28)
     today=st.dates(date(2027, 1, 1), date(2027, 8, 1)),
     facts=st.lists(st.sampled_from(["", "has_boxes", "is_promised", "is_told"]), min_size=8),
     starts=st.lists(st.dates(date(2027, 1, 1), date(2027, 8, 12)), min_size=1, max_size=6),
+    paid_too=st.booleans(),
 )
 def test_whatever_rhythm_is_accepted_every_period_keeps_its_cycle(
-    cutoff, lock, later, window, today, facts, starts
+    cutoff, lock, later, window, today, facts, starts, paid_too
 ):
     wanted = CycleRhythm(
         Interval("month"), 12, date(2027, 1, 1), cutoff, lock, lock + later, window
@@ -125,7 +134,7 @@ def test_whatever_rhythm_is_accepted_every_period_keeps_its_cycle(
     found = [
         replace(one, **({facts[n]: True} if facts[n] else {})) for n, one in enumerate(rounds()[:8])
     ]
-    made = steps_of(found, planned(MONTHLY), planned(wanted), today)
+    made = steps_of(found, planned(MONTHLY), planned(wanted), today, moves_paid=paid_too)
     waiting = [FirstPayment(day, day + timedelta(days=28)) for day in starts]
     if problem_of_steps(made, waiting) is not None:
         return
@@ -135,7 +144,8 @@ def test_whatever_rhythm_is_accepted_every_period_keeps_its_cycle(
         assert key(slot_for(after, start)) == key(slot_for(before, start))
     for one in made:
         assert one.after.charge_on == one.round.days.charge_on
-        is_fixed = one.round.has_boxes or one.round.is_promised or one.round.is_told
+        is_paid = one.round.has_boxes and not paid_too
+        is_fixed = is_paid or one.round.is_promised or one.round.is_told
         assert not (one.moves and (is_fixed or one.round.days.cutoff_on < today))
         assert not (one.moves and one.after.cutoff_on < today)
     for each in waiting:

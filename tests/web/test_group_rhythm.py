@@ -44,7 +44,7 @@ def test_what_moves_is_shown_before_it_is_saved(app: Flask, rt: Runtime) -> None
     shown = owner.post(path, FIELDS | marks(page) | {"step": "preview"}, partial=True)
     assert shown.status_code == 200
     for text in (early.text, shown.text):
-        assert "Stays: Boxes are paid for in it" in text
+        assert "Stays: Somebody was promised it for a first box" in text
         assert re.search(r"<del>[^<]*11 April</del> <ins>[^<]*7 April</ins>", text)
     cutoff = sa.select(BoxCycle.cutoff_on).where(BoxCycle.key == "2027-04")
     assert rt.session.scalar(cutoff) == date(2027, 4, 11)

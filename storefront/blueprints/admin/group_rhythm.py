@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
-from wtforms import ValidationError
+from wtforms import BooleanField, ValidationError
 
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.fields import LineField, WholeField
@@ -39,6 +39,7 @@ class RhythmForm(Form):
     lock_days = WholeField(lazy_gettext("Lock, days after"), 0, 28)
     ship_days = WholeField(lazy_gettext("Ships, days after"), 0, 40)
     ship_window_days = WholeField(lazy_gettext("Shipping takes, days"), 0, 14)
+    moves_paid = BooleanField(lazy_gettext("Move cycles with paid boxes, too"))
 
     def validate_ship_days(self, field: WholeField) -> None:
         if field.errors or self.lock_days.errors:
@@ -48,7 +49,9 @@ class RhythmForm(Form):
 
     def draft(self) -> RhythmDraft:
         """Return what was typed. Only after validation."""
-        return RhythmDraft(self.name.text, *(self[name].number or 0 for name in _DAYS))
+        cutoff, lock, ship, window = (self[name].number or 0 for name in _DAYS)
+        name, moves_paid = self.name.text, bool(self.moves_paid.data)
+        return RhythmDraft(name, cutoff, lock, ship, window, moves_paid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _why(kept: Kept | None) -> str:
     return {
         Kept.OVER: _("Its cut-off or charge day is over"),
         Kept.BOXES: _("Boxes are paid for in it"),
-        Kept.PROMISED: _("An order was promised it"),
+        Kept.PROMISED: _("Somebody was promised it for a first box"),
         Kept.TOLD: _("Subscribers were told its days"),
         Kept.BY_HAND: _("It has days of its own"),
         Kept.TOO_SOON: _("Its new cut-off would be over"),
