@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from storefront.domain.packing import StockBook, with_addons
@@ -53,6 +53,8 @@ class Gap:
     value: int = 0
     #: False: there was some, and the subscriber does not tolerate it.
     ran_out: bool = True
+    #: Asked for by name: an add-on, or chosen; what goes back for it is what was paid.
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +76,24 @@ def solve(
     rules: Mapping[int, Rule],
     book: StockBook,
     barred: AbstractSet[int] = frozenset(),
+    not_again: AbstractSet[int] = frozenset(),
 ) -> Solved | None:
     """Return what is packed when not all of a box can go in, None when it has to wait.
 
-    ``fixed`` are the recipe's (variant, pieces), for which ``rules`` hold; ``others`` (add-ons,
-    what was chosen) are there whole or the box waits. What there is of a variant goes in, but
+    ``fixed`` are the recipe's (variant, pieces), ``others`` add-ons and what was chosen, which
+    are served first; for both the ``rules`` hold. What there is of a variant goes in, but
     of ``barred`` (not tolerated) nothing of ``fixed`` does, whatever is there: its substitute
     goes in, else it is left out for what it is worth, else the box waits. A substitute comes
-    out of the stock as well, is never ``barred``, and has no substitute of its own. A box is
-    never packed empty.
+    out of the stock as well, is never ``barred``, and has no substitute of its own; instead of
+    one of ``others`` nothing goes in that is to come ``not_again``. A box is never packed empty,
+    and waits where the same variant is missing in both.
 
     >>> rules = {1: Rule(Policy.SUBSTITUTE, 3), 2: Rule(Policy.DROP, value=400)}
     >>> found = solve([(1, 2), (2, 1)], [], rules, StockBook({1: 1, 2: 0, 3: 9}))
     >>> found.contents, found.value
     (((1, 1), (3, 1)), 400)
     """
-    left = Counter(dict(others))
-    if any(_room(book, key, 0) < pieces for key, pieces in others):
-        return None
+    left, asked, lacking = _served_first(others, book)
     there: dict[int, int] = {}
     missing: dict[int, int] = {}
     for variant, pieces in fixed:
@@ -100,9 +102,15 @@ def solve(
         left[variant] += there[variant]
         if there[variant] < pieces:
             missing[variant] = pieces - there[variant]
+    if missing.keys() & lacking.keys():
+        return None
     gaps, instead = [], Counter[int]()
-    for variant, pieces in missing.items():
-        gap = _close(variant, pieces, rules.get(variant), book, left, barred)
+    for variant, pieces in (*lacking.items(), *missing.items()):
+        rule = rules.get(variant)
+        if variant in lacking:
+            gap = _close_by_name(variant, pieces, rule, book, left, barred | not_again)
+        else:
+            gap = _close(variant, pieces, rule, book, left, barred)
         if gap is None:
             return None
         if gap.substitute is not None:
@@ -110,8 +118,37 @@ def solve(
             instead[gap.substitute] += pieces
         gaps.append(gap)
     packed = with_addons([(key, n) for key, n in there.items() if n], instead)
-    contents = with_addons(packed, dict(others))
+    contents = with_addons(packed, asked)
     return Solved(tuple(contents), tuple(gaps)) if contents else None
+
+
+def _served_first(
+    others: Sequence[tuple[int, int]], book: StockBook
+) -> tuple[Counter[int], dict[int, int], dict[int, int]]:
+    """Return what is taken so far, what there is of ``others``, and what is missing of them."""
+    asked = {key: int(min(pieces, _room(book, key, 0))) for key, pieces in others}
+    lacking = {key: pieces - asked[key] for key, pieces in others if asked[key] < pieces}
+    return Counter(asked), {key: pieces for key, pieces in asked.items() if pieces}, lacking
+
+
+def _close_by_name(
+    variant: int,
+    pieces: int,
+    rule: Rule | None,
+    book: StockBook,
+    taken: Mapping[int, int],
+    barred: AbstractSet[int],
+) -> Gap | None:
+    """Return how missing pieces that were asked for by name are made up for.
+
+    By the rule alone: what is not tolerated bars a substitute, and not what was asked for.
+    """
+    if rule is None:
+        return None
+    if rule.policy is Policy.DROP:
+        return Gap(variant, pieces, None, (rule.value or 0) * pieces, by_name=True)
+    gap = _close(variant, pieces, Rule(rule.policy, rule.substitute), book, taken, barred)
+    return None if gap is None else replace(gap, ran_out=True, by_name=True)
 
 
 def _close(

@@ -101,6 +101,13 @@ class Pools:
         chosen = self._chosen(subscription_id) or {}
         return tuple(key for key, n in chosen.items() if filled.kept.get(key, 0) < n)
 
+    def asked(self, recipe: RecipeFacts, subscription_id: int) -> dict[int, int]:
+        """Return all pieces of the pool that were chosen for one box; none unless it is whole."""
+        pool = {variant for variant, _most in recipe.pool}
+        asked = dict(self._chosen(subscription_id) or {})
+        is_whole = recipe.rule is not None and sum(asked.values()) == recipe.rule.pieces
+        return asked if is_whole and asked.keys() <= pool else {}
+
     def _chosen(self, subscription_id: int) -> Mapping[int, int] | None:
         who = self.subscribers.get(subscription_id)
         return who.chosen if who else None

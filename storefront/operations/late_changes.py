@@ -33,7 +33,8 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.repacking import names_of, packing_for
 from storefront.operations.shipping import read_zones
-from storefront.operations.shortages import Credit, give_credit, mail_of_credit
+from storefront.operations.shortage_credits import Credit
+from storefront.operations.shortages import give_credit, mail_of_credit
 from storefront.operations.stopping import cancel_boxes
 
 #: What a box in the house looks like in the database.

@@ -39,6 +39,7 @@ from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.box_facts import box_numbers, facts_at_lock
 from storefront.operations.box_pieces import lying_before_lock
+from storefront.operations.box_states import hold_boxes, update_boxes
 from storefront.operations.choices import (
     Pools,
     Replaced,
@@ -53,7 +54,12 @@ from storefront.operations.moment import Moment
 from storefront.operations.packing_words import PackingWords, packing_words, reachable
 from storefront.operations.recipes import recipes_of
 from storefront.operations.shipping import read_zones
-from storefront.operations.shortages import Shortages, read_shortages, write_shortages
+from storefront.operations.shortages import (
+    Shortages,
+    fresh_plans,
+    read_shortages,
+    write_shortages,
+)
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
 from storefront.operations.waiting_boxes import tell_made, tell_waiting
@@ -103,8 +109,9 @@ class _Facts:
     #: By box: where pieces come from that no recipe fixes, and what was chosen in vain.
     origins: dict[int, dict[int, str]] = field(default_factory=dict)
     replaced: dict[int, Replaced] = field(default_factory=dict)
-    #: Boxes that their pool does not fill.
+    #: Boxes that their pool does not fill; of these, those that hold what was chosen or less.
     unfilled: set[int] = field(default_factory=set)
+    as_chosen: set[int] = field(default_factory=set)
     seller_country: str = ""
     shortages: Shortages = field(default_factory=Shortages)
 
@@ -205,13 +212,14 @@ def decide_boxes(
         packed: list[tuple[int, int]] | None = wanted
         is_barred = facts.shortages.bars(row, fixed)
         if is_barred or not book.take(wanted):
-            packed = facts.shortages.pack(session, row, fixed, others, book, moment)
+            beside = {key: pieces for key, (_id, pieces) in facts.addons.get(row.id, {}).items()}
+            packed = facts.shortages.pack(session, row, fixed, others, book, moment, beside)
         if packed is None:
-            held.append((row, Problem.NOT_TOLERATED if is_barred else Problem.SHORT_STOCK))
+            held.append((row, _why_held(row, facts, is_barred)))
         else:
             locked.append((row, packed))
     _write_locked(session, locked, facts, moment)
-    _write_held(session, held)
+    hold_boxes(session, held)
     tell_waiting(session, held, moment)
     tell_made(session, locked, facts.stock, moment)
     told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
@@ -247,7 +255,7 @@ def _facts(
     wishes = wishes_for(session, rows, cycle_id)
     variants |= {instead for each in wishes.values() for instead in each.values()}
     variants |= {variant for own in addons.values() for variant in own}
-    shortages = read_shortages(session, variants, subscriptions)
+    shortages = read_shortages(session, variants, subscriptions, fresh_plans(recipes))
     stock = stock_of(session, variants | shortages.substitutes)
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
@@ -292,8 +300,7 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     left = {key: _fits(book.left(key), needed.get(key, 0), row.quantity) for key, _ in recipe.pool}
     filled = facts.pools.fill(recipe, row.subscription_id, left)
     if filled is None:
-        facts.unfilled.add(row.id)
-        return fixed, list(addons.items())
+        return fixed, _as_chosen(row, facts, recipe, left, addons)
     facts.origins[row.id] = facts.pools.origins(row.subscription_id, filled)
     lost = facts.pools.lost(row.subscription_id, filled)
     if lost:
@@ -301,6 +308,27 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     picks = filled.picks
     pool = [(key, picks[key] * row.quantity) for key, _most in recipe.pool if key in picks]
     return fixed, with_addons(pool, addons)
+
+
+def _as_chosen(
+    row: AnyRow,
+    facts: _Facts,
+    recipe: RecipeFacts,
+    left: Mapping[int, int | None],
+    addons: Mapping[int, int],
+) -> list[tuple[int, int]]:
+    """Return all that was chosen where the pool is too short for it, for the rules of the SKUs.
+
+    Where nothing was chosen, or it is not tolerated any more, the box waits as unfilled.
+    """
+    asked = facts.pools.asked(recipe, row.subscription_id)
+    is_short = any(n > (n if left[key] is None else left[key] or 0) for key, n in asked.items())
+    if not is_short or facts.shortages.bars(row, list(asked.items())):
+        facts.unfilled.add(row.id)
+        return list(addons.items())
+    facts.as_chosen.add(row.id)
+    facts.origins[row.id] = dict.fromkeys(asked, "choice")
+    return with_addons([(key, n * row.quantity) for key, n in asked.items()], addons)
 
 
 def _note_swaps(row: AnyRow, packed: Packed, facts: _Facts) -> None:
@@ -314,6 +342,12 @@ def _note_swaps(row: AnyRow, packed: Packed, facts: _Facts) -> None:
 def _fits(left: int | None, needed: int, quantity: int) -> int | None:
     """Return how often a piece fits into a box sold ``quantity`` times; None: always."""
     return None if left is None else max(0, left - needed) // quantity
+
+
+def _why_held(row: AnyRow, facts: _Facts, is_barred: bool) -> Problem:
+    if is_barred:
+        return Problem.NOT_TOLERATED
+    return Problem.SHORT_CHOICE if row.id in facts.as_chosen else Problem.SHORT_STOCK
 
 
 def _problem(row: AnyRow, facts: _Facts, contents: Sequence[tuple[int, int]]) -> Problem | None:
@@ -351,7 +385,7 @@ def _write_locked(
         for row, contents in locked
     ]
     table = table_of(Box)
-    _update_boxes(
+    update_boxes(
         session,
         {
             "state": BoxState.LOCKED,
@@ -393,6 +427,15 @@ def _items(
                 grown.append((key, pieces))
             if facts.stock[variant].is_counted:
                 allocations.append(Allocation(key, variant, pieces))
+    gone = [
+        key
+        for row, contents in locked
+        for variant, (key, _pieces) in facts.addons.get(row.id, {}).items()
+        if variant not in dict(contents)
+    ]
+    if gone:
+        # An add-on that ran out: it is not in the box.
+        session.execute(sa.delete(table_of(BoxItem)).where(table_of(BoxItem).c.id.in_(gone)))
     for key, pieces in grown:
         # The recipe holds the same product: one item of a box for each.
         item = table_of(BoxItem)
@@ -410,30 +453,3 @@ def _packing(
         **weighed(contents, stock),
         "price": [row.net_minor, row.tax_minor, row.currency],
     }
-
-
-def _write_held(session: AnySession, held: Sequence[tuple[AnyRow, Problem]]) -> None:
-    rows = [
-        {"key": row.id, "seen": row.state, "new_problem": problem.value} for row, problem in held
-    ]
-    values = {"state": BoxState.HELD, "problem": sa.bindparam("new_problem")}
-    _update_boxes(session, values, rows)
-
-
-def _update_boxes(
-    session: AnySession, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    if not rows:
-        return
-    table = table_of(Box)
-    done = session.connection().execute(
-        sa.update(table)
-        .where(
-            table.c.id == sa.bindparam("key"),
-            table.c.state == sa.bindparam("seen", type_=table.c.state.type),
-        )
-        .values(**values),
-        list(rows),
-    )
-    if done.rowcount != len(rows):
-        raise RuntimeError(f"{len(rows) - done.rowcount} of {len(rows)} boxes changed meanwhile")

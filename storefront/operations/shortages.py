@@ -7,7 +7,9 @@ Source: docs/decisions/0183-when-a-product-is-short.md, 0203-not-tolerated.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,13 +17,12 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxKind
 from storefront.domain.invoices import DEFERRED_KINDS, CreditReason, LineKind
 from storefront.domain.money import split_minor
-from storefront.domain.packing import StockBook
+from storefront.domain.packing import RecipeFacts, StockBook
 from storefront.domain.refunds import Refundable, Way, refundables, spread
 from storefront.domain.repaying import draw, most_of
 from storefront.domain.shortages import Gap, Policy, Rule, Solved, solve
 from storefront.models import (
     BoxShortage,
-    CreditNote,
     Invoice,
     InvoiceLine,
     Product,
@@ -29,27 +30,21 @@ from storefront.models import (
     ShortageRule,
 )
 from storefront.models.base import table_of
-from storefront.operations.choices import avoided_by
+from storefront.operations.choices import avoided_by, sent_to
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.refund_facts import RefundFacts, read_refund
 from storefront.operations.refunding import give_parts_back, sources_of
+from storefront.operations.shortage_credits import (
+    Credit,
+    credit_of_note,
+    give_owed,
+    owed_for,
+)
 
 #: Lines that pay for what is in a box by its recipe.
 _CONTENTS = frozenset({LineKind.PLAN, LineKind.OPTION})
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """What the payer of a box gets back for what it lacks; ``note`` 0: nothing was paid."""
-
-    minor: int = 0
-    note: int = 0
-    #: Public ids, and whose money it is.
-    note_ref: str = ""
-    invoice_ref: str = ""
-    payer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,24 @@ class Short:
 
     row: AnyRow
     solved: Solved
+    #: For what the price of the box paid for, all of it together.
     credit: Credit
+    #: For add-ons, by variant.
+    apart: Mapping[int, Credit] = field(default_factory=dict)
+
+    @property
+    def credits(self) -> tuple[Credit, ...]:
+        """Everything that went back, a note each."""
+        return tuple(one for one in (self.credit, *self.apart.values()) if one.minor)
+
+    def of(self, customer_id: int | None) -> int:
+        """What of it is that customer's, in minor units."""
+        return sum(one.minor for one in self.credits if one.payer_id == customer_id)
+
+    def is_credited(self, gap: Gap) -> bool:
+        """Return whether something went back for ``gap`` to who gets the box."""
+        given = self.apart.get(gap.variant, self.credit if gap.value else Credit())
+        return given.minor > 0 and given.payer_id == self.row.customer_id
 
 
 @dataclass(slots=True)
@@ -70,6 +82,9 @@ class Shortages:
     currencies: Mapping[int, str] = field(default_factory=dict)
     allergens: Mapping[int, frozenset[str]] = field(default_factory=dict)
     avoided: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    #: Plans whose rule sends nothing twice, and what was sent, by subscription.
+    fresh_plans: AbstractSet[int] = frozenset()
+    sent: Mapping[int, AbstractSet[int]] = field(default_factory=dict)
     boxes: dict[int, Short] = field(default_factory=dict)
 
     @property
@@ -94,27 +109,48 @@ class Shortages:
         others: Sequence[tuple[int, int]],
         book: StockBook,
         moment: Moment,
+        beside: Mapping[int, int] = MappingProxyType({}),
     ) -> list[tuple[int, int]] | None:
         """Return what the box holds by the rules, taken from ``book``; None: it has to wait.
 
-        What was left out is credited here.
+        ``beside`` are the add-ons among ``others``, paid for apart. What was left out is
+        credited here.
         """
         if not self.rules or row.kind is BoxKind.REPLACEMENT:
             return None
-        solved = solve(fixed, others, self.rules, book, self._barred(row))
+        repeated = self.sent.get(row.subscription_id, frozenset())
+        not_again = repeated if row.plan_id in self.fresh_plans else frozenset()
+        solved = solve(fixed, others, self.rules, book, self._barred(row), not_again)
         if solved is None:
             return None
-        credit = Credit()
-        if solved.value:
-            dropped = {gap.variant for gap in solved.gaps if gap.value}
-            if {self.currencies[key] for key in dropped} != {row.currency}:
-                return None
-            found = give_credit(session, row, solved.value, moment)
-            if found is None:
-                return None
-            credit = found
+        left_out = [gap.variant for gap in solved.gaps if gap.by_name and gap.substitute is None]
+        apart = [key for key in left_out if key in beside]
+        if any(dict(others)[key] != beside[key] for key in apart):
+            # Some of it was an add-on and some was chosen: nobody can say which is missing.
+            return None
+        if any(self.rules[key].value is None for key in left_out if key not in beside):
+            return None
+        return self._settle(session, row, _without_value(solved, apart), book, moment)
+
+    def _settle(
+        self, session: AnySession, row: AnyRow, solved: Solved, book: StockBook, moment: Moment
+    ) -> list[tuple[int, int]] | None:
+        """Take the pieces and credit what was left out; None where that cannot be done now."""
+        owed = {
+            gap.variant: owed_for(session, row, gap.variant, gap.pieces)
+            for gap in solved.gaps
+            if gap.by_name and gap.substitute is None and not gap.value
+        }
+        dropped = {gap.variant for gap in solved.gaps if gap.value}
+        wrong = dropped and {self.currencies[key] for key in dropped} != {row.currency}
+        if wrong or None in owed.values():
+            return None
+        credit = give_credit(session, row, solved.value, moment) if solved.value else Credit()
+        if credit is None:
+            return None
+        apart = {key: give_owed(session, one, moment) for key, one in owed.items() if one}
         book.take(solved.contents)
-        self.boxes[row.id] = Short(row, solved, credit)
+        self.boxes[row.id] = Short(row, solved, credit, apart)
         return list(solved.contents)
 
     def origins(self, box_id: int) -> dict[int, str]:
@@ -131,14 +167,12 @@ class Shortages:
         short = self.boxes.get(box_id)
         if short is None:
             return {}
-        credit = short.credit
-        is_told = credit.minor > 0 and credit.payer_id == short.row.customer_id
         return {
             "lacks": [
                 [
                     names[gap.variant],
                     names.get(gap.substitute or 0, ""),
-                    is_told and gap.value > 0,
+                    short.is_credited(gap),
                     *([] if gap.ran_out else [True]),
                 ]
                 for gap in short.solved.gaps
@@ -147,10 +181,14 @@ class Shortages:
 
 
 def read_shortages(
-    session: AnySession, variant_ids: Iterable[int], subscription_ids: Iterable[int]
+    session: AnySession,
+    variant_ids: Iterable[int],
+    subscription_ids: Iterable[int],
+    fresh: AbstractSet[int] = frozenset(),
 ) -> Shortages:
     """Return the rules of the variants, and which of them are not tolerated by whom.
 
+    The plans ``fresh`` send nothing twice, so no substitute that was sent before either.
     Two statements where there are no rules and nobody avoids anything.
     """
     wanted = set(variant_ids)
@@ -172,7 +210,19 @@ def read_shortages(
     )
     if found.avoided:
         _read_allergens(session, found, wanted | found.substitutes)
+    if fresh and found.substitutes:
+        found.fresh_plans = fresh
+        found.sent = sent_to(session, set(subscription_ids), found.substitutes)
     return found
+
+
+def fresh_plans(recipes: Mapping[int, Sequence[RecipeFacts]]) -> set[int]:
+    """Return the plans with a recipe that sends nothing twice."""
+    return {
+        plan
+        for plan, own in recipes.items()
+        if any(one.rule is not None and one.rule.never_repeats for one in own)
+    }
 
 
 def may_credit(session: AnySession, boxes: int) -> bool:
@@ -237,11 +287,8 @@ def give_credit(
     shares = split_minor(amount, lefts) if is_whole else spread(amount, lefts)
     wanted = {one.head.id: part for one, part in zip(groups, shares, strict=True) if part}
     parts = draw(own, wanted)
-    invoice = facts.invoice
     ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
-    note = table_of(CreditNote)
-    key = session.execute(sa.select(note.c.id).where(note.c.public_id == ref)).scalar_one()
-    return Credit(amount, key, ref, invoice.public_id, invoice.payer_id)
+    return credit_of_note(session, facts, ref, amount)
 
 
 def _paying_for(facts: RefundFacts, line_id: int) -> list[Refundable]:
@@ -281,45 +328,56 @@ def write_shortages(
     """Note what the packed boxes lack, and tell their subscribers, once per box."""
     if not boxes:
         return
+    rows = [row for one in boxes for row in _rows_of(one)]
+    session.execute(sa.insert(table_of(BoxShortage)), rows)
+    enqueue(session, [mail for one in boxes for mail in _mails(one, names)], moment.now)
+
+
+def _rows_of(one: Short) -> list[dict[str, Any]]:
+    """Return what is noted of a box: each lack with its part of the one note that credited it."""
+    gaps, credit = one.solved.gaps, one.credit
+    values = [gap.value for gap in gaps]
+    shares = split_minor(credit.minor, values) if credit.minor else [0] * len(gaps)
     rows = []
-    for one in boxes:
-        gaps, credit = one.solved.gaps, one.credit
-        values = [gap.value for gap in gaps]
-        shares = split_minor(credit.minor, values) if credit.minor else [0] * len(gaps)
-        rows += [
+    for gap, share in zip(gaps, shares, strict=True):
+        given = one.apart.get(gap.variant)
+        minor, note = (given.minor, given.note) if given else (share, credit.note)
+        rows.append(
             {
                 "box_id": one.row.id,
                 "variant_id": gap.variant,
                 "quantity": gap.pieces,
                 "substitute_id": gap.substitute,
                 "ran_out": gap.ran_out,
-                "credit_minor": share,
-                "credit_note_id": credit.note or None if share else None,
+                "credit_minor": minor,
+                "credit_note_id": note or None if minor else None,
             }
-            for gap, share in zip(gaps, shares, strict=True)
-        ]
-    session.execute(sa.insert(table_of(BoxShortage)), rows)
-    enqueue(session, [mail for one in boxes for mail in _mails(one, names)], moment.now)
+        )
+    return rows
 
 
 def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
     """Return the mail about the box; of the money only who paid is told."""
-    row, credit, gaps = one.row, one.credit, one.solved.gaps
+    row, gaps = one.row, one.solved.gaps
     mails = []
-    is_own = credit.payer_id == row.customer_id
     if row.customer_id is not None:
         payload = {
             "box": row.public_id,
             "lacks": [_named(gap, names) for gap in gaps if gap.ran_out],
             "unwanted": [_named(gap, names) for gap in gaps if not gap.ran_out],
-            "credit_minor": credit.minor if is_own else 0,
+            "credit_minor": one.of(row.customer_id),
             "currency": row.currency,
         }
         key = f"mail:box_short:{row.public_id}"
         mails.append(Message("mail", "box_short", key, payload, row.customer_id))
-    if credit.minor and not is_own:
-        mails.append(mail_of_credit(credit, row.currency))
-    return mails
+    others = [credit for credit in one.credits if credit.payer_id != row.customer_id]
+    return mails + [mail_of_credit(credit, row.currency) for credit in others]
+
+
+def _without_value(solved: Solved, apart: Sequence[int]) -> Solved:
+    """Return ``solved`` without the value of what was paid for apart."""
+    gaps = [replace(gap, value=0) if gap.variant in apart else gap for gap in solved.gaps]
+    return Solved(solved.contents, tuple(gaps))
 
 
 def _named(gap: Gap, names: Mapping[int, str]) -> list[str]:

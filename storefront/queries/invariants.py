@@ -466,11 +466,17 @@ INVARIANTS = (
     ),
     Invariant(
         "F15",
-        "for what ran out a box is credited once, and never more than it cost",
-        "SELECT b.public_id FROM box b JOIN (SELECT box_id, sum(credit_minor) AS credit,"
-        " max(credit_note_id) AS note_id FROM box_shortage GROUP BY box_id) s ON s.box_id = b.id"
-        " LEFT JOIN credit_note c ON c.id = s.note_id"
-        " WHERE s.credit > b.net_minor + b.tax_minor OR s.credit <> coalesce(c.total_minor, 0)",
+        "for what ran out a box is credited once, and never more than it and its add-ons cost",
+        "SELECT b.public_id FROM box b JOIN (SELECT box_id, credit_note_id,"
+        " sum(credit_minor) AS credit FROM box_shortage WHERE credit_note_id IS NOT NULL"
+        " GROUP BY box_id, credit_note_id) s ON s.box_id = b.id"
+        " JOIN credit_note c ON c.id = s.credit_note_id WHERE s.credit <> c.total_minor"
+        " UNION ALL SELECT b.public_id FROM box b JOIN (SELECT box_id, sum(credit_minor) AS credit"
+        " FROM box_shortage GROUP BY box_id) s ON s.box_id = b.id"
+        " WHERE s.credit > b.net_minor + b.tax_minor + (SELECT coalesce(sum(l.gross_minor), 0)"
+        " FROM invoice_line l WHERE l.period_id = b.period_id AND l.kind = 'addon')"
+        " + (SELECT coalesce(sum(p.gross_minor), 0) FROM box_addition_box p"
+        " WHERE p.box_id = b.id)",
     ),
     Invariant(
         "F16",

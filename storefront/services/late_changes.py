@@ -35,7 +35,7 @@ from storefront.operations.late_contents import (
     judge,
     late_offer,
 )
-from storefront.operations.shortages import Credit
+from storefront.operations.shortage_credits import Credit
 from storefront.runtime import Runtime
 
 T = TypeVar("T")

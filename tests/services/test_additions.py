@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
 from tests.support.changing import bring_card
 from tests.support.gifts import code_of, make_gift, subscription_of, wish_for
+from tests.support.orders import in_parallel
 
 YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
 NEXT, REST = Reach.NEXT, Reach.REST
@@ -367,6 +369,37 @@ def test_a_heavier_box_costs_the_delivery_more(rt: Runtime, sub: Subscription):
     ).all()
     rt.session.rollback()
     assert [tuple(line) for line in lines] == [("addon", 1500, 700), ("shipping", 900, 1900)]
+
+
+@pytest.mark.parametrize("is_same_form", [True, False])
+def test_at_the_same_instant_the_last_piece_is_sold_once(
+    app: Flask, rt: Runtime, sub: Subscription, is_same_form: bool
+):
+    """One form clicked four times at once, or four subscribers who see the same last piece."""
+    addon = make.make_addon(rt, 500, variant=make.make_variant(rt, on_hand=1))
+    plan = rt.session.get_one(Plan, sub.plan_id)
+    others = [] if is_same_form else [make.make_subscription(rt, plan=plan) for _ in range(3)]
+    subs = [sub, *others]
+    seen = [shown(rt, one, addon).quote_hash for one in subs]
+    who = [(one.customer_id or 0, one.public_id) for one in subs]
+    wish = AdditionWish(addon.public_id, 1, NEXT)
+    rt.session.rollback()
+
+    def click(shop: Runtime, number: int) -> str:
+        at = 0 if is_same_form else number
+        try:
+            return add_to_boxes(shop, *who[at], wish, seen[at], f"once-{at}").outcome
+        except NothingToAddTo as refused:
+            return str(refused.params["reason"])
+        except QuoteChanged:
+            return "changed"
+
+    said = in_parallel(app, 4, click)
+
+    assert said.count("added") >= 1
+    assert set(said) <= {"added", "waiting"} if is_same_form else said.count("added") == 1
+    assert len(lying(rt)) == 1
+    assert sum(state == "paid" for _total, state in totals(rt)) == len(subs) + 1
 
 
 @pytest.fixture

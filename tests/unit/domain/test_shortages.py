@@ -19,15 +19,19 @@ RULES = st.dictionaries(
 )
 
 
-@given(st.lists(PIECES, max_size=6), RULES, st.dictionaries(VARIANTS, st.integers(0, 8)))
+@given(
+    st.lists(st.tuples(PIECES, PIECES), max_size=6),
+    RULES,
+    st.dictionaries(VARIANTS, st.integers(0, 8)),
+)
 def test_boxes_end_the_same_way_each_time_and_never_take_what_is_not_there(boxes, rules, stock):
     def run():
         book, found = StockBook(stock), []
-        for fixed in boxes:
-            solved = solve(fixed, [], rules, book)
+        for fixed, others in boxes:
+            solved = solve(fixed, others, rules, book)
             if solved is not None:
                 assert book.take(solved.contents)
-                wanted = sum(pieces for _key, pieces in fixed)
+                wanted = sum(pieces for _key, pieces in (*fixed, *others))
                 there = sum(pieces for _key, pieces in solved.contents)
                 gone = sum(gap.pieces for gap in solved.gaps if gap.substitute is None)
                 assert (there + gone, bool(there)) == (wanted, True)
@@ -85,3 +89,35 @@ def test_another_comes_instead_else_its_value_goes_back_else_the_box_waits():
     # That it waits for stock is said of what has run out, and not of this.
     assert solve([(1, 1), (2, 1)], [], rules, plenty, {2}).value == 400
     assert solve([(1, 1), (2, 1)], [], rules, StockBook({2: 0}), set()) is None
+
+
+def test_what_was_asked_for_by_name_is_served_first_and_follows_its_own_rule():
+    rules = {1: Rule(Policy.SUBSTITUTE, 3), 2: Rule(Policy.DROP, value=400)}
+    # One tin for the recipe and the add-on: the add-on has it.
+    found = solve([(1, 1), (4, 1)], [(1, 1)], rules, StockBook({1: 1, 3: 5}))
+    assert found.contents == ((4, 1), (3, 1), (1, 1))
+    assert [gap.by_name for gap in found.gaps] == [False]
+    [gap] = solve([(4, 1)], [(2, 2)], rules, StockBook({2: 0})).gaps
+    assert (gap.pieces, gap.substitute, gap.by_name, gap.value) == (2, None, True, 800)
+    plenty = StockBook({1: 0, 3: 5})
+    [gap] = solve([(4, 1)], [(1, 1)], rules, plenty).gaps
+    assert (gap.substitute, gap.by_name, gap.ran_out) == (3, True, True)
+    # What is not tolerated, and what is to come not again, bars what comes instead.
+    assert solve([(4, 1)], [(1, 1)], rules, plenty, barred={3}) is None
+    assert solve([(4, 1)], [(1, 1)], rules, plenty, not_again={3}) is None
+    assert solve([(1, 1), (4, 1)], [], rules, plenty, not_again={3}) is not None
+    assert solve([(4, 1)], [(5, 1)], rules, StockBook({5: 0})) is None
+    # Missing in the recipe and as an add-on: nobody can say which of them is credited.
+    assert solve([(2, 1), (4, 1)], [(2, 1)], rules, StockBook({2: 0})) is None
+
+
+@given(PIECES, PIECES, RULES, st.dictionaries(VARIANTS, st.integers(0, 8)))
+def test_what_was_asked_for_lacks_no_more_than_there_is(fixed, others, rules, stock):
+    solved = solve(fixed, others, rules, StockBook(stock))
+    if solved is None:
+        return
+    assert all(gap.variant in rules for gap in solved.gaps)
+    for key, pieces in others:
+        lack = sum(gap.pieces for gap in solved.gaps if gap.by_name and gap.variant == key)
+        room = stock.get(key, pieces)
+        assert lack == max(pieces - room, 0)

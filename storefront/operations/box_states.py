@@ -1,0 +1,45 @@
+"""Write what became of boxes at the lock, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from storefront.domain.boxes import BoxState
+from storefront.domain.packing import Problem
+from storefront.models import Box
+from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySession
+
+
+def hold_boxes(session: AnySession, held: Sequence[tuple[AnyRow, Problem]]) -> None:
+    rows = [
+        {"key": row.id, "seen": row.state, "new_problem": problem.value} for row, problem in held
+    ]
+    values = {"state": BoxState.HELD, "problem": sa.bindparam("new_problem")}
+    update_boxes(session, values, rows)
+
+
+def update_boxes(
+    session: AnySession, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write ``values`` into the boxes ``rows`` (key, and the state it was ``seen`` in).
+
+    Raises ``RuntimeError`` where one changed meanwhile.
+    """
+    if not rows:
+        return
+    table = table_of(Box)
+    done = session.connection().execute(
+        sa.update(table)
+        .where(
+            table.c.id == sa.bindparam("key"),
+            table.c.state == sa.bindparam("seen", type_=table.c.state.type),
+        )
+        .values(**values),
+        list(rows),
+    )
+    if done.rowcount != len(rows):
+        raise RuntimeError(f"{len(rows) - done.rowcount} of {len(rows)} boxes changed meanwhile")
