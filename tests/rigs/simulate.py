@@ -37,6 +37,7 @@ from storefront.jobs.work import (
     LOOK_UPS,
     REFUNDS,
     RENEWALS,
+    SELF_CHECK,
     Job,
 )
 from storefront.models import ChargeAttempt, JobRun, ParkedWork, Refund, Subscription
@@ -50,6 +51,7 @@ from tests.rigs._disputing import DISPUTING
 from tests.rigs._people import ACTIONS, Action, Person, World, subscribe
 from tests.rigs._shop import rig_folder
 from tests.support.asking import run_asked
+from tests.support.availability import is_long
 
 BEGIN = datetime(2027, 1, 4, 5, 0, tzinfo=UTC)
 #: When the worker runs and customers act, behind five UTC, and the jobs that are due then.
@@ -119,7 +121,10 @@ class Simulation:
 
     def _live(self, world: World, day: int, *, is_calm: bool) -> None:
         self._set_faults(is_calm=is_calm)
-        for offset, jobs in ((_MORNING, JOBS), (_EVENING, _EVENING_JOBS)):
+        # The nightly self-check asks what is looked at after each day, one rule after another.
+        is_checked = is_long() or day % 7 == 0 or day == self.days + CALM - 1
+        morning = JOBS if is_checked else [job for job in JOBS if job is not SELF_CHECK]
+        for offset, jobs in ((_MORNING, morning), (_EVENING, _EVENING_JOBS)):
             self.clock.set(BEGIN + timedelta(days=day) + offset)
             self._work(jobs)
             if not is_calm:
