@@ -29,7 +29,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow, AnySession, reserve
+from storefront.operations.keys import AnyRow, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 
@@ -225,8 +225,9 @@ def avoided_by(session: AnySession, subscription_ids: Iterable[int]) -> dict[int
     answer = table_of(AllergyAnswer)
     rows = session.execute(
         sa.select(answer.c.subscription_id, answer.c.allergens)
-        .where(answer.c.subscription_id.in_(set(subscription_ids)))
-        .order_by(answer.c.number)
+        .where(any_of(answer.c.subscription_id))
+        .order_by(answer.c.number),
+        {"ids": sorted(set(subscription_ids))},
     )
     return {row.subscription_id: frozenset(row.allergens) for row in rows}
 

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from storefront.domain.swaps import SwapBar
 from storefront.mails import compose
 from storefront.models import BoxItem, BoxSwap, OutboxMessage, Product, SubscriptionEvent
+from storefront.operations.choices import avoided_by
+from storefront.operations.swaps import wishes_of
 from storefront.queries.cycles import board
 from storefront.queries.invariants import broken
 from storefront.queries.units import forecast
@@ -275,3 +277,15 @@ def test_a_swap_can_be_made_until_the_last_second_of_the_cut_off(
     with pytest.raises(SwapTooLate):
         swap(rt, mine, cycles[0], teas[0], offered[1])
     assert stored(rt) == [(offered[0].id, False, cycles[0].id, None)]
+
+
+def test_a_cycle_of_any_size_is_read_in_one_statement(rt, cycles, plan, teas, offered):
+    mine = subscribe(rt, plan)
+    swap(rt, mine, cycles[0], teas[0], offered[0])
+    many = range(mine.id, mine.id + 40_000)
+
+    assert wishes_of(rt.session, dict.fromkeys(many, plan.id), cycles[0].id) == {
+        mine.id: {teas[0].id: offered[0].id}
+    }
+    assert avoided_by(rt.session, many) == {}
+    rt.session.rollback()
