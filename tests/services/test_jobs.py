@@ -73,8 +73,8 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"box_replaced", "batch_file", "box_returned", "box_waits", "box_made"}
     used |= {"surplus_refunded", "refunded", "referral_credit", "price_change"}
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
-    used |= {"gift_last_box", "gift_over"}
-    used |= {"payment_waits", "first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
+    used |= {"gift_last_box", "gift_over", "payment_waits"}
+    used |= {"first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
     used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
     used |= {"box_soon", "box_added"}
     used |= {"choose_soon", "choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
