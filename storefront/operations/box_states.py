@@ -11,7 +11,9 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.packing import Problem
 from storefront.models import Box
 from storefront.models.base import table_of
+from storefront.operations.customs import weighed
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.stock import VariantStock
 
 
 def hold_boxes(session: AnySession, held: Sequence[tuple[AnyRow, Problem]]) -> None:
@@ -43,3 +45,16 @@ def update_boxes(
     )
     if done.rowcount != len(rows):
         raise RuntimeError(f"{len(rows) - done.rowcount} of {len(rows)} boxes changed meanwhile")
+
+
+def packing_of(
+    row: AnyRow, contents: Sequence[tuple[int, int]], stock: Mapping[int, VariantStock]
+) -> dict[str, Any]:
+    """Return what a packer and an export are told of a box, beside its words."""
+    return {
+        "plan": row.plan,
+        "email": row.email or "",
+        "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
+        **weighed(contents, stock),
+        "price": [row.net_minor, row.tax_minor, row.currency],
+    }

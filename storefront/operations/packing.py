@@ -39,7 +39,7 @@ from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.box_facts import box_numbers, facts_at_lock
 from storefront.operations.box_pieces import lying_before_lock
-from storefront.operations.box_states import hold_boxes, update_boxes
+from storefront.operations.box_states import hold_boxes, packing_of, update_boxes
 from storefront.operations.choices import (
     Pools,
     Replaced,
@@ -47,7 +47,7 @@ from storefront.operations.choices import (
     read_pools,
     tell_replaced,
 )
-from storefront.operations.customs import declared, seller_country_of, weighed
+from storefront.operations.customs import declared, seller_country_of
 from storefront.operations.cutoff_addresses import addresses_since_cutoff
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -377,7 +377,7 @@ def _write_locked(
             "key": row.id,
             "seen": row.state,
             "new_ship_to": _ship_to(row, facts),
-            "new_packing": _packing(row, contents, facts.stock)
+            "new_packing": packing_of(row, contents, facts.stock)
             | facts.words.of(row.id, contents)
             | facts.shortages.words(row.id, facts.words.names)
             | declared(_ship_to(row, facts), contents, facts.stock, facts.seller_country),
@@ -441,15 +441,3 @@ def _items(
         item = table_of(BoxItem)
         session.execute(sa.update(item).where(item.c.id == key).values(quantity=pieces))
     return items, allocations
-
-
-def _packing(
-    row: AnyRow, contents: Sequence[tuple[int, int]], stock: Mapping[int, VariantStock]
-) -> dict[str, Any]:
-    return {
-        "plan": row.plan,
-        "email": row.email or "",
-        "contents": [[stock[variant].sku, pieces] for variant, pieces in contents],
-        **weighed(contents, stock),
-        "price": [row.net_minor, row.tax_minor, row.currency],
-    }
