@@ -34,8 +34,7 @@ class WorkPassedOver(AssertionError):
 def says_yes(rt: Runtime, job: Job) -> bool:
     """Return whether one of the questions of ``job`` says yes now."""
     rt.session.rollback()
-    ticker = _TICKERS.get(job)
-    return ticker is None or job in ticker.asks(rt)
+    return not job.questions or job in (_TICKERS.get(job) or Ticker([job])).asks(rt)
 
 
 def asking(rt: Runtime) -> frozenset[Job]:
