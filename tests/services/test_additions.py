@@ -16,6 +16,7 @@ from storefront.domain.addons import Reach
 from storefront.domain.changes import ConsentMissing, QuoteChanged
 from storefront.domain.errors import DomainError
 from storefront.domain.invoices import CreditReason
+from storefront.domain.late_changes import LateKind
 from storefront.domain.money import Money
 from storefront.domain.refunds import Afterwards, Way
 from storefront.models import (
@@ -24,7 +25,9 @@ from storefront.models import (
     BoxCycle,
     BoxItem,
     ChargeAttempt,
+    CreditNote,
     Customer,
+    CycleGroup,
     Invoice,
     InvoiceLine,
     Plan,
@@ -49,6 +52,8 @@ from storefront.services.cancellations import cancel, undo_cancel
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.cycles import close_cycles
 from storefront.services.gifts import claim, run_gifts
+from storefront.services.late_changes import Wish as LateWish
+from storefront.services.late_changes import accept_late, ask_late
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
@@ -57,7 +62,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
-from tests.support.changing import bring_card
+from tests.support.changing import bring_card, go
 from tests.support.gifts import code_of, make_gift, subscription_of, wish_for
 from tests.support.orders import in_parallel
 
@@ -536,3 +541,49 @@ def do(
             ).public_id
             rt.session.rollback()
             (skip_box if act == "skip" else undo_skip)(rt, owner, ref, cycle)
+
+
+def test_a_box_that_is_kept_back_gives_it_back_as_well(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+):
+    addon = make.make_addon(rt, 500, variant=make.make_variant(rt))
+    add(rt, sub, addon)
+    cycle = rt.session.scalars(sa.select(BoxCycle).order_by(BoxCycle.ship_from)).first()
+    assert cycle is not None
+    ref = cycle.public_id
+    clock.set(datetime(2027, 3, 12, 9, 0, tzinfo=UTC))
+    late = LateWish(LateKind.KEEP_BACK)
+    asked = ask_late(rt, sub.customer_id or 0, sub.public_id, ref, late)
+
+    accept_late(rt, make_staff(rt), asked)
+
+    # What was added, to the card; the box itself, as credit.
+    assert goes_back(rt) == [500]
+    notes = rt.session.execute(
+        sa.select(CreditNote.total_minor, CreditNote.to).order_by(CreditNote.id)
+    ).all()
+    rt.session.rollback()
+    assert sorted(tuple(note) for note in notes) == [(500, "card"), (2500, "credit")]
+
+
+def test_a_change_of_plan_to_fewer_boxes_keeps_every_piece(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+):
+    addon = make.make_addon(rt, 500, variant=make.make_variant(rt))
+    add(rt, sub, addon, 1, REST)
+    group = rt.session.scalars(sa.select(CycleGroup)).first()
+    monthly = make.make_plan(rt, amount_minor=9900, group=group)
+
+    assert go(rt, sub, monthly)[1].outcome == "applied"
+
+    live = rt.session.scalars(sa.select(Box.id).where(Box.state != "canceled")).all()
+    rt.session.rollback()
+    assert (len(live), [number for _box, number, _origin in lying(rt)]) == (1, [3])
+    # Stopped now, all three of them go back.
+    invoice = rt.session.scalars(sa.select(Invoice.public_id).order_by(Invoice.id.desc())).first()
+    rt.session.rollback()
+    line = offer(rt, str(invoice)).lines[0]
+    wish = Wish({line.head.id: line.left}, Way.CREDIT, CreditReason.REFUND, Afterwards.STOP_NOW)
+    quote = quote_refund(rt, str(invoice), wish)
+    assert quote.beside == Money(1500, "EUR")
+    refund(rt, make_staff(rt), str(invoice), wish, quote.quote_hash)
