@@ -84,11 +84,11 @@ def answers_in(option_key: str) -> frozenset[str]:
     return scope_of(option_key).answers
 
 
-def precedence(recipe: RecipeFacts) -> tuple[bool, bool, bool, int, str, int]:
+def precedence(recipe: RecipeFacts) -> tuple[bool, bool, int, bool, str, int]:
     """Return what recipes of one plan that fit a box are ordered by; the first is packed.
 
-    The cycle's own before standing ones; then one that names countries, one that names boxes,
-    the one for the most answers, and the first by its key. Two that fit the same box and are
+    The cycle's own before standing ones; then one that names countries, the one for the most
+    answers, one that names boxes, and the first by its key. Two that fit the same box and are
     alike in all but the key's countries or boxes are refused when they are written.
     Sources: docs/decisions/0198-recipes-for-several-answers.md and
     docs/decisions/0200-recipes-for-some-subscribers.md.
@@ -97,8 +97,8 @@ def precedence(recipe: RecipeFacts) -> tuple[bool, bool, bool, int, str, int]:
     return (
         recipe.is_standing,
         not scope.countries,
-        not scope.names_boxes,
         -len(scope.answers),
+        not scope.names_boxes,
         recipe.option_key,
         recipe.id,
     )

@@ -193,9 +193,11 @@ def test_two_that_no_rule_tells_apart_are_known_to_tie_in_whatever_order(one, ot
     [
         (BoxFacts({}, "DE", 2), ""),
         (BoxFacts({}, "DE", 1), "#1"),
-        (BoxFacts({"taste": "mild"}, "DE", 1), "#1"),
+        # What somebody asked for comes before what we like to give.
+        (BoxFacts({"taste": "mild"}, "DE", 1), "taste=mild"),
         (BoxFacts({"taste": "mild"}, "DE", 2), "taste=mild"),
-        (BoxFacts({"taste": "mild"}, "DE", 13), "#13-"),
+        (BoxFacts({"taste": "mild"}, "DE", 13), "taste=mild"),
+        (BoxFacts({"taste": "dark"}, "DE", 13), "#13-"),
         # What may not be sent to a country stays out of first boxes, too.
         (BoxFacts({}, "AT", 1), "@AT+CH"),
         (BoxFacts({"taste": "mild"}, "CH", 2), "@AT+CH"),
@@ -203,7 +205,7 @@ def test_two_that_no_rule_tells_apart_are_known_to_tie_in_whatever_order(one, ot
         (BoxFacts({}, "", 0), ""),
     ],
 )
-def test_countries_come_before_boxes_and_boxes_before_answers(facts, packed):
+def test_countries_come_before_answers_and_answers_before_boxes(facts, packed):
     found = [recipe(key) for key in ("", "#1", "#13-", "@AT+CH", "taste=mild")]
 
     assert choose_recipe(found, facts).option_key == packed
