@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from storefront.domain.erasure import Waiting
+from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
     Address,
     Box,
     BoxCycle,
     Checkout,
+    Customer,
     FulfilmentBatch,
     Gift,
     OutboxMessage,
@@ -25,6 +28,7 @@ from storefront.queries.gifts import by_code, given_by, to_hand_over
 from storefront.queries.invariants import broken
 from storefront.services.checkout import change_gift
 from storefront.services.cycles import close_cycles, plan_ahead
+from storefront.services.erasure import ask_erasure, finish_erasures
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.gifts import UnknownCode, claim, run_gifts
 from storefront.services.renewals import run_renewals
@@ -225,3 +229,27 @@ def test_what_nobody_claimed_is_forgotten_once_it_is_over(rt, plan, clock):
     order = rt.session.scalars(sa.select(Checkout)).one()
     assert "Lindenweg" not in str(order.gift)
     rt.session.rollback()
+
+
+def test_who_gave_is_erased_with_the_address_once_every_box_has_left(rt, plan, clock):
+    gift = make_gift(rt, plan, known(rt.today(), email="", is_quiet=True))
+    ben = rt.session.get_one(Customer, gift.giver_id).public_id
+    rt.session.rollback()
+    work(rt, clock, 5)
+    # Its days are over, but the packers still hold its boxes.
+    assert subscription_of(rt, gift).state is SubscriptionState.CANCELED
+    assert ask_erasure(rt, ben).waits == (Waiting.GIFT,)
+    for batch in rt.session.scalars(sa.select(FulfilmentBatch.public_id)).all():
+        rt.session.rollback()
+        ship_batch(rt, batch)
+
+    finish_erasures(rt)
+
+    assert rt.session.get_one(Customer, gift.giver_id).erased_at is not None
+    found = rt.session.execute(sa.select(Box.ship_to, Box.packing)).all()
+    left = str([tuple(row) for row in found]) + str(
+        rt.session.scalars(sa.select(Gift.message)).all()
+    )
+    rt.session.rollback()
+    for word in ("Lindenweg", "Lovelace", "ben@example.org", "birthday"):
+        assert word not in left
