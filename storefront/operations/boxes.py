@@ -222,7 +222,7 @@ def _join(
         return feed_period(
             slots, taken, skipped, one.box_count, one.start_on, today, shipping=one.shipping
         )
-    if kept is not None and (kept.is_now or kept.cycle in slots):
+    if kept is not None and (kept.is_now or any(one.id == kept.cycle.id for one in slots)):
         return first_boxes(
             kept.cycle,
             slots,

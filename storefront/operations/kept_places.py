@@ -29,12 +29,13 @@ class KeptPlace:
     places_from: date
 
 
+#: The columns of ``box_cycle`` that a ``CycleSlot`` has, in its order.
+_SLOT = ("id", "charge_on", "cutoff_on", "lock_on", "ship_from", "sells_from", "sells_until")
+
+
 def slot_columns(table: sa.FromClause) -> Sequence[sa.ColumnElement[Any]]:
     """The columns of ``box_cycle`` that a ``CycleSlot`` has, in its order."""
-    names = (
-        "id", "charge_on", "cutoff_on", "lock_on", "ship_from", "sells_from", "sells_until",
-    )  # fmt: skip
-    return [table.c[name] for name in names]
+    return [table.c[name] for name in _SLOT]
 
 
 def is_promised(first: sa.FromClause, box: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -98,7 +99,7 @@ def kept_places(session: AnySession, period_ids: Iterable[int]) -> Mapping[int, 
     )
     return {
         row.period_id: KeptPlace(
-            CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from),
+            CycleSlot(*row[: len(_SLOT)]),
             row.rule == "now",
             row.ships_on,
             row.places_from,

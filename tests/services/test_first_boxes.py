@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.jobs.work import CLOSE_CYCLES, EXPORT, PLAN_CYCLES, RENEWALS
-from storefront.models import Box, BoxCycle, FirstBoxPlace, Plan, PlanPlaces, Subscription
+from storefront.models import Box, BoxCycle, CycleGroup, FirstBoxPlace, Plan, PlanPlaces, Subscription
 from storefront.operations.checkout import Market
 from storefront.operations.places import places_of
 from storefront.queries.checkout import confirmation
@@ -100,6 +100,36 @@ def test_three_prepaid_boxes_begin_at_once_and_the_others_follow_by_order(
     assert paid(rt, demo_gateway, begin(rt, plan)) is Outcome.DONE
     assert [month for month, _ in boxes(rt)] == ["2027-03", "2027-04", "2027-05"]
     assert next_payment(rt) == date(2027, 6, 12)
+
+
+@pytest.mark.parametrize("rule", ["next", "later"])
+def test_a_first_box_joins_the_cycle_that_was_promised_whatever_days_that_is_on_sale(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway, rule: str
+) -> None:
+    later = {"first_box": "later", "first_box_on": date(2027, 4, 1)}
+    plan = sell(rt, **(later if rule == "later" else {}))
+    on(clock, rt, 3, 10)
+    group = rt.session.scalars(sa.select(CycleGroup).where(CycleGroup.id == plan.cycle_group_id)).one()
+    found = {one.key: one for one in cycles_of(rt, group)}
+    march, april = found["2027-03"], found["2027-04"]
+    # March's cut-off is tomorrow, but it is not sold any more.
+    for key, days in ((march.id, (3, 4, 9)), (april.id, (3, 10, 31))):
+        rt.session.execute(
+            sa.update(BoxCycle)
+            .where(BoxCycle.id == key)
+            .values(sells_from=date(2027, days[0], days[1]), sells_until=date(2027, 3, days[2]))
+        )
+    rt.session.commit()
+    key = begin(rt, plan)
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    told = confirmation(rt.session, key)
+    assert told is not None
+    rt.session.rollback()
+    assert told.ships_on == april.ship_from
+    assert boxes(rt) == [("2027-04", "planned")]
+    assert next_payment(rt) == date(2027, 5, 12)
+    assert broken(rt.session) == {}
+    rt.session.rollback()
 
 
 def test_a_plan_that_begins_in_june_is_charged_at_once_and_not_again_before_its_first_box(
