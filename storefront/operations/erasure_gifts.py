@@ -13,6 +13,7 @@ from storefront.models import (
     Address,
     AllergyAnswer,
     Box,
+    BoxAddress,
     Checkout,
     Gift,
     OutboxMessage,
@@ -86,17 +87,33 @@ def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) 
 
 
 def _erase_given(session: AnySession, gifts: Sequence[AnyRow]) -> None:
-    """Take out where these were sent, by an address that is their giver's row and nobody's home."""
+    """Take out where these were sent, by a row of their giver's that nothing else goes to."""
     keys = [one.subscription_id for one in gifts if one.address_id is not None]
     table, address, answer = table_of(Subscription), table_of(Address), table_of(AllergyAnswer)
     of_these = sa.select(table.c.id).where(table.c.id.in_(keys))
     erase_boxes(session, of_these)
     session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(keys)))
-    lived_at = sa.exists().where(
-        table.c.customer_id == address.c.customer_id, table.c.address_id == address.c.id
-    )
     given = address.c.id.in_([one.address_id for one in gifts if one.address_id is not None])
-    set_values(session, Address, sa.and_(given, sa.not_(lived_at)), **NOWHERE)
+    set_values(session, Address, sa.and_(given, sa.not_(_is_used(keys))), **NOWHERE)
+
+
+def _is_used(keys: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Whether an address is its giver's own, or of what else is still to be sent to it than these.
+
+    Orders of before gifts had addresses of their own may share one.
+    """
+    address, table = table_of(Address), table_of(Subscription)
+    box, chosen = table_of(Box), table_of(BoxAddress)
+    leaves = sa.exists().where(box.c.subscription_id == table.c.id, box.c.state.in_(LEAVING))
+    runs = sa.or_(table.c.state.not_in(ENDED), leaves)
+    goes_there = sa.exists().where(
+        table.c.address_id == address.c.id,
+        table.c.id.not_in(keys),
+        sa.or_(table.c.customer_id == address.c.customer_id, runs),
+    )
+    one_goes_there = sa.exists().where(box.c.address_id == address.c.id, box.c.state.in_(LEAVING))
+    one_will = sa.exists().where(chosen.c.address_id == address.c.id)
+    return sa.or_(goes_there, one_goes_there, one_will)
 
 
 def forget_recipients(session: AnySession, until: date, limit: int) -> int:

@@ -142,19 +142,31 @@ def _may_be_default(session: AnySession, customer_id: int) -> bool:
 
 
 def write_address(
-    session: AnySession, customer_id: int, address: Mapping[str, Any], moment: Moment
+    session: AnySession,
+    customer_id: int,
+    address: Mapping[str, Any],
+    moment: Moment,
+    *,
+    given_by: int | None = None,
 ) -> int:
-    """Return the customer's address that reads the same, else write a new one."""
-    table = table_of(Address)
+    """Return the customer's address that reads the same, else write a new one.
+
+    Where the recipient of a gift lives is an address of that gift alone, which goes with it: for
+    the order ``given_by`` only one that an earlier try of it wrote is taken again.
+    """
+    table, subscription = table_of(Address), table_of(Subscription)
     typed = {name: str(address.get(name, "")) for name in ADDRESS_COLUMNS}
-    known = session.execute(
-        sa.select(table.c.id)
-        .where(
-            table.c.customer_id == customer_id,
-            *[table.c[name] == value for name, value in typed.items()],
+    same = sa.select(table.c.id).where(
+        table.c.customer_id == customer_id,
+        *[table.c[name] == value for name, value in typed.items()],
+    )
+    if given_by is not None:
+        same = same.where(
+            sa.exists().where(
+                subscription.c.checkout_id == given_by, subscription.c.address_id == table.c.id
+            )
         )
-        .limit(1)
-    ).scalar_one_or_none()
+    known = session.execute(same.order_by(table.c.id).limit(1)).scalar_one_or_none()
     if known is not None:
         return int(known)
     key = reserve(session, Address, 1)[0]

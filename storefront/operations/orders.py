@@ -84,7 +84,8 @@ def book_order(
     address_id = None
     if order.gift is None or order.gift.address:
         where = destination_of(order.checkout.address, order.checkout.gift)
-        address_id = write_address(session, customer_id, where, moment)
+        given_by = None if order.gift is None else order.checkout.id
+        address_id = write_address(session, customer_id, where, moment, given_by=given_by)
     owners = Owners(customer_id, address_id, method_id)
     boxes = write_boxes(session, order, owners, moment)
     if order.gift is not None:

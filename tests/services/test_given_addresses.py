@@ -231,6 +231,33 @@ def test_what_nobody_claimed_is_forgotten_once_it_is_over(rt, plan, clock):
     rt.session.rollback()
 
 
+def test_what_is_forgotten_of_one_gift_stays_with_another_to_the_same_address(rt, plan, clock):
+    quiet = {"email": "", "is_quiet": True}
+    first = make_gift(rt, plan, known(rt.today(), **quiet))
+    work(rt, clock, 5)
+    for batch in rt.session.scalars(sa.select(FulfilmentBatch.public_id)).all():
+        rt.session.rollback()
+        ship_batch(rt, batch)
+    second = make_gift(rt, plan, known(rt.today(), **quiet))
+    rows = [subscription_of(rt, gift).address_id for gift in (first, second)]
+    assert rows[0] != rows[1]
+    # Orders of before shared one.
+    rt.session.execute(
+        sa.update(Subscription)
+        .where(Subscription.id == first.subscription_id)
+        .values(address_id=rows[1])
+    )
+    rt.session.commit()
+
+    assert forget_recipients(rt.session, rt.today(), 10) == 1
+    rt.session.commit()
+
+    assert rt.session.get_one(Address, rows[1]).street == HOME["street"]
+    rt.session.rollback()
+    work(rt, clock, 3)
+    assert {street for _, _, street, _ in boxes(rt, second)} == {HOME["street"]}
+
+
 def test_who_gave_is_erased_with_the_address_once_every_box_has_left(rt, plan, clock):
     gift = make_gift(rt, plan, known(rt.today(), email="", is_quiet=True))
     ben = rt.session.get_one(Customer, gift.giver_id).public_id
