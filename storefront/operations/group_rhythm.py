@@ -52,7 +52,8 @@ def read_rounds(
         # Asked for what is in them only after those who were adding to them are through.
         rows = sa.select(cycle.c.id).where(mine).order_by(cycle.c.id).with_for_update()
         session.execute(rows).all()
-    found = session.execute(_rounds(cycle).where(mine).order_by(cycle.c.id))
+    found = session.execute(_rounds(cycle).where(mine).order_by(cycle.c.id)).all()
+    awaited = _awaited(session, group_id, found)
     return [
         Round(
             row.id,
@@ -61,7 +62,7 @@ def read_rounds(
             ),
             is_locked=row.state not in UNLOCKED,
             has_boxes=bool(row.has_boxes),
-            is_promised=bool(row.is_promised),
+            is_promised=bool(row.is_promised) or row.id in awaited,
             is_told=bool(row.is_told),
         )
         for row in found
@@ -93,31 +94,51 @@ def _rounds(cycle: sa.Table) -> sa.Select[Any]:
     )
 
 
-def first_payments(session: AnySession, group_id: int, today: date) -> list[FirstPayment]:
+def _awaited(session: AnySession, group_id: int, cycles: Sequence[AnyRow]) -> set[int]:
+    """Return the cycles that first boxes join once payments that are under way arrive.
+
+    That is the first whose cut-off was not over on the day of the order, which is what its page
+    told; one that was told another has a place of its own (``FirstBoxPlace``).
+    """
+    period, sub, plan = table_of(SubscriptionPeriod), table_of(Subscription), table_of(Plan)
+    box = table_of(Box)
+    ordered = session.scalars(
+        sa.select(period.c.start_on)
+        .select_from(period.join(sub, sub.c.id == period.c.subscription_id))
+        .join(plan, plan.c.id == sub.c.plan_id)
+        .where(
+            plan.c.cycle_group_id == group_id,
+            sub.c.state.not_in(ENDED),
+            period.c.state == PeriodState.INVOICED,
+            period.c.kind != PeriodKind.TRIAL,
+            ~sa.exists().where(box.c.subscription_id == sub.c.id),
+        )
+        .distinct()
+    )
+    days = sorted((row.cutoff_on, row.id) for row in cycles)
+    joined = (next((key for cutoff, key in days if cutoff >= day), None) for day in ordered)
+    return {key for key in joined if key is not None}
+
+
+def first_payments(session: AnySession, group_id: int) -> list[FirstPayment]:
     """Return when those of the group's plans pay who have no box yet, each pair of days once.
 
-    Who waits for the first payment to arrive joins a cycle any day from today on; who has a
-    trial or free days, that of the first payment.
+    That is after a trial or free days. The cycle of who waits for the first payment to arrive
+    stays as it is: see ``read_rounds``.
     """
     sub, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
-    box, period = table_of(Box), table_of(SubscriptionPeriod)
+    box = table_of(Box)
     due = sa.case((sub.c.anchor_on > sub.c.next_on, sub.c.anchor_on), else_=sub.c.next_on)
     is_sent = sa.exists().where(
         box.c.subscription_id == sub.c.id,
         box.c.kind == BoxKind.REGULAR,
         box.c.state != BoxState.CANCELED,
     )
-    is_open = sa.exists().where(
-        period.c.subscription_id == sub.c.id,
-        period.c.kind == PeriodKind.BILLED,
-        period.c.state == PeriodState.INVOICED,
-    )
     rows = session.execute(
         sa.select(
             due.label("due"),
             price.c.unit,
             price.c.count.label("unit_count"),
-            is_open.label("is_open"),
         )
         .join(plan, plan.c.id == sub.c.plan_id)
         .join(price, price.c.id == sub.c.price_id)
@@ -130,9 +151,7 @@ def first_payments(session: AnySession, group_id: int, today: date) -> list[Firs
         .distinct()
     )
     return [
-        FirstPayment(today, row.due)
-        if row.is_open
-        else FirstPayment(
+        FirstPayment(
             row.due, add_interval(row.due, Interval(cast(Any, row.unit), row.unit_count), 1)
         )
         for row in rows

@@ -160,7 +160,7 @@ def _preview(
     before = planned_days(rhythm_of(row), rounds, off, today)
     after = planned_days(_rhythm(row, draft), rounds, off, today)
     steps = steps_of(rounds, before, after, today, moves_paid=draft.moves_paid)
-    refused = problem_of_steps(steps, first_payments(session, row.id, today))
+    refused = problem_of_steps(steps, first_payments(session, row.id))
     return RhythmPreview(tuple(steps), refused, _version(row), _seen(steps))
 
 

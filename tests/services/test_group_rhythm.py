@@ -14,6 +14,7 @@ from storefront.models.base import table_of
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.cycles import plan_ahead
+from storefront.services.finishing import Outcome
 from storefront.services.group_rhythm import (
     GroupGone,
     NameTaken,
@@ -25,8 +26,10 @@ from storefront.services.group_rhythm import (
 )
 from storefront.services.renewals import run_renewals
 from storefront.testing.clock import FrozenClock
-from storefront.testing.factories import make_group, make_plan, make_subscription
+from storefront.testing.factories import make_group, make_plan, make_recipe, make_subscription
+from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
+from tests.support.orders import begin, paid
 
 AS_IT_IS = RhythmDraft("Monthly boxes", 1, 3, 6, 2)
 #: Cut-off five days before the charge; left three days later.
@@ -153,6 +156,22 @@ def test_what_would_charge_twice_before_the_first_box_is_refused(rt: Runtime, wh
     rt.session.rollback()
     assert refused.value.problem is RhythmProblem.PAID_BEFORE
     assert change(rt, who, group, SLOWER)
+
+
+def test_the_cycle_of_an_order_whose_payment_is_on_its_way_keeps_its_days(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway, who: Who
+) -> None:
+    group = make_group(rt)
+    plan = make_plan(rt, group=group)
+    make_recipe(rt, plan)
+    # The day after the cut-off of March, whose charge day is still to come.
+    clock.advance(days=(date(2027, 3, 12) - rt.today()).days)
+    # A card whose bank asks first: the order waits for its buyer.
+    assert paid(rt, demo_gateway, begin(rt, plan), "3220") is Outcome.ACTION
+    shown = preview_group(rt, group.public_id, SLOWER)
+    kept = {one.round.days.key: one.kept for one in shown.steps}
+    assert kept["2027-04"] is Kept.PROMISED
+    assert kept["2027-05"] is None
 
 
 def test_names_and_the_lock_of_rolling_groups_are_held_to(rt: Runtime, who: Who) -> None:
