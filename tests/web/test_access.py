@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import IntegerConverter, Rule
 
 from storefront.domain.gateways import DisputeState
-from storefront.models import ChargeAttempt, Customer, Dispute, Role, Staff, Subscription
+from storefront.models import ChargeAttempt, Customer, Dispute, Gift, Role, Staff, Subscription
 from storefront.runtime import Runtime
 from storefront.security import CUSTOMER, POLICY
 from storefront.testing import factories as make
@@ -54,7 +54,29 @@ def owned(rt: Runtime) -> dict[str, str]:
             opened_at=rt.now(),
         ),
     )
-    own = {"subscription": sub.public_id, "reference": "0" * 24, "dispute": "dsp_of_bob"}
+    make.save(
+        rt,
+        Gift(
+            public_id="gft_of_bob",
+            subscription_id=sub.id,
+            giver_id=customer.id,
+            giver_name="Bob",
+            recipient_name="Cleo",
+            recipient_email="",
+            locale="en",
+            country="DE",
+            message="",
+            send_on=rt.today(),
+            is_quiet=True,
+            code_hash="0" * 64,
+        ),
+    )
+    own = {
+        "subscription": sub.public_id,
+        "reference": "0" * 24,
+        "dispute": "dsp_of_bob",
+        "gift": "gft_of_bob",
+    }
     return {**found, **own}
 
 
