@@ -47,6 +47,7 @@ class Round:
     has_boxes: bool = False
     is_promised: bool = False
     is_told: bool = False
+    has_own_days: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,6 @@ class FirstPayment:
 
 def steps_of(
     rounds: Iterable[Round],
-    before: Mapping[str, CycleDates],
     after: Mapping[str, CycleDates],
     today: date,
     *,
@@ -81,16 +81,16 @@ def steps_of(
 ) -> list[Step]:
     """Return what becomes of each cycle, in the order in which they leave.
 
-    ``before`` and ``after`` are the days by key that the present and the wanted rhythm make. A
-    cycle follows if nothing is sold, charged, promised or told of it yet and it has the days of
-    its rhythm; its charge day never changes. With ``moves_paid`` paid boxes keep none in its
-    days, but for the first box of a subscription.
+    ``after`` are the days by key that the wanted rhythm makes. A cycle follows if nothing is
+    sold, charged, promised or told of it yet and nobody gave it days of its own, also where it
+    stayed when the rhythm changed before; its charge day never changes. With ``moves_paid``
+    paid boxes keep none in its days, but for the first box of a subscription.
     Source: docs/decisions/0207-the-rhythm-of-a-group.md.
     """
     found = []
     for one in sorted(rounds, key=_leaving):
         wanted = after.get(one.days.key)
-        kept = _kept(one, before.get(one.days.key), wanted, today, moves_paid)
+        kept = _kept(one, wanted, today, moves_paid)
         follows = kept is None and wanted is not None
         found.append(Step(one, wanted if wanted and follows else one.days, kept))
     return found
@@ -102,7 +102,6 @@ def _leaving(one: Round) -> tuple[date, date, int]:
 
 def _kept(
     one: Round,
-    before: CycleDates | None,
     wanted: CycleDates | None,
     today: date,
     moves_paid: bool,
@@ -117,7 +116,7 @@ def _kept(
         return Kept.BOXES
     if one.is_told:
         return Kept.TOLD
-    if wanted is None or days != before or wanted.charge_on != days.charge_on:
+    if one.has_own_days or wanted is None or wanted.charge_on != days.charge_on:
         return Kept.BY_HAND
     return Kept.TOO_SOON if wanted.cutoff_on < today else None
 

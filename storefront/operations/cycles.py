@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, CycleState, assign_cycles
-from storefront.domain.cycles import SUNDAYS, CycleDates, CycleRhythm, DaysOff, plan_cycles
+from storefront.domain.cycles import (
+    SUNDAYS,
+    CycleDates,
+    CycleRhythm,
+    DaysOff,
+    next_working_day,
+    plan_cycles,
+)
 from storefront.domain.periods import Interval, add_interval
 from storefront.models import (
     Box,
@@ -83,7 +90,9 @@ def move_ship_days(
 ) -> int:
     """Move the ship days of a group's unlocked cycles from one list of days off to another.
 
-    Nothing else about a cycle changes. Returns how many moved.
+    A cycle that kept the days of a former rhythm moves by itself, off a day on which nothing
+    leaves; one that staff gave days stays. Nothing else about a cycle changes. Returns how many
+    moved.
     """
     table = table_of(BoxCycle)
     mine = (table.c.group_id == group.id, table.c.state.in_(UNLOCKED), table.c.lock_on >= today)
@@ -109,7 +118,30 @@ def move_ship_days(
             .values(ship_from=values["new_from"], ship_to=values["new_to"])
         )
         count += done.rowcount
-    return count
+    return count + _move_kept(session, mine, after)
+
+
+def _move_kept(session: AnySession, mine: tuple[sa.ColumnElement[bool], ...], off: DaysOff) -> int:
+    """Move cycles that still leave on a day off, as no rhythm made them; returns how many."""
+    table = table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(table.c.id, table.c.ship_from, table.c.ship_to)
+        .where(*mine, table.c.own_days.is_(False))
+        .order_by(table.c.id)
+    )
+    moved = [
+        {"at": row.id, "new_from": day, "new_to": day + (row.ship_to - row.ship_from)}
+        for row in rows.all()
+        if (day := next_working_day(row.ship_from, off)) != row.ship_from
+    ]
+    if moved:
+        session.execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("at"))
+            .values(ship_from=sa.bindparam("new_from"), ship_to=sa.bindparam("new_to")),
+            moved,
+        )
+    return len(moved)
 
 
 def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDates]) -> int:

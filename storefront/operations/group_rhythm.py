@@ -64,6 +64,7 @@ def read_rounds(
             has_boxes=bool(row.has_boxes),
             is_promised=bool(row.is_promised) or row.id in awaited,
             is_told=bool(row.is_told),
+            has_own_days=row.own_days,
         )
         for row in found
     ]

@@ -163,7 +163,7 @@ def _save(rt: Runtime, who: Who, row: AnyRow, now: Days, new: Days) -> None:
     done = rt.session.execute(
         sa.update(table)
         .where(table.c.id == row.id, table.c.state.in_(UNLOCKED))
-        .values(**values)
+        .values(**values, own_days=True)
         .returning(table.c.id)
     )
     if done.first() is None:

@@ -157,9 +157,8 @@ def _preview(
     session, today = rt.session, rt.today()
     off = read_days_off(session)
     rounds = read_rounds(session, row.id, today, for_update=for_update)
-    before = planned_days(rhythm_of(row), rounds, off, today)
     after = planned_days(_rhythm(row, draft), rounds, off, today)
-    steps = steps_of(rounds, before, after, today, moves_paid=draft.moves_paid)
+    steps = steps_of(rounds, after, today, moves_paid=draft.moves_paid)
     refused = problem_of_steps(steps, first_payments(session, row.id))
     return RhythmPreview(tuple(steps), refused, _version(row), _seen(steps))
 

@@ -14,6 +14,7 @@ from storefront.models.base import table_of
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.cycles import plan_ahead
+from storefront.services.days_off import set_days_off
 from storefront.services.finishing import Outcome
 from storefront.services.group_rhythm import (
     GroupGone,
@@ -172,6 +173,22 @@ def test_the_cycle_of_an_order_whose_payment_is_on_its_way_keeps_its_days(
     kept = {one.round.days.key: one.kept for one in shown.steps}
     assert kept["2027-04"] is Kept.PROMISED
     assert kept["2027-05"] is None
+
+
+def test_a_cycle_that_stayed_follows_the_next_time_and_leaves_on_no_new_day_off(
+    rt: Runtime, clock: FrozenClock, who: Who
+) -> None:
+    group = make_group(rt)
+    make_subscription(rt, plan=make_plan(rt, group=group, count=6))
+    change(rt, who, group, SLOWER)
+    april = cycles(rt, group)["2027-04"]
+    assert april.lock_on == date(2027, 4, 15)
+    set_days_off(rt, who, [april.ship_from], (7,))
+    moved = cycles(rt, group)["2027-04"].ship_from
+    assert moved > april.ship_from
+
+    change(rt, who, group, replace(SLOWER, moves_paid=True))
+    assert cycles(rt, group)["2027-04"].lock_on == date(2027, 4, 16)
 
 
 def test_names_and_the_lock_of_rolling_groups_are_held_to(rt: Runtime, who: Who) -> None:

@@ -37,7 +37,7 @@ def rounds() -> list[Round]:
 
 
 def steps(found: list[Round], wanted: CycleRhythm, today: date = TODAY) -> dict[str, Step]:
-    made = steps_of(found, planned(MONTHLY), planned(wanted), today)
+    made = steps_of(found, planned(wanted), today)
     return {one.round.days.key: one for one in made}
 
 
@@ -71,16 +71,18 @@ def test_paid_boxes_follow_where_that_is_wanted_and_a_promise_never_does():
     march = replace(next(one for one in rounds() if one.days.key == "2027-03"), has_boxes=True)
     for facts, moves in (({}, True), ({"is_promised": True}, False), ({"is_told": True}, False)):
         found = [replace(march, **facts)]
-        made = steps_of(found, planned(MONTHLY), planned(SLOWER), TODAY, moves_paid=True)
+        made = steps_of(found, planned(SLOWER), TODAY, moves_paid=True)
         assert made[0].moves is moves
 
 
 def test_days_given_by_hand_and_a_charge_day_that_has_come_stay():
     march = next(one for one in rounds() if one.days.key == "2027-03")
+    assert steps([replace(march, has_own_days=True)], SLOWER)["2027-03"].kept is Kept.BY_HAND
+    # One that stayed when the rhythm changed before has the days of that one, by nobody's hand.
     later = replace(march.days, ship_to=march.days.ship_to + timedelta(days=1))
-    assert steps([replace(march, days=later)], SLOWER)["2027-03"].kept is Kept.BY_HAND
+    assert steps([replace(march, days=later)], SLOWER)["2027-03"].kept is None
     early = replace(MONTHLY, cutoff_days_before_charge=0)
-    on_the_day = steps_of([march], planned(MONTHLY), planned(early), date(2027, 3, 12))
+    on_the_day = steps_of([march], planned(early), date(2027, 3, 12))
     assert on_the_day[0].kept is Kept.OVER
 
 
@@ -96,7 +98,7 @@ def test_cycles_that_would_change_places_are_refused():
     late = replace(weekly, lock_days_after_charge=10, ship_days_after_charge=12)
     after = {one.key: one for one in plan_cycles(late, date(2027, 3, 5), date(2027, 5, 1))}
     some = [Round(n, days, has_boxes=n == 2) for n, days in enumerate(before.values(), 1)]
-    found = steps_of(some, before, after, TODAY)
+    found = steps_of(some, after, TODAY)
     assert problem_of_steps(found, []) == (RhythmProblem.ORDER, "2027-03-12")
 
 
@@ -134,7 +136,7 @@ def test_whatever_rhythm_is_accepted_every_period_keeps_its_cycle(
     found = [
         replace(one, **({facts[n]: True} if facts[n] else {})) for n, one in enumerate(rounds()[:8])
     ]
-    made = steps_of(found, planned(MONTHLY), planned(wanted), today, moves_paid=paid_too)
+    made = steps_of(found, planned(wanted), today, moves_paid=paid_too)
     waiting = [FirstPayment(day, day + timedelta(days=28)) for day in starts]
     if problem_of_steps(made, waiting) is not None:
         return

@@ -58,6 +58,9 @@ def test_what_moves_is_shown_before_it_is_saved(app: Flask, rt: Runtime) -> None
     # A tab that is still open from before changes nothing.
     stale = owner.post(path, FIELDS | marks(page) | {"cutoff_days": "1", "ship_days": "6"})
     assert "Somebody changed this group meanwhile" in stale.text
+    stale = owner.post(path, FIELDS | marks(page) | {"ship_days": "6", "step": "preview"})
+    assert stale.status_code == 422
+    assert "it is Monthly boxes now, with 5, 3, 9 and 2 days" in stale.text
     assert rt.session.scalar(cutoff) == date(2027, 4, 7)
     rt.session.rollback()
 

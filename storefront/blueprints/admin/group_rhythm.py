@@ -95,6 +95,8 @@ def save_group(group: str) -> Response:
         form.ship_days.errors = [_refusal(*preview.refused)]
         return _page(row, version, form, 422, preview)
     if request.form.get("step") == "preview":
+        if request.form.get("version", "") != version:
+            return _page(row, version, form, 422, preview, refused=_meanwhile(row))
         return _page(row, version, form, 200, preview)
     return _save(row, form, preview)
 
@@ -110,10 +112,9 @@ def _save(row: Any, form: RhythmForm, preview: RhythmPreview) -> Response:
         form.ship_days.errors = [_refusal(error.problem, error.key)]
         return _page(row, preview.version, form, 422, preview)
     except service.NotAsShown:
-        is_changed = typed[0] != preview.version
         text = (
-            _("Somebody changed this group meanwhile. Check the days below, then save.")
-            if is_changed
+            _meanwhile(row)
+            if typed[0] != preview.version
             else _("These cycles would get other days. Check them, then save.")
         )
         return _page(row, preview.version, form, 422, preview, refused=text)
@@ -132,6 +133,18 @@ def _group(group: str) -> tuple[Any, str]:
         return service.group_of(runtime(), group)
     except service.GroupGone:
         abort(404)
+
+
+def _meanwhile(row: Any) -> str:
+    return _(
+        "Somebody changed this group meanwhile: it is %(name)s now, with %(cutoff)s, %(lock)s, "
+        "%(ship)s and %(window)s days. Check what you typed and the days below, then save.",
+        name=row.name,
+        cutoff=row.cutoff_days,
+        lock=row.lock_days,
+        ship=row.ship_days,
+        window=row.ship_window_days,
+    )
 
 
 def _refusal(problem: RhythmProblem, key: str) -> str:
