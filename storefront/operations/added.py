@@ -6,6 +6,7 @@ more is surplus and goes back. Source: docs/decisions/0208-add-ons-for-paid-boxe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
@@ -60,13 +61,14 @@ def withdraw_late_additions(
 ) -> None:
     """Withdraw additions that can no longer be made as they were shown; their money is surplus.
 
-    A box was packed or taken back, the next period has begun without it, the subscription has
-    ended, or the last piece was somebody else's, while their payment was on its way.
+    A box was packed or taken back, the next period has begun without it, it comes with later
+    payments already, the subscription has ended, or the last piece was somebody else's, while
+    their payment was on its way.
     """
+    _hold_subscriptions(session, invoice_ids)
     for row in additions_paid_by(session, invoice_ids).values():
         boxes = _boxes_of(session, row.id)
-        goes_on = row.goes_on_from is None or row.goes_on_from == row.next_on
-        fits = row.stands not in ENDED and goes_on and _are_open(session, boxes)
+        fits = row.stands not in ENDED and _may_go_on(session, row) and _are_open(session, boxes)
         if not fits or not has_pieces(session, row.variant_id, row.quantity * len(boxes), moment):
             withdraw_additions(session, [row.invoice_id], moment)
 
@@ -93,7 +95,8 @@ def put_in(session: AnySession, row: AnyRow, invoice: AnyRow, moment: Moment) ->
     """
     boxes = _boxes_of(session, row.id)
     if row.variant_id is not None:
-        lay_in(session, {(box, row.variant_id): row.quantity for box in boxes})
+        numbers = Counter((box, row.variant_id) for box in boxes)
+        lay_in(session, {key: number * row.quantity for key, number in numbers.items()})
     if row.goes_on_from is not None:
         session.execute(
             sa.insert(table_of(SubscriptionAddon)).values(
@@ -133,15 +136,48 @@ def lay_in(session: AnySession, pieces: Mapping[tuple[int, int], int]) -> None:
 def move_additions(session: AnySession, spare: Sequence[int], kept: Sequence[int]) -> None:
     """Let what was added to the boxes ``spare``, which are taken away, be of the last ``kept``.
 
-    The pieces themselves are moved by ``operations.addons.rescue_items``.
+    The pieces themselves are moved by ``operations.addons.rescue_items``. What is still being
+    paid for was shown for other boxes: it finds them gone and is withdrawn.
     """
     if spare and kept:
-        part = table_of(BoxAdditionBox)
+        part, table = table_of(BoxAdditionBox), table_of(BoxAddition)
+        applied = sa.select(table.c.id).where(table.c.state == "applied")
         session.execute(
             sa.update(part)
-            .where(part.c.box_id.in_(spare), part.c.returned_at.is_(None))
+            .where(
+                part.c.box_id.in_(spare),
+                part.c.returned_at.is_(None),
+                part.c.addition_id.in_(applied),
+            )
             .values(box_id=kept[-1])
         )
+
+
+def _hold_subscriptions(session: AnySession, invoice_ids: Sequence[int]) -> None:
+    """Lock the subscriptions first, as whoever changes one does."""
+    table, subscription = table_of(BoxAddition), table_of(Subscription)
+    mine = sa.select(table.c.subscription_id).where(
+        table.c.invoice_id.in_(invoice_ids), table.c.state == "waiting"
+    )
+    session.execute(
+        sa.select(subscription.c.id)
+        .where(subscription.c.id.in_(mine))
+        .order_by(subscription.c.id)
+        .with_for_update()
+    )
+
+
+def _may_go_on(session: AnySession, row: AnyRow) -> bool:
+    """Return whether later payments may bring it as it was shown, where they were to."""
+    if row.goes_on_from is None:
+        return True
+    table = table_of(SubscriptionAddon)
+    runs = sa.select(table.c.id).where(
+        table.c.subscription_id == row.subscription_id,
+        table.c.addon_id == row.addon_id,
+        table.c.ended_at.is_(None),
+    )
+    return bool(row.goes_on_from == row.next_on) and session.scalar(runs.limit(1)) is None
 
 
 def _boxes_of(session: AnySession, addition_id: int) -> list[int]:

@@ -11,8 +11,17 @@ from storefront.domain.invoices import CreditReason
 from storefront.domain.money import split_minor
 from storefront.domain.refunds import Way, refundables
 from storefront.domain.repaying import draw, most_of
-from storefront.models import BoxAddition, BoxAdditionBox, Invoice
+from storefront.models import (
+    Box,
+    BoxAddition,
+    BoxAdditionBox,
+    BoxItem,
+    BoxShortage,
+    CreditNote,
+    Invoice,
+)
 from storefront.models.base import table_of
+from storefront.operations.added_stock import is_open
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -23,7 +32,7 @@ from storefront.operations.refunding import give_parts_back, sources_of
 def added_worth(session: AnySession, box_ids: Sequence[int]) -> int:
     """Return what ``return_additions`` would give back for these boxes, in minor units."""
     return sum(
-        min(sum(row.gross_minor for row in rows), _left_of(facts))
+        min(_worth(session, facts, rows), _left_of(facts))
         for facts, rows in _found(session, box_ids)
         if _way_of(facts) is not None
     )
@@ -32,22 +41,119 @@ def added_worth(session: AnySession, box_ids: Sequence[int]) -> int:
 def return_additions(session: AnySession, box_ids: Sequence[int], moment: Moment) -> None:
     """Credit what was paid for additions to these boxes to who paid it, once.
 
-    To the card where the payment can carry it, else as credit. What the customer's bank took
-    back already stays as it is.
+    To the card where the payment can carry it, else as credit; less what went back for pieces
+    that had run out. While the customer's bank has the money nothing is given: call
+    ``return_undisputed`` when the shop has it again.
     """
-    part = table_of(BoxAdditionBox)
     for facts, rows in _found(session, box_ids, for_update=True):
+        _note_returned(session, [row.id for row in rows], moment)
         way = _way_of(facts)
-        if way is None:
-            continue
-        session.execute(
-            sa.update(part)
-            .where(part.c.id.in_([row.id for row in rows]))
-            .values(returned_at=moment.now)
-        )
-        amount = min(sum(row.gross_minor for row in rows), _left_of(facts))
-        if amount:
+        amount = min(_worth(session, facts, rows), _left_of(facts))
+        if amount and way is not None:
             _give(session, facts, amount, way, moment)
+
+
+def return_undisputed(session: AnySession, invoice_id: int, moment: Moment) -> None:
+    """Give back what a dispute kept of an addition's invoice for boxes that were not sent.
+
+    Nothing while a dispute goes on or is lost, and nothing twice.
+    """
+    invoice, part, table = table_of(Invoice), table_of(BoxAdditionBox), table_of(BoxAddition)
+    rows = session.execute(
+        sa.select(part.c.box_id, part.c.gross_minor, invoice.c.public_id.label("invoice"))
+        .join(table, table.c.id == part.c.addition_id)
+        .join(invoice, invoice.c.id == table.c.invoice_id)
+        .where(
+            table.c.invoice_id == invoice_id,
+            table.c.state == "applied",
+            part.c.returned_at.is_not(None),
+        )
+    ).all()
+    if not rows:
+        return
+    facts = read_refund(session, rows[0].invoice, for_update=True)
+    way = _way_of(facts)
+    if way is None:
+        return
+    # What went back of it, but for pieces that boxes lack which were sent or will be.
+    given = int(facts.invoice.credited_minor) - _lacking(session, invoice_id)
+    given += _lacking(session, invoice_id, [row.box_id for row in rows])
+    amount = min(sum(row.gross_minor for row in rows) - given, _left_of(facts))
+    if amount > 0:
+        _give(session, facts, amount, way, moment)
+
+
+def take_out(session: AnySession, invoice_id: int, moment: Moment) -> int:
+    """Take what this invoice put into boxes out of those that are still open; returns the boxes.
+
+    Its money went back, or the bank took it. What is packed goes out.
+    """
+    rows = _lying(session, invoice_id)
+    for row in rows:
+        if row.variant_id is not None:
+            _lower(session, row.box_id, row.variant_id, row.quantity)
+    _note_returned(session, [row.id for row in rows], moment)
+    return len({row.box_id for row in rows})
+
+
+def open_boxes_of(session: AnySession, invoice_id: int) -> int:
+    """Return how many boxes ``take_out`` would take something out of."""
+    return len({row.box_id for row in _lying(session, invoice_id)})
+
+
+def _lying(session: AnySession, invoice_id: int) -> list[AnyRow]:
+    """Return the shares of an addition's invoice in boxes that are open, locked for us."""
+    table, part, box = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Box)
+    return list(
+        session.execute(
+            sa.select(part.c.id, part.c.box_id, table.c.variant_id, table.c.quantity)
+            .join(table, table.c.id == part.c.addition_id)
+            .join(box, box.c.id == part.c.box_id)
+            .where(
+                table.c.invoice_id == invoice_id,
+                table.c.state == "applied",
+                part.c.returned_at.is_(None),
+                is_open(box),
+            )
+            .order_by(box.c.id, part.c.id)
+            .with_for_update(of=box)
+        )
+    )
+
+
+def _lower(session: AnySession, box_id: int, variant_id: int, pieces: int) -> None:
+    item = table_of(BoxItem)
+    mine = sa.and_(item.c.box_id == box_id, item.c.variant_id == variant_id)
+    session.execute(sa.delete(item).where(mine, item.c.quantity <= pieces))
+    session.execute(
+        sa.update(item)
+        .where(mine, item.c.quantity > pieces)
+        .values(quantity=item.c.quantity - pieces)
+    )
+
+
+def _note_returned(session: AnySession, ids: Sequence[int], moment: Moment) -> None:
+    part = table_of(BoxAdditionBox)
+    session.execute(sa.update(part).where(part.c.id.in_(ids)).values(returned_at=moment.now))
+
+
+def _worth(session: AnySession, facts: RefundFacts, rows: Sequence[AnyRow]) -> int:
+    """Return what the shares ``rows`` cost, less what went back for pieces these boxes lack."""
+    before = _lacking(session, facts.invoice.id, [row.box_id for row in rows])
+    return max(sum(int(row.gross_minor) for row in rows) - before, 0)
+
+
+def _lacking(session: AnySession, invoice_id: int, box_ids: Sequence[int] | None = None) -> int:
+    """Return what went back on the invoice for pieces that had run out, of all boxes or these."""
+    lacks, note = table_of(BoxShortage), table_of(CreditNote)
+    statement = (
+        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
+        .join(note, note.c.id == lacks.c.credit_note_id)
+        .where(note.c.invoice_id == invoice_id)
+    )
+    if box_ids is not None:
+        statement = statement.where(lacks.c.box_id.in_(box_ids))
+    return int(session.scalar(statement) or 0)
 
 
 def _found(
@@ -56,7 +162,9 @@ def _found(
     """Return the paid invoices of additions to the boxes, with the shares of these boxes."""
     table, part, invoice = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Invoice)
     rows = session.execute(
-        sa.select(part.c.id, part.c.gross_minor, invoice.c.public_id.label("invoice"))
+        sa.select(
+            part.c.id, part.c.box_id, part.c.gross_minor, invoice.c.public_id.label("invoice")
+        )
         .join(table, table.c.id == part.c.addition_id)
         .join(invoice, invoice.c.id == table.c.invoice_id)
         .where(part.c.box_id.in_(box_ids), part.c.returned_at.is_(None), table.c.state == "applied")

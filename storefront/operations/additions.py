@@ -32,6 +32,7 @@ from storefront.models import (
     Customer,
     PaymentMethod,
     Plan,
+    ScheduledChange,
     Subscription,
     SubscriptionPeriod,
 )
@@ -231,6 +232,14 @@ def _refused(session: AnySession, row: AnyRow, payer: AnyRow, boxes: Sequence[An
         return "unpaid"
     if not boxes:
         return "no_box"
+    change = table_of(ScheduledChange)
+    changing = sa.select(change.c.id).where(
+        change.c.subscription_id == row.id,
+        change.c.state == "waiting",
+        change.c.invoice_id.is_not(None),
+    )
+    if session.scalar(changing.limit(1)) is not None:
+        return "changing"
     table = table_of(BoxAddition)
     paying = sa.select(table.c.id).where(
         table.c.subscription_id == row.id, table.c.state == "waiting"

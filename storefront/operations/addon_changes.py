@@ -20,7 +20,7 @@ from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.recurring import PeriodTerms, price_period
 from storefront.domain.tax_treatment import TaxRules
-from storefront.models import Subscription, SubscriptionAddon
+from storefront.models import Addon, BoxAddition, Subscription, SubscriptionAddon
 from storefront.models.base import public_id, table_of
 from storefront.operations.addons import OfferedAddon, offered_addons, running_addons
 from storefront.operations.discounts import running_discounts
@@ -32,7 +32,7 @@ from storefront.operations.terms import option_texts, terms_of
 
 
 class NotAddable(DomainError):
-    """``reason`` ends, held, unpaid, paused, gone or quantity; nothing was written."""
+    """``reason`` ends, held, unpaid, paused, paying, gone or quantity; nothing was written."""
 
     code = "not_addable"
 
@@ -160,6 +160,8 @@ def quote_wish(
         raise NotAddable(reason=facts.refused or "ends")
     if not 0 <= wish.quantity <= MOST:
         raise NotAddable(reason="quantity")
+    if wish.quantity and _is_being_paid(session, facts.coming.row.id, wish.addon):
+        raise NotAddable(reason="paying")
     charge_on, ships_on = found
     name, unit, tax_class, grams = _priced(facts, wish)
     others = [one for one in facts.running if one.addon_ref != wish.addon]
@@ -200,6 +202,22 @@ def quote_wish(
         asks_consent(PeriodCost(interval, old[1], old[2]), PeriodCost(interval, new[1], new[2])),
         sha256(text.encode()).hexdigest(),
     )
+
+
+def _is_being_paid(session: AnySession, subscription_id: int, addon: str) -> bool:
+    """Return whether it is being bought for paid boxes, and for what is paid after these."""
+    table, sold = table_of(BoxAddition), table_of(Addon)
+    found = (
+        sa.select(table.c.id)
+        .join(sold, sold.c.id == table.c.addon_id)
+        .where(
+            table.c.subscription_id == subscription_id,
+            table.c.state == "waiting",
+            table.c.goes_on_from.is_not(None),
+            sold.c.public_id == addon,
+        )
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def _priced(facts: AddonFacts, wish: AddonWish) -> tuple[str, Money, str, int]:

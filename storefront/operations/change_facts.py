@@ -34,6 +34,7 @@ from storefront.domain.recurring import PricedPeriod
 from storefront.domain.tax_treatment import Sale, TaxRules
 from storefront.models import (
     Address,
+    BoxAddition,
     Customer,
     Invoice,
     InvoiceLine,
@@ -323,6 +324,12 @@ def _check(session: AnySession, row: AnyRow, new: Held) -> None:
     )
     if waits:
         raise NotChangeable(reason="waiting")
+    added = table_of(BoxAddition)
+    paying = sa.select(added.c.id).where(
+        added.c.subscription_id == row.id, added.c.state == "waiting"
+    )
+    if session.scalar(paying.limit(1)) is not None:
+        raise NotChangeable(reason="paying")
     if owes:
         raise NotChangeable(reason="unpaid")
 

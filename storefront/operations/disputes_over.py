@@ -35,6 +35,7 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
+from storefront.operations.added_back import take_out
 from storefront.operations.audit import Who
 from storefront.operations.carrying import Minimums
 from storefront.operations.cycles import UNLOCKED, mark_shipped
@@ -110,7 +111,8 @@ def end(
 ) -> list[str]:
     """End every subscription on the disputed invoice now; its own unsent boxes are canceled.
 
-    Boxes that other payments brought go out. Raises ``NothingToEnd``.
+    Boxes that other payments brought go out, without what the disputed one put into those that
+    are not packed yet. Raises ``NothingToEnd``.
     """
     rows = subscriptions_of(session, dispute.invoice_id)
     running = [
@@ -123,6 +125,7 @@ def end(
         raise NothingToEnd(dispute=dispute.public_id)
     stop_now(session, running, who, moment, minimums)
     cancel_boxes(session, _boxes_of(session, dispute.invoice_id), who, moment)
+    take_out(session, dispute.invoice_id, moment)
     elsewhere = _held_by_others(session, dispute.id, [row.id for row in held])
     freed = [row.id for row in held if row.id not in elsewhere]
     table, subscription = table_of(Dispute), table_of(Subscription)

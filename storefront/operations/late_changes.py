@@ -18,8 +18,10 @@ from storefront.domain.shipping import is_blocked
 from storefront.models import (
     Address,
     Box,
+    BoxAddition,
     BoxCycle,
     BoxShortage,
+    CreditNote,
     LateChange,
     Plan,
     Subscription,
@@ -151,13 +153,7 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Cre
     None, and nothing is written, where its money cannot be given back now: it is not paid, or
     the bank has it.
     """
-    lacks = table_of(BoxShortage)
-    before = session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0)).where(
-            lacks.c.box_id == row.id
-        )
-    )
-    rest = row.net_minor + row.tax_minor - int(before or 0)
+    rest = row.net_minor + row.tax_minor - _credited_before(session, row.id)
     credit: Credit | None = Credit()
     if rest > 0:
         credit = give_credit(session, row, rest, moment, is_whole=True)
@@ -166,6 +162,24 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Cre
         # Perhaps it was the last one its cycle waited for.
         mark_shipped(session, row.cycle_id)
     return credit
+
+
+def _credited_before(session: AnySession, box_id: int) -> int:
+    """Return what of the price of the box went back for what it lacks, in minor units.
+
+    Not what went back on the invoices of additions: those are no part of that price, and give
+    back the rest of theirs alone.
+    """
+    lacks, note, apart = table_of(BoxShortage), table_of(CreditNote), table_of(BoxAddition)
+    found = session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
+        .join(note, note.c.id == lacks.c.credit_note_id)
+        .where(
+            lacks.c.box_id == box_id,
+            ~sa.exists().where(apart.c.invoice_id == note.c.invoice_id),
+        )
+    )
+    return int(found or 0)
 
 
 def close_wish(

@@ -19,10 +19,12 @@ from storefront.domain.mismatches import (
     taken_from,
 )
 from storefront.domain.money import Money
-from storefront.models import ChargeAttempt, InvoiceLine, ParkedWork, Subscription
+from storefront.models import ChargeAttempt, Invoice, InvoiceLine, ParkedWork, Subscription
 from storefront.models.base import table_of
+from storefront.operations.added import withdraw_late_additions
 from storefront.operations.audit import Who
 from storefront.operations.carrying import Minimums
+from storefront.operations.changes import withdraw_overtaken
 from storefront.operations.goodwill import Goodwill, bear_part
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -84,29 +86,42 @@ def settle_mismatch(
     """Write down what was taken and do as ``choice`` says, in the caller's transaction.
 
     From here on the attempt says what the gateway really took; what was asked stays in the
-    log and on the timeline. Raises ``ChoiceNotOffered``.
+    log and on the timeline. Raises ``ChoiceNotOffered``, also where a change of plan or an
+    addition to boxes does not fit any more: that is withdrawn here, for the caller to keep.
     """
-    if choice not in found.offered:
+    settles = choice is not Choice.REFUND_ALL
+    if choice not in found.offered or (settles and _is_overtaken(session, found, moment)):
         raise ChoiceNotOffered(choice=choice.value)
     back = found.taken.minor
     if choice is Choice.ACCEPT:
         back = 0
     elif choice is Choice.REFUND_REST:
         back -= found.asked.minor
-    _write_attempt(session, found, back, choice is not Choice.REFUND_ALL, moment)
+    _write_attempt(session, found, back, settles, moment)
     if choice is Choice.ACCEPT:
         bear_part(session, _missing(found), moment)
-    if choice is not Choice.REFUND_ALL:
+    if settles:
         kept = min(found.asked.minor, found.taken.minor)
         row = found.attempt
         settled = Settlement(row.invoice_id, kept, row.gateway, row.public_id)
         settle_invoices(session, [settled], moment)
     if back:
         plan_surplus_refunds(session, [_surplus(found, back)], moment)
-    if choice is Choice.REFUND_ALL:
+    if not settles:
         ask_anew(session, [found.attempt], moment, minimums)
     _resolve(session, found.parked_id, who, moment)
     record(session, _entries(session, found, choice, back, who), moment)
+
+
+def _is_overtaken(session: AnySession, found: Mismatch, moment: Moment) -> bool:
+    """Withdraw what can no longer be made as it was shown, as a success does that comes late."""
+    row, invoice = found.attempt, table_of(Invoice)
+    if row.invoice_state != InvoiceState.OFFERED or row.checkout_id is not None:
+        return False
+    withdraw_overtaken(session, [row.invoice_id], moment)
+    withdraw_late_additions(session, [row.invoice_id], moment)
+    stands = sa.select(invoice.c.state).where(invoice.c.id == row.invoice_id)
+    return session.scalar(stands) != InvoiceState.OFFERED
 
 
 def _waits(row: AnyRow) -> bool:

@@ -13,14 +13,22 @@ from storefront.domain.addons import Cadence
 from storefront.domain.boxes import BoxState
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxRules
-from storefront.models import Addon, Box, BoxAddition, BoxAdditionBox, BoxCycle, Invoice
+from storefront.models import (
+    Addon,
+    Box,
+    BoxAddition,
+    BoxAdditionBox,
+    BoxCycle,
+    Invoice,
+    Subscription,
+)
 from storefront.models.base import table_of
 from storefront.operations.additions import read_additions
 from storefront.operations.moment import Moment
 from storefront.queries.addons import Beside
 
 #: Refusals with which the page still shows what could be added.
-_TOLD = ("", "no_card", "paying")
+_TOLD = ("", "no_card", "paying", "changing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +112,19 @@ class Addition:
 def addition(session: AnySession, public_id: str) -> Addition | None:
     """Return one, or None where it is not there."""
     table, addon, invoice = table_of(BoxAddition), table_of(Addon), table_of(Invoice)
+    owner = table_of(Subscription)
     row = session.execute(
         sa.select(
             table.c.id,
             table.c.quantity,
-            table.c.goes_on_from,
+            sa.and_(table.c.goes_on_from.is_not(None), owner.c.cancel_on.is_(None)).label("goes_on"),
             addon.c.name,
             invoice.c.total_minor,
             invoice.c.currency,
         )
         .join(addon, addon.c.id == table.c.addon_id)
         .join(invoice, invoice.c.id == table.c.invoice_id)
+        .join(owner, owner.c.id == table.c.subscription_id)
         .where(table.c.public_id == public_id)
     ).one_or_none()
     if row is None:
@@ -130,4 +140,4 @@ def addition(session: AnySession, public_id: str) -> Addition | None:
     ).all()
     known = tuple(day for day in days if day is not None)
     total = Money(row.total_minor, row.currency)
-    return Addition(row.name, row.quantity, known, len(days), total, row.goes_on_from is not None)
+    return Addition(row.name, row.quantity, known, len(days), total, bool(row.goes_on))

@@ -14,7 +14,8 @@ def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> N
     """Settle the payment as ``choice`` says, once, and log who decided on what evidence.
 
     ``taken`` is the amount the person was shown. Raises ``NothingToDecide`` when it is
-    settled already, ``ChoiceNotOffered`` when the amounts are others by now.
+    settled already, ``ChoiceNotOffered`` when the amounts are others by now, or what was paid
+    for came too late: then only sending everything back is offered from there on.
     """
 
     def work() -> None:
@@ -22,7 +23,12 @@ def decide(rt: Runtime, who: Who, payment: str, choice: Choice, taken: str) -> N
         found = read_mismatch(rt.session, payment)
         if taken_text(found.taken) != taken:
             raise ChoiceNotOffered(choice=choice.value)
-        settle_mismatch(rt.session, found, choice, who, moment, rt.minimums)
+        try:
+            settle_mismatch(rt.session, found, choice, who, moment, rt.minimums)
+        except ChoiceNotOffered:
+            # What was too late stays withdrawn, so that the page offers what is left.
+            rt.session.commit()
+            raise
         before = {"asked": taken_text(found.asked), "invoice": found.attempt.invoice_ref}
         after = {
             "choice": choice.value,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from storefront.domain.invoices import CreditReason
+from storefront.domain.invoices import CreditReason, LineKind
 from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.refunds import (
@@ -25,7 +25,7 @@ from storefront.domain.refunds import (
 from storefront.domain.repaying import Part, draw, most_of
 from storefront.domain.repaying import offered as offered_lines
 from storefront.operations import audit
-from storefront.operations.added_back import added_worth
+from storefront.operations.added_back import added_worth, open_boxes_of, take_out
 from storefront.operations.audit import Who
 from storefront.operations.invoices import content_hash
 from storefront.operations.keys import AnyRow
@@ -85,6 +85,8 @@ class RefundQuote:
     canceled: tuple[date | None, ...]
     #: What was paid apart for things in these boxes, which goes back beside ``total``.
     beside: Money
+    #: Open boxes out of which is taken what this invoice put into them, all of it being refunded.
+    emptied: int
     quote_hash: str
 
 
@@ -140,6 +142,8 @@ def refund(
         elif wish.afterwards is Afterwards.STOP_NOW:
             stop_now(rt.session, plan.stopping, who, moment, rt.minimums)
             cancel_boxes(rt.session, plan.boxes, who, moment)
+        if plan.quote.emptied:
+            take_out(rt.session, facts.invoice.id, moment)
         _tell(rt, facts, plan, public, moment)
         _log(rt, who, invoice, plan, public, note, once, moment)
         rt.session.commit()
@@ -208,6 +212,7 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
     ends = tuple((row.plan, row.next_on if by_end else moment.today) for row in stopping)
     days = tuple(box.ship_from for box in boxes)
     beside = added_worth(rt.session, [box.id for box in boxes])
+    emptied = _emptied(rt, facts, wish)
     said = {
         "invoice": offered.invoice,
         "credited": facts.invoice.credited_minor,
@@ -220,6 +225,7 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
         "ends": [[row.id, day] for row, (_plan, day) in zip(stopping, ends, strict=True)],
         "boxes": [box.id for box in boxes],
         "beside": beside,
+        "emptied": emptied,
     }
     quote = RefundQuote(
         offered.invoice,
@@ -232,9 +238,22 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
         ends,
         days,
         Money(beside, offered.currency),
+        emptied,
         content_hash(said),
     )
     return _Plan(quote, parts, stopping, boxes)
+
+
+def _emptied(rt: Runtime, facts: RefundFacts, wish: Wish) -> int:
+    """Return the open boxes that lose what the invoice put into them, for all of it goes back.
+
+    Goodwill, and a price that was wrong, take nothing out.
+    """
+    sold = [one for one in refundables(facts.lines) if one.head.kind is LineKind.ADDON]
+    goes = all(wish.amounts.get(one.head.id, 0) == one.left for one in sold)
+    if wish.reason is not CreditReason.REFUND or not sold or not goes:
+        return 0
+    return open_boxes_of(rt.session, facts.invoice.id)
 
 
 def _earlier(facts: RefundFacts, parts: tuple[Part, ...]) -> tuple[tuple[int, Money], ...]:

@@ -32,6 +32,7 @@ from storefront.domain.references import is_foreign
 from storefront.models import Checkout, GatewaySetup
 from storefront.models.base import table_of
 from storefront.operations import audit, gateway_events
+from storefront.operations.added_back import return_undisputed
 from storefront.operations.audit import Who
 from storefront.operations.disputes import disputed_attempt, record_disputes
 from storefront.operations.keys import AnyRow
@@ -378,7 +379,9 @@ def _dispute(rt: Runtime, gateway: Gateway, row: AnyRow) -> None:
     def work() -> None:
         attempt = disputed_attempt(rt.session, found.public_id)
         assert attempt is not None  # nothing deletes a charge
-        record_disputes(rt.session, attempt, disputes, rt.moment())
+        moment = rt.moment()
+        record_disputes(rt.session, attempt, disputes, moment)
+        return_undisputed(rt.session, attempt.invoice_id, moment)
         failpoint("dispute.before_commit")
         rt.session.commit()
 

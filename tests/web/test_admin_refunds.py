@@ -8,9 +8,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.domain.addons import Reach
 from storefront.models import (
     AuditEntry,
     Box,
+    BoxItem,
     CreditNote,
     Invoice,
     NumberSeries,
@@ -19,6 +21,7 @@ from storefront.models import (
 )
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
+from storefront.services.additions import AdditionWish, add_to_boxes, quote_now
 from storefront.testing import factories as make
 from tests.support.admin import Desk, desk
 
@@ -87,6 +90,26 @@ def test_an_invoice_is_refunded_as_previewed(owner: Desk, rt: Runtime, invoice: 
     rt.session.rollback()
     assert owner.get(done.location).status_code == 200
     assert "Nothing of it can go back now" in owner.get(url).text
+
+
+def test_the_preview_says_what_is_taken_out_of_boxes(
+    owner: Desk, rt: Runtime, invoice: str
+) -> None:
+    """All of an addition to a paid box is given back: it does not leave with the box."""
+    sub = rt.session.scalars(sa.select(Subscription)).one()
+    addon = make.make_addon(rt, 500, variant=make.make_variant(rt))
+    who = (rt, sub.customer_id or 0, sub.public_id, AdditionWish(addon.public_id, 1, Reach.NEXT))
+    add_to_boxes(*who, quote_now(*who).quote_hash, "once-1")
+    last = rt.session.scalars(sa.select(Invoice.public_id).order_by(Invoice.id.desc())).first()
+    rt.session.rollback()
+    url = f"/admin/documents/{last}/refund"
+
+    sent = fields_of(owner.get(url).text, way="card", reason="refund", afterwards="keep")
+    page = owner.post(url, sent).text
+
+    assert "taken out of 1 box that is not packed yet" in page
+    assert owner.post(url, fields_of(page)).status_code == 303
+    assert count(rt, BoxItem) == 0
 
 
 def test_a_part_is_typed_and_other_answers_are_asked_back(

@@ -90,6 +90,7 @@ def why_not(reason: str) -> str:
         "held": _("The shop takes no payments at the moment. Nothing was changed. Try later."),
         "unpaid": _("A payment is open. Once it is settled you can add something."),
         "paying": _("Something for your box is being paid. Wait for that, then add more."),
+        "changing": _("A change is being paid. Once it is settled you can add something."),
         "no_box": _("No paid box can be changed any more."),
         "no_card": _("There is no card that could pay. Add one first."),
         "gone": _("That is not on sale any more. Choose something else."),

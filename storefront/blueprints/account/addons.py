@@ -243,6 +243,7 @@ def _why(reason: str) -> str:
         "held": _("Your subscription is on hold. Once it goes on you can add something."),
         "unpaid": _("A payment is open. Once it is settled you can add something."),
         "paused": _("You are pausing. Resume your subscription first, then you can add something."),
+        "paying": _("Something for your box is being paid. Wait for that, then add more."),
         "gone": _("That is not on sale any more. Choose something else."),
         "quantity": _("Enter a whole number from 0 to %(most)s", most=MOST),
     }[reason]

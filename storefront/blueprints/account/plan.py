@@ -259,6 +259,7 @@ def _refused(reason: str) -> str:
         "cancelled": _("This subscription ends. Keep it first, then you can change it."),
         "unpaid": _("A payment is open. Once it is settled you can change the plan."),
         "waiting": _("A change is waiting already. Take it back first."),
+        "paying": _("Something for your box is being paid. Wait for that, then change the plan."),
         "over": _("That plan is sold for a short time only and would be over by then."),
         "answers": _("This is not offered for the box any more. Please choose again."),
         "quantity": _("So many are not possible. Please choose a smaller number."),

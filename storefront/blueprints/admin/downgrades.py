@@ -113,6 +113,7 @@ def _refused(error: NotChangeable) -> str:
         "cancelled": _("The subscription ends; undo the cancellation first."),
         "unpaid": _("A payment is open."),
         "waiting": _("A change is waiting already."),
+        "paying": _("Something the customer adds to a box is being paid."),
         "no_method": _("There is no card that could pay the next periods."),
         "answers": _("This plan asks something the customer has not answered yet."),
     }.get(str(error.params.get("reason")), _("This subscription cannot be changed now."))

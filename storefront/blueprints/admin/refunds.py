@@ -7,6 +7,7 @@ from datetime import date
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.fields import NotAnAmount, read_money
@@ -179,7 +180,14 @@ def _said(quote: RefundQuote, prefix: str) -> list[tuple[str, str]]:
         rows.append(
             (_("Paid for things added to these boxes, goes back as well"), amount(quote.beside))
         )
-    if not quote.ends:
+    if quote.emptied:
+        text = ngettext(
+            "taken out of %(num)s box that is not packed yet",
+            "taken out of %(num)s boxes that are not packed yet",
+            quote.emptied,
+        )
+        rows.append((_("What was added"), text))
+    elif not quote.ends:
         rows.append((_("Subscription and boxes"), _("stay as they are")))
     return rows
 
