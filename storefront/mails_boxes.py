@@ -158,8 +158,27 @@ def box_added(writer: Writer) -> Words | None:
     )
 
 
+def box_not_added(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    found = addition(writer.rt.session, str(payload["addition"]))
+    if found is None:
+        return None
+    what = _("%(count)s × %(name)s", count=found.quantity, name=found.name)
+    return Words(
+        _("Nothing was added to your box"),
+        _("Not added: %(what)s.", what=what),
+        _("Its payment did not come through, so it is not in your box and you owe nothing for it."),
+        (),
+        (
+            _("Choose again"),
+            writer.url(f"/account/subscriptions/{payload['subscription']}/box"),
+        ),
+    )
+
+
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_added": box_added,
+    "box_not_added": box_not_added,
     "box_shipped": box_shipped,
     "box_waits": box_waits,
     "box_made": box_made,

@@ -7,7 +7,7 @@ more is surplus and goes back. Source: docs/decisions/0208-add-ons-for-paid-boxe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -17,7 +17,6 @@ from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import ENDED
 from storefront.models import (
     Addon,
-    Box,
     BoxAddition,
     BoxAdditionBox,
     BoxItem,
@@ -26,7 +25,7 @@ from storefront.models import (
     SubscriptionAddon,
 )
 from storefront.models.base import public_id, table_of
-from storefront.operations.added_stock import has_pieces, is_open
+from storefront.operations.added_stock import are_open, has_pieces
 from storefront.operations.customer_credit import give_back_applied
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -66,15 +65,28 @@ def withdraw_late_additions(
     their payment was on its way.
     """
     _hold_subscriptions(session, invoice_ids)
+    taken: Counter[int | None] = Counter()
     for row in additions_paid_by(session, invoice_ids).values():
         boxes = _boxes_of(session, row.id)
-        fits = row.stands not in ENDED and _may_go_on(session, row) and _are_open(session, boxes)
-        if not fits or not has_pieces(session, row.variant_id, row.quantity * len(boxes), moment):
+        fits = row.stands not in ENDED and _may_go_on(session, row) and are_open(session, boxes)
+        # One before it in this call takes its pieces only later.
+        pieces = taken[row.variant_id] + row.quantity * len(boxes)
+        if fits and has_pieces(session, row.variant_id, pieces, moment):
+            taken[row.variant_id] = pieces
+        else:
             withdraw_additions(session, [row.invoice_id], moment)
 
 
-def withdraw_additions(session: AnySession, invoice_ids: Sequence[int], moment: Moment) -> None:
-    """Drop additions whose payment did not come; nothing is put into a box."""
+def withdraw_additions(
+    session: AnySession,
+    invoice_ids: Sequence[int],
+    moment: Moment,
+    unseen: Collection[int] = (),
+) -> None:
+    """Drop additions whose payment did not come; nothing is put into a box.
+
+    A mail says so of the invoices ``unseen``, of which no page said it.
+    """
     found = additions_paid_by(session, invoice_ids) if invoice_ids else {}
     if not found:
         return
@@ -86,6 +98,8 @@ def withdraw_additions(session: AnySession, invoice_ids: Sequence[int], moment: 
         .values(state=InvoiceState.DISCARDED)
     )
     give_back_applied(session, list(found), moment)
+    mails = [_not_added(row) for key, row in found.items() if key in unseen]
+    enqueue(session, mails, moment.now)
 
 
 def put_in(session: AnySession, row: AnyRow, invoice: AnyRow, moment: Moment) -> None:
@@ -186,20 +200,17 @@ def _boxes_of(session: AnySession, addition_id: int) -> list[int]:
     return list(session.scalars(rows.order_by(part.c.box_id)))
 
 
-def _are_open(session: AnySession, box_ids: Sequence[int]) -> bool:
-    """Lock the boxes, in the order of their keys, and say whether all of them are open."""
-    box = table_of(Box)
-    statement = sa.select(box.c.id).where(box.c.id.in_(box_ids), is_open(box)).order_by(box.c.id)
-    if session.get_bind().dialect.name == "postgresql":
-        statement = statement.with_for_update()
-    return len(session.execute(statement).all()) == len(set(box_ids))
-
-
 def _set_state(session: AnySession, ids: Sequence[int], state: str) -> None:
     table = table_of(BoxAddition)
     session.execute(
         sa.update(table).where(table.c.id.in_(ids), table.c.state == "waiting").values(state=state)
     )
+
+
+def _not_added(row: AnyRow) -> Message:
+    payload = {"addition": row.public_id, "subscription": row.subscription}
+    key = f"mail:box_not_added:{row.public_id}"
+    return Message("mail", "box_not_added", key, payload, row.customer_id)
 
 
 def _tell(session: AnySession, row: AnyRow, invoice: AnyRow, boxes: int, moment: Moment) -> None:

@@ -10,13 +10,12 @@ import sqlalchemy as sa
 
 from storefront.domain.changes import ConsentMissing, QuoteChanged
 from storefront.domain.charging import AttemptState
-from storefront.domain.credit import is_too_small
 from storefront.domain.money import split_minor
 from storefront.domain.tax_treatment import Treatment
 from storefront.models import BoxAddition, BoxAdditionBox
 from storefront.models.base import public_id, table_of
+from storefront.operations.added_stock import are_open
 from storefront.operations.additions import AdditionFacts, PricedAddition
-from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.customer_credit import Owing, apply_credit
@@ -35,12 +34,11 @@ def book_addition(
     seller: Mapping[str, Any],
     agreed: Given | None,
     moment: Moment,
-    minimums: Minimums,
 ) -> int:
     """Write the offer; returns the attempt to ask, marked sent, or 0 when it is paid already.
 
-    Raises ``ConsentMissing``, ``QuoteChanged`` when credit went elsewhere, and
-    ``StaleSubscription``. A total under the gateway's of ``minimums`` is carried.
+    Raises ``ConsentMissing``, ``QuoteChanged`` when credit went elsewhere or a box was locked
+    meanwhile, and ``StaleSubscription``.
     """
     row, shown = facts.own.coming.row, priced.shown
     # Whoever decides about the subscription at the same moment reads it again.
@@ -54,10 +52,10 @@ def book_addition(
     _insert(session, facts, priced, once, invoice, moment)
     due = _after_credit(session, facts, priced, invoice, moment)
     if not due:
+        # What is paid by a charge is asked for this again when the money comes.
+        if not are_open(session, [box.id for box in priced.boxes]):
+            raise QuoteChanged
         settle_invoices(session, [Settlement(invoice.id, 0)], moment)
-        return 0
-    if is_too_small(due, minimums, facts.payer.gateway, invoice.currency):
-        carry(session, [Small(invoice.id, facts.payer.id, invoice.currency, due)], moment)
         return 0
     return _plan(session, facts, invoice, due, moment)
 

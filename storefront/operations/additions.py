@@ -14,6 +14,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from storefront.domain.addons import MOST, Cadence, Reach
+from storefront.domain.credit import is_too_small
 from storefront.domain.errors import DomainError
 from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import ENDED, PeriodState, SubscriptionState
@@ -47,6 +48,7 @@ from storefront.operations.addon_changes import (
     read_addons,
 )
 from storefront.operations.addons import OfferedAddon
+from storefront.operations.carrying import Minimums
 from storefront.operations.customer_credit import balance_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -54,7 +56,10 @@ from storefront.operations.taxes import buyer_columns, sale_to
 
 
 class NothingToAddTo(DomainError):
-    """``reason`` ends, held, unpaid, paying, no_box, no_card, gone, stock or quantity."""
+    """``reason``: ends, held, unpaid, paying, no_box, no_card, gone, stock, quantity or small.
+
+    ``on_hold`` is the subscription, ``held`` the shop's charging.
+    """
 
     code = "nothing_to_add_to"
 
@@ -147,7 +152,7 @@ def read_additions(
     payer = session.execute(_payer(row.id, customer_id)).one()
     boxes = tuple(session.execute(open_boxes(row.id, moment.today)))
     balance = balance_of(session, customer_id, row.currency)
-    refused = _refused(session, row, payer, boxes)
+    refused = _refused(session, row, boxes)
     return AdditionFacts(own, payer, boxes, balance, refused)
 
 
@@ -157,14 +162,11 @@ def _payer(subscription_id: int, customer_id: int) -> sa.Select[Any]:
     address, plan = table_of(Address), table_of(Plan)
     is_own = sa.and_(table.c.payer_id.is_(None), sa.not_(table.c.is_gift))
     named = sa.and_(is_own, method.c.id == table.c.payment_method_id)
-    is_default = sa.and_(
-        sa.or_(sa.not_(is_own), table.c.payment_method_id.is_(None)), method.c.is_default
-    )
     usable = sa.and_(
         method.c.customer_id == customer.c.id,
         method.c.detached_at.is_(None),
         method.c.refused_at.is_(None),
-        sa.or_(named, is_default),
+        sa.or_(named, method.c.is_default),
     )
     return (
         sa.select(
@@ -194,6 +196,8 @@ def _payer(subscription_id: int, customer_id: int) -> sa.Select[Any]:
         .outerjoin(address, address.c.id == table.c.address_id)
         .outerjoin(method, usable)
         .where(table.c.id == subscription_id)
+        # The one it names, as long as that can be used.
+        .order_by(sa.case((named, 0), else_=1))
         .limit(1)
     )
 
@@ -223,11 +227,11 @@ def open_boxes(subscription_id: int, today: date) -> sa.Select[Any]:
     )
 
 
-def _refused(session: AnySession, row: AnyRow, payer: AnyRow, boxes: Sequence[AnyRow]) -> str:
+def _refused(session: AnySession, row: AnyRow, boxes: Sequence[AnyRow]) -> str:
     if row.state in ENDED:
         return "ends"
     if row.held_at is not None:
-        return "held"
+        return "on_hold"
     if row.state == SubscriptionState.PAST_DUE:
         return "unpaid"
     if not boxes:
@@ -244,9 +248,7 @@ def _refused(session: AnySession, row: AnyRow, payer: AnyRow, boxes: Sequence[An
     paying = sa.select(table.c.id).where(
         table.c.subscription_id == row.id, table.c.state == "waiting"
     )
-    if session.scalar(paying.limit(1)) is not None:
-        return "paying"
-    return "no_card" if payer.method_id is None else ""
+    return "" if session.scalar(paying.limit(1)) is None else "paying"
 
 
 def price_addition(
@@ -254,12 +256,14 @@ def price_addition(
     facts: AdditionFacts,
     wish: AdditionWish,
     moment: Moment,
+    minimums: Minimums,
     *,
     locks: bool = False,
 ) -> PricedAddition:
     """Say what ``wish`` costs now and later. Raises ``NothingToAddTo`` and ``NotAddable``.
 
-    ``locks`` the stock of what is added, in a transaction that writes.
+    ``minimums`` are the smallest charges of the gateways; ``locks`` the stock of what is added,
+    in a transaction that writes.
     """
     if facts.refused:
         raise NothingToAddTo(reason=facts.refused)
@@ -275,14 +279,32 @@ def price_addition(
         raise NothingToAddTo(reason="stock")
     document, taxed = _document(session, facts, addon, wish, boxes, moment)
     later = _later(session, facts, wish, moment)
+    credit = _from_credit(facts, document.total, minimums)
     return PricedAddition(
-        _quote(facts, wish, addon, boxes, document, later),
+        _quote(facts, wish, addon, boxes, document, credit, later),
         document,
         taxed,
         addon,
         variant_id,
         boxes,
     )
+
+
+def _from_credit(facts: AdditionFacts, total: Money, minimums: Minimums) -> Money:
+    """Return what credit pays: as much as leaves the card nothing, or enough to be charged.
+
+    Raises ``NothingToAddTo`` where the card could not pay the rest: carried to a later charge
+    (0097), it would be had without being paid where none comes.
+    """
+    credit, payer = max(min(facts.balance.minor, total.minor), 0), facts.payer
+    due = total.minor - credit
+    if due and payer.method_id is None:
+        raise NothingToAddTo(reason="no_card")
+    if is_too_small(due, minimums, payer.gateway, total.currency):
+        credit = total.minor - minimums[payer.gateway][total.currency]
+        if credit < 0:
+            raise NothingToAddTo(reason="small")
+    return Money(credit, total.currency)
 
 
 def variant_of(session: AnySession, addon_id: int) -> int | None:
@@ -354,11 +376,11 @@ def _quote(
     addon: OfferedAddon,
     boxes: Sequence[AnyRow],
     document: Quote,
+    credit: Money,
     later: AddonQuote | None,
 ) -> AdditionQuote:
     total, payer = document.total, facts.payer
     sending = sum(line.amount.minor for line in document.lines if line.kind is LineKind.SHIPPING)
-    credit = Money(min(facts.balance.minor, total.minor), total.currency)
     parts = [
         document.content_hash,
         wish.reach.value,

@@ -61,6 +61,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.order_items import OrderItem
 from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.reserving import Demand, fill_pools, pool_of
+from storefront.operations.set_aside import being_added
 from storefront.operations.stock import stock_of
 from storefront.operations.waiting import kept_for_invited
 
@@ -298,6 +299,8 @@ def _reserved(
     _add_wishes(session, found, each, of, moment.today)
     for row in _lying(session, sorted(found.variants)):
         sold.pieces[row.variant_id] += int(row.pieces)
+    for row in being_added(session, found.variants):
+        held.pieces[row.variant_id] += int(row.pieces)
     rows = session.execute(sa.select(variant).where(variant.c.id.in_(found.variants))).all()
     demands = (sold, running, held)
     left = {

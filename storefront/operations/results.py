@@ -335,7 +335,9 @@ def _drop_offers(session: AnySession, rows: Sequence[AnyRow], moment: Moment) ->
     """Drop the changes of plan and the additions to boxes that were not paid."""
     unpaid = _unpaid_offers(rows)
     withdraw_unpaid(session, unpaid, moment)
-    withdraw_additions(session, unpaid, moment)
+    # Who waits for the first answer sees it; any other was promised by mail.
+    unseen = {row.invoice_id for row in rows if row.state != AttemptState.SENT or row.checks}
+    withdraw_additions(session, unpaid, moment, unseen)
 
 
 def _plan_again(

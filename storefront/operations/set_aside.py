@@ -16,6 +16,8 @@ from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.lifecycle import BILLABLE
 from storefront.models import (
     Box,
+    BoxAddition,
+    BoxAdditionBox,
     BoxChoice,
     BoxChoiceItem,
     BoxCycle,
@@ -25,7 +27,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
 
@@ -140,3 +142,14 @@ def stock_left(
         else None
         for row in session.execute(statement)
     }
+
+
+def being_added(session: AnySession, variant_ids: Iterable[int]) -> Sequence[AnyRow]:
+    """Return the pieces that are being paid for, to be put into paid boxes (0208)."""
+    table, part = table_of(BoxAddition), table_of(BoxAdditionBox)
+    return session.execute(
+        sa.select(table.c.variant_id, sa.func.sum(table.c.quantity).label("pieces"))
+        .join(part, part.c.addition_id == table.c.id)
+        .where(table.c.variant_id.in_(set(variant_ids)), table.c.state == "waiting")
+        .group_by(table.c.variant_id)
+    ).all()

@@ -48,8 +48,10 @@ def owed_for(session: AnySession, row: AnyRow, variant_id: int, pieces: int) -> 
     With its tax and its share of the discounts. None where no one line says so, it is not
     paid, or that cannot be credited now: then somebody has to decide, so the box waits.
     """
-    found = _bought_apart(session, row.id, variant_id, pieces)
-    if found is None:
+    brought = _additions_of(session, row.id, variant_id)
+    if brought:
+        found = _bought_apart(session, brought, pieces)
+    else:
         found = _of_the_period(session, row, variant_id)
     if found is None:
         return None
@@ -81,13 +83,11 @@ def credit_of_note(session: AnySession, facts: RefundFacts, ref: str, minor: int
     return Credit(minor, key, ref, invoice.public_id, invoice.payer_id)
 
 
-def _bought_apart(
-    session: AnySession, box_id: int, variant_id: int, pieces: int
-) -> tuple[RefundFacts, Refundable] | None:
-    """Return the line of the newest addition to the box that brought so many pieces."""
+def _additions_of(session: AnySession, box_id: int, variant_id: int) -> Sequence[AnyRow]:
+    """Return what brought pieces of a variant into the box, bought apart; the newest first."""
     table, part, invoice = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Invoice)
-    ref = session.scalar(
-        sa.select(invoice.c.public_id)
+    return session.execute(
+        sa.select(invoice.c.public_id, table.c.quantity)
         .join(table, table.c.invoice_id == invoice.c.id)
         .join(part, part.c.addition_id == table.c.id)
         .where(
@@ -95,11 +95,20 @@ def _bought_apart(
             part.c.returned_at.is_(None),
             table.c.variant_id == variant_id,
             table.c.state == "applied",
-            table.c.quantity >= pieces,
         )
-        .order_by(table.c.id.desc())
-        .limit(1)
-    )
+        .order_by(table.c.id.desc(), part.c.id)
+    ).all()
+
+
+def _bought_apart(
+    session: AnySession, brought: Sequence[AnyRow], pieces: int
+) -> tuple[RefundFacts, Refundable] | None:
+    """Return the line of the newest addition that brought so many pieces alone.
+
+    None where only several together did, or some came with the period: two payments at two
+    prices, perhaps by two people.
+    """
+    ref = next((one.public_id for one in brought if one.quantity >= pieces), None)
     if ref is None:
         return None
     facts = read_refund(session, ref, for_update=True)

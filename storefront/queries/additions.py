@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.addons import Cadence
 from storefront.domain.boxes import BoxState
+from storefront.domain.charging import AttemptState
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -19,11 +20,12 @@ from storefront.models import (
     BoxAddition,
     BoxAdditionBox,
     BoxCycle,
+    ChargeAttempt,
     Invoice,
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.additions import read_additions
+from storefront.operations.additions import AdditionFacts, read_additions
 from storefront.operations.moment import Moment
 from storefront.queries.addons import Beside
 
@@ -42,6 +44,20 @@ class PaidFor:
 
 
 @dataclass(frozen=True, slots=True)
+class BeingPaid:
+    """Something that is in the box as soon as its payment arrives.
+
+    ``invoice`` leads to its payment; ``confirm_url`` is where the bank wants a confirmation, or
+    empty.
+    """
+
+    name: str
+    quantity: int
+    invoice: str
+    confirm_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaidBoxes:
     """The paid boxes of a subscription that something can still be put into.
 
@@ -52,6 +68,7 @@ class PaidBoxes:
     offered: tuple[Beside, ...]
     added: tuple[PaidFor, ...]
     refused: str
+    paying: BeingPaid | None
     #: Later payments can bring it too.
     goes_on: bool
 
@@ -66,15 +83,60 @@ def paid_boxes(
         Beside(one.public_id, one.name, one.hint, one.amount, 0, Cadence.ONCE)
         for one in own.offered
     )
-    can = facts.refused in _TOLD
+    refused = facts.refused or _needs_card(facts)
+    can = refused in _TOLD
     row = own.coming.row
     return PaidBoxes(
         tuple(box.ship_from for box in facts.boxes) if can else (),
         offered if can else (),
         tuple(_lying(session, row.id)),
-        facts.refused if can else "no_box",
+        refused if can else "no_box",
+        _being_paid(session, row.id),
         not own.refused and not row.is_gift,
     )
+
+
+def _needs_card(facts: AdditionFacts) -> str:
+    """Return a refusal where nothing that is offered could be paid without a card."""
+    has_means = facts.payer.method_id is not None or facts.balance.minor > 0
+    is_free = any(one.amount.is_zero for one in facts.own.offered)
+    return "" if has_means or is_free else "no_card"
+
+
+def _being_paid(session: AnySession, subscription_id: int) -> BeingPaid | None:
+    table, addon, invoice = table_of(BoxAddition), table_of(Addon), table_of(Invoice)
+    attempt = table_of(ChargeAttempt)
+    row = session.execute(
+        sa.select(
+            addon.c.name,
+            table.c.quantity,
+            invoice.c.public_id.label("invoice"),
+            attempt.c.state,
+            attempt.c.action_url,
+        )
+        .join(addon, addon.c.id == table.c.addon_id)
+        .join(invoice, invoice.c.id == table.c.invoice_id)
+        .outerjoin(attempt, attempt.c.invoice_id == invoice.c.id)
+        .where(table.c.subscription_id == subscription_id, table.c.state == "waiting")
+        .order_by(table.c.id.desc(), attempt.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    asks = row.state == AttemptState.ACTION_REQUIRED
+    return BeingPaid(row.name, row.quantity, row.invoice, row.action_url if asks else "")
+
+
+def subscription_added_to(session: AnySession, customer_id: int, invoice: str) -> str:
+    """Return the subscription that an invoice of the customer adds something to, or ""."""
+    table, own, paid = table_of(BoxAddition), table_of(Subscription), table_of(Invoice)
+    found = session.scalar(
+        sa.select(own.c.public_id)
+        .join(table, table.c.subscription_id == own.c.id)
+        .join(paid, paid.c.id == table.c.invoice_id)
+        .where(paid.c.public_id == invoice, own.c.customer_id == customer_id)
+    )
+    return str(found or "")
 
 
 def _lying(session: AnySession, subscription_id: int) -> Sequence[PaidFor]:
@@ -117,7 +179,9 @@ def addition(session: AnySession, public_id: str) -> Addition | None:
         sa.select(
             table.c.id,
             table.c.quantity,
-            sa.and_(table.c.goes_on_from.is_not(None), owner.c.cancel_on.is_(None)).label("goes_on"),
+            sa.and_(table.c.goes_on_from.is_not(None), owner.c.cancel_on.is_(None)).label(
+                "goes_on"
+            ),
             addon.c.name,
             invoice.c.total_minor,
             invoice.c.currency,

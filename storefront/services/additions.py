@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 
 import sqlalchemy as sa
 
@@ -12,7 +13,7 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import reading
 from storefront.domain.changes import QuoteChanged
 from storefront.domain.charging import AttemptState, TriedTooOften
-from storefront.models import BoxAddition, ChargeAttempt
+from storefront.models import BoxAddition, ChargeAttempt, Invoice, Subscription
 from storefront.models.base import table_of
 from storefront.operations.adding import book_addition
 from storefront.operations.additions import (
@@ -27,19 +28,30 @@ from storefront.operations.consents import Given
 from storefront.operations.subscriptions import StaleSubscription, decide_again
 from storefront.runtime import Runtime
 
-__all__ = ["Added", "AdditionQuote", "AdditionWish", "NothingToAddTo", "add_to_boxes", "quote_now"]
+__all__ = [
+    "Added",
+    "AdditionQuote",
+    "AdditionWish",
+    "NothingToAddTo",
+    "add_to_boxes",
+    "quote_now",
+    "sent_before",
+    "standing",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
     """How it stands: added, action (at ``url``), waiting, declined, or surplus.
 
-    Surplus: it was paid when it was too late for the box, and the money goes back.
+    Surplus: it was paid when it was too late for the box, and the money goes back. ``invoice``
+    is what an addition under way is paid by.
     """
 
     outcome: str
     url: str = ""
     reason: str = ""
+    invoice: str = ""
 
 
 def quote_now(
@@ -53,7 +65,7 @@ def quote_now(
     with reading():
         try:
             facts = _read(rt, customer_id, subscription)
-            return price_addition(rt.session, facts, wish, rt.moment()).shown
+            return price_addition(rt.session, facts, wish, rt.moment(), rt.minimums).shown
         finally:
             rt.session.rollback()
 
@@ -71,10 +83,12 @@ def add_to_boxes(
 
     ``once`` names the form: its second click is the same purchase. ``agreed`` are the words
     under the button, kept where later payments cost more. Raises as ``quote_now``,
-    ``QuoteChanged`` when it would be something else by now, and ``ConsentMissing``. Declined
-    or left, nothing is in the box and nothing is owed.
+    ``QuoteChanged`` when it would be something else by now or the form has no name, and
+    ``ConsentMissing``. Declined or left, nothing is in the box and nothing is owed.
     Source: docs/decisions/0208-add-ons-for-paid-boxes.md.
     """
+    if not once:
+        raise QuoteChanged
     if not charges.may_charge(rt):
         raise NothingToAddTo(reason="held")
     tax_desk.prepare_additions(rt, customer_id, subscription)
@@ -89,7 +103,32 @@ def add_to_boxes(
     if attempt and is_new:
         failpoint("addition.after_sent")
         charges.charge_now(rt, [attempt])
-    return _standing(rt, once)
+    return _standing(rt, table_of(BoxAddition).c.once == _name(subscription, once))
+
+
+def sent_before(rt: Runtime, customer_id: int, subscription: str, once: str) -> Added | None:
+    """Say what became of the form ``once``; None where it was not sent yet. Changes nothing."""
+    table, own = table_of(BoxAddition), table_of(Subscription)
+    which = table.c.once == _name(subscription, once)
+    with reading():
+        found = rt.session.scalar(
+            sa.select(table.c.id)
+            .join(own, own.c.id == table.c.subscription_id)
+            .where(which, own.c.public_id == subscription, own.c.customer_id == customer_id)
+        )
+        rt.session.rollback()
+    return None if found is None else _standing(rt, which)
+
+
+def standing(rt: Runtime, invoice: str) -> Added:
+    """Say what became of the addition that the invoice of this public id is for."""
+    key = sa.select(Invoice.id).where(Invoice.public_id == invoice).scalar_subquery()
+    return _standing(rt, table_of(BoxAddition).c.invoice_id == key)
+
+
+def _name(subscription: str, once: str) -> str:
+    """Return the name of a form as it is stored: another subscription's form is another one."""
+    return sha256(f"{subscription};{once}".encode()).hexdigest()[:40]
 
 
 def _book(
@@ -104,20 +143,19 @@ def _book(
     """Write the offer and the attempt to pay it; returns (attempt or 0, it was not there)."""
     facts = _read(rt, customer_id, subscription, for_update=True)
     table = table_of(BoxAddition)
+    name = _name(subscription, once)
     known = sa.select(table.c.id).where(
-        table.c.once == once, table.c.subscription_id == facts.own.coming.row.id
+        table.c.once == name, table.c.subscription_id == facts.own.coming.row.id
     )
     if rt.session.scalar(known) is not None:
         rt.session.rollback()
         return 0, False
     moment = rt.moment()
-    priced = price_addition(rt.session, facts, wish, moment, locks=True)
+    priced = price_addition(rt.session, facts, wish, moment, rt.minimums, locks=True)
     if priced.shown.quote_hash != quote_hash:
         rt.session.rollback()
         raise QuoteChanged
-    attempt = book_addition(
-        rt.session, facts, priced, once, rt.shop.seller, agreed, moment, rt.minimums
-    )
+    attempt = book_addition(rt.session, facts, priced, name, rt.shop.seller, agreed, moment)
     failpoint("addition.before_commit")
     rt.session.commit()
     return attempt, True
@@ -131,8 +169,8 @@ def _read(
     )
 
 
-def _standing(rt: Runtime, once: str) -> Added:
-    table, attempt = table_of(BoxAddition), table_of(ChargeAttempt)
+def _standing(rt: Runtime, which: sa.ColumnElement[bool]) -> Added:
+    table, attempt, invoice = table_of(BoxAddition), table_of(ChargeAttempt), table_of(Invoice)
     with reading():
         row = rt.session.execute(
             sa.select(
@@ -140,9 +178,11 @@ def _standing(rt: Runtime, once: str) -> Added:
                 attempt.c.state,
                 attempt.c.reason,
                 attempt.c.action_url,
+                invoice.c.public_id.label("invoice"),
             )
+            .join(invoice, invoice.c.id == table.c.invoice_id)
             .outerjoin(attempt, attempt.c.invoice_id == table.c.invoice_id)
-            .where(table.c.once == once)
+            .where(which)
             .order_by(attempt.c.number.desc())
             .limit(1)
         ).one()
@@ -152,7 +192,7 @@ def _standing(rt: Runtime, once: str) -> Added:
     if row.state == AttemptState.SUCCEEDED:
         return Added("surplus")
     if row.state == AttemptState.ACTION_REQUIRED:
-        return Added("action", url=row.action_url)
+        return Added("action", url=row.action_url, invoice=row.invoice)
     if row.state in (AttemptState.DECLINED, AttemptState.ABANDONED):
         return Added("declined", reason=row.reason)
-    return Added("waiting")
+    return Added("waiting", invoice=row.invoice)

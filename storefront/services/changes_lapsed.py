@@ -114,6 +114,6 @@ def _give_up(rt: Runtime, row: AnyRow) -> bool:
     ).all()
     if ended:
         withdraw_unpaid(rt.session, [row.invoice_id], moment)
-        withdraw_additions(rt.session, [row.invoice_id], moment)
+        withdraw_additions(rt.session, [row.invoice_id], moment, [row.invoice_id])
     rt.session.commit()
     return bool(ended)

@@ -87,6 +87,7 @@ def why_not(reason: str) -> str:
     """Return why nothing can be put into a paid box now."""
     return {
         "ends": _("This subscription ends, so nothing more can be added to it."),
+        "on_hold": _("Your subscription is on hold. Once it goes on you can add something."),
         "held": _("The shop takes no payments at the moment. Nothing was changed. Try later."),
         "unpaid": _("A payment is open. Once it is settled you can add something."),
         "paying": _("Something for your box is being paid. Wait for that, then add more."),
@@ -95,6 +96,7 @@ def why_not(reason: str) -> str:
         "no_card": _("There is no card that could pay. Add one first."),
         "gone": _("That is not on sale any more. Choose something else."),
         "stock": _("So many are not there any more. Choose a smaller number, or something else."),
+        "small": _("That is too little for a payment of its own. Choose more of it."),
         "quantity": _("Enter a whole number from 1 to %(most)s", most=MOST),
     }[reason]
 

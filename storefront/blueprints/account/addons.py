@@ -19,13 +19,14 @@ from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain.addons import MOST, Cadence, Reach
 from storefront.domain.changes import QuoteChanged
+from storefront.domain.errors import DomainError
 from storefront.htmx import go
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
 from storefront.queries.additions import paid_boxes
 from storefront.queries.addons import your_box
 from storefront.services import additions
-from storefront.services.additions import AdditionQuote, AdditionWish, NothingToAddTo
+from storefront.services.additions import Added, AdditionQuote, AdditionWish, NothingToAddTo
 from storefront.services.addons import (
     AddonQuote,
     AddonWish,
@@ -58,29 +59,52 @@ def addons(subscription: str) -> Response:
 @bp.post("/subscriptions/<subscription>/box/now")
 def add_now(subscription: str) -> Response:
     """Charge what was shown, and put it into the boxes once it is paid."""
-    wish, rt, me = _wish_now(), runtime(), customer()
+    wish, once = _wish_now(), request.form.get("once", "")[:80]
     if wish is None:
         return _show(subscription, problem=addition_words.why_not("quantity"), status=422)
-    form = request.form
     try:
-        shown = additions.quote_now(rt, me.id, subscription, wish)
-        agreed = _given(_consent(shown.later)) if shown.later else None
-        once = f"{me.id}:{form.get('once', '')}"[:40]
-        sent = form.get("shown", "")
-        done = additions.add_to_boxes(rt, me.id, subscription, wish, sent, once, agreed)
+        # What a second click finds has been changed by the first.
+        return _clicked_before(subscription, once) or _add(subscription, wish, once)
     except LookupError:
         abort(404)
-    except NothingToAddTo as error:
-        reason = str(error.params.get("reason"))
-        return _show(subscription, problem=addition_words.why_not(reason), status=422)
-    except NotAddable as error:
-        return _show(subscription, problem=_why(str(error.params.get("reason"))), status=422)
-    except QuoteChanged:
-        problem = _("Something changed meanwhile. Look at the new sum before you save.")
-        return _show(subscription, problem=problem, status=422, added=wish)
+    except (NothingToAddTo, NotAddable, QuoteChanged) as error:
+        runtime().session.rollback()
+        before = _clicked_before(subscription, once)
+        return before or _show_refused(subscription, wish, error)
+
+
+def _clicked_before(subscription: str, once: str) -> Response | None:
+    """Return what the same form led to when it was sent before; None: it was not."""
+    done = additions.sent_before(runtime(), customer().id, subscription, once)
+    if done is None:
+        return None
+    if done.outcome == "waiting":
+        return go(url_for("account.payment_back", invoice=done.invoice))
+    return _after(subscription, done)
+
+
+def _add(subscription: str, wish: AdditionWish, once: str) -> Response:
+    rt, me = runtime(), customer()
+    shown = additions.quote_now(rt, me.id, subscription, wish)
+    agreed = _given(_consent(shown.later)) if shown.later else None
+    sent = request.form.get("shown", "")
+    done = additions.add_to_boxes(rt, me.id, subscription, wish, sent, once, agreed)
+    return _after(subscription, done)
+
+
+def _after(subscription: str, done: Added) -> Response:
     if done.outcome == "action" and done.url:
         return go(done.url)
     return go(url_for("account.addons", subscription=subscription), addition_words.said(done))
+
+
+def _show_refused(subscription: str, wish: AdditionWish, error: DomainError) -> Response:
+    reason = str(error.params.get("reason"))
+    if isinstance(error, QuoteChanged):
+        problem = _("Something changed meanwhile. Look at the new sum before you save.")
+        return _show(subscription, problem=problem, status=422, added=wish)
+    said = addition_words.why_not if isinstance(error, NothingToAddTo) else _why
+    return _show(subscription, problem=said(reason), status=422)
 
 
 @bp.post("/subscriptions/<subscription>/box")

@@ -9,7 +9,7 @@ from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront import charges
-from storefront.blueprints.account import words
+from storefront.blueprints.account import addition_words, words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.checkout.forms import ANSWER
 from storefront.blueprints.context import customer, runtime
@@ -19,8 +19,9 @@ from storefront.htmx import go
 from storefront.operations.change_facts import MOST
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
+from storefront.queries import additions as additions_seen
 from storefront.queries import change as changes_seen
-from storefront.services import changes
+from storefront.services import additions, changes
 from storefront.services.changes import Changed
 from storefront.templating import FILTERS
 
@@ -80,9 +81,13 @@ def payment_ask(invoice: str) -> Response:
     found = changes_seen.attempt_of(rt.session, me.id, invoice)
     if found is None:
         abort(404)
-    rt.session.rollback()
     attempt, subscription = found
+    added_to = additions_seen.subscription_added_to(rt.session, me.id, invoice)
+    rt.session.rollback()
     charges.look_up(rt, attempt)
+    if added_to:
+        text = addition_words.said(additions.standing(rt, invoice))
+        return go(url_for("account.addons", subscription=added_to), text)
     done = changes.standing(rt, attempt)
     if subscription:
         return _after(subscription, done)

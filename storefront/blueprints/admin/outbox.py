@@ -221,6 +221,7 @@ def topic_name(code: str) -> str:
         "box_returned": _("Box that came back"),
         "late_change": _("Late change of a box"),
         "box_waits": _("Box that waits for stock"),
+        "box_not_added": _("Not added to a box, not paid"),
         "box_made": _("Box of which something is still made"),
         "box_short": _("Box with something missing"),
         "gift_ordered": _("Gift ordered"),
