@@ -512,6 +512,16 @@ INVARIANTS = (
         " HAVING b.state = 'canceled' OR coalesce(max(i.quantity), 0) < sum(a.quantity)",
     ),
     Invariant(
+        "F24",
+        "what was added to a box that is not sent went back, unless the bank has that money",
+        "SELECT a.public_id FROM box_addition a JOIN invoice i ON i.id = a.invoice_id"
+        " JOIN box_addition_box p ON p.addition_id = a.id AND p.returned_at IS NOT NULL"
+        " WHERE NOT EXISTS (SELECT 1 FROM dispute d JOIN charge_attempt t ON t.id = d.attempt_id"
+        " WHERE t.invoice_id = i.id AND d.amount_minor > 0 AND d.state <> 'won')"
+        " GROUP BY a.id, a.public_id, i.credited_minor"
+        " HAVING sum(p.gross_minor) > i.credited_minor",
+    ),
+    Invariant(
         "F12",
         "a replacement was paid for with the first box: it is worth nothing and earns nothing",
         "SELECT b.public_id FROM box b LEFT JOIN ledger_journal j ON j.kind = 'box_earned'"

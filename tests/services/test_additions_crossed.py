@@ -221,6 +221,10 @@ def test_what_a_dispute_kept_goes_back_once_when_it_is_won(
     assert stop_now(rt, make_staff(rt)).beside == Money(0, "EUR")
     assert broken(rt.session) == {}
     assert goes_back(rt) == []
+    # Won, and nothing gone back: that would be seen.
+    rt.session.execute(sa.update(Dispute).values(state="won"))
+    assert "F24" in broken(rt.session)
+    rt.session.rollback()
 
     decided(rt, client, demo_gateway, won=won)
 
