@@ -54,6 +54,9 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.taxes import buyer_columns, sale_to
 
+#: Kinds of methods that are debited later than they are asked.
+_DEBITS = ("bank", "upi")
+
 
 class NothingToAddTo(DomainError):
     """``reason``: ends, held, unpaid, paying, no_box, no_card, gone, stock, quantity or small.
@@ -115,6 +118,8 @@ class AdditionQuote:
     from_credit: Money
     brand: str
     last4: str
+    #: The bank may say only after days whether it pays.
+    takes_days: bool
     later: AddonQuote | None
     asks_consent: bool
     quote_hash: str
@@ -189,6 +194,7 @@ def _payer(subscription_id: int, customer_id: int) -> sa.Select[Any]:
             method.c.fingerprint,
             method.c.brand,
             method.c.last4,
+            method.c.kind.label("method_kind"),
         )
         .select_from(table)
         .join(customer, customer.c.id == customer_id)
@@ -401,6 +407,7 @@ def _quote(
         credit,
         payer.brand or "",
         payer.last4 or "",
+        total.minor > credit.minor and payer.method_kind in _DEBITS,
         later,
         later is not None and later.asks_consent,
         sha256(";".join(str(part) for part in parts).encode()).hexdigest(),

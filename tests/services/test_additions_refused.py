@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront import charges
+from storefront.blueprints.account.addition_words import sentences
 from storefront.domain.addons import Reach
 from storefront.domain.changes import QuoteChanged
 from storefront.domain.money import Money
@@ -120,6 +121,19 @@ def test_a_named_card_that_is_gone_leaves_the_usual_one(rt: Runtime, sub: Subscr
 
     assert add(rt, sub, honey) == Added("added")
     assert newest(rt, table_of(ChargeAttempt).c.payment_method_id) == (usual,)
+
+
+def test_a_debit_that_takes_days_is_said_before_it_is_asked_for(rt: Runtime, sub: Subscription):
+    honey = make.make_addon(rt, 500, variant=make.make_variant(rt))
+    who = (rt, sub.customer_id or 0, sub.public_id, AdditionWish(honey.public_id, 1, NEXT))
+    assert not quote_now(*who).takes_days
+    rt.session.execute(sa.update(PaymentMethod).values(kind="bank"))
+    rt.session.commit()
+    late = [said for said in sentences(quote_now(*who)) if "may take days" in said]
+    assert len(late) == 1
+    # Credit pays at once.
+    credit(rt, sub, 500)
+    assert not quote_now(*who).takes_days
 
 
 def test_a_form_is_one_purchase_of_one_subscription(rt: Runtime, sub: Subscription):

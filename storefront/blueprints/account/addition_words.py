@@ -52,6 +52,13 @@ def sentences(quote: AdditionQuote) -> list[str]:
         ]
     else:
         said = [_("It comes with each of the %(count)s boxes that are paid for.", count=count)]
+    if quote.takes_days:
+        said.append(
+            _(
+                "Your bank may take days to pay it. If the box leaves before that, nothing is "
+                "added and the money goes back."
+            )
+        )
     if quote.later is not None:
         said.append(
             _(
