@@ -44,6 +44,8 @@ class AddonTerms:
     cadence: Cadence
     #: What one piece counts as for delivery.
     grams: int = 0
+    #: The add-on its line is for; unlike its name that stays.
+    addon_id: int | None = None
 
 
 def pieces_billed(cadence: Cadence, quantity: int, boxes: int) -> int:
@@ -88,6 +90,7 @@ def sold_beside(
             one.tax_rate,
             one.cadence is Cadence.EVERY,
             one.grams,
+            one.addon_id,
         )
         for one in addons
         if is_next or not is_done(one.cadence)

@@ -18,6 +18,7 @@ class PricedItem:
 
     ``unit`` is in the terms of the document: with tax inside when that is inclusive.
     ``ref`` says what it is to the caller (a plan, an option) and is part of the hash.
+    ``addon_id`` is the key of an add-on, for the invoice line; no document shows it.
     Raises ``ValueError`` for a quantity below one.
     """
 
@@ -27,6 +28,7 @@ class PricedItem:
     unit: Money
     tax_rate: Decimal
     ref: str = ""
+    addon_id: int | None = None
 
     def __post_init__(self) -> None:
         if self.quantity < 1:
@@ -61,6 +63,7 @@ class QuoteLine:
     tax: Money
     ref: str
     lowers: int | None = None
+    addon_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,15 @@ def _quote_one(item: PricedItem, inclusive: bool) -> Quote:
     else:
         total, net = Money(amount.minor + tax.minor, currency), amount
     line = QuoteLine(
-        item.kind, item.text, item.quantity, item.unit, amount, item.tax_rate, tax, item.ref
+        item.kind,
+        item.text,
+        item.quantity,
+        item.unit,
+        amount,
+        item.tax_rate,
+        tax,
+        item.ref,
+        addon_id=item.addon_id,
     )
     shown = _content_hash(currency, inclusive, (line,), ((item.tax_rate, net.minor, tax.minor),))
     taxes = ((item.tax_rate, net, tax),)
@@ -228,6 +239,7 @@ def _quote_all(
             Money(tax, currency),
             item.ref,
             lowers,
+            item.addon_id,
         )
         for (item, amount, lowers), tax in zip(rows, taxes, strict=True)
     )

@@ -63,6 +63,7 @@ class SoldBeside:
     is_recurring: bool
     #: Of one piece, for delivery.
     grams: int = 0
+    addon_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +216,7 @@ def _items(terms: PeriodTerms) -> list[PricedItem]:
         if not surcharge.is_zero:
             count = terms.quantity * boxes
             items.append(PricedItem(LineKind.OPTION, text, count, surcharge, rate, ref))
-    items += [
-        PricedItem(LineKind.ADDON, item.text, item.quantity, item.unit, item.tax_rate, item.ref)
-        for item in terms.beside
-        if not item.unit.is_zero
-    ]
+    items += [priced_beside(item) for item in terms.beside if not item.unit.is_zero]
     if terms.shipping is not None and not terms.shipping.is_zero and terms.boxes:
         items.append(
             PricedItem(LineKind.SHIPPING, "", terms.boxes, terms.shipping, rate, "shipping")
@@ -229,6 +226,19 @@ def _items(terms: PeriodTerms) -> list[PricedItem]:
             PricedItem(LineKind.SIGN_UP_FEE, terms.plan_name, 1, terms.sign_up_fee, rate, "fee")
         )
     return items
+
+
+def priced_beside(item: SoldBeside) -> PricedItem:
+    """Return the line of something sold beside the boxes."""
+    return PricedItem(
+        LineKind.ADDON,
+        item.text,
+        item.quantity,
+        item.unit,
+        item.tax_rate,
+        item.ref,
+        item.addon_id,
+    )
 
 
 def _off(priced: Quote, ref: str, currency: str) -> Money:

@@ -84,6 +84,8 @@ class BilledLine:
     changed: int = 0
     #: Of the credit of a change: the line of an earlier invoice that it takes over.
     corrects: int | None = None
+    #: Of an add-on; None on lines from before it was kept.
+    addon_id: int | None = None
 
     @property
     def left(self) -> int:

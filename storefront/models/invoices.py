@@ -114,6 +114,8 @@ class InvoiceLine(Base):
     gross_minor: Mapped[int]
     credited_minor: Mapped[int] = mapped_column(default=0)
     corrects_line_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice_line.id"))
+    #: The add-on that an add-on's line is for; NULL on lines from before it was kept.
+    addon_id: Mapped[int | None] = mapped_column(sa.ForeignKey("addon.id"))
     #: Position of the line that a discount lowers.
     lowers: Mapped[int | None]
     #: Set with the invoice's void, so that the period can be invoiced anew.

@@ -22,7 +22,7 @@ class BoxReturn(Base):
     box_id: Mapped[int] = mapped_column(sa.ForeignKey("box.id"), unique=True)
     #: When it was said, which may be later than it happened.
     came_back_at: Mapped[datetime]
-    #: When staff put it aside; NULL: it is on the list unless it is sent again or refunded.
+    #: When it was put aside, sent again or refunded; NULL: it is on the list.
     settled_at: Mapped[datetime | None]
-    #: Public id of that staff user.
+    #: Public id of the staff user, the box that replaces it, or the credit note.
     settled_ref: Mapped[str] = mapped_column(sa.String(40), default="")

@@ -235,6 +235,7 @@ FROZEN: dict[str, tuple[str, ...]] = {
         "gross_minor",
         "corrects_line_id",
         "lowers",
+        "addon_id",
     ),
     # Another prefix is another series: printed numbers stay what they are.
     "number_series": ("code", "prefix"),

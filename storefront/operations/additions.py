@@ -22,7 +22,7 @@ from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.domain.pricing import PricedItem, Quote, quote
 from storefront.domain.rates import TaxClass
-from storefront.domain.recurring import PeriodTerms, SoldBeside, without_tax
+from storefront.domain.recurring import PeriodTerms, SoldBeside, priced_beside, without_tax
 from storefront.domain.tax_treatment import Taxed, TaxRules, Treatment
 from storefront.models import (
     Addon,
@@ -338,6 +338,7 @@ def _document(
         taxed.rate,
         False,
         addon.grams,
+        addon.id,
     )
     more = more_delivery(session, facts.own.coming, facts.payer, addon, wish.quantity, boxes)
     terms = PeriodTerms(
@@ -358,9 +359,7 @@ def _document(
     if taxed.treatment is not Treatment.STANDARD:
         terms = without_tax(terms)
     (sold,), sending = terms.beside, terms.shipping or Money.zero(row.currency)
-    items = [
-        PricedItem(LineKind.ADDON, sold.text, sold.quantity, sold.unit, sold.tax_rate, sold.ref)
-    ]
+    items = [priced_beside(sold)]
     if not sending.is_zero:
         items.append(PricedItem(LineKind.SHIPPING, "", 1, sending, terms.tax_rate, "shipping"))
     return quote(items, inclusive=terms.inclusive, rounding=terms.rounding), taxed

@@ -171,6 +171,8 @@ def quote_wish(
         wished.append(
             SimpleNamespace(
                 id=0,
+                # Only its price is asked for.
+                addon_id=None,
                 name=name,
                 unit_minor=unit.minor,
                 quantity=wish.quantity,

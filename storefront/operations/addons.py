@@ -121,6 +121,7 @@ def terms_of_addons(
             sale.tax(cast(TaxClass, one.tax_class), on).rate,
             Cadence(one.cadence),
             one.grams,
+            one.addon_id,
         )
         for one in addons
     ]

@@ -366,6 +366,7 @@ def _line_rows(invoice_id: int, draft: InvoiceDraft) -> list[dict[str, Any]]:
             "credited_minor": 0,
             # A credit names the line it takes from by its reference.
             "corrects_line_id": int(line.ref) if line.kind is LineKind.PRORATION_CREDIT else None,
+            "addon_id": line.addon_id,
             "lowers": None if line.lowers is None else line.lowers + 1,
             "is_void": False,
         }

@@ -172,6 +172,7 @@ def order_terms(
                 tax(one.addon.tax_class).rate,
                 one.cadence,
                 one.addon.grams,
+                one.addon.id,
             )
             for one in addons
         ),

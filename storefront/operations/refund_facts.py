@@ -162,6 +162,7 @@ def lines_of_invoice(session: AnySession, invoice_id: int) -> list[BilledLine]:
             int(row.tax_noted),
             max(row.credited_minor - int(row.noted), 0) if row.gross_minor > 0 else 0,
             row.corrects_line_id,
+            row.addon_id,
         )
         for row in rows
     ]

@@ -26,7 +26,7 @@ from storefront.operations.boxes import JOINABLE
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.returns import note_returns
+from storefront.operations.returns import note_returns, settle_sent_again
 from storefront.operations.timeline import Entry, record
 
 _TOLD = {
@@ -263,6 +263,7 @@ def note_replacement(
             actor=actor_ref,
         )
     )
+    settle_sent_again(session, [row.id], moment)
     data = {"box": ref, "replaces": row.public_id, "reason": reason.value}
     record(session, [_entry(row, EventKind.BOX_REPLACED, actor_ref, data, ref)], moment)
     if row.customer_id is not None:

@@ -5,7 +5,7 @@ Source: docs/decisions/0183-when-a-product-is-short.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -121,7 +121,8 @@ def _of_the_period(
 ) -> tuple[RefundFacts, Refundable] | None:
     """Return the line that paid for the add-on with the period of the box, if just one did."""
     line, invoice, addon = table_of(InvoiceLine), table_of(Invoice), table_of(Addon)
-    names = set(session.scalars(sa.select(addon.c.name).where(addon.c.variant_id == variant_id)))
+    bring = sa.select(addon.c.id, addon.c.name).where(addon.c.variant_id == variant_id)
+    addons = {row.id: row.name for row in session.execute(bring)}
     found = session.execute(
         sa.select(invoice.c.public_id, line.c.period_id)
         .join(line, line.c.invoice_id == invoice.c.id)
@@ -133,15 +134,22 @@ def _of_the_period(
         facts = read_refund(session, found.public_id, for_update=True)
     except LookupError:
         return None
-    lines = _named(refundables(facts.lines), found.period_id, names)
+    lines = _for(refundables(facts.lines), found.period_id, addons)
     return (facts, lines[0]) if len(lines) == 1 else None
 
 
-def _named(lines: Sequence[Refundable], period_id: int, names: set[str]) -> list[Refundable]:
+def _for(
+    lines: Sequence[Refundable], period_id: int, addons: Mapping[int, str]
+) -> list[Refundable]:
+    """Return the lines of the period for one of ``addons``, names by key.
+
+    Lines from before the add-on was kept on them are known by the name it has now.
+    """
+    old = set(addons.values())
     return [
         one
         for one in lines
         if one.head.kind is LineKind.ADDON
         and one.head.period_id == period_id
-        and one.head.text in names
+        and (one.head.text in old if one.head.addon_id is None else one.head.addon_id in addons)
     ]

@@ -22,6 +22,7 @@ from storefront.operations.endings import Ending, end_subscriptions
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import may_stop
+from storefront.operations.returns import list_again
 from storefront.operations.sent_unpaid import drop_unsent
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -99,6 +100,7 @@ def cancel_boxes(session: AnySession, boxes: Sequence[AnyRow], who: Who, moment:
     if len(gone) != len(ids):
         raise StaleSubscription(f"{len(ids) - len(gone)} boxes have left")
     stock.release(session, ids, moment.now, who.public_id, "refund")
+    list_again(session, ids)
     return_additions(session, ids, moment)
     forfeit_boxes(session, ids, moment)
 

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
 from storefront.domain.customs import CustomsData, is_declared, missing_in
-from storefront.models import Addon, Box, BoxCycle, Product, ProductVariant, RecipeItem
+from storefront.models import Addon, Box, BoxCycle, BoxItem, Product, ProductVariant, RecipeItem
 from storefront.models.base import table_of
 from storefront.operations.customs import customs_columns, customs_of
+from storefront.operations.erasure_rows import LEAVING
 from storefront.operations.keys import AnySession
 
 #: Boxes looked at, and boxes listed.
@@ -45,12 +46,22 @@ def crosses_border(seller_country: str, countries: Sequence[str]) -> bool:
 
 
 def customs_rows(session: AnySession) -> list[CustomsRow]:
-    """Return what lies in recipes and add-ons, what is not complete first."""
+    """Return what lies in recipes and add-ons, what is not complete first.
+
+    An add-on that is not sold any more counts while it lies in a box that has not left.
+    """
     table, product = table_of(ProductVariant), table_of(Product)
     item, addon = table_of(RecipeItem), table_of(Addon)
+    inside, box = table_of(BoxItem), table_of(Box)
+    lies = sa.exists().where(
+        inside.c.variant_id == addon.c.variant_id,
+        box.c.id == inside.c.box_id,
+        box.c.state.in_(LEAVING),
+    )
+    sold = sa.or_(addon.c.archived_at.is_(None), lies)
     used = sa.or_(
         table.c.id.in_(sa.select(item.c.variant_id)),
-        table.c.id.in_(sa.select(addon.c.variant_id).where(addon.c.archived_at.is_(None))),
+        table.c.id.in_(sa.select(addon.c.variant_id).where(sold)),
     )
     rows = session.execute(_named(table, product).where(used, table.c.archived_at.is_(None)))
     found = [_row(row) for row in rows]

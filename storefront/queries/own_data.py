@@ -9,9 +9,12 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.models import (
+    Addon,
     Address,
     AllergyAnswer,
     Box,
+    BoxAddition,
+    BoxAdditionBox,
     BoxAddress,
     BoxChoice,
     BoxChoiceItem,
@@ -41,6 +44,7 @@ from storefront.models import (
     Refund,
     Shipment,
     Subscription,
+    SubscriptionAddon,
     SubscriptionEvent,
     SubscriptionPeriod,
     WaitingPlace,
@@ -132,6 +136,11 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             .where(box.c.id.in_(boxes))
             .order_by(item.c.id),
         ),
+        "add_ons": [
+            _without_price(row) if row.pop("of") in given else row
+            for row in _select(session, _addons(owned))
+        ],
+        "additions": _select(session, _additions(owned)),
         "parcels": _select(
             session,
             sa.select(box.c.public_id.label("box"), *_open(shipment))
@@ -227,6 +236,54 @@ def _choices(owned: sa.Select[Any]) -> sa.Select[Any]:
         .join(variant, variant.c.id == item.c.variant_id)
         .where(choice.c.subscription_id.in_(owned))
         .order_by(item.c.id)
+    )
+
+
+def _addons(owned: sa.Select[Any]) -> sa.Select[Any]:
+    """Return what was agreed to with payments, by name, and of which subscription it is."""
+    table, addon, subscription = (
+        table_of(SubscriptionAddon),
+        table_of(Addon),
+        table_of(Subscription),
+    )
+    return (
+        sa.select(
+            subscription.c.public_id.label("subscription"),
+            addon.c.name,
+            *_open(table),
+            table.c.subscription_id.label("of"),
+        )
+        .join(addon, addon.c.id == table.c.addon_id)
+        .join(subscription, subscription.c.id == table.c.subscription_id)
+        .where(table.c.subscription_id.in_(owned))
+        .order_by(table.c.id)
+    )
+
+
+def _additions(owned: sa.Select[Any]) -> sa.Select[Any]:
+    """Return what was bought for paid boxes, a row for each box; also of a gift its own."""
+    table, part, box = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Box)
+    addon, invoice = table_of(Addon), table_of(Invoice)
+    return (
+        sa.select(
+            addon.c.name,
+            table.c.quantity,
+            table.c.unit_minor,
+            table.c.reach,
+            table.c.goes_on_from,
+            table.c.state,
+            table.c.created_at,
+            box.c.public_id.label("box"),
+            part.c.gross_minor,
+            part.c.returned_at,
+            invoice.c.public_id.label("paid_with"),
+        )
+        .join(part, part.c.addition_id == table.c.id)
+        .join(box, box.c.id == part.c.box_id)
+        .join(addon, addon.c.id == table.c.addon_id)
+        .join(invoice, invoice.c.id == table.c.invoice_id)
+        .where(table.c.subscription_id.in_(owned))
+        .order_by(part.c.id)
     )
 
 

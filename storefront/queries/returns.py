@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxState
-from storefront.domain.invoices import CreditReason
-from storefront.models import Box, BoxReturn, CreditNote, CreditNoteLine, InvoiceLine
+from storefront.models import Box, BoxReturn
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
+from storefront.operations.returns import is_refunded, is_sent_again
 
 
 def came_back(_moment: Moment, _since: datetime) -> sa.Select[Any]:
@@ -31,8 +31,8 @@ def came_back(_moment: Moment, _since: datetime) -> sa.Select[Any]:
             back.c.settled_at.is_(None),
             box.c.id.in_(listed.correlate(None)),
             box.c.state == BoxState.RETURNED,
-            ~_is_sent_again(box),
-            ~_is_refunded(box, back),
+            ~is_sent_again(box),
+            ~is_refunded(box, back),
         )
     )
 
@@ -43,49 +43,3 @@ def is_waiting(session: AnySession, box_ref: str, moment: Moment) -> bool:
     box = table_of(Box)
     wanted = sa.exists().where(part.c.id == box.c.id, box.c.public_id == box_ref)
     return bool(session.scalar(sa.select(wanted)))
-
-
-def _is_sent_again(box: sa.Table) -> sa.ColumnElement[bool]:
-    again = box.alias("again")
-    return sa.exists().where(again.c.replaces_id == box.c.id, again.c.state != BoxState.CANCELED)
-
-
-def _is_refunded(box: sa.Table, back: sa.Table) -> sa.ColumnElement[bool]:
-    """What paid for the box gave back as much as its period's boxes on the list cost.
-
-    Only what was given back since this one came back counts, and nothing that a change of plan
-    took over. With two of one period, both stay until both are refunded, and boxes that were
-    called off before they left come first: one is never taken for the other.
-    """
-    line, part, note = table_of(InvoiceLine), table_of(CreditNoteLine), table_of(CreditNote)
-    given = (
-        sa.select(sa.func.coalesce(sa.func.sum(part.c.gross_minor), 0))
-        .join(note, note.c.id == part.c.credit_note_id)
-        .join(line, line.c.id == part.c.invoice_line_id)
-        .where(
-            line.c.period_id == box.c.period_id,
-            note.c.created_at >= back.c.came_back_at,
-            note.c.reason != CreditReason.CHANGE,
-        )
-        .correlate(box, back)
-        .scalar_subquery()
-    )
-    other, listed = box.alias("of_period"), back.alias("listed")
-    cost = (
-        sa.select(sa.func.sum(other.c.net_minor + other.c.tax_minor))
-        .outerjoin(listed, listed.c.box_id == other.c.id)
-        .where(
-            other.c.period_id == box.c.period_id,
-            sa.or_(
-                sa.and_(
-                    other.c.state == BoxState.RETURNED,
-                    listed.c.id.is_not(None),
-                    listed.c.settled_at.is_(None),
-                ),
-                other.c.state == BoxState.CANCELED,
-            ),
-        )
-        .correlate(box)
-        .scalar_subquery()
-    )
-    return sa.and_(box.c.net_minor + box.c.tax_minor > 0, given > 0, given >= cost)

@@ -33,6 +33,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.refund_facts import RefundFacts, read_refund
 from storefront.operations.refunding import give_parts_back, sources_of
+from storefront.operations.returns import settle_refunded
 from storefront.operations.stopping import cancel_boxes, stop_at_period_end, stop_now
 from storefront.operations.subscriptions import decide_again
 from storefront.runtime import Runtime
@@ -144,6 +145,8 @@ def refund(
             cancel_boxes(rt.session, plan.boxes, who, moment)
         if plan.quote.emptied:
             take_out(rt.session, facts.invoice.id, moment)
+        own = [row.id for row in facts.subscriptions]
+        settle_refunded(rt.session, own, public, moment)
         _tell(rt, facts, plan, public, moment)
         _log(rt, who, invoice, plan, public, note, once, moment)
         rt.session.commit()

@@ -23,6 +23,7 @@ from storefront.operations import replacements as work
 from storefront.operations.audit import Who
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import boxes_to_decide, decide_boxes
+from storefront.operations.returns import list_again
 from storefront.runtime import Runtime
 
 #: Boxes noted in one transaction.
@@ -158,6 +159,7 @@ def take_back(rt: Runtime, box_ref: str, who: Who) -> bool:
         ).one_or_none()
         if found is not None:
             stock.release(rt.session, [found.id], rt.now(), who.public_id, "taken back")
+            list_again(rt.session, [found.id])
             _log(rt, who, "box.replacement_taken_back", box_ref, {}, {})
         rt.session.commit()
         return found is not None

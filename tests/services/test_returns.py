@@ -8,7 +8,16 @@ from storefront.domain.invoices import CreditReason
 from storefront.domain.refunds import Afterwards, Way
 from storefront.domain.replacements import Reason
 from storefront.domain.tracking_rows import Status, TrackingRow
-from storefront.models import AuditEntry, Box, BoxReturn, Invoice, OutboxMessage, Staff
+from storefront.models import (
+    AuditEntry,
+    Box,
+    BoxReturn,
+    CreditNote,
+    CycleGroup,
+    Invoice,
+    OutboxMessage,
+    Staff,
+)
 from storefront.operations.audit import Who
 from storefront.parcels import By, TrackingReport, take_rows
 from storefront.queries.worklists import counts, listed
@@ -66,6 +75,13 @@ def on_list(rt):
     return found
 
 
+def settled(rt):
+    """What the boxes that came back were settled by; "" of those still open."""
+    found = rt.session.scalars(sa.select(BoxReturn.settled_ref).order_by(BoxReturn.id)).all()
+    rt.session.rollback()
+    return list(found)
+
+
 def mails(rt):
     found = rt.session.scalars(
         sa.select(OutboxMessage.topic)
@@ -109,9 +125,18 @@ def test_it_leaves_the_list_when_it_is_settled_and_comes_on_it_when_it_comes_bac
 def test_one_that_is_sent_again_is_on_the_list_only_if_that_is_taken_back(rt, box, tea, who):
     wanted = Wanted(Reason.RETURNED, {tea.public_id: 1}, True)
     again = replace_box(rt, box, wanted, who).public_id
-    assert (on_list(rt), mails(rt)) == ([], ["box_replaced"])
+    assert (on_list(rt), mails(rt), settled(rt)) == ([], ["box_replaced"], [again])
     take_back(rt, again, who)
-    assert on_list(rt) == [box]
+    assert (on_list(rt), settled(rt)) == ([box], [""])
+    # Known to be back by now, it is sent again once more.
+    again = replace_box(rt, box, wanted, who).public_id
+    assert (on_list(rt), settled(rt)) == ([], [again])
+
+
+def test_one_that_was_sent_again_before_it_was_back_is_never_listed(rt, box, tea, who):
+    again = replace_box(rt, box, Wanted(Reason.DAMAGED, {tea.public_id: 1}, True), who).public_id
+    note_outcome(rt, box, BoxState.RETURNED, who)
+    assert (on_list(rt), settled(rt)) == ([], [again])
 
 
 def give_back(rt, who, amount, afterwards=Afterwards.KEEP):
@@ -140,5 +165,61 @@ def test_it_leaves_the_list_when_it_is_refunded_not_when_boxes_to_come_are(rt, t
     assert on_list(rt) == [box], "a part is not all of it"
     give_back(rt, who, 3660, Afterwards.STOP_NOW)
     assert on_list(rt) == [box], "eleven that were never sent"
+    assert settled(rt) == [""]
     give_back(rt, who, 40)
     assert on_list(rt) == []
+    notes = rt.session.scalars(sa.select(CreditNote.public_id).order_by(CreditNote.id)).all()
+    assert settled(rt) == [notes[-1]]
+
+
+def test_of_two_boxes_of_one_payment_neither_is_taken_for_the_other(rt, tea, clock, who):
+    """Twelve boxes were paid with 40.00; those of March and April left and came back."""
+    group = make_group(rt)
+    plan = make_plan(rt, group=group, unit="year", amount_minor=4000)
+    make_recipe(rt, plan, variants=[tea])
+    make_subscription(rt, plan=plan)
+    for cycle, days in zip(cycles_of(rt, group)[:2], (14, 31), strict=True):
+        clock.advance(days=days)
+        close_cycles(rt)
+        ship_batch(rt, export_boxes(rt, cycle.public_id).public_id, carrier="DHL", tracking={})
+    left = sa.select(Box.public_id).where(Box.state == BoxState.SHIPPED).order_by(Box.id)
+    first, second = rt.session.scalars(left).all()
+    rt.session.rollback()
+    for box in (first, second):
+        note_outcome(rt, box, BoxState.RETURNED, who)
+
+    give_back(rt, who, 334)
+    assert on_list(rt) == [first, second]
+    wanted = Wanted(Reason.RETURNED, {tea.public_id: 1}, False)
+    again = replace_box(rt, first, wanted, who).public_id
+    assert on_list(rt) == [second], "the 3.34 may have been for the first"
+    take_back(rt, again, who)
+    assert (on_list(rt), settled(rt)) == ([first, second], ["", ""])
+    give_back(rt, who, 335)
+    assert on_list(rt) == []
+    # The first comes back once more: what was given back before was about the first time.
+    clock.advance(days=1)
+    note_outcome(rt, first, BoxState.DELIVERED, who)
+    note_outcome(rt, first, BoxState.RETURNED, who)
+    assert on_list(rt) == [first]
+    give_back(rt, who, 335)
+    assert on_list(rt) == []
+
+
+def test_a_refund_that_stops_what_is_sent_again_leaves_what_came_back_to_be_decided(
+    rt, tea, clock, who
+):
+    plan = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, plan, variants=[tea])
+    sub = make_subscription(rt, plan=plan)
+    cycle = cycles_of(rt, rt.session.get_one(CycleGroup, plan.cycle_group_id))[0]
+    clock.advance(days=14)
+    close_cycles(rt)
+    ship_batch(rt, export_boxes(rt, cycle.public_id).public_id, carrier="DHL", tracking={})
+    box = rt.session.scalar(sa.select(Box.public_id).where(Box.subscription_id == sub.id))
+    rt.session.rollback()
+    note_outcome(rt, box, BoxState.RETURNED, who)
+    again = replace_box(rt, box, Wanted(Reason.RETURNED, {tea.public_id: 1}, True), who).public_id
+    assert settled(rt) == [again]
+    give_back(rt, who, 100, Afterwards.STOP_NOW)
+    assert (on_list(rt), settled(rt)) == ([box], [""])

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from storefront.domain.addons import Reach
 from storefront.domain.choices import Rule
+from storefront.domain.invoices import LineKind
 from storefront.domain.shortages import Policy
 from storefront.models import (
     Addon,
@@ -19,6 +20,7 @@ from storefront.models import (
     CreditNote,
     CycleGroup,
     Invoice,
+    InvoiceLine,
     OutboxMessage,
     Product,
     ProductVariant,
@@ -154,9 +156,66 @@ def test_nothing_comes_instead_that_is_not_tolerated(rt, clock, plan, demo_gatew
     assert contents(rt)[0] == "short_stock"
 
 
+def forget_the_addons_of_lines(rt):
+    """Leave the lines as they were before they kept their add-on; they are frozen else."""
+    if rt.session.get_bind().dialect.name == "postgresql":
+        rt.session.execute(sa.text("ALTER TABLE invoice_line DISABLE TRIGGER USER"))
+        rt.session.execute(sa.update(InvoiceLine).values(addon_id=None))
+        rt.session.execute(sa.text("ALTER TABLE invoice_line ENABLE TRIGGER USER"))
+    else:
+        frozen = sa.text("SELECT sql FROM sqlite_master WHERE name = 'tr_invoice_line_frozen'")
+        trigger = rt.session.execute(frozen).scalar_one()
+        rt.session.execute(sa.text("DROP TRIGGER tr_invoice_line_frozen"))
+        rt.session.execute(sa.update(InvoiceLine).values(addon_id=None))
+        rt.session.execute(sa.text(trigger))
+    rt.session.commit()
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_line_keeps_its_add_on_and_one_from_before_that_is_known_by_its_name(
+    rt, clock, plan, demo_gateway, is_old
+):
+    honey = make.make_variant(rt, sku="HONEY", on_hand=1, price_minor=900)
+    addon = make.make_addon(rt, 500, name="Honey", variant=honey)
+    ordered(rt, plan, demo_gateway, addon, 2)
+    lines = [(line.kind, line.addon_id) for line in rows(rt, InvoiceLine)]
+    assert lines == [(LineKind.PLAN, None), (LineKind.ADDON, addon.id)]
+    with pytest.raises(sa.exc.DBAPIError, match="frozen"):
+        rt.session.execute(sa.update(InvoiceLine).values(addon_id=None))
+    rt.session.rollback()
+    if is_old:
+        forget_the_addons_of_lines(rt)
+    else:
+        rt.session.execute(sa.update(Addon).values(name="Called otherwise by now"))
+        rt.session.commit()
+    rule(rt, honey, Policy.DROP)
+    lock(rt, clock)
+
+    assert (contents(rt), notes(rt)) == (("", [["TEA", 1], ["HONEY", 1]]), [(500, 80)])
+
+
+def test_of_two_add_ons_with_one_name_each_is_credited_as_it_was_paid(
+    rt, clock, plan, demo_gateway
+):
+    honey = make.make_variant(rt, sku="HONEY", on_hand=1, price_minor=900)
+    wild = make.make_variant(rt, sku="WILD", on_hand=5, price_minor=1900)
+    first = make.make_addon(rt, 500, name="Honey", variant=honey)
+    second = make.make_addon(rt, 700, name="Honey", variant=wild)
+    key = begin(rt, plan)
+    picks = [{"addon": one.public_id, "quantity": 1, "cadence": "every"} for one in (first, second)]
+    change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {}, picks))
+    assert paid(rt, demo_gateway, key) is Outcome.DONE
+    adjust_stock(rt, honey.public_id, "loss", -1, "")
+    rule(rt, honey, Policy.DROP)
+    lock(rt, clock)
+
+    assert (contents(rt), notes(rt)) == (("", [["TEA", 1], ["WILD", 1]]), [(500, 80)])
+
+
 def test_where_no_one_line_says_what_was_paid_the_box_waits(rt, clock, plan, demo_gateway):
     honey = make.make_variant(rt, sku="HONEY", on_hand=1, price_minor=900)
     ordered(rt, plan, demo_gateway, make.make_addon(rt, 500, name="Honey", variant=honey), 2)
+    forget_the_addons_of_lines(rt)
     rt.session.execute(sa.update(Addon).values(name="Called otherwise by now"))
     rt.session.commit()
     rule(rt, honey, Policy.DROP)
