@@ -63,6 +63,10 @@ def test_a_quiet_gift_from_the_checkout_to_the_card_its_giver_prints(
     review = ben.get(ben.at("pay")).text
     assert "Lindenweg 4" in review
     assert "from you; the code opens on" in review
+    # Whatever is changed, it stays a gift.
+    main = review[review.index("order-review") : review.index("order-terms")]
+    assert ben.at("delivery") not in main
+    assert "the e-mail</span>" in main
     again = ben.get(ben.at("gift")).text
     assert 'value="07743"' in again
     ben.choose(ben.order())
