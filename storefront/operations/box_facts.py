@@ -18,6 +18,7 @@ from storefront.domain.recipe_scopes import BoxFacts, Tells, tells_of
 from storefront.models import Address, Box, BoxCycle, Subscription
 from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to
+from storefront.operations.counting_on import brought
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.skips import MOVABLE, Coming
 
@@ -41,7 +42,7 @@ def columns_of(box: sa.Table, subscription: sa.Table, tells: Tells) -> list[sa.L
         found = sa.select(address.c.country).where(address.c.id == goes_to(box, subscription))
         country = sa.func.coalesce(found.correlate(box, subscription).scalar_subquery(), "")
     if tells.numbers:
-        number = 1 + _brought(subscription) + _before(box)
+        number = 1 + brought(subscription) + _before(box)
     return [country.label("country"), number.label("number")]
 
 
@@ -64,13 +65,8 @@ def next_columns(subscription: sa.Table, tells: Tells) -> list[sa.Label[Any]]:
             .correlate(subscription)
             .scalar_subquery()
         )
-        number = 1 + _brought(subscription) + packed
+        number = 1 + brought(subscription) + packed
     return [country.label("country"), number.label("number")]
-
-
-def _brought(subscription: sa.Table) -> sa.ColumnElement[int]:
-    """One box for who was subscribed in another shop before, where nobody counted them."""
-    return sa.case((subscription.c.imported_from != "", 1), else_=0)
 
 
 def _before(box: sa.Table) -> sa.ColumnElement[int]:
@@ -152,7 +148,7 @@ def number_of_coming(coming: Coming, cycle: AnyRow, unpaid_before: int) -> int:
         else:
             # Of a plan it was changed from; one that waits for its cycle comes behind.
             paid += box.state not in MOVABLE
-    return 1 + bool(coming.row.imported_from) + paid + unpaid_before
+    return 1 + int(coming.row.brought) + paid + unpaid_before
 
 
 def country_of_coming(coming: Coming) -> str:

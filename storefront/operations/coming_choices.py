@@ -28,6 +28,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.box_facts import next_columns
 from storefront.operations.capacity import is_being_paid
+from storefront.operations.counting_on import of_gift
 from storefront.operations.keys import AnyRow, AnySession
 
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
@@ -174,6 +175,17 @@ def country_of_order(session: AnySession, checkout_id: int, tells: Tells) -> str
     return str((found or {}).get("country") or "")
 
 
+def number_of_order(session: AnySession, checkout_id: int, tells: Tells) -> int:
+    """Return which box the first one of an order is: the first, or the one after a gift."""
+    if not tells.numbers:
+        return 1
+    table = table_of(Checkout)
+    found = session.scalar(
+        sa.select(1 + of_gift(table.c.id, table)).where(table.c.id == checkout_id)
+    )
+    return int(found or 1)
+
+
 def held_boxes(
     session: AnySession,
     plan_ids: Iterable[int],
@@ -182,11 +194,14 @@ def held_boxes(
     *,
     but: int | None = None,
 ) -> Sequence[AnyRow]:
-    """Return the boxes of open orders but that one, each the first of its subscription."""
+    """Return the boxes of open orders but that one, each the first or the one after a gift."""
     hold, checkout = table_of(OrderHold), table_of(Checkout)
     country: sa.ColumnElement[Any] = sa.literal("")
     if tells.countries:
         country = sa.func.coalesce(checkout.c.address["country"].as_string(), "")
+    number: sa.ColumnElement[int] = sa.literal(1)
+    if tells.numbers:
+        number = 1 + of_gift(hold.c.checkout_id, hold)
     held = [hold.c.plan_id.in_(set(plan_ids)), hold.c.until_at > now, checkout.c.state == "open"]
     if but is not None:
         held.append(hold.c.checkout_id != but)
@@ -195,7 +210,7 @@ def held_boxes(
             hold.c.plan_id,
             sa.cast(hold.c.options, sa.Text).label("options"),
             country.label("country"),
-            sa.literal(1).label("number"),
+            number.label("number"),
             hold.c.quantity.label("boxes"),
         )
         .join(checkout, checkout.c.id == hold.c.checkout_id)

@@ -18,6 +18,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons
 from storefront.operations.change_data import due_change
+from storefront.operations.counting_on import brought
 from storefront.operations.keys import AnySelect
 from storefront.operations.methods import paying_method
 from storefront.operations.pinned import ending_columns
@@ -87,6 +88,7 @@ def coming_rows() -> AnySelect:
             method.c.kind.label("method_kind"),
             method.c.label.label("method_label"),
             has_addons(subscription).label("has_addons"),
+            brought(subscription).label("brought"),
         )
         .select_from(subscription)
         .join(now_plan, now_plan.c.id == subscription.c.plan_id)

@@ -53,6 +53,7 @@ from storefront.operations.coming_choices import (
     held_boxes,
     next_cycles,
     next_rows,
+    number_of_order,
     swapped_pieces,
 )
 from storefront.operations.first_recipes import first_recipes
@@ -145,9 +146,11 @@ def take_places(
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
     contents = _first_contents(session, by_stock, moment.today)
     own = Demand()
-    country = country_of_order(session, checkout_id, told_apart(contents))
+    tells = told_apart(contents)
+    country = country_of_order(session, checkout_id, tells)
+    number = number_of_order(session, checkout_id, tells)
     for one in wanted:
-        facts = BoxFacts(one.options, country, 1)
+        facts = BoxFacts(one.options, country, number)
         own.add(choose_recipe(contents.get(one.plan_id, ()), facts), one.quantity)
     pools = {key for recipe in own.recipes.values() for key, _most in recipe.pool}
     connected = _connected(session, own.pieces.keys() | pools, moment.today)

@@ -218,7 +218,7 @@ def _subscribers(session: AnySession, some: Sequence[Coming]) -> Iterator[Subscr
     options = _box_options(session, [one.row.id for one in some])
     for one in some:
         row, own = one.row, beside.get(one.row.id, ())
-        country, first = country_of_coming(one), 1 + bool(row.imported_from) + len(one.boxes)
+        country, first = country_of_coming(one), 1 + int(row.brought) + len(one.boxes)
         yield Subscriber(
             standing=one.standing,
             coming=SoldAs(row.plan_id, _options(row.options), row.quantity, country, first),
