@@ -7,6 +7,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from storefront.domain.events import EventKind
 from storefront.domain.gifts import without_recipient_of
 from storefront.domain.lifecycle import ENDED
 from storefront.models import (
@@ -18,6 +19,7 @@ from storefront.models import (
     Gift,
     OutboxMessage,
     Subscription,
+    SubscriptionEvent,
 )
 from storefront.models.base import table_of
 from storefront.operations.erasure_rows import (
@@ -68,6 +70,7 @@ def _erase_recipients(session: AnySession, gifts: Sequence[AnyRow], email: str) 
         session, mail.c.key.in_([f"mail:{topic}:{g.public_id}" for g in gifts for topic in topics])
     )
     _erase_given(session, [one for one in gifts if one.claimed_at is None])
+    _blank(session, _left_behind(table_of(Gift).c.id.in_([one.id for one in gifts])))
     bought = {(one.giver_id, one.recipient_email) for one in gifts}
     orders = {one.order_id for one in gifts}
     to = order.c.gift["email"].as_string()
@@ -95,6 +98,84 @@ def _erase_given(session: AnySession, gifts: Sequence[AnyRow]) -> None:
     session.execute(sa.delete(answer).where(answer.c.subscription_id.in_(keys)))
     given = address.c.id.in_([one.address_id for one in gifts if one.address_id is not None])
     set_values(session, Address, sa.and_(given, sa.not_(_is_used(keys))), **NOWHERE)
+    _blank(session, _sent_elsewhere(table.c.id.in_(keys)))
+
+
+def _blank(session: AnySession, which: AnySelect) -> int:
+    """Leave nothing but the country of the addresses that ``which`` names; returns how many."""
+    found = session.scalars(which).all()
+    if found:
+        set_values(session, Address, table_of(Address).c.id.in_(found), **NOWHERE)
+    return len(found)
+
+
+def _left_behind(*conditions: sa.ColumnElement[bool]) -> AnySelect:
+    """Select what givers said of claimed gifts that have all left: it is theirs, and of no use.
+
+    The subscription goes to an address of its recipient since; its timeline knows the former.
+    Whose recipient is the giver keeps it: it is their own.
+    """
+    gift, table, box = table_of(Gift), table_of(Subscription), table_of(Box)
+    event, address = table_of(SubscriptionEvent), table_of(Address)
+    leaves = sa.exists().where(box.c.subscription_id == table.c.id, box.c.state.in_(LEAVING))
+    was = sa.exists().where(
+        event.c.subscription_id == table.c.id,
+        event.c.kind == EventKind.ADDRESS_CHANGED.value,
+        event.c.data["was"].as_string() == address.c.public_id,
+    )
+    was, leaves = was.correlate(table, address), leaves.correlate(table)
+    sent = sa.exists().where(box.c.subscription_id == table.c.id, box.c.address_id == address.c.id)
+    sent = sent.correlate(table, address)
+    return (
+        sa.select(address.c.id, table.c.checkout_id)
+        .select_from(address)
+        .join(gift, gift.c.giver_id == address.c.customer_id)
+        .join(table, table.c.id == gift.c.subscription_id)
+        .where(
+            *conditions,
+            gift.c.claimed_at.is_not(None),
+            table.c.customer_id != gift.c.giver_id,
+            sa.not_(leaves),
+            address.c.name + address.c.street != "",
+            sa.or_(was, sent),
+            sa.not_(_is_used([])),
+        )
+        .order_by(address.c.id, table.c.checkout_id)
+    )
+
+
+def _sent_elsewhere(whose: sa.ColumnElement[bool]) -> AnySelect:
+    """Select where single boxes of these went that late changes sent somewhere else."""
+    gift, table, box = table_of(Gift), table_of(Subscription), table_of(Box)
+    address = table_of(Address)
+    return (
+        sa.select(address.c.id)
+        .select_from(address)
+        .join(box, box.c.address_id == address.c.id)
+        .join(table, table.c.id == box.c.subscription_id)
+        .join(gift, gift.c.subscription_id == table.c.id)
+        .where(whose, address.c.customer_id == gift.c.giver_id, sa.not_(_is_used([])))
+        .distinct()
+        .order_by(address.c.id)
+    )
+
+
+def forget_left_behind(session: AnySession, until: date, limit: int) -> int:
+    """Take out where givers said that claimed gifts go which ended before ``until``.
+
+    Returns how many that were. Their orders say it no more, either.
+    """
+    table, order = table_of(Subscription), table_of(Checkout)
+    is_over = (table.c.state.in_(ENDED), table.c.ended_on < until)
+    rows = session.execute(_left_behind(*is_over).limit(limit)).all()
+    bought = sa.select(order.c.id, order.c.gift).where(
+        order.c.id.in_([one.checkout_id for one in rows])
+    )
+    for one in session.execute(bought).all() if rows else ():
+        kept = {name: value for name, value in one.gift.items() if name != "address"}
+        set_values(session, Checkout, order.c.id == one.id, gift=kept, version=order.c.version + 1)
+    set_values(session, Address, table_of(Address).c.id.in_([one.id for one in rows]), **NOWHERE)
+    return len(rows)
 
 
 def _is_used(keys: Sequence[int]) -> sa.ColumnElement[bool]:
@@ -102,17 +183,19 @@ def _is_used(keys: Sequence[int]) -> sa.ColumnElement[bool]:
 
     Orders of before gifts had addresses of their own may share one.
     """
-    address, table = table_of(Address), table_of(Subscription)
-    box, chosen = table_of(Box), table_of(BoxAddress)
+    address, table = table_of(Address), table_of(Subscription).alias("used_for")
+    box, chosen = table_of(Box).alias("used_by"), table_of(BoxAddress).alias("used_once")
     leaves = sa.exists().where(box.c.subscription_id == table.c.id, box.c.state.in_(LEAVING))
-    runs = sa.or_(table.c.state.not_in(ENDED), leaves)
+    runs = sa.or_(table.c.state.not_in(ENDED), leaves.correlate(table))
     goes_there = sa.exists().where(
         table.c.address_id == address.c.id,
         table.c.id.not_in(keys),
         sa.or_(table.c.customer_id == address.c.customer_id, runs),
     )
+    goes_there = goes_there.correlate(address)
     one_goes_there = sa.exists().where(box.c.address_id == address.c.id, box.c.state.in_(LEAVING))
-    one_will = sa.exists().where(chosen.c.address_id == address.c.id)
+    one_goes_there = one_goes_there.correlate(address)
+    one_will = sa.exists().where(chosen.c.address_id == address.c.id).correlate(address)
     return sa.or_(goes_there, one_goes_there, one_will)
 
 

@@ -12,14 +12,14 @@ from datetime import date, timedelta
 
 from storefront.database import retrying
 from storefront.domain.erasure import CONSENT_YEARS, first_kept_year
-from storefront.operations.erasure_gifts import forget_recipients
+from storefront.operations.erasure_gifts import forget_left_behind, forget_recipients
 from storefront.operations.retention import blank_consents, blank_credit_notes, blank_invoices
 from storefront.runtime import Runtime
 
 #: Rows changed in one transaction.
 BATCH = 200
-#: Days after its first one for which an unclaimed gift that is over keeps who was to get it: the
-#: giver may ask what became of it.
+#: Days after its first one for which an unclaimed gift that is over keeps who was to get it, and
+#: after its end for which a claimed one keeps where its giver said: they may ask what became of it.
 GIFT_DAYS = 90
 
 
@@ -37,6 +37,7 @@ def blank_old(rt: Runtime) -> dict[str, int]:
         ),
         "consents": _all(rt, lambda: blank_consents(rt.session, erased_before)),
         "gifts": _all(rt, lambda: forget_recipients(rt.session, gifts_until, BATCH)),
+        "given": _all(rt, lambda: forget_left_behind(rt.session, gifts_until, BATCH)),
     }
 
 

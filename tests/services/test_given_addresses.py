@@ -21,7 +21,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.operations.choices import avoided_by
-from storefront.operations.erasure_gifts import forget_recipients
+from storefront.operations.erasure_gifts import forget_left_behind, forget_recipients
 from storefront.queries import worklists
 from storefront.queries.checkout import known_delivery
 from storefront.queries.gifts import by_code, given_by, to_hand_over
@@ -32,6 +32,7 @@ from storefront.services.erasure import ask_erasure, finish_erasures
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.gifts import UnknownCode, claim, run_gifts
 from storefront.services.renewals import run_renewals
+from storefront.services.retention import blank_old
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.gifts import (
     HOME,
@@ -280,3 +281,59 @@ def test_who_gave_is_erased_with_the_address_once_every_box_has_left(rt, plan, c
     rt.session.rollback()
     for word in ("Lindenweg", "Lovelace", "ben@example.org", "birthday"):
         assert word not in left
+
+
+def left_of_lindenweg(rt) -> list[str]:
+    """Return what is kept of where the giver said that a gift goes: its row, its order."""
+    rows = rt.session.scalars(sa.select(Address.street).order_by(Address.id)).all()
+    orders = [str(one) for one in rt.session.scalars(sa.select(Checkout.gift)).all()]
+    rt.session.rollback()
+    return [one for one in (*rows, *orders) if "Lindenweg" in one]
+
+
+def claimed_elsewhere(rt, plan, clock):
+    """Ada moved two of three boxes to Weimar; all have left."""
+    gift = make_gift(rt, plan, known(rt.today()))
+    run_gifts(rt)
+    clock.advance(days=10)
+    claim(rt, code_of(rt, gift), ADA, ELSEWHERE)
+    # March's still goes where the giver said.
+    assert forget_left_behind(rt.session, date(2030, 1, 1), 10) == 0
+    rt.session.rollback()
+    work(rt, clock, 4)
+    for batch in rt.session.scalars(sa.select(FulfilmentBatch.public_id)).all():
+        rt.session.rollback()
+        ship_batch(rt, batch)
+    return gift
+
+
+def test_where_a_claimed_gift_was_to_go_is_forgotten_90_days_after_it_ended(rt, plan, clock):
+    gift = claimed_elsewhere(rt, plan, clock)
+    ended = subscription_of(rt, gift).ended_on
+    clock.advance(days=(ended - rt.today()).days + 90)
+    assert blank_old(rt)["given"] == 0
+    assert len(left_of_lindenweg(rt)) == 2
+
+    clock.advance(days=1)
+    assert blank_old(rt)["given"] == 1
+
+    assert left_of_lindenweg(rt) == []
+    assert rt.session.scalars(sa.select(Address.street).order_by(Address.id)).all() == [
+        "",
+        "Am Ufer 1",
+    ]
+    rt.session.rollback()
+    assert blank_old(rt)["given"] == 0
+
+
+def test_who_claimed_a_gift_is_erased_from_its_giver_s_addresses_too(rt, plan, clock):
+    claimed_elsewhere(rt, plan, clock)
+    ada = rt.session.scalars(sa.select(Customer.public_id).where(Customer.email == ADA)).one()
+    rt.session.rollback()
+
+    ask_erasure(rt, ada)
+    finish_erasures(rt)
+
+    assert rt.session.scalars(sa.select(Customer.erased_at).where(Customer.public_id == ada)).one()
+    rt.session.rollback()
+    assert left_of_lindenweg(rt) == []
