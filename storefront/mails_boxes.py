@@ -11,6 +11,7 @@ from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.queries.additions import addition
+from storefront.queries.gifts import by_id
 from storefront.queries.mails import box_facts, was_worth_waiting
 
 
@@ -84,8 +85,10 @@ def box_replaced(writer: Writer) -> Words:
     )
 
 
-def box_returned(writer: Writer) -> Words:
+def box_returned(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
+    if payload.get("gift"):
+        return _gift_returned(writer)
     page = f"/account/subscriptions/{payload['subscription']}"
     return Words(
         _("Your box came back to us"),
@@ -99,6 +102,29 @@ def box_returned(writer: Writer) -> Words:
                 " once it is right, and we find a way."
             ),
         ),
+    )
+
+
+def _gift_returned(writer: Writer) -> Words | None:
+    """To the giver, as long as nobody has claimed the gift; nothing once somebody has."""
+    payload = writer.delivery.payload
+    gift = by_id(writer.rt.session, payload["gift"])
+    if gift is None or not gift.goes_to:
+        return None
+    return Words(
+        _("A box that you give came back to us"),
+        _(
+            "The %(plan)s box for %(name)s could not be delivered and came back to us.",
+            plan=payload["plan"],
+            name=gift.name,
+        ),
+        _("Please answer this mail with the right address, and we find a way."),
+        (
+            (_("Gift"), f"{payload['plan']}"),
+            (_("For"), gift.name),
+            (_("Address"), f"{gift.goes_to['street']}, {gift.goes_to['city']}"),
+        ),
+        (_("See your gifts"), writer.url("/account/")),
     )
 
 

@@ -40,7 +40,7 @@ _TRIES = (60, 600)
 def open_gift(code: str) -> Response:
     """Show the gift; looking claims nothing."""
     gift = _gift(runtime(), code)
-    return _page(code, gift, _form(gift, {"name": gift.name, **gift.goes_to, **_known(gift)}))
+    return _page(code, gift, _form(gift, {"name": gift.name, **_shown(gift), **_known(gift)}))
 
 
 @bp.post("/<code>")
@@ -88,6 +88,15 @@ def _gift(rt: Runtime, code: str) -> GiftView:
     if gift is None:
         abort(404)
     return gift
+
+
+def _shown(gift: GiftView) -> dict[str, str]:
+    """Return what is filled in of the address that the giver told us, never the phone.
+
+    Of what we mailed a link to, the town alone: the mail may reach another than the giver meant.
+    """
+    parts = gift.goes_to.keys() - {"phone"} if gift.is_quiet else gift.goes_to.keys() & {"city"}
+    return {name: gift.goes_to[name] for name in parts}
 
 
 def _known(gift: GiftView) -> dict[str, str]:

@@ -17,6 +17,7 @@ from storefront.models import (
     BoxReturn,
     CreditNote,
     CreditNoteLine,
+    Gift,
     InvoiceLine,
     Plan,
     Shipment,
@@ -28,6 +29,7 @@ from storefront.operations.bulk import insert_many
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.packing_words import reachable
 
 
 def note_returns(
@@ -189,24 +191,27 @@ def is_refunded(box: sa.Table, back: sa.Table) -> sa.ColumnElement[bool]:
 def _parcels(session: AnySession, box_ids: Sequence[int]) -> list[list[AnyRow]]:
     """Return the boxes by the parcel in which they left."""
     box, shipment = table_of(Box), table_of(Shipment)
-    subscription, plan = table_of(Subscription), table_of(Plan)
+    subscription, plan, gift = table_of(Subscription), table_of(Plan), table_of(Gift)
     rows = session.execute(
         sa.select(
             box.c.public_id,
             subscription.c.public_id.label("subscription"),
-            subscription.c.customer_id,
+            reachable(subscription).label("customer_id"),
+            # Its giver, who knew the address, is the one to mend it while nobody has claimed it.
+            sa.case((subscription.c.customer_id.is_(None), gift.c.public_id)).label("gift"),
             plan.c.name.label("plan"),
             sa.func.coalesce(shipment.c.public_id, box.c.public_id).label("parcel"),
         )
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
-        .where(box.c.id.in_(box_ids), subscription.c.customer_id.is_not(None))
+        .outerjoin(gift, gift.c.subscription_id == subscription.c.id)
+        .where(box.c.id.in_(box_ids), reachable(subscription).is_not(None))
         .order_by(box.c.id)
     )
-    found: dict[tuple[str, int], list[AnyRow]] = {}
+    found: dict[tuple[str, int, str | None], list[AnyRow]] = {}
     for row in rows:
-        found.setdefault((row.parcel, row.customer_id), []).append(row)
+        found.setdefault((row.parcel, row.customer_id, row.gift), []).append(row)
     return list(found.values())
 
 
@@ -215,11 +220,12 @@ def _mails(parcels: Sequence[Sequence[AnyRow]]) -> list[Message]:
         Message(
             "mail",
             "box_returned",
-            f"mail:box_returned:{inside[0].parcel}:{inside[0].customer_id}",
+            f"mail:box_returned:{inside[0].parcel}:{inside[0].gift or inside[0].customer_id}",
             {
                 "box": inside[0].public_id,
                 "subscription": inside[0].subscription,
                 "plan": ", ".join(dict.fromkeys(one.plan for one in inside)),
+                **({"gift": inside[0].gift} if inside[0].gift else {}),
             },
             inside[0].customer_id,
         )

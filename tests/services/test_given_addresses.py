@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from storefront.domain.erasure import Waiting
 from storefront.domain.lifecycle import SubscriptionState
+from storefront.mails import compose
 from storefront.models import (
     Address,
     Box,
@@ -22,6 +23,7 @@ from storefront.models import (
 )
 from storefront.operations.choices import avoided_by
 from storefront.operations.erasure_gifts import forget_left_behind, forget_recipients
+from storefront.operations.returns import note_returns
 from storefront.queries import worklists
 from storefront.queries.checkout import known_delivery
 from storefront.queries.gifts import by_code, given_by, to_hand_over
@@ -44,6 +46,7 @@ from tests.support.gifts import (
     subscription_of,
     wish_for,
 )
+from tests.support.paying import waiting_mails
 
 ADA = "ada@example.org"
 ELSEWHERE = {**HOME, "street": "Am Ufer 1", "postcode": "99423", "city": "Weimar"}
@@ -337,3 +340,24 @@ def test_who_claimed_a_gift_is_erased_from_its_giver_s_addresses_too(rt, plan, c
     assert rt.session.scalars(sa.select(Customer.erased_at).where(Customer.public_id == ada)).one()
     rt.session.rollback()
     assert left_of_lindenweg(rt) == []
+
+
+def test_its_giver_is_told_what_came_back_while_nobody_has_claimed_it(rt, plan, clock):
+    gift = make_gift(rt, plan, known(rt.today(), email="", is_quiet=True))
+    work(rt, clock, 1)
+    (box,) = rt.session.scalars(sa.select(Box.id).where(Box.locked_at.is_not(None))).all()
+
+    note_returns(rt.session, [box], rt.moment())
+    rt.session.commit()
+
+    [sent] = waiting_mails(rt, "box_returned")
+    assert sent.customer_id == gift.giver_id
+    mail = compose(rt, sent)
+    assert "Ada Lovelace" in mail.text
+    assert "Lindenweg 4, Jena" in mail.text
+    assert "answer this mail with the right address" in mail.text
+    # Claimed meanwhile: the address is the recipient's, and what was said of it is over.
+    rt.session.rollback()
+    claim(rt, code_of(rt, gift), ADA, ELSEWHERE)
+    assert compose(rt, sent) is None
+    rt.session.rollback()

@@ -135,7 +135,10 @@ def test_the_recipient_finds_the_address_and_corrects_it(
     page = ada.get(url).text
     assert "Is the address right?" in page
     assert "you can do so until" in page
-    assert 'value="Lindenweg 4"' in page
+    # Whoever the mail reached by mistake reads no more than it says.
+    assert 'value="Jena"' in page
+    assert "Lindenweg" not in page
+    assert "07743" not in page
 
     changed = {**AT_HOME, "email": "ada@example.org", "street": "Am Ufer 1"}
     mine = ada.post(url, **changed).location
