@@ -78,6 +78,8 @@ def text_of(page: str) -> str:
 def test_home_says_when_what_and_how_much(ada: Visitor) -> None:
     page = text_of(ada.get("/account/").text)
     assert "Box of March" in page
+    # Who has several subscriptions tells their boxes apart by the plan.
+    assert "Box of March Pot" in page
     assert "Thu 11 March, 23:59 (9 days)" in page
     assert "Thu 18 March" in page
     assert "Kukicha and Earl Grey" in page
