@@ -6,7 +6,15 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.jobs.work import CLOSE_CYCLES, EXPORT, PLAN_CYCLES, RENEWALS
-from storefront.models import Box, BoxCycle, CycleGroup, FirstBoxPlace, Plan, PlanPlaces, Subscription
+from storefront.models import (
+    Box,
+    BoxCycle,
+    CycleGroup,
+    FirstBoxPlace,
+    Plan,
+    PlanPlaces,
+    Subscription,
+)
 from storefront.operations.checkout import Market
 from storefront.operations.places import places_of
 from storefront.queries.checkout import confirmation
@@ -109,7 +117,7 @@ def test_a_first_box_joins_the_cycle_that_was_promised_whatever_days_that_is_on_
     later = {"first_box": "later", "first_box_on": date(2027, 4, 1)}
     plan = sell(rt, **(later if rule == "later" else {}))
     on(clock, rt, 3, 10)
-    group = rt.session.scalars(sa.select(CycleGroup).where(CycleGroup.id == plan.cycle_group_id)).one()
+    group = rt.session.get_one(CycleGroup, plan.cycle_group_id)
     found = {one.key: one for one in cycles_of(rt, group)}
     march, april = found["2027-03"], found["2027-04"]
     # March's cut-off is tomorrow, but it is not sold any more.
