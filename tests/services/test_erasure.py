@@ -229,14 +229,26 @@ def test_documents_keep_the_name_for_as_long_as_the_law_asks_and_not_longer(
     run_renewals(rt)
     end_passed_over(rt)
     assert ask_erasure(rt, ada.public_id).is_done
-    assert blank_old(rt) == {"invoices": 0, "credit_notes": 0, "consents": 0, "gifts": 0}
+    assert blank_old(rt) == {
+        "invoices": 0,
+        "credit_notes": 0,
+        "consents": 0,
+        "gifts": 0,
+        "given": 0,
+    }
 
     clock.set(datetime(2037, 12, 31, 12, tzinfo=UTC))
     kept = blank_old(rt)
     assert (kept["invoices"], kept["consents"]) == (0, 1)
     clock.set(datetime(2038, 1, 1, 12, tzinfo=UTC))
     assert blank_old(rt)["invoices"] == 1
-    assert blank_old(rt) == {"invoices": 0, "credit_notes": 0, "consents": 0, "gifts": 0}
+    assert blank_old(rt) == {
+        "invoices": 0,
+        "credit_notes": 0,
+        "consents": 0,
+        "gifts": 0,
+        "given": 0,
+    }
     assert set(said(rt)) <= {"audit_entry"}
     row = rt.session.execute(sa.select(Invoice.number, Invoice.total_minor, Invoice.snapshot)).one()
     rt.session.rollback()
