@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import BoxState, CycleState
+from storefront.domain.boxes import BoxKind, BoxState, CycleState
 from storefront.domain.packing import Problem, RecipeFacts, choose_recipe, contents_of
 from storefront.models import (
     Box,
@@ -100,7 +100,10 @@ class HeldBox:
     public_id: str
     problem: str
     customer: str
+    #: Empty for a gift that nobody has claimed.
+    customer_ref: str
     subscription: str
+    is_sent_again: bool
     plan: str
     plan_ref: str
     quantity: int
@@ -347,7 +350,9 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
             box.c.problem,
             box.c.quantity,
             sa.func.coalesce(customer.c.name, "").label("customer"),
+            sa.func.coalesce(customer.c.public_id, "").label("customer_ref"),
             subscription.c.public_id.label("subscription"),
+            (box.c.kind == BoxKind.REPLACEMENT).label("is_sent_again"),
             plan.c.name.label("plan"),
             plan.c.public_id.label("plan_ref"),
         )

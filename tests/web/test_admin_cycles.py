@@ -141,7 +141,7 @@ def test_locking_before_its_time_is_refused_in_words(desk, plan, cycle, board):
 
 
 def test_an_exception_names_why_and_gets_through_by_trying_again(
-    rt, desk, plan, cycle, board, clock
+    app, rt, desk, plan, cycle, board, clock
 ):
     make_box(rt, plan, cycle)
     clock.advance(days=14)
@@ -150,6 +150,13 @@ def test_an_exception_names_why_and_gets_through_by_trying_again(
     page = desk.get(board).text
     assert "Exceptions (1)" in page
     assert "No recipe" in page
+    # Who packs may not see people; who may is led to them.
+    assert "/admin/subscribers/" not in page
+    owner = Desk(app, rt, "owner")
+    owner.sign_in()
+    person = re.search(r'<a href="(/admin/subscribers/[^"#]+)#', owner.get(board).text)
+    assert person is not None
+    assert owner.get(person[1]).status_code == 200
 
     make_recipe(rt, plan)
     box = rt.session.scalar(sa.select(Box.public_id))

@@ -274,6 +274,7 @@ def _board(cycle: str) -> dict[str, Any]:
         "problems": problem_words(),
         "can_download": staff_user().may(may.EXPORTS_DOWNLOAD),
         "can_see_products": staff_user().may(may.PRODUCTS_MANAGE),
+        "can_see_people": staff_user().may(may.SUBSCRIBERS_VIEW),
     }
 
 
