@@ -79,6 +79,10 @@ class Offer:
     intro: tuple[Money, int] | None = None
     #: Days that somebody new may try it for nothing.
     trial_days: int = 0
+    #: What an order of today without a trial is charged at once and when it is charged next, which
+    #: differ from ``total`` and ``renewal_on`` with free days, a fee or an introductory price.
+    due_today: Money | None = None
+    charged_next_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,11 +366,14 @@ def _offer(
     """Price an order of today with the checkout's own function, so the card cannot differ."""
     boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
     sale, renewal_on = market.sale_to({}), None
+    due_today, charged_next_on = None, None
     tax = _taxed(sale, plan, today)
     terms = order_terms(plan, price, sale, today, slots, first_box=first, is_estimate=True)
     try:
         quote = quote_order(terms)
         total, renewal_on = quote.full.quote.total, quote.renewal_on
+        due_today = quote.due_today
+        charged_next_on = quote.charges[0].on if quote.charges else None
     except NoCycle:
         # Sold out: nothing can be ordered, but what it costs is said as it would be.
         total = quote_order(replace(terms, shipping=None)).full.quote.total
@@ -382,6 +389,8 @@ def _offer(
         tax,
         _intro(terms),
         plan.trial_days,
+        due_today,
+        charged_next_on,
     )
 
 

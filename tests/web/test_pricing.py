@@ -288,3 +288,19 @@ def test_a_plan_page_says_where_fewer_boxes_bind(rt: Runtime, client: FlaskClien
     assert "In Austria you agree to 12 boxes at most." in shown
     assert "California" not in shown, "nothing is sent there"
     assert "you agree to" not in client.get("/plans/cup").get_data(as_text=True)
+
+
+def test_what_is_charged_today_and_next_is_what_an_order_of_today_charges(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    make.make_plan(rt, code="pot", name="Pot", first_period="free")
+    shown = client.get("/plans/pot").text
+    dates = shown[shown.index('id="dates-title"') :]
+    dates = dates[: dates.index("</section>")]
+    assert "€0.00" in dates
+    assert "12 March" in dates
+
+
+def test_no_day_is_named_that_a_trial_would_move(rt: Runtime, client: FlaskClient) -> None:
+    make.make_plan(rt, code="pot", name="Pot", trial_days=14)
+    assert 'id="dates-title"' not in client.get("/plans/pot").text
