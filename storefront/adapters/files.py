@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import os
 import re
 import secrets
@@ -17,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from storefront.adapters.clock import SystemClock
+
+log = logging.getLogger(__name__)
 
 #: A spreadsheet takes a cell that starts like this for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -38,6 +41,14 @@ class Published:
     size: int
     #: Data rows without the heading; 0 for files that have none.
     rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How much of what was left behind is gone, and how much could not be removed."""
+
+    removed: int
+    failed: int = 0
 
 
 class FileStore:
@@ -93,22 +104,27 @@ class FileStore:
         finally:
             shutil.rmtree(made)
 
-    def remove_half_written(self) -> int:
-        """Delete what writers that were killed left behind; returns how many files and folders.
+    def remove_half_written(self) -> Swept:
+        """Delete files and folders that writers which were killed left behind.
 
-        By the machine's clock, which the files are dated by, and not by the shop's.
+        By the machine's clock, which the files are dated by, and not by the shop's. What cannot
+        be removed is logged and counted, and keeps nothing else from going.
         """
         before = (SystemClock().now() - _LOST_AFTER).timestamp()
-        removed = 0
+        removed = failed = 0
         for here, folders, files in os.walk(self.folder):
             lost = [name for name in folders if _FOLDER_ASIDE.fullmatch(name)]
             # What is in one is its own matter: it goes as a whole or not at all.
             folders[:] = [name for name in folders if name not in lost]
             for name in (*lost, *filter(_HALF_WRITTEN.fullmatch, files)):
                 # Its writer, or another worker that removes it, may be faster.
-                with suppress(FileNotFoundError):
-                    removed += _remove_older(Path(here, name), before)
-        return removed
+                try:
+                    with suppress(FileNotFoundError):
+                        removed += _remove_older(Path(here, name), before)
+                except OSError as error:
+                    log.warning("%s was left behind and cannot be removed: %s", name, error)
+                    failed += 1
+        return Swept(removed, failed)
 
     def listed(self, folder: str, suffix: str) -> list[tuple[str, datetime, int]]:
         """Return (name, made at, size) of the files below ``folder``, newest first."""

@@ -110,7 +110,8 @@ def _delete_old(rt: Runtime) -> dict[str, int]:
 
 
 def _tidy_files(rt: Runtime) -> dict[str, int]:
-    return {"half_written": rt.files.remove_half_written()}
+    swept = rt.files.remove_half_written()
+    return {"expired": swept.removed, "failed": swept.failed}
 
 
 PLAN_CYCLES = Job("plan_cycles", plan_ahead, (PLANNING_DUE,))

@@ -202,7 +202,7 @@ def test_what_a_killed_download_leaves_lies_where_it_is_swept(rt, who, tmp_path,
     a_day_ago = time.time() - 24 * 3600 - 60
     os.utime(left, (a_day_ago, a_day_ago))
     monkeypatch.undo()
-    assert rt.files.remove_half_written() == 1
+    assert rt.files.remove_half_written().removed == 1
     assert list(rt.files.folder.iterdir()) == []
 
 

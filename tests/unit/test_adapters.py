@@ -22,7 +22,7 @@ from werkzeug.wrappers import Request, Response
 from storefront.adapters import failpoints
 from storefront.adapters.clock import DemoClock, SystemClock
 from storefront.adapters.failpoints import FailpointReached, failpoint
-from storefront.adapters.files import FileStore
+from storefront.adapters.files import FileStore, Swept
 from storefront.adapters.http import MOST_BYTES, ServiceHttp
 from storefront.adapters.mail import (
     FileMailbox,
@@ -108,7 +108,7 @@ def test_what_a_killed_writer_left_goes_after_a_day_and_nothing_else(tmp_path: P
         (tmp_path / name / "export").mkdir(parents=True)
         os.utime(tmp_path / name, (a_day_ago - age, a_day_ago - age))
 
-    assert FileStore(tmp_path).remove_half_written() == 2
+    assert FileStore(tmp_path).remove_half_written() == Swept(2)
 
     assert sorted(path.name for path in folder.iterdir()) == [".june.csv.5e6f7a8b", "may.csv"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -116,7 +116,27 @@ def test_what_a_killed_writer_left_goes_after_a_day_and_nothing_else(tmp_path: P
         ".mine.1a2b3c4d",
         "exports",
     ]
-    assert FileStore(tmp_path / "not there").remove_half_written() == 0
+    assert FileStore(tmp_path / "not there").remove_half_written() == Swept(0)
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_from_going(tmp_path: Path, caplog):
+    store, kept, a_day_ago = tmp_path / "files", tmp_path / "kept", time.time() - 24 * 3600 - 60
+    kept.mkdir()
+    os.utime(kept, (a_day_ago, a_day_ago))
+    stuck = [f".made.{n}a2b3c4d" for n in range(3)]
+    gone = [f".made.{n}e6f7a8b" for n in range(3)]
+    for name in gone:
+        (store / name / "export").mkdir(parents=True)
+        os.utime(store / name, (a_day_ago, a_day_ago))
+    for name in stuck:
+        # A folder that leads elsewhere is never removed with what is in it.
+        (store / name).symlink_to(kept, target_is_directory=True)
+
+    assert FileStore(store).remove_half_written() == Swept(3, 3)
+
+    assert sorted(path.name for path in store.iterdir()) == stuck
+    assert kept.is_dir()
+    assert all(name in caplog.text for name in stuck)
 
 
 @pytest.mark.parametrize("name", ["../out.csv", "/etc/passwd", "a/../../b", ""])
