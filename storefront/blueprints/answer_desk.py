@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from flask import abort, request
 from flask_babel import gettext as _
@@ -11,6 +12,7 @@ from flask_babel import gettext as _
 from storefront.blueprints.checkout.forms import ANSWER
 from storefront.blueprints.context import runtime
 from storefront.operations.audit import Who
+from storefront.operations.choice_losses import Loss, token_of
 from storefront.queries.answers import AnswersPage, answers_page
 from storefront.services import answers
 from storefront.services.answers import Saved
@@ -30,6 +32,9 @@ class Reply:
     done: str = ""
     #: What was chosen on the page before and is not saved yet, by question.
     typed: Mapping[str, str] = field(default_factory=dict)
+    #: What was chosen and falls out if this is saved, box by box; and what stands for it.
+    losses: tuple[tuple[date, list[str]], ...] = ()
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,12 @@ class Desk:
         typed = _typed(request.form)
         try:
             saved = answers.change_answers(
-                runtime(), self.customer_id, self.subscription, typed, self.who
+                runtime(),
+                self.customer_id,
+                self.subscription,
+                typed,
+                self.who,
+                shown=request.form.get("shown", ""),
             )
         except answers.NotFound:
             abort(404)
@@ -60,6 +70,10 @@ class Desk:
         except answers.CostsOther:
             text = _("That costs more or less than what you have. Nothing was changed.")
             return self._refused(text, typed)
+        except answers.ChoiceFallsOut as error:
+            page, losses = self._page(), tuple(_lost(one) for one in error.losses)
+            typed = _offered(page, typed)
+            return Reply(page, typed=typed, losses=losses, token=token_of(error.losses))
         return Reply(self._page(), done=_done(saved, by_staff=self.who is not None))
 
     def _refused(self, problem: str, typed: Mapping[str, str]) -> Reply:
@@ -89,6 +103,14 @@ def _offered(page: AnswersPage, typed: Mapping[str, str]) -> dict[str, str]:
     """Return what was chosen of what can be; else the question shows what is saved."""
     offered = {(one.code, each.code) for one in page.questions for each in one.answers}
     return {code: said for code, said in typed.items() if (code, said) in offered}
+
+
+def _lost(loss: Loss) -> tuple[date, list[str]]:
+    pieces = [
+        _("%(count)s × %(name)s", count=number, name=name) if number > 1 else name
+        for name, number in loss.pieces
+    ]
+    return loss.ship_on, pieces
 
 
 def _done(saved: Saved, *, by_staff: bool) -> str:

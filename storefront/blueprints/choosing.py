@@ -168,18 +168,48 @@ def _of_one(fault: Fault, row: Choosable) -> str:
 
 
 def _of_all(fault: Fault, page: ChoicePage) -> str:
-    number = fault.number
+    number, name = fault.number, fault.category
     if fault.kind is FaultKind.TOO_FEW:
         return ngettext("Choose %(num)s more.", "Choose %(num)s more.", number)
     if fault.kind is FaultKind.TOO_MANY:
         return ngettext("Take %(num)s out.", "Take %(num)s out.", number)
     if fault.kind is FaultKind.CATEGORY_LEAST:
-        return _("Choose at least %(count)s of %(name)s.", count=number, name=fault.category)
+        return _("Choose at least %(count)s of %(name)s.", count=number, name=name)
     if fault.kind is FaultKind.CATEGORY_MOST:
-        return _("Choose at most %(count)s of %(name)s.", count=number, name=fault.category)
-    if fault.kind is FaultKind.VALUE and page.value is not None:
-        return _("Choose for at most %(amount)s in all.", amount=_money(page.value))
+        return _("Choose at most %(count)s of %(name)s.", count=number, name=name)
+    return _of_rest(fault, page)
+
+
+def _of_rest(fault: Fault, page: ChoicePage) -> str:
+    """Say why what was chosen leaves no way to fill the box, or that it is offered no more."""
+    if fault.kind is FaultKind.NO_ROOM:
+        return ngettext(
+            "There is no room left for what must be in it: take %(num)s of something else out.",
+            "There is no room left for what must be in it: take %(num)s of something else out.",
+            fault.number,
+        )
+    if fault.kind is FaultKind.POOL_TOO_SMALL:
+        return _(
+            "Too little is left to fill this box, so nothing can be saved now. "
+            "Try again later; if you do not, we choose for you."
+        )
+    if page.value is not None and fault.kind in {FaultKind.VALUE, FaultKind.NO_VALUE_LEFT}:
+        return _of_value(fault, page.value)
+    gone = page.gone.get(fault.variant or 0)
+    if gone:
+        return _("%(name)s is no longer offered for this box. Choose something else.", name=gone)
     return _("Something you chose is no longer offered. Look at your box again.")
+
+
+def _of_value(fault: Fault, most: Money) -> str:
+    if fault.kind is FaultKind.VALUE:
+        return _("Choose for at most %(amount)s in all.", amount=_money(most))
+    return _(
+        "Filled up with the cheapest that is left, your box would be worth %(least)s; at most "
+        "%(amount)s is allowed. Take something cheaper instead.",
+        least=_money(Money(fault.number, most.currency)),
+        amount=_money(most),
+    )
 
 
 def rule_words(page: ChoicePage) -> list[str]:

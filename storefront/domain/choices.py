@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -36,6 +36,12 @@ class FaultKind(StrEnum):
     CATEGORY_LEAST = "category_least"
     CATEGORY_MOST = "category_most"
     VALUE = "value"
+    #: What a category still needs has no room: so many of the other pieces must come out.
+    NO_ROOM = "no_room"
+    #: Filled up with the cheapest, the box is worth this, which is more than the rule allows.
+    NO_VALUE_LEFT = "no_value_left"
+    #: What is left of the pool fills no box, whatever is chosen.
+    POOL_TOO_SMALL = "pool_too_small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +198,52 @@ def refusals(
 ) -> list[Fault]:
     """Return why ``picks`` cannot be saved; empty for a good choice and for the part of one.
 
-    Part of a choice is good when the default rule can add the rest and keep all of it.
+    Part of a choice is good when the default rule can add the rest and keep all of it. That
+    pieces are missing is therefore no reason of its own; what stands in their way is named.
+
+    >>> pool = [PoolItem(1, price=900), PoolItem(2, price=500), PoolItem(3, price=400)]
+    >>> [(one.kind.value, one.number) for one in refusals(Rule(2, value=1200), pool, {}, {1: 1})]
+    [('no_value_left', 1300)]
     """
     found = faults(rule, pool, barred, picks)
-    unfinished = {FaultKind.TOO_FEW, FaultKind.CATEGORY_LEAST}
-    if not any(picks.values()) or any(fault.kind not in unfinished for fault in found):
+    if not any(picks.values()):
         return found
-    filled = fill(rule, pool, barred, picks)
-    return [] if filled and filled.kept == {v: n for v, n in picks.items() if n} else found
+    missing, room = _missing(rule, pool, picks), rule.pieces - sum(picks.values())
+    lacks_room = missing > room
+    unfinished = (
+        {FaultKind.TOO_FEW} if lacks_room else {FaultKind.TOO_FEW, FaultKind.CATEGORY_LEAST}
+    )
+    broken = [fault for fault in found if fault.kind not in unfinished]
+    if lacks_room and room >= 0:
+        broken.append(Fault(FaultKind.NO_ROOM, number=missing - room))
+    return broken or _in_the_way(rule, pool, barred, {v: n for v, n in picks.items() if n})
+
+
+def _missing(rule: Rule, pool: Sequence[PoolItem], picks: Mapping[int, int]) -> int:
+    """Return how many pieces the categories lack of what they need at least."""
+    counts: Counter[str] = Counter()
+    for item in pool:
+        counts[item.category] += picks.get(item.variant, 0)
+    return sum(max(0, limit.least - counts[limit.category]) for limit in rule.limits)
+
+
+def _in_the_way(
+    rule: Rule,
+    pool: Sequence[PoolItem],
+    barred: Mapping[int, Bar],
+    picks: Mapping[int, int],
+) -> list[Fault]:
+    """Return what keeps the rest from being added to ``picks`` that have room for every category.
+
+    Where the pool fills a box at all, that is the value: of each category there is enough.
+    """
+    box = _Box(rule, pool, barred)
+    if box.least_value(picks) is not None:
+        return []
+    least = _Box(replace(rule, value=None), pool, barred).least_value(picks)
+    if least is None or box.least_value({}) is None:
+        return [Fault(FaultKind.POOL_TOO_SMALL)]
+    return [Fault(FaultKind.NO_VALUE_LEFT, number=least)]
 
 
 def fill(
@@ -232,6 +276,31 @@ def fill(
             if taken.get(item.variant, 0) < number:
                 box.take(taken, item)
     return Filled(kept, dict(Counter(taken) - Counter(kept)))
+
+
+def falls_out(
+    rule: Rule | None,
+    items: Mapping[int, int],
+    pool: Sequence[PoolItem],
+    barred: Mapping[int, Bar],
+    chosen: Mapping[int, int],
+) -> dict[int, int]:
+    """Return the pieces of ``chosen`` that do not come in a box of ``items`` and ``pool``.
+
+    Without a rule nothing is chosen, and of what was chosen only comes what the box holds anyway.
+
+    >>> falls_out(Rule(2), {}, [PoolItem(1), PoolItem(2)], {}, {1: 1, 3: 1})
+    {3: 1}
+    >>> falls_out(None, {1: 2}, [], {}, {1: 1, 3: 1})
+    {3: 1}
+    """
+    if rule is None:
+        kept: Mapping[int, int] = items
+    else:
+        filled = fill(rule, pool, barred, chosen)
+        # A pool that fills no box now may do so later, with what is in it.
+        kept = filled.kept if filled else {item.variant: item.most for item in pool}
+    return dict(Counter(chosen) - Counter(kept))
 
 
 class _Box:

@@ -160,6 +160,25 @@ def with_swaps(
     return Packed(own, tuple(taken.items()), made, lost)
 
 
+class Sort(NamedTuple):
+    """What decides whether one product may come instead of another; ``price`` None: not known."""
+
+    variant: int
+    category: str
+    currency: str
+    price: int | None
+
+
+def may_come(own: Sort, other: Sort) -> bool:
+    """Return whether ``other`` may ever come instead of ``own``: of its kind, and no dearer."""
+    return (
+        own.variant != other.variant
+        and own.category == other.category
+        and own.currency == other.currency
+        and may_replace(own.price, other.price)
+    )
+
+
 def may_replace(own: int | None, other: int | None) -> bool:
     """Return whether something worth ``other`` may come instead of something worth ``own``.
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import sqlalchemy as sa
 
 from storefront.domain.packing import RecipeFacts
-from storefront.domain.swaps import Round, Swap, SwapBar, may_replace, swaps_at
+from storefront.domain.swaps import Round, Sort, Swap, SwapBar, may_come, swaps_at
 from storefront.models import Product, ProductVariant
 from storefront.models.base import table_of
 from storefront.operations.choices import avoided_by
@@ -102,21 +102,15 @@ def swap_offers_for(
                 tuple(
                     Alternative(key, _bar(facts[key], there[key], pieces, need, own, avoided))
                     for key in offered
-                    if _fits(facts[variant], facts[key])
+                    if may_come(_sort(facts[variant]), _sort(facts[key]))
                 ),
             )
         )
     return SwapOffers(recipe, at, swaps, tuple(lines), facts)
 
 
-def _fits(own: AnyRow, other: AnyRow) -> bool:
-    """Return whether ``other`` may ever come instead of ``own``: of its kind, and no dearer."""
-    return (
-        own.id != other.id
-        and own.category == other.category
-        and own.currency == other.currency
-        and may_replace(own.price_minor, other.price_minor)
-    )
+def _sort(row: AnyRow) -> Sort:
+    return Sort(row.id, row.category, row.currency, row.price_minor)
 
 
 def _bar(

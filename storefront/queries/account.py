@@ -42,13 +42,16 @@ _LAST_BOXES = 4
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """The first box that may still change, where its contents are chosen or swapped."""
+    """The first box that may still change, where its contents are chosen or swapped, or were."""
 
     cycle: str
     ship_from: date
     #: How many pieces are chosen, and how many of them by now; 0: swapped at most.
     pieces: int
     chosen: int
+    can_swap: bool
+    #: What was chosen and cannot come any more, because the recipe is another by now.
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,9 +325,10 @@ def _choosing(
     held = contents.get(_cycle_of(coming, box) or 0)
     if box is None or box.ship_from is None or held is None:
         return None
-    if not held.to_choose and not held.can_swap:
+    if not (held.to_choose or held.can_swap or held.gone):
         return None
-    return Choosing(box.cycle, box.ship_from, held.to_choose, held.chosen)
+    parts = (held.to_choose, held.chosen, held.can_swap, held.gone)
+    return Choosing(box.cycle, box.ship_from, *parts)
 
 
 def _cycles_shown(coming: Coming, rows: Sequence[BoxRow]) -> set[int]:

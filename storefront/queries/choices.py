@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.choices import Fault, PoolItem, Rule, faults
+from storefront.domain.choices import Fault, PoolItem, Rule, refusals
 from storefront.domain.money import Money
 from storefront.models import Product, ProductVariant, Subscription
 from storefront.models.base import table_of
@@ -73,6 +73,8 @@ class ChoicePage:
     is_chosen: bool
     #: What is wrong with a choice that was saved: something ran out since, or is not tolerated.
     faults: tuple[Fault, ...]
+    #: Names of what was chosen and is in the pool no more, by variant.
+    gone: Mapping[int, str]
     #: Words for allergens in the box or answered, with whether they are avoided.
     allergens: tuple[tuple[str, bool], ...]
 
@@ -152,7 +154,8 @@ def pool_page(
     """Return the page of a box that is chosen for, with ``chosen`` (by variant) in it."""
     rule = offer.recipe.rule
     assert rule is not None
-    words = _words(session, [item.variant for item in offer.pool])
+    pool = {item.variant for item in offer.pool}
+    words = _words(session, [*pool, *(chosen.keys() - pool)])
     fixed = _words(session, [variant for variant, _pieces in offer.recipe.items])
     contained = {word for item in offer.pool for word in item.allergens}
     contained |= {word for row in fixed.values() for word in row.allergens}
@@ -176,7 +179,8 @@ def pool_page(
             for key, pieces in offer.recipe.items
         ),
         is_chosen=bool(chosen),
-        faults=tuple(faults(rule, offer.pool, offer.barred, chosen)) if chosen else (),
+        faults=tuple(refusals(rule, offer.pool, offer.barred, chosen)) if chosen else (),
+        gone={key: row.name for key, row in words.items() if key not in pool},
         allergens=tuple((word, word in avoided) for word in sorted(contained | avoided))
         if rule.avoids_allergens
         else (),
@@ -200,6 +204,7 @@ def _closed(coming: Coming, at: AnyRow, instead: NextBox | None, moment: Moment)
         always=(),
         is_chosen=False,
         faults=(),
+        gone={},
         allergens=(),
     )
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.domain.packing import RecipeFacts, choose_recipe
 from storefront.domain.recipe_scopes import BoxFacts
+from storefront.domain.swaps import Sort, may_come
 from storefront.models import (
     BoxChoice,
     BoxChoiceItem,
@@ -38,8 +39,10 @@ class Contents:
     to_choose: int = 0
     #: How many of these are chosen.
     chosen: int = 0
-    #: Something else may be taken instead of what the recipe says.
+    #: Something else may be taken instead of what the recipe says, or is.
     can_swap: bool = False
+    #: What was chosen and cannot come any more, because the recipe is another by now.
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,10 @@ def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.Column
         known.get("place", source.c.id).label("place"),
         sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
         variant.c.sku,
+        variant.c.price_minor,
+        variant.c.currency,
         product.c.picture,
+        product.c.category,
     ]
 
 
@@ -226,21 +232,35 @@ def _contents(
     own = recipes[recipe.id] if recipe else []
     pool = {line.variant_id for line in own if line.is_choice}
     picks = [
-        line
-        for line in lines
-        if (line.subscription_id, line.cycle_id) == (coming.row.id, cycle)
-        and line.variant_id in pool
+        line for line in lines if (line.subscription_id, line.cycle_id) == (coming.row.id, cycle)
     ]
+    comes = pool or {line.variant_id for line in own}
+    gone = tuple(str(line.name) for line in picks if line.variant_id not in comes)
     if not pool:
         fixed = _with_swaps(own, offered, wishes)
-        return Contents(fixed + lying, can_swap=bool(offered and own))
+        return Contents(fixed + lying, can_swap=_can_swap(own, offered, wishes), gone=gone)
+    picks = [line for line in picks if line.variant_id in pool]
     fixed = tuple(_piece(line) for line in own if not line.is_choice)
     # Add-ons lie in a box that is paid for before anything else does.
     return Contents(
         fixed + tuple(_piece(line) for line in picks) + lying,
         own[0].pieces or 0 if own else 0,
         sum(line.quantity for line in picks),
+        gone=gone,
     )
+
+
+def _can_swap(own: Sequence[Any], offered: _Offered, wishes: Wishes) -> bool:
+    """Return whether anything that is offered fits, or is taken already and can be taken back."""
+    sorts = [_sort(line) for line in offered.values()]
+    return any(
+        line.variant_id in wishes or any(may_come(_sort(line), one) for one in sorts)
+        for line in own
+    )
+
+
+def _sort(line: Any) -> Sort:
+    return Sort(line.variant_id, line.category, line.currency, line.price_minor)
 
 
 def _with_swaps(own: Sequence[Any], offered: _Offered, wishes: Wishes) -> tuple[Piece, ...]:

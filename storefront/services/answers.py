@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,6 +22,7 @@ from storefront.operations.answers import (
     write_answers,
 )
 from storefront.operations.audit import Who
+from storefront.operations.choice_losses import Loss, losses_of, token_of
 from storefront.operations.choosing import open_boxes
 from storefront.operations.keys import AnyRow
 from storefront.operations.offers import read_questions
@@ -53,12 +54,26 @@ class CostsOther(DomainError):
     code = "costs_other"
 
 
+class ChoiceFallsOut(DomainError):
+    """What was chosen for coming boxes does not come with these answers: ``losses``."""
+
+    code = "choice_falls_out"
+
+    def __init__(self, losses: Sequence[Loss]) -> None:
+        super().__init__()
+        self.losses = tuple(losses)
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Whether anything is new, and the day of the first box it counts for; None: none is open."""
+    """Whether anything is new, and the day of the first box it counts for; None: none is open.
+
+    ``losses``: what was chosen and does not come any more.
+    """
 
     is_new: bool
     box_on: date | None
+    losses: tuple[Loss, ...] = ()
 
 
 def change_answers(
@@ -67,11 +82,14 @@ def change_answers(
     subscription: str,
     answers: Mapping[str, str],
     who: Who | None = None,
+    *,
+    shown: str = "",
 ) -> Saved:
     """Save ``answers`` by question, for every box whose cut-off is not over and from then on.
 
-    Nothing is charged and nothing given back. Raises ``NotFound``, ``NotOffered`` or
-    ``CostsOther``. ``who``: staff do it for the customer.
+    Nothing is charged and nothing given back. Raises ``NotFound``, ``NotOffered``,
+    ``CostsOther``, or ``ChoiceFallsOut`` where other choices fall out than ``shown`` (the token
+    of these losses) says. ``who``: staff do it for the customer.
     """
 
     def work() -> Saved:
@@ -79,12 +97,16 @@ def change_answers(
         before = {code: str(said) for code, said in (row.options or {}).items()}
         wanted = {code: said for code, said in answers.items() if said != before.get(code)}
         _check(rt, row, before, wanted)
-        if wanted:
-            _write(rt, row, before, wanted, who)
         found = read_coming(rt.session, table_of(Subscription).c.id == row.id, rt.today())
         boxes = open_boxes(rt.session, found[0], rt.today()) if found else []
+        losses = losses_of(rt.session, row.id, row.plan_id, boxes, wanted) if wanted else []
+        if losses and token_of(losses) != shown:
+            raise ChoiceFallsOut(losses)
+        if wanted:
+            _write(rt, row, before, wanted, who)
         rt.session.commit()
-        return Saved(bool(wanted), boxes[0].cycle.ship_from if boxes else None)
+        first = boxes[0].cycle.ship_from if boxes else None
+        return Saved(bool(wanted), first, tuple(losses))
 
     try:
         return decide_again(rt.session, work)

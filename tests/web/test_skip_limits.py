@@ -94,7 +94,7 @@ def test_where_nothing_may_be_skipped_the_next_box_can_still_be_changed(
     limit(rt, skips_in_row=0)
     page = ada.get("/account/").text
     assert "Boxes of this plan cannot be skipped." in page
-    assert "Choose until" in page
+    assert "Change until" in page
     assert "/skip" not in page
 
 

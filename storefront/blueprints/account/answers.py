@@ -33,6 +33,8 @@ def _show(reply: Reply) -> Response:
         asked=found,
         typed=reply.typed,
         problem=reply.problem,
+        losses=reply.losses,
+        token=reply.token,
         url=url_for("account.answers", subscription=found.subscription),
         back=url_for("account.subscription", subscription=found.subscription),
         back_label=found.plan,

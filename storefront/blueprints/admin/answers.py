@@ -46,6 +46,8 @@ def _show(ref: str, name: str, reply: Reply) -> Response:
         asked=found,
         typed=reply.typed,
         problem=reply.problem,
+        losses=reply.losses,
+        token=reply.token,
         url=url_for("admin.subscription_answers", ref=ref, sub=found.subscription),
         back=url_for("admin.subscriber", ref=ref),
         back_label=name,

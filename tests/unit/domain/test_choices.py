@@ -1,5 +1,6 @@
 """Choosing the contents of a box: what a choice must keep to, and the default rule."""
 
+from dataclasses import replace
 from itertools import product as combinations
 
 from hypothesis import given
@@ -125,11 +126,75 @@ def test_part_of_a_choice_can_be_saved_unless_it_leaves_no_room_for_the_rest():
 
     assert refusals(rule, pool, {}, {1: 1}) == []
     assert refusals(rule, pool, {}, {1: 1, 2: 1}) == [
-        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1)
+        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
+        Fault(FaultKind.NO_ROOM, number=1),
     ]
     assert refusals(rule, pool, {}, {}) == [
         Fault(FaultKind.TOO_FEW, number=2),
         Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
+    ]
+
+
+@given(rules(), pools(), choices, words, variants)
+def test_a_choice_is_refused_exactly_when_no_good_box_holds_it(rule, pool, chosen, avoided, sent):
+    barred = bars(rule, pool, avoided, sent)
+    good = every_good_box(rule, pool, barred)
+    holds = any(all(box.get(v, 0) >= n for v, n in chosen.items()) for box in good)
+
+    if any(chosen.values()):
+        found = refusals(rule, pool, barred, chosen)
+        assert bool(found) == (not holds)
+        assert FaultKind.TOO_FEW not in {one.kind for one in found}
+
+
+@given(rules(), pools(), choices)
+def test_what_stands_in_the_way_is_named_with_its_number(rule, pool, chosen):
+    barred = bars(rule, pool)
+    any_value = every_good_box(replace(rule, value=None), pool, barred)
+    prices = {item.variant: item.price for item in pool}
+    holding = [box for box in any_value if all(box.get(v, 0) >= n for v, n in chosen.items())]
+
+    for fault in refusals(rule, pool, barred, chosen):
+        if fault.kind is FaultKind.NO_VALUE_LEFT:
+            worth = [sum(prices[v] * n for v, n in box.items()) for box in holding]
+            assert fault.number == min(worth)
+            assert fault.number > rule.value
+        if fault.kind is FaultKind.POOL_TOO_SMALL:
+            assert every_good_box(rule, pool, barred) == []
+
+
+@given(rules(), pools(), choices)
+def test_so_many_pieces_must_come_out_as_are_named_and_no_fewer(rule, pool, chosen):
+    rule, barred = replace(rule, value=None), bars(rule, pool)
+    good = every_good_box(rule, pool, barred)
+    found = refusals(rule, pool, barred, chosen)
+    if not good or {one.kind for one in found} != {FaultKind.CATEGORY_LEAST, FaultKind.NO_ROOM}:
+        return
+
+    over = [sum(max(0, n - box.get(v, 0)) for v, n in chosen.items()) for box in good]
+    assert found[-1].number == min(over)
+
+
+def test_part_of_a_choice_says_which_limit_stands_in_the_way_of_the_rest():
+    tea = [PoolItem(number, category="Tea", price=900) for number in (1, 2, 3)]
+    cakes = [
+        PoolItem(number, category="Bakes", price=price) for number, price in ((4, 500), (5, 400))
+    ]
+    pool = [*tea, *cakes]
+    rule = Rule(3, (Limit("Bakes", least=1),), value=2400)
+
+    assert refusals(rule, pool, {}, {1: 1, 2: 1, 3: 1}) == [
+        Fault(FaultKind.CATEGORY_LEAST, category="Bakes", number=1),
+        Fault(FaultKind.VALUE, number=2400),
+        Fault(FaultKind.NO_ROOM, number=1),
+    ]
+    assert refusals(Rule(3, value=2100), pool, {}, {1: 1, 2: 1}) == [
+        Fault(FaultKind.NO_VALUE_LEFT, number=2200)
+    ]
+    assert refusals(Rule(6), pool, {}, {1: 1}) == [Fault(FaultKind.POOL_TOO_SMALL)]
+    # What is missing is no reason beside a reason.
+    assert refusals(Rule(4, value=1000), pool, {}, {1: 1, 2: 1}) == [
+        Fault(FaultKind.VALUE, number=1000)
     ]
 
 

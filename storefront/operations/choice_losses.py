@@ -1,0 +1,131 @@
+"""What falls out of boxes that were chosen for when a question about them is answered anew.
+
+Which recipe packs a box follows from the answers, and a choice holds as far as the recipe offers
+it. So who answers anew may lose a choice, and is told which.
+Source: docs/decisions/0187-answers.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+
+import sqlalchemy as sa
+
+from storefront.domain.choices import PoolItem, bars, falls_out
+from storefront.domain.packing import RecipeFacts, choose_recipe
+from storefront.models import BoxChoice, BoxChoiceItem, Product, ProductVariant
+from storefront.models.base import table_of
+from storefront.operations.choices import Subscriber, avoided_by, pool_items, sent_to
+from storefront.operations.choosing import OpenBox
+from storefront.operations.keys import AnySession
+from storefront.operations.recipes import recipes_by_cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Pieces by name that do not come any more in the box that leaves on ``ship_on``."""
+
+    cycle: str
+    ship_on: date
+    pieces: tuple[tuple[str, int], ...]
+
+
+def token_of(losses: Sequence[Loss]) -> str:
+    """Return what stands for the losses that were shown; empty for none."""
+    if not losses:
+        return ""
+    return sha256(repr([(one.cycle, one.pieces) for one in losses]).encode()).hexdigest()[:32]
+
+
+def losses_of(
+    session: AnySession,
+    subscription_id: int,
+    plan_id: int,
+    boxes: Sequence[OpenBox],
+    answers: Mapping[str, str],
+) -> list[Loss]:
+    """Return what ``answers`` by question would take out of ``boxes`` that were chosen for.
+
+    What did not come before is not counted. One statement where nothing was chosen.
+    """
+    chosen, names = _chosen(session, subscription_id, [box.cycle.id for box in boxes])
+    found = [box for box in boxes if box.cycle.id in chosen and box.plan_id == plan_id]
+    if not found:
+        return []
+    recipes = recipes_by_cycle(session, [plan_id], [box.cycle.id for box in found])
+    look = _Look.of(
+        session, subscription_id, [one for own in recipes.values() for one in own.get(plan_id, ())]
+    )
+    losses = []
+    for box in found:
+        own, picks = recipes[box.cycle.id].get(plan_id, ()), chosen[box.cycle.id]
+        then = replace(box, options={**box.options, **answers})
+        lost = Counter(look.falls_out(choose_recipe(own, then.facts), picks))
+        lost -= Counter(look.falls_out(choose_recipe(own, box.facts), picks))
+        pieces = tuple((names[key], number) for key, number in lost.items())
+        if pieces:
+            losses.append(Loss(box.cycle.public_id, box.cycle.ship_from, pieces))
+    return losses
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known of the products and of who gets them."""
+
+    items: Mapping[int, PoolItem]
+    subscriber: Subscriber
+
+    @classmethod
+    def of(cls, session: AnySession, subscription_id: int, recipes: Sequence[RecipeFacts]) -> _Look:
+        variants = {key for one in recipes for key, _most in one.pool}
+        ids = [subscription_id]
+        return cls(
+            pool_items(session, variants),
+            Subscriber(
+                subscription_id,
+                avoided_by(session, ids).get(subscription_id, frozenset()),
+                frozenset(sent_to(session, ids, variants).get(subscription_id, ())),
+            ),
+        )
+
+    def falls_out(self, recipe: RecipeFacts | None, picks: Mapping[int, int]) -> dict[int, int]:
+        if recipe is None:
+            return dict(picks)
+        # Stock is the same whatever is answered.
+        pool = [replace(self.items[key], most=most) for key, most in recipe.pool]
+        barred = (
+            bars(recipe.rule, pool, self.subscriber.avoided, self.subscriber.sent)
+            if recipe.rule
+            else {}
+        )
+        return falls_out(recipe.rule, dict(recipe.items), pool, barred, picks)
+
+
+def _chosen(
+    session: AnySession, subscription_id: int, cycle_ids: Sequence[int]
+) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
+    """Return the pieces chosen by cycle and variant, and the names of the variants."""
+    choice, item = table_of(BoxChoice), table_of(BoxChoiceItem)
+    variant, product = table_of(ProductVariant), table_of(Product)
+    chosen: dict[int, dict[int, int]] = defaultdict(dict)
+    names: dict[int, str] = {}
+    for row in session.execute(
+        sa.select(
+            choice.c.cycle_id,
+            item.c.variant_id,
+            item.c.quantity,
+            sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
+        )
+        .join(item, item.c.choice_id == choice.c.id)
+        .join(variant, variant.c.id == item.c.variant_id)
+        .join(product, product.c.id == variant.c.product_id)
+        .where(choice.c.subscription_id == subscription_id, choice.c.cycle_id.in_(cycle_ids))
+        .order_by(item.c.id)
+    ):
+        chosen[row.cycle_id][row.variant_id] = row.quantity
+        names[row.variant_id] = str(row.name)
+    return dict(chosen), names
