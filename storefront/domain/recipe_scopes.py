@@ -51,6 +51,15 @@ class Scope:
         return self.first > 1 or self.last is not None
 
     @property
+    def is_turned(self) -> bool:
+        """Whether it ends before it begins, so that it is for no box.
+
+        >>> Scope(first=3, last=1).is_turned, Scope(first=3).is_turned
+        (True, False)
+        """
+        return self.last is not None and self.first > self.last
+
+    @property
     def is_for_some(self) -> bool:
         """Whether it names countries or boxes."""
         return bool(self.countries) or self.names_boxes

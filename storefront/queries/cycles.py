@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxKind, BoxState, CycleState
-from storefront.domain.packing import Problem, RecipeFacts, choose_recipe, contents_of
+from storefront.domain.packing import Problem, RecipeFacts, choose_recipe
 from storefront.models import (
     Box,
     BoxCycle,
@@ -20,18 +20,15 @@ from storefront.models import (
     CycleGroup,
     FulfilmentBatch,
     Plan,
-    Product,
-    ProductVariant,
     ProviderParcel,
     Subscription,
 )
 from storefront.models.base import table_of
 from storefront.operations.box_facts import told_apart
-from storefront.operations.box_pieces import addons_in, chosen_in
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_of
-from storefront.operations.swaps import moved_pieces
 from storefront.queries.cycle_demand import Demand, demand_of
+from storefront.queries.short_stock import ShortProduct, runs_short
 
 #: How many coming or past cycles a list shows.
 LISTED = 60
@@ -71,26 +68,12 @@ class PlanNeed:
 
     public_id: str
     name: str
+    #: All of them; ``again`` of these are sent again and hold what the first one held.
     boxes: int
+    again: int
     #: Boxes for which no recipe is found.
     bare: int
     has_own_recipe: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """A counted variant of which the cycle's undecided boxes need more than there is."""
-
-    product_ref: str
-    name: str
-    sku: str
-    needed: int
-    on_hand: int
-
-    @property
-    def missing(self) -> int:
-        """Pieces that are missing."""
-        return self.needed - self.on_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +122,8 @@ class Board:
 
     cycle: CycleRow
     plans: tuple[PlanNeed, ...]
-    shortages: tuple[Shortage, ...]
+    #: What runs short of it, or of all next cycles together where it is the next of its group.
+    shortages: tuple[ShortProduct, ...]
     held: tuple[HeldBox, ...]
     batches: tuple[BatchRow, ...]
     #: Locked boxes that are in no batch, and how many of them did not fit the last one's format.
@@ -192,10 +176,8 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
     )
     return Board(
         cycle=cycle,
-        plans=_plans(session, row.group_id, demand, recipes),
-        shortages=_shortages(session, demand, recipes, _extra(session, row.id, recipes))
-        if is_open
-        else (),
+        plans=_plans(session, row, demand, recipes),
+        shortages=runs_short(session, row, demand, recipes, today) if is_open else (),
         held=_held(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
@@ -266,18 +248,17 @@ def _plan_ids(session: AnySession, group_id: int) -> list[int]:
 
 def _plans(
     session: AnySession,
-    group_id: int,
+    cycle: AnyRow,
     demand: Demand,
     recipes: dict[int, list[RecipeFacts]],
 ) -> tuple[PlanNeed, ...]:
-    plan = table_of(Plan)
+    plan, again = table_of(Plan), _sent_again(session, cycle.id)
     rows = session.execute(
         sa.select(plan.c.id, plan.c.public_id, plan.c.name, plan.c.archived_at)
-        .where(plan.c.cycle_group_id == group_id)
+        .where(plan.c.cycle_group_id == cycle.group_id)
         .order_by(plan.c.position, plan.c.id)
     )
-    boxes: Counter[int] = Counter()
-    bare: Counter[int] = Counter()
+    boxes, bare = Counter(again), Counter[int]()
     for kind, (count, _sold) in demand.items():
         boxes[kind.plan_id] += count
         own = recipes.get(kind.plan_id, ())
@@ -288,6 +269,7 @@ def _plans(
             row.public_id,
             row.name,
             boxes[row.id],
+            again[row.id],
             bare[row.id],
             any(not one.is_standing for one in recipes.get(row.id, ())),
         )
@@ -296,49 +278,19 @@ def _plans(
     )
 
 
-def _extra(
-    session: AnySession, cycle_id: int, recipes: Mapping[int, Sequence[RecipeFacts]]
-) -> Counter[int]:
-    """Return the pieces by variant that no recipe names: add-ons, chosen, taken instead.
-
-    Boxes for which nobody chose take what is there, so they fall short of no product.
-    """
-    extra = moved_pieces(session, cycle_id, recipes)
-    extra.update(addons_in(session, cycle_id))
-    extra.update(chosen_in(session, cycle_id))
-    return extra
-
-
-def _shortages(
-    session: AnySession,
-    demand: Demand,
-    recipes: dict[int, list[RecipeFacts]],
-    extra: Mapping[int, int],
-) -> tuple[Shortage, ...]:
-    needed: Counter[int] = Counter()
-    for kind, (_count, sold) in demand.items():
-        recipe = choose_recipe(recipes.get(kind.plan_id, ()), kind.facts)
-        if kind.undecided and recipe is not None:
-            needed.update(dict(contents_of(recipe, sold)))
-    needed.update(extra)
-    variant, product = table_of(ProductVariant), table_of(Product)
+def _sent_again(session: AnySession, cycle_id: int) -> Counter[int]:
+    """Return how many boxes of each plan leave with the cycle in place of another."""
+    box = table_of(Box)
     rows = session.execute(
-        sa.select(
-            variant.c.id,
-            variant.c.sku,
-            variant.c.on_hand,
-            product.c.public_id,
-            sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
+        sa.select(box.c.plan_id, sa.func.count().label("boxes"))
+        .where(
+            box.c.cycle_id == cycle_id,
+            box.c.kind == BoxKind.REPLACEMENT,
+            box.c.state != BoxState.CANCELED,
         )
-        .join(product, product.c.id == variant.c.product_id)
-        .where(variant.c.id.in_(needed), variant.c.is_counted.is_(True), ~variant.c.may_oversell)
-        .order_by(product.c.name, variant.c.id)
+        .group_by(box.c.plan_id)
     )
-    return tuple(
-        Shortage(row.public_id, row.name, row.sku, needed[row.id], row.on_hand)
-        for row in rows
-        if row.on_hand < needed[row.id]
-    )
+    return Counter({row.plan_id: row.boxes for row in rows})
 
 
 def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:

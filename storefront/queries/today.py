@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import BoxState, CycleState
-from storefront.domain.lifecycle import BILLABLE, RUNNING
+from storefront.domain.boxes import BoxState
+from storefront.domain.lifecycle import BILLABLE
 from storefront.domain.money import Money
 from storefront.models import (
     Box,
@@ -18,15 +18,11 @@ from storefront.models import (
     BoxSkip,
     CycleGroup,
     JobRun,
-    Plan,
-    Product,
-    ProductVariant,
-    Recipe,
-    RecipeItem,
     Subscription,
 )
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
+from storefront.queries.short_stock import ShortProduct, low_stock
 from storefront.queries.worklists import MOST, Counted, counts, priced, since_yesterday
 
 #: Days ahead for which renewals are counted, today included.
@@ -56,17 +52,6 @@ class RenewalDay:
 
 
 @dataclass(frozen=True, slots=True)
-class LowVariant:
-    """Less in stock than the next boxes take."""
-
-    #: Public id of its product.
-    product: str
-    name: str
-    on_hand: int
-    needed: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobState:
     """The last run of one job."""
 
@@ -84,7 +69,7 @@ class Today:
     counts: dict[str, Counted]
     cutoffs: tuple[CutOff, ...]
     renewals: tuple[RenewalDay, ...]
-    low: tuple[LowVariant, ...]
+    low: tuple[ShortProduct, ...]
     jobs: tuple[JobState, ...]
     #: When any job finished last; None before the first run.
     worker_at: datetime | None
@@ -104,7 +89,7 @@ def today(session: AnySession, moment: Moment, currency: str) -> Today:
         counts(session, moment, currency),
         _cutoffs(session, moment.today),
         renewal_days(session, moment.today, currency),
-        low_stock(session, moment.today),
+        low_stock(session, moment.today, MOST),
         jobs,
         max(finished) if finished else None,
         since_yesterday(moment),
@@ -182,67 +167,6 @@ def _cutoffs(session: AnySession, day: date) -> tuple[CutOff, ...]:
         .limit(4)
     )
     return tuple(CutOff(**row._mapping, days_left=(row.cutoff_on - day).days) for row in rows)
-
-
-def low_stock(session: AnySession, day: date) -> tuple[LowVariant, ...]:
-    """Return what the next cycle needs more of than there is, the biggest gap first.
-
-    Needed: running subscriptions times what the recipe of the next cycle that is not locked
-    takes, or the standing recipe where that cycle has none. Skips lower it, so it is the most
-    that can be needed.
-    """
-    recipe, item, plan = table_of(Recipe), table_of(RecipeItem), table_of(Plan)
-    variant, product, cycle = table_of(ProductVariant), table_of(Product), table_of(BoxCycle)
-    subscription = table_of(Subscription)
-    running = (
-        sa.select(subscription.c.plan_id, sa.func.sum(subscription.c.quantity).label("many"))
-        .where(subscription.c.state.in_(RUNNING), subscription.c.cancel_on.is_(None))
-        .group_by(subscription.c.plan_id)
-        .subquery()
-    )
-    following = (
-        sa.select(cycle.c.id)
-        .where(
-            cycle.c.group_id == plan.c.cycle_group_id,
-            cycle.c.lock_on >= day,
-            cycle.c.state.in_([CycleState.PLANNED, CycleState.OPEN]),
-        )
-        .order_by(cycle.c.ship_from, cycle.c.id)
-        .limit(1)
-        .correlate(plan)
-        .scalar_subquery()
-    )
-    own = recipe.alias("own")
-    has_own = sa.exists().where(
-        own.c.plan_id == plan.c.id, own.c.cycle_id == following, own.c.option_key == ""
-    )
-    needed = sa.cast(sa.func.sum(item.c.quantity * running.c.many), sa.BigInteger)
-    rows = session.execute(
-        sa.select(
-            product.c.public_id.label("product"),
-            sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
-            variant.c.on_hand,
-            needed.label("needed"),
-        )
-        .select_from(item)
-        .join(recipe, recipe.c.id == item.c.recipe_id)
-        .join(plan, plan.c.id == recipe.c.plan_id)
-        .join(running, running.c.plan_id == plan.c.id)
-        .join(variant, variant.c.id == item.c.variant_id)
-        .join(product, product.c.id == variant.c.product_id)
-        .where(
-            variant.c.is_counted,
-            recipe.c.option_key == "",
-            sa.or_(recipe.c.cycle_id == following, sa.and_(recipe.c.cycle_id.is_(None), ~has_own)),
-        )
-        .group_by(
-            variant.c.id, product.c.public_id, product.c.name, variant.c.name, variant.c.on_hand
-        )
-        .having(needed > variant.c.on_hand)
-        .order_by((needed - variant.c.on_hand).desc(), variant.c.id)
-        .limit(MOST)
-    )
-    return tuple(LowVariant(**row._mapping) for row in rows)
 
 
 def job_states(session: AnySession) -> tuple[JobState, ...]:

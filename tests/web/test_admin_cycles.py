@@ -70,7 +70,7 @@ def test_the_board_says_what_each_stage_still_needs(rt, desk, plan, cycle, board
 
     assert "3 boxes" in page
     assert "1 plan has no recipe" in page
-    assert "needs 2, there are 1" in page
+    assert "1 left, up to 2 needed, 2 for the boxes so far" in page
     assert "Locks by itself after" in page
     assert "Lock cycle" not in page
 

@@ -48,7 +48,32 @@ def test_a_recipe_for_some_boxes_is_written_listed_and_kept_apart(app: Flask, rt
     assert "Some boxes would fit this recipe and the one for “first box” alike" in tied.text
     assert keys(rt) == ["", "#1", "#13-", "#2-3&@AT+DE"]
     assert "Nothing is written for these boxes." in owner.get(f"{path}?from=4&until=5").text
-    # Turned round they are the same boxes; what is no number or country is no page.
-    assert owner.post(f"{path}?from=9&until=8", typed).location == f"{path}?from=8&until=9"
+    # What is no number or country is no page.
     for wrong in ("from=0", "until=25", "from=x", "to=Austria", "to=%26"):
         assert owner.get(f"{path}?{wrong}").status_code == 404, wrong
+
+
+def test_boxes_that_end_before_they_begin_are_refused_beside_the_field(
+    app: Flask, rt: Runtime
+) -> None:
+    owner = desk(app, rt)
+    plan = make.make_plan(rt, group=make.make_group(rt))
+    tea = make.make_variant(rt, on_hand=5)
+    path = f"/admin/recipes/{plan.public_id}"
+    typed = {f"pieces-{tea.public_id}": "1", "do": "save"}
+    owner.get(path)
+
+    for answer in (
+        owner.get(f"{path}?from=9&until=8&to=AT"),
+        owner.post(f"{path}?from=9&until=8&to=AT", typed),
+    ):
+        assert answer.status_code == 422
+        assert '<option value="9" selected>9</option>' in answer.text
+        assert '<option value="8" selected>8</option>' in answer.text
+        assert 'value="AT" id="recipe-to-AT" checked' in answer.text
+        field = answer.text.partition('<label for="recipe-until">')[2].partition("</select>")[0]
+        assert "Choose box 9 or a later one, or leave it open" in field
+        assert 'aria-describedby="recipe-until-error"' in field
+        assert 'href="#recipe-until"' in answer.text
+        assert "Save recipe" not in answer.text
+    assert keys(rt) == []

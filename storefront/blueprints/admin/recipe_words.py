@@ -33,13 +33,14 @@ def _boxes(first: int, last: int | None) -> str:
 
 
 def typed_scope(request: Request, answers: frozenset[str]) -> Scope | None:
-    """Return what the address asks for beside ``answers``, None where it says nothing we know."""
+    """Return what the address asks for beside ``answers``, None where it says nothing we know.
+
+    Boxes that end before they begin stay as they were typed.
+    """
     countries = frozenset(code for code in request.values.getlist("to") if code)
     first, last = (_number(request.values.get(name, "")) for name in ("from", "until"))
     if first is None or last is None or not all(map(_is_country, countries)):
         return None
-    if last and first > last:
-        first, last = last, first
     return Scope(answers, countries, first or 1, last or None)
 
 

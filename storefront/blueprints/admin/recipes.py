@@ -137,6 +137,8 @@ def overview() -> Response:
 def edit(plan: str) -> Response:
     """Show a recipe as it is stored."""
     scope, rt = _scope(plan), runtime()
+    if scope.boxes.is_turned:
+        return _turned(scope)
     which = (scope.plan.id, scope.cycle.public_id if scope.cycle else None, scope.option)
     items = queries.recipe_items(rt.session, *which)
     pool, rule = queries.recipe_choice(rt.session, *which)
@@ -147,6 +149,8 @@ def edit(plan: str) -> Response:
 def save(plan: str) -> Response:
     """Store the recipe, or show it with one more step of editing done."""
     scope = _scope(plan)
+    if scope.boxes.is_turned:
+        return _turned(scope)
     action, _colon, subject = request.form.get("do", "preview").partition(":")
     # Who chose a product and saves at once means it, too.
     chosen = "add" if action == "save" else action
@@ -191,6 +195,8 @@ def copy(plan: str) -> Response:
     scope = _scope(plan)
     if scope.cycle is None:
         abort(404)
+    if scope.boxes.is_turned:
+        return _turned(scope)
     try:
         key = packing.copy_recipes(runtime(), plan, scope.cycle.public_id, who())
     except packing.OverlappingRecipe as error:
@@ -202,6 +208,12 @@ def copy(plan: str) -> Response:
         return _page(scope, [], 422, rule=empty, refused=text)
     text = _("Copied from %(key)s.", key=key) if key else _("Copied from the standing recipe.")
     return go(url_for("admin.recipe", plan=plan, **scope.values), text)
+
+
+def _turned(scope: Scope) -> Response:
+    """Say beside the field that the boxes end before they begin; no recipe is for them."""
+    empty = stored_rule(None, (), runtime().shop.currency)
+    return _page(scope, [], 422, rule=empty)
 
 
 def _overlap(scope: Scope, error: packing.OverlappingRecipe) -> str:
@@ -352,6 +364,13 @@ def _again(scope: Scope, lines: Sequence[Line]) -> list[str]:
     ]
 
 
+def _turned_words(scope: Scope) -> list[str]:
+    if not scope.boxes.is_turned:
+        return []
+    text = _("Choose box %(first)s or a later one, or leave it open", first=scope.boxes.first)
+    return [text]
+
+
 def _page(
     scope: Scope,
     lines: Sequence[Line],
@@ -363,7 +382,9 @@ def _page(
 ) -> Response:
     rt = runtime()
     is_pool = any(line.is_choice for line in lines)
-    errors = [(f"{_FIELD}{one.variant.public_id}", one.error) for one in lines if one.error]
+    turned = _turned_words(scope)
+    errors = [("recipe-until", text) for text in turned]
+    errors += [(f"{_FIELD}{one.variant.public_id}", one.error) for one in lines if one.error]
     if is_pool and status == 422:
         errors += list(rule.errors.items())
     elif is_pool:
@@ -384,6 +405,7 @@ def _page(
         "cycles": queries.cycles_for(rt.session, scope.plan.group_id, rt.today()),
         "written": _written(rt, scope),
         "is_draft": is_draft,
+        "turned": turned,
         "refused": refused,
         "adding": request.form.get("add", ""),
         "most": MOST_PIECES,

@@ -33,6 +33,7 @@ from storefront.navigation import page_url
 from storefront.operations.moment import Moment
 from storefront.queries import today as query
 from storefront.queries import worklists
+from storefront.queries.short_stock import ShortProduct, low_stock
 from storefront.security import register_policy, staff
 from storefront.services import holds, shop
 from storefront.templating import writing_locale
@@ -157,7 +158,7 @@ def worklist(code: str) -> Response:
 def short_stock() -> Response:
     """Show everything the next boxes need more of than there is."""
     rt = runtime()
-    rows = query.low_stock(rt.session, rt.today())
+    rows = low_stock(rt.session, rt.today(), worklists.MOST)
     return page("today/short_stock", rows=rows, title=say.short(len(rows)))
 
 
@@ -266,7 +267,7 @@ def _list_url(code: str) -> str:
     return page_url(endpoint, **values)
 
 
-def _low(variant: query.LowVariant) -> Need:
+def _low(variant: ShortProduct) -> Need:
     text = _(
         "%(name)s: %(left)s left, up to %(needed)s needed",
         name=variant.name,
