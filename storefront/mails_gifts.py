@@ -103,11 +103,12 @@ def gift_received(writer: Writer) -> Words | None:
     if gift.goes_to:
         # The town alone: the mail may reach another than the giver meant.
         asked = _(
-            "It goes to the address in %(town)s that %(giver)s gave us. Is it right?",
+            "It goes to the address in %(town)s that %(giver)s gave us. You live elsewhere? "
+            "Tell us your address.",
             town=gift.goes_to["city"],
             giver=gift.giver,
         )
-        button = _("Look at the address")
+        button = _("Tell us your address")
     return Words(
         _("%(giver)s has sent you a gift", giver=gift.giver),
         _("%(giver)s has a gift for you, %(name)s.", giver=gift.giver, name=gift.name),
