@@ -5,15 +5,20 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from storefront.domain.shortages import Policy
 from storefront.mails import compose
-from storefront.models import Plan
+from storefront.models import Box, BoxCycle, Plan
 from storefront.runtime import Runtime
+from storefront.services.cycles import close_cycles
 from storefront.services.finishing import expire_checkouts
+from storefront.services.fulfilment import export_boxes, ship_batch
 from storefront.services.gifts import run_gifts
+from storefront.services.stock import set_rule
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
@@ -175,6 +180,43 @@ def test_the_recipient_says_where_it_goes_and_never_sees_a_price(
             [data[part] for part in ("subscriptions", "boxes", "periods", "timeline")]
         )
     assert ada.get(url).headers["Cache-Control"] == "no-store"
+
+
+def test_the_recipient_sees_of_a_box_what_a_subscriber_sees_but_what_it_costs(
+    rt: Runtime, plan: Plan, ada: Shopper, clock: FrozenClock
+) -> None:
+    tea = make.make_variant(rt, name="Kukicha", on_hand=9)
+    cup = make.make_variant(rt, name="Cup", sku="CUP", on_hand=0, price_minor=400)
+    make.make_recipe(rt, plan, variants=[tea, cup])
+    set_rule(rt, cup.public_id, is_counted=True, policy=Policy.DROP, substitute="")
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    url = f"/gift/{code_of(rt, gift)}"
+    ada.get(url)
+    mine = ada.post(url, **HOME).location
+
+    for page in (ada.get(mine).text, ada.get("/account/").text):
+        assert "Change until" in page
+        assert "Kukicha" in page
+        assert "Lindenweg 4" in page
+        assert "Payment" not in page.partition('class="card next-box')[2].partition("<h3")[0]
+
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=UTC))
+    close_cycles(rt)
+    cycle = rt.session.scalars(
+        sa.select(BoxCycle.public_id).where(BoxCycle.locked_at.is_not(None))
+    ).one()
+    rt.session.rollback()
+    for page in (ada.get(mine).text, ada.get("/account/").text):
+        assert "Cup had run out and was left out." in page
+        assert "€" not in page
+    batch = export_boxes(rt, cycle).public_id
+    box = rt.session.scalars(sa.select(Box.public_id).where(Box.locked_at.is_not(None))).one()
+    rt.session.rollback()
+    ship_batch(rt, batch, carrier="DHL", tracking={box: "JJD0001"})
+    for page in (ada.get(mine).text, ada.get("/account/").text):
+        assert "Follow it: DHL JJD0001" in page
+        assert "€" not in page
 
 
 def test_the_recipient_s_buttons_after_the_cut_off_lead_somewhere(
