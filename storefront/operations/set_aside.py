@@ -1,4 +1,4 @@
-"""The pieces that others chose, or take instead, for boxes that are not packed yet.
+"""The pieces that others chose, take instead or bought beside, for boxes not packed yet.
 
 They are set aside against other choices, never against a lock: boxes that leave earlier are
 packed from what is in the house. Source: docs/decisions/0150-choosing-contents.md.
@@ -21,6 +21,7 @@ from storefront.models import (
     BoxChoice,
     BoxChoiceItem,
     BoxCycle,
+    BoxItem,
     BoxSkip,
     BoxSwap,
     ProductVariant,
@@ -35,7 +36,7 @@ _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
 def set_aside(
     session: AnySession, variants: Iterable[int], subscription_id: int, cycle_id: int
 ) -> Counter[int]:
-    """Return the pieces by variant that others' choices and swaps hold.
+    """Return the pieces by variant that others' choices and swaps hold, and what was bought beside.
 
     Those of ``subscription_id`` for ``cycle_id`` are left out. Nothing is held while a box is
     skipped, its subscription rests or is over, or its cycle is locked without it. Rounds that
@@ -75,7 +76,44 @@ def set_aside(
         .group_by(wanted.c.variant_id)
     )
     asked = set(variants)
-    return Counter({row.variant_id: int(row.pieces) for row in rows if row.variant_id in asked})
+    held = Counter({row.variant_id: int(row.pieces) for row in rows if row.variant_id in asked})
+    return held + _bought_beside(session, asked, cycle_id)
+
+
+def _bought_beside(session: AnySession, variants: set[int], cycle_id: int) -> Counter[int]:
+    """Return the pieces of add-ons that are bought, or being paid for, and lie in no packed box.
+
+    All of those that were sold because they were there (0208), and what lies in boxes that leave
+    no later than the cycle: add-ons of later ones are there when these are packed.
+    """
+    item, box, cycle = table_of(BoxItem), table_of(Box), table_of(BoxCycle)
+    table, part = table_of(BoxAddition), table_of(BoxAdditionBox)
+    this = sa.select(cycle.c.ship_from).where(cycle.c.id == cycle_id).scalar_subquery()
+    is_soon = sa.and_(cycle.c.ship_from.is_not(None), cycle.c.ship_from <= this)
+    is_open = sa.and_(box.c.state.in_(_UNDECIDED), box.c.locked_at.is_(None))
+    lying = (
+        sa.select(item.c.variant_id, item.c.quantity)
+        .join(box, box.c.id == item.c.box_id)
+        .join(cycle, cycle.c.id == box.c.cycle_id)
+        .where(item.c.variant_id.in_(variants), item.c.origin == "addon", is_open, is_soon)
+    )
+    lies_later = sa.and_(
+        table.c.state == "applied", part.c.returned_at.is_(None), is_open, sa.not_(is_soon)
+    )
+    added = (
+        sa.select(table.c.variant_id, table.c.quantity)
+        .join(part, part.c.addition_id == table.c.id)
+        .join(box, box.c.id == part.c.box_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(table.c.variant_id.in_(variants), sa.or_(table.c.state == "waiting", lies_later))
+    )
+    bought = sa.union_all(lying, added).subquery()
+    rows = session.execute(
+        sa.select(bought.c.variant_id, sa.func.sum(bought.c.quantity).label("pieces")).group_by(
+            bought.c.variant_id
+        )
+    )
+    return Counter({row.variant_id: int(row.pieces) for row in rows})
 
 
 def _wanted(cycles: Sequence[int]) -> sa.Subquery:

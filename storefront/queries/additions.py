@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.addons import Cadence
-from storefront.domain.boxes import BoxState
+from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.charging import AttemptState
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxRules
@@ -20,22 +22,30 @@ from storefront.models import (
     BoxAddition,
     BoxAdditionBox,
     BoxCycle,
+    BoxItem,
     ChargeAttempt,
     Invoice,
+    Product,
+    ProductVariant,
     Subscription,
+    SubscriptionAddon,
 )
 from storefront.models.base import table_of
+from storefront.operations.added_stock import is_open
 from storefront.operations.additions import AdditionFacts, read_additions
+from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.queries.addons import Beside
 
 #: Refusals with which the page still shows what could be added.
 _TOLD = ("", "no_card", "paying", "changing")
+#: Boxes that have not left.
+_TO_LEAVE = (BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
 class PaidFor:
-    """Something that lies in a box that is paid for, bought apart."""
+    """Something that lies in a box that is paid for, bought with its payment or apart."""
 
     name: str
     quantity: int
@@ -139,11 +149,31 @@ def subscription_added_to(session: AnySession, customer_id: int, invoice: str) -
     return str(found or "")
 
 
-def _lying(session: AnySession, subscription_id: int) -> Sequence[PaidFor]:
+def _lying(session: AnySession, subscription_id: int) -> list[PaidFor]:
+    """Return what lies in the boxes: what was added to them, and what came with their payment."""
+    added = _added(session, subscription_id)
+    mine = Counter({(row.box_id, row.variant_id): row.pieces for row in added})
+    rows = [(row, int(row.pieces)) for row in added]
+    for row in session.execute(_sold_beside(subscription_id)):
+        # What was added lies with the rest: a box holds each product once.
+        more = int(row.pieces) - (mine[row.box_id, row.variant_id] if row.is_together else 0)
+        if more > 0:
+            rows.append((row, more))
+    rows.sort(key=lambda one: (one[0].ship_from or date.max, one[0].box_id))
+    return [PaidFor(row.name, pieces, row.ship_from) for row, pieces in rows]
+
+
+def _added(session: AnySession, subscription_id: int) -> Sequence[AnyRow]:
     table, part, addon = table_of(BoxAddition), table_of(BoxAdditionBox), table_of(Addon)
     box, cycle = table_of(Box), table_of(BoxCycle)
-    rows = session.execute(
-        sa.select(addon.c.name, sa.func.sum(table.c.quantity).label("pieces"), cycle.c.ship_from)
+    return session.execute(
+        sa.select(
+            addon.c.name,
+            table.c.variant_id,
+            sa.func.sum(table.c.quantity).label("pieces"),
+            box.c.id.label("box_id"),
+            cycle.c.ship_from,
+        )
         .join(part, part.c.addition_id == table.c.id)
         .join(box, box.c.id == part.c.box_id)
         .join(addon, addon.c.id == table.c.addon_id)
@@ -151,12 +181,70 @@ def _lying(session: AnySession, subscription_id: int) -> Sequence[PaidFor]:
         .where(
             table.c.subscription_id == subscription_id,
             table.c.state == "applied",
-            box.c.state.in_([BoxState.PLANNED, BoxState.HELD, BoxState.LOCKED]),
+            part.c.returned_at.is_(None),
+            box.c.state.in_(_TO_LEAVE),
         )
-        .group_by(addon.c.id, addon.c.name, box.c.id, cycle.c.ship_from)
-        .order_by(sa.case((cycle.c.ship_from.is_(None), 1), else_=0), cycle.c.ship_from, addon.c.id)
+        .group_by(addon.c.id, addon.c.name, table.c.variant_id, box.c.id, cycle.c.ship_from)
+        .order_by(addon.c.id)
+    ).all()
+
+
+def _sold_beside(subscription_id: int) -> sa.CompoundSelect[Any]:
+    """Select the add-ons in boxes: what lies in those not packed, what was billed with the others.
+
+    In a packed box the pieces of an add-on lie together with those of its recipe.
+    """
+    table, addon, box, cycle = (
+        table_of(SubscriptionAddon),
+        table_of(Addon),
+        table_of(Box),
+        table_of(BoxCycle),
     )
-    return [PaidFor(row.name, int(row.pieces), row.ship_from) for row in rows]
+    item, variant, product = table_of(BoxItem), table_of(ProductVariant), table_of(Product)
+    called = (
+        sa.select(sa.func.min(addon.c.name))
+        .join(table, table.c.addon_id == addon.c.id)
+        .where(table.c.subscription_id == subscription_id, addon.c.variant_id == item.c.variant_id)
+        .scalar_subquery()
+    )
+    own = sa.func.trim(product.c.name + " " + variant.c.name)
+    lying = (
+        sa.select(
+            sa.func.coalesce(called, own).label("name"),
+            item.c.variant_id,
+            item.c.quantity.label("pieces"),
+            box.c.id.label("box_id"),
+            cycle.c.ship_from,
+            sa.literal(1).label("is_together"),
+        )
+        .join(box, box.c.id == item.c.box_id)
+        .join(variant, variant.c.id == item.c.variant_id)
+        .join(product, product.c.id == variant.c.product_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(box.c.subscription_id == subscription_id, item.c.origin == "addon", is_open(box))
+    )
+    billed = (
+        sa.select(
+            addon.c.name,
+            addon.c.variant_id,
+            table.c.quantity.label("pieces"),
+            box.c.id.label("box_id"),
+            cycle.c.ship_from,
+            sa.literal(0).label("is_together"),
+        )
+        .join(table, table.c.addon_id == addon.c.id)
+        .join(box, box.c.period_id == table.c.period_id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
+        .where(
+            table.c.subscription_id == subscription_id,
+            addon.c.variant_id.is_not(None),
+            sa.or_(table.c.cadence == Cadence.EVERY.value, box.c.ordinal == 1),
+            box.c.kind == BoxKind.REGULAR,
+            box.c.state.in_(_TO_LEAVE),
+            sa.not_(is_open(box)),
+        )
+    )
+    return sa.union_all(lying, billed)
 
 
 @dataclass(frozen=True, slots=True)
