@@ -25,7 +25,8 @@ def asked(rt: Runtime, order: Order) -> dict[str, Any]:
     ids = [item.plan.id for item in order.items]
     kept = _kept(order)
     words = look(rt, lambda: words_for_plans(rt.session, ids, kept))
-    ticked = request.form.getlist("avoid") if request.endpoint in _SENT else kept
+    is_sent = request.endpoint in _SENT or request.form.get("typed") in ("delivery", "gift")
+    ticked = request.form.getlist("avoid") if is_sent else kept
     return {"allergens_asked": words, "avoided": [word for word in words if word in set(ticked)]}
 
 

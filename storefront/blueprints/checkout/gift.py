@@ -182,7 +182,7 @@ def gift(key: str) -> Response:
     """Ask who gets the box."""
     rt = runtime()
     order = load(rt, key, "delivery")
-    form = _form(order)
+    form = gift_form(order)
     if order.is_blocked or lacks_for_carrier(order):
         # Blocked or asked for since the address was typed: say so where it is to be changed.
         _refuse(form)
@@ -198,7 +198,7 @@ def save_gift(key: str) -> Response:
     customer = current_customer()
     if customer is not None:
         given["email"] = customer.email
-    form = _form(order, given)
+    form = gift_form(order, given)
     avoided = _check(order, form)
     if avoided is None:
         return _page(order, form, 422)
@@ -229,7 +229,8 @@ def _refuse(form: GiftForm) -> bool:
     return refuse(rt, form) if form.knows_address else refuse_blocked(rt, form, is_whole=False)
 
 
-def _form(order: Order, given: Any = None) -> GiftForm:
+def gift_form(order: Order, given: Any = None) -> GiftForm:
+    """Return the form of a gift, filled with what was typed or is kept."""
     rt, wish = runtime(), order.gift
     countries = countries_of(rt)
     known: dict[str, Any] = {
@@ -249,21 +250,31 @@ def _form(order: Order, given: Any = None) -> GiftForm:
     return form
 
 
-def _page(order: Order, form: GiftForm, status: int = 200) -> Response:
-    values = shown(order, "delivery")
+def gift_values(order: Order, form: GiftForm) -> dict[str, Any]:
+    """Return what the form of a gift needs."""
+    rt = runtime()
+    values: dict[str, Any] = {}
     if order.gift is None:
         # What follows the first payment of a box of one's own is not what a gift promises.
-        values |= {"boxes": [replace(box, then=[]) for box in values["boxes"]], "may_add": False}
+        boxes = [replace(box, then=[]) for box in shown(order, "delivery")["boxes"]]
+        values = {"boxes": boxes, "may_add": False}
+    return {
+        "form": form,
+        "countries": countries_of(rt),
+        "refused": why_not_givable(order),
+        "most": MESSAGE_MOST,
+        "typed_as": "gift",
+        **tax_fields.asked(rt, True),
+        **allergies.asked(rt, order),
+        **values,
+    }
+
+
+def _page(order: Order, form: GiftForm, status: int = 200) -> Response:
     return show(
         f"{_FOLDER}/gift.html",
         f"{_FOLDER}/_gift_form.html",
         status,
-        form=form,
-        **tax_fields.asked(runtime(), True),
-        **allergies.asked(runtime(), order),
-        countries=countries_of(runtime()),
-        refused=why_not_givable(order),
-        most=MESSAGE_MOST,
         page_has_errors=status != 200,
-        **values,
+        **(shown(order, "delivery") | gift_values(order, form)),
     )

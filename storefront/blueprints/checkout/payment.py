@@ -86,7 +86,7 @@ def order(key: str) -> Response:
     """Agree and order; the card is chosen on the gateway's own page."""
     rt = runtime()
     found = load(rt, key, "pay")
-    form = _pay_form(found, request.form)
+    form = pay_form(found, request.form)
     if found.quote is None:
         return _pay_page(found, status=422)
     is_known = form.check_gateway() or not found.needs_method
@@ -206,7 +206,7 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
     """Return what the form of step 3 needs."""
     address = destination_of(order.checkout.address, order.checkout.gift)
     countries = writing_locale().territories
-    form = form or _pay_form(order)
+    form = form or pay_form(order)
     return {
         "form": form,
         "way": dict(_ways(order)).get(form.gateway.data or "", ""),
@@ -227,7 +227,8 @@ def _ways(order: Order) -> list[tuple[str, str]]:
     return ways_to_pay(rt.gateways, rt.sign_up_gateways(order.quote.due_today.currency))
 
 
-def _pay_form(order: Order, given: Any = None) -> PayForm:
+def pay_form(order: Order, given: Any = None) -> PayForm:
+    """Return the form of step 3 with the ways to pay this order."""
     form = PayForm(given)
     form.offer(_ways(order), order.checkout.gateway)
     return form
