@@ -13,7 +13,7 @@ from storefront.operations.checkout import Market
 from storefront.operations.secrets import gift_code
 from storefront.queries.continuing import GoingOn, gift_of, going_on
 from storefront.queries.gifts import GiftView, by_id, of_subscription
-from storefront.queries.mails import payment_facts
+from storefront.queries.mails import box_facts, payment_facts
 
 
 def gift_ordered(writer: Writer) -> Words | None:
@@ -161,6 +161,40 @@ def gift_unclaimed(writer: Writer) -> Words | None:
     )
 
 
+def gift_waits(writer: Writer) -> Words | None:
+    """To the giver: a box waits for stock or an address; its recipient reads nothing of it."""
+    payload = writer.delivery.payload
+    box = box_facts(writer.rt.session, str(payload["box"]))
+    gift = of_subscription(writer.rt.session, box.subscription) if box is not None else None
+    if gift is None or gift.state == "claimed":
+        return None
+    names = {"plan": gift.plan, "name": gift.name}
+    if payload["for"] == "stock":
+        subject = _("A box that you give has to wait a little")
+        words = _(
+            "Something in the %(plan)s box for %(name)s has run out. It waits with us.", **names
+        )
+        then = _("It leaves as soon as it is complete. You need not do anything.")
+        more: tuple[str, ...] = (_("We write nothing of it to %(name)s.", name=gift.name),)
+    elif gift.goes_to:
+        subject = _("A box that you give waits for an address")
+        words = _("We cannot send the %(plan)s box for %(name)s to its address.", **names)
+        then, more = _("Please answer this mail with the right address, and we find a way."), ()
+    else:
+        subject = _("A box that you give waits for an address")
+        words = _("We do not know yet where the %(plan)s box for %(name)s goes.", **names)
+        then = _("So it leaves later than planned, and it is not lost.")
+        more = (
+            _("They say so with the code that you hand over.")
+            if gift.is_quiet
+            else _("%(name)s says so with the link in our mail.", name=gift.name),
+            _("You know the address? Answer this mail, and we enter it."),
+        )
+    facts = ((_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("For"), gift.name))
+    hand_over = _hand_over(writer, gift)
+    return Words(subject, words, then, facts, hand_over, more, why=_why_given(writer))
+
+
 def gift_claimed(writer: Writer) -> Words | None:
     """To the giver: it arrives."""
     gift = by_id(writer.rt.session, writer.delivery.payload["gift"])
@@ -304,6 +338,7 @@ GIFT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "gift_received": gift_received,
     "gift_reminder": gift_reminder,
     "gift_unclaimed": gift_unclaimed,
+    "gift_waits": gift_waits,
     "gift_claimed": gift_claimed,
     "gift_last_box": gift_last_box,
     "gift_over": gift_over,

@@ -10,13 +10,16 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxState, CycleSlot
 from storefront.domain.events import EventKind
 from storefront.domain.gifts import GiftWish, closed_without_address
+from storefront.domain.packing import Problem
 from storefront.models import Box, BoxCycle, BoxSkip, Gift, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.outbox import enqueue
 from storefront.operations.secrets import gift_code, hash_secret
 from storefront.operations.skips import MOVABLE, Coming, read_coming, skip_cycle
 from storefront.operations.timeline import Entry, record
+from storefront.operations.waiting_boxes import to_giver
 
 
 def write_gift(
@@ -114,7 +117,8 @@ def stands(subscription: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
 def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnElement[bool]) -> int:
     """Move boxes of gifts without an address out of rounds whose cut-off is over.
 
-    Behind the last box of the gift, as a skip that no limit counts; returns how many moved.
+    Behind the last box of the gift, as a skip that no limit counts, and its giver is told once
+    of each box; returns how many moved.
     ``conditions`` narrow to some gifts, subscriptions or rounds. Running it again changes
     nothing. Raises ``StaleSubscription`` when somebody changed one of them meanwhile.
     """
@@ -123,6 +127,11 @@ def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnEl
     rows = session.execute(
         sa.select(
             box.c.subscription_id,
+            box.c.public_id.label("box"),
+            # Nobody is written to of one whose day is to come, or which a dispute holds.
+            sa.case(
+                (gift.c.told_at.is_not(None) & table.c.held_at.is_(None), gift.c.giver_id)
+            ).label("giver_id"),
             cycle.c.id,
             cycle.c.charge_on,
             cycle.c.cutoff_on,
@@ -144,22 +153,33 @@ def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnEl
         .order_by(box.c.subscription_id)
     )
     closed: dict[int, list[CycleSlot]] = defaultdict(list)
+    boxes: dict[tuple[int, int], AnyRow] = {}
     for row in rows:
         slot = CycleSlot(row.id, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from)
         closed[row.subscription_id].append(slot)
-    return sum(_move(session, key, slots, moment) for key, slots in closed.items())
+        boxes[row.subscription_id, row.id] = row
+    moved, mails = 0, []
+    for key, slots in closed.items():
+        for slot, moves in _move(session, key, slots, moment):
+            row, moved = boxes[key, slot], moved + moves
+            mails += to_giver(row.box, row.giver_id, Problem.NO_ADDRESS)
+    enqueue(session, mails, moment.now)
+    return moved
 
 
-def _move(session: AnySession, key: int, slots: Sequence[CycleSlot], moment: Moment) -> int:
+def _move(
+    session: AnySession, key: int, slots: Sequence[CycleSlot], moment: Moment
+) -> list[tuple[int, int]]:
+    """Return the rounds that boxes were taken out of, each with how many boxes moved."""
     table, skip = table_of(Subscription), table_of(BoxSkip)
-    moved = 0
+    moved = []
     for slot in closed_without_address(slots, moment.today):
         # Each move may change where the others stand, so the subscription is read anew.
         (coming,) = read_coming(session, table.c.id == key, moment.today, for_update=True)
         is_addressed = coming.row.customer_id is not None or coming.row.address_id is not None
         if is_addressed or slot.id in coming.skips:
             continue
-        moved += len(skip_cycle(session, coming, slot.id, moment.now))
+        moved.append((slot.id, len(skip_cycle(session, coming, slot.id, moment.now))))
         session.execute(
             sa.update(skip)
             .where(skip.c.subscription_id == key, skip.c.cycle_id == slot.id)

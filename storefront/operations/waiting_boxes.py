@@ -1,6 +1,7 @@
 """Tell subscribers that their box waits for stock, or that something in it is still made.
 
-In the transaction of the lock, once per box, never with a word about the contents.
+In the transaction of the lock, once per box, never with a word about the contents. Of a gift that
+nobody has claimed its giver is told what it waits for, and the recipient nothing.
 Source: docs/decisions/0183-when-a-product-is-short.md.
 """
 
@@ -8,7 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import sqlalchemy as sa
+
 from storefront.domain.packing import Problem
+from storefront.models import Gift
+from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
@@ -21,9 +26,38 @@ _FOR_STOCK = (Problem.SHORT_STOCK, Problem.SHORT_CHOICE)
 def tell_waiting(
     session: AnySession, held: Iterable[tuple[AnyRow, Problem]], moment: Moment
 ) -> None:
-    """Mail the subscribers of boxes that the lock held back for stock."""
-    rows = [row for row, problem in held if problem in _FOR_STOCK]
-    enqueue(session, [_mail("box_waits", row) for row in rows if _has_reader(row)], moment.now)
+    """Mail the subscribers of boxes that the lock held back for stock, and givers of theirs."""
+    held = list(held)
+    givers = _givers(session, [row.subscription_id for row, _p in held if not _has_reader(row)])
+    mails = []
+    for row, problem in held:
+        if _has_reader(row):
+            mails += [_mail("box_waits", row)] if problem in _FOR_STOCK else []
+        elif problem in (*_FOR_STOCK, Problem.NO_ADDRESS):
+            mails += to_giver(row.public_id, givers.get(row.subscription_id), problem)
+    enqueue(session, mails, moment.now)
+
+
+def _givers(session: AnySession, subscription_ids: Sequence[int]) -> dict[int, int]:
+    """Return who gives each of these gifts."""
+    table = table_of(Gift)
+    if not subscription_ids:
+        return {}
+    rows = session.execute(
+        sa.select(table.c.subscription_id, table.c.giver_id).where(
+            table.c.subscription_id.in_(subscription_ids), table.c.claimed_at.is_(None)
+        )
+    )
+    return {row.subscription_id: row.giver_id for row in rows}
+
+
+def to_giver(box: str, giver_id: int | None, problem: Problem) -> list[Message]:
+    """Return the mail to who gives a box that it waits, once for each thing that it waits for."""
+    if giver_id is None:
+        return []
+    waits_for = "stock" if problem in _FOR_STOCK else "address"
+    key, payload = f"mail:gift_waits:{box}:{waits_for}", {"box": box, "for": waits_for}
+    return [Message("mail", "gift_waits", key, payload, giver_id)]
 
 
 def tell_made(

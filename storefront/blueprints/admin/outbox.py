@@ -228,6 +228,7 @@ def topic_name(code: str) -> str:
         "gift_received": _("Gift for its recipient"),
         "gift_reminder": _("Gift, once more"),
         "gift_unclaimed": _("Gift nobody claimed"),
+        "gift_waits": _("Gift of which a box waits"),
         "gift_claimed": _("Gift claimed"),
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),
