@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from storefront.domain.money import Money
+from storefront.domain.money import Money, split_minor
 from storefront.domain.recurring import SoldBeside
 
 #: Pieces of one add-on that a box may bring.
@@ -66,6 +66,32 @@ def pieces_in_box(cadence: Cadence, quantity: int, ordinal: int) -> int:
     [2, 0, 0]
     """
     return quantity if cadence is Cadence.EVERY or ordinal == 1 else 0
+
+
+def pieces_of_lines(lines: Sequence[tuple[int, bool]], lying: int, *, is_first: bool) -> list[int]:
+    """Return how many of ``lying`` pieces in a box each line brought.
+
+    ``lines`` are (pieces sold for the period, whether they came once); what came once lies in
+    the first box. What came with every box is in there in the proportion in which it was sold.
+    All 0 where the lines sold fewer.
+
+    >>> pieces_of_lines([(1, True), (6, False)], 3, is_first=True)
+    [1, 2]
+    >>> pieces_of_lines([(1, True), (6, False), (3, False)], 3, is_first=False)
+    [0, 2, 1]
+    """
+    if len(lines) == 1:
+        return [lying if lying <= lines[0][0] else 0]
+    found, rest = [0] * len(lines), lying
+    for place, (quantity, is_once) in enumerate(lines):
+        if is_once and is_first:
+            found[place] = min(quantity, rest)
+            rest -= found[place]
+    weights = [0 if is_once else quantity for quantity, is_once in lines]
+    if rest > sum(weights):
+        return [0] * len(lines)
+    shares = split_minor(rest, weights) if rest else [0] * len(lines)
+    return [own + share for own, share in zip(found, shares, strict=True)]
 
 
 def is_done(cadence: Cadence) -> bool:

@@ -40,16 +40,24 @@ def read_paid(session: AnySession, period_id: int, moment: Moment) -> PaidPeriod
     paid = [box for box in boxes if box.invoice_line_id in own]
     mine = [box for box in paid if box.id in unsent]
     worth = sum(box.net_minor + box.tax_minor for box in mine)
-    given = _given_for_lacks(session, [box.id for box in paid if box.id not in unsent])
+    given = _given_for_lacks(session, [box.id for box in paid if box.id not in unsent], own)
     unused = Unused(len(mine), len(paid), moment.today, worth, given)
     return PaidPeriodFacts(tuple(lines), unused, unsent)
 
 
-def _given_for_lacks(session: AnySession, box_ids: list[int]) -> int:
-    """Return what was credited for products that these boxes left without, in minor units."""
-    lacks = table_of(BoxShortage)
+def _given_for_lacks(session: AnySession, box_ids: list[int], line_ids: set[int]) -> int:
+    """Return what these lines gave back for what boxes left without, in minor units.
+
+    An add-on that had run out is no part of them: it went back on a line of its own.
+    """
+    if not box_ids:
+        return 0
+    lacks, part = table_of(BoxShortage), table_of(CreditNoteLine)
+    ours = sa.exists().where(
+        part.c.credit_note_id == lacks.c.credit_note_id, part.c.invoice_line_id.in_(line_ids)
+    )
     given = sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
-    return int(session.scalar(given.where(lacks.c.box_id.in_(box_ids))) or 0) if box_ids else 0
+    return int(session.scalar(given.where(lacks.c.box_id.in_(box_ids), ours)) or 0)
 
 
 def _may_change(box: AnyRow, moment: Moment) -> bool:

@@ -18,10 +18,7 @@ from storefront.domain.shipping import is_blocked
 from storefront.models import (
     Address,
     Box,
-    BoxAddition,
     BoxCycle,
-    BoxShortage,
-    CreditNote,
     LateChange,
     Plan,
     Subscription,
@@ -29,6 +26,7 @@ from storefront.models import (
 from storefront.models.base import public_id, table_of
 from storefront.operations.audit import Who
 from storefront.operations.box_addresses import goes_to
+from storefront.operations.box_worth import worth_of
 from storefront.operations.cycles import mark_shipped
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
@@ -149,37 +147,19 @@ def redirect_box(session: AnySession, row: AnyRow, parts: Mapping[str, str]) -> 
 def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Credit | None:
     """Take a box of ``locked_box`` out of its cycle and credit what it cost.
 
-    Its stock is released, and what was credited for something it lacks is not credited again.
+    Its stock is released, and what went back for it before is not credited again.
     None, and nothing is written, where its money cannot be given back now: it is not paid, or
     the bank has it.
     """
-    rest = row.net_minor + row.tax_minor - _credited_before(session, row.id)
+    worth = worth_of(session, [row])[row.id]
     credit: Credit | None = Credit()
-    if rest > 0:
-        credit = give_credit(session, row, rest, moment, is_whole=True)
+    if worth.left_minor:
+        credit = give_credit(session, row, worth.left_minor, moment, worth)
     if credit is not None:
         cancel_boxes(session, [row], who, moment)
         # Perhaps it was the last one its cycle waited for.
         mark_shipped(session, row.cycle_id)
     return credit
-
-
-def _credited_before(session: AnySession, box_id: int) -> int:
-    """Return what of the price of the box went back for what it lacks, in minor units.
-
-    Not what went back on the invoices of additions: those are no part of that price, and give
-    back the rest of theirs alone.
-    """
-    lacks, note, apart = table_of(BoxShortage), table_of(CreditNote), table_of(BoxAddition)
-    found = session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
-        .join(note, note.c.id == lacks.c.credit_note_id)
-        .where(
-            lacks.c.box_id == box_id,
-            ~sa.exists().where(apart.c.invoice_id == note.c.invoice_id),
-        )
-    )
-    return int(found or 0)
 
 
 def close_wish(

@@ -147,6 +147,8 @@ def boxes_to_decide(
             box.c.quantity,
             box.c.state,
             box.c.kind,
+            box.c.period_id,
+            box.c.ordinal,
             own_address(box).label("own_address_id"),
             goes_to(box, subscription).label("address_id"),
             subscription.c.held_at,

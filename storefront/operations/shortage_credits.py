@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import sqlalchemy as sa
 
 from storefront.domain.invoices import CreditReason, LineKind
 from storefront.domain.refunds import Refundable, Way, refundables
 from storefront.domain.repaying import draw, most_of
-from storefront.models import Addon, BoxAddition, BoxAdditionBox, CreditNote, Invoice, InvoiceLine
+from storefront.models import BoxAddition, BoxAdditionBox, CreditNote, Invoice
 from storefront.models.base import table_of
+from storefront.operations.addon_lines import lines_for
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.refund_facts import RefundFacts, read_refund
@@ -35,35 +37,42 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """``minor`` of one line of a paid invoice, for pieces that are not in the box."""
+    """Minor units by line of a paid invoice, for pieces that are not in the box."""
 
     facts: RefundFacts
-    line_id: int
-    minor: int
+    parts: Mapping[int, int]
+
+    @property
+    def minor(self) -> int:
+        return sum(self.parts.values())
 
 
-def owed_for(session: AnySession, row: AnyRow, variant_id: int, pieces: int) -> Owed | None:
-    """Return what was paid for ``pieces`` of an add-on in the box ``row``; writes nothing.
+#: Lines of one paid invoice, and how many of the missing pieces each paid for.
+_Missing = tuple[RefundFacts, list[tuple[Refundable, int]]]
 
-    With its tax and its share of the discounts. None where no one line says so, it is not
-    paid, or that cannot be credited now: then somebody has to decide, so the box waits.
+
+def owed_for(
+    session: AnySession, row: AnyRow, variant_id: int, pieces: int, lying: int
+) -> Owed | None:
+    """Return what was paid for ``pieces`` of ``lying`` of an add-on in a box; writes nothing.
+
+    With its tax and its share of the discounts, and never more than is left. None where no
+    lines of one invoice say so, it is not paid, or that cannot be credited now: then somebody
+    has to decide, so the box waits.
     """
     brought = _additions_of(session, row.id, variant_id)
     if brought:
         found = _bought_apart(session, brought, pieces)
     else:
-        found = _of_the_period(session, row, variant_id)
+        found = _with_the_period(session, row, variant_id, pieces, lying)
     if found is None:
         return None
-    facts, line = found
-    if facts.is_disputed or pieces > line.head.quantity:
+    facts, missing = found
+    if facts.is_disputed or any(number > line.head.quantity for line, number in missing):
         return None
-    minor = line.of_pieces(pieces)
-    whole = line.left if pieces == line.head.quantity else minor
-    own = sources_of(facts, Way.CREDIT)[:1]
-    if most_of(own) < minor or line.left < whole:
-        return None
-    return Owed(facts, line.head.id, minor)
+    parts = {line.head.id: line.of_pieces(number) for line, number in missing}
+    owed = Owed(facts, {key: minor for key, minor in parts.items() if minor})
+    return None if most_of(sources_of(facts, Way.CREDIT)[:1]) < owed.minor else owed
 
 
 def give_owed(session: AnySession, owed: Owed, moment: Moment) -> Credit:
@@ -71,7 +80,7 @@ def give_owed(session: AnySession, owed: Owed, moment: Moment) -> Credit:
     if not owed.minor:
         return Credit()
     facts = owed.facts
-    parts = draw(sources_of(facts, Way.CREDIT)[:1], {owed.line_id: owed.minor})
+    parts = draw(sources_of(facts, Way.CREDIT)[:1], owed.parts)
     ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
     return credit_of_note(session, facts, ref, owed.minor)
 
@@ -100,9 +109,7 @@ def _additions_of(session: AnySession, box_id: int, variant_id: int) -> Sequence
     ).all()
 
 
-def _bought_apart(
-    session: AnySession, brought: Sequence[AnyRow], pieces: int
-) -> tuple[RefundFacts, Refundable] | None:
+def _bought_apart(session: AnySession, brought: Sequence[AnyRow], pieces: int) -> _Missing | None:
     """Return the line of the newest addition that brought so many pieces alone.
 
     None where only several together did, or some came with the period: two payments at two
@@ -113,43 +120,26 @@ def _bought_apart(
         return None
     facts = read_refund(session, ref, for_update=True)
     lines = [one for one in refundables(facts.lines) if one.head.kind is LineKind.ADDON]
-    return (facts, lines[0]) if len(lines) == 1 else None
+    return (facts, [(lines[0], pieces)]) if len(lines) == 1 else None
 
 
-def _of_the_period(
-    session: AnySession, row: AnyRow, variant_id: int
-) -> tuple[RefundFacts, Refundable] | None:
-    """Return the line that paid for the add-on with the period of the box, if just one did."""
-    line, invoice, addon = table_of(InvoiceLine), table_of(Invoice), table_of(Addon)
-    bring = sa.select(addon.c.id, addon.c.name).where(addon.c.variant_id == variant_id)
-    addons = {row.id: row.name for row in session.execute(bring)}
-    found = session.execute(
-        sa.select(invoice.c.public_id, line.c.period_id)
-        .join(line, line.c.invoice_id == invoice.c.id)
-        .where(line.c.id == row.invoice_line_id)
-    ).one_or_none()
-    if found is None or found.period_id is None:
+def _with_the_period(
+    session: AnySession, row: AnyRow, variant_id: int, pieces: int, lying: int
+) -> _Missing | None:
+    """Return the lines that paid for the pieces with a period; the dearest are missing first."""
+    found = lines_for(session, row, variant_id, lying)
+    found.sort(key=lambda one: (-Fraction(one[0].paid_minor, one[0].quantity), one[0].id))
+    wanted: dict[int, int] = {}
+    refs = set()
+    for line, number in found:
+        taken = min(number, pieces - sum(wanted.values()))
+        if taken:
+            wanted[line.id] = taken
+            refs.add(line.invoice)
+    if sum(wanted.values()) < pieces or len(refs) != 1:
         return None
-    try:
-        facts = read_refund(session, found.public_id, for_update=True)
-    except LookupError:
+    facts = read_refund(session, refs.pop(), for_update=True)
+    own = {one.head.id: one for one in refundables(facts.lines)}
+    if not wanted.keys() <= own.keys():
         return None
-    lines = _for(refundables(facts.lines), found.period_id, addons)
-    return (facts, lines[0]) if len(lines) == 1 else None
-
-
-def _for(
-    lines: Sequence[Refundable], period_id: int, addons: Mapping[int, str]
-) -> list[Refundable]:
-    """Return the lines of the period for one of ``addons``, names by key.
-
-    Lines from before the add-on was kept on them are known by the name it has now.
-    """
-    old = set(addons.values())
-    return [
-        one
-        for one in lines
-        if one.head.kind is LineKind.ADDON
-        and one.head.period_id == period_id
-        and (one.head.text in old if one.head.addon_id is None else one.head.addon_id in addons)
-    ]
+    return facts, [(own[key], number) for key, number in wanted.items()]

@@ -18,7 +18,7 @@ from storefront.domain.boxes import BoxKind
 from storefront.domain.invoices import DEFERRED_KINDS, CreditReason, LineKind
 from storefront.domain.money import split_minor
 from storefront.domain.packing import RecipeFacts, StockBook
-from storefront.domain.refunds import Refundable, Way, refundables, spread
+from storefront.domain.refunds import Refundable, Way, refundables
 from storefront.domain.repaying import draw, most_of
 from storefront.domain.shortages import Gap, Policy, Rule, Solved, solve
 from storefront.models import (
@@ -30,6 +30,7 @@ from storefront.models import (
     ShortageRule,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_worth import BoxWorth, in_order, shared_out
 from storefront.operations.choices import avoided_by, sent_to
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -43,8 +44,8 @@ from storefront.operations.shortage_credits import (
     owed_for,
 )
 
-#: Lines that pay for what is in a box by its recipe.
-_CONTENTS = frozenset({LineKind.PLAN, LineKind.OPTION})
+#: Lines that pay for what is in a box by its recipe; after a change of plan one line says all.
+_CONTENTS = frozenset({LineKind.PLAN, LineKind.OPTION, LineKind.PRORATION_CHARGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +131,20 @@ class Shortages:
             return None
         if any(self.rules[key].value is None for key in left_out if key not in beside):
             return None
-        return self._settle(session, row, _without_value(solved, apart), book, moment)
+        return self._settle(session, row, _without_value(solved, apart), book, moment, beside)
 
     def _settle(
-        self, session: AnySession, row: AnyRow, solved: Solved, book: StockBook, moment: Moment
+        self,
+        session: AnySession,
+        row: AnyRow,
+        solved: Solved,
+        book: StockBook,
+        moment: Moment,
+        beside: Mapping[int, int],
     ) -> list[tuple[int, int]] | None:
         """Take the pieces and credit what was left out; None where that cannot be done now."""
         owed = {
-            gap.variant: owed_for(session, row, gap.variant, gap.pieces)
+            gap.variant: owed_for(session, row, gap.variant, gap.pieces, beside.get(gap.variant, 0))
             for gap in solved.gaps
             if gap.by_name and gap.substitute is None and not gap.value
         }
@@ -256,39 +263,45 @@ def _read_allergens(session: AnySession, found: Shortages, variant_ids: set[int]
 
 
 def give_credit(
-    session: AnySession, row: AnyRow, value: int, moment: Moment, *, is_whole: bool = False
+    session: AnySession, row: AnyRow, value: int, moment: Moment, whole_box: BoxWorth | None = None
 ) -> Credit | None:
     """Credit ``value`` on the lines that paid for the box, never more than the box cost.
 
     A product is credited on what the box itself cost, without delivery and add-ons: nothing
-    where that was free. ``is_whole``: the box stays here, and every line that paid for a part
+    where that was free. ``whole_box``: the box stays here, and every line that paid for a part
     of it gives back its share with its own tax. None where that cannot be done now: it is not
     paid yet, the bank has the money, or it was paid with earlier invoices. Then somebody has to
     decide, so the box waits.
     """
-    paid = row.net_minor + row.tax_minor
+    paid = row.net_minor + row.tax_minor if whole_box is None else whole_box.minor
     if not paid:
         return Credit()
     facts = _paid_with(session, row.invoice_line_id)
     if facts is None or facts.is_disputed:
         return None
     groups = _paying_for(facts, row.invoice_line_id)
-    whole = sum(one.paid for one in groups)
-    if not is_whole:
-        groups = [one for one in groups if one.head.kind in _CONTENTS]
-        share = paid * sum(one.paid for one in groups) // whole if whole else paid
-        if not share and whole:
+    if whole_box is None:
+        paid, groups = _of_contents(paid, groups)
+        if not paid:
             return Credit()
-        paid = share
-    amount, lefts = min(value, paid), [one.left for one in groups]
+    amount = min(value, paid)
+    if whole_box is None:
+        wanted = in_order(amount, groups)
+    else:
+        wanted = shared_out(amount, groups, whole_box)
     own = sources_of(facts, Way.CREDIT)[:1]
-    if min(sum(lefts), most_of(own)) < amount:
+    if wanted is None or most_of(own) < amount:
         return None
-    shares = split_minor(amount, lefts) if is_whole else spread(amount, lefts)
-    wanted = {one.head.id: part for one, part in zip(groups, shares, strict=True) if part}
     parts = draw(own, wanted)
     ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
     return credit_of_note(session, facts, ref, amount)
+
+
+def _of_contents(paid: int, groups: Sequence[Refundable]) -> tuple[int, list[Refundable]]:
+    """Return what of the price of a box paid for its contents, and the lines that did."""
+    whole = sum(one.paid for one in groups)
+    own = [one for one in groups if one.head.kind in _CONTENTS]
+    return paid * sum(one.paid for one in own) // whole if whole else paid, own
 
 
 def _paying_for(facts: RefundFacts, line_id: int) -> list[Refundable]:

@@ -23,6 +23,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to
+from storefront.operations.box_worth import worth_of
 from storefront.operations.keys import AnyRow
 from storefront.operations.late_changes import OPEN_BOXES, PARTS
 from storefront.operations.late_contents import judge, late_offer, wanted_of
@@ -228,7 +229,7 @@ def _late_box(
         kinds,
         {part: str(parts.get(part) or "") for part in PARTS},
         str(parts.get("country") or ""),
-        Money(row.net_minor + row.tax_minor, row.currency),
+        Money(worth_of(session, [row])[row.id].left_minor, row.currency),
         None if last is None else _shown(session, [last])[0],
     )
 
@@ -242,7 +243,6 @@ def _rows() -> sa.Select[Any]:
             wish,
             box.c.state.label("box_state"),
             box.c.ship_to,
-            (box.c.net_minor + box.c.tax_minor).label("worth_minor"),
             box.c.currency,
             cycle.c.ship_from,
             cycle.c.public_id.label("cycle"),
@@ -267,10 +267,26 @@ def _rows() -> sa.Select[Any]:
 def _shown(session: AnySession, rows: Sequence[AnyRow]) -> list[LateRow]:
     listed = [row.contents.get(part, ()) for row in rows for part in ("was", "then")]
     names = names_of(session, {key for pairs in listed for key, _pieces in pairs})
-    return [_row(row, names) for row in rows]
+    worth = _worth(session, rows)
+    return [_row(row, names, worth.get(row.id, row.credit_minor)) for row in rows]
 
 
-def _row(row: AnyRow, names: Mapping[int, str]) -> LateRow:
+def _worth(session: AnySession, rows: Sequence[AnyRow]) -> dict[int, int]:
+    """Return what keeping the box back would give now, by wish for it that nobody accepted."""
+    asked = {
+        row.id: row.box_id
+        for row in rows
+        if row.kind == LateKind.KEEP_BACK and row.state != LateState.ACCEPTED
+    }
+    if not asked:
+        return {}
+    box = table_of(Box)
+    boxes = session.execute(sa.select(box).where(box.c.id.in_(set(asked.values())))).all()
+    worth = worth_of(session, boxes)
+    return {wish: worth[key].left_minor for wish, key in asked.items()}
+
+
+def _row(row: AnyRow, names: Mapping[int, str], worth: int) -> LateRow:
     shown = ("name", "street", "postcode", "city", "region")
     goes_to = row.ship_to or {part: getattr(row, f"to_{part}") for part in shown}
     return LateRow(
@@ -292,7 +308,7 @@ def _row(row: AnyRow, names: Mapping[int, str]) -> LateRow:
         wanted=_line(row.address),
         was=tuple((names[key], pieces) for key, pieces in row.contents.get("was", ())),
         then=tuple((names[key], pieces) for key, pieces in row.contents.get("then", ())),
-        worth=Money(row.worth_minor, row.currency),
+        worth=Money(worth, row.currency),
         credited=Money(row.credit_minor, row.currency),
     )
 
