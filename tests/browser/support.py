@@ -206,7 +206,7 @@ class Visitor:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self.context.close()
         if kind is None:
-            assert self.guard.problems == []
+            assert self.guard.problems == [], self.guard.problems
 
     def tab(self) -> Page:
         """Open one more tab of the same browser and go on there."""

@@ -1,0 +1,96 @@
+"""axe-core finds nothing on any page that a link leads to, in light and in dark."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from werkzeug.exceptions import HTTPException
+
+from tests.browser.axe import axe_findings
+from tests.browser.people import sign_in_as_owner, subscribe
+from tests.browser.support import DESK, PHONE, LiveShop, Visitor
+from tests.support.availability import is_long
+
+pytestmark = pytest.mark.browser
+
+#: Links that lead away from what is looked at: to files, out of the session, to another shop.
+_LEAVE = ("/static/", "/admin/sign-out", "/account/sign-out")
+_LINKS = """() => [...document.querySelectorAll("a[href]:not([download])")]
+  .filter(link => !link.target).map(link => link.pathname + link.search)"""
+
+
+def endpoints(live: LiveShop, start: str, visitor: Visitor) -> Iterator[str]:
+    """Go through every kind of page that links lead to from ``start``, each kind once."""
+    adapter = live.app.url_map.bind("127.0.0.1")
+    seen: set[object] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop(0)
+        try:
+            kind = adapter.match(urlsplit(path).path, method="GET")[0]
+        except HTTPException:
+            continue
+        if kind in seen or path.startswith(_LEAVE):
+            continue
+        seen.add(kind)
+        answer = visitor.context.request.get(path)
+        if "text/html" not in answer.headers.get("content-type", ""):
+            continue
+        visitor.page.goto(path)
+        visitor.page.wait_for_load_state()
+        yield str(kind)
+        waiting += visitor.page.evaluate(_LINKS)
+
+
+def look(live: LiveShop, visitor: Visitor, start: str) -> tuple[int, dict[str, list[str]]]:
+    """Return how many kinds of pages there were, and what axe found on which."""
+    seen, found = 0, {}
+    for kind in endpoints(live, start, visitor):
+        seen += 1
+        if faults := axe_findings(visitor.page):
+            found[kind] = faults
+    return seen, found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_shop_and_in_the_account(chromium, live, scheme):
+    with Visitor(chromium, live, PHONE, color_scheme=scheme) as ada:
+        seen, found = look(live, ada, "/")
+        assert found == {}
+        assert seen >= 4, "the crawl misses pages of the shop"
+        subscribe(ada)
+        assert axe_findings(ada.page) == []
+        ada.go_home()
+        seen, found = look(live, ada, "/account/")
+        assert found == {}
+        assert seen > 10, "the crawl misses pages of the account"
+
+
+def test_axe_finds_nothing_where_a_form_is_refused(chromium, live):
+    with Visitor(chromium, live, PHONE) as ada:
+        ada.go("/checkout?plan=pot", "Your box")
+        ada.choose("As usual")
+        ada.press("Continue to delivery")
+        ada.see("Delivery")
+        ada.press("Continue to payment")
+        ada.page.locator(".field .error").first.wait_for()
+        assert axe_findings(ada.page) == []
+        ada.go("/account/", "Sign in")
+        ada.fill({"E-mail": "not an address"})
+        ada.press("Send me a code")
+        ada.page.locator(".field .error").first.wait_for()
+        assert axe_findings(ada.page) == []
+
+
+# What differs in the dark are colours alone, and tests/unit/test_contrast.py knows them all.
+@pytest.mark.parametrize("scheme", ["light", "dark"] if is_long() else ["light"])
+def test_axe_finds_nothing_at_the_desk(chromium, live, clock, scheme):
+    with Visitor(chromium, live) as ada:
+        subscribe(ada)
+    clock.advance(days=14)
+    live.tick()
+    with Visitor(chromium, live, DESK, color_scheme=scheme) as greta:
+        sign_in_as_owner(greta)
+        seen, found = look(live, greta, "/admin/")
+        assert found == {}
+        assert seen > 60, "the crawl misses pages of the desk"
