@@ -104,6 +104,7 @@ def serving_app(settings: Settings | None = None) -> Flask:
 def _flask_config(settings: Settings) -> dict[str, Any]:
     return {
         "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": list(settings.old_secret_keys),
         "DEBUG": settings.debug,
         "TESTING": settings.environment == "test",
         "MAX_CONTENT_LENGTH": _MAX_BODY,

@@ -27,7 +27,7 @@ _BASE: Mapping[str, tuple[str, ...]] = {
 #: Blueprints whose pages speak with a gateway.
 _PAYING = {"checkout", "account", "pay"}
 #: Blueprints whose pages hold personal data although anybody may open them.
-_PRIVATE = {"checkout", "account", "admin", "auth", "pay", "gifts", "waiting"}
+_PRIVATE = {"checkout", "account", "admin", "auth", "pay", "gifts", "waiting", "links", "contracts"}
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",

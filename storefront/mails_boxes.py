@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
+from storefront.mail_links import address_of, address_url
 from storefront.mail_words import Words, Writer
 from storefront.queries.additions import addition
 from storefront.queries.gifts import by_id
@@ -89,19 +90,27 @@ def box_returned(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
     if payload.get("gift"):
         return _gift_returned(writer)
-    page = f"/account/subscriptions/{payload['subscription']}"
+    subscription = str(payload["subscription"])
+    page = f"/account/subscriptions/{subscription}"
+    facts, more = [(_("Your plan"), str(payload["plan"]))], []
+    to = address_of(writer, subscription)
+    if to is not None:
+        facts.append((_("Address"), to.line))
+        url = address_url(writer, subscription, to)
+        more.append(_("The address is right? Say so, without signing in: %(url)s", url=url))
+    more.append(
+        _(
+            "When we send it again, it goes to the address in your account. Answer this mail"
+            " once it is right, and we find a way."
+        )
+    )
     return Words(
         _("Your box came back to us"),
         _("Your %(plan)s box could not be delivered and came back to us.", plan=payload["plan"]),
         _("Please check your address, and that your name is on the bell or the letter box."),
-        ((_("Your plan"), str(payload["plan"])),),
+        tuple(facts),
         (_("Check your address"), writer.url(page)),
-        (
-            _(
-                "When we send it again, it goes to the address in your account. Answer this mail"
-                " once it is right, and we find a way."
-            ),
-        ),
+        tuple(more),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
 from storefront.domain.money import Money
+from storefront.mail_links import skip_line
 from storefront.mail_words import Words, Writer
+from storefront.queries.action_links import skip_asked
 from storefront.queries.mails import box_facts
 
 
@@ -102,7 +104,18 @@ def _choose_soon(writer: Writer) -> Words | None:
         _("If you leave it to us, we choose for you."),
         ((_("Plan"), payload["plan"]), (_("Leaves on"), leaves)),
         (_("Choose now"), writer.url(page)),
+        _or_skip(writer, until),
     )
+
+
+def _or_skip(writer: Writer, until: date) -> tuple[str, ...]:
+    """Offer to skip the box instead, where its plan lets it be skipped."""
+    payload, rt = writer.delivery.payload, writer.rt
+    box, moment = (payload["subscription"], payload["cycle"]), rt.moment()
+    found = skip_asked(rt.session, *box, moment, rt.shop.taxes)
+    if found is None or found.standing != "open":
+        return ()
+    return (skip_line(writer, *box, moment.start_of(until + timedelta(days=1))),)
 
 
 #: Topic of the outbox -> how it is worded.

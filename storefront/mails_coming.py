@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from flask_babel import gettext as _
 
 from storefront import formats
+from storefront.mail_links import address_of, address_url, skip_line
 from storefront.mail_words import Words, Writer
+from storefront.queries.action_links import AddressToCheck
 from storefront.queries.box_soon import BoxSoon, box_soon
 
 
@@ -33,17 +36,20 @@ def _box_soon(writer: Writer) -> Words | None:
     elif box.row.is_paid:
         facts.append((_("Charged"), _("nothing more, it is paid")))
     page = f"/account/subscriptions/{payload['subscription']}"
+    to = None if box.row.address else address_of(writer, payload["subscription"])
+    if to is not None:
+        facts.append((_("Goes to"), to.line))
     return Words(
         _("Your next box leaves on %(day)s", day=writer.day(box.row.ship_from)),
         _("You can change it until %(day)s, 23:59.", day=writer.day(until)),
         _("If all is as you want it, you need not do anything."),
         tuple(facts),
         (_("See your box"), writer.url(page)),
-        _links(writer, box, page),
+        _links(writer, box, page, to),
     )
 
 
-def _links(writer: Writer, box: BoxSoon, page: str) -> tuple[str, ...]:
+def _links(writer: Writer, box: BoxSoon, page: str, to: AddressToCheck | None) -> tuple[str, ...]:
     """Return what can be done with the box, each with its page."""
     at = f"{page}/boxes/{box.row.cycle}"
     found = []
@@ -54,8 +60,12 @@ def _links(writer: Writer, box: BoxSoon, page: str) -> tuple[str, ...]:
     if box.can_add:
         found.append(_("Add something: %(url)s", url=writer.url(f"{page}/box")))
     if box.row.can_skip:
-        found.append(_("Skip it: %(url)s", url=writer.url(page)))
+        after = (box.row.cutoff_at or writer.rt.now()) + timedelta(seconds=1)
+        found.append(skip_line(writer, box.row.subscription, box.row.cycle, after))
     found.append(_("Change the address: %(url)s", url=writer.url(f"{page}/address")))
+    if to is not None:
+        url = address_url(writer, box.row.subscription, to)
+        found.append(_("The address is right? Say so, without signing in: %(url)s", url=url))
     return tuple(found)
 
 

@@ -51,6 +51,8 @@ class Settings:
     environment: Environment = "development"
     #: Signs cookies and links. At least 32 characters in production.
     secret_key: str = field(default=DEFAULT_SECRET, repr=False)
+    #: Keys that came before it: links they signed go on working until they end, cookies too.
+    old_secret_keys: tuple[str, ...] = field(default=(), repr=False)
     #: Everything the process writes: database, mailbox of the demo, exports, clock of the demo.
     data_dir: Path = Path("instance")
     #: Files that others pick up: exports of boxes, papers, books; empty means ``files`` in
@@ -98,6 +100,11 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The key that signs, then those that signed before it."""
+        return self.secret_key, *self.old_secret_keys
 
     @property
     def database_address(self) -> str:
@@ -165,7 +172,7 @@ def problems(settings: Settings) -> list[str]:
     """Return everything that must be mended before the process may start, in plain words."""
     found = _shape_problems(settings) + _number_problems(settings) + _disk_problems(settings)
     if settings.is_production:
-        found += _production_problems(settings)
+        found += _production_problems(settings) + _old_key_problems(settings)
     elif settings.debug and settings.environment != "development":
         found.append("debug: only for the development environment")
     return found
@@ -288,6 +295,12 @@ def _disk_problems(settings: Settings) -> list[str]:
         for name, folder in wanted.items()
         if not os.access(_nearest_existing(folder.resolve()), os.W_OK | os.X_OK)
     ]
+
+
+def _old_key_problems(settings: Settings) -> list[str]:
+    if all(len(key) >= _SECRET_LENGTH for key in settings.old_secret_keys):
+        return []
+    return [f"old_secret_keys: each must have at least {_SECRET_LENGTH} characters"]
 
 
 def _production_problems(settings: Settings) -> list[str]:

@@ -14,5 +14,6 @@ BLUEPRINTS = (
     "storefront.blueprints.gifts:bp",
     "storefront.blueprints.waiting:bp",
     "storefront.blueprints.pay:bp",
+    "storefront.blueprints.links:bp",
     "storefront.blueprints.admin:bp",
 )

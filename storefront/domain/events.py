@@ -56,6 +56,7 @@ class EventKind(StrEnum):
     BOX_LOST = "box.lost"
     BOX_REPLACED = "box.replaced"
     ADDRESS_CHANGED = "address.changed"
+    ADDRESS_CONFIRMED = "address.confirmed"
     BOX_ADDRESS_CHANGED = "box.address_changed"
     METHOD_CHANGED = "payment_method.changed"
 

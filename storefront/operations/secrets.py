@@ -11,12 +11,15 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Characters of a stored hash that name a session on a page.
 REFERENCE = 24
 #: What a way back leads to: what became of a charge, or of a card that was being stored.
 ATTEMPT, SETUP = "attempt", "setup"
+#: What a mailed link does; part of what is signed, so that none opens another's page.
+PAY, SKIP_BOX, ADDRESS, RECEIPT = "pay link", "skip link", "address link", "receipt link"
 #: Numbers a mailed code is drawn from: six digits.
 _CODES = 1_000_000
 
@@ -65,26 +68,29 @@ def staff_token(key: str, staff: str, until: int, state: str) -> str:
     return f"{staff}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
 
 
-def pay_token(key: str, invoice: str, until: int) -> str:
-    """Return the secret (192 bits) of a link by which one invoice is paid without signing in.
+def action_token(key: str, purpose: str, subject: str, until: int) -> str:
+    """Return the secret (192 bits) of a mailed link by which one thing is done without signing in.
 
-    ``until`` is in seconds since 1970. Source: docs/decisions/0128-pay-links.md.
+    ``purpose`` names what, ``subject`` by public ids to what, ``until`` is in seconds since 1970.
+    Source: docs/decisions/0210-links-that-do-one-thing.md.
     """
-    mac = _keyed(key, f"pay link:{invoice}:{until}")[:24]
-    return f"{invoice}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
+    mac = _keyed(key, f"{purpose}:{subject}:{until}")[:24]
+    return f"{subject}.{until}.{base64.urlsafe_b64encode(mac).decode()}"
 
 
-def read_pay_token(key: str, token: str) -> tuple[str, int] | None:
-    """Return the invoice and the end in seconds of a link; None for one we never made.
+def read_action_token(keys: Sequence[str], purpose: str, token: str) -> tuple[str, int] | None:
+    """Return subject and end in seconds of a link; None for one that no key of ours made.
 
-    An end that has passed is the caller's to judge: such a link still may ask for a new one.
+    An end that has passed is the caller's to judge: what stands there then leads on.
     """
-    invoice, _, rest = token.partition(".")
+    subject, _, rest = token.partition(".")
     until = rest.partition(".")[0]
     if not (until.isascii() and until.isdigit() and len(until) < 15):
         return None
-    made = pay_token(key, invoice, int(until))
-    return (invoice, int(until)) if hmac.compare_digest(made.encode(), token.encode()) else None
+    made = [action_token(key, purpose, subject, int(until)) for key in keys]
+    # All are compared: how long it takes does not tell which key made it.
+    same = [hmac.compare_digest(one.encode(), token.encode("utf-8", "replace")) for one in made]
+    return (subject, int(until)) if any(same) else None
 
 
 def gift_code(key: str, gift: str) -> str:

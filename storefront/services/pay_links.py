@@ -29,9 +29,10 @@ from storefront.operations.outbox import Message, enqueue
 from storefront.operations.replanning import replan
 from storefront.operations.secrets import (
     ATTEMPT,
+    PAY,
     SETUP,
-    pay_token,
-    read_pay_token,
+    action_token,
+    read_action_token,
     read_return_token,
     return_token,
 )
@@ -66,12 +67,12 @@ class CardPaid:
 def link(rt: Runtime, invoice: str, since: datetime | None = None) -> str:
     """Return the secret of a pay link that is valid from ``since`` (now) on."""
     until = int(((since or rt.now()) + VALID).timestamp())
-    return pay_token(rt.settings.secret_key, invoice, until)
+    return action_token(rt.settings.secret_key, PAY, invoice, until)
 
 
 def opened(rt: Runtime, token: str) -> Opened | None:
     """Return what a link leads to; None if we never made it."""
-    found = read_pay_token(rt.settings.secret_key, token)
+    found = read_action_token(rt.settings.secret_keys, PAY, token)
     if found is None:
         return None
     invoice, until = found

@@ -260,6 +260,7 @@ def _told(one: Happening) -> tuple[str, str, str]:
             "info",
             "info",
         ),
+        EventKind.ADDRESS_CONFIRMED: (_("You said that the address is right."), "check", "info"),
         EventKind.DISPUTE_LOST: (_("Your bank gave you the payment back."), "refund", "info"),
     }
     if kind == EventKind.SUBSCRIPTION_CANCEL_PLANNED and "ends_on" in data:

@@ -169,6 +169,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.BOX_DELIVERED: (_("A box arrived."), "house", "positive"),
         EventKind.BOX_RETURNED: (_("A box came back."), "warning", "danger"),
         EventKind.ADDRESS_CHANGED: (_("The address changed."), "map-pin", "info"),
+        EventKind.ADDRESS_CONFIRMED: (_("They said that the address is right."), "check", "info"),
         EventKind.BOX_ADDRESS_CHANGED: (
             _("The address of one box changed."),
             "map-pin",
