@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.adapters.mail import Mail
+from storefront.domain.declarations import links_end
 from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
@@ -21,6 +22,7 @@ from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
 from storefront.mails_choices import CHOICE_TOPICS
 from storefront.mails_coming import COMING_TOPICS
+from storefront.mails_declarations import DECLARATION_TOPICS
 from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_payments import PAYMENT_TOPICS
@@ -154,7 +156,7 @@ def _order_confirmed(writer: Writer) -> Words | None:
         else _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
         tuple(facts),
         (_("See your boxes"), writer.url("/account/")),
-        (cancel, _withdrawal()),
+        (cancel, *_without_signing_in(writer, "" if several else boxes[0].public_id)),
     )
 
 
@@ -381,6 +383,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **CARD_TOPICS,
     **CHOICE_TOPICS,
     **COMING_TOPICS,
+    **DECLARATION_TOPICS,
     **GIFT_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
@@ -425,8 +428,18 @@ def _how_to_cancel(writer: Writer, subscription: str) -> str:
     )
 
 
-def _withdrawal() -> str:
-    return _(
+def _without_signing_in(writer: Writer, contract: str) -> tuple[str, ...]:
+    """Return how the contract is ended or withdrawn from without an account."""
+    countries, query = writer.rt.shop.countries, f"?contract={contract}" if contract else ""
+    said = []
+    if contract:
+        said.append(_("Your contract has the number %(number)s.", number=contract))
+    if links_end(countries):
+        url = writer.url(f"/contracts/end{query}")
+        said.append(_("Cancel without signing in: %(url)s", url=url))
+    withdraw = _(
         "You can withdraw from this contract within 14 days of receiving your first box, without"
-        " giving a reason. Answer this mail and say so."
+        " giving a reason: %(url)s",
+        url=writer.url(f"/contracts/withdraw{query}"),
     )
+    return *said, withdraw

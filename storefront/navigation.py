@@ -1,8 +1,12 @@
 """The fixed links of the page frames. A page that does not exist (yet) is never linked."""
 
+from collections.abc import Collection
+
 from flask import current_app, request, url_for
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
+
+from storefront.domain.declarations import links_end, links_withdrawal
 
 Links = tuple[tuple[LazyString, str], ...]
 
@@ -16,9 +20,10 @@ LEGAL: Links = (
     (_("Terms"), "pricing.terms"),
     (_("Privacy"), "pricing.privacy"),
     (_("Legal notice"), "pricing.imprint"),
-    (_("Cancel a contract here"), "account.cancel_without_login"),
-    (_("Withdraw from contract here"), "account.withdraw"),
 )
+#: By law on every page of a shop that sells where it holds.
+_END: Links = ((_("Cancel a contract here"), "contracts.end"),)
+_WITHDRAW: Links = ((_("Withdraw from contract here"), "contracts.withdraw"),)
 ACCOUNT_MENU: Links = (
     (_("Your data"), "account.privacy"),
     (_("Help"), "pricing.help"),
@@ -28,6 +33,16 @@ STAFF_MENU: Links = (
     (_("Design"), "admin.design"),
     (_("See the shop"), "pricing.index"),
 )
+
+
+def legal_links(countries: Collection[str]) -> Links:
+    """Return the links at the foot of every page of a shop that delivers to ``countries``."""
+    found = LEGAL
+    if links_end(countries):
+        found += _END
+    if links_withdrawal(countries):
+        found += _WITHDRAW
+    return found
 
 
 def page_url(endpoint: str, **values: object) -> str:

@@ -199,7 +199,7 @@ GLOBALS: dict[str, Any] = {
     "here": navigation.here,
     "here_is": navigation.here_is,
     "shop_pages": lambda: navigation.SHOP,
-    "legal_pages": lambda: navigation.LEGAL,
+    "legal_pages": navigation.legal_links,
     "account_menu": lambda: navigation.ACCOUNT_MENU,
     "staff_menu": lambda: navigation.STAFF_MENU,
     "languages": lambda: LANGUAGES,

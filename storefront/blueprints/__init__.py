@@ -15,5 +15,6 @@ BLUEPRINTS = (
     "storefront.blueprints.waiting:bp",
     "storefront.blueprints.pay:bp",
     "storefront.blueprints.links:bp",
+    "storefront.blueprints.contracts:bp",
     "storefront.blueprints.admin:bp",
 )

@@ -41,6 +41,7 @@ from storefront.models.customers import (
     LoginLink,
     LoginSession,
 )
+from storefront.models.declarations import Declaration, DeclarationOutcome
 from storefront.models.dunning import DunningCase, RetrySchedule
 from storefront.models.first_boxes import FirstBoxPlace
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
@@ -126,6 +127,8 @@ __all__ = [
     "Customer",
     "CustomerCredit",
     "CycleGroup",
+    "Declaration",
+    "DeclarationOutcome",
     "Difference",
     "Dispute",
     "DunningCase",

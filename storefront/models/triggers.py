@@ -195,6 +195,8 @@ APPEND_ONLY = (
     "consent",
     "credit_note",
     "credit_note_line",
+    "declaration",
+    "declaration_outcome",
 )
 
 #: Document columns that never change once the freeze holds; the others (state, counters) move.
@@ -275,6 +277,8 @@ _ERASED = {
         "EXISTS (SELECT 1 FROM customer"
         " WHERE customer.id = OLD.customer_id AND customer.erased_at IS NOT NULL)"
     ),
+    # Whose it is may be known by nothing but the e-mail, which is gone from the account by then.
+    "declaration": "OLD.blanked_at IS NULL AND NEW.blanked_at IS NOT NULL",
     "credit_note": (
         "OLD.blanked_at IS NULL AND NEW.blanked_at IS NOT NULL AND EXISTS (SELECT 1 FROM invoice"
         " JOIN customer ON customer.id = invoice.payer_id"
@@ -301,6 +305,20 @@ KEPT: dict[str, tuple[str, ...]] = {
         "currency",
         "interval",
         "given_at",
+    ),
+    "declaration": (
+        "id",
+        "public_id",
+        "once",
+        "kind",
+        "is_for_cause",
+        "wished_on",
+        "locale",
+        "received_at",
+        "customer_id",
+        "subscription_id",
+        "is_sure",
+        "has_stopped",
     ),
     "credit_note": (
         "id",

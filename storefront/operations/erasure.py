@@ -48,6 +48,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.declarations import erase_declarations
 from storefront.operations.erasure_gifts import erase_gifts
 from storefront.operations.erasure_rows import (
     LEAVING,
@@ -174,6 +175,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     own = sa.select(subscription.c.id).where(subscription.c.customer_id.in_(ids))
     erase_boxes(session, own)
     erase_gifts(session, ids, row.email)
+    erase_declarations(session, ids, keys, row.email, moment.now)
     _erase_messages(session, ids)
 
 

@@ -28,6 +28,7 @@ from storefront.models import (
     CreditNote,
     Customer,
     CustomerCredit,
+    Declaration,
     Dispute,
     ErasureRequest,
     Gift,
@@ -158,6 +159,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         "consents": _rows(
             session, Consent, table_of(Consent).c.customer_id.in_(accounts_of(session, customer_id))
         ),
+        "declarations": _declarations(session, customer_id),
         "sign_ins": by_customer(LoginSession),
         "mails": _select(
             session,
@@ -178,6 +180,14 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         **_money(session, invoices),
         "erasure_requests": by_customer(ErasureRequest),
     }
+
+
+def _declarations(session: AnySession, customer_id: int) -> Rows:
+    """Return what was declared about contracts under an e-mail of theirs."""
+    table = table_of(Declaration)
+    mine = table.c.customer_id.in_(accounts_of(session, customer_id))
+    said = ("kind", "is_for_cause", "name", "email", "contract", "reason", "wished_on")
+    return _some(session, Declaration, mine, (*said, "received_at"))
 
 
 def _orders_and_lists(session: AnySession, customer_id: int) -> dict[str, Rows]:

@@ -57,6 +57,7 @@ PAGES = (
     "cycles:add_cycles",
     "late_changes:add_late_changes",
     "late_boxes:add_late_boxes",
+    "declarations:add_declarations",
     "exports:add_exports",
     "export_formats:add_export_formats",
     "tracking:add_tracking",

@@ -63,6 +63,7 @@ _SEEN_BY = {
     "returned": permissions.BOXES_MANAGE,
     "gifts": permissions.SUBSCRIBERS_VIEW,
     "asked": permissions.BOXES_MANAGE,
+    "declared": permissions.SUBSCRIPTIONS_MANAGE,
     "parked": permissions.JOBS_MANAGE,
     "overdue": permissions.SUBSCRIBERS_VIEW,
     "past_due": permissions.SUBSCRIBERS_VIEW,
@@ -203,6 +204,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["boxes"], "boxes", "caution", "box", say.boxes, _("Fix")),
         _need(counts["returned"], "returned", "caution", "undo", say.returned, _("Decide")),
         _need(counts["asked"], "asked", "caution", "box", say.late_changes, _("Decide")),
+        _need(counts["declared"], "declared", "danger", "mail", say.declarations, _("Decide")),
         _need(counts["gifts"], "gifts", "caution", "gift", say.gifts, _("Look")),
         _need(counts["dead"], "dead", "caution", "mail", say.dead, _("Look")),
         _need(counts["drafts"], "drafts", "caution", "receipt", say.old_drafts, _("Look")),
@@ -261,6 +263,7 @@ def _list_url(code: str) -> str:
         "failed": ("admin.jobs", {}),
         "drafts": ("admin.extra_drafts", {}),
         "asked": ("admin.late_changes", {}),
+        "declared": ("admin.declarations", {}),
         "dead": ("admin.outbox", {"state": "dead"}),
     }
     endpoint, values = pages.get(code, ("admin.worklist", {"code": code}))

@@ -70,6 +70,14 @@ def late_changes(count: int) -> str:
     )
 
 
+def declarations(count: int) -> str:
+    return ngettext(
+        "%(num)s declaration about a contract waits",
+        "%(num)s declarations about contracts wait",
+        count,
+    )
+
+
 def dead(count: int) -> str:
     return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
 

@@ -99,6 +99,7 @@ def hold_reason(code: str) -> str:
         "outage": _("The shop was down when it fell due"),
         "no_consent": _("No consent to renew is on file"),
         "no_method": _("No card is on file"),
+        "withdrawal": _("The customer withdrew from the contract"),
     }
     return known.get(code, code.replace("_", " "))
 

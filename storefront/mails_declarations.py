@@ -1,0 +1,65 @@
+"""Word the acknowledgement of what somebody declared about a contract without signing in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_babel import gettext as _
+
+from storefront.domain.declarations import DeclarationKind
+from storefront.mail_words import Words, Writer
+from storefront.queries.declarations import Said, said_of
+
+
+def _declaration_received(writer: Writer) -> Words | None:
+    """Repeat the whole of it with the instant it came; it goes to the e-mail that was typed."""
+    said = said_of(writer.rt.session, str(writer.delivery.payload["declaration"]))
+    if said is None or not said.email:
+        return None
+    zone = writer.rt.shop.zone_info
+    came = said.received_at.astimezone(zone)
+    # To the second, with its distance from UTC: whoever reads it later can count on it.
+    instant = came.isoformat(sep=" ", timespec="seconds")
+    facts = [(_("Received"), f"{writer.moment(said.received_at)} ({instant})")]
+    if said.ends_on is not None:
+        facts.append((_("Ends on"), writer.day(said.ends_on)))
+    facts += _typed(writer, said)
+    if said.kind is DeclarationKind.WITHDRAW:
+        subject = _("We received your withdrawal")
+        more = _("A person looks at it now. What you paid comes back within 14 days.")
+    else:
+        subject = _("We received your cancellation")
+        more = _("A person looks at it now and writes to you when it ends.")
+        if said.ends_on is not None:
+            more = _("You will not be charged again after that day.")
+    return Words(
+        subject,
+        f"{subject}.",
+        _("This is what you declared. Keep this mail."),
+        tuple(facts),
+        more=(more, _("It was not you? Answer this mail, and we find a way.")),
+        why=_("You get this because somebody typed this e-mail at %(shop)s.", shop=_shop(writer)),
+    )
+
+
+def _typed(writer: Writer, said: Said) -> list[tuple[str, str]]:
+    facts = [(_("Contract"), said.contract)]
+    if said.kind is DeclarationKind.END:
+        wished = writer.day(said.wished_on) if said.wished_on else _("as soon as possible")
+        facts += [
+            (_("How"), _("for cause") if said.is_for_cause else _("ordinary")),
+            (_("When"), wished),
+        ]
+    if said.reason:
+        facts.append((_("Reason"), said.reason))
+    return [*facts, (_("Name"), said.name), (_("E-mail"), said.email)]
+
+
+def _shop(writer: Writer) -> str:
+    return writer.rt.shop.name
+
+
+#: Topic of the outbox -> how it is worded.
+DECLARATION_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "declaration_received": _declaration_received,
+}
