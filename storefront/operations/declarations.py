@@ -80,11 +80,12 @@ def find_contract(session: AnySession, email: str, contract: str) -> Contract:
 def first_left_at(session: AnySession, subscription_id: int) -> datetime | None:
     """Return when the first box of a subscription left the house."""
     box, shipment = table_of(Box), table_of(Shipment)
-    return session.scalar(
+    left_at: datetime | None = session.scalar(
         sa.select(sa.func.min(shipment.c.shipped_at))
         .join(box, box.c.shipment_id == shipment.c.id)
         .where(box.c.subscription_id == subscription_id)
     )
+    return left_at
 
 
 def by_once(session: AnySession, once: str) -> AnyRow | None:

@@ -101,7 +101,7 @@ def settled(session: AnySession, moment: Moment) -> list[DeclaredRow]:
 
 
 def _is_open(table: sa.Table) -> sa.ColumnElement[bool]:
-    outcome = table_of(DeclarationOutcome)
+    outcome = table_of(DeclarationOutcome).alias()
     return sa.not_(sa.exists().where(outcome.c.declaration_id == table.c.id))
 
 

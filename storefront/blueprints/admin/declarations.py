@@ -1,6 +1,8 @@
-"""What people declared about contracts without signing in: decide, do it, and say that it is done."""
+"""What people declared about contracts without signing in: do it, and say that it is done."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
@@ -44,7 +46,7 @@ def settle(ref: str) -> Response:
     return saved(text, "subscribers/declarations", url_for("admin.declarations"), **_context())
 
 
-def _context() -> dict[str, object]:
+def _context() -> dict[str, Any]:
     rt = runtime()
     rt.session.rollback()
     moment = rt.moment()

@@ -1,0 +1,278 @@
+"""Ends and withdrawals that come without a sign-in: stored, done or put before staff."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.domain.declarations import DeclarationKind
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.mails import compose
+from storefront.models import (
+    AuditEntry,
+    Base,
+    Checkout,
+    Customer,
+    Declaration,
+    DeclarationOutcome,
+    Subscription,
+)
+from storefront.queries.declarations import queue, settled
+from storefront.queries.invariants import broken
+from storefront.queries.own_data import everything_of
+from storefront.queries.worklists import counts
+from storefront.runtime import Runtime
+from storefront.services.cancellations import cancel
+from storefront.services.cycles import close_cycles
+from storefront.services.declarations import (
+    AlreadySettled,
+    DeclarationNotFound,
+    Statement,
+    note_ended,
+    receive,
+    settle,
+)
+from storefront.services.endings import end_passed_over
+from storefront.services.erasure import ask_erasure, finish_erasures
+from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
+from storefront.services.merging import merge_customers
+from storefront.services.renewals import run_renewals
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+from tests.support.admin import make_staff
+from tests.support.orders import in_parallel
+from tests.support.paying import waiting_mails
+
+EMAIL = "ada.lovelace@example.org"
+END, WITHDRAW = DeclarationKind.END, DeclarationKind.WITHDRAW
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_broken(rt: Runtime):
+    yield
+    rt.session.rollback()
+    assert broken(rt.session) == {}
+
+
+@pytest.fixture
+def sub(rt: Runtime) -> Subscription:
+    plan = make.make_plan(rt, group=make.make_group(rt, cycles=6))
+    make.make_recipe(rt, plan)
+    ada = make.make_customer(rt, email=EMAIL)
+    return make.make_subscription(rt, plan=plan, customer=ada)
+
+
+def said(kind: DeclarationKind, contract: str, once: str = "a", **values: Any) -> Statement:
+    email = values.pop("email", EMAIL)
+    return Statement(kind, once, "Ada Lovelace", email, contract, "en", **values)
+
+
+def now_of(rt: Runtime, sub: Subscription) -> Subscription:
+    rt.session.rollback()
+    rt.session.expire_all()
+    found = rt.session.scalars(sa.select(Subscription).where(Subscription.id == sub.id)).one()
+    rt.session.expunge_all()
+    rt.session.rollback()
+    return found
+
+
+def rows(rt: Runtime, model: type[Base] = Declaration) -> int:
+    found = rt.session.scalar(sa.select(sa.func.count()).select_from(model))
+    rt.session.rollback()
+    return int(found or 0)
+
+
+def waits(rt: Runtime) -> int:
+    found = counts(rt.session, rt.moment(), "EUR")["declared"].count
+    assert found == len(queue(rt.session, rt.moment()))
+    rt.session.rollback()
+    return found
+
+
+def ship(rt: Runtime, clock: FrozenClock) -> None:
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=UTC))
+    close_cycles(rt)
+    for cycle in exportable_cycles(rt):
+        for batch in export_all(rt, cycle):
+            ship_batch(rt, batch.public_id)
+
+
+def test_number_and_e_mail_name_a_contract_that_the_account_s_cancellation_then_ends(
+    rt: Runtime, sub: Subscription
+) -> None:
+    order = rt.session.scalar(sa.select(Checkout.public_id))
+    rt.session.rollback()
+    for once, words in enumerate((sub.public_id, f"my box, no. {order}.", sub.public_id.upper())):
+        got = receive(rt, said(END, words, str(once)))
+        assert got.to_cancel == (sub.customer_id, sub.public_id)
+    assert waits(rt) == 3
+    done = cancel(rt, sub.customer_id, sub.public_id)
+    note_ended(rt, got.ref, done.ends_on)
+    assert waits(rt) == 2
+    (last,) = settled(rt.session, rt.moment())
+    assert (last.outcome, last.said.ends_on, last.is_sure) == ("ended", done.ends_on, True)
+
+
+@pytest.mark.parametrize(
+    ("contract", "values"),
+    [
+        ("my tea box", {}),
+        ("1", {}),
+        ("", {"email": "somebody.else@example.org"}),
+        ("", {"is_for_cause": True, "reason": "It was mouldy"}),
+    ],
+    ids=["without a number", "a number anybody could guess", "another e-mail", "for cause"],
+)
+def test_whatever_is_not_sure_waits_for_a_person_and_changes_nothing(
+    rt: Runtime, sub: Subscription, contract: str, values: dict[str, Any]
+) -> None:
+    got = receive(rt, said(END, contract or sub.public_id, **values))
+
+    assert got.to_cancel is None
+    assert waits(rt) == 1
+    assert len(waiting_mails(rt, "declaration_received")) == 1
+    assert now_of(rt, sub).version == sub.version
+
+
+def test_the_same_page_sent_twice_and_at_once_is_one_declaration(
+    rt: Runtime, app: Flask, sub: Subscription
+) -> None:
+    one = said(END, "my tea box")
+    refs = {each.ref for each in in_parallel(app, 4, lambda other, _number: receive(other, one))}
+    refs.add(receive(rt, one).ref)
+
+    assert len(refs) == 1
+    assert rows(rt) == 1
+    assert len(waiting_mails(rt, "declaration_received")) == 1
+
+
+def test_the_receipt_repeats_all_with_the_instant_it_came(rt: Runtime, sub: Subscription) -> None:
+    wished = date(2027, 5, 1)
+    receive(rt, said(END, "Tea box", is_for_cause=True, reason="Mouldy", wished_on=wished))
+    (waiting,) = waiting_mails(rt, "declaration_received")
+    mail = compose(rt, waiting)
+    came = rt.now().astimezone(rt.shop.zone_info).isoformat(sep=" ", timespec="seconds")
+    rt.session.rollback()
+
+    assert mail is not None
+    assert mail.to == EMAIL
+    for words in (came, "Tea box", "for cause", "Mouldy", "1 May", "Ada Lovelace", EMAIL):
+        assert words in mail.text, words
+
+
+def test_a_timely_withdrawal_stops_bills_and_boxes_in_the_same_breath(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    receive(rt, said(WITHDRAW, sub.public_id))
+
+    held = now_of(rt, sub)
+    assert held.held_at is not None
+    assert (held.state, held.cancel_on) == (SubscriptionState.ACTIVE, None)
+    ship(rt, clock)
+    clock.advance(days=40)
+    run_renewals(rt)
+    assert rt.session.scalar(sa.text("SELECT count(*) FROM shipment")) == 0
+    assert rt.session.scalar(sa.text("SELECT count(*) FROM invoice")) == 1
+    (one,) = queue(rt.session, rt.moment())
+    assert (one.has_stopped, one.withdrawable_until, one.is_sure) == (True, None, True)
+    assert one.due_on is not None
+    assert one.due_on < rt.today()
+    rt.session.rollback()
+
+
+def test_a_withdrawal_after_the_time_for_it_stops_nothing_and_waits(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    ship(rt, clock)
+    clock.advance(days=22)
+    receive(rt, said(WITHDRAW, sub.public_id))
+
+    assert now_of(rt, sub).held_at is None
+    (one,) = queue(rt.session, rt.moment())
+    assert (one.has_stopped, one.withdrawable_until) == (False, date(2027, 4, 6))
+    rt.session.rollback()
+
+
+def test_staff_note_once_that_it_is_done_and_the_log_says_who(
+    rt: Runtime, sub: Subscription
+) -> None:
+    who = make_staff(rt)
+    got = receive(rt, said(WITHDRAW, "tea"))
+    settle(rt, who, got.ref, "Refunded, ended")
+
+    with pytest.raises(AlreadySettled):
+        settle(rt, who, got.ref, "again")
+    with pytest.raises(DeclarationNotFound):
+        settle(rt, who, "dec_missing", "")
+    assert waits(rt) == 0
+    assert rows(rt, DeclarationOutcome) == 1
+    entries = rt.session.scalars(sa.select(AuditEntry.action)).all()
+    rt.session.rollback()
+    assert entries.count("declaration.settled") == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE declaration SET received_at = received_at, kind = 'withdraw'",
+        "UPDATE declaration SET reason = 'other'",
+        "UPDATE declaration SET blanked_at = received_at, is_sure = (1 = 1)",
+        "DELETE FROM declaration",
+        "UPDATE declaration_outcome SET note = 'other'",
+        "DELETE FROM declaration_outcome",
+    ],
+)
+def test_what_was_declared_and_what_became_of_it_cannot_be_changed(
+    rt: Runtime, sub: Subscription, statement: str
+) -> None:
+    got = receive(rt, said(END, "tea"))
+    settle(rt, make_staff(rt), got.ref, "")
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+        rt.session.execute(sa.text(statement))
+    rt.session.rollback()
+
+
+def test_an_erasure_takes_the_person_out_and_leaves_that_and_when(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    receive(rt, said(END, f"{sub.public_id} Lovelace", reason="says Lovelace"))
+    receive(rt, said(END, "tea", "b", email="other@example.org"))
+    ada = rt.session.scalars(sa.select(Customer).where(Customer.email == EMAIL)).one()
+    mine = everything_of(rt.session, ada.id)["declarations"]
+    assert [one["reason"] for one in mine] == ["says Lovelace"]
+    ref, key = ada.public_id, ada.id
+    rt.session.rollback()
+    cancel(rt, key, sub.public_id)
+    ship(rt, clock)
+    ask_erasure(rt, ref)
+    clock.advance(days=40)
+    run_renewals(rt)
+    end_passed_over(rt)
+    assert finish_erasures(rt)["erased"] == 1
+
+    table = Declaration.__table__
+    first, second = rt.session.execute(sa.select(table).order_by(table.c.id)).all()
+    assert (first.name, first.email, first.contract, first.reason) == ("", "", "", "")
+    assert first.blanked_at is not None
+    assert first.subscription_id == sub.id
+    assert (second.name, second.blanked_at) == ("Ada Lovelace", None)
+    stopped = [one.payload for one in waiting_mails(rt, "declaration_received")]
+    assert stopped[0] == {}
+    rt.session.rollback()
+
+
+def test_after_a_merge_a_declaration_is_found_by_its_subscription(
+    rt: Runtime, sub: Subscription
+) -> None:
+    receive(rt, said(END, sub.public_id, is_for_cause=True, reason="Mouldy"))
+    who, kept = make_staff(rt), make.make_customer(rt, email="kept@example.org")
+    old = rt.session.scalars(sa.select(Customer.public_id).where(Customer.email == EMAIL)).one()
+    rt.session.rollback()
+    merge_customers(rt, who, kept.public_id, old)
+
+    (one,) = queue(rt.session, rt.moment())
+    assert one.customer == kept.public_id
+    assert len(everything_of(rt.session, kept.id)["declarations"]) == 1
+    rt.session.rollback()
