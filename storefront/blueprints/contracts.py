@@ -14,6 +14,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import HiddenField, RadioField, StringField, TextAreaField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.auth.forms import Email
@@ -65,8 +66,8 @@ class EndForm(WithdrawalForm):
     how = RadioField(
         lazy_gettext("How does it end?"),
         choices=[
-            ("ordinary", lazy_gettext("Ordinary: with the notice that holds")),
-            ("cause", lazy_gettext("For cause: at once, with a reason")),
+            SelectChoice("ordinary", lazy_gettext("Ordinary: with the notice that holds")),
+            SelectChoice("cause", lazy_gettext("For cause: at once, with a reason")),
         ],
         default="ordinary",
     )
