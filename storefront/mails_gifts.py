@@ -38,7 +38,8 @@ def gift_ordered(writer: Writer) -> Words | None:
             _("It ends by itself, and you are not charged again."),
             _(
                 "You can withdraw from this contract within 14 days of the first box's arrival,"
-                " without giving a reason. Answer this mail and say so."
+                " without giving a reason: %(url)s",
+                url=writer.url("/contracts/withdraw"),
             ),
         ),
         why=_why_given(writer),
