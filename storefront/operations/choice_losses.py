@@ -54,10 +54,16 @@ def answered(boxes: Sequence[OpenBox], plan_id: int, answers: Mapping[str, str])
     ]
 
 
-def losses_of(session: AnySession, subscription_id: int, changed: Sequence[Changed]) -> list[Loss]:
+def losses_of(
+    session: AnySession,
+    subscription_id: int,
+    changed: Sequence[Changed],
+    avoided_before: frozenset[str] | None = None,
+) -> list[Loss]:
     """Return what falls out of boxes that were chosen for when they are ``changed``.
 
-    What did not come before is not counted. One statement where nothing was chosen.
+    What did not come before is not counted; ``avoided_before`` is what was not tolerated then,
+    None: the same. One statement where nothing was chosen.
     """
     chosen, names = _chosen(session, subscription_id, [box.cycle.id for box, _then in changed])
     found = [pair for pair in changed if pair[0].cycle.id in chosen]
@@ -68,14 +74,21 @@ def losses_of(session: AnySession, subscription_id: int, changed: Sequence[Chang
     every = [one for by_plan in recipes.values() for own in by_plan.values() for one in own]
     look = _Look.of(session, subscription_id, every)
 
-    def lost(box: OpenBox | None, cycle_id: int) -> Counter[int]:
+    was = (
+        look.subscriber
+        if avoided_before is None
+        else replace(look.subscriber, avoided=avoided_before)
+    )
+    before = replace(look, subscriber=was)
+
+    def lost(look: _Look, box: OpenBox | None, cycle_id: int) -> Counter[int]:
         own = recipes[cycle_id].get(box.plan_id, ()) if box else ()
         recipe = choose_recipe(own, box.facts) if box else None
         return Counter(look.falls_out(recipe, chosen[cycle_id]))
 
     losses = []
     for box, then in found:
-        more = lost(then, box.cycle.id) - lost(box, box.cycle.id)
+        more = lost(look, then, box.cycle.id) - lost(before, box, box.cycle.id)
         if more:
             pieces = tuple((names[key], number) for key, number in more.items())
             losses.append(Loss(box.cycle.public_id, box.cycle.ship_from, pieces))

@@ -199,6 +199,22 @@ def test_another_plan_names_before_paying_what_falls_out_of_the_box(app, rt, gro
     assert "falls out of a box" not in me.get(url + "boundary").text
 
 
+def test_what_must_not_be_in_it_names_what_was_chosen_and_does_not_come_now(
+    rt, plan, teas, sub, cycle, ada
+):
+    key = teas["Cake"].product_id
+    rt.session.execute(sa.update(Product).where(Product.id == key).values(allergens=["nuts"]))
+    rt.session.commit()
+    offer(rt, plan, teas, ("Sencha", "Assam", "Cake"), Rule(2, avoids_allergens=True))
+    ada.post(choosing(sub, cycle), do="save", **picks(teas, "Sencha", "Cake"))
+
+    done = ada.post(f"/account/subscriptions/{sub.public_id}/allergies", avoid="nuts", agree="y")
+
+    assert "Noted. Of what you chose, this does not come now: Cake." in ada.get(done.location).text
+    page = ada.get(choosing(sub, cycle)).text
+    assert "Cake contains what you avoid. Take it out." in page
+
+
 def test_an_answer_that_keeps_the_choice_is_saved_at_once(rt, plan, teas, sub, cycle, ada):
     offer(rt, plan, teas, ("Sencha", "Assam", "Oolong"), Rule(2))
     ada.post(choosing(sub, cycle), do="save", **picks(teas, "Sencha"))
