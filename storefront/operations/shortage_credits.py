@@ -75,13 +75,14 @@ def owed_for(
     return None if most_of(sources_of(facts, Way.CREDIT)[:1]) < owed.minor else owed
 
 
-def give_owed(session: AnySession, owed: Owed, moment: Moment) -> Credit:
-    """Credit it to who paid, by a credit note; nothing where it cost nothing."""
+def give_owed(session: AnySession, owed: Owed, box_id: int, moment: Moment) -> Credit:
+    """Credit it for the box to who paid, by a credit note; nothing where it cost nothing."""
     if not owed.minor:
         return Credit()
     facts = owed.facts
     parts = draw(sources_of(facts, Way.CREDIT)[:1], owed.parts)
-    ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
+    reason = CreditReason.REFUND
+    ref = give_parts_back(session, facts, parts, Way.CREDIT, reason, moment, box_id)[0]
     return credit_of_note(session, facts, ref, owed.minor)
 
 
