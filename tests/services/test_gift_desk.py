@@ -7,12 +7,14 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
 from storefront.mails import compose
-from storefront.models import Address, AuditEntry, Box, BoxCycle, Gift, OutboxMessage
+from storefront.models import Address, AuditEntry, Box, BoxCycle, Customer, Gift, OutboxMessage
 from storefront.operations.erasure_gifts import forget_recipients
+from storefront.operations.returns import note_returns
 from storefront.operations.secrets import hash_secret
 from storefront.queries.gifts import by_code, by_id
 from storefront.queries.invariants import broken
 from storefront.services.cycles import close_cycles
+from storefront.services.erasure import ask_erasure
 from storefront.services.gift_desk import (
     AlreadyClaimed,
     GiftNotFound,
@@ -203,3 +205,51 @@ def test_no_link_goes_out_of_a_gift_whose_boxes_were_taken_back(rt, plan, who):
 
     with pytest.raises((NotMailed, GiftNotFound)):
         send_link(rt, who, gift.public_id, ADA)
+
+
+def test_a_giver_erased_between_claim_and_lock_takes_no_box_along(rt, plan, clock):
+    """The box past its cut-off was to go where they said; what is left of that is nothing."""
+    gift = make_gift(rt, plan, wish_for(rt.today(), address=HOME))
+    run_gifts(rt)
+    cutoff = rt.session.scalar(sa.select(BoxCycle.cutoff_on).where(BoxCycle.key == "2027-03"))
+    rt.session.rollback()
+    clock.advance(days=(cutoff - rt.today()).days + 1)
+    weimar = HOME | {"street": "Am Ufer 1", "postcode": "99423", "city": "Weimar"}
+    claim(rt, code_of(rt, gift), ADA, weimar)
+    ben = rt.session.get_one(Customer, gift.giver_id).public_id
+    rt.session.rollback()
+
+    assert ask_erasure(rt, ben).waits == ()
+    run(rt, clock, 31)
+
+    # Where it could go nowhere it takes the address since then that works.
+    assert towns(rt, gift) == [("2027-03", "Weimar")]
+    kept = str(rt.session.scalars(sa.select(Box.packing)).all())
+    rt.session.rollback()
+    assert "Ben" not in kept
+    assert "gift" not in kept, "no card without words from nobody"
+
+
+def test_what_came_back_is_told_with_the_address_that_box_went_to(rt, plan, clock, who):
+    gift = make_gift(rt, plan, wish_for(rt.today(), address=HOME, email="", is_quiet=True))
+    run(rt, clock, 31)
+    [box] = rt.session.scalars(sa.select(Box.id).where(Box.locked_at.is_not(None))).all()
+    note_returns(rt.session, [box], rt.moment())
+    rt.session.commit()
+
+    assert enter_address(rt, who, gift.public_id, WEIMAR)
+
+    [sent] = waiting_mails(rt, "box_returned")
+    text = compose(rt, sent).text
+    rt.session.rollback()
+    assert "Lindenweg 4, Jena" in text
+    assert "Weimar" not in text
+
+
+def test_two_gifts_of_one_giver_to_one_address_are_corrected_apart(rt, plan, who):
+    gifts = [make_gift(rt, plan, wish_for(rt.today(), address=HOME)) for _ in range(2)]
+
+    assert enter_address(rt, who, gifts[0].public_id, WEIMAR)
+
+    assert [by_id(rt.session, one.public_id).goes_to["city"] for one in gifts] == ["Weimar", "Jena"]
+    rt.session.rollback()
