@@ -30,7 +30,13 @@ from storefront.models import (
     ShortageRule,
 )
 from storefront.models.base import table_of
-from storefront.operations.box_worth import BoxWorth, in_order, paying_for, shared_out
+from storefront.operations.box_worth import (
+    BoxWorth,
+    credited_before,
+    in_order,
+    paying_for,
+    shared_out,
+)
 from storefront.operations.choices import avoided_by, sent_to
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -282,7 +288,9 @@ def give_credit(
     groups = paying_for(facts, refundables(facts.lines), row.invoice_line_id)
     if whole_box is None:
         paid, groups = _of_contents(paid, groups)
-        if not paid:
+        given = credited_before(session, [row.id])[row.id]
+        paid = min(paid, row.net_minor + row.tax_minor - given)
+        if paid <= 0:
             return Credit()
     amount = min(value, paid)
     if whole_box is None:

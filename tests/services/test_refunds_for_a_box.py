@@ -12,6 +12,7 @@ from storefront.domain.addons import Reach
 from storefront.domain.invoices import CreditReason
 from storefront.domain.late_changes import LateKind
 from storefront.domain.refunds import Way, WayNotOffered
+from storefront.domain.shortages import Policy
 from storefront.models import Box, BoxCycle, CreditNote, CycleGroup, Invoice, Plan, Subscription
 from storefront.operations.audit import Who
 from storefront.operations.consents import Given
@@ -19,13 +20,15 @@ from storefront.queries import late_changes as late_queries
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services.additions import AdditionWish, add_to_boxes, quote_now
+from storefront.services.cycles import close_cycles
 from storefront.services.late_changes import Wish as Late
 from storefront.services.late_changes import accept_late, ask_late_for
 from storefront.services.refunding import Offer, Wish, offer, quote_refund, refund
+from storefront.services.stock import set_rule
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
-from tests.support.changing import go
+from tests.support.changing import boxes_sent, go
 
 YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
 
@@ -180,3 +183,33 @@ def test_a_box_of_another_invoice_cannot_be_named(
         give(rt, who, 100, other)
     rt.session.rollback()
     assert rows(rt, CreditNote) == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_change_of_plan_counts_what_went_back_for_a_box_with_that_box(
+    rt: Runtime, clock: FrozenClock, plan: Plan, sub: Subscription, who: Who, number: int
+) -> None:
+    """Two boxes of 25.00 are not sent yet: 10.00 for the one that was lowers them by nothing."""
+    give(rt, who, 1000, rows(rt, Box)[number].public_id)
+    boxes_sent(clock, 1)
+    group = rt.session.get(CycleGroup, plan.cycle_group_id)
+    dearer = make.make_plan(rt, amount_minor=9000, count=3, group=group)
+    make.make_recipe(rt, dearer)
+
+    assert go(rt, sub, dearer)[0].credit.minor == (4000 if number else 5000)
+
+
+def test_what_ran_out_gives_no_more_than_is_left_of_the_box(
+    rt: Runtime, clock: FrozenClock, who: Who
+) -> None:
+    plan = make.make_plan(rt, group=make.make_group(rt))
+    tea = make.make_variant(rt, sku="TEA", on_hand=0, price_minor=400)
+    make.make_recipe(rt, plan, variants=[tea, make.make_variant(rt, sku="CUP", on_hand=9)])
+    make.make_subscription(rt, plan=plan)
+    [box] = rows(rt, Box)
+    give(rt, who, 2500, box.public_id)
+    set_rule(rt, tea.public_id, is_counted=True, policy=Policy.DROP)
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=rt.now().tzinfo))
+    close_cycles(rt)
+
+    assert [note.total_minor for note in rows(rt, CreditNote)] == [2500, 100]
