@@ -24,7 +24,7 @@ from storefront.services.cycles import close_cycles
 from storefront.services.late_changes import Wish as Late
 from storefront.services.late_changes import accept_late, ask_late_for
 from storefront.services.refunding import Offer, Wish, offer, quote_refund, refund
-from storefront.services.stock import set_rule
+from storefront.services.stock import adjust_stock, set_rule
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
@@ -213,3 +213,24 @@ def test_what_ran_out_gives_no_more_than_is_left_of_the_box(
     close_cycles(rt)
 
     assert [note.total_minor for note in rows(rt, CreditNote)] == [2500, 100]
+
+
+@pytest.mark.parametrize(("before", "then"), [(600, []), (250, [350])])
+def test_a_piece_that_ran_out_gives_no_more_than_is_left_of_its_box(
+    rt: Runtime, clock: FrozenClock, sub: Subscription, who: Who, before: int, then: list[int]
+) -> None:
+    """18.00 for three boxes: what is given back for the first is not taken from the others."""
+    honey = make.make_variant(rt, sku="HONEY", on_hand=3, price_minor=900)
+    addon = make.make_addon(rt, 600, variant=honey)
+    wish = AdditionWish(addon.public_id, 1, Reach.REST)
+    owner = sub.customer_id or 0
+    shown = quote_now(rt, owner, sub.public_id, wish).quote_hash
+    assert add_to_boxes(rt, owner, sub.public_id, wish, shown, "once", YES).outcome == "added"
+    give(rt, who, before, rows(rt, Box)[0].public_id, 1)
+    adjust_stock(rt, honey.public_id, "loss", -3, "")
+    set_rule(rt, honey.public_id, is_counted=True, policy=Policy.DROP)
+    clock.set(datetime(2027, 3, 16, 9, tzinfo=rt.now().tzinfo))
+    close_cycles(rt)
+
+    assert rows(rt, Box)[0].problem == ""
+    assert [note.total_minor for note in rows(rt, CreditNote)][1:] == then
