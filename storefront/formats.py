@@ -19,6 +19,7 @@ from babel.numbers import format_compact_currency, format_decimal, format_percen
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from storefront.domain.cycles import is_of_month
 from storefront.domain.money import Money, exponent
 from storefront.domain.periods import Interval
 
@@ -104,6 +105,15 @@ def month(value: date, locale: Locale, today: date | None = None) -> str:
     """Return the month's name, ``March``; with its year unless that is ``today``'s."""
     same_year = today is not None and value.year == today.year
     return format_date(value, "LLLL" if same_year else "LLLL yyyy", locale=locale)
+
+
+def cycle(leaves: date, key: str, locale: Locale, today: date | None = None) -> str:
+    """Return what tells a cycle from the others of its group, the one place that names it.
+
+    Its month, ``March``, where no other has the same; else the day it leaves, ``12 Mar``.
+    """
+    write = month if is_of_month(key) else short_day
+    return write(leaves, locale, today)
 
 
 def clock_time(value: time | datetime, locale: Locale) -> str:

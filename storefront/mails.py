@@ -12,8 +12,6 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.adapters.mail import Mail
-from storefront.domain.declarations import links_end
-from storefront.domain.descriptors import descriptor
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_accounts import ACCOUNT_TOPICS, erase_code
@@ -25,15 +23,19 @@ from storefront.mails_coming import COMING_TOPICS
 from storefront.mails_declarations import DECLARATION_TOPICS
 from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
+from storefront.mails_orders import (
+    coming_charge,
+    how_to_cancel,
+    on_statement,
+    order_confirmed,
+    paid_from,
+)
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.mails_waiting import WAITING_TOPICS
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
-    PaymentFacts,
     Person,
-    SubscriptionFacts,
-    boxes_of,
     payment_facts,
     person,
     refused_before,
@@ -118,75 +120,23 @@ def _staff_link(writer: Writer) -> Words:
     )
 
 
-def _order_confirmed(writer: Writer) -> Words | None:
-    payload = writer.delivery.payload
-    paid = payment_facts(writer.rt.session, payload)
-    boxes = boxes_of(writer.rt.session, payload["invoice"])
-    if paid is None or not boxes:
-        return None
-    several = len(boxes) > 1
-    card = (_("Paid today"), _card(writer, paid))
-    facts = [card, *((box.plan, _what_comes(writer, box)) for box in boxes)]
-    if not several:
-        facts = [(_("Your plan"), boxes[0].plan), card, *_on_statement(writer, paid)]
-        facts += _next_charge(writer, boxes[0])
-    subject = _("Your order at %(shop)s", shop=writer.rt.shop.name)
-    news = _("Thank you, %(name)s. Your subscription has begun.", name=writer.reader.name)
-    first = min((box.ships_on for box in boxes if box.ships_on), default=None)
-    if first:
-        ships = writer.day(first)
-        subject = _("Your first box leaves on %(day)s", day=ships)
-        news = _(
-            "Thank you, %(name)s. Your first box leaves on %(day)s.",
-            name=writer.reader.name,
-            day=ships,
-        )
-        if not several:
-            facts.append((_("First box"), ships))
-    cancel = _how_to_cancel(writer, boxes[0].public_id)
-    if several:
-        cancel = _(
-            "Skip or cancel each box online at any time: %(url)s", url=writer.url("/account/")
-        )
-    return Words(
-        subject,
-        news,
-        _("You can skip or cancel online.")
-        if paid.is_carried
-        else _("Paid %(amount)s. You can skip or cancel online.", amount=writer.money(paid.amount)),
-        tuple(facts),
-        (_("See your boxes"), writer.url("/account/")),
-        (cancel, *_without_signing_in(writer, "" if several else boxes[0].public_id)),
-    )
-
-
-def _what_comes(writer: Writer, box: SubscriptionFacts) -> str:
-    """Return the coming days of one box of several."""
-    said = []
-    if box.ships_on:
-        said.append(_("ships %(day)s", day=writer.day(box.ships_on)))
-    if charge := writer.next_charge(box.public_id):
-        said.append(_("then %(charge)s", charge=charge))
-    return ", ".join(said)
-
-
 def _receipt(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
     paid = payment_facts(writer.rt.session, payload)
     subscription = subscription_facts(writer.rt.session, payload["subscription"])
     if paid is None or subscription is None:
         return None
-    facts = [(_("Paid"), _card(writer, paid))]
+    facts = [(_("Paid"), paid_from(writer, paid))]
     if paid.paid_at is not None:
         facts.append((_("Date"), writer.day(writer.rt.moment().day_of(paid.paid_at))))
     if paid.number:
         facts.append((_("Invoice"), paid.number))
-    facts += _on_statement(writer, paid)
+    facts += on_statement(writer, paid)
     if subscription.ships_on:
         facts.append((_("Your box leaves on"), writer.day(subscription.ships_on)))
-    facts += _next_charge(writer, subscription)
+    facts += coming_charge(writer, subscription)
     amount = writer.money(paid.amount)
-    more = [_how_to_cancel(writer, subscription.public_id)]
+    more = [how_to_cancel(writer, subscription.public_id)]
     refused = refused_before(writer.rt.session, paid.invoice_ref)
     if refused:
         more.insert(
@@ -267,9 +217,9 @@ def _plan_changed(writer: Writer) -> Words | None:
         return None
     facts = [
         (_("Your plan"), f"{subscription.plan}, {formats.interval_name(subscription.interval)}"),
-        (_("Paid today"), _card(writer, paid)),
+        (_("Paid today"), paid_from(writer, paid)),
     ]
-    facts += _next_charge(writer, subscription)
+    facts += coming_charge(writer, subscription)
     return Words(
         _("Your subscription has changed"),
         _("Changed. You have %(plan)s now.", plan=subscription.plan),
@@ -279,7 +229,7 @@ def _plan_changed(writer: Writer) -> Words | None:
             _("See your subscription"),
             writer.url(f"/account/subscriptions/{subscription.public_id}"),
         ),
-        (_how_to_cancel(writer, subscription.public_id),),
+        (how_to_cancel(writer, subscription.public_id),),
     )
 
 
@@ -313,7 +263,7 @@ def _price_change(writer: Writer) -> Words | None:
                 "You need not do anything to agree. On the page of your subscription you can keep "
                 "the old price, choose another plan or cancel, until the day before."
             ),
-            _how_to_cancel(writer, subscription.public_id),
+            how_to_cancel(writer, subscription.public_id),
         ),
     )
 
@@ -369,7 +319,7 @@ def _referral_credit(writer: Writer) -> Words:
 TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "sign_in": _sign_in,
     "staff_link": _staff_link,
-    "order_confirmed": _order_confirmed,
+    "order_confirmed": order_confirmed,
     "receipt": _receipt,
     "cancel_confirmed": _cancel_confirmed,
     "plan_changed": _plan_changed,
@@ -390,56 +340,3 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **WAITING_TOPICS,
     "referral_credit": _referral_credit,
 }
-
-
-def _card(writer: Writer, paid: PaymentFacts) -> str:
-    shown = writer.money(paid.amount)
-    if paid.is_carried:
-        return _("nothing: %(amount)s is asked for with your next payment", amount=shown)
-    if not paid.last4:
-        return shown
-    return _(
-        "%(amount)s from %(brand)s ending %(last4)s",
-        amount=shown,
-        brand=paid.brand.title(),
-        last4=paid.last4,
-    )
-
-
-def _on_statement(writer: Writer, paid: PaymentFacts) -> list[tuple[str, str]]:
-    """Return the words by which the payment is found on a statement; none where none are sent."""
-    gateway = writer.rt.gateways.get(paid.gateway)
-    if gateway is None or paid.is_carried:
-        return []
-    room = gateway.capabilities.descriptor_length
-    text = descriptor(writer.rt.shop.name, room, is_after_trial=paid.is_after_trial)
-    return [(_("On your statement"), text)] if text else []
-
-
-def _next_charge(writer: Writer, subscription: SubscriptionFacts) -> list[tuple[str, str]]:
-    charge = writer.next_charge(subscription.public_id)
-    return [(_("Next charge"), charge)] if charge else []
-
-
-def _how_to_cancel(writer: Writer, subscription: str) -> str:
-    return _(
-        "Skip or cancel online at any time: %(url)s",
-        url=writer.url(f"/account/subscriptions/{subscription}"),
-    )
-
-
-def _without_signing_in(writer: Writer, contract: str) -> tuple[str, ...]:
-    """Return how the contract is ended or withdrawn from without an account."""
-    countries, query = writer.rt.shop.countries, f"?contract={contract}" if contract else ""
-    said = []
-    if contract:
-        said.append(_("Your contract has the number %(number)s.", number=contract))
-    if links_end(countries):
-        url = writer.url(f"/contracts/end{query}")
-        said.append(_("Cancel without signing in: %(url)s", url=url))
-    withdraw = _(
-        "You can withdraw from this contract within 14 days of receiving your first box, without"
-        " giving a reason: %(url)s",
-        url=writer.url(f"/contracts/withdraw{query}"),
-    )
-    return *said, withdraw

@@ -13,7 +13,7 @@ from storefront.mail_links import address_of, address_url
 from storefront.mail_words import Words, Writer
 from storefront.queries.additions import addition
 from storefront.queries.gifts import by_id
-from storefront.queries.mails import box_facts, was_worth_waiting
+from storefront.queries.mails import box_facts, was_worth_waiting, went_to
 
 
 def box_shipped(writer: Writer) -> Words:
@@ -118,8 +118,10 @@ def _gift_returned(writer: Writer) -> Words | None:
     """To the giver, as long as nobody has claimed the gift; nothing once somebody has."""
     payload = writer.delivery.payload
     gift = by_id(writer.rt.session, payload["gift"])
-    if gift is None or not gift.goes_to:
+    if gift is None or gift.state == "claimed":
         return None
+    # Where this box went, whatever was said since.
+    address = went_to(writer.rt.session, str(payload["box"]))
     return Words(
         _("A box that you give came back to us"),
         _(
@@ -131,7 +133,7 @@ def _gift_returned(writer: Writer) -> Words | None:
         (
             (_("Gift"), f"{payload['plan']}"),
             (_("For"), gift.name),
-            (_("Address"), f"{gift.goes_to['street']}, {gift.goes_to['city']}"),
+            *([(_("Address"), address)] if address else []),
         ),
         (_("See your gifts"), writer.url("/account/")),
     )

@@ -169,6 +169,9 @@ def gift_waits(writer: Writer) -> Words | None:
     gift = of_subscription(writer.rt.session, box.subscription) if box is not None else None
     if gift is None or gift.state == "claimed":
         return None
+    if payload["for"] == "address" and gift.goes_to:
+        # Entered meanwhile.
+        return None
     names = {"plan": gift.plan, "name": gift.name}
     if payload["for"] == "stock":
         subject = _("A box that you give has to wait a little")
@@ -177,7 +180,7 @@ def gift_waits(writer: Writer) -> Words | None:
         )
         then = _("It leaves as soon as it is complete. You need not do anything.")
         more: tuple[str, ...] = (_("We write nothing of it to %(name)s.", name=gift.name),)
-    elif gift.goes_to:
+    elif payload["for"] == "other_address":
         subject = _("A box that you give waits for an address")
         words = _("We cannot send the %(plan)s box for %(name)s to its address.", **names)
         then, more = _("Please answer this mail with the right address, and we find a way."), ()

@@ -8,10 +8,7 @@ from flask_babel import gettext as _
 
 from storefront.mail_words import Words, Writer
 from storefront.operations.secrets import return_token
-from storefront.queries.waiting import Waiting, waiting_one
-
-#: What the signed half of a link is for; see ``blueprints/waiting.py``.
-PURPOSE = "waiting"
+from storefront.queries.waiting import WAITING, Waiting, waiting_one
 
 
 def waiting_joined(writer: Writer) -> Words | None:
@@ -51,7 +48,7 @@ def _found(writer: Writer) -> Waiting | None:
 
 
 def _url(writer: Writer, found: Waiting) -> str:
-    token = return_token(writer.rt.settings.secret_key, PURPOSE, found.public_id)
+    token = return_token(writer.rt.settings.secret_key, WAITING, found.public_id)
     return writer.url(f"/waiting/place/{token}")
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from storefront import formats, navigation, pictures
 from storefront.assets import static_url
 from storefront.domain.carriers.links import tracking_link
+from storefront.domain.cycles import is_of_month
 from storefront.domain.email_hints import likely_meant
 from storefront.pills import pill_of
 
@@ -147,6 +148,10 @@ def _moment(value: datetime) -> str:
     return formats.moment(value, writing_locale(), shop_zone(), shop_today())
 
 
+def _cycle_name(leaves: date, key: str) -> str:
+    return formats.cycle(leaves, key, writing_locale(), shop_today())
+
+
 def _clock_time(value: datetime) -> str:
     local = value.astimezone(shop_zone()) if isinstance(value, datetime) else value
     return formats.clock_time(local, writing_locale())
@@ -176,6 +181,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "short_day": _date_filter(_in_year(formats.short_day)),
     "table_day": _date_filter(_in_locale(formats.table_day)),
     "month": _date_filter(_in_year(formats.month)),
+    "cycle_name": _cycle_name,
+    "is_of_month": is_of_month,
     "clock_time": _clock_time,
     "moment": _moment,
     "day_range": _day_range,

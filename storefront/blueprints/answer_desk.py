@@ -20,6 +20,8 @@ from storefront.templating import FILTERS
 
 #: Characters of an answer's code that are read.
 _MOST = 40
+#: The day on which a box leaves, and what falls out of it.
+Lost = tuple[date, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Reply:
     #: What was chosen on the page before and is not saved yet, by question.
     typed: Mapping[str, str] = field(default_factory=dict)
     #: What was chosen and falls out if this is saved, box by box; and what stands for it.
-    losses: tuple[tuple[date, list[str]], ...] = ()
+    losses: tuple[Lost, ...] = ()
     token: str = ""
 
 
@@ -71,7 +73,7 @@ class Desk:
             text = _("That costs more or less than what you have. Nothing was changed.")
             return self._refused(text, typed)
         except answers.ChoiceFallsOut as error:
-            page, losses = self._page(), tuple(_lost(one) for one in error.losses)
+            page, losses = self._page(), tuple(lost_of(one) for one in error.losses)
             typed = _offered(page, typed)
             return Reply(page, typed=typed, losses=losses, token=token_of(error.losses))
         return Reply(self._page(), done=_done(saved, by_staff=self.who is not None))
@@ -105,7 +107,8 @@ def _offered(page: AnswersPage, typed: Mapping[str, str]) -> dict[str, str]:
     return {code: said for code, said in typed.items() if (code, said) in offered}
 
 
-def _lost(loss: Loss) -> tuple[date, list[str]]:
+def lost_of(loss: Loss) -> Lost:
+    """Return the day of the box, and what falls out of it in words."""
     pieces = [
         _("%(count)s × %(name)s", count=number, name=name) if number > 1 else name
         for name, number in loss.pieces

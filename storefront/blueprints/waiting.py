@@ -14,9 +14,10 @@ from storefront.blueprints.forms import Form
 from storefront.database import reading
 from storefront.htmx import go, show
 from storefront.logins import current_customer
+from storefront.operations.checkout import find_checkout
 from storefront.operations.secrets import read_return_token
 from storefront.queries.places import full_plans
-from storefront.queries.waiting import PlanName, Waiting, plan_by_code, waiting_one
+from storefront.queries.waiting import WAITING, PlanName, Waiting, plan_by_code, waiting_one
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy, throttle
 from storefront.services.waiting import NoList, join_list, leave_list
@@ -25,8 +26,6 @@ from storefront.templating import locale_code
 bp = Blueprint("waiting", __name__, url_prefix="/waiting")
 register_policy({f"waiting.{name}": PUBLIC for name in ("ask", "join", "place", "leave")})
 
-#: What the signed half of a link is for.
-PURPOSE = "waiting"
 #: Addresses that may be typed from one place, and in how many seconds.
 _TRIES = (10, 3600)
 _FOLDER = "storefront/waiting"
@@ -48,8 +47,7 @@ def ask(code: str) -> Response:
     plan, is_full = _plan(code)
     if not is_full:
         return go(url_for("pricing.plan", code=plan.code))
-    me = current_customer()
-    return _form_page(plan, WaitingForm(data={"email": me.email if me else ""}))
+    return _form_page(plan, WaitingForm(data={"email": _known_email(runtime())}))
 
 
 @bp.post("/plans/<code>")
@@ -91,11 +89,23 @@ def place(token: str) -> Response:
 def leave(token: str) -> Response:
     """Take somebody off the list."""
     rt = runtime()
-    ref = read_return_token(rt.settings.secret_key, PURPOSE, token[:200])
+    ref = read_return_token(rt.settings.secret_key, WAITING, token[:200])
     if ref is None:
         abort(404)
     leave_list(rt, ref)
     return go(url_for("pricing.index"), _("You are off the list. We have deleted your e-mail."))
+
+
+def _known_email(rt: Runtime) -> str:
+    """Return whose account this is, else what was typed in the order that was too late."""
+    me = current_customer()
+    if me is not None:
+        return me.email
+    key = request.args.get("order", "")[:40]
+    with reading():
+        row = find_checkout(rt.session, key) if key else None
+    rt.session.rollback()
+    return str(row.email) if row is not None else ""
 
 
 def _plan(code: str) -> tuple[PlanName, bool]:
@@ -110,7 +120,7 @@ def _plan(code: str) -> tuple[PlanName, bool]:
 
 
 def _waiting(rt: Runtime, token: str) -> Waiting | None:
-    ref = read_return_token(rt.settings.secret_key, PURPOSE, token[:200])
+    ref = read_return_token(rt.settings.secret_key, WAITING, token[:200])
     if ref is None:
         return None
     with reading():

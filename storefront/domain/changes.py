@@ -174,7 +174,7 @@ class Unused:
     """What is unused of a period: ``boxes`` not packed of ``of`` its lines pay for; ``on`` today.
 
     ``worth_minor`` are those boxes' own shares of what was paid; ``given_minor`` went back for
-    what the others lacked, so it lowers their part of the lines alone.
+    the others alone, so it lowers their part of the lines, and ``ahead_minor`` for these.
     """
 
     boxes: int
@@ -182,6 +182,7 @@ class Unused:
     on: date
     worth_minor: int
     given_minor: int = 0
+    ahead_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,12 @@ def take_back(lines: Sequence[PaidLine], unused: Unused, policy: Policy) -> list
     elif policy == Policy.NONE:
         part = 0
     elif policy == Policy.BOXES:
-        paid = whole + unused.given_minor
-        part = min(paid * unused.boxes // unused.of, whole) if unused.of else 0
-        if part > unused.worth_minor + unused.of:
+        paid, worth = whole + unused.given_minor + unused.ahead_minor, unused.worth_minor
+        part = paid * unused.boxes // unused.of if unused.of else 0
+        if min(part, whole) > worth + unused.of:
             # More than rounding: the lines pay for boxes sent before as well.
-            part = unused.worth_minor
+            part = worth
+        part = max(min(part - unused.ahead_minor, whole), 0)
     else:
         part = sum(_unused_days(line, unused.on) for line in lines)
     if not part:

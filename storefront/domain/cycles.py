@@ -140,6 +140,15 @@ class CycleSlot:
         return self.lock_on if self.charge_on is None else self.charge_on
 
 
+def is_of_month(key: str) -> bool:
+    """Return whether the key of a cycle names a month, of which there is no other in its group.
+
+    >>> is_of_month("2027-03"), is_of_month("2027-03-12")
+    (True, False)
+    """
+    return len(key) == len("2027-03")
+
+
 def plan_cycles(
     rhythm: CycleRhythm, start: date, until: date, off: DaysOff = SUNDAYS
 ) -> list[CycleDates]:

@@ -12,10 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
 from storefront.domain.boxes import ProjectedBox, ProjectedKind, Standing, project
+from storefront.domain.choices import PoolItem, fill
 from storefront.domain.packing import RecipeFacts, choose_recipe
 from storefront.domain.recipe_scopes import MOST_NUMBER, BoxFacts
 
@@ -193,12 +195,16 @@ class Pieces:
 
 
 def pieces_of(
-    boxes: Mapping[BoxKey, Need], recipes: Recipes, chosen: Chosen | None = None
+    boxes: Mapping[BoxKey, Need],
+    recipes: Recipes,
+    chosen: Chosen | None = None,
+    items: Mapping[int, PoolItem] | None = None,
 ) -> Pieces:
-    """Return what ``boxes`` hold: the fixed pieces of their recipe, and their share of its pool.
+    """Return what ``boxes`` hold: the fixed pieces of their recipe, and what its pool gives.
 
-    What was chosen for a paid box counts as it was chosen. The rest of what a pool will give is
-    spread evenly over it, for nobody knows it yet.
+    What was chosen for a paid box counts as it was chosen. The rest is what the default rule puts
+    into boxes nobody chose for, with everything there: the list says what to buy for just that.
+    ``items`` give category and price of what is in the pools, which the rule's limits ask for.
     """
     found = Pieces()
     left = {key: dict(pieces) for key, pieces in (chosen or {}).items()}
@@ -218,29 +224,52 @@ def pieces_of(
         for variant, pieces in recipe.items:
             found.needs[cycle, variant].add(need, pieces)
         if recipe.rule is not None and recipe.pool:
-            _add_pool(found, cycle, need, recipe, left.get((cycle, plan), {}))
+            usual = _usual(recipe, items or {})
+            _add_pool(found, cycle, need, usual, left.get((cycle, plan), {}))
     return found
 
 
+def _usual(recipe: RecipeFacts, items: Mapping[int, PoolItem]) -> list[tuple[int, Fraction]]:
+    """Return the pool in its order, and how much of each the default rule puts into a box.
+
+    An even share of each where no box can be filled by the rule.
+    """
+    rule = recipe.rule
+    if rule is None:
+        return []
+    pool = [
+        replace(items.get(variant, PoolItem(variant)), most=most, left=None)
+        for variant, most in recipe.pool
+    ]
+    filled = fill(rule, pool, {}, {})
+    if filled is None:
+        return [(item.variant, Fraction(rule.pieces, len(pool))) for item in pool]
+    return [(item.variant, Fraction(filled.picks.get(item.variant, 0))) for item in pool]
+
+
 def _add_pool(
-    found: Pieces, cycle: int, need: Need, recipe: RecipeFacts, chosen: dict[int, int]
+    found: Pieces,
+    cycle: int,
+    need: Need,
+    usual: Sequence[tuple[int, Fraction]],
+    chosen: dict[int, int],
 ) -> None:
-    if recipe.rule is None:
-        return
-    paid = need.paid * recipe.rule.pieces
-    for variant, _most in recipe.pool:
+    pieces = sum(share for _variant, share in usual)
+    paid = int(need.paid * pieces)
+    for variant, _share in usual:
         taken = min(chosen.get(variant, 0), paid)
         if taken:
             found.needs[cycle, variant].paid += taken
             chosen[variant] -= taken
             paid -= taken
-    share, extra = divmod(paid, len(recipe.pool))
-    for place, (variant, _most) in enumerate(recipe.pool):
-        each = recipe.rule.pieces / len(recipe.pool)
-        one = found.needs[cycle, variant]
-        one.paid += share + (place < extra)
-        one.planned += need.planned * each
-        one.staying += need.staying * each
+    # Up to here and to there, so that parts of a piece end up in whole ones, none lost.
+    given, so_far = 0, Fraction(0)
+    for variant, share in usual:
+        one, so_far = found.needs[cycle, variant], so_far + share
+        until = ceil(paid * so_far / pieces)
+        one.paid, given = one.paid + until - given, until
+        one.planned += need.planned * float(share)
+        one.staying += need.staying * float(share)
 
 
 @dataclass(frozen=True, slots=True)

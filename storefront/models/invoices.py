@@ -161,6 +161,8 @@ class CreditNote(Base):
     created_at: Mapped[datetime]
     #: As ``invoice.blanked_at``.
     blanked_at: Mapped[datetime | None]
+    #: The one box that it was given back for; NULL: for none, for several, or nobody said.
+    box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("box.id"), index=True)
 
 
 class CreditNoteLine(Base):

@@ -42,8 +42,8 @@ def return_additions(session: AnySession, box_ids: Sequence[int], moment: Moment
     """Credit what was paid for additions to these boxes to who paid it, once.
 
     To the card where the payment can carry it, else as credit; less what went back for pieces
-    that had run out. While the customer's bank has the money nothing is given: call
-    ``return_undisputed`` when the shop has it again.
+    that had run out, or by staff for that box. While the customer's bank has the money nothing
+    is given: call ``return_undisputed`` when the shop has it again.
     """
     for facts, rows in _found(session, box_ids, for_update=True):
         _note_returned(session, [row.id for row in rows], moment)
@@ -75,9 +75,9 @@ def return_undisputed(session: AnySession, invoice_id: int, moment: Moment) -> N
     way = _way_of(facts)
     if way is None:
         return
-    # What went back of it, but for pieces that boxes lack which were sent or will be.
-    given = int(facts.invoice.credited_minor) - _lacking(session, invoice_id)
-    given += _lacking(session, invoice_id, [row.box_id for row in rows])
+    # What went back of it, but for single boxes which were sent or will be.
+    given = int(facts.invoice.credited_minor) - _given_for(session, invoice_id)
+    given += _given_for(session, invoice_id, [row.box_id for row in rows])
     amount = min(sum(row.gross_minor for row in rows) - given, _left_of(facts))
     if amount > 0:
         _give(session, facts, amount, way, moment)
@@ -138,21 +138,31 @@ def _note_returned(session: AnySession, ids: Sequence[int], moment: Moment) -> N
 
 
 def _worth(session: AnySession, facts: RefundFacts, rows: Sequence[AnyRow]) -> int:
-    """Return what the shares ``rows`` cost, less what went back for pieces these boxes lack."""
-    before = _lacking(session, facts.invoice.id, [row.box_id for row in rows])
+    """Return what the shares ``rows`` cost, less what went back for these boxes before."""
+    before = _given_for(session, facts.invoice.id, [row.box_id for row in rows])
     return max(sum(int(row.gross_minor) for row in rows) - before, 0)
 
 
-def _lacking(session: AnySession, invoice_id: int, box_ids: Sequence[int] | None = None) -> int:
-    """Return what went back on the invoice for pieces that had run out, of all boxes or these."""
+def _given_for(session: AnySession, invoice_id: int, box_ids: Sequence[int] | None = None) -> int:
+    """Return what went back on the invoice for boxes that are sent, of all of them or these.
+
+    For pieces that had run out, and what staff gave back for one box.
+    """
     lacks, note = table_of(BoxShortage), table_of(CreditNote)
-    statement = (
-        sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
+    short = (
+        sa.select(lacks.c.box_id, lacks.c.credit_minor.label("minor"))
         .join(note, note.c.id == lacks.c.credit_note_id)
         .where(note.c.invoice_id == invoice_id)
     )
+    named = sa.select(note.c.box_id, note.c.total_minor).where(
+        note.c.invoice_id == invoice_id,
+        note.c.box_id.is_not(None),
+        ~sa.exists().where(lacks.c.credit_note_id == note.c.id),
+    )
+    both = short.union_all(named).subquery()
+    statement = sa.select(sa.func.coalesce(sa.func.sum(both.c.minor), 0))
     if box_ids is not None:
-        statement = statement.where(lacks.c.box_id.in_(box_ids))
+        statement = statement.where(both.c.box_id.in_(box_ids))
     return int(session.scalar(statement) or 0)
 
 

@@ -82,9 +82,7 @@ def lines_for(
     A change of plan leaves add-ons on the invoice and with the period that sold them, also when
     it takes the box into a new one. Empty where the lines do not say so.
     """
-    addon = table_of(Addon)
-    bring = sa.select(addon.c.id, addon.c.name).where(addon.c.variant_id == variant_id)
-    names = {one.id: one.name for one in session.execute(bring)}
+    names = _names(session, variant_id)
     found = _of_addons(addon_lines(session, [row.period_id]), names)
     is_first = row.ordinal == 1
     if not found:
@@ -148,12 +146,23 @@ def _once(rows: Sequence[AnyRow], came: Sequence[AnyRow]) -> set[int]:
     return found
 
 
+def _names(session: AnySession, variant_id: int) -> dict[int, str]:
+    """Return the add-ons for a product; with the name of each where no other one has it."""
+    addon, other = table_of(Addon), table_of(Addon).alias("other")
+    is_shared = sa.exists().where(
+        other.c.name == addon.c.name, other.c.variant_id.is_distinct_from(addon.c.variant_id)
+    )
+    name = sa.case((is_shared, ""), else_=addon.c.name).label("name")
+    bring = sa.select(addon.c.id, name).where(addon.c.variant_id == variant_id)
+    return {one.id: one.name for one in session.execute(bring)}
+
+
 def _of_addons(lines: Sequence[AddonLine], names: dict[int, str]) -> list[AddonLine]:
     """Return the lines for these add-ons.
 
     Lines from before the add-on was kept on them are known by the name it has now.
     """
-    old = set(names.values())
+    old = set(names.values()) - {""}
     return [
         one for one in lines if (one.text in old if one.addon_id is None else one.addon_id in names)
     ]

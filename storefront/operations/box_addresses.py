@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.rates import NoRate, TaxClass
 from storefront.domain.tax_treatment import Place, TaxRules
-from storefront.models import Address, Box, BoxAddress, BoxCycle, BoxSkip
+from storefront.models import Address, Box, BoxAddress, BoxCycle, BoxSkip, Gift
 from storefront.models.base import table_of
 from storefront.operations.addresses import PostalAddress
 from storefront.operations.keys import AnyRow, AnySession
@@ -41,6 +41,13 @@ def own_address(box: sa.Table) -> sa.ColumnElement[Any]:
 def goes_to(box: sa.Table, subscription: sa.Table) -> sa.ColumnElement[Any]:
     """Return the key of the address that ``box`` goes to as things stand."""
     return sa.func.coalesce(own_address(box), subscription.c.address_id)
+
+
+def gift_country(subscription: sa.Table) -> sa.ScalarSelect[Any]:
+    """Return the country that a gift was paid for, which it goes to whatever its address is."""
+    gift = table_of(Gift)
+    found = sa.select(gift.c.country).where(gift.c.subscription_id == subscription.c.id)
+    return found.correlate(subscription).scalar_subquery()
 
 
 def given_addresses(

@@ -17,7 +17,7 @@ from storefront.domain.packing import RecipeFacts
 from storefront.domain.recipe_scopes import BoxFacts, Tells, tells_of
 from storefront.models import Address, Box, BoxCycle, Subscription
 from storefront.models.base import table_of
-from storefront.operations.box_addresses import goes_to
+from storefront.operations.box_addresses import gift_country, goes_to
 from storefront.operations.counting_on import brought
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.skips import MOVABLE, Coming
@@ -40,7 +40,8 @@ def columns_of(box: sa.Table, subscription: sa.Table, tells: Tells) -> list[sa.L
     number: sa.ColumnElement[Any] = sa.literal(0)
     if tells.countries:
         found = sa.select(address.c.country).where(address.c.id == goes_to(box, subscription))
-        country = sa.func.coalesce(found.correlate(box, subscription).scalar_subquery(), "")
+        there = found.correlate(box, subscription).scalar_subquery()
+        country = sa.func.coalesce(there, gift_country(subscription), "")
     if tells.numbers:
         number = 1 + brought(subscription) + _before(box)
     return [country.label("country"), number.label("number")]
@@ -53,7 +54,8 @@ def next_columns(subscription: sa.Table, tells: Tells) -> list[sa.Label[Any]]:
     number: sa.ColumnElement[Any] = sa.literal(0)
     if tells.countries:
         found = sa.select(address.c.country).where(address.c.id == subscription.c.address_id)
-        country = sa.func.coalesce(found.correlate(subscription).scalar_subquery(), "")
+        there = found.correlate(subscription).scalar_subquery()
+        country = sa.func.coalesce(there, gift_country(subscription), "")
     if tells.numbers:
         packed = (
             sa.select(sa.func.count())
@@ -152,5 +154,5 @@ def number_of_coming(coming: Coming, cycle: AnyRow, unpaid_before: int) -> int:
 
 
 def country_of_coming(coming: Coming) -> str:
-    """Return where the boxes to come go, as the address stands."""
-    return str(coming.row.country or "")
+    """Return where the boxes to come go: the address, or what a gift without one was paid for."""
+    return str(coming.row.country or coming.row.gift_country or "")

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind
+from storefront.domain.invoices import DEFERRED_KINDS
 from storefront.domain.money import split_minor
 from storefront.domain.refunds import Refundable, spread
-from storefront.models import Box, BoxAddition, BoxShortage, CreditNote
+from storefront.models import Box, BoxAddition, BoxShortage, CreditNote, Invoice, InvoiceLine
 from storefront.models.base import table_of
 from storefront.operations.addon_lines import addon_lines
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.refund_facts import RefundFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,21 @@ class BoxWorth:
     def left_minor(self) -> int:
         """What goes back when the box is not sent."""
         return max(self.minor - self.given_minor, 0)
+
+
+def paying_for(facts: RefundFacts, lines: Sequence[Refundable], line_id: int) -> list[Refundable]:
+    """Return which of the invoice's ``lines`` paid for the boxes of a line's period, that first.
+
+    As ``settling.paid_period`` shares it out over them.
+    """
+    period = next(one.period_id for one in facts.lines if one.id == line_id)
+    mine, beside = [], []
+    for one in lines:
+        if line_id in {each.id for each in one.members}:
+            mine.append(one)
+        elif period is not None and one.head.period_id == period:
+            beside += [one] if one.head.kind in DEFERRED_KINDS else []
+    return mine + beside
 
 
 def in_order(amount: int, groups: Sequence[Refundable]) -> dict[int, int] | None:
@@ -85,22 +102,36 @@ def worth_of(session: AnySession, boxes: Sequence[AnyRow]) -> dict[int, BoxWorth
 
 
 def credited_before(session: AnySession, box_ids: Sequence[int]) -> Counter[int]:
-    """Return what of the price of each box went back for what it lacks, in minor units.
+    """Return what of the price of each box went back for it before, in minor units.
 
-    Not what went back on the invoices of additions: those are no part of that price, and give
-    back the rest of theirs alone.
+    For what it lacks, and what staff gave back for this box since what pays for it was paid:
+    what went back before a change of plan, that left off. Not what went back on the invoices
+    of additions: those are no part of that price, and give back the rest of theirs alone.
     """
     lacks, note, apart = table_of(BoxShortage), table_of(CreditNote), table_of(BoxAddition)
-    rows = session.execute(
-        sa.select(lacks.c.box_id, sa.func.sum(lacks.c.credit_minor).label("minor"))
+    box, line, invoice = table_of(Box), table_of(InvoiceLine), table_of(Invoice)
+    of_the_price = ~sa.exists().where(apart.c.invoice_id == note.c.invoice_id)
+    short = (
+        sa.select(lacks.c.box_id, lacks.c.credit_minor.label("minor"))
         .join(note, note.c.id == lacks.c.credit_note_id)
-        .where(
-            lacks.c.box_id.in_(box_ids),
-            ~sa.exists().where(apart.c.invoice_id == note.c.invoice_id),
-        )
-        .group_by(lacks.c.box_id)
+        .where(lacks.c.box_id.in_(box_ids), of_the_price)
     )
-    return Counter({row.box_id: int(row.minor) for row in rows})
+    named = (
+        sa.select(note.c.box_id, note.c.total_minor)
+        .join(box, box.c.id == note.c.box_id)
+        .join(line, line.c.id == box.c.invoice_line_id)
+        .join(invoice, invoice.c.id == line.c.invoice_id)
+        .where(
+            note.c.box_id.in_(box_ids),
+            note.c.created_at >= invoice.c.paid_at,
+            ~sa.exists().where(lacks.c.credit_note_id == note.c.id),
+            of_the_price,
+        )
+    )
+    found: Counter[int] = Counter()
+    for key, minor in session.execute(short.union_all(named)):
+        found[key] += minor
+    return found
 
 
 def _shares(session: AnySession, sums: dict[int, int]) -> dict[int, int]:

@@ -11,7 +11,15 @@ from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.changes import PaidLine, Unused
 from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.periods import BillingPeriod
-from storefront.models import Box, BoxCycle, BoxShortage, CreditNoteLine, Invoice, InvoiceLine
+from storefront.models import (
+    Box,
+    BoxCycle,
+    BoxShortage,
+    CreditNote,
+    CreditNoteLine,
+    Invoice,
+    InvoiceLine,
+)
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -40,24 +48,38 @@ def read_paid(session: AnySession, period_id: int, moment: Moment) -> PaidPeriod
     paid = [box for box in boxes if box.invoice_line_id in own]
     mine = [box for box in paid if box.id in unsent]
     worth = sum(box.net_minor + box.tax_minor for box in mine)
-    given = _given_for_lacks(session, [box.id for box in paid if box.id not in unsent], own)
-    unused = Unused(len(mine), len(paid), moment.today, worth, given)
+    sent = [box.id for box in paid if box.id not in unsent]
+    given = _given_for(session, sent, own)
+    ahead = _given_for(session, [box.id for box in mine], own)
+    unused = Unused(len(mine), len(paid), moment.today, worth, given, ahead)
     return PaidPeriodFacts(tuple(lines), unused, unsent)
 
 
-def _given_for_lacks(session: AnySession, box_ids: list[int], line_ids: set[int]) -> int:
-    """Return what these lines gave back for what boxes left without, in minor units.
+def _given_for(session: AnySession, box_ids: list[int], line_ids: set[int]) -> int:
+    """Return what these lines gave back for boxes, for a lack or by staff, in minor units.
 
     An add-on that had run out is no part of them: it went back on a line of its own.
     """
     if not box_ids:
         return 0
-    lacks, part = table_of(BoxShortage), table_of(CreditNoteLine)
-    ours = sa.exists().where(
-        part.c.credit_note_id == lacks.c.credit_note_id, part.c.invoice_line_id.in_(line_ids)
+    lacks, note, part = table_of(BoxShortage), table_of(CreditNote), table_of(CreditNoteLine)
+    short = sa.select(lacks.c.credit_note_id).where(lacks.c.box_id.in_(box_ids))
+    given = sa.select(sa.func.coalesce(sa.func.sum(part.c.gross_minor), 0)).join(
+        note, note.c.id == part.c.credit_note_id
     )
-    given = sa.select(sa.func.coalesce(sa.func.sum(lacks.c.credit_minor), 0))
-    return int(session.scalar(given.where(lacks.c.box_id.in_(box_ids), ours)) or 0)
+    line = table_of(InvoiceLine)
+    ours = (
+        sa.select(line.c.id)
+        .join(lowered := line.alias("lowered"), lowered.c.invoice_id == line.c.invoice_id)
+        .where(
+            lowered.c.id.in_(line_ids),
+            sa.or_(line.c.id == lowered.c.id, line.c.lowers == lowered.c.position),
+        )
+    )
+    given = given.where(
+        part.c.invoice_line_id.in_(ours), sa.or_(note.c.box_id.in_(box_ids), note.c.id.in_(short))
+    )
+    return int(session.scalar(given) or 0)
 
 
 def _may_change(box: AnyRow, moment: Moment) -> bool:

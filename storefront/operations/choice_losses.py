@@ -1,7 +1,7 @@
-"""What falls out of boxes that were chosen for when a question about them is answered anew.
+"""What falls out of boxes that were chosen for when their plan or the answers about them change.
 
-Which recipe packs a box follows from the answers, and a choice holds as far as the recipe offers
-it. So who answers anew may lose a choice, and is told which.
+Which recipe packs a box follows from these, and a choice holds as far as the recipe offers it. So
+who answers anew, or takes another plan, may lose a choice, and is told which.
 Source: docs/decisions/0187-answers.md.
 """
 
@@ -34,6 +34,10 @@ class Loss:
     pieces: tuple[tuple[str, int], ...]
 
 
+#: A box as it is and as it would be; None: there would be none of that cycle.
+Changed = tuple[OpenBox, OpenBox | None]
+
+
 def token_of(losses: Sequence[Loss]) -> str:
     """Return what stands for the losses that were shown; empty for none."""
     if not losses:
@@ -41,33 +45,52 @@ def token_of(losses: Sequence[Loss]) -> str:
     return sha256(repr([(one.cycle, one.pieces) for one in losses]).encode()).hexdigest()[:32]
 
 
+def answered(boxes: Sequence[OpenBox], plan_id: int, answers: Mapping[str, str]) -> list[Changed]:
+    """Return the boxes of the plan as they are, and as they would be with these answers."""
+    return [
+        (box, replace(box, options={**box.options, **answers}))
+        for box in boxes
+        if box.plan_id == plan_id
+    ]
+
+
 def losses_of(
     session: AnySession,
     subscription_id: int,
-    plan_id: int,
-    boxes: Sequence[OpenBox],
-    answers: Mapping[str, str],
+    changed: Sequence[Changed],
+    avoided_before: frozenset[str] | None = None,
 ) -> list[Loss]:
-    """Return what ``answers`` by question would take out of ``boxes`` that were chosen for.
+    """Return what falls out of boxes that were chosen for when they are ``changed``.
 
-    What did not come before is not counted. One statement where nothing was chosen.
+    What did not come before is not counted; ``avoided_before`` is what was not tolerated then,
+    None: the same. One statement where nothing was chosen.
     """
-    chosen, names = _chosen(session, subscription_id, [box.cycle.id for box in boxes])
-    found = [box for box in boxes if box.cycle.id in chosen and box.plan_id == plan_id]
+    chosen, names = _chosen(session, subscription_id, [box.cycle.id for box, _then in changed])
+    found = [pair for pair in changed if pair[0].cycle.id in chosen]
     if not found:
         return []
-    recipes = recipes_by_cycle(session, [plan_id], [box.cycle.id for box in found])
-    look = _Look.of(
-        session, subscription_id, [one for own in recipes.values() for one in own.get(plan_id, ())]
+    plans = {one.plan_id for pair in found for one in pair if one is not None}
+    recipes = recipes_by_cycle(session, plans, [box.cycle.id for box, _then in found])
+    every = [one for by_plan in recipes.values() for own in by_plan.values() for one in own]
+    look = _Look.of(session, subscription_id, every)
+
+    was = (
+        look.subscriber
+        if avoided_before is None
+        else replace(look.subscriber, avoided=avoided_before)
     )
+    before = replace(look, subscriber=was)
+
+    def lost(look: _Look, box: OpenBox | None, cycle_id: int) -> Counter[int]:
+        own = recipes[cycle_id].get(box.plan_id, ()) if box else ()
+        recipe = choose_recipe(own, box.facts) if box else None
+        return Counter(look.falls_out(recipe, chosen[cycle_id]))
+
     losses = []
-    for box in found:
-        own, picks = recipes[box.cycle.id].get(plan_id, ()), chosen[box.cycle.id]
-        then = replace(box, options={**box.options, **answers})
-        lost = Counter(look.falls_out(choose_recipe(own, then.facts), picks))
-        lost -= Counter(look.falls_out(choose_recipe(own, box.facts), picks))
-        pieces = tuple((names[key], number) for key, number in lost.items())
-        if pieces:
+    for box, then in found:
+        more = lost(look, then, box.cycle.id) - lost(before, box, box.cycle.id)
+        if more:
+            pieces = tuple((names[key], number) for key, number in more.items())
             losses.append(Loss(box.cycle.public_id, box.cycle.ship_from, pieces))
     return losses
 

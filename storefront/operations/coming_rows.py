@@ -17,6 +17,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons
+from storefront.operations.box_addresses import gift_country
 from storefront.operations.change_data import due_change
 from storefront.operations.counting_on import brought
 from storefront.operations.keys import AnySelect
@@ -89,6 +90,7 @@ def coming_rows() -> AnySelect:
             method.c.label.label("method_label"),
             has_addons(subscription).label("has_addons"),
             brought(subscription).label("brought"),
+            gift_country(subscription).label("gift_country"),
         )
         .select_from(subscription)
         .join(now_plan, now_plan.c.id == subscription.c.plan_id)

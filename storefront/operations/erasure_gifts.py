@@ -99,6 +99,7 @@ def _erase_given(session: AnySession, gifts: Sequence[AnyRow]) -> None:
     given = address.c.id.in_([one.address_id for one in gifts if one.address_id is not None])
     set_values(session, Address, sa.and_(given, sa.not_(_is_used(keys))), **NOWHERE)
     _blank(session, _sent_elsewhere(table.c.id.in_(keys)))
+    _blank(session, _corrected(keys))
 
 
 def _blank(session: AnySession, which: AnySelect) -> int:
@@ -116,14 +117,9 @@ def _left_behind(*conditions: sa.ColumnElement[bool]) -> AnySelect:
     Whose recipient is the giver keeps it: it is their own.
     """
     gift, table, box = table_of(Gift), table_of(Subscription), table_of(Box)
-    event, address = table_of(SubscriptionEvent), table_of(Address)
+    address = table_of(Address)
     leaves = sa.exists().where(box.c.subscription_id == table.c.id, box.c.state.in_(LEAVING))
-    was = sa.exists().where(
-        event.c.subscription_id == table.c.id,
-        event.c.kind == EventKind.ADDRESS_CHANGED.value,
-        event.c.data["was"].as_string() == address.c.public_id,
-    )
-    was, leaves = was.correlate(table, address), leaves.correlate(table)
+    was, leaves = _was(table, address), leaves.correlate(table)
     sent = sa.exists().where(box.c.subscription_id == table.c.id, box.c.address_id == address.c.id)
     sent = sent.correlate(table, address)
     return (
@@ -141,6 +137,30 @@ def _left_behind(*conditions: sa.ColumnElement[bool]) -> AnySelect:
             sa.not_(_is_used([])),
         )
         .order_by(address.c.id, table.c.checkout_id)
+    )
+
+
+def _was(subscription: sa.Table, address: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether ``subscription`` went to ``address`` before, as its timeline knows."""
+    event = table_of(SubscriptionEvent)
+    found = sa.exists().where(
+        event.c.subscription_id == subscription.c.id,
+        event.c.kind == EventKind.ADDRESS_CHANGED.value,
+        event.c.data["was"].as_string() == address.c.public_id,
+    )
+    return found.correlate(subscription, address)
+
+
+def _corrected(keys: Sequence[int]) -> AnySelect:
+    """Select where these were to go before staff corrected it as their giver said."""
+    gift, table, address = table_of(Gift), table_of(Subscription), table_of(Address)
+    return (
+        sa.select(address.c.id)
+        .select_from(address)
+        .join(gift, gift.c.giver_id == address.c.customer_id)
+        .join(table, table.c.id == gift.c.subscription_id)
+        .where(table.c.id.in_(keys), _was(table, address), sa.not_(_is_used(keys)))
+        .order_by(address.c.id)
     )
 
 

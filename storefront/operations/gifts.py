@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState, CycleSlot
+from storefront.domain.errors import DomainError
 from storefront.domain.events import EventKind
 from storefront.domain.gifts import GiftWish, closed_without_address
-from storefront.domain.packing import Problem
+from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import Box, BoxCycle, BoxSkip, Gift, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations.keys import AnyRow, AnySession
@@ -20,6 +21,15 @@ from storefront.operations.secrets import gift_code, hash_secret
 from storefront.operations.skips import MOVABLE, Coming, read_coming, skip_cycle
 from storefront.operations.timeline import Entry, record
 from storefront.operations.waiting_boxes import to_giver
+
+#: States of a subscription that was paid for; a code of any other opens nothing.
+PAID_FOR = (SubscriptionState.ACTIVE, SubscriptionState.PAUSED, SubscriptionState.CANCELED)
+
+
+class AlreadyClaimed(DomainError):
+    """Somebody has said where this gift goes."""
+
+    code = "already_claimed"
 
 
 def write_gift(
@@ -160,9 +170,9 @@ def move_unclaimed(session: AnySession, moment: Moment, *conditions: sa.ColumnEl
         boxes[row.subscription_id, row.id] = row
     moved, mails = 0, []
     for key, slots in closed.items():
-        for slot, moves in _move(session, key, slots, moment):
-            row, moved = boxes[key, slot], moved + moves
-            mails += to_giver(row.box, row.giver_id, Problem.NO_ADDRESS)
+        for cycle_id, moves in _move(session, key, slots, moment):
+            row, moved = boxes[key, cycle_id], moved + moves
+            mails += to_giver(row.box, row.giver_id, "address")
     enqueue(session, mails, moment.now)
     return moved
 

@@ -19,6 +19,8 @@ from storefront.models import (
     Address,
     Box,
     BoxCycle,
+    Invoice,
+    InvoiceLine,
     LateChange,
     Plan,
     Subscription,
@@ -151,6 +153,11 @@ def keep_back(session: AnySession, row: AnyRow, who: Who, moment: Moment) -> Cre
     None, and nothing is written, where its money cannot be given back now: it is not paid, or
     the bank has it.
     """
+    # What went back before is read behind the lock of what gives it back.
+    line, invoice = table_of(InvoiceLine), table_of(Invoice)
+    paying = sa.select(line.c.invoice_id).where(line.c.id == row.invoice_line_id)
+    held = sa.select(invoice.c.id).where(invoice.c.id == paying.scalar_subquery())
+    session.execute(held.with_for_update())
     worth = worth_of(session, [row])[row.id]
     credit: Credit | None = Credit()
     if worth.left_minor:

@@ -103,7 +103,8 @@ def packing_words(
         {
             row.id: {"from": row.giver_name, "message": row.message}
             for row in boxes
-            if row.giver_name is not None
+            # A giver who was erased writes nothing any more.
+            if row.giver_name
         },
         _answers(session, {row.id: (row.plan_id, row.options) for row in boxes if row.options}),
     )

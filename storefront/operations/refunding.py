@@ -53,6 +53,8 @@ class Back:
     released: tuple[tuple[int, int], ...] = ()
     #: What stays deferred of a period, in minor units, where that is known.
     kept: Mapping[int, int] = field(default_factory=dict)
+    #: The one box it is given back for, where that is known.
+    box_id: int | None = None
 
     @property
     def total_minor(self) -> int:
@@ -87,9 +89,11 @@ def give_parts_back(
     way: Way,
     reason: CreditReason,
     moment: Moment,
+    box_id: int | None = None,
 ) -> list[str]:
     """Write a credit note for each of ``parts``; returns their public ids, the first one first.
 
+    They name the box ``box_id``, if it is for one alone.
     What is deferred of periods that the refunded invoice does not pay for stays as it is.
     Raises as ``give_back``.
     """
@@ -102,7 +106,7 @@ def give_parts_back(
     kept = {period: held.get(period, 0) for period in others}
     notes = []
     for part in parts:
-        back = Back(part.taken, way, reason, part.released, kept)
+        back = Back(part.taken, way, reason, part.released, kept, box_id)
         notes.append(give_back(session, by_id[part.invoice], back, moment))
     return notes
 
@@ -162,6 +166,7 @@ def write_note(
             locale=invoice.locale,
             content_hash=content_hash({"invoice": invoice.public_id, "lines": said}),
             created_at=moment.now,
+            box_id=back.box_id,
         )
     )
     session.execute(

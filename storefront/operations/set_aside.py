@@ -31,6 +31,8 @@ from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
+#: Rounds that have not left.
+_LIVE = (CycleState.PLANNED, CycleState.OPEN, CycleState.LOCKED)
 
 
 def set_aside(
@@ -89,7 +91,7 @@ def _bought_beside(session: AnySession, variants: set[int], cycle_id: int) -> Co
     item, box, cycle = table_of(BoxItem), table_of(Box), table_of(BoxCycle)
     table, part = table_of(BoxAddition), table_of(BoxAdditionBox)
     this = sa.select(cycle.c.ship_from).where(cycle.c.id == cycle_id).scalar_subquery()
-    is_soon = sa.and_(cycle.c.ship_from.is_not(None), cycle.c.ship_from <= this)
+    is_soon = sa.and_(cycle.c.id.is_not(None), cycle.c.ship_from <= this, cycle.c.state.in_(_LIVE))
     is_open = sa.and_(box.c.state.in_(_UNDECIDED), box.c.locked_at.is_(None))
     lying = (
         sa.select(item.c.variant_id, item.c.quantity)
@@ -146,12 +148,11 @@ def _wanted(cycles: Sequence[int]) -> sa.Subquery:
 def _live_cycles(session: AnySession) -> list[int]:
     """Return the cycles that somebody chose or swapped for and whose boxes have not left."""
     cycle, choice, swap = table_of(BoxCycle), table_of(BoxChoice), table_of(BoxSwap)
-    live = (CycleState.PLANNED, CycleState.OPEN, CycleState.LOCKED)
     is_asked = sa.or_(
         sa.exists().where(choice.c.cycle_id == cycle.c.id),
         sa.exists().where(swap.c.from_id == cycle.c.id),
     )
-    return list(session.scalars(sa.select(cycle.c.id).where(cycle.c.state.in_(live), is_asked)))
+    return list(session.scalars(sa.select(cycle.c.id).where(cycle.c.state.in_(_LIVE), is_asked)))
 
 
 def stock_left(

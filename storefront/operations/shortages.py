@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxKind
-from storefront.domain.invoices import DEFERRED_KINDS, CreditReason, LineKind
+from storefront.domain.invoices import CreditReason, LineKind
 from storefront.domain.money import split_minor
 from storefront.domain.packing import RecipeFacts, StockBook
 from storefront.domain.refunds import Refundable, Way, refundables
@@ -30,7 +30,13 @@ from storefront.models import (
     ShortageRule,
 )
 from storefront.models.base import table_of
-from storefront.operations.box_worth import BoxWorth, in_order, shared_out
+from storefront.operations.box_worth import (
+    BoxWorth,
+    credited_before,
+    in_order,
+    paying_for,
+    shared_out,
+)
 from storefront.operations.choices import avoided_by, sent_to
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -155,7 +161,7 @@ class Shortages:
         credit = give_credit(session, row, solved.value, moment) if solved.value else Credit()
         if credit is None:
             return None
-        apart = {key: give_owed(session, one, moment) for key, one in owed.items() if one}
+        apart = {key: give_owed(session, one, row.id, moment) for key, one in owed.items() if one}
         book.take(solved.contents)
         self.boxes[row.id] = Short(row, solved, credit, apart)
         return list(solved.contents)
@@ -279,10 +285,12 @@ def give_credit(
     facts = _paid_with(session, row.invoice_line_id)
     if facts is None or facts.is_disputed:
         return None
-    groups = _paying_for(facts, row.invoice_line_id)
+    groups = paying_for(facts, refundables(facts.lines), row.invoice_line_id)
     if whole_box is None:
         paid, groups = _of_contents(paid, groups)
-        if not paid:
+        given = credited_before(session, [row.id])[row.id]
+        paid = min(paid, row.net_minor + row.tax_minor - given)
+        if paid <= 0:
             return Credit()
     amount = min(value, paid)
     if whole_box is None:
@@ -292,8 +300,8 @@ def give_credit(
     own = sources_of(facts, Way.CREDIT)[:1]
     if wanted is None or most_of(own) < amount:
         return None
-    parts = draw(own, wanted)
-    ref = give_parts_back(session, facts, parts, Way.CREDIT, CreditReason.REFUND, moment)[0]
+    parts, reason = draw(own, wanted), CreditReason.REFUND
+    ref = give_parts_back(session, facts, parts, Way.CREDIT, reason, moment, row.id)[0]
     return credit_of_note(session, facts, ref, amount)
 
 
@@ -302,21 +310,6 @@ def _of_contents(paid: int, groups: Sequence[Refundable]) -> tuple[int, list[Ref
     whole = sum(one.paid for one in groups)
     own = [one for one in groups if one.head.kind in _CONTENTS]
     return paid * sum(one.paid for one in own) // whole if whole else paid, own
-
-
-def _paying_for(facts: RefundFacts, line_id: int) -> list[Refundable]:
-    """Return what paid for the boxes of the line's period, the line itself first.
-
-    As ``settling.paid_period`` shares it out over them.
-    """
-    period = next(one.period_id for one in facts.lines if one.id == line_id)
-    mine, beside = [], []
-    for one in refundables(facts.lines):
-        if line_id in {each.id for each in one.members}:
-            mine.append(one)
-        elif period is not None and one.head.period_id == period:
-            beside += [one] if one.head.kind in DEFERRED_KINDS else []
-    return mine + beside
 
 
 def _paid_with(session: AnySession, line_id: int | None) -> RefundFacts | None:

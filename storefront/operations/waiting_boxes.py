@@ -34,7 +34,8 @@ def tell_waiting(
         if _has_reader(row):
             mails += [_mail("box_waits", row)] if problem in _FOR_STOCK else []
         elif problem in (*_FOR_STOCK, Problem.NO_ADDRESS):
-            mails += to_giver(row.public_id, givers.get(row.subscription_id), problem)
+            waits_for = "stock" if problem in _FOR_STOCK else "other_address"
+            mails += to_giver(row.public_id, givers.get(row.subscription_id), waits_for)
     enqueue(session, mails, moment.now)
 
 
@@ -51,11 +52,13 @@ def _givers(session: AnySession, subscription_ids: Sequence[int]) -> dict[int, i
     return {row.subscription_id: row.giver_id for row in rows}
 
 
-def to_giver(box: str, giver_id: int | None, problem: Problem) -> list[Message]:
-    """Return the mail to who gives a box that it waits, once for each thing that it waits for."""
+def to_giver(box: str, giver_id: int | None, waits_for: str) -> list[Message]:
+    """Return the mail to who gives a box that it waits, once for each thing that it waits for.
+
+    ``waits_for`` is stock, address where none is known, or other_address where nothing is sent.
+    """
     if giver_id is None:
         return []
-    waits_for = "stock" if problem in _FOR_STOCK else "address"
     key, payload = f"mail:gift_waits:{box}:{waits_for}", {"box": box, "for": waits_for}
     return [Message("mail", "gift_waits", key, payload, giver_id)]
 

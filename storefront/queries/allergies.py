@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 
@@ -12,7 +13,10 @@ from storefront.domain.lifecycle import ENDED
 from storefront.models import Plan, Subscription
 from storefront.models.base import table_of
 from storefront.operations.allergens import with_allergens, words_of_products
+from storefront.operations.choice_losses import Loss, losses_of
 from storefront.operations.choices import avoided_by
+from storefront.operations.choosing import open_boxes
+from storefront.operations.skips import read_coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,23 @@ def asks_allergies(session: AnySession, customer_id: int, subscription: str) -> 
     """Return whether there is anything to say about a subscription's boxes, or was said."""
     page = allergy_page(session, customer_id, subscription)
     return page is not None and bool(page.words)
+
+
+def lost_choices(
+    session: AnySession, customer_id: int, subscription: str, before: Collection[str], today: date
+) -> list[Loss]:
+    """Return what was chosen for coming boxes and does not come by what is answered now.
+
+    ``before``: what was avoided until then.
+    """
+    table = table_of(Subscription)
+    which = sa.and_(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    found = read_coming(session, which, today)
+    if not found:
+        return []
+    boxes = open_boxes(session, found[0], today)
+    pairs = [(box, box) for box in boxes]
+    return losses_of(session, found[0].row.id, pairs, frozenset(before))
 
 
 def allergy_page(session: AnySession, customer_id: int, subscription: str) -> AllergyPage | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -20,9 +20,12 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.choice_losses import Loss, losses_of
+from storefront.operations.choosing import open_boxes
 from storefront.operations.discounts import Place, resting, running_discounts
 from storefront.operations.keys import AnySession
 from storefront.operations.offers import Question, read_questions, sold_to_subscribers
+from storefront.operations.skips import read_coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,46 @@ def resting_codes(
     interval = Interval(target.unit, target.unit_count)
     place = Place(target.code, interval, own.country or home, own.next_on)
     return resting(running_discounts(session, [own.id]).get(own.id, []), place)
+
+
+def lost_choices(
+    session: AnySession,
+    customer_id: int,
+    subscription: str,
+    wished: str,
+    answers: Mapping[str, str] | None,
+    today: date,
+    *,
+    at_once: bool,
+) -> list[Loss]:
+    """Return what was chosen for coming boxes and would not come with the price ``wished``.
+
+    Boxes that are paid for stay as they are unless it changes ``at_once``.
+    """
+    table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
+    own = table_of(Plan).alias()
+    row = session.execute(
+        sa.select(
+            table.c.id,
+            table.c.options,
+            price.c.plan_id,
+            (plan.c.cycle_group_id == own.c.cycle_group_id).label("is_same_group"),
+        )
+        .join(own, own.c.id == table.c.plan_id)
+        .join(price, price.c.public_id == wished)
+        .join(plan, plan.c.id == price.c.plan_id)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    ).one_or_none()
+    found = read_coming(session, table.c.id == row.id, today) if row else []
+    if row is None or not found:
+        return []
+    options = dict(row.options or {}) if answers is None else dict(answers)
+    changed = [
+        (box, replace(box, plan_id=row.plan_id, options=options) if row.is_same_group else None)
+        for box in open_boxes(session, found[0], today)
+        if at_once or box.box_id is None
+    ]
+    return losses_of(session, row.id, changed)
 
 
 def waiting(session: AnySession, customer_id: int, subscription: str) -> Waiting | None:

@@ -30,6 +30,7 @@ from storefront.models.base import table_of
 from storefront.operations.allergens import said_last
 from storefront.operations.beginning import Start
 from storefront.operations.checkout import Market, Order, find_checkout, read_order
+from storefront.operations.kept_orders import kept_boxes, kept_days
 from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -251,20 +252,16 @@ def confirmation(session: AnySession, key: str) -> Confirmation | None:
         card=_card(first),
         boxes=tuple(
             _confirmed(session, box, kept)
-            for box, kept in zip(found, _kept(row.quote), strict=True)
+            for box, kept in zip(found, kept_boxes(row.quote), strict=True)
         ),
         carried=Money(first.carried_minor, first.currency),
     )
 
 
-def _kept(quote: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return what an order keeps of each box; before 0100 it was one, kept with the order."""
-    boxes: Sequence[Mapping[str, Any]] = quote.get("boxes", [quote])
-    return boxes
-
-
 def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> ConfirmedBox:
     first = _first_box(session, row.subscription_id)
+    # What is paid later has no box yet: the order keeps the days it was shown.
+    ships_on, cutoff_on = (first.ship_from, first.cutoff_on) if first else kept_days(kept)
     charges = [
         (date.fromisoformat(on), Money(minor, row.currency)) for on, minor in kept["charges"]
     ]
@@ -274,8 +271,8 @@ def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> Con
         count=row.unit_count,
         due=Money(kept["due_minor"], row.currency),
         charges=tuple(charges),
-        ships_on=first.ship_from if first else None,
-        cutoff_on=first.cutoff_on if first else None,
+        ships_on=ships_on,
+        cutoff_on=cutoff_on,
     )
 
 

@@ -19,6 +19,7 @@ from storefront.models import (
     Customer,
     CycleGroup,
     FulfilmentBatch,
+    Gift,
     Plan,
     ProviderParcel,
     Subscription,
@@ -85,6 +86,8 @@ class HeldBox:
     customer: str
     #: Empty for a gift that nobody has claimed.
     customer_ref: str
+    #: The gift of which it is a box, empty for none.
+    gift: str
     subscription: str
     is_sent_again: bool
     plan: str
@@ -295,7 +298,7 @@ def _sent_again(session: AnySession, cycle_id: int) -> Counter[int]:
 
 def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
     box, subscription = table_of(Box), table_of(Subscription)
-    plan, customer = table_of(Plan), table_of(Customer)
+    plan, customer, gift = table_of(Plan), table_of(Customer), table_of(Gift)
     rows = session.execute(
         sa.select(
             box.c.public_id,
@@ -303,6 +306,7 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
             box.c.quantity,
             sa.func.coalesce(customer.c.name, "").label("customer"),
             sa.func.coalesce(customer.c.public_id, "").label("customer_ref"),
+            sa.func.coalesce(gift.c.public_id, "").label("gift"),
             subscription.c.public_id.label("subscription"),
             (box.c.kind == BoxKind.REPLACEMENT).label("is_sent_again"),
             plan.c.name.label("plan"),
@@ -311,6 +315,7 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
         .outerjoin(customer, customer.c.id == subscription.c.customer_id)
+        .outerjoin(gift, gift.c.subscription_id == subscription.c.id)
         .where(box.c.cycle_id == cycle_id, box.c.state == BoxState.HELD)
         .order_by(box.c.problem, box.c.id)
         .limit(EXCEPTIONS)

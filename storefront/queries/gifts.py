@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.gifts import UNCLAIMED_AFTER, GiftState, state_of
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import (
+    Address,
     Box,
     BoxCycle,
     Checkout,
@@ -25,7 +26,6 @@ from storefront.models import (
     SubscriptionPeriod,
 )
 from storefront.models.base import table_of
-from storefront.operations.addresses import address_row
 from storefront.operations.gifts import stands
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
@@ -98,6 +98,37 @@ def to_hand_over(
     opens = (gift.c.claimed_at.is_(None), gift.c.code_hash == hash_secret(code))
     found = _views(session, *mine, *opens, stands(gift.c.subscription_id))
     return (found[0], code) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose a gift is, by their public ids: who gives it, and who claimed it, empty until then."""
+
+    giver: str
+    giver_name: str
+    owner: str
+
+
+def people_of(session: AnySession, public_id: str) -> People | None:
+    """Return whom staff turn to about a gift; None for one there is not."""
+    gift, table = table_of(Gift), table_of(Subscription)
+    giver, owner = table_of(Customer).alias("giver"), table_of(Customer).alias("owner")
+    row = session.execute(
+        sa.select(giver.c.public_id, giver.c.name, owner.c.public_id.label("owner"))
+        .select_from(gift)
+        .join(table, table.c.id == gift.c.subscription_id)
+        .join(giver, giver.c.id == gift.c.giver_id)
+        .outerjoin(owner, owner.c.id == table.c.customer_id)
+        .where(gift.c.public_id == public_id)
+    ).one_or_none()
+    return None if row is None else People(row.public_id, row.name, row.owner or "")
+
+
+def given_by_customer(session: AnySession, customer: str) -> tuple[GiftView, ...]:
+    """Return what the customer with this public id has given, the latest first."""
+    table = table_of(Customer)
+    key = sa.select(table.c.id).where(table.c.public_id == customer).scalar_subquery()
+    return tuple(_views(session, table_of(Gift).c.giver_id == key))
 
 
 def received_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
@@ -202,7 +233,11 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
         .where(table.c.state.not_in(_NOT_PAID), *conditions)
         .order_by(gift.c.id.desc())
     )
-    return [_view(session, row) for row in rows.all()]
+    found = rows.all()
+    # An address of who claimed it is no business of the giver.
+    known = {row.address_id for row in found if row.claimed_at is None} - {None}
+    addresses = _addresses(session, known)
+    return [_view(row, addresses) for row in found]
 
 
 def _next_day(table: sa.Table, name: str) -> sa.ScalarSelect[Any]:
@@ -228,13 +263,16 @@ def _follower(gift: sa.Table) -> sa.ScalarSelect[Any]:
     )
 
 
-def _goes_to(session: AnySession, row: AnyRow) -> dict[str, str]:
-    """Return what the giver said; an address of who claimed it is no business of the giver."""
-    given = address_row(session, row.address_id) if row.claimed_at is None else None
-    return {} if given is None else {name: str(given._mapping[name]) for name in ADDRESS_COLUMNS}
+def _addresses(session: AnySession, keys: Collection[int]) -> dict[int, dict[str, str]]:
+    table = table_of(Address)
+    if not keys:
+        return {}
+    rows = session.execute(sa.select(table).where(table.c.id.in_(keys)))
+    return {row.id: {name: str(row._mapping[name]) for name in ADDRESS_COLUMNS} for row in rows}
 
 
-def _view(session: AnySession, row: AnyRow) -> GiftView:
+def _view(row: AnyRow, addresses: Mapping[int, Mapping[str, str]]) -> GiftView:
+    is_claimed = row.claimed_at is not None
     return GiftView(
         public_id=row.public_id,
         subscription=row.ref,
@@ -244,7 +282,7 @@ def _view(session: AnySession, row: AnyRow) -> GiftView:
         country=row.country,
         message=row.message,
         send_on=row.send_on,
-        state=state_of(is_told=row.told_at is not None, is_claimed=row.claimed_at is not None),
+        state=state_of(is_told=row.told_at is not None, is_claimed=is_claimed),
         plan=row.plan,
         plan_code=row.plan_code,
         boxes=row.box_count,
@@ -253,5 +291,5 @@ def _view(session: AnySession, row: AnyRow) -> GiftView:
         invoice=row.invoice or "",
         followed_by=row.followed_by or "",
         is_quiet=row.is_quiet,
-        goes_to=_goes_to(session, row),
+        goes_to={} if is_claimed else addresses.get(row.address_id, {}),
     )

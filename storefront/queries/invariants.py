@@ -476,7 +476,16 @@ INVARIANTS = (
         " WHERE s.credit > b.net_minor + b.tax_minor + (SELECT coalesce(sum(l.gross_minor), 0)"
         " FROM invoice_line l WHERE l.period_id = b.period_id AND l.kind = 'addon')"
         " + (SELECT coalesce(sum(p.gross_minor), 0) FROM box_addition_box p"
-        " WHERE p.box_id = b.id)",
+        " WHERE p.box_id = b.id)"
+        # On the invoice of an addition: for its own pieces in this box, a cent each for rounding.
+        " UNION ALL SELECT b.public_id FROM box_shortage s JOIN box b ON b.id = s.box_id"
+        " JOIN credit_note c ON c.id = s.credit_note_id"
+        " JOIN box_addition a ON a.invoice_id = c.invoice_id LEFT JOIN (SELECT box_id,"
+        " addition_id, count(*) AS parts, sum(gross_minor) AS gross FROM box_addition_box"
+        " GROUP BY box_id, addition_id) p ON p.box_id = b.id AND p.addition_id = a.id"
+        " WHERE coalesce(s.variant_id <> a.variant_id, true)"
+        " OR s.quantity > a.quantity * coalesce(p.parts, 0)"
+        " OR s.credit_minor > coalesce(p.gross, 0) + s.quantity",
     ),
     Invariant(
         "F16",
@@ -506,10 +515,24 @@ INVARIANTS = (
         "SELECT b.public_id FROM box b JOIN box_addition_box p ON p.box_id = b.id"
         " AND p.returned_at IS NULL JOIN box_addition a ON a.id = p.addition_id"
         " AND a.state = 'applied' LEFT JOIN box_item i ON i.box_id = b.id"
-        " AND i.variant_id = a.variant_id WHERE a.variant_id IS NOT NULL"
+        " AND i.variant_id = a.variant_id"
+        # What came with the period lies there beside it, while no change of plan touched the
+        # box and no add-on is for another product by now.
+        " LEFT JOIN (SELECT s.period_id, o.variant_id,"
+        " sum(CASE WHEN s.cadence = 'once' THEN s.quantity ELSE 0 END) AS once,"
+        " sum(CASE WHEN s.cadence = 'once' THEN 0 ELSE s.quantity END) AS every"
+        " FROM subscription_addon s JOIN addon o ON o.id = s.addon_id"
+        " GROUP BY s.period_id, o.variant_id) w ON w.period_id = b.period_id"
+        " AND w.variant_id = a.variant_id AND b.kind = 'regular'"
+        " AND EXISTS (SELECT 1 FROM invoice_line l WHERE l.id = b.invoice_line_id"
+        " AND l.kind = 'plan') AND NOT EXISTS (SELECT 1 FROM box_item x WHERE x.box_id = b.id"
+        " AND x.origin = 'addon' AND NOT EXISTS (SELECT 1 FROM addon n"
+        " WHERE n.variant_id = x.variant_id)) WHERE a.variant_id IS NOT NULL"
         " AND (b.state = 'canceled' OR (b.state IN ('planned','held') AND b.locked_at IS NULL))"
-        " GROUP BY b.id, b.public_id, b.state, a.variant_id"
-        " HAVING b.state = 'canceled' OR coalesce(max(i.quantity), 0) < sum(a.quantity)",
+        " GROUP BY b.id, b.public_id, b.state, b.ordinal, a.variant_id"
+        " HAVING b.state = 'canceled' OR coalesce(max(i.quantity), 0) < sum(a.quantity)"
+        " + coalesce(max(w.every), 0) + CASE WHEN b.ordinal = 1 THEN coalesce(max(w.once), 0)"
+        " ELSE 0 END",
     ),
     Invariant(
         "F24",

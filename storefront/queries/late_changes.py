@@ -28,6 +28,7 @@ from storefront.operations.keys import AnyRow
 from storefront.operations.late_changes import OPEN_BOXES, PARTS
 from storefront.operations.late_contents import judge, late_offer, wanted_of
 from storefront.operations.moment import Moment
+from storefront.operations.refund_boxes import unnamed_before
 from storefront.operations.repacking import names_of
 
 #: Decided ones that the page still lists.
@@ -64,6 +65,8 @@ class LateRow:
     #: ``gone``, the box or what is offered is another one by now; empty when they can.
     hindrance: str = ""
     missing: tuple[tuple[str, int], ...] = ()
+    #: Of a box to keep back: what its invoice gave back while nobody named a box.
+    unnamed: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,14 @@ def queue(session: AnySession) -> list[LateRow]:
     wish, box, cycle = table_of(LateChange), table_of(Box), table_of(BoxCycle)
     chosen = _rows().where(*_is_waiting(wish, box)).order_by(cycle.c.ship_from, wish.c.id)
     rows = session.execute(chosen).all()
-    return [
-        _judged(session, one, shown) for one, shown in zip(rows, _shown(session, rows), strict=True)
-    ]
+    asked = [row.box_id for row in rows if row.kind == LateKind.KEEP_BACK]
+    unnamed = unnamed_before(session, asked) if asked else {}
+    found = []
+    for one, shown in zip(rows, _shown(session, rows), strict=True):
+        minor = unnamed.get(one.box_id) if one.kind == LateKind.KEEP_BACK else None
+        told = replace(shown, unnamed=Money(minor, one.currency)) if minor else shown
+        found.append(_judged(session, one, told))
+    return found
 
 
 def _judged(session: AnySession, row: AnyRow, shown: LateRow) -> LateRow:

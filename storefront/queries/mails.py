@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.kept_orders import kept_boxes, kept_days
 from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnySession
 from storefront.operations.methods import paying_method
@@ -159,7 +160,10 @@ def next_charge_of(
 
 
 def boxes_of(session: AnySession, invoice: str) -> list[SubscriptionFacts]:
-    """Return what a mail says of each subscription an invoice is for, in its lines' order."""
+    """Return what a mail says of each subscription an invoice is for, in its lines' order.
+
+    One that is paid for later has no box yet: of it the days that its order was shown.
+    """
     table, line, paper = table_of(Subscription), table_of(InvoiceLine), table_of(Invoice)
     refs = session.execute(
         sa.select(table.c.public_id)
@@ -169,7 +173,33 @@ def boxes_of(session: AnySession, invoice: str) -> list[SubscriptionFacts]:
         .order_by(line.c.position)
     ).scalars()
     facts = (subscription_facts(session, ref) for ref in dict.fromkeys(refs))
-    return [one for one in facts if one is not None]
+    found = [one for one in facts if one is not None]
+    waiting = [one.public_id for one in found if one.ships_on is None]
+    shown = _promised(session, waiting) if waiting else {}
+    return [
+        replace(one, ships_on=shown[one.public_id][0], choose_until=shown[one.public_id][1])
+        if one.public_id in shown
+        else one
+        for one in found
+    ]
+
+
+def _promised(
+    session: AnySession, refs: Sequence[str]
+) -> dict[str, tuple[date | None, date | None]]:
+    """Return (ships on, cut-off) of the first box of each subscription as its order was shown."""
+    table, checkout = table_of(Subscription), table_of(Checkout)
+    rows = session.execute(
+        sa.select(table.c.public_id, table.c.checkout_position, checkout.c.quote)
+        .join(checkout, checkout.c.id == table.c.checkout_id)
+        .where(table.c.public_id.in_(refs))
+    )
+    found = {}
+    for row in rows:
+        boxes = kept_boxes(row.quote)
+        if row.checkout_position < len(boxes):
+            found[row.public_id] = kept_days(boxes[row.checkout_position])
+    return found
 
 
 def has_card(session: AnySession, public_id: str) -> bool:
@@ -280,6 +310,13 @@ def box_facts(session: AnySession, public_id: str) -> BoxFacts | None:
         .where(box.c.public_id == public_id)
     ).one_or_none()
     return BoxFacts(row.public_id, row.ship_from) if row else None
+
+
+def went_to(session: AnySession, public_id: str) -> str:
+    """Return street and town that a packed box was sent to, empty where nobody knows any more."""
+    box = table_of(Box)
+    found = session.scalar(sa.select(box.c.ship_to).where(box.c.public_id == public_id)) or {}
+    return ", ".join(part for part in (found.get("street"), found.get("city")) if part)
 
 
 def was_worth_waiting(session: AnySession, box: str) -> bool:

@@ -58,6 +58,19 @@ Taxing = Literal["in", "without", "plus"]
 
 
 @dataclass(frozen=True, slots=True)
+class FreeStart:
+    """How an order of today by somebody new begins where it pays later: trial or free days."""
+
+    due_today: Money
+    charged_on: date
+    amount: Money
+    #: Of the box that comes with the first payment; None where nothing of it can change any more,
+    #: or nothing is sent.
+    cutoff_on: date | None
+    ships_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A plan in one interval. ``total`` is what one payment costs, tax and delivery inside.
 
@@ -83,6 +96,8 @@ class Offer:
     #: differ from ``total`` and ``renewal_on`` with free days, a fee or an introductory price.
     due_today: Money | None = None
     charged_next_on: date | None = None
+    #: None where the first payment comes with the order.
+    free: FreeStart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +406,26 @@ def _offer(
         plan.trial_days,
         due_today,
         charged_next_on,
+        _free_start(replace(terms, trial_days=plan.trial_days)),
+    )
+
+
+def _free_start(terms: OrderTerms) -> FreeStart | None:
+    """Return how an order begins that pays later; None where it pays at once, or has no box."""
+    try:
+        quote = quote_order(terms)
+    except NoCycle:
+        return None
+    if quote.is_paid or not quote.charges:
+        return None
+    first, cycle = quote.charges[0], quote.cycle
+    is_open = cycle is not None and cycle.cutoff_on >= terms.today
+    return FreeStart(
+        quote.due_today,
+        first.on,
+        first.amount,
+        cycle.cutoff_on if cycle is not None and is_open else None,
+        cycle.ship_from if cycle is not None else None,
     )
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import BoxKind, BoxState
+from storefront.domain.invoices import InvoiceState
 from storefront.domain.money import Money
 from storefront.domain.papers import address_lines
 from storefront.domain.replacements import OUTCOMES
@@ -21,6 +22,8 @@ from storefront.models import (
     BoxReplacement,
     Customer,
     FulfilmentBatch,
+    Invoice,
+    InvoiceLine,
     Plan,
     Product,
     ProductVariant,
@@ -88,6 +91,8 @@ class BoxPage:
     why: Why | None
     #: The next cycle that takes a box: its key and ship day.
     next_cycle: tuple[str, date] | None
+    #: Public id of the paid invoice that it gives money back on; empty where none did pay for it.
+    invoice: str = ""
 
     @property
     def has_left(self) -> bool:
@@ -132,6 +137,7 @@ def box_page(session: AnySession, ref: str, moment: Moment) -> BoxPage | None:
         replaced_by=live_replacement(session, row.id) or "",
         why=_why(row),
         next_cycle=(cycle.key, cycle.ship_from) if cycle is not None else None,
+        invoice=row.invoice or "",
     )
 
 
@@ -139,7 +145,8 @@ def _statement() -> sa.Select[Any]:
     box, first = table_of(Box), table_of(Box).alias("first")
     subscription, plan, customer = table_of(Subscription), table_of(Plan), table_of(Customer)
     cycle, batch, shipment = table_of(BoxCycle), table_of(FulfilmentBatch), table_of(Shipment)
-    why = table_of(BoxReplacement)
+    why, line, invoice = table_of(BoxReplacement), table_of(InvoiceLine), table_of(Invoice)
+    is_paid = sa.and_(invoice.c.id == line.c.invoice_id, invoice.c.state == InvoiceState.PAID)
     return (
         sa.select(
             box.c.id,
@@ -166,6 +173,7 @@ def _statement() -> sa.Select[Any]:
             why.c.shipping_minor,
             why.c.currency,
             why.c.has_unknown_cost,
+            invoice.c.public_id.label("invoice"),
         )
         .join(subscription, subscription.c.id == box.c.subscription_id)
         .join(plan, plan.c.id == box.c.plan_id)
@@ -173,6 +181,8 @@ def _statement() -> sa.Select[Any]:
         .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
         .outerjoin(batch, batch.c.id == box.c.batch_id)
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
+        .outerjoin(line, line.c.id == box.c.invoice_line_id)
+        .outerjoin(invoice, is_paid)
         .outerjoin(first, first.c.id == box.c.replaces_id)
         .outerjoin(why, why.c.box_id == box.c.id)
     )

@@ -29,6 +29,8 @@ class PastBox:
     plan_code: str
     plan_name: str
     shipped_on: date
+    #: Of its cycle, which tells it from the others.
+    key: str
     items: tuple[tuple[str, str, str], ...]
 
 
@@ -75,7 +77,7 @@ def rounds_of(
         if row.lock_on <= today and (before is None or before.lock_on < row.lock_on):
             locked_last[row.group_id] = slot
     past = [
-        PastBox(plans[plan_id].code, plans[plan_id].name, row.ship_from, tuple(items))
+        PastBox(plans[plan_id].code, plans[plan_id].name, row.ship_from, row.key, tuple(items))
         for (_, plan_id), (row, items) in left.items()
     ]
     past.sort(key=lambda box: (box.shipped_on, len(box.items)), reverse=True)
@@ -102,6 +104,7 @@ def _statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[A
     return (
         sa.select(
             cycle.c.id,
+            cycle.c.key,
             cycle.c.group_id,
             cycle.c.charge_on,
             cycle.c.cutoff_on,

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import sqlalchemy as sa
 
+from storefront.domain.choices import PoolItem, Rule, fill
 from storefront.models import (
     BoxWeight,
     Option,
     OptionGroup,
     Plan,
+    Product,
     ProductVariant,
     Recipe,
     RecipeItem,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.choices import rules_of
+from storefront.operations.keys import AnyRow, AnySession
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +76,38 @@ def _options(session: AnySession) -> dict[int, list[tuple[str, str]]]:
 
 
 def _recipes(session: AnySession) -> dict[tuple[int, str], int]:
+    """Return grams by plan and answers; of a pool what the default rule takes for one box."""
     recipe, item, variant = table_of(Recipe), table_of(RecipeItem), table_of(ProductVariant)
-    grams = sa.func.sum(item.c.quantity * variant.c.weight_grams)
+    product, standing = table_of(Product), recipe.c.cycle_id.is_(None)
+    rules = rules_of(session, standing)
     rows = session.execute(
-        sa.select(recipe.c.plan_id, recipe.c.option_key, grams.label("grams"))
+        sa.select(
+            recipe.c.id, recipe.c.plan_id, recipe.c.option_key, item.c.variant_id,
+            item.c.quantity, item.c.is_choice, variant.c.weight_grams, variant.c.price_minor,
+            product.c.category,
+        )
         .join(item, item.c.recipe_id == recipe.c.id)
         .join(variant, variant.c.id == item.c.variant_id)
-        .where(recipe.c.cycle_id.is_(None))
-        .group_by(recipe.c.plan_id, recipe.c.option_key)
+        .join(product, product.c.id == variant.c.product_id)
+        .where(standing)
+        .order_by(recipe.c.id, item.c.position, item.c.id)
+    )  # fmt: skip
+    return {
+        (lines[0].plan_id, lines[0].option_key): _grams(lines, rules.get(key))
+        for key, group in groupby(rows, key=attrgetter("id"))
+        if (lines := list(group))
+    }
+
+
+def _grams(lines: Sequence[AnyRow], rule: Rule | None) -> int:
+    pool = [
+        PoolItem(line.variant_id, line.quantity, line.category, line.price_minor or 0)
+        for line in lines
+        if line.is_choice
+    ]
+    filled = fill(rule, pool, {}, {}) if rule and pool else None
+    picks = filled.picks if filled else {}
+    return sum(
+        line.weight_grams * (picks.get(line.variant_id, 0) if line.is_choice else line.quantity)
+        for line in lines
     )
-    return {(row.plan_id, row.option_key): int(row.grams) for row in rows}

@@ -20,6 +20,7 @@ from storefront.domain.units import (
     Expected,
     Need,
     Pieces,
+    Recipes,
     SoldAs,
     Subscriber,
     expect_boxes,
@@ -44,6 +45,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.box_facts import country_of_coming, number_of_coming
+from storefront.operations.choices import pool_items
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.skips import UNSENT, Coming, read_coming
@@ -139,7 +141,8 @@ def forecast(session: AnySession, today: date, ahead: int) -> Forecast:
         expect_boxes(_subscribers(session, some), groups, today, leaving, found)
     plans = {key.plan for key in found.boxes}
     recipes = recipes_by_cycle(session, plans, groups)
-    pieces = pieces_of(found.boxes, recipes, _chosen(session, list(groups)))
+    items = pool_items(session, _in_pools(recipes))
+    pieces = pieces_of(found.boxes, recipes, _chosen(session, list(groups)), items)
     for cycle_id in groups if read_offers(session, plans) else ():
         for variant, moved in moved_pieces(session, cycle_id, recipes.get(cycle_id, {})).items():
             pieces.needs[cycle_id, variant].paid += moved
@@ -153,6 +156,16 @@ def forecast(session: AnySession, today: date, ahead: int) -> Forecast:
         variants=_variants(session, cycles, pieces.needs),
         leaving=leaving,
     )
+
+
+def _in_pools(recipes: Recipes) -> set[int]:
+    return {
+        variant
+        for plans in recipes.values()
+        for written in plans.values()
+        for recipe in written
+        for variant, _most in recipe.pool
+    }
 
 
 def _cycles(session: AnySession, ahead: int) -> Sequence[AnyRow]:

@@ -13,6 +13,8 @@ from storefront.models import Plan, WaitingPlace
 from storefront.models.base import table_of
 from storefront.operations.offers import sold_on
 
+#: What the signed half of a link to somebody's place is for.
+WAITING = "waiting"
 #: Rows of the list that are shown.
 LISTED = 200
 
@@ -56,6 +58,18 @@ def waiting_one(session: AnySession, place: str) -> Waiting | None:
     """Return one who waits, None if they are not on the list (any more)."""
     row = session.execute(_rows().where(table_of(WaitingPlace).c.public_id == place)).one_or_none()
     return Waiting(**row._mapping) if row is not None else None
+
+
+def has_kept_place(session: AnySession, plan_code: str, email: str, now: datetime) -> bool:
+    """Return whether a place of the plan is kept for this e-mail."""
+    table, plan = table_of(WaitingPlace), table_of(Plan)
+    found = session.execute(
+        sa.select(table.c.id)
+        .join(plan, plan.c.id == table.c.plan_id)
+        .where(plan.c.code == plan_code, table.c.email == email, table.c.until_at > now)
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 def waiting_list(session: AnySession, plan_ref: str) -> tuple[Waiting, ...]:

@@ -22,7 +22,7 @@ from storefront.operations.answers import (
     write_answers,
 )
 from storefront.operations.audit import Who
-from storefront.operations.choice_losses import Loss, losses_of, token_of
+from storefront.operations.choice_losses import Loss, answered, losses_of, token_of
 from storefront.operations.choosing import open_boxes
 from storefront.operations.keys import AnyRow
 from storefront.operations.offers import read_questions
@@ -99,7 +99,8 @@ def change_answers(
         _check(rt, row, before, wanted)
         found = read_coming(rt.session, table_of(Subscription).c.id == row.id, rt.today())
         boxes = open_boxes(rt.session, found[0], rt.today()) if found else []
-        losses = losses_of(rt.session, row.id, row.plan_id, boxes, wanted) if wanted else []
+        changed = answered(boxes, row.plan_id, wanted) if wanted else []
+        losses = losses_of(rt.session, row.id, changed)
         if losses and token_of(losses) != shown:
             raise ChoiceFallsOut(losses)
         if wanted:

@@ -18,7 +18,14 @@ from storefront.domain.shipping import is_blocked
 from storefront.models import Address, Customer, Gift, Subscription
 from storefront.models.base import public_id, table_of
 from storefront.operations.addresses import address_row
-from storefront.operations.gifts import any_gift, gift_rows, has_boxes_left, move_unclaimed
+from storefront.operations.gifts import (
+    PAID_FOR,
+    AlreadyClaimed,
+    any_gift,
+    gift_rows,
+    has_boxes_left,
+    move_unclaimed,
+)
 from storefront.operations.keys import AnyRow
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 from storefront.operations.outbox import Message, enqueue
@@ -32,22 +39,25 @@ from storefront.operations.subscriptions import (
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime
 
+__all__ = [
+    "AlreadyClaimed",
+    "Claimed",
+    "GiftReport",
+    "NotServed",
+    "OtherCountry",
+    "UnknownCode",
+    "claim",
+    "run_gifts",
+]
+
 #: Gifts told of in one transaction.
 _AT_ONCE = 100
-#: States of a subscription that was paid for; a code of any other opens nothing.
-_PAID = (SubscriptionState.ACTIVE, SubscriptionState.PAUSED, SubscriptionState.CANCELED)
 
 
 class UnknownCode(DomainError):
     """There is no such gift, its day is still to come, or its boxes were taken back."""
 
     code = "unknown_code"
-
-
-class AlreadyClaimed(DomainError):
-    """Somebody has said where this gift goes."""
-
-    code = "already_claimed"
 
 
 class OtherCountry(DomainError):
@@ -224,7 +234,7 @@ def _claimable(rt: Runtime, code: str, address: Mapping[str, str]) -> AnyRow:
     digest = hash_secret(typed_gift_code(code))
     rows = gift_rows(rt.session, gift.c.code_hash == digest, for_update=True)
     row = rows[0] if rows else None
-    if row is None or row.told_at is None or row.state not in _PAID:
+    if row is None or row.told_at is None or row.state not in PAID_FOR:
         raise UnknownCode
     if row.claimed_at is not None:
         raise AlreadyClaimed

@@ -7,7 +7,7 @@ transaction. Source: docs/decisions/0094-refunds.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from storefront.domain.invoices import CreditReason, LineKind
@@ -31,6 +31,7 @@ from storefront.operations.invoices import content_hash
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
+from storefront.operations.refund_boxes import RefundBox, boxes_of_refund
 from storefront.operations.refund_facts import RefundFacts, read_refund
 from storefront.operations.refunding import give_parts_back, sources_of
 from storefront.operations.returns import settle_refunded
@@ -47,6 +48,8 @@ class Wish:
     way: Way
     reason: CreditReason
     afterwards: Afterwards = Afterwards.KEEP
+    #: Public id of the one box that it is for; empty: of none, or of several.
+    box: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Offer:
     #: Way -> the most that goes back that way, in minor units.
     ways: Mapping[Way, int]
     afterwards: tuple[Afterwards, ...]
+    #: Boxes that can be named, with what is left of each.
+    boxes: tuple[RefundBox, ...] = ()
 
     @property
     def left(self) -> int:
@@ -97,12 +102,14 @@ class _Plan:
     parts: tuple[Part, ...]
     stopping: tuple[AnyRow, ...]
     boxes: tuple[AnyRow, ...]
+    box_id: int | None
 
 
 def offer(rt: Runtime, invoice: str) -> Offer:
     """Return what can go back. Raises ``LookupError`` for an invoice that is not paid."""
     facts = read_refund(rt.session, invoice)
     found = _offer(facts, rt.moment())
+    found = replace(found, boxes=boxes_of_refund(rt.session, facts, found.lines))
     rt.session.rollback()
     return found
 
@@ -136,7 +143,9 @@ def refund(
         if plan.quote.quote_hash != shown:
             rt.session.rollback()
             raise RefundChanged(invoice=invoice)
-        done = give_parts_back(rt.session, facts, plan.parts, wish.way, wish.reason, moment)
+        done = give_parts_back(
+            rt.session, facts, plan.parts, wish.way, wish.reason, moment, plan.box_id
+        )
         public = done[0]
         if wish.afterwards is Afterwards.PERIOD_END:
             stop_at_period_end(rt.session, plan.stopping, who, moment)
@@ -208,6 +217,7 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
         raise WayNotOffered(way=wish.way.value)
     if wish.way is Way.OPEN and total != offered.ways[Way.OPEN]:
         raise WayNotOffered(way=wish.way.value)
+    box_id = _named(rt, facts, offered, wish.box)
     parts = draw(sources_of(facts, wish.way), dict(chosen))
     touched = {member.subscription_id for key, _minor in chosen for member in by_line[key].members}
     stopping, boxes = _consequences(facts, wish, touched, moment)
@@ -229,6 +239,7 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
         "boxes": [box.id for box in boxes],
         "beside": beside,
         "emptied": emptied,
+        "box": wish.box,
     }
     quote = RefundQuote(
         offered.invoice,
@@ -244,7 +255,18 @@ def _plan(rt: Runtime, facts: RefundFacts, wish: Wish) -> _Plan:
         emptied,
         content_hash(said),
     )
-    return _Plan(quote, parts, stopping, boxes)
+    return _Plan(quote, parts, stopping, boxes, box_id)
+
+
+def _named(rt: Runtime, facts: RefundFacts, offered: Offer, box: str) -> int | None:
+    """Return the key of the box that the refund is for. Raises ``WayNotOffered``."""
+    if not box:
+        return None
+    boxes = boxes_of_refund(rt.session, facts, offered.lines)
+    found = next((one.id for one in boxes if one.public_id == box), None)
+    if found is None:
+        raise WayNotOffered(box=box)
+    return found
 
 
 def _emptied(rt: Runtime, facts: RefundFacts, wish: Wish) -> int:
@@ -325,6 +347,7 @@ def _log(
         "reason": wish.reason.value,
         "afterwards": wish.afterwards.value,
         "boxes_canceled": len(plan.boxes),
+        **({"box": wish.box} if wish.box else {}),
         "note": note[:200],
         **({"once": once} if once else {}),
     }

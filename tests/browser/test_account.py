@@ -117,6 +117,17 @@ def test_a_box_is_skipped_and_taken_back_without_leaving_the_page(
     page.wait_for_selector("button:has-text('Skip this box')")
 
 
+def test_the_rows_of_a_box_begin_at_one_line_also_beside_a_link(
+    rt: Runtime, page: Any, sub: Subscription
+) -> None:
+    sign_in(rt, page)
+    rows = page.locator(".next-box .datalist > div")
+    assert rows.filter(has=page.locator(".datalist-extra")).count() == 1
+    starts = {round(dd.bounding_box()["x"]) for dd in rows.locator("dt + dd").all()}
+    assert len(starts) == 1
+    assert fits(page)
+
+
 def test_the_focus_stays_and_the_answer_is_said_once(
     rt: Runtime, page: Any, sub: Subscription, request: pytest.FixtureRequest
 ) -> None:

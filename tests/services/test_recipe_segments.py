@@ -37,6 +37,7 @@ from storefront.testing.factories import (
     make_variant,
 )
 from tests.support.admin import make_staff
+from tests.support.gifts import make_gift, wish_for
 from tests.support.orders import begin, order
 
 VIENNA = {"country": "AT", "street": "Ring 1", "postcode": "1010", "city": "Wien"}
@@ -211,3 +212,18 @@ def test_recipes_that_no_rule_tells_apart_are_refused(rt: Runtime, plan, goods) 
     own = sa.select(Recipe.option_key).where(Recipe.cycle_id.is_not(None))
     assert rt.session.scalars(own).all() == ["#1", "#1"]
     rt.session.rollback()
+
+
+def test_a_gift_that_nobody_has_claimed_counts_in_the_country_it_was_paid_for(
+    rt: Runtime, clock: FrozenClock, plan, goods
+) -> None:
+    make_gift(rt, plan, wish_for(rt.today(), country="AT"))
+
+    assert needs(rt) == {"ALPINE": (1, 0)}
+    assert reserved(rt, goods) == {"WELCOME": (0, 0), "TEA": (0, 0), "ALPINE": (1, 0)}
+    march = rt.session.scalars(sa.select(BoxCycle.public_id).where(BoxCycle.key == "2027-03")).one()
+    rt.session.execute(sa.update(ProductVariant).values(on_hand=0))
+    told = board(rt.session, march, rt.today())
+    rt.session.rollback()
+    assert told is not None
+    assert [one.sku for one in told.shortages if one.lacks_now] == ["ALPINE"]

@@ -23,7 +23,6 @@ from storefront.models import (
     Invoice,
     InvoiceLine,
     Plan,
-    Price,
     ProductVariant,
     Subscription,
 )
@@ -78,8 +77,7 @@ def ordered(
         {"addon": addon.public_id, "quantity": quantity, "cadence": cadence}
         for addon, quantity, cadence in picks
     ]
-    price = rt.session.scalar(sa.select(Price.id).where(Price.plan_id == plan.id))
-    change_box(rt, key, BoxChoice(plan.id, price, {}, chosen))
+    change_box(rt, key, BoxChoice(plan.id, make.price_of(rt, plan).id, {}, chosen))
     assert paid(rt, demo_gateway, key) is Outcome.DONE
     [sub] = rows(rt, Subscription)
     return sub

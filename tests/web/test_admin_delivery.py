@@ -8,7 +8,14 @@ from flask import Flask
 
 from storefront.domain.money import Money
 from storefront.domain.shipping import Area, shipping_cost
-from storefront.models import AuditEntry, ShippingArea, ShippingBand, ShippingZone
+from storefront.models import (
+    AuditEntry,
+    ChoiceRule,
+    RecipeItem,
+    ShippingArea,
+    ShippingBand,
+    ShippingZone,
+)
 from storefront.operations.shipping import read_delivery
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
@@ -123,6 +130,22 @@ def test_other_currencies_of_a_zone_stay(rt: Runtime, owner: Desk) -> None:
     assert shipping_cost(zones, "DE", "", 0, Money(1, "CHF")) == Money(490, "CHF")
     assert shipping_cost(zones, "DE", "", 0, Money(1, "EUR")) == Money(390, "EUR")
     rt.session.rollback()
+
+
+def test_a_recipe_to_choose_from_weighs_what_lies_in_one_box(rt: Runtime, owner: Desk) -> None:
+    plan = make.make_plan(rt, code="pot")
+    make.make_zone(rt, "*", {0: 390, 1000: 590})
+    always = make.make_variant(rt, weight_grams=100)
+    teas = [make.make_variant(rt, weight_grams=grams) for grams in (50, 60, 70, 80)]
+    recipe = make.make_recipe(rt, plan, variants=[always, *teas])
+    ids = [tea.id for tea in teas]
+    rt.session.execute(
+        sa.update(RecipeItem).where(RecipeItem.variant_id.in_(ids)).values(is_choice=True)
+    )
+    rt.session.add(ChoiceRule(recipe_id=recipe.id, pieces=2, limits=[]))
+    rt.session.commit()
+
+    assert "Its standing recipe weighs 210 g." in owner.get("/admin/delivery/weights").text
 
 
 def test_an_unknown_zone_is_not_found(owner: Desk) -> None:

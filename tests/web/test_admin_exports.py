@@ -233,6 +233,21 @@ def test_a_format_that_cannot_work_is_told_and_kept_as_typed(desk, typed, said):
     assert said in answer.text
 
 
+@pytest.mark.parametrize("typed", ["abc", "-3", "1.5", "10001"])
+def test_a_limit_that_is_no_number_is_told_beside_its_column_and_kept(rt, desk, typed):
+    data = {"name": "Mine", "delimiter": "comma", "encoding": "utf-8"}
+    data |= columns(("Ref", "box", ""), ("To", "name", "")) | {"most-1": typed}
+
+    answer = post(desk, "/admin/exports/formats/new", data)
+
+    assert answer.status_code == 422
+    assert "Look at the column To." in answer.text
+    assert "Enter a whole number from 0 to 10,000" in answer.text
+    assert f'name="most-1" value="{typed}" aria-invalid="true"' in answer.text
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(ExportFormat)) == 0
+    rt.session.rollback()
+
+
 def test_a_format_begun_from_dhl_needs_what_no_box_can_say(rt, desk, plan, cycle, add):
     add()
     page = desk.get("/admin/exports/formats/new?start=dhl_de").text

@@ -172,3 +172,38 @@ def test_support_staff_cannot_refund(app: Flask, rt: Runtime, invoice: str) -> N
 
     assert support.get(f"/admin/documents/{invoice}/refund").status_code == 403
     assert "/refund" not in support.get(f"/admin/documents/{invoice}").text
+
+
+def test_a_refund_for_one_box_says_so_and_takes_its_part_without_an_amount(
+    app: Flask, rt: Runtime, demo_gateway
+) -> None:
+    plan = make.make_plan(rt, amount_minor=7500, count=3, group=make.make_group(rt, cycles=30))
+    make.make_subscription(rt, plan=plan)
+    owner = desk(app, rt)
+    ref = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    _first, second, _third = rt.session.scalars(sa.select(Box).order_by(Box.id)).all()
+    box, key = second.public_id, second.id
+    rt.session.execute(sa.update(Box).where(Box.id == key).values(state="lost"))
+    rt.session.commit()
+    url = f"/admin/documents/{ref}/refund"
+
+    # From the page of the box the part is typed already; the form itself needs no amount.
+    assert f'href="{url}?box={box}"' in owner.get(f"/admin/boxes/{box}").text
+    prefilled = owner.get(f"{url}?box={box}").text
+    assert f'<option value="{box}" selected>Box 2, ' in prefilled
+    assert 'value="25.00"' in prefilled
+    page = owner.get(url).text
+    assert "€25.00 left</option>" in page
+    wish = {"way": "credit", "reason": "refund", "afterwards": "keep", "box": box}
+    preview = owner.post(url, fields_of(page, **wish)).text
+    assert "Refund €25.00" in preview
+    assert "For box" in preview
+
+    assert owner.post(url, fields_of(preview)).status_code == 303
+    note = rt.session.scalars(sa.select(CreditNote)).one()
+    assert (note.total_minor, note.box_id) == (2500, key)
+    entry = rt.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert entry is not None
+    assert entry.after["box"] == box
+    rt.session.rollback()
+    assert owner.post(url, {**wish, "box": "box_nobody", "line-1": "1"}).status_code == 422

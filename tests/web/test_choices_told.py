@@ -6,10 +6,25 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.choices import Limit, Rule
-from storefront.models import BoxChoiceItem, Customer, Product, ProductVariant, Subscription
+from storefront.models import (
+    Box,
+    BoxChoiceItem,
+    BoxCycle,
+    Customer,
+    Product,
+    ProductVariant,
+    Subscription,
+)
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.swaps import offer_swaps, take_instead
-from storefront.testing.factories import make_group, make_options, make_plan, make_variant
+from storefront.testing.factories import (
+    make_group,
+    make_options,
+    make_plan,
+    make_subscription,
+    make_variant,
+    price_of,
+)
 from tests.support.admin import desk
 from tests.support.boxes import cycles_of, make_box, make_subscribed
 from tests.support.visitor import Visitor, customer_with_password
@@ -157,6 +172,47 @@ def test_an_answer_that_leads_to_fixed_contents_names_the_choice_that_goes(
     assert "You chose what is not offered in this box any more: Oolong." in home
     assert "Choose contents" not in home
     assert "Swap something" not in home
+
+
+def test_another_plan_names_before_paying_what_falls_out_of_the_box(app, rt, group, plan, teas):
+    customer = rt.session.get(Customer, customer_with_password(rt, ADA))
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    large = make_plan(rt, code="large", name="Large", group=group, amount_minor=5000)
+    offer(rt, plan, teas, ("Sencha", "Assam", "Oolong"), Rule(2))
+    offer(rt, large, teas, ("Oolong", "Mint", "Cake"), Rule(2))
+    sub = make_subscription(rt, plan=plan, customer=customer, options={"taste": "mild"})
+    # The box of the first payment, which is paid for.
+    at = rt.session.scalars(sa.select(BoxCycle).join(Box, Box.cycle_id == BoxCycle.id)).one()
+    rt.session.expunge_all()
+    rt.session.rollback()
+    me = Visitor.of(app).sign_in(ADA)
+    me.post(choosing(sub, at), do="save", **picks(teas, "Assam", "Oolong"))
+    price = price_of(rt, large).public_id
+    url = f"/account/subscriptions/{sub.public_id}/plan?price={price}&quantity=1&when="
+
+    now = me.get(url + "now").text
+
+    assert "What you chose falls out of a box that is to come:" in now
+    assert re.search(r"Box of [^:<]*: Assam<", now)
+    # The paid box stays as it is when the plan changes with the next payment.
+    assert "falls out of a box" not in me.get(url + "boundary").text
+
+
+def test_what_must_not_be_in_it_names_what_was_chosen_and_does_not_come_now(
+    rt, plan, teas, sub, cycle, ada
+):
+    key = teas["Cake"].product_id
+    rt.session.execute(sa.update(Product).where(Product.id == key).values(allergens=["nuts"]))
+    rt.session.commit()
+    offer(rt, plan, teas, ("Sencha", "Assam", "Cake"), Rule(2, avoids_allergens=True))
+    ada.post(choosing(sub, cycle), do="save", **picks(teas, "Sencha", "Cake"))
+
+    done = ada.post(f"/account/subscriptions/{sub.public_id}/allergies", avoid="nuts", agree="y")
+
+    assert "Noted. Of what you chose, this does not come now: Cake." in ada.get(done.location).text
+    page = ada.get(choosing(sub, cycle)).text
+    assert "Cake contains what you avoid. Take it out." in page
 
 
 def test_an_answer_that_keeps_the_choice_is_saved_at_once(rt, plan, teas, sub, cycle, ada):

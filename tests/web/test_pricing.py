@@ -294,13 +294,31 @@ def test_what_is_charged_today_and_next_is_what_an_order_of_today_charges(
     rt: Runtime, client: FlaskClient
 ) -> None:
     make.make_plan(rt, code="pot", name="Pot", first_period="free")
+    dates = dates_of(client)
+    assert "nothing" in dates
+    assert "€0.00" not in dates
+    assert dates.index("First payment") < dates.index("12 March") < dates.index("Ships")
+    assert "€26.00, unless you cancel before" in dates
+
+
+def dates_of(client: FlaskClient) -> str:
+    """Return the section of the plan's page about its days."""
     shown = client.get("/plans/pot").text
-    dates = shown[shown.index('id="dates-title"') :]
-    dates = dates[: dates.index("</section>")]
-    assert "€0.00" in dates
-    assert "12 March" in dates
+    shown = shown[shown.index('id="dates-title"') :]
+    return shown[: shown.index("</section>")]
 
 
-def test_no_day_is_named_that_a_trial_would_move(rt: Runtime, client: FlaskClient) -> None:
+def test_the_days_of_a_plan_with_a_trial_are_those_of_an_order_with_it(
+    rt: Runtime, client: FlaskClient
+) -> None:
     make.make_plan(rt, code="pot", name="Pot", trial_days=14)
-    assert 'id="dates-title"' not in client.get("/plans/pot").text
+    dates = dates_of(client)
+    assert "nothing" in dates
+    # The trial ends on 15 March, behind the charge day of that month.
+    assert "Mon 12 April" in dates
+    assert "18–20 March" not in dates
+    assert "12 March" not in dates
+    assert "These are the days of a new subscriber." in dates
+    first = client.get("/").text
+    assert "18 March" not in first[first.index('id="when-title"') :]
+    assert "Mon 12 April" in first

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import Role, Staff, Throttle, WaitingPlace
+from storefront.models import Checkout, Role, Staff, Throttle, WaitingPlace
 from storefront.operations.audit import Who
 from storefront.operations.secrets import return_token
 from storefront.services.places import set_places
+from storefront.services.staff import add_staff
 from storefront.services.waiting import invite_waiting
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import make_subscribed
 from tests.support.desk import Desk
+from tests.support.shopper import Shopper
 from tests.support.visitor import Visitor
 
 
@@ -84,3 +86,79 @@ def test_a_shopper_waits_is_invited_and_leaves_and_staff_see_it(app, rt):
     rt.session.execute(sa.update(Throttle).values(count=1000))
     rt.session.commit()
     assert visitor.post(ask, email="ben@example.org", agrees="y").status_code == 429
+
+
+@pytest.fixture
+def full(rt):
+    """A plan with one place, which is taken."""
+    plan = make_plan(rt, code="pot", name="Pot", group=make_group(rt))
+    add_staff(rt, email="o@shop.example", name="O", password="kettle on the hob 9", role="owner")
+    _more_places(rt, plan, 1)
+    return plan
+
+
+def _more_places(rt, plan, places):
+    staff = rt.session.execute(sa.select(Staff.id, Staff.public_id)).one()
+    rt.session.rollback()
+    who = Who(staff.id, staff.public_id, "192.0.2.1")
+    set_places(rt, who, plan.public_id, places, sells_by_stock=False)
+
+
+def test_a_full_plan_is_refused_before_anything_is_typed(rt, full, client, demo_gateway):
+    make_subscribed(rt, full)
+    ada = Shopper(client, demo_gateway)
+    assert 'href="/waiting/plans/pot"' in client.get("/plans/pot").text
+
+    page = ada.get("/checkout?plan=pot").text
+    answer = ada.post("/checkout", plan="pot", step="box")
+
+    for text in (page, answer.text):
+        assert "Pot is sold out for now: every place is taken." in text
+        assert 'href="/waiting/plans/pot"' in text
+        assert "Continue to delivery" not in text
+    assert answer.status_code == 422
+    assert rt.session.scalar(sa.select(sa.func.count()).select_from(Checkout)) == 0
+
+
+def test_who_is_too_late_can_wait_with_the_email_that_was_typed(rt, full, client, demo_gateway):
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver()
+    ada.get(ada.at("pay"))
+    make_subscribed(rt, full)
+
+    late = ada.order()
+
+    assert late.status_code == 422
+    assert "Somebody else took the last one" in late.text
+    assert "Lindenweg 4" in late.text
+    assert 'value="y" required checked' in late.text
+    link = f"/waiting/plans/pot?order={ada.key}"
+    assert f'href="{link}"' in late.text
+    assert 'value="ada@example.org"' in client.get(link).text
+    assert f'href="{link}"' in client.get(f"{ada.at('pay')}?problem=sold_out").text
+    assert 'value="ada@example.org"' not in client.get("/waiting/plans/pot?order=chk_x").text
+
+
+def test_who_was_invited_orders_with_the_email_of_the_invitation(rt, full, client, demo_gateway):
+    make_subscribed(rt, full)
+    ada = Shopper(client, demo_gateway)
+    ada.get("/waiting/plans/pot")
+    ada.post("/waiting/plans/pot", email="ada@example.org", agrees="y")
+    _more_places(rt, full, 2)
+    assert invite_waiting(rt).invited == 1
+    ref = rt.session.scalar(sa.select(WaitingPlace.public_id))
+    rt.session.rollback()
+    token = return_token(rt.settings.secret_key, "waiting", ref)
+    link = f"/checkout?plan=pot&amp;place={token}"
+    assert link in ada.get(f"/waiting/place/{token}").text
+    assert "is sold out for now" in ada.get("/checkout?plan=pot").text
+
+    page = ada.get(link.replace("&amp;", "&")).text
+    assert f'name="place" value="{token}"' in page
+    assert "is sold out for now" not in page
+    ada.begin(place=token, step="box")
+
+    assert 'value="ada@example.org"' in ada.get(ada.at("delivery")).text
+    ada.deliver()
+    assert ada.order().status_code == 303

@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
+from storefront import formats
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
 from storefront.htmx import go
-from storefront.queries.allergies import AllergyPage, allergy_page
+from storefront.queries.allergies import AllergyPage, allergy_page, lost_choices
 from storefront.services.choices import NotFound, answer_allergies
+from storefront.templating import writing_locale
 
 
 @bp.get("/subscriptions/<subscription>/allergies")
@@ -33,7 +35,20 @@ def save_allergies(subscription: str) -> Response:
     back = url_for("account.subscription", subscription=subscription)
     if not changed:
         return go(back, _("Nothing changed."))
+    gone = _gone(found)
+    if gone:
+        return go(back, _("Noted. Of what you chose, this does not come now: %(list)s.", list=gone))
     return go(back, _("Noted. It holds for every box that is not packed yet."))
+
+
+def _gone(found: AllergyPage) -> str:
+    """Return what was chosen and is left out by what was just saved, as words."""
+    rt = runtime()
+    before = [word for word, avoided in found.words if avoided]
+    lost = lost_choices(rt.session, customer().id, found.subscription, before, rt.today())
+    rt.session.rollback()
+    names = dict.fromkeys(name for one in lost for name, _pieces in one.pieces)
+    return formats.listing(list(names), writing_locale())
 
 
 def _found(subscription: str) -> AllergyPage:

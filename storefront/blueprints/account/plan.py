@@ -9,6 +9,7 @@ from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront import charges
+from storefront.blueprints import answer_desk
 from storefront.blueprints.account import addition_words, words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.checkout.forms import ANSWER
@@ -180,10 +181,27 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         is_free=is_free,
         free_url=_preferences(subscription, wish),
         resting=resting,
+        losses=_losses(subscription, wish, quote) if quote else (),
         consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
     )
+
+
+def _losses(subscription: str, wish: Wish, quote: ChangeQuote) -> list[answer_desk.Lost]:
+    """Return what was chosen for coming boxes and falls out, box by box."""
+    rt, me = runtime(), customer()
+    found = changes_seen.lost_choices(
+        rt.session,
+        me.id,
+        subscription,
+        wish.price,
+        wish.options,
+        rt.today(),
+        at_once=quote.at_once,
+    )
+    rt.session.rollback()
+    return [answer_desk.lost_of(one) for one in found]
 
 
 def _preferences(subscription: str, wish: Wish) -> str:

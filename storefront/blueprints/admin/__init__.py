@@ -23,6 +23,7 @@ PAGES = (
     "addresses:add_addresses",
     "downgrades:add_downgrades",
     "gifts:add_gifts",
+    "gift_desk:add_gift_desk",
     "customer_tax:add_customer_tax",
     "customers:add_customers",
     "documents:add_documents",

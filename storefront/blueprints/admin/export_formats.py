@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,8 @@ from storefront.services import export_formats as service
 
 #: Empty rows under the columns there are.
 _MORE = 3
+#: Rows of columns that are read, and the most characters that a limit allows.
+_MOST_ROWS, _MOST_CHARACTERS = 200, 10_000
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 register_policy(
@@ -196,9 +199,12 @@ def _edit(layout: Layout, code: str, start: Any = None) -> Response:
         form = FormatForm(data=_as_typed(layout))
         return _edit_page(form, layout, code, start=start)
     form = FormatForm(request.form)
-    typed = _typed(form, layout)
-    if not form.validate():
-        return _edit_page(form, typed, code, 422, start=start)
+    typed, unread = _typed(form, layout), _unread()
+    is_valid = form.validate()
+    if unread:
+        form.form_errors = [_("Look at the column %(column)s.", column=each) for each in unread]
+    if unread or not is_valid:
+        return _edit_page(form, typed, code, 422, start=start, unread=unread)
     step = request.form.get("step", "")
     if step == "preview":
         return _edit_page(form, typed, code, start=start, preview=True)
@@ -220,6 +226,7 @@ def _edit_page(
     *,
     start: Any = None,
     preview: bool = False,
+    unread: Mapping[str, str] | None = None,
 ) -> Response:
     rt = runtime()
     rows = queries.preview(rt.session, layout) if preview and _is_sound(layout) else []
@@ -235,6 +242,8 @@ def _edit_page(
         is_preview=preview,
         rows=rows,
         to_type=start.typed if start else (),
+        unread=unread or {},
+        most_characters=_MOST_CHARACTERS,
         start=request.args.get("start", ""),
     )
 
@@ -265,18 +274,36 @@ def _as_typed(layout: Layout) -> dict[str, Any]:
     }
 
 
+def _most(typed: str) -> int | None:
+    """Return how many characters fit, 0 for no limit, None where ``typed`` is no such number."""
+    if not typed:
+        return 0
+    is_number = typed.isascii() and typed.isdigit() and int(typed) <= _MOST_CHARACTERS
+    return int(typed) if is_number else None
+
+
+def _unread() -> dict[str, str]:
+    """Return by heading what was typed as the most characters and is no number of them."""
+    rows = range(min(request.form.get("rows", 0, int) or 0, _MOST_ROWS))
+    typed = {
+        one_line(request.form.get(f"heading-{row}"))[:80]: one_line(request.form.get(f"most-{row}"))
+        for row in rows
+    }
+    return {each: text for each, text in typed.items() if each and _most(text) is None}
+
+
 def _typed(form: FormatForm, before: Layout) -> Layout:
     """Return the layout that the form asks for; columns without a heading are left out."""
     rules = {one.heading: one.rule for one in before.columns}
     columns = []
-    for row in range(min(request.form.get("rows", 0, int) or 0, 200)):
+    for row in range(min(request.form.get("rows", 0, int) or 0, _MOST_ROWS)):
         heading = one_line(request.form.get(f"heading-{row}"))[:80]
         if not heading:
             continue
         source = request.form.get(f"source-{row}", "")
         source = source if source in FIELDS else ""
         text = "" if source else one_line(request.form.get(f"text-{row}"))[:200]
-        most = max(0, min(request.form.get(f"most-{row}", 0, int) or 0, 10_000))
+        most = _most(one_line(request.form.get(f"most-{row}"))) or 0
         place = request.form.get(f"place-{row}", row + 1, int) or row + 1
         needed = f"needed-{row}" in request.form
         rule = rules.get(heading, "")

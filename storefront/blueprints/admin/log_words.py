@@ -74,6 +74,7 @@ def deeds() -> dict[str, str]:
         "addon.restored": _("Add-on on sale again"),
         "address.changed": _("Address of a subscription changed"),
         "box.address_changed": _("Address of one box changed"),
+        "gift.link_sent": _("Link of a gift sent again"),
         "subscription.code_added": _("Code put on a subscription"),
         "subscription.code_removed": _("Code taken off a subscription"),
         "credit.given": _("Credit given"),

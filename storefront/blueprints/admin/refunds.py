@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, who
-from storefront.blueprints.admin.fields import NotAnAmount, read_money
+from storefront.blueprints.admin.fields import NotAnAmount, plain_money, read_money
 from storefront.blueprints.admin.words import amount, long_day
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import one_line
@@ -29,6 +29,7 @@ from storefront.domain.refunds import (
 )
 from storefront.htmx import go
 from storefront.models.base import public_id
+from storefront.operations.refund_boxes import RefundBox
 from storefront.queries import documents
 from storefront.security import register_policy, staff
 from storefront.services import refunding
@@ -87,19 +88,26 @@ def _quoted(ref: str, offered: Offer) -> RefundQuote | None:
 def _wish(offered: Offer, form: Mapping[str, str]) -> Wish:
     """Read the form. Raises ``ValueError``, ``NotAnAmount``, ``RefundTooHigh``."""
     amounts = {}
+    named = _named(offered, form.get("box", ""))
     for line in offered.lines:
         key = line.head.id
         if line.left and f"line-{key}" in form:
-            amounts[key] = _amount(line, form, offered.currency)
+            most = line.left if named is None else named.parts.get(key, 0)
+            amounts[key] = _amount(line, form, offered.currency, most)
     return Wish(
         amounts,
         Way(form.get("way", "")),
         CreditReason(form.get("reason", "")),
         Afterwards(form.get("afterwards", "")),
+        form.get("box", ""),
     )
 
 
-def _amount(line: Refundable, form: Mapping[str, str], currency: str) -> int:
+def _named(offered: Offer, ref: str) -> RefundBox | None:
+    return next((one for one in offered.boxes if one.public_id == ref), None)
+
+
+def _amount(line: Refundable, form: Mapping[str, str], currency: str, most: int) -> int:
     typed = one_line(form.get(f"amount-{line.head.id}"))[:40]
     pieces = one_line(form.get(f"pieces-{line.head.id}"))[:6]
     if typed:
@@ -108,7 +116,7 @@ def _amount(line: Refundable, form: Mapping[str, str], currency: str) -> int:
         if not pieces.isascii() or not pieces.isdigit():
             raise ValueError(pieces)
         return line.of_pieces(int(pieces))
-    return line.left
+    return most
 
 
 def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -> Response:
@@ -117,6 +125,8 @@ def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -
     found = documents.invoice(session, offered.invoice)
     session.rollback()
     number = found.number if found else str(offered.number)
+    named = _named(offered, request.values.get("box", ""))
+    asked = {} if named is None or sent else named.parts
     rows = [
         {
             "key": line.head.id,
@@ -124,8 +134,9 @@ def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -
             "left": Money(line.left, offered.currency),
             "paid": Money(line.paid, offered.currency),
             "pieces": line.head.quantity,
-            "checked": f"line-{line.head.id}" in form if sent else len(offered.lines) == 1,
-            "amount": form.get(f"amount-{line.head.id}", ""),
+            "checked": f"line-{line.head.id}" in form
+            or (not sent and (line.head.id in asked or len(offered.lines) == 1)),
+            "amount": form.get(f"amount-{line.head.id}") or _typed(asked, line, offered.currency),
             "typed_pieces": form.get(f"pieces-{line.head.id}", ""),
         }
         for line in offered.lines
@@ -148,8 +159,10 @@ def _show(offered: Offer, quote: RefundQuote | None = None, problem: str = "") -
             "reason": form.get("reason") or CreditReason.REFUND.value,
             "afterwards": form.get("afterwards") or Afterwards.KEEP.value,
             "note": form.get("note", ""),
+            "box": "" if named is None else named.public_id,
         },
-        said=_said(quote, number.removesuffix(str(offered.number))) if quote else [],
+        boxes=[(one.public_id, _box(one, offered.currency)) for one in offered.boxes],
+        said=_said(quote, number.removesuffix(str(offered.number)), named) if quote else [],
         number=number,
         # Each preview is done once, however often it is confirmed.
         once=public_id("once"),
@@ -161,9 +174,27 @@ def _ways(offered: Offer) -> list[tuple[Way, int]]:
     return list(offered.ways.items())
 
 
-def _said(quote: RefundQuote, prefix: str) -> list[tuple[str, str]]:
+def _typed(asked: Mapping[int, int], line: Refundable, currency: str) -> str:
+    """Return the part of the line that is of the box asked for, as somebody would type it."""
+    minor = asked.get(line.head.id, 0)
+    return plain_money(Money(minor, currency)) if minor else ""
+
+
+def _box(one: RefundBox, currency: str) -> str:
+    return _(
+        "Box %(n)s, %(day)s: %(sum)s left",
+        n=one.ordinal,
+        day=_day(one.ship_from),
+        sum=amount(Money(one.left_minor, currency)),
+    )
+
+
+def _said(quote: RefundQuote, prefix: str, named: RefundBox | None) -> list[tuple[str, str]]:
     """Return the preview as label and text; ``prefix`` is that of invoices' numbers."""
     rows = [(text, amount(sum_)) for text, sum_ in quote.parts]
+    if named is not None:
+        text = _("%(n)s, %(day)s", n=named.ordinal, day=_day(named.ship_from))
+        rows.insert(0, (_("For box"), text))
     rows.append((_("Goes back"), amount(quote.total)))
     rows.append((_("Tax in it"), amount(quote.tax)))
     rows.append((_("Which way"), _way(quote.wish.way)))

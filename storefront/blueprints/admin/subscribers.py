@@ -34,6 +34,7 @@ from storefront.queries import subscriber as one
 from storefront.queries import subscribers as query
 from storefront.queries.account import SubscriptionView
 from storefront.queries.box_rows import BoxRow
+from storefront.queries.gifts import given_by_customer
 from storefront.queries.pay_links import Asked, waiting_for_customer
 from storefront.security import register_policy, staff
 from storefront.services import cancellations, holds, pay_links, signin, skips
@@ -191,6 +192,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
         "credit_currencies": currencies_of(rt, ref),
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},
         "waiting_links": _waiting_links(found.person.id),
+        "given": given_by_customer(rt.session, ref),
         "events": [told(event, event.currency or shop.currency) for event in found.events],
         "hold_reason": hold_reason,
         "credit_origin": customer_words.credit_origin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from storefront.blueprints.checkout.loading import (
     place_of,
     shown,
 )
+from storefront.blueprints.checkout.places import full_of, sold_out
 from storefront.blueprints.checkout.steps import bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
@@ -73,12 +75,12 @@ def pay(key: str) -> Response:
     rt = runtime()
     order = load(rt, key, "pay")
     problem = _declined(look(rt, lambda: standing(rt, key)), order) or _changed(order)
-    asked = {"unreachable": _unreachable, "sold_out": _sold_out}.get(
-        request.args.get("problem", "")
-    )
+    asked = {"unreachable": _unreachable, "sold_out": sold_out}.get(request.args.get("problem", ""))
+    gone = []
     if asked is not None and problem is None:
         problem = asked()
-    return _pay_page(order, problem=problem)
+        gone = full_of(order) if asked is sold_out else []
+    return _pay_page(order, problem=problem, gone=gone)
 
 
 @bp.post("/checkout/<key>/pay")
@@ -115,12 +117,16 @@ def order(key: str) -> Response:
         return _lead_on(rt, key, finish_checkout(rt, key))
     if placed.step in (Step.CLOSED, Step.INCOMPLETE):
         return go(url_for("checkout.resume", key=key))
-    fresh = load(rt, key, "pay")
-    if placed.step is Step.CHANGED:
-        return _pay_page(fresh, status=422, problem=_new_total(fresh, _shown_total(found)))
-    sold_out = placed.step is Step.SOLD_OUT
-    status = 422 if sold_out or is_htmx() else 503
-    return _pay_page(fresh, form, status, problem=_sold_out() if sold_out else _unreachable())
+    return _refused(load(rt, key, "pay"), form, placed.step, _shown_total(found))
+
+
+def _refused(order: Order, form: PayForm, step: Step, before: Money) -> Response:
+    """Say why nothing was ordered; what was chosen stays, but for the consent to another total."""
+    if step is Step.CHANGED:
+        return _pay_page(order, status=422, problem=_new_total(order, before))
+    if step is Step.SOLD_OUT:
+        return _pay_page(order, form, 422, problem=sold_out(), gone=full_of(order))
+    return _pay_page(order, form, 422 if is_htmx() else 503, problem=_unreachable())
 
 
 @bp.get("/checkout/<key>/finish")
@@ -245,12 +251,14 @@ def _pay_page(
     status: int = 200,
     *,
     problem: str | None = None,
+    gone: Sequence[tuple[str, str]] = (),
 ) -> Response:
     return show(
         f"{_FOLDER}/pay.html",
         f"{_FOLDER}/_pay_form.html",
         status,
         problem=problem,
+        gone=gone,
         page_has_errors=status != 200,
         **shown(order, "pay"),
         **pay_values(order, form),
@@ -321,13 +329,6 @@ def _new_total(order: Order, before: Money) -> str:
         "The total changed from %(old)s to %(new)s.", old=words.money(before), new=words.money(now)
     )
     return changed + why + " " + _("Please check before you pay.")
-
-
-def _sold_out() -> str:
-    return _(
-        "Somebody else took the last one while you were here. You were not charged. Your order is "
-        "kept for a while: try again later, or choose another plan."
-    )
 
 
 def _unreachable() -> str:

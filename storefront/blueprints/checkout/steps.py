@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.checkout import allergies, tax_fields, words
+from storefront.blueprints.checkout import allergies, places, tax_fields, words
 from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
     ANSWER,
@@ -40,6 +41,7 @@ from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
 from storefront.queries.checkout import (
     Choosable,
+    KnownDelivery,
     find_plan,
     known_delivery,
     preview,
@@ -77,8 +79,9 @@ REFERRER = "referrer"
 def choose() -> Response:
     """Step 1 before anything is written: looking at a box leaves nothing behind."""
     rt = runtime()
-    order, _chosen, _kept = _begun(rt)
-    return box_page(order, order.first, box_form(order.first))
+    order, _chosen, kept = _begun(rt)
+    full = _is_full(rt, order, kept)
+    return box_page(order, order.first, box_form(order.first), is_full=full)
 
 
 @bp.post("/checkout")
@@ -89,6 +92,8 @@ def start() -> Response:
     item = order.first
     asked = [ANSWER + question.code for question in item.questions]
     form = box_form(item, request.form)
+    if _is_full(rt, order, kept):
+        return box_page(order, item, form, 422, is_full=True)
     options: dict[str, str] = {}
     addons: list[dict[str, Any]] = []
     if any(name in request.form for name in asked) or "step" in request.form:
@@ -134,9 +139,19 @@ def _begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
         if like is not None and like.plan_id != chosen.plan_id:
             like = None
         order = preview(rt.session, chosen, market, rt.moment(), like, kept.others)
+        guest = places.invited(rt)
+        if guest is not None and not kept.known.email:
+            kept = replace(kept, known=KnownDelivery(guest.email, kept.known.address))
         return order, chosen, kept
 
     return look(rt, read)
+
+
+def _is_full(rt: Runtime, order: Order, kept: Kept) -> bool:
+    """Return whether nothing of the plan is left for who chooses it."""
+    customer = current_customer()
+    email = customer.email if customer is not None else kept.known.email
+    return places.is_full(rt, order.first.plan.code, email)
 
 
 @bp.get("/checkout/<key>")
@@ -226,7 +241,13 @@ def moved(before: Order, after: Order) -> str | None:
 
 
 def box_page(
-    order: Order, item: OrderItem, form: Any, status: int = 200, problem: str | None = None
+    order: Order,
+    item: OrderItem,
+    form: Any,
+    status: int = 200,
+    problem: str | None = None,
+    *,
+    is_full: bool = False,
 ) -> Response:
     """Answer with step 1 for one box of ``order``, beside the summary of all."""
     return show(
@@ -234,6 +255,7 @@ def box_page(
         f"{_FOLDER}/_box_form.html",
         status,
         problem=problem,
+        is_full=is_full,
         page_has_errors=status != 200,
         **box_values(item, form),
         **shown(order, "box"),
@@ -250,6 +272,7 @@ def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
         "notes": {code: words.box_note(item.plan, price) for code, price in prices.items()},
         "source": source_of_visit(),
         "again": request.values.get(AGAIN, "")[:40],
+        "place": request.values.get(places.PLACE, "")[:200],
         "form_url": _form_url(item),
     }
 

@@ -100,6 +100,14 @@ def test_what_went_back_for_a_box_that_lacked_something_lowers_that_box_alone():
     assert [one.gross_minor for one in take_back([line(1200)], last, Policy.BOXES)] == [1200]
 
 
+def test_what_went_back_ahead_for_a_box_that_is_not_sent_is_not_taken_back_again():
+    """Three boxes of 26.00, one of them sent: 6.00 went back for one that was not."""
+    ahead = Unused(2, 3, TODAY, 5200, ahead_minor=600)
+    assert [one.gross_minor for one in take_back([line(7200)], ahead, Policy.BOXES)] == [4600]
+    more = Unused(1, 3, TODAY, 2600, ahead_minor=4000)
+    assert take_back([line(3800)], more, Policy.BOXES) == []
+
+
 @pytest.mark.parametrize(("policy", "day", "credit", "charge"), BY_DAYS)
 def test_days_full_and_none(policy, day, credit, charge):
     found = take_back([line(36500)], unused(0, 0, day), policy)

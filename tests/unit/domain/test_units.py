@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storefront.domain.boxes import CycleSlot, PaidBox, Pause, ProjectedKind, Standing, project
-from storefront.domain.choices import Rule
+from storefront.domain.choices import Limit, PoolItem, Rule
 from storefront.domain.packing import RecipeFacts
 from storefront.domain.periods import Interval
 from storefront.domain.units import (
@@ -181,12 +181,33 @@ def test_boxes_without_a_recipe_are_named():
     assert pieces_of({BoxKey(1, 7, ()): Need(2, 1, 1)}, {}).bare == {1: 3}
 
 
-def test_what_was_chosen_counts_and_the_rest_is_spread_over_the_pool():
-    pool = recipe(rule=Rule(2), pool=((50, 1), (51, 1), (52, 1)))
-    found = pieces_of({BoxKey(1, 7, ()): Need(3)}, {1: {7: [pool]}}, {(1, 7): {51: 3}})
+def needed(found):
+    return {key[1]: need.paid for key, need in found.needs.items() if need.paid}
 
-    # Six pieces in all; three were chosen, the other three are spread.
-    assert {key[1]: need.paid for key, need in found.needs.items()} == {50: 1, 51: 4, 52: 1}
+
+def test_what_was_chosen_counts_and_the_rest_is_what_the_default_rule_takes():
+    pool = recipe(rule=Rule(2), pool=((50, 1), (51, 1), (52, 1)))
+    found = pieces_of({BoxKey(1, 7, ()): Need(4, 2, 1.5)}, {1: {7: [pool]}}, {(1, 7): {52: 2}})
+
+    # Eight pieces in all; two were chosen, the other six are three boxes with one of each.
+    assert needed(found) == {50: 3, 51: 3, 52: 2}
+    assert found.needs[1, 50].planned == found.needs[1, 51].planned == 2
+    assert found.needs[1, 52].staying == 0
+
+
+def test_limits_of_the_rule_hold_in_the_forecast():
+    pool = recipe(rule=Rule(2, (Limit("sweet", 1, 1),)), pool=((50, 1), (51, 1), (52, 1)))
+    items = {50: PoolItem(50), 51: PoolItem(51), 52: PoolItem(52, category="sweet", left=0)}
+
+    found = pieces_of({BoxKey(1, 7, ()): Need(3)}, {1: {7: [pool]}}, None, items)
+
+    assert needed(found) == {50: 3, 52: 3}
+
+
+def test_a_pool_that_fills_no_box_is_shared_evenly():
+    pool = recipe(rule=Rule(2, (Limit("sweet", 1, 1),)), pool=((50, 1), (51, 1)))
+
+    assert needed(pieces_of({BoxKey(1, 7, ()): Need(3)}, {1: {7: [pool]}})) == {50: 3, 51: 3}
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 4), st.integers(1, 5))

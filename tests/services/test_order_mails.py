@@ -1,0 +1,63 @@
+"""What the mail about a new order says of its money and its first box."""
+
+from __future__ import annotations
+
+from storefront.mails import compose
+from storefront.models import OutboxMessage
+from storefront.queries.checkout import confirmation
+from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
+from storefront.testing import factories as make
+from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.orders import begin, paid
+
+
+def mail_of(rt: Runtime) -> str:
+    row = rt.session.query(OutboxMessage).filter_by(topic="order_confirmed").one()
+    delivery = Delivery(**{name: getattr(row, name) for name in Delivery.__dataclass_fields__})
+    mail = compose(rt, delivery)
+    assert mail is not None
+    return f"{mail.subject}\n{mail.text}"
+
+
+def test_who_pays_later_reads_when_and_the_days_of_the_first_box(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, make.make_plan(rt, first_period="free"))
+    paid(rt, demo_gateway, key)
+
+    text = mail_of(rt)
+
+    assert "Nothing is charged today." in text
+    assert "€0.00" not in text
+    assert "€26.00 on Fri 12 March" in text
+    assert "Your first box leaves on Thu 18 March" in text
+    assert "Thu 11 March, 23:59" in text
+    [box] = getattr(confirmation(rt.session, key), "boxes", [])
+    assert (str(box.ships_on), str(box.cutoff_on)) == ("2027-03-18", "2027-03-11")
+
+
+def test_who_tries_reads_the_day_that_the_order_was_shown(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, make.make_plan(rt, trial_days=14))
+    paid(rt, demo_gateway, key)
+
+    text = mail_of(rt)
+
+    [box] = getattr(confirmation(rt.session, key), "boxes", [])
+    assert "Nothing is charged today." in text
+    assert "€26.00 on Mon 12 April" in text
+    assert str(box.ships_on) == "2027-04-19"
+    assert "Your first box leaves on Mon 19 April" in text
+
+
+def test_who_pays_at_once_reads_the_amount_and_until_when_the_box_can_change(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    paid(rt, demo_gateway, begin(rt, make.make_plan(rt)))
+
+    text = mail_of(rt)
+
+    assert "Paid €26.00." in text
+    assert "Thu 11 March, 23:59" in text
