@@ -21,7 +21,8 @@ class Declaration(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
-    #: Drawn with the page, so that a second click is the same declaration.
+    #: Hash of what was typed with what was drawn for the page: a second click is the same
+    #: declaration, one that was corrected is another.
     once: Mapped[str] = mapped_column(sa.String(64), unique=True)
     kind: Mapped[str] = mapped_column(sa.String(8))
     is_for_cause: Mapped[bool]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
 
 import sqlalchemy as sa
 
@@ -65,6 +66,13 @@ class Statement:
     #: None: as soon as possible.
     wished_on: date | None = None
 
+    @property
+    def key(self) -> str:
+        """What is the same for a page that is sent twice, and another once it was corrected."""
+        wished = self.wished_on.isoformat() if self.wished_on else ""
+        parts = (self.kind.value, self.once, self.name, self.email, self.contract, self.reason)
+        return sha256("\0".join((*parts, str(self.is_for_cause), wished)).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -84,7 +92,7 @@ def receive(rt: Runtime, said: Statement) -> Received:
     """
 
     def change() -> Received:
-        before = declarations.by_once(rt.session, said.once)
+        before = declarations.by_once(rt.session, said.key)
         if before is not None:
             rt.session.rollback()
             return Received(before.public_id, before.received_at)
@@ -98,7 +106,7 @@ def receive(rt: Runtime, said: Statement) -> Received:
             rt.session,
             {
                 "public_id": ref,
-                "once": said.once,
+                "once": said.key,
                 "kind": said.kind.value,
                 "is_for_cause": said.is_for_cause,
                 "name": mask_card_numbers(said.name),

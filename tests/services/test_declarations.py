@@ -146,6 +146,8 @@ def test_the_same_page_sent_twice_and_at_once_is_one_declaration(
     assert len(refs) == 1
     assert rows(rt) == 1
     assert len(waiting_mails(rt, "declaration_received")) == 1
+    # Gone back and corrected, it is another one.
+    assert receive(rt, said(END, "my coffee box")).ref not in refs
 
 
 def test_the_receipt_repeats_all_with_the_instant_it_came(rt: Runtime, sub: Subscription) -> None:

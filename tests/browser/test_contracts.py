@@ -1,0 +1,42 @@
+"""Ending a contract and withdrawing from the foot of a page, with and without the script."""
+
+import pytest
+
+from tests.browser.axe import axe_findings
+from tests.browser.support import PHONE, Visitor
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "bare"])
+def test_a_contract_is_ended_from_the_foot_of_the_first_page(chromium, live, script):
+    with Visitor(chromium, live, PHONE, script=script) as ada:
+        ada.page.goto("/")
+        ada.page.get_by_role("link", name="Cancel a contract here").click()
+        ada.see("End a contract")
+        if script:
+            assert axe_findings(ada.page) == []
+        ada.press("End contract now")
+        ada.see("Say which contract")
+        ada.fill({"Your name": "Ada", "E-mail": "ada@example.org", "Which contract?": "Pot"})
+        ada.press("End contract now")
+        ada.see("We have your declaration")
+        if script:
+            assert axe_findings(ada.page) == []
+    live.tick()
+    (mail,) = live.mails_to("ada@example.org")
+    assert "We received your cancellation" in mail
+
+
+def test_a_withdrawal_shows_what_is_declared_before_it_is_sent(chromium, live):
+    with Visitor(chromium, live, PHONE, script=False) as ada:
+        ada.go("/contracts/withdraw", "Withdraw from a contract")
+        ada.fill({"Your name": "Ada", "E-mail": "ada@example.org", "Which contract?": "Pot"})
+        ada.press("Check what I declare")
+        ada.see("Is this right?")
+        ada.press("Change something")
+        ada.fill({"Which contract?": "Pot, 2 boxes"})
+        ada.press("Check what I declare")
+        ada.press("Confirm withdrawal")
+        ada.see("We have your declaration")
+        ada.says("Pot, 2 boxes")
