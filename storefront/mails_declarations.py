@@ -26,7 +26,10 @@ def _declaration_received(writer: Writer) -> Words | None:
     facts += _typed(writer, said)
     if said.kind is DeclarationKind.WITHDRAW:
         subject = _("We received your withdrawal")
-        more = _("A person looks at it now. What you paid comes back within 14 days.")
+        more = _(
+            "A person looks at it now. If you withdrew in time, what you paid comes back within 14"
+            " days, the way you paid it."
+        )
     else:
         subject = _("We received your cancellation")
         more = _("A person looks at it now and writes to you when it ends.")

@@ -102,14 +102,15 @@ def withdraw() -> Response:
 @bp.get("/received/<token>")
 def received(token: str) -> Response:
     """Show what was declared, with the instant it came, to keep or to print."""
-    return _page("received", said=_said(token), token=token)
+    said = _said(token)
+    return _page("received", said=said, token=token, instant=_instant(said))
 
 
 @bp.get("/received/<token>/file")
 def receipt_file(token: str) -> Response:
     """Give the receipt as a file of text."""
     said = _said(token)
-    text = render_template(f"{_FOLDER}/receipt.txt", said=said)
+    text = render_template(f"{_FOLDER}/receipt.txt", said=said, instant=_instant(said))
     response = make_response(text)
     response.mimetype = "text/plain"
     name = f"{said.kind.value}-{said.received_at:%Y%m%dT%H%M%S}Z.txt"
@@ -199,6 +200,12 @@ def _said(token: str) -> Said:
     if found is None or rt.now().timestamp() >= found[1]:
         abort(404)
     return said_of(rt.session, found[0]) or abort(404)
+
+
+def _instant(said: Said) -> str:
+    """Return when it came to the second, with the distance from UTC, for whoever keeps it."""
+    came = said.received_at.astimezone(runtime().shop.zone_info)
+    return came.isoformat(sep=" ", timespec="seconds")
 
 
 def _form_page(

@@ -7,16 +7,21 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.domain.boxes import BoxState
 from storefront.domain.declarations import DeclarationKind
+from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import SubscriptionState
+from storefront.domain.refunds import Afterwards, Way
 from storefront.mails import compose
 from storefront.models import (
     AuditEntry,
     Base,
+    Box,
     Checkout,
     Customer,
     Declaration,
     DeclarationOutcome,
+    Invoice,
     Subscription,
 )
 from storefront.queries.declarations import queue, settled
@@ -38,6 +43,7 @@ from storefront.services.endings import end_passed_over
 from storefront.services.erasure import ask_erasure, finish_erasures
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.merging import merge_customers
+from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -181,6 +187,21 @@ def test_a_timely_withdrawal_stops_bills_and_boxes_in_the_same_breath(
     assert (one.has_stopped, one.withdrawable_until, one.is_sure) == (True, None, True)
     assert one.due_on is not None
     assert one.due_on < rt.today()
+    rt.session.rollback()
+
+
+def test_staff_refund_a_withdrawal_and_end_it_and_nothing_is_left_to_leave(
+    rt: Runtime, sub: Subscription
+) -> None:
+    receive(rt, said(WITHDRAW, sub.public_id))
+    invoice = rt.session.scalars(sa.select(Invoice.public_id)).one()
+    found = offer(rt, invoice)
+    amounts = {line.head.id: line.left for line in found.lines}
+    wish = Wish(amounts, Way.CARD, CreditReason.REFUND, Afterwards.STOP_NOW)
+    refund(rt, make_staff(rt), invoice, wish, quote_refund(rt, invoice, wish).quote_hash)
+
+    assert now_of(rt, sub).state is SubscriptionState.CANCELED
+    assert rt.session.scalars(sa.select(Box.state)).all() == [BoxState.CANCELED]
     rt.session.rollback()
 
 
