@@ -17,7 +17,7 @@ def test_a_contract_is_ended_from_the_foot_of_the_first_page(chromium, live, scr
         if script:
             assert axe_findings(ada.page) == []
         ada.press("End contract now")
-        ada.see("Say which contract")
+        ada.page.locator(".field .error").first.wait_for()
         ada.fill({"Your name": "Ada", "E-mail": "ada@example.org", "Which contract?": "Pot"})
         ada.press("End contract now")
         ada.see("We have your declaration")

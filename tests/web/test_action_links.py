@@ -17,6 +17,7 @@ from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.box_notices import tell_of_boxes
 from storefront.services.cancellations import cancel
+from storefront.services.outbox import Delivery
 from storefront.services.skips import skip_box, undo_skip
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -247,3 +248,36 @@ def test_a_subscription_that_is_cancelled_or_skipped_elsewhere_is_told_so(
     assert lead(anybody.get(path).text) == "This box is skipped"
     cancel(rt, sub.customer_id, sub.public_id)
     assert anybody.get(path).status_code == 200
+
+
+def words_of(rt: Runtime, sub: Subscription, topic: str, **payload: object) -> str:
+    own = {"subscription": sub.public_id, "plan": "Pot", **payload}
+    mail = compose(rt, Delivery(1, "msg_1", "mail", topic, "key", own, sub.customer_id, rt.now()))
+    rt.session.rollback()
+    assert mail is not None
+    return mail.text
+
+
+def test_the_reminder_to_choose_offers_to_skip_only_what_can_be_skipped(
+    rt: Runtime, sub: Subscription, anybody: Visitor
+) -> None:
+    cycle = cycle_of(link(rt, "skip"))
+    days = {"until_on": (rt.today() + timedelta(days=3)).isoformat(), "ship_on": "2027-04-14"}
+    soon = words_of(rt, sub, "choose_soon", cycle=cycle, pieces=2, **days)
+    found = re.search(LINK.format("skip"), soon)
+    assert found
+    assert lead(anybody.get(found[1]).text) == "Skip this box?"
+
+    skip_box(rt, sub.customer_id, sub.public_id, cycle)
+    later = words_of(rt, sub, "choose_soon", cycle=cycle, pieces=2, **days)
+    assert "/links/skip/" not in later
+
+
+def test_the_mail_about_a_box_that_came_back_names_the_address_and_asks_about_it(
+    rt: Runtime, sub: Subscription, anybody: Visitor
+) -> None:
+    text = words_of(rt, sub, "box_returned")
+    assert "Lindenweg" in text
+    found = re.search(LINK.format("address"), text)
+    assert found
+    assert lead(anybody.get(found[1]).text) == "Is this address right?"
