@@ -129,7 +129,7 @@ def _declare(kind: DeclarationKind) -> Response:
     if not form.validate():
         return _form_page(kind, form, 422)
     if step != "send":
-        return _page("review", kind=kind, form=form, action=request.path)
+        return _page("review", kind=kind, form=form, action=url_for(request.endpoint or ""))
     if _is_too_often(form):
         problem = _("That was too often. Nothing was sent. Try again in an hour, or write to us.")
         return _form_page(kind, form, 429, problem)
@@ -213,7 +213,13 @@ def _form_page(
 ) -> Response:
     review = has_review(kind, locale_code())
     return _page(
-        "ask", status, kind=kind, form=form, problem=problem, review=review, action=request.path
+        "ask",
+        status,
+        kind=kind,
+        form=form,
+        problem=problem,
+        review=review,
+        action=url_for(request.endpoint or ""),
     )
 
 

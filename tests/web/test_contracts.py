@@ -284,3 +284,11 @@ def test_staff_see_what_waits_on_the_first_page_and_note_it_as_done(
     assert "Nothing waits for a decision" in page
     packer = Desk(app, rt, "fulfilment")
     assert packer.get("/admin/declarations").status_code == 403
+
+
+@pytest.mark.parametrize("path", [END, WITHDRAW])
+def test_below_a_path_of_another_shop_the_form_is_sent_there(
+    anybody: Visitor, sub: Subscription, path: str
+) -> None:
+    page = anybody.client.get(path, base_url="http://localhost/boxes").text
+    assert f'action="/boxes{path}"' in page
