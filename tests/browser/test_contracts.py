@@ -3,7 +3,8 @@
 import pytest
 
 from tests.browser.axe import axe_findings
-from tests.browser.support import PHONE, Visitor
+from tests.browser.people import sign_in_as_owner
+from tests.browser.support import DESK, PHONE, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -40,3 +41,23 @@ def test_a_withdrawal_shows_what_is_declared_before_it_is_sent(chromium, live):
         ada.press("Confirm withdrawal")
         ada.see("We have your declaration")
         ada.says("Pot, 2 boxes")
+
+
+def test_the_owner_finds_what_waits_and_notes_it_as_done(chromium, live):
+    with Visitor(chromium, live, PHONE, script=False) as ada:
+        ada.go("/contracts/end", "End a contract")
+        ada.choose("For cause")
+        ada.fill({"Reason": "Mouldy", "Your name": "Ada", "E-mail": "ada@example.org"})
+        ada.fill({"Which contract?": "Pot"})
+        ada.press("End contract now")
+        ada.see("We have your declaration")
+    with Visitor(chromium, live, DESK) as mia:
+        sign_in_as_owner(mia)
+        mia.go("/admin/declarations", "Declarations")
+        assert axe_findings(mia.page) == []
+        mia.page.set_viewport_size({"width": 360, "height": 740})
+        mia.see("Declarations")
+        mia.fill({"What you did": "Ended by hand"})
+        mia.press("Note as done")
+        mia.says("Nothing waits for a decision")
+        mia.says("Ended by hand")
