@@ -28,6 +28,8 @@ from storefront.operations.outbox import Message
 
 #: Topic of the acknowledgement.
 RECEIPT = "declaration_received"
+#: What of a declaration says who it was.
+_BLANK = dict.fromkeys(("name", "email", "contract", "reason"), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,29 @@ def erase_declarations(
     if refs:
         message = table_of(OutboxMessage).c.key
         blank_messages(session, message.in_([_receipt_key(ref) for ref in refs]))
-    blank = dict.fromkeys(("name", "email", "contract", "reason"), "")
-    set_values(session, Declaration, theirs, blanked_at=now, **blank)
+    set_values(session, Declaration, theirs, blanked_at=now, **_BLANK)
+
+
+def blank_unmatched(session: AnySession, before: datetime, now: datetime, limit: int) -> int:
+    """Take the person out of declarations of before an instant that name nobody we know."""
+    table = table_of(Declaration)
+    old = (
+        sa.select(table.c.id)
+        .where(
+            table.c.blanked_at.is_(None),
+            table.c.customer_id.is_(None),
+            table.c.received_at < before,
+        )
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.id.in_(old))
+        .values(blanked_at=now, **_BLANK)
+        .returning(table.c.id)
+    )
+    return len(done.all())
 
 
 def _receipt_key(ref: str) -> str:

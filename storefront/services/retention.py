@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 from storefront.database import retrying
 from storefront.domain.erasure import CONSENT_YEARS, first_kept_year
+from storefront.operations.declarations import blank_unmatched
 from storefront.operations.erasure_gifts import forget_left_behind, forget_recipients
 from storefront.operations.retention import blank_consents, blank_credit_notes, blank_invoices
 from storefront.runtime import Runtime
@@ -37,6 +38,9 @@ def blank_old(rt: Runtime) -> dict[str, int]:
         ),
         "consents": _all(rt, lambda: blank_consents(rt.session, erased_before)),
         "gifts": _all(rt, lambda: forget_recipients(rt.session, gifts_until, BATCH)),
+        "declarations": _all(
+            rt, lambda: blank_unmatched(rt.session, erased_before, moment.now, BATCH)
+        ),
         "given": _all(rt, lambda: forget_left_behind(rt.session, gifts_until, BATCH)),
     }
 

@@ -45,6 +45,7 @@ from storefront.services.fulfilment import export_all, exportable_cycles, ship_b
 from storefront.services.merging import merge_customers
 from storefront.services.refunding import Wish, offer, quote_refund, refund
 from storefront.services.renewals import run_renewals
+from storefront.services.retention import blank_old
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
@@ -284,6 +285,22 @@ def test_an_erasure_takes_the_person_out_and_leaves_that_and_when(
     stopped = [one.payload for one in waiting_mails(rt, "declaration_received")]
     assert stopped[0] == {}
     rt.session.rollback()
+
+
+def test_who_declared_something_that_was_never_found_is_forgotten_after_three_years(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    receive(rt, said(END, "tea", email="nobody@example.org"))
+    receive(rt, said(END, "tea", "b", is_for_cause=True, reason="Mouldy"))
+    clock.advance(days=3 * 366)
+    assert blank_old(rt)["declarations"] == 0
+    clock.advance(days=1)
+    assert blank_old(rt)["declarations"] == 1
+    assert blank_old(rt)["declarations"] == 0
+    table = Declaration.__table__
+    names = rt.session.scalars(sa.select(table.c.name).order_by(table.c.id)).all()
+    rt.session.rollback()
+    assert names == ["", "Ada Lovelace"]
 
 
 def test_after_a_merge_a_declaration_is_found_by_its_subscription(

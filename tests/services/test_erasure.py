@@ -234,6 +234,7 @@ def test_documents_keep_the_name_for_as_long_as_the_law_asks_and_not_longer(
         "credit_notes": 0,
         "consents": 0,
         "gifts": 0,
+        "declarations": 0,
         "given": 0,
     }
 
@@ -247,6 +248,7 @@ def test_documents_keep_the_name_for_as_long_as_the_law_asks_and_not_longer(
         "credit_notes": 0,
         "consents": 0,
         "gifts": 0,
+        "declarations": 0,
         "given": 0,
     }
     assert set(said(rt)) <= {"audit_entry"}
