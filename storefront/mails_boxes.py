@@ -36,6 +36,23 @@ def box_shipped(writer: Writer) -> Words:
     )
 
 
+def box_renumbered(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    carrier, number = str(payload["carrier"]), str(payload["tracking_number"])
+    facts = [(_("Your plan"), str(payload["plan"]))]
+    if carrier:
+        facts.append((_("Carrier"), carrier))
+    facts.append((_("Tracking number"), number))
+    link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
+    return Words(
+        _("Your parcel has another tracking number"),
+        _("The tracking number of your %(plan)s box was wrong.", plan=payload["plan"]),
+        _("Please follow it with this one. We are sorry for the mistake."),
+        tuple(facts),
+        (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
+    )
+
+
 def box_waits(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
     box = box_facts(writer.rt.session, payload["box"])
@@ -208,6 +225,7 @@ BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_added": box_added,
     "box_not_added": box_not_added,
     "box_shipped": box_shipped,
+    "box_renumbered": box_renumbered,
     "box_waits": box_waits,
     "box_made": box_made,
     "box_replaced": box_replaced,

@@ -216,6 +216,7 @@ def topic_name(code: str) -> str:
         "cancel_confirmed": _("Cancellation confirmed"),
         "ended": _("Subscription ended"),
         "box_shipped": _("Box shipped"),
+        "box_renumbered": _("Another tracking number"),
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
         "box_returned": _("Box that came back"),
