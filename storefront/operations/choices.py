@@ -93,13 +93,24 @@ class Pools:
 
     def origins(self, subscription_id: int, filled: Filled) -> dict[int, str]:
         """Return where each variant of a filled box comes from, as ``box_item.origin``."""
-        default = "substitute" if self.lost(subscription_id, filled) else "recipe"
+        default = "substitute" if self.lost(subscription_id, filled.kept) else "recipe"
         return dict.fromkeys(filled.added, default) | dict.fromkeys(filled.kept, "choice")
 
-    def lost(self, subscription_id: int, filled: Filled) -> tuple[int, ...]:
-        """Return the variants of which less is in the box than was chosen."""
+    def lost(self, subscription_id: int, held: Mapping[int, int]) -> tuple[int, ...]:
+        """Return the variants of which less is in a box that holds ``held`` than was chosen."""
         chosen = self._chosen(subscription_id) or {}
-        return tuple(key for key, n in chosen.items() if filled.kept.get(key, 0) < n)
+        return tuple(key for key, n in chosen.items() if held.get(key, 0) < n)
+
+    def note_unheld(
+        self, row: AnyRow, held: Sequence[tuple[int, int]], replaced: dict[int, Replaced]
+    ) -> None:
+        """Note what was chosen for a box and does not come, as its recipe lets nobody choose."""
+        pieces = {variant: number // row.quantity for variant, number in held}
+        lost = self.lost(row.subscription_id, pieces)
+        if lost:
+            swapped = replaced[row.id].lost if row.id in replaced else ()
+            gone = (*lost, *(key for key in swapped if key not in lost))
+            replaced[row.id] = Replaced(row.public_id, row.customer_id, gone, tuple(pieces))
 
     def asked(self, recipe: RecipeFacts, subscription_id: int) -> dict[int, int]:
         """Return all pieces of the pool that were chosen for one box; none unless it is whole."""
@@ -121,13 +132,16 @@ def read_pools(
 ) -> Pools:
     """Return the pools of ``recipes`` and what is known of the subscriptions.
 
-    Nothing is read where no recipe lets anybody choose.
+    Where no recipe lets anybody choose only what was chosen is read: that does not come.
     """
     choosing = [(one, one.rule) for one in recipes if one.rule is not None]
     variants = {variant for one, _rule in choosing for variant, _most in one.pool}
-    if not variants:
-        return Pools()
     ids = set(subscription_ids)
+    chosen = chosen_by(session, ids, cycle_id)
+    if not variants:
+        return Pools(
+            subscribers={key: Subscriber(key, chosen=picks) for key, picks in chosen.items()}
+        )
     avoided = (
         avoided_by(session, ids) if any(rule.avoids_allergens for _one, rule in choosing) else {}
     )
@@ -136,7 +150,6 @@ def read_pools(
         if any(rule.never_repeats for _one, rule in choosing)
         else {}
     )
-    chosen = chosen_by(session, ids, cycle_id)
     return Pools(
         items=pool_items(session, variants),
         subscribers={

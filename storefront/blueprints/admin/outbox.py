@@ -234,6 +234,7 @@ def topic_name(code: str) -> str:
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),
         "choose_soon": _("Reminder to choose a box"),
+        "choice_gone": _("Choice that a recipe does not offer"),
         "box_soon": _("Next box, before its cut-off"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
