@@ -147,6 +147,35 @@ def _gift_returned(writer: Writer) -> Words | None:
     )
 
 
+def box_lost(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    facts = ((_("Your plan"), str(payload["plan"])),)
+    next_step = _("We send it again or give you its price back. Another mail says which.")
+    if payload.get("gift"):
+        gift = by_id(writer.rt.session, payload["gift"])
+        if gift is None or gift.state == "claimed":
+            return None
+        return Words(
+            _("A box that you give seems to be lost"),
+            _(
+                "The %(plan)s box for %(name)s seems to be lost on its way. We are sorry.",
+                plan=payload["plan"],
+                name=gift.name,
+            ),
+            next_step,
+            ((_("Gift"), str(payload["plan"])), (_("For"), gift.name)),
+            (_("See your gifts"), writer.url("/account/")),
+        )
+    return Words(
+        _("Your box seems to be lost"),
+        _("Your %(plan)s box seems to be lost on its way. We are sorry.", plan=payload["plan"]),
+        next_step,
+        facts,
+        (_("See your boxes"), writer.url("/account/")),
+        (_("It arrived after all, or you would rather have one of the two? Answer this mail."),),
+    )
+
+
 def late_change(writer: Writer) -> Words:
     payload = writer.delivery.payload
     plan = str(payload["plan"])
@@ -230,5 +259,6 @@ BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_made": box_made,
     "box_replaced": box_replaced,
     "box_returned": box_returned,
+    "box_lost": box_lost,
     "late_change": late_change,
 }

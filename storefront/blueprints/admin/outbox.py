@@ -220,6 +220,7 @@ def topic_name(code: str) -> str:
         "batch_file": _("File of a batch"),
         "box_replaced": _("Box sent again"),
         "box_returned": _("Box that came back"),
+        "box_lost": _("Box that is lost"),
         "late_change": _("Late change of a box"),
         "box_waits": _("Box that waits for stock"),
         "box_not_added": _("Not added to a box, not paid"),
