@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -97,7 +96,7 @@ class Look:
 
     items: Mapping[int, PoolItem]
     avoided: Mapping[int, frozenset[str]]
-    sent: Mapping[int, AbstractSet[int]]
+    sent: Mapping[int, Mapping[int, date]]
 
     @classmethod
     def of(
@@ -113,8 +112,7 @@ class Look:
 
     def subscriber(self, key: int) -> Subscriber:
         """Return for whom the boxes of a subscription are."""
-        sent = frozenset(self.sent.get(key, ()))
-        return Subscriber(key, self.avoided.get(key, frozenset()), sent)
+        return Subscriber(key, self.avoided.get(key, frozenset()), self.sent.get(key, {}))
 
     def falls_out(
         self, recipe: RecipeFacts | None, who: Subscriber, picks: Mapping[int, int]

@@ -257,7 +257,7 @@ def _facts(
     wishes = wishes_for(session, rows, cycle_id)
     variants |= {instead for each in wishes.values() for instead in each.values()}
     variants |= {variant for own in addons.values() for variant in own}
-    shortages = read_shortages(session, variants, subscriptions, fresh_plans(recipes))
+    shortages = read_shortages(session, variants, subscriptions, cycle_id, fresh_plans(recipes))
     stock = stock_of(session, variants | shortages.substitutes)
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
