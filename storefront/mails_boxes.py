@@ -37,6 +37,23 @@ def box_shipped(writer: Writer) -> Words:
     )
 
 
+def box_renumbered(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    carrier, number = str(payload["carrier"]), str(payload["tracking_number"])
+    facts = [(_("Your plan"), str(payload["plan"]))]
+    if carrier:
+        facts.append((_("Carrier"), carrier))
+    facts.append((_("Tracking number"), number))
+    link = tracking_link(carrier, number, writer.rt.shop.tracking_links)
+    return Words(
+        _("Your parcel has another tracking number"),
+        _("The tracking number of your %(plan)s box was wrong.", plan=payload["plan"]),
+        _("Please follow it with this one. We are sorry for the mistake."),
+        tuple(facts),
+        (_("Follow your parcel"), link) if link else (_("See your boxes"), writer.url("/account/")),
+    )
+
+
 def box_waits(writer: Writer) -> Words | None:
     payload = writer.delivery.payload
     box = box_facts(writer.rt.session, payload["box"])
@@ -139,6 +156,35 @@ def _gift_returned(writer: Writer) -> Words | None:
     )
 
 
+def box_lost(writer: Writer) -> Words | None:
+    payload = writer.delivery.payload
+    facts = ((_("Your plan"), str(payload["plan"])),)
+    next_step = _("We send it again or give you its price back. Another mail says which.")
+    if payload.get("gift"):
+        gift = by_id(writer.rt.session, payload["gift"])
+        if gift is None or gift.state == "claimed":
+            return None
+        return Words(
+            _("A box that you give seems to be lost"),
+            _(
+                "The %(plan)s box for %(name)s seems to be lost on its way. We are sorry.",
+                plan=payload["plan"],
+                name=gift.name,
+            ),
+            next_step,
+            ((_("Gift"), str(payload["plan"])), (_("For"), gift.name)),
+            (_("See your gifts"), writer.url("/account/")),
+        )
+    return Words(
+        _("Your box seems to be lost"),
+        _("Your %(plan)s box seems to be lost on its way. We are sorry.", plan=payload["plan"]),
+        next_step,
+        facts,
+        (_("See your boxes"), writer.url("/account/")),
+        (_("It arrived after all, or you would rather have one of the two? Answer this mail."),),
+    )
+
+
 def late_change(writer: Writer) -> Words:
     payload = writer.delivery.payload
     plan = str(payload["plan"])
@@ -217,9 +263,11 @@ BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_added": box_added,
     "box_not_added": box_not_added,
     "box_shipped": box_shipped,
+    "box_renumbered": box_renumbered,
     "box_waits": box_waits,
     "box_made": box_made,
     "box_replaced": box_replaced,
     "box_returned": box_returned,
+    "box_lost": box_lost,
     "late_change": late_change,
 }

@@ -32,8 +32,8 @@ def _choice_replaced(writer: Writer) -> Words | None:
     page = f"/account/subscriptions/{box.subscription}"
     return Words(
         ngettext(
-            "One thing you chose had run out",
-            "%(num)s things you chose had run out",
+            "One thing you chose is not in your box",
+            "%(num)s things you chose are not in your box",
             len(payload["lost"]),
         ),
         ngettext(
@@ -46,6 +46,37 @@ def _choice_replaced(writer: Writer) -> Words | None:
         tuple(facts),
         (_("See your box"), writer.url(page)),
         (_("You are not happy with it? Answer this mail, and we find a way."),),
+    )
+
+
+def _choice_gone(writer: Writer) -> Words | None:
+    """Word what a recipe that was written later does not offer any more."""
+    payload = writer.delivery.payload
+    lost, until = payload["lost"], date.fromisoformat(payload["until_on"])
+    page = f"/account/subscriptions/{payload['subscription']}"
+    button = _("See your box")
+    notes: tuple[str, ...] = (_("Everything else in your box is as you see it there."),)
+    if payload["can_choose"] and until >= writer.rt.today():
+        page += f"/boxes/{payload['cycle']}/choose"
+        button = _("Choose something else")
+        text = _("You can choose something else until %(day)s, 23:59.", day=writer.day(until))
+        notes = (text, _("If you leave it to us, we choose for you."))
+    leaves = writer.day(date.fromisoformat(payload["ship_on"]))
+    return Words(
+        ngettext(
+            "One thing you chose is not offered any more",
+            "%(num)s things you chose are not offered any more",
+            len(lost),
+        ),
+        _("We changed what is in your next box, and what you chose does not fit it any more."),
+        notes[0],
+        (
+            (_("Not in it"), formats.listing(lost, writer.locale)),
+            (_("Plan"), payload["plan"]),
+            (_("Leaves on"), leaves),
+        ),
+        (button, writer.url(page)),
+        notes[1:],
     )
 
 
@@ -121,6 +152,7 @@ def _or_skip(writer: Writer, until: date) -> tuple[str, ...]:
 #: Topic of the outbox -> how it is worded.
 CHOICE_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_short": _box_short,
+    "choice_gone": _choice_gone,
     "choice_replaced": _choice_replaced,
     "choose_soon": _choose_soon,
 }

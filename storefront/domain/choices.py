@@ -8,11 +8,13 @@ Source: docs/decisions/0150-choosing-contents.md.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Bar(StrEnum):
@@ -108,13 +110,18 @@ def bars(
     rule: Rule,
     pool: Sequence[PoolItem],
     avoided: AbstractSet[str] = frozenset(),
-    sent: AbstractSet[int] = frozenset(),
+    sent: Mapping[int, date] = MappingProxyType({}),
 ) -> dict[int, Bar]:
     """Return what of the ``pool`` cannot be chosen, and why.
 
     ``avoided`` are the words for what the subscriber does not tolerate, ``sent`` the variants
-    they were sent before. An allergen always bars. What was sent before is offered again as
-    soon as the rest of the pool does not fill a box.
+    they were sent before, with the day on which they were last. An allergen always bars. Of what
+    was sent before so much is offered again as it takes to fill a box, what was sent longest ago
+    first, and all of one day together.
+
+    >>> ago, pool = [date(2027, month, 1) for month in (1, 2, 3)], [PoolItem(n) for n in range(4)]
+    >>> sorted(bars(Rule(2, never_repeats=True), pool, sent=dict(enumerate(ago))))
+    [1, 2]
     """
     found: dict[int, Bar] = {}
     for item in pool:
@@ -125,13 +132,14 @@ def bars(
     if not rule.never_repeats:
         return found
     repeated = {
-        item.variant: Bar.REPEATED
+        item.variant: sent[item.variant]
         for item in pool
         if item.variant in sent and item.variant not in found
     }
-    stricter = repeated | found
-    if repeated and _Box(rule, pool, stricter).least_value({}) is not None:
-        return stricter
+    for day in sorted({date.min, *repeated.values()}):
+        later = {variant: Bar.REPEATED for variant, last in repeated.items() if last > day}
+        if not later or _Box(rule, pool, later | found).least_value({}) is not None:
+            return later | found
     return found
 
 
@@ -251,12 +259,15 @@ def fill(
     pool: Sequence[PoolItem],
     barred: Mapping[int, Bar],
     chosen: Mapping[int, int],
+    sent: Mapping[int, date] = MappingProxyType({}),
 ) -> Filled | None:
     """Return the box: of ``chosen`` all that still can be kept, then the default rule.
 
     The default rule goes through the pool in its order, one piece of each, then a second of
     those of which a box may hold two, and so on; it passes over what would leave the rest of
-    the box impossible to fill. None when the pool fills no box at all.
+    the box impossible to fill. Where nothing is to be repeated, it does so with what was never
+    ``sent``, and then with what was sent, day by day, longest ago first. None when the pool
+    fills no box at all.
 
     >>> pool = [PoolItem(1), PoolItem(2, left=0), PoolItem(3), PoolItem(4)]
     >>> fill(Rule(2), pool, bars(Rule(2), pool), {2: 1, 4: 1}).picks
@@ -270,12 +281,20 @@ def fill(
         for _piece in range(chosen.get(item.variant, 0)):
             box.take(taken, item)
     kept = dict(taken)
-    rounds = max((item.most for item in pool), default=0)
-    for number in range(1, rounds + 1):
-        for item in pool:
-            if taken.get(item.variant, 0) < number:
-                box.take(taken, item)
+    for tier in _tiers(pool, sent if rule.never_repeats else {}):
+        for number in range(1, max(item.most for item in tier) + 1):
+            for item in tier:
+                if taken.get(item.variant, 0) < number:
+                    box.take(taken, item)
     return Filled(kept, dict(Counter(taken) - Counter(kept)))
+
+
+def _tiers(pool: Sequence[PoolItem], sent: Mapping[int, date]) -> list[list[PoolItem]]:
+    """Return the pool by when it was sent, never first and longest ago next, each in its order."""
+    tiers: dict[date, list[PoolItem]] = defaultdict(list)
+    for item in pool:
+        tiers[sent.get(item.variant, date.min)].append(item)
+    return [tiers[day] for day in sorted(tiers)]
 
 
 def falls_out(

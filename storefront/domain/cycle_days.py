@@ -43,6 +43,8 @@ class DayProblem(StrEnum):
     #: The window of sale ends before it begins, or is not over by the cut-off.
     SALES_BACKWARDS = "sales_backwards"
     SALES_AFTER_CUTOFF = "sales_after_cutoff"
+    #: A new cut-off lies before the first day of a window that was saved: it would never be sold.
+    CUTOFF_BEFORE_SALES = "cutoff_before_sales"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,11 @@ def _wrong_window(now: Days, wanted: Days) -> DayProblem | None:
     is_new = (first, last) != (now.sells_from, now.sells_until)
     days = [day for day in (first, last) if day is not None]
     late = is_new and any(day > wanted.cutoff_on for day in days)
-    return DayProblem.SALES_AFTER_CUTOFF if late else None
+    if late:
+        return DayProblem.SALES_AFTER_CUTOFF
+    is_sooner = wanted.cutoff_on < now.cutoff_on
+    never = is_sooner and first is not None and first > wanted.cutoff_on
+    return DayProblem.CUTOFF_BEFORE_SALES if never else None
 
 
 def _moved_too_far(now: Days, wanted: Days, around: Around) -> DayProblem | None:

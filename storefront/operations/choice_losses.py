@@ -72,23 +72,18 @@ def losses_of(
     plans = {one.plan_id for pair in found for one in pair if one is not None}
     recipes = recipes_by_cycle(session, plans, [box.cycle.id for box, _then in found])
     every = [one for by_plan in recipes.values() for own in by_plan.values() for one in own]
-    look = _Look.of(session, subscription_id, every)
+    look = Look.of(session, [subscription_id], every)
+    now = look.subscriber(subscription_id)
+    was = now if avoided_before is None else replace(now, avoided=avoided_before)
 
-    was = (
-        look.subscriber
-        if avoided_before is None
-        else replace(look.subscriber, avoided=avoided_before)
-    )
-    before = replace(look, subscriber=was)
-
-    def lost(look: _Look, box: OpenBox | None, cycle_id: int) -> Counter[int]:
+    def lost(who: Subscriber, box: OpenBox | None, cycle_id: int) -> Counter[int]:
         own = recipes[cycle_id].get(box.plan_id, ()) if box else ()
         recipe = choose_recipe(own, box.facts) if box else None
-        return Counter(look.falls_out(recipe, chosen[cycle_id]))
+        return Counter(look.falls_out(recipe, who, chosen[cycle_id]))
 
     losses = []
     for box, then in found:
-        more = lost(look, then, box.cycle.id) - lost(before, box, box.cycle.id)
+        more = lost(now, then, box.cycle.id) - lost(was, box, box.cycle.id)
         if more:
             pieces = tuple((names[key], number) for key, number in more.items())
             losses.append(Loss(box.cycle.public_id, box.cycle.ship_from, pieces))
@@ -96,35 +91,38 @@ def losses_of(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """What is known of the products and of who gets them."""
 
     items: Mapping[int, PoolItem]
-    subscriber: Subscriber
+    avoided: Mapping[int, frozenset[str]]
+    sent: Mapping[int, Mapping[int, date]]
 
     @classmethod
-    def of(cls, session: AnySession, subscription_id: int, recipes: Sequence[RecipeFacts]) -> _Look:
+    def of(
+        cls, session: AnySession, subscription_ids: Sequence[int], recipes: Sequence[RecipeFacts]
+    ) -> Look:
+        """Read it for the subscriptions; one statement for each kind."""
         variants = {key for one in recipes for key, _most in one.pool}
-        ids = [subscription_id]
         return cls(
             pool_items(session, variants),
-            Subscriber(
-                subscription_id,
-                avoided_by(session, ids).get(subscription_id, frozenset()),
-                frozenset(sent_to(session, ids, variants).get(subscription_id, ())),
-            ),
+            avoided_by(session, subscription_ids),
+            sent_to(session, subscription_ids, variants),
         )
 
-    def falls_out(self, recipe: RecipeFacts | None, picks: Mapping[int, int]) -> dict[int, int]:
+    def subscriber(self, key: int) -> Subscriber:
+        """Return for whom the boxes of a subscription are."""
+        return Subscriber(key, self.avoided.get(key, frozenset()), self.sent.get(key, {}))
+
+    def falls_out(
+        self, recipe: RecipeFacts | None, who: Subscriber, picks: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Return the pieces of ``picks`` that do not come by the recipe."""
         if recipe is None:
             return dict(picks)
         # Stock is the same whatever is answered.
         pool = [replace(self.items[key], most=most) for key, most in recipe.pool]
-        barred = (
-            bars(recipe.rule, pool, self.subscriber.avoided, self.subscriber.sent)
-            if recipe.rule
-            else {}
-        )
+        barred = bars(recipe.rule, pool, who.avoided, who.sent) if recipe.rule else {}
         return falls_out(recipe.rule, dict(recipe.items), pool, barred, picks)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from storefront.models import (
     Box,
     BoxChoice,
     BoxChoiceItem,
+    BoxCycle,
     BoxItem,
     ChoiceRule,
     Product,
@@ -33,6 +34,8 @@ from storefront.operations.keys import AnyRow, AnySession, any_of, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 
+#: Of a box without a cycle nobody knows when; later than never.
+_LONG_AGO = date(1, 1, 2)
 #: Boxes whose contents a subscriber has had, or is about to.
 _SENT = (BoxState.LOCKED, BoxState.EXPORTED, BoxState.SHIPPED, BoxState.DELIVERED)
 
@@ -44,8 +47,8 @@ class Subscriber:
     id: int
     #: Not tolerated, as answered last.
     avoided: frozenset[str] = frozenset()
-    #: Variants of the pool sent before.
-    sent: frozenset[int] = frozenset()
+    #: Variants of the pool sent before, with the day on which they were last.
+    sent: Mapping[int, date] = field(default_factory=dict)
     #: Pieces for one box by variant; None: nothing was chosen.
     chosen: Mapping[int, int] | None = None
 
@@ -86,20 +89,36 @@ class Pools:
         chosen = who.chosen or {}
         barred = bars(recipe.rule, pool, who.avoided, who.sent)
         caps = tuple(item.most if item.left is None else min(item.most, item.left) for item in pool)
-        key = (recipe.id, caps, tuple(sorted(barred)), tuple(sorted(chosen.items())))
+        again = {
+            item.variant: who.sent[item.variant]
+            for item in pool
+            if item.variant in who.sent and item.variant not in barred
+        }
+        key = (recipe.id, caps, *(tuple(sorted(one.items())) for one in (barred, chosen, again)))
         if key not in self._seen:
-            self._seen[key] = fill(recipe.rule, pool, barred, chosen)
+            self._seen[key] = fill(recipe.rule, pool, barred, chosen, again)
         return self._seen[key]
 
     def origins(self, subscription_id: int, filled: Filled) -> dict[int, str]:
         """Return where each variant of a filled box comes from, as ``box_item.origin``."""
-        default = "substitute" if self.lost(subscription_id, filled) else "recipe"
+        default = "substitute" if self.lost(subscription_id, filled.kept) else "recipe"
         return dict.fromkeys(filled.added, default) | dict.fromkeys(filled.kept, "choice")
 
-    def lost(self, subscription_id: int, filled: Filled) -> tuple[int, ...]:
-        """Return the variants of which less is in the box than was chosen."""
+    def lost(self, subscription_id: int, held: Mapping[int, int]) -> tuple[int, ...]:
+        """Return the variants of which less is in a box that holds ``held`` than was chosen."""
         chosen = self._chosen(subscription_id) or {}
-        return tuple(key for key, n in chosen.items() if filled.kept.get(key, 0) < n)
+        return tuple(key for key, n in chosen.items() if held.get(key, 0) < n)
+
+    def note_unheld(
+        self, row: AnyRow, held: Sequence[tuple[int, int]], replaced: dict[int, Replaced]
+    ) -> None:
+        """Note what was chosen for a box and does not come, as its recipe lets nobody choose."""
+        pieces = {variant: number // row.quantity for variant, number in held}
+        lost = self.lost(row.subscription_id, pieces)
+        if lost:
+            swapped = replaced[row.id].lost if row.id in replaced else ()
+            gone = (*lost, *(key for key in swapped if key not in lost))
+            replaced[row.id] = Replaced(row.public_id, row.customer_id, gone, tuple(pieces))
 
     def asked(self, recipe: RecipeFacts, subscription_id: int) -> dict[int, int]:
         """Return all pieces of the pool that were chosen for one box; none unless it is whole."""
@@ -121,29 +140,31 @@ def read_pools(
 ) -> Pools:
     """Return the pools of ``recipes`` and what is known of the subscriptions.
 
-    Nothing is read where no recipe lets anybody choose.
+    Where no recipe lets anybody choose only what was chosen is read: that does not come.
     """
     choosing = [(one, one.rule) for one in recipes if one.rule is not None]
     variants = {variant for one, _rule in choosing for variant, _most in one.pool}
-    if not variants:
-        return Pools()
     ids = set(subscription_ids)
+    chosen = chosen_by(session, ids, cycle_id)
+    if not variants:
+        return Pools(
+            subscribers={key: Subscriber(key, chosen=picks) for key, picks in chosen.items()}
+        )
     avoided = (
         avoided_by(session, ids) if any(rule.avoids_allergens for _one, rule in choosing) else {}
     )
     sent = (
-        sent_to(session, ids, variants)
+        sent_to(session, ids, variants, at=cycle_id)
         if any(rule.never_repeats for _one, rule in choosing)
         else {}
     )
-    chosen = chosen_by(session, ids, cycle_id)
     return Pools(
         items=pool_items(session, variants),
         subscribers={
             key: Subscriber(
                 key,
                 avoided.get(key, frozenset()),
-                frozenset(sent.get(key, ())),
+                sent.get(key, {}),
                 chosen.get(key),
             )
             for key in ids
@@ -238,34 +259,44 @@ def sent_to(
     variants: Iterable[int],
     *,
     but: int | None = None,
-) -> dict[int, set[int]]:
-    """Return which ``variants`` the subscriber of each subscription was sent before.
+    at: int | None = None,
+) -> dict[int, dict[int, date]]:
+    """Return which ``variants`` the subscriber of each subscription was sent before, and when last.
 
-    In any box of any subscription of the same customer; ``but`` for this one.
+    In any box of any subscription of the same customer; ``but`` for this one, and for those of the
+    cycle ``at``: boxes of one round are packed together, whichever of them is decided first. When:
+    the first day on which its cycle shipped.
     """
     mine, theirs = table_of(Subscription), table_of(Subscription).alias()
-    box, item = table_of(Box), table_of(BoxItem)
+    box, item, cycle = table_of(Box), table_of(BoxItem), table_of(BoxCycle)
     ids = set(subscription_ids)
-    packed = sa.and_(box.c.state.in_(_SENT), sa.true() if but is None else box.c.id != but)
+    packed = sa.and_(
+        box.c.state.in_(_SENT),
+        sa.true() if but is None else box.c.id != but,
+        sa.true() if at is None else sa.or_(box.c.cycle_id != at, box.c.cycle_id.is_(None)),
+    )
     own = (
-        sa.select(box.c.subscription_id.label("id"), item.c.variant_id)
+        sa.select(box.c.subscription_id.label("id"), item.c.variant_id, cycle.c.ship_from)
         .join(item, item.c.box_id == box.c.id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
         .where(box.c.subscription_id.in_(ids), packed)
     )
     # Apart from the own ones, and without asking for the variants, so that each half goes from
     # the subscriber to their boxes by an index, and not from a variant to every box there is.
     others = (
-        sa.select(mine.c.id, item.c.variant_id)
+        sa.select(mine.c.id, item.c.variant_id, cycle.c.ship_from)
         .join(theirs, theirs.c.customer_id == mine.c.customer_id)
         .join(box, box.c.subscription_id == theirs.c.id)
         .join(item, item.c.box_id == box.c.id)
+        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
         .where(mine.c.id.in_(ids), theirs.c.id != mine.c.id, packed)
     )
     rows = session.execute(sa.union(own, others))
-    wanted, found = set(variants), defaultdict[int, set[int]](set)
+    wanted, found = set(variants), defaultdict[int, dict[int, date]](dict)
     for row in rows:
         if row.variant_id in wanted:
-            found[row.id].add(row.variant_id)
+            day, last = row.ship_from or _LONG_AGO, found[row.id].get(row.variant_id, _LONG_AGO)
+            found[row.id][row.variant_id] = max(day, last)
     return dict(found)
 
 

@@ -176,12 +176,11 @@ def offer_for(
         )
         for variant, most in recipe.pool
     )
+    sent = sent_to(session, [subscription_id], variants, but=box.box_id, at=box.cycle.id)
     subscriber = Subscriber(
         subscription_id,
         avoided_by(session, [subscription_id]).get(subscription_id, frozenset()),
-        frozenset(
-            sent_to(session, [subscription_id], variants, but=box.box_id).get(subscription_id, ())
-        ),
+        sent.get(subscription_id, {}),
         chosen_by(session, [subscription_id], box.cycle.id).get(subscription_id),
     )
     barred = bars(recipe.rule, pool, subscriber.avoided, subscriber.sent)

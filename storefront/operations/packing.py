@@ -257,7 +257,7 @@ def _facts(
     wishes = wishes_for(session, rows, cycle_id)
     variants |= {instead for each in wishes.values() for instead in each.values()}
     variants |= {variant for own in addons.values() for variant in own}
-    shortages = read_shortages(session, variants, subscriptions, fresh_plans(recipes))
+    shortages = read_shortages(session, variants, subscriptions, cycle_id, fresh_plans(recipes))
     stock = stock_of(session, variants | shortages.substitutes)
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
@@ -297,6 +297,7 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     if recipe.rule is None:
         packed = with_swaps(fixed, addons, facts.wishes.get(row.id, {}), book.left)
         _note_swaps(row, packed, facts)
+        facts.pools.note_unheld(row, [*packed.own, *packed.instead], facts.replaced)
         return list(packed.own), with_addons(packed.instead, addons)
     needed = dict(with_addons(fixed, addons))
     left = {key: _fits(book.left(key), needed.get(key, 0), row.quantity) for key, _ in recipe.pool}
@@ -304,7 +305,7 @@ def _parts(row: AnyRow, facts: _Facts, book: StockBook) -> _Parts:
     if filled is None:
         return fixed, _as_chosen(row, facts, recipe, left, addons)
     facts.origins[row.id] = facts.pools.origins(row.subscription_id, filled)
-    lost = facts.pools.lost(row.subscription_id, filled)
+    lost = facts.pools.lost(row.subscription_id, filled.kept)
     if lost:
         facts.replaced[row.id] = Replaced(row.public_id, row.customer_id, lost, tuple(filled.added))
     picks = filled.picks

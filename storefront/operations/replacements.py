@@ -26,7 +26,7 @@ from storefront.operations.boxes import JOINABLE
 from storefront.operations.keys import AnyRow, AnySession, reserve
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
-from storefront.operations.returns import note_returns, settle_sent_again
+from storefront.operations.returns import GONE_WRONG, note_returns, settle_sent_again
 from storefront.operations.timeline import Entry, record
 
 _TOLD = {
@@ -94,7 +94,7 @@ def note_outcome(
 ) -> list[AnyRow]:
     """Move those of ``boxes_that_left`` to ``then`` for which that can be; returns them.
 
-    Whose box came back is mailed, unless they are told otherwise (``is_told`` False).
+    Whose box came back or is lost is mailed, unless they are told otherwise (``is_told`` False).
 
     Nothing is booked: a box earned its revenue when it left. What came back is not put into the
     stock by itself: only who opens the parcel knows whether it can be sold again.
@@ -122,8 +122,9 @@ def note_outcome(
         for row in moved
     ]
     record(session, entries, moment)
-    if then is BoxState.RETURNED:
-        note_returns(session, [row.id for row in moved], moment, is_told=is_told)
+    if then in GONE_WRONG:
+        topic = "box_lost" if then is BoxState.LOST else "box_returned"
+        note_returns(session, [row.id for row in moved], moment, is_told=is_told, topic=topic)
     return moved
 
 

@@ -1,4 +1,4 @@
-"""Keep that boxes came back until somebody decides, and tell their subscribers.
+"""Keep that boxes came back or are lost until somebody decides, and tell their subscribers.
 
 Source: docs/decisions/0201-boxes-that-came-back.md.
 """
@@ -31,13 +31,22 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.packing_words import reachable
 
+#: What is on the list until somebody decides.
+GONE_WRONG = (BoxState.RETURNED, BoxState.LOST)
+
 
 def note_returns(
-    session: AnySession, box_ids: Sequence[int], moment: Moment, *, is_told: bool = True
+    session: AnySession,
+    box_ids: Sequence[int],
+    moment: Moment,
+    *,
+    is_told: bool = True,
+    topic: str = "box_returned",
 ) -> None:
     """Put boxes that just came back on the list, and mail whom they were for, once per parcel.
 
-    Without ``is_told`` nobody is mailed: they are told otherwise what becomes of the box.
+    Lost ones likewise, with ``box_lost`` as ``topic`` of the mail. Without ``is_told`` nobody is
+    mailed: they are told otherwise what becomes of the box.
     """
     if not box_ids:
         return
@@ -60,15 +69,15 @@ def note_returns(
     # One that was sent again before it was back.
     settle_sent_again(session, box_ids, moment)
     if is_told:
-        enqueue(session, _mails(_parcels(session, box_ids)), moment.now)
+        enqueue(session, _mails(_parcels(session, box_ids), topic), moment.now)
 
 
 def settle(session: AnySession, box_ref: str, actor_ref: str, moment: Moment) -> bool:
-    """Put a box that came back aside; False when it is not on the list."""
+    """Put a box that came back or is lost aside; False when it is not on the list."""
     table, box = table_of(BoxReturn), table_of(Box)
     key = (
         sa.select(box.c.id)
-        .where(box.c.public_id == box_ref, box.c.state == BoxState.RETURNED)
+        .where(box.c.public_id == box_ref, box.c.state.in_(GONE_WRONG))
         .scalar_subquery()
     )
     done: Any = session.execute(
@@ -108,7 +117,7 @@ def settle_refunded(
         .where(
             table.c.settled_at.is_(None),
             box.c.subscription_id.in_(subscription_ids),
-            box.c.state == BoxState.RETURNED,
+            box.c.state.in_(GONE_WRONG),
             is_refunded(box, table),
         )
     ).all()
@@ -172,7 +181,7 @@ def is_refunded(box: sa.Table, back: sa.Table) -> sa.ColumnElement[bool]:
             other.c.period_id == box.c.period_id,
             sa.or_(
                 sa.and_(
-                    other.c.state == BoxState.RETURNED,
+                    other.c.state.in_(GONE_WRONG),
                     listed.c.id.is_not(None),
                     sa.or_(
                         listed.c.settled_at.is_(None),
@@ -215,12 +224,12 @@ def _parcels(session: AnySession, box_ids: Sequence[int]) -> list[list[AnyRow]]:
     return list(found.values())
 
 
-def _mails(parcels: Sequence[Sequence[AnyRow]]) -> list[Message]:
+def _mails(parcels: Sequence[Sequence[AnyRow]], topic: str) -> list[Message]:
     return [
         Message(
             "mail",
-            "box_returned",
-            f"mail:box_returned:{inside[0].parcel}:{inside[0].gift or inside[0].customer_id}",
+            topic,
+            f"mail:{topic}:{inside[0].parcel}:{inside[0].gift or inside[0].customer_id}",
             {
                 "box": inside[0].public_id,
                 "subscription": inside[0].subscription,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import MappingProxyType
 from typing import Any
 
@@ -91,7 +92,7 @@ class Shortages:
     avoided: Mapping[int, frozenset[str]] = field(default_factory=dict)
     #: Plans whose rule sends nothing twice, and what was sent, by subscription.
     fresh_plans: AbstractSet[int] = frozenset()
-    sent: Mapping[int, AbstractSet[int]] = field(default_factory=dict)
+    sent: Mapping[int, Mapping[int, date]] = field(default_factory=dict)
     boxes: dict[int, Short] = field(default_factory=dict)
 
     @property
@@ -125,7 +126,7 @@ class Shortages:
         """
         if not self.rules or row.kind is BoxKind.REPLACEMENT:
             return None
-        repeated = self.sent.get(row.subscription_id, frozenset())
+        repeated = frozenset(self.sent.get(row.subscription_id, ()))
         not_again = repeated if row.plan_id in self.fresh_plans else frozenset()
         solved = solve(fixed, others, self.rules, book, self._barred(row), not_again)
         if solved is None:
@@ -197,6 +198,7 @@ def read_shortages(
     session: AnySession,
     variant_ids: Iterable[int],
     subscription_ids: Iterable[int],
+    cycle_id: int,
     fresh: AbstractSet[int] = frozenset(),
 ) -> Shortages:
     """Return the rules of the variants, and which of them are not tolerated by whom.
@@ -225,7 +227,7 @@ def read_shortages(
         _read_allergens(session, found, wanted | found.substitutes)
     if fresh and found.substitutes:
         found.fresh_plans = fresh
-        found.sent = sent_to(session, set(subscription_ids), found.substitutes)
+        found.sent = sent_to(session, set(subscription_ids), found.substitutes, at=cycle_id)
     return found
 
 

@@ -27,6 +27,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.box_facts import told_apart
 from storefront.operations.keys import AnyRow
+from storefront.operations.recipe_losses import number_fallen
 from storefront.operations.recipes import recipes_of
 from storefront.queries.cycle_demand import Demand, demand_of
 from storefront.queries.short_stock import ShortProduct, runs_short
@@ -134,6 +135,8 @@ class Board:
     misfits: int
     #: Its lock day is over and it is not locked.
     is_lock_due: bool
+    #: Subscriptions that chose for it what its recipes do not offer.
+    fallen: int = 0
 
     @property
     def bare_plans(self) -> tuple[PlanNeed, ...]:
@@ -186,6 +189,7 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
         exportable=exportable or 0,
         misfits=misfits or 0,
         is_lock_due=is_open and cycle.lock_on < today,
+        fallen=number_fallen(session, row.id, today) if is_open else 0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Boxes that came back and were neither sent again, nor refunded, nor put aside."""
+"""Boxes that came back or are lost, and were neither sent again, nor refunded, nor put aside."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import BoxState
 from storefront.models import Box, BoxReturn
 from storefront.models.base import table_of
 from storefront.operations.moment import Moment
-from storefront.operations.returns import is_refunded, is_sent_again
+from storefront.operations.returns import GONE_WRONG, is_refunded, is_sent_again
 
 
 def came_back(_moment: Moment, _since: datetime) -> sa.Select[Any]:
-    """Boxes that came back, about which nobody has decided."""
+    """Boxes that came back or are lost, about which nobody has decided."""
     box, back = table_of(Box), table_of(BoxReturn)
     # Said twice, so that no planner goes through every box that ever left.
     listed = sa.select(back.c.box_id).where(back.c.settled_at.is_(None))
@@ -30,7 +29,7 @@ def came_back(_moment: Moment, _since: datetime) -> sa.Select[Any]:
         .where(
             back.c.settled_at.is_(None),
             box.c.id.in_(listed.correlate(None)),
-            box.c.state == BoxState.RETURNED,
+            box.c.state.in_(GONE_WRONG),
             ~is_sent_again(box),
             ~is_refunded(box, back),
         )

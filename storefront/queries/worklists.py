@@ -38,7 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries import declarations, gifts, late_changes, returns
+from storefront.queries import declarations, gifts, late_changes, returns, unshipped
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -278,6 +278,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "past_due": past_due,
     "boxes": box_problems,
     "returned": returns.came_back,
+    "unshipped": unshipped.not_shipped,
     "gifts": gifts.unclaimed,
     "asked": late_changes.waiting,
     "declared": declarations.waiting,
@@ -305,7 +306,7 @@ class Listed:
     detail: str
     amount: Money | None
     at: datetime | None
-    #: Public ids of the cycle of a box and of itself, empty otherwise.
+    #: Public ids of the cycle of a box (or batch) and of itself, empty otherwise.
     cycle: str = ""
     box: str = ""
 
@@ -449,6 +450,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "past_due": _of_invoices,
     "boxes": _of_boxes,
     "returned": _of_boxes,
+    "unshipped": unshipped.of_batches,
     "gifts": gifts.of_unclaimed,
     "new": _of_subscriptions,
     "left": _of_subscriptions,

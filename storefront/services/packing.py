@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,15 @@ from storefront.operations.catalogue import raise_version
 from storefront.operations.choices import pool_items, rules_of, write_rule
 from storefront.operations.keys import AnyRow
 from storefront.operations.packing import Decided, boxes_to_decide, decide_boxes
+from storefront.operations.recipe_losses import (
+    Gone,
+    choosers_of,
+    fallen_of,
+    gone_since,
+    open_cycles,
+    tell_gone,
+    token_of,
+)
 from storefront.runtime import Runtime
 
 _SLICE = 100
@@ -69,6 +79,16 @@ class OverlappingRecipe(DomainError):
         self.option_key = option_key
 
 
+class ChoicesFallOut(DomainError):
+    """What subscribers chose for coming boxes would not come: ``gone``."""
+
+    code = "choices_fall_out"
+
+    def __init__(self, gone: Sequence[Gone]) -> None:
+        super().__init__()
+        self.gone = tuple(gone)
+
+
 class CycleNotLocked(DomainError):
     """Boxes are decided when their cycle locks, not before."""
 
@@ -92,7 +112,9 @@ def save_recipe(
     ingredients: Sequence[Ingredient],
     who: Who | None = None,
     rule: Rule | None = None,
-) -> None:
+    *,
+    shown: str | None = None,
+) -> int:
     """Replace a recipe: for one cycle, or standing (``cycle_ref`` None).
 
     ``option_key`` names the boxes it is for, as ``recipe_scopes.key_of`` does; empty: every box.
@@ -114,7 +136,8 @@ def save_recipe(
     except DomainError:
         rt.session.rollback()
         raise
-    _write(rt, plan_id, cycle_id, option_key, items, rule)
+    with _asking(rt, plan_id, cycle_id, shown) as told:
+        _write(rt, plan_id, cycle_id, option_key, items, rule)
     raise_version(rt.session)
     _note(
         rt,
@@ -129,14 +152,23 @@ def save_recipe(
         },
     )
     rt.session.commit()
+    return len(told)
 
 
-def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = None) -> str:
+def copy_recipes(
+    rt: Runtime,
+    plan_ref: str,
+    cycle_ref: str,
+    who: Who | None = None,
+    *,
+    shown: str | None = None,
+) -> str:
     """Give the cycle the recipes that the plan had in its last earlier cycle with any.
 
     Where no earlier cycle has one, the standing recipes are copied. Recipes of the cycle that
     exist already are replaced. Returns the key of the cycle copied from, empty for standing.
-    Raises ``UnknownInRecipe``, ``NothingToCopy`` and ``OverlappingRecipe``.
+    Raises ``UnknownInRecipe``, ``NothingToCopy``, ``OverlappingRecipe``, and ``ChoicesFallOut`` as
+    ``save_recipe`` does.
     """
     try:
         plan_id, cycle_id = _ids(rt, plan_ref, cycle_ref)
@@ -148,6 +180,15 @@ def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = N
     except DomainError:
         rt.session.rollback()
         raise
+    with _asking(rt, plan_id, cycle_id, shown):
+        _copy(rt, plan_id, cycle_id, recipes)
+    raise_version(rt.session)
+    _note(rt, who, "recipe.copied", plan_ref, {"cycle": cycle_ref, "from": source.key})
+    rt.session.commit()
+    return str(source.key)
+
+
+def _copy(rt: Runtime, plan_id: int, cycle_id: int | None, recipes: Sequence[AnyRow]) -> None:
     recipe, item = table_of(Recipe), table_of(RecipeItem)
     for one in recipes:
         items = rt.session.execute(
@@ -158,10 +199,29 @@ def copy_recipes(rt: Runtime, plan_ref: str, cycle_ref: str, who: Who | None = N
         copied = [(row.variant_id, row.quantity, row.is_choice) for row in items]
         rule = rules_of(rt.session, recipe.c.id == one.id).get(one.id)
         _write(rt, plan_id, cycle_id, one.option_key, copied, rule)
-    raise_version(rt.session)
-    _note(rt, who, "recipe.copied", plan_ref, {"cycle": cycle_ref, "from": source.key})
-    rt.session.commit()
-    return str(source.key)
+
+
+@contextmanager
+def _asking(
+    rt: Runtime, plan_id: int, cycle_id: int | None, shown: str | None
+) -> Iterator[list[Gone]]:
+    """Tell whose choice falls out by what is written meanwhile, or write none of it and raise.
+
+    Yields the list they are put into.
+    """
+    plan, today = table_of(Plan), rt.today()
+    group = rt.session.scalar(sa.select(plan.c.cycle_group_id).where(plan.c.id == plan_id))
+    cycles = open_cycles(rt.session, group, today) if group else []
+    wanted = [key for key in cycles if cycle_id in (None, key)]
+    choosers = choosers_of(rt.session, today, wanted, plan_id)
+    before = fallen_of(rt.session, choosers)
+    told: list[Gone] = []
+    yield told
+    told += gone_since(rt.session, choosers, before)
+    if told and shown is not None and shown != token_of(told):
+        rt.session.rollback()
+        raise ChoicesFallOut(told)
+    tell_gone(rt.session, told, rt.moment())
 
 
 def retry_boxes(

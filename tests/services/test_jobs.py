@@ -71,14 +71,15 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used = {"sign_in", "order_confirmed", "receipt", "payment_failed", "payment_confirm"}
     used |= {"cancel_confirmed", "plan_changed", "ended", "box_shipped", "staff_link"}
     used |= {"box_replaced", "batch_file", "box_returned", "box_waits", "box_made"}
+    used |= {"box_lost"}
     used |= {"surplus_refunded", "refunded", "referral_credit", "price_change"}
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
     used |= {"gift_last_box", "gift_over", "payment_waits"}
     used |= {"first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
     used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
-    used |= {"box_soon", "box_added", "box_not_added"}
+    used |= {"box_soon", "box_added", "box_not_added", "box_renumbered"}
     used |= {"choose_soon", "choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
-    used |= {"gift_waits"}
+    used |= {"gift_waits", "choice_gone"}
     used |= {"gift_unclaimed", "gift_claimed", "box_short", "place_free", "waiting_joined"}
     used |= {"late_change", "accounts_merged", "account_erased"}
     assert used == set(TOPICS)

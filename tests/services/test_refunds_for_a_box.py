@@ -7,13 +7,23 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from storefront.domain.addons import Reach
 from storefront.domain.invoices import CreditReason
 from storefront.domain.late_changes import LateKind
-from storefront.domain.refunds import Way, WayNotOffered
+from storefront.domain.refunds import RefundChanged, RefundTooHigh, Way, WayNotOffered
 from storefront.domain.shortages import Policy
-from storefront.models import Box, BoxCycle, CreditNote, CycleGroup, Invoice, Plan, Subscription
+from storefront.models import (
+    Box,
+    BoxCycle,
+    CreditNote,
+    CycleGroup,
+    Invoice,
+    LateChange,
+    Plan,
+    Subscription,
+)
 from storefront.operations.audit import Who
 from storefront.operations.consents import Given
 from storefront.queries import late_changes as late_queries
@@ -29,6 +39,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
 from tests.support.changing import boxes_sent, go
+from tests.support.orders import in_parallel
 
 YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
 
@@ -234,3 +245,32 @@ def test_a_piece_that_ran_out_gives_no_more_than_is_left_of_its_box(
 
     assert rows(rt, Box)[0].problem == ""
     assert [note.total_minor for note in rows(rt, CreditNote)][1:] == then
+
+
+def test_refunded_and_kept_back_in_the_same_moment_it_gives_its_price_once(
+    app: Flask, rt: Runtime, clock: FrozenClock, who: Who
+) -> None:
+    plan = make.make_plan(rt, group=make.make_group(rt))
+    make.make_recipe(rt, plan)
+    make.make_subscription(rt, plan=plan)
+    [box], [invoice] = rows(rt, Box), rows(rt, Invoice)
+    ref, line = invoice.public_id, offer(rt, invoice.public_id).lines[0].head.id
+    wish = Wish({line: 1000}, Way.CREDIT, CreditReason.GOODWILL, box=box.public_id)
+    shown = quote_refund(rt, ref, wish).quote_hash
+    keep_back_is_asked(rt, clock, who, box)
+    asked = rows(rt, LateChange)[0].public_id
+    rt.session.rollback()
+
+    def act(own: Runtime, number: int) -> None:
+        try:
+            if number:
+                refund(own, who, ref, wish, shown)
+            else:
+                accept_late(own, who, asked)
+        except (RefundChanged, WayNotOffered, RefundTooHigh):
+            own.session.rollback()
+
+    in_parallel(app, 2, act)
+
+    given = [note.total_minor for note in rows(rt, CreditNote)]
+    assert given in ([1000, 1600], [2600])

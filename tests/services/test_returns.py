@@ -147,7 +147,10 @@ def give_back(rt, who, amount, afterwards=Afterwards.KEEP):
     refund(rt, who, invoice, wish, quote_refund(rt, invoice, wish).quote_hash)
 
 
-def test_it_leaves_the_list_when_it_is_refunded_not_when_boxes_to_come_are(rt, tea, clock, who):
+@pytest.mark.parametrize("gone", [BoxState.RETURNED, BoxState.LOST])
+def test_it_leaves_the_list_when_it_is_refunded_not_when_boxes_to_come_are(
+    rt, tea, clock, who, gone
+):
     """Twelve boxes were paid with 40.00: each cost 3.33 or 3.34."""
     group = make_group(rt)
     plan = make_plan(rt, group=group, unit="year", amount_minor=4000)
@@ -159,7 +162,7 @@ def test_it_leaves_the_list_when_it_is_refunded_not_when_boxes_to_come_are(rt, t
     ship_batch(rt, export_boxes(rt, cycle.public_id).public_id, carrier="DHL", tracking={})
     box = rt.session.scalar(sa.select(Box.public_id).where(Box.state == BoxState.SHIPPED))
     rt.session.rollback()
-    note_outcome(rt, box, BoxState.RETURNED, who)
+    note_outcome(rt, box, gone, who)
 
     give_back(rt, who, 300)
     assert on_list(rt) == [box], "a part is not all of it"
@@ -223,3 +226,29 @@ def test_a_refund_that_stops_what_is_sent_again_leaves_what_came_back_to_be_deci
     assert settled(rt) == [again]
     give_back(rt, who, 100, Afterwards.STOP_NOW)
     assert (on_list(rt), settled(rt)) == ([box], [""])
+
+
+def test_a_lost_box_is_listed_and_told_once_until_somebody_decides(rt, box, tea, who):
+    for _twice in range(2):
+        note_outcome(rt, box, BoxState.LOST, who)
+    assert (on_list(rt), lost_mails(rt)) == ([box], 1)
+    assert settle_return(rt, box, who)
+    assert on_list(rt) == []
+    again = replace_box(rt, box, Wanted(Reason.LOST, {tea.public_id: 1}, True), who).public_id
+    take_back(rt, again, who)
+    assert on_list(rt) == [], "staff had put it aside"
+
+
+def test_a_lost_box_that_is_sent_again_at_once_is_told_that_alone(rt, box, tea, who):
+    wanted = Wanted(Reason.LOST, {tea.public_id: 1}, True)
+    again = replace_box(rt, box, wanted, who).public_id
+    assert (on_list(rt), lost_mails(rt), settled(rt)) == ([], 0, [again])
+    take_back(rt, again, who)
+    assert on_list(rt) == [box]
+
+
+def lost_mails(rt):
+    lost = sa.select(sa.func.count()).where(OutboxMessage.topic == "box_lost")
+    count = rt.session.scalar(lost)
+    rt.session.rollback()
+    return count

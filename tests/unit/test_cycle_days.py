@@ -52,6 +52,16 @@ def test_an_earlier_cut_off_needs_no_new_window():
     assert problem_of_days(sold, earlier, FREE, TODAY) is None
 
 
+def test_a_cut_off_before_the_first_day_of_sale_is_refused():
+    sold = replace(MARCH, sells_from=day(6))
+    at_once = replace(sold, cutoff_on=day(6))
+    assert problem_of_days(sold, at_once, FREE, TODAY) is None
+    earlier = replace(sold, cutoff_on=day(5))
+    assert problem_of_days(sold, earlier, FREE, TODAY) is DayProblem.CUTOFF_BEFORE_SALES
+    both = replace(earlier, sells_from=day(4))
+    assert problem_of_days(sold, both, FREE, TODAY) is None
+
+
 def test_a_cut_off_that_is_over_stays():
     later = replace(MARCH, cutoff_on=day(14))
     assert problem_of_days(MARCH, later, FREE, day(13)) is DayProblem.CUTOFF_OVER

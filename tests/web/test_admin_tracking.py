@@ -156,3 +156,22 @@ def test_a_customer_follows_the_parcel_from_the_account(app, rt, clock):
             assert "Follow it: DHL JJD0001" in text
             assert "piececode=JJD0001" in text
     assert "Last boxes" in page.text + home.text
+
+
+def test_a_wrong_number_is_put_right_on_the_page_of_the_box(rt, desk, box):
+    page = f"/admin/boxes/{box}/number"
+    assert desk.get(page).status_code == 303
+    digest = re.search(
+        r'name="digest" value="(\w+)"', upload(desk, f"box,tracking\n{box},JJD1\n").text
+    )[1]
+    desk.post(f"{PAGE}/run", {"digest": digest, "carrier": "DHL"}, on=PAGE)
+    assert page in desk.get(f"/admin/boxes/{box}").text
+
+    refused = desk.post(page, {"carrier": "DHL", "number": "x" * 81}, on=page)
+    assert refused.status_code == 422
+    assert "This is too long" in refused.text
+
+    assert desk.post(page, {"carrier": "DHL", "number": "JJD2"}, on=page).status_code == 303
+    text = desk.get(f"/admin/boxes/{box}").text
+    assert "DHL JJD2" in text
+    assert "JJD1" not in text

@@ -240,7 +240,11 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.PAYMENT_ACTION_REQUIRED: (_("Your bank asked for you."), "lock", "caution"),
         EventKind.BOX_LOCKED: (_("We are packing your box."), "box", "info"),
         EventKind.BOX_SHIPPED: (_("Your box left us."), "truck", "info"),
-        EventKind.BOX_LOST: (_("A box did not reach you."), "warning", "caution"),
+        EventKind.BOX_LOST: (
+            _("A box did not reach you. We send it again or give you its price back."),
+            "warning",
+            "caution",
+        ),
         EventKind.BOX_REPLACED: (_("We send your box again."), "truck", "info"),
         EventKind.BOX_DELIVERED: (_("Your box arrived."), "house", "positive"),
         EventKind.BOX_RETURNED: (_("Your box came back to us."), "warning", "caution"),

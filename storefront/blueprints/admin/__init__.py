@@ -66,6 +66,7 @@ PAGES = (
     "providers:add_providers",
     "papers:add_papers",
     "boxes:add_boxes",
+    "parcel_numbers:add_parcel_numbers",
     "recipes:add_recipes",
     "swaps:add_swaps",
     "answers:add_answers",

@@ -111,6 +111,10 @@ def _problem(problem: DayProblem) -> tuple[str, str]:
             "sells_until",
             _("Nothing is sold for it after its cut-off"),
         ),
+        DayProblem.CUTOFF_BEFORE_SALES: (
+            "cutoff_on",
+            _("That is before its first day on sale: it would never be sold"),
+        ),
     }[problem]
 
 

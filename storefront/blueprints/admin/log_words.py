@@ -138,6 +138,7 @@ def deeds() -> dict[str, str]:
         "boxes.handed_again": _("Boxes offered to the shipping provider again"),
         "tracking.links": _("Tracking pages of carriers changed"),
         "box.outcome": _("What became of boxes noted"),
+        "box.number": _("Tracking number of a parcel corrected"),
         "box.settled": _("Box that came back put aside"),
         "late_change.accepted": _("Late change accepted"),
         "late_change.refused": _("Late change refused"),

@@ -13,6 +13,7 @@ from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.recipe_costs import Line, Sums, sums_of
+from storefront.blueprints.admin.recipe_losses import Losing, losing_of
 from storefront.blueprints.admin.recipe_rules import TypedRule, stored_rule, typed_rule
 from storefront.blueprints.admin.recipe_words import scope_words, typed_scope, values_of
 from storefront.blueprints.context import runtime
@@ -136,14 +137,23 @@ def overview() -> Response:
 
 def edit(plan: str) -> Response:
     """Show a recipe as it is stored."""
-    scope, rt = _scope(plan), runtime()
-    if scope.boxes.is_turned:
-        return _turned(scope)
+    scope = _scope(plan)
+    return _turned(scope) if scope.boxes.is_turned else _stored(scope)
+
+
+def _stored(scope: Scope, losing: Losing | None = None) -> Response:
+    rt = runtime()
     which = (scope.plan.id, scope.cycle.public_id if scope.cycle else None, scope.option)
     items = queries.recipe_items(rt.session, *which)
     pool, rule = queries.recipe_choice(rt.session, *which)
     lines = _lines({ref: str(pieces) for ref, pieces in items}, pool)
-    return _page(scope, lines, rule=stored_rule(rule, _categories(lines), rt.shop.currency))
+    stored = stored_rule(rule, _categories(lines), rt.shop.currency)
+    return _page(scope, lines, rule=stored, losing=losing)
+
+
+def _shown() -> str:
+    """Return the token of what was said to fall out."""
+    return request.form.get("shown", "")
 
 
 def save(plan: str) -> Response:
@@ -162,6 +172,10 @@ def save(plan: str) -> Response:
     is_pool = any(line.is_choice and line.pieces for line in lines)
     if any(line.error for line in lines) or (is_pool and rule.rule is None):
         return _page(scope, lines, 422, rule=rule, is_draft=True)
+    return _store(scope, lines, rule, is_pool=is_pool)
+
+
+def _store(scope: Scope, lines: Sequence[Line], rule: TypedRule, *, is_pool: bool) -> Response:
     ingredients = [
         Ingredient(line.variant.public_id, line.pieces, line.is_choice)
         for line in lines
@@ -169,25 +183,35 @@ def save(plan: str) -> Response:
     ]
     cycle = scope.cycle.public_id if scope.cycle else None
     where = (runtime(), scope.plan.public_id, cycle, scope.option)
+    told, chooses = 0, rule.rule if is_pool else None
     try:
-        packing.save_recipe(*where, ingredients, who(), rule.rule if is_pool else None)
+        told = packing.save_recipe(*where, ingredients, who(), chooses, shown=_shown())
     except packing.UnknownInRecipe:
         abort(404)
-    except packing.TooManyAnswers:
-        text = (
-            _("These countries and answers are too many together. Leave some of them open.")
-            if scope.boxes.countries
-            else _("The codes of these answers are too long together. Leave one of them open.")
-        )
-        return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
-    except packing.OverlappingRecipe as error:
-        text = _overlap(scope, error)
-        return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
-    except packing.NothingToFill:
-        text = _("No choice can keep to these rules: there is too little to choose from.")
+    except packing.ChoicesFallOut as error:
+        return _page(scope, lines, rule=rule, is_draft=True, losing=losing_of(error.gone))
+    except DomainError as error:
+        text = _refusal(scope, error)
         return _page(scope, lines, 422, rule=rule, is_draft=True, refused=text)
     text = _("Recipe saved.") if ingredients else _("Recipe removed.")
-    return go(url_for("admin.recipe", plan=plan, **scope.values), text)
+    if told:
+        text += " " + ngettext("%(num)s subscriber is told.", "%(num)s subscribers are told.", told)
+    return go(url_for("admin.recipe", plan=scope.plan.public_id, **scope.values), text)
+
+
+def _refusal(scope: Scope, error: DomainError) -> str:
+    """Say why a recipe is not stored."""
+    if isinstance(error, packing.OverlappingRecipe):
+        return _overlap(scope, error)
+    if isinstance(error, packing.NothingToFill):
+        return _("No choice can keep to these rules: there is too little to choose from.")
+    if not isinstance(error, packing.TooManyAnswers):
+        raise error
+    return (
+        _("These countries and answers are too many together. Leave some of them open.")
+        if scope.boxes.countries
+        else _("The codes of these answers are too long together. Leave one of them open.")
+    )
 
 
 def copy(plan: str) -> Response:
@@ -198,7 +222,9 @@ def copy(plan: str) -> Response:
     if scope.boxes.is_turned:
         return _turned(scope)
     try:
-        key = packing.copy_recipes(runtime(), plan, scope.cycle.public_id, who())
+        key = packing.copy_recipes(runtime(), plan, scope.cycle.public_id, who(), shown=_shown())
+    except packing.ChoicesFallOut as error:
+        return _stored(scope, losing_of(error.gone, by_copy=True))
     except packing.OverlappingRecipe as error:
         empty = stored_rule(None, (), runtime().shop.currency)
         return _page(scope, [], 422, rule=empty, refused=_overlap(scope, error))
@@ -379,6 +405,7 @@ def _page(
     rule: TypedRule,
     is_draft: bool = False,
     refused: str = "",
+    losing: Losing | None = None,
 ) -> Response:
     rt = runtime()
     is_pool = any(line.is_choice for line in lines)
@@ -407,6 +434,7 @@ def _page(
         "is_draft": is_draft,
         "turned": turned,
         "refused": refused,
+        "losing": losing,
         "adding": request.form.get("add", ""),
         "most": MOST_PIECES,
         "page_has_errors": bool(errors) or bool(refused),

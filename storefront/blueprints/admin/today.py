@@ -61,6 +61,7 @@ _SEEN_BY = {
     "waiting": permissions.SUBSCRIBERS_VIEW,
     "boxes": permissions.BOXES_MANAGE,
     "returned": permissions.BOXES_MANAGE,
+    "unshipped": permissions.BOXES_MANAGE,
     "gifts": permissions.SUBSCRIBERS_VIEW,
     "asked": permissions.BOXES_MANAGE,
     "declared": permissions.SUBSCRIPTIONS_MANAGE,
@@ -76,7 +77,9 @@ _SEEN_BY = {
     "declined": permissions.SUBSCRIBERS_VIEW,
     "shipped": permissions.BOXES_MANAGE,
 }
-_BOX_LISTS = {"boxes", "returned", "shipped"}
+_BOX_LISTS = {"boxes", "returned", "shipped", "unshipped"}
+#: How a list says what is noted of a row; a reason why charges fail unless it is named.
+_DETAILS = dict.fromkeys(_BOX_LISTS, box_problem) | {"unshipped": say.to_ship}
 #: Which table of pills the states of a list are in.
 _KINDS = {
     "overdue": "invoice",
@@ -151,7 +154,7 @@ def worklist(code: str) -> Response:
         lead=say.LEADS[code](),
         rows=rows_of(code, moment),
         most=worklists.MOST,
-        detail=box_problem if code in _BOX_LISTS else decline_reason,
+        detail=_DETAILS.get(code, decline_reason),
         kind="box" if code in _BOX_LISTS else _KINDS.get(code, "subscription"),
     )
 
@@ -203,6 +206,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["overdue"], "overdue", "caution", "clock", say.overdue, _("Look")),
         _need(counts["boxes"], "boxes", "caution", "box", say.boxes, _("Fix")),
         _need(counts["returned"], "returned", "caution", "undo", say.returned, _("Decide")),
+        _need(counts["unshipped"], "unshipped", "caution", "truck", say.unshipped, _("Look")),
         _need(counts["asked"], "asked", "caution", "box", say.late_changes, _("Decide")),
         _need(counts["declared"], "declared", "danger", "mail", say.declarations, _("Decide")),
         _need(counts["gifts"], "gifts", "caution", "gift", say.gifts, _("Look")),

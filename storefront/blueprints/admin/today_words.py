@@ -51,7 +51,20 @@ def boxes(count: int) -> str:
 
 
 def returned(count: int) -> str:
-    return ngettext("%(num)s box came back", "%(num)s boxes came back", count)
+    return ngettext(
+        "%(num)s box came back or is lost", "%(num)s boxes came back or are lost", count
+    )
+
+
+def unshipped(count: int) -> str:
+    return ngettext(
+        "%(num)s batch is not marked as shipped", "%(num)s batches are not marked as shipped", count
+    )
+
+
+def to_ship(count: str) -> str:
+    """How many boxes of a batch are still there, as the list has it."""
+    return ngettext("%(num)s box", "%(num)s boxes", int(count))
 
 
 def gifts(count: int) -> str:
@@ -121,6 +134,7 @@ TITLES = {
     "waiting": waiting_charges,
     "boxes": boxes,
     "returned": returned,
+    "unshipped": unshipped,
     "gifts": gifts,
     "overdue": overdue,
     "past_due": past_due,
@@ -157,6 +171,10 @@ LEADS: dict[str, Callable[[], str]] = {
     "returned": lambda: _(
         "Their subscribers were told. Each stays here until it is sent again, refunded, or you say"
         " that it is settled."
+    ),
+    "unshipped": lambda: _(
+        "Their days to leave are over. Revenue is booked and subscribers are told only once a batch"
+        " is marked as shipped. Is it still here? Pack it."
     ),
     "gifts": lambda: _(
         "The recipients have their code and were reminded; the boxes wait and none is lost. Ask the"

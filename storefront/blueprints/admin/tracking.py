@@ -197,6 +197,8 @@ def issue_words(one: TrackingIssue) -> str:
         "twice": lambda: _("its box stands in row %(row)s already", row=one.value),
         "not_exported": lambda: _("this box is in no exported batch"),
         "lost": lambda: _("this box was noted as lost; if it turned up, say so on its page"),
-        "other_number": lambda: _("this parcel has another number"),
+        "other_number": lambda: _(
+            "this parcel has another number; put it right on the page of the box"
+        ),
     }
     return known[one.code]()

@@ -1,6 +1,7 @@
 """Choosing the contents of a box: what a choice must keep to, and the default rule."""
 
 from dataclasses import replace
+from datetime import date
 from itertools import product as combinations
 
 from hypothesis import given
@@ -56,7 +57,8 @@ def rules(draw):
 
 choices = st.dictionaries(st.integers(1, 7), st.integers(0, 3), max_size=6)
 words = st.frozensets(st.sampled_from(("nuts", "milk")))
-variants = st.frozensets(st.integers(1, 6))
+DAYS = [date(2027, month, 1) for month in (1, 2, 3)]
+variants = st.dictionaries(st.integers(1, 6), st.sampled_from(DAYS))
 
 
 def every_good_box(rule, pool, barred):
@@ -236,11 +238,52 @@ def test_the_default_stays_under_the_value():
     assert filled.picks == {1: 1, 3: 1}
 
 
-def test_what_was_sent_before_is_offered_again_when_nothing_else_fills_the_box():
+def test_of_what_was_sent_before_the_longest_ago_is_offered_again_when_nothing_else_fills_the_box():
     pool, rule = [PoolItem(1), PoolItem(2), PoolItem(3)], Rule(2, never_repeats=True)
 
-    assert bars(rule, pool, sent=frozenset({1})) == {1: Bar.REPEATED}
-    assert bars(rule, pool, sent=frozenset({1, 2})) == {}
+    assert bars(rule, pool, sent={1: DAYS[0]}) == {1: Bar.REPEATED}
+    assert bars(rule, pool, sent={1: DAYS[0], 2: DAYS[0]}) == {}
+    assert bars(rule, pool, sent={1: DAYS[1], 2: DAYS[0]}) == {1: Bar.REPEATED}
+    assert bars(rule, pool, sent=dict(zip((1, 2, 3), DAYS, strict=True))) == {3: Bar.REPEATED}
+
+
+@given(rules(), pools(), variants, words)
+def test_nothing_is_repeated_while_enough_else_is_there(rule, pool, sent, avoided):
+    rule = replace(rule, never_repeats=True)
+    barred = bars(rule, pool, avoided, sent)
+    filled = fill(rule, pool, barred, {}, sent)
+    new = [item for item in pool if item.variant not in sent]
+    if fill(rule, new, bars(rule, new, avoided), {}) is not None:
+        assert filled is not None
+        assert not filled.picks.keys() & sent.keys()
+    elif filled is not None:
+        # What was sent as late as the last in it is needed: without it no box can be filled.
+        latest = max(sent[key] for key in filled.picks if key in sent)
+        older = [item for item in pool if sent.get(item.variant, date.min) < latest]
+        assert fill(rule, older, bars(rule, older, avoided), {}) is None
+
+
+@given(rules(), pools(), variants)
+def test_the_longest_ago_comes_first_and_all_that_is_older_with_it(rule, pool, sent):
+    rule = replace(rule, never_repeats=True, limits=(), value=None)
+    filled = fill(rule, pool, bars(rule, pool, sent=sent), {}, sent)
+    if filled is None:
+        return
+    rest = rule.pieces
+    for day in (date.min, *DAYS):
+        own = [item for item in pool if sent.get(item.variant, date.min) == day]
+        there = sum(item.most if item.left is None else min(item.most, item.left) for item in own)
+        assert sum(filled.picks.get(item.variant, 0) for item in own) == min(rest, there)
+        rest -= min(rest, there)
+
+
+@given(rules(), pools(), choices, st.randoms(), words, variants)
+def test_the_order_in_which_boxes_are_read_does_not_matter(rule, pool, chosen, rng, avoided, sent):
+    pairs = list(sent.items())
+    rng.shuffle(pairs)
+    barred, again = (bars(rule, pool, avoided, one) for one in (sent, dict(pairs)))
+    assert barred == again
+    assert fill(rule, pool, barred, chosen, sent) == fill(rule, pool, again, chosen, dict(pairs))
 
 
 def test_an_allergen_is_never_packed_even_when_the_box_stays_empty():
