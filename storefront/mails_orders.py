@@ -85,6 +85,8 @@ def _first_box(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
     facts = [(_("First box"), writer.day(box.ships_on))] if box.ships_on else []
     if box.choose_until and box.choose_until >= writer.rt.today():
         facts.append((_("Change it until"), f"{writer.day(box.choose_until)}, 23:59"))
+    elif box.choose_until:
+        facts.append((_("Your first box"), _("It cannot be changed or skipped any more.")))
     return facts
 
 

@@ -23,7 +23,7 @@ def box_chunks(
     """Yield the file of ``boxes`` in ``layout``; ``about`` heads a file of JSON."""
     if layout.kind == "json":
         return json_chunks(about, (row for box in boxes for row in objects(layout, box)))
-    heading = [column.heading for column in layout.columns]
+    heading = layout.headings
     rows = (row for box in boxes for row in cells(layout, box))
     if layout.kind == "xlsx":
         return xlsx_chunks(heading, rows)

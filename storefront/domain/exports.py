@@ -4,12 +4,14 @@ What stands in them is in ``domain.carriers``. Source: docs/decisions/0033-expor
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 FORMAT = "generic_csv"
 
-COLUMNS = (
+#: Those that files had at first. Batches from then keep no format and are made again with these.
+FIRST_COLUMNS = (
     "batch",
     "box",
     "cycle",
@@ -28,6 +30,18 @@ COLUMNS = (
     "email",
     "weight_grams",
     "note",
+)
+#: More comes at the end alone, so that programs which count columns go on working.
+COLUMNS = (
+    *FIRST_COLUMNS,
+    "gift_from",
+    "gift_message",
+    "answers",
+    "price",
+    "price_currency",
+    "customs",
+    "customs_total",
+    "parcel",
 )
 
 #: A spreadsheet takes such a cell for a formula; those already quoted are quoted once more, so
@@ -80,6 +94,16 @@ def file_name(group: str, cycle: str, number: int, kind: str = "csv") -> str:
     'exports/monthly-2027-03-batch-1.csv'
     """
     return f"exports/{_plain(group)}-{_plain(cycle)}-batch-{number}.{kind}"
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a format as a part of a file's name: plain letters, digits and hyphens.
+
+    >>> plain_name("Fulfilment Süd (neu)"), plain_name("倉庫")
+    ('fulfilment-sud-neu', 'own')
+    """
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", letters.lower()).strip("-") or "own"
 
 
 def _plain(text: str) -> str:

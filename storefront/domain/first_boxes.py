@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from storefront.domain.boxes import assign_cycles
@@ -16,6 +16,9 @@ from storefront.domain.cycles import CycleSlot, first_cycle, first_renewal_on, i
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
 FirstBoxRule = Literal["next", "now", "later"]
+
+#: Whole days behind the order in which the box after one that leaves at once can be skipped.
+_TO_SKIP = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ class FirstPlace:
     passed: CycleSlot | None = None
     passed_unsold: bool = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the box leaves behind its cut-off, so that nobody can change or skip it."""
+        return self.is_kept and not self.waits
+
 
 def first_place(
     cycles: Sequence[CycleSlot], today: date, first: FirstBox = WITH_NEXT
@@ -67,8 +75,8 @@ def first_place(
 
     next: the first cycle whose cut-off has not passed. later: the first of those that leaves on
     ``not_before`` or later. now: the next packing day where these are rolling; on a calendar the
-    coming cycle once it can be charged no more by itself, because its cut-off is over or its
-    charge day has come, and before that the one locked last, late. Where that one is full or not
+    coming cycle once nobody could skip a box of it that is charged by itself, because its cut-off
+    or charge day has come or comes in two days, and before that the one locked last, late. Where that one is full or not
     sold today (decision 0202), the next cycle that has room and is. ``cycles`` are those that may
     be joined.
     """
@@ -104,11 +112,11 @@ def _takes(cycle: CycleSlot, today: date, first: FirstBox) -> bool:
 def _at_once(
     cycles: Sequence[CycleSlot], today: date, current: CycleSlot | None
 ) -> CycleSlot | None:
-    """Return the cycle a box leaves with soonest and that no renewal of its own could pay for."""
+    """Return the cycle a box leaves with soonest without a next payment that comes at once."""
     coming = next((one for one in in_order(cycles) if one.lock_on > today), None)
     if coming is None or coming.charge_on is None:
         return coming
-    if coming.charge_on <= today or coming.cutoff_on < today:
+    if coming.charge_on <= today or coming.cutoff_on < today + _TO_SKIP:
         return coming
     return current
 

@@ -24,7 +24,7 @@ def layout_named(session: AnySession, code: str) -> Layout | None:
     data = session.scalar(
         sa.select(own.c.layout).where(own.c.public_id == code, own.c.archived_at.is_(None))
     )
-    return None if data is None else layout_of(data)
+    return None if data is None else layout_of(data).safe
 
 
 def layout_for(session: AnySession, cycle_id: int) -> Layout:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
 from storefront.domain.carriers.fields import BoxFacts
-from storefront.domain.carriers.generic import GENERIC
+from storefront.domain.carriers.generic import FIRST
 from storefront.domain.carriers.layout import Layout, layout_of
 from storefront.domain.carriers.rows import findings, has_limits
 from storefront.domain.exports import file_name
@@ -72,7 +72,7 @@ def batch_facts(session: AnySession, *conditions: sa.ColumnElement[bool]) -> lis
         BatchFacts(
             **{
                 **row._mapping,
-                "layout": GENERIC.layout if row.layout is None else layout_of(row.layout),
+                "layout": FIRST if row.layout is None else layout_of(row.layout),
             }
         )
         for row in rows

@@ -113,6 +113,8 @@ class ComingBox:
     #: be otherwise.
     instead_of: date | None = None
     is_unsold: bool = False
+    #: An order behind the cut-off still gets it, if the plan's first boxes leave at once.
+    joins_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,8 @@ def _coming(
     if place.is_kept:
         rule = "later" if place.waits else "now"
     passed = place.passed.ship_from if place.passed is not None else None
-    return ComingBox(cutoff_on, place.ships_on, ship_to, rule, passed, place.passed_unsold)
+    late = first.rule == "now"
+    return ComingBox(cutoff_on, place.ships_on, ship_to, rule, passed, place.passed_unsold, late)
 
 
 def _each(plan: OrderPlan, offers: Sequence[Offer]) -> Interval:

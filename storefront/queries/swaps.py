@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.money import Money
+from storefront.domain.swaps import SwapBar
 from storefront.models import Plan, Product, ProductVariant, SwapOffer
 from storefront.models.base import table_of
 from storefront.operations.choosing import open_boxes
@@ -102,7 +103,10 @@ def swap_page(
 
 
 def line_of(line: SwapLine, offers: SwapOffers) -> Line:
-    """Return one product of the recipe with what may come instead, as pages show it."""
+    """Return one product of the recipe with what may come instead, as pages show it.
+
+    What the subscriber does not tolerate is not offered; what is sold out is named.
+    """
     facts = offers.facts
     return Line(
         _item(facts[line.variant]),
@@ -112,6 +116,7 @@ def line_of(line: SwapLine, offers: SwapOffers) -> Line:
         tuple(
             Offered(_item(facts[one.variant]), one.bar.value if one.bar else "")
             for one in line.alternatives
+            if one.bar is not SwapBar.ALLERGEN
         ),
     )
 

@@ -14,9 +14,11 @@ from storefront.adapters.tables import box_chunks
 from storefront.batch_files import Report, parcels_of, write_batch
 from storefront.database import reading, retrying
 from storefront.domain.carriers.layout import Layout
+from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.carriers.together import fitting_rows
 from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor
+from storefront.domain.exports import plain_name
 from storefront.models import Box, BoxCycle, FulfilmentBatch
 from storefront.models.base import table_of
 from storefront.operations import audit, deliveries, departures
@@ -196,6 +198,11 @@ def batch_file(rt: Runtime, batch_ref: str) -> Path | None:
     return path if recheck_batch(rt, batch_ref).is_same else None
 
 
+def batch_layout(rt: Runtime, batch_ref: str) -> Layout:
+    """Return the format that the file of a batch is in. Raises ``BatchNotFound``."""
+    return _batch(rt, batch_ref).layout
+
+
 def batch_as(rt: Runtime, batch_ref: str, format_code: str) -> tuple[str, Iterator[bytes]]:
     """Return the name and the pieces of another file of a batch's boxes, in another format.
 
@@ -209,7 +216,8 @@ def batch_as(rt: Runtime, batch_ref: str, format_code: str) -> tuple[str, Iterat
     about = {"batch": batch.public_id, "cycle": batch.cycle_key}
     fitting = (row for one in parcels_of(rt, batch, None) for row in fitting_rows(layout, one))
     stem = batch.file_name.rpartition("/")[2].rpartition(".")[0]
-    name = f"{stem}-{layout.code.replace('_', '-')}.{layout.kind}"
+    known = layout.code.replace("_", "-") if layout.code in PRESETS else plain_name(layout.name)
+    name = f"{stem}-{known}.{layout.kind}"
     return name, box_chunks(layout, about, fitting)
 
 

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
+from storefront.domain.carriers.generic import FIRST
+from storefront.domain.carriers.layout import Column, Layout
 from storefront.domain.carriers.presets import PRESETS
 from storefront.jobs.work import run_all
 from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat, FulfilmentBatch
@@ -231,6 +233,41 @@ def test_a_crashed_export_is_finished_in_the_format_it_began_in(rt, cycle, add):
     batch = export_boxes(rt, cycle.public_id, format_code="shippo")
 
     assert [row["Order reference"] for row in read(rt, batch)] == [box]
+
+
+def test_a_batch_that_keeps_no_format_is_made_again_with_the_columns_of_its_time(rt, cycle, add):
+    """As batches of the first version, which had one format alone."""
+    box = add()
+    old = replace(PRESETS["generic_csv"].layout, columns=FIRST.columns)
+    batch = export_boxes(rt, cycle.public_id, format_code=own_format(rt, old))
+    assert "gift_message" not in read(rt, batch)[0]
+    rt.session.execute(sa.update(FulfilmentBatch).values(layout=sa.null()))
+    rt.session.commit()
+    rt.files.path_of(batch.file_name).unlink()
+
+    assert recheck_batch(rt, batch.public_id).is_same
+    name, pieces = batch_as(rt, batch.public_id, "generic_csv")
+    rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode(), newline="")))
+    assert [(row["box"], row["gift_message"]) for row in rows] == [(box, "")]
+    assert name.endswith("-batch-1-generic-csv.csv")
+
+
+def test_headings_of_a_format_for_spreadsheets_are_guarded_like_its_cells(rt, cycle, add):
+    add()
+    columns = (Column("=HEAD", "box"), Column("@typed", "", "=1+1"), Column("To", "name"))
+    layout = Layout("own", "Süd: neu", columns, is_guarded=True)
+    code = own_format(rt, layout)
+    batch = export_boxes(rt, cycle.public_id, format_code=code)
+    assert list(read(rt, batch)[0]) == ["'=HEAD", "'@typed", "To"]
+    assert read(rt, batch)[0]["'@typed"] == "'=1+1"
+    rt.files.path_of(batch.file_name).unlink()
+    assert recheck_batch(rt, batch.public_id).is_same
+    # One that was made before headings were guarded stays the same, byte for byte.
+    rt.session.execute(sa.update(FulfilmentBatch).values(layout=layout.as_data()))
+    rt.session.commit()
+    assert not recheck_batch(rt, batch.public_id).is_same
+    name, _pieces = batch_as(rt, batch.public_id, code)
+    assert name.endswith("-batch-1-sud-neu.csv")
 
 
 @pytest.mark.parametrize("code", ["dhl_de", "dpd_be", "nonsense"])

@@ -132,9 +132,9 @@ def test_the_file_has_one_row_for_each_locked_box(rt, locked):
     rows = rows_of(read(rt, batch))
     assert tuple(rows[0]) == COLUMNS
     assert batch.rows == len(rows) == 5
-    assert rows[0] | {"batch": "", "box": "", "email": "", "name": ""} == dict.fromkeys(
-        COLUMNS, ""
-    ) | {
+    assert rows[0]["parcel"] == rows[0]["box"]
+    own = dict.fromkeys(("batch", "box", "email", "name", "parcel"), "")
+    assert rows[0] | own == dict.fromkeys(COLUMNS, "") | {
         "cycle": "2027-03",
         "plan": "Pot",
         "quantity": "1",
@@ -144,6 +144,8 @@ def test_the_file_has_one_row_for_each_locked_box(rt, locked):
         "city": "Jena",
         "country": "DE",
         "weight_grams": "240",
+        "price": "26.00",
+        "price_currency": "EUR",
     }
     assert states(rt) == ["exported"] * 5
     assert files(rt) == [batch.file_name.rpartition("/")[2]]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from storefront.jobs.work import PLAN_CYCLES
 from storefront.mails import compose
 from storefront.models import OutboxMessage
 from storefront.queries.checkout import confirmation
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
 from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.asking import run_asked
 from tests.support.orders import begin, paid
 
 
@@ -35,6 +40,21 @@ def test_who_pays_later_reads_when_and_the_days_of_the_first_box(
     assert "Thu 11 March, 23:59" in text
     [box] = getattr(confirmation(rt.session, key), "boxes", [])
     assert (str(box.ships_on), str(box.cutoff_on)) == ("2027-03-18", "2027-03-11")
+
+
+def test_who_gets_a_box_at_once_reads_that_it_cannot_be_changed_any_more(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    plan = make.make_plan(rt, first_box="now")
+    clock.set(datetime(2027, 3, 24, 9, 0, tzinfo=UTC))
+    assert run_asked(rt, PLAN_CYCLES)
+    paid(rt, demo_gateway, begin(rt, plan))
+
+    text = mail_of(rt)
+
+    assert "Your first box leaves on Thu 25 March" in text
+    assert "It cannot be changed or skipped any more." in text
+    assert "€26.00 on Mon 12 April" in text
 
 
 def test_who_tries_reads_the_day_that_the_order_was_shown(

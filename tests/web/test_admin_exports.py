@@ -207,6 +207,11 @@ def test_a_format_of_ones_own_is_previewed_saved_used_and_not_removed_while_used
     data = rt.files.path_of(batch.file_name).read_bytes().decode("cp1252")
     assert data.splitlines() == ["To;Ref;Service", f"Ada <Löw>;{box};24h"]
 
+    for path in ("file", f"as/{own}"):
+        with desk.get(f"/admin/batches/{batch.public_id}/{path}") as answer:
+            assert answer.headers["Content-Type"] == "text/csv; charset=windows-1252"
+            assert answer.data.decode("cp1252") == data
+
     refused = post(desk, f"/admin/exports/formats/{own}/remove", {})
     assert refused.status_code == 422
     assert "Choose another format there first." in refused.text

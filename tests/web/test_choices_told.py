@@ -291,6 +291,21 @@ def test_a_swap_is_offered_only_where_something_fits(rt, plan, teas, sub, cycle,
     assert "Nothing can come instead now: Oolong (Sold out)." in page
 
 
+def test_what_is_not_tolerated_is_not_offered_as_a_swap(rt, plan, teas, sub, cycle, ada):
+    keys = [teas[name].product_id for name in ("Oolong", "Assam")]
+    rt.session.execute(sa.update(Product).where(Product.id.in_(keys)).values(allergens=["nuts"]))
+    rt.session.commit()
+    fixed(rt, plan, teas, "Sencha", "Assam")
+    offer_swaps(rt, plan.public_id, [teas["Oolong"].public_id, teas["Mint"].public_id])
+    assert "Oolong" in ada.get(choosing(sub, cycle, "swap")).text
+
+    ada.post(f"/account/subscriptions/{sub.public_id}/allergies", avoid="nuts", agree="y")
+
+    page = ada.get(choosing(sub, cycle, "swap")).text
+    assert "Mint" in page
+    assert "Oolong" not in page
+
+
 def test_what_was_swapped_can_be_taken_back_though_nothing_fits_any_more(
     rt, plan, teas, sub, cycle, ada
 ):

@@ -50,6 +50,8 @@ def test_the_merchant_says_when_first_boxes_leave_and_shoppers_read_it(
     assert rule(rt) == ("now", "")
     page = shopper.get("/plans/pot").text
     assert "It leaves at once. The next payment is for the box after it." in page
+    assert "It cannot be changed or skipped any more." in page
+    assert "It cannot be changed or skipped any more." in shopper.get("/checkout?plan=pot").text
     assert "25 March" in page
     assert "Mon 12 April" in page
     assert "Change it until" not in page
@@ -70,3 +72,14 @@ def test_the_merchant_says_when_first_boxes_leave_and_shoppers_read_it(
     tried = owner.post(address, TERMS | {"first_box": "now", "trial_days": "14"})
     assert (tried.status_code, "After a trial or free days" in tried.text) == (422, True)
     assert rule(rt) == ("next", "")
+
+
+def test_the_page_promises_no_box_after_it_where_an_order_behind_the_cut_off_gets_the_same_one(
+    app: Flask, rt: Runtime, clock: FrozenClock
+) -> None:
+    clock.set(datetime(2027, 3, 10, 9, 0, tzinfo=UTC))
+    make.make_plan(rt, code="pot", name="Pot", first_box="now")
+    page = Visitor.of(app).get("/plans/pot").text
+    assert "Thu 11 March" in page
+    assert "you join the box after it" not in page
+    assert "It leaves at once" not in page

@@ -16,7 +16,7 @@ from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
-from storefront.domain.carriers.layout import MIMETYPES
+from storefront.domain.carriers.layout import MIMETYPES, content_type
 from storefront.domain.packing import Problem
 from storefront.htmx import done, go, show
 from storefront.operations.packing import Decided
@@ -200,8 +200,11 @@ def download(batch: str) -> Response:
     path = fulfilment.batch_file(runtime(), batch)
     if path is None:
         abort(409)
-    kind = MIMETYPES[path.suffix.removeprefix(".")]
-    return send_file(path, mimetype=kind, as_attachment=True, download_name=path.name)
+    layout = fulfilment.batch_layout(runtime(), batch)
+    kind = MIMETYPES[layout.kind]
+    answer = send_file(path, mimetype=kind, as_attachment=True, download_name=path.name)
+    answer.content_type = content_type(layout.kind, layout.encoding)
+    return answer
 
 
 def check(batch: str) -> Response:

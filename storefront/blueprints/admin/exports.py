@@ -15,7 +15,7 @@ from storefront.blueprints.context import runtime, staff_user
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
-from storefront.domain.carriers.layout import MIMETYPES, Layout
+from storefront.domain.carriers.layout import Layout, content_type
 from storefront.domain.carriers.rows import Finding
 from storefront.htmx import go
 from storefront.operations.export_formats import layout_named
@@ -103,7 +103,8 @@ def download(batch: str, code: str) -> Response:
         fulfilment.FormatNotFound,
     ):
         abort(404)
-    answer = Response(b"".join(pieces), mimetype=MIMETYPES[name.rpartition(".")[2]])
+    layout = fulfilment.named_layout(runtime(), code)
+    answer = Response(b"".join(pieces), content_type=content_type(layout.kind, layout.encoding))
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 

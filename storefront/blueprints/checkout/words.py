@@ -192,6 +192,8 @@ def then(item: OrderItem, quote: OrderQuote) -> list[str]:
         )
     if quote.cycle is not None:
         sentences.append(_("First box ships %(day)s.", day=day(quote.cycle.ship_from)))
+    if place is not None and place.is_closed:
+        sentences.append(_("It cannot be changed or skipped any more."))
     return sentences
 
 

@@ -4,7 +4,7 @@ Source: docs/decisions/0033-export-of-boxes.md and 0140-formats-are-data.md.
 """
 
 from storefront.domain.carriers.layout import Column, Layout, Preset
-from storefront.domain.exports import COLUMNS, FORMAT
+from storefront.domain.exports import COLUMNS, FIRST_COLUMNS, FORMAT
 
 _ALL = tuple(Column(name, name) for name in COLUMNS)
 
@@ -15,6 +15,15 @@ GENERIC = Preset(
     confidence="own",
 )
 
+#: What batches were written in that keep no format: it never changes.
+FIRST = Layout(
+    FORMAT,
+    "CSV",
+    tuple(Column(name, name) for name in FIRST_COLUMNS),
+    is_guarded=True,
+    per_box=True,
+)
+
 #: Text stays text in JSON, so nothing is put in front of it.
 GENERIC_JSON = Preset(
     Layout("generic_json", "JSON", _ALL, kind="json", per_box=True),
@@ -22,8 +31,7 @@ GENERIC_JSON = Preset(
     confidence="own",
 )
 
-#: A workbook for people. Its bytes depend on the release of the library that writes it, so no
-#: batch is kept in it; every cell is text, so none needs an apostrophe.
+#: A workbook for people; every cell is text, so none needs an apostrophe.
 GENERIC_XLSX = Preset(
     Layout("generic_xlsx", "Excel (XLSX)", _ALL, kind="xlsx", per_box=True),
     source="",

@@ -7,12 +7,17 @@ Source: docs/decisions/0140-formats-are-data.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from storefront.domain.exports import is_formula, safe_cell
 
 #: What a cell may hold: anything, digits only, or letters of the Roman alphabet (and digits,
 #: punctuation) as Western European languages write them.
 Rule = Literal["", "digits", "roman"]
+
+#: Encoding of a file -> what an answer says of it.
+_CHARSETS = {"cp1252": "windows-1252", "latin-1": "iso-8859-1"}
 
 #: How a file is written -> what it is called in an answer and in a mail.
 MIMETYPES: Mapping[str, str] = {
@@ -20,6 +25,17 @@ MIMETYPES: Mapping[str, str] = {
     "json": "application/json",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+
+
+def content_type(kind: str, encoding: str) -> str:
+    """Return what is said of a file in an answer.
+
+    >>> content_type("csv", "cp1252"), content_type("json", "utf-8")
+    ('text/csv; charset=windows-1252', 'application/json')
+    """
+    charset = f"; charset={_CHARSETS.get(encoding, encoding)}" if kind == "csv" else ""
+    return MIMETYPES[kind] + charset
+
 
 Confidence = Literal["documented", "seen", "part", "own"]
 
@@ -51,6 +67,8 @@ class Layout:
     #: Cells a spreadsheet would run get an apostrophe; where a tool reads the file as it is, a
     #: box with such a cell is told before instead, because the apostrophe would be printed.
     is_guarded: bool = False
+    #: Headings are guarded like cells. Files of batches from before it are made again without.
+    guards_headings: bool = False
     #: A byte order mark before UTF-8: Excel takes such a file for what it is when it is opened by
     #: double click; a program may take the mark for a part of the first heading.
     is_marked: bool = False
@@ -60,6 +78,18 @@ class Layout:
     per_box: bool = False
     #: Most rows the tool takes at a time; 0: it names no limit.
     most_rows: int = 0
+
+    @property
+    def safe(self) -> Layout:
+        """The layout as a new file takes it: no heading may run in a spreadsheet either."""
+        needs = self.is_guarded and any(is_formula(one.heading) for one in self.columns)
+        return replace(self, guards_headings=True) if needs else self
+
+    @property
+    def headings(self) -> list[str]:
+        """What stands in the first row."""
+        guard = safe_cell if self.guards_headings else str
+        return [guard(column.heading) for column in self.columns]
 
     def as_data(self) -> dict[str, Any]:
         """Return the layout as what JSON can hold; ``layout_of`` reads it."""
@@ -77,6 +107,7 @@ class Layout:
             "per_item": self.per_item,
             "most_rows": self.most_rows,
             **({"per_box": True} if self.per_box else {}),
+            **({"guards_headings": True} if self.guards_headings else {}),
             **({"is_marked": True} if self.is_marked else {}),
         }
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from storefront.adapters.tables import csv_chunks
 from storefront.domain.carriers.fields import BoxFacts
-from storefront.domain.carriers.generic import GENERIC
+from storefront.domain.carriers.generic import FIRST, GENERIC
 from storefront.domain.carriers.rows import cells
-from storefront.domain.exports import COLUMNS, file_name, plain_cell, safe_cell
+from storefront.domain.exports import COLUMNS, FIRST_COLUMNS, file_name, plain_cell, safe_cell
 
 LAYOUT = GENERIC.layout
 
@@ -68,6 +68,47 @@ def test_a_file_name_has_nothing_but_plain_signs():
     assert file_name("../Böxe", "2027-03-01", 2) == "exports/B-xe-2027-03-01-batch-2.csv"
 
 
+def test_what_was_added_stands_behind_what_files_always_had():
+    assert COLUMNS[: len(FIRST_COLUMNS)] == FIRST_COLUMNS
+    assert LAYOUT.headings == list(COLUMNS)
+
+
+def test_all_that_is_known_of_a_box_is_in_its_row():
+    line = {"sku": "A", "pieces": 2, "grams": 5, "hs_code": "090210", "origin": "CN"}
+    line |= {"text": "green tea", "value_minor": 890, "currency": "EUR"}
+    box = BoxFacts(
+        batch="bat_1",
+        box="box_2",
+        cycle="2027-03",
+        kind="regular",
+        quantity=1,
+        ship_to={"name": "Ada"},
+        packing={
+            "plan": "Pot",
+            "contents": [["A", 2]],
+            "email": "",
+            "weight_grams": 10,
+            "gift": {"from": "=Grace", "message": "Happy\nbirthday"},
+            "answers": [["Milk", "no"], ["Cup", "large"]],
+            "price": [2185, 415, "EUR"],
+            "customs": [line],
+        },
+        parcel="box_1",
+    )
+    (row,) = cells(LAYOUT, box)
+    found = dict(zip(COLUMNS, row, strict=True))
+    assert {name: found[name] for name in COLUMNS[len(FIRST_COLUMNS) :]} == {
+        "gift_from": "'=Grace",
+        "gift_message": "Happy birthday",
+        "answers": "Milk: no; Cup: large",
+        "price": "26.00",
+        "price_currency": "EUR",
+        "customs": "2 x green tea, HS 090210, CN, 8.90 EUR",
+        "customs_total": "17.80 EUR",
+        "parcel": "box_1",
+    }
+
+
 GOLDEN = (
     b"batch,box,cycle,plan,quantity,contents,name,company,street,extra,postcode,city,region,"
     b"country,phone,email,weight_grams,note\r\n"
@@ -100,4 +141,6 @@ def test_the_file_is_these_bytes():
         },
     )
 
-    assert b"".join(csv_chunks(COLUMNS, cells(LAYOUT, box))) == GOLDEN
+    assert b"".join(csv_chunks(FIRST.headings, cells(FIRST, box))) == GOLDEN
+    (row,) = cells(LAYOUT, box)
+    assert [row[: len(FIRST_COLUMNS)]] == cells(FIRST, box)

@@ -50,8 +50,11 @@ def opened(name, today, cycles, interval=MONTH, boxes=1, charge_day=None, launch
         # Before the cut-off: with March, or at once as the box locked in February.
         ("next", "2027-03-05", "2027-03-18", "2027-04-12"),
         ("now", "2027-03-05", "2027-03-06", "2027-03-12"),
-        # The last day of the cut-off: who is already here pays tomorrow, so does the new one.
-        ("now", "2027-03-11", "2027-03-12", "2027-03-12"),
+        # Two whole days are left to skip the box of everybody, and then no more: its payment would
+        # come at once, so March's box is the first one.
+        ("now", "2027-03-09", "2027-03-10", "2027-03-12"),
+        ("now", "2027-03-10", "2027-03-18", "2027-04-12"),
+        ("now", "2027-03-11", "2027-03-18", "2027-04-12"),
         # March can be charged no more by itself, but it can be packed.
         ("next", "2027-03-13", "2027-04-19", "2027-05-12"),
         ("now", "2027-03-12", "2027-03-18", "2027-04-12"),
@@ -94,6 +97,31 @@ def test_a_shop_that_has_never_locked_a_cycle_sends_the_first_box_with_the_next(
     found = first_place(CALENDAR, date(2027, 1, 2), FirstBox("now"))
     assert found is not None
     assert (found.cycle.id, found.is_kept) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "is_closed"),
+    [
+        ("next", "2027-03-11", False),
+        ("now", "2027-03-09", True),
+        # March's, which everybody can change until its cut-off, and that is over.
+        ("now", "2027-03-11", False),
+        ("now", "2027-03-12", True),
+        ("later", "2027-03-05", False),
+    ],
+)
+def test_a_first_box_that_leaves_behind_its_cut_off_cannot_be_changed(name, day, is_closed):
+    today, launch = date.fromisoformat(day), date(2027, 6, 1) if name == "later" else None
+    found = opened(name, today, CALENDAR, charge_day=12, launch=launch)
+    assert found.place.is_closed is is_closed
+
+
+@given(st.integers(0, 400))
+def test_the_box_behind_one_that_leaves_at_once_can_be_skipped_for_two_whole_days(after):
+    today = date(2027, 2, 20) + timedelta(days=after)
+    found = opened("now", today, CALENDAR, charge_day=12)
+    paid_next = next(one for one in CALENDAR if one.charge_on == found.renewal_on)
+    assert paid_next.cutoff_on - today >= timedelta(days=2)
 
 
 def test_what_begins_behind_the_planned_cycles_is_not_sold():
