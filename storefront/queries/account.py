@@ -116,6 +116,8 @@ class SubscriptionView:
     pictures: tuple[tuple[str, str | None], ...]
     #: What ran out when that box was packed.
     lacks: tuple[Lack, ...]
+    #: What the recipe of the next box says and does not come as asked, with what comes instead.
+    without: tuple[tuple[str, str], ...]
     past: tuple[PastBox, ...]
     #: How often its boxes may be skipped.
     skip_limits: SkipLimits
@@ -258,6 +260,7 @@ def _view(
         contents=tuple(piece.text for piece in held.pieces),
         pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
         lacks=_lacks(coming, _cycle_of(coming, first), lacks),
+        without=held.without,
         past=_past(coming, lacks),
         skip_limits=skip_limits(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),
