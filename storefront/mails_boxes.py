@@ -259,6 +259,21 @@ def box_not_added(writer: Writer) -> Words | None:
     )
 
 
+def not_delivered_there(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    return Words(
+        _("We cannot send your next box"),
+        _("We do not deliver to the address of your %(plan)s box now.", plan=payload["plan"]),
+        _("Nothing was charged, and nothing will be while that is so."),
+        ((_("Your plan"), str(payload["plan"])),),
+        (
+            _("Give another address"),
+            writer.url(f"/account/subscriptions/{payload['subscription']}/address"),
+        ),
+        (_("You can also cancel in your account."),),
+    )
+
+
 BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_added": box_added,
     "box_not_added": box_not_added,
@@ -270,4 +285,5 @@ BOX_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "box_returned": box_returned,
     "box_lost": box_lost,
     "late_change": late_change,
+    "not_delivered_there": not_delivered_there,
 }

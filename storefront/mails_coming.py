@@ -31,6 +31,9 @@ def _box_soon(writer: Writer) -> Words | None:
     if box.contents.pieces:
         names = [piece.text for piece in box.contents.pieces]
         facts.append((_("In the box"), formats.listing(names, writer.locale)))
+    for name, instead in box.contents.without:
+        said = (_("Instead of %(product)s", product=name), instead)
+        facts.append(said if instead else (_("Left out"), name))
     if box.row.charge_on is not None and box.row.amount is not None and not box.row.covered:
         facts.append((_("Charged"), writer.charge(box.row.charge_on, box.row.amount)))
     elif box.row.is_paid:

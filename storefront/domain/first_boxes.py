@@ -76,9 +76,9 @@ def first_place(
     next: the first cycle whose cut-off has not passed. later: the first of those that leaves on
     ``not_before`` or later. now: the next packing day where these are rolling; on a calendar the
     coming cycle once nobody could skip a box of it that is charged by itself, because its cut-off
-    or charge day has come or comes in two days, and before that the one locked last, late. Where that one is full or not
-    sold today (decision 0202), the next cycle that has room and is. ``cycles`` are those that may
-    be joined.
+    or charge day has come or its cut-off comes tomorrow, and before that the one locked last, late.
+    Where that one is full or not sold today (decision 0202), the next cycle that has room and is.
+    ``cycles`` are those that may be joined.
     """
     usual = first_cycle(cycles, today)
     wished = usual

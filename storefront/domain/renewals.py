@@ -18,6 +18,9 @@ OUTAGE_AFTER = timedelta(hours=48)
 ONE_CHARGE_PER = timedelta(hours=24)
 #: Customers are told of a first payment so many days before it.
 NOTICE_DAYS = 3
+#: Why a renewal waits: nothing is sent to where its next box would go; and when it looks again.
+UNDELIVERABLE = "undeliverable"
+UNDELIVERABLE_AGAIN = timedelta(hours=1)
 
 
 class Fate(StrEnum):
@@ -76,6 +79,8 @@ class Boundary:
     bills_missed: bool = False
     #: The day the last billed period was opened.
     last_opened_on: date | None = None
+    #: Nothing is sent to where its next box would go.
+    is_undeliverable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ def decide(boundary: Boundary) -> Decision:
     last day, a trial that nobody gave a payment method for), paused, days given until a fixed
     billing day, a period nobody can be served any more (the boundary passed while the last one
     was unpaid, or its box can no longer ship), skipped by the customer or by a box that moved
-    there, held without consent or after a long outage, one charge per 24 h, otherwise billed.
+    there, put off while nothing is sent to its address, held without consent or after a long
+    outage, one charge per 24 h, otherwise billed.
     Source: docs/decisions/0007-what-happens-at-a-boundary.md.
     """
     return _not_served(boundary) or _not_charged(boundary) or _bill(boundary)
@@ -135,6 +141,9 @@ def _not_served(boundary: Boundary) -> Decision | None:
 
 def _not_charged(boundary: Boundary) -> Decision | None:
     """Return what keeps back a charge that is due."""
+    if boundary.is_undeliverable:
+        again = boundary.now + UNDELIVERABLE_AGAIN
+        return Decision(Fate.WAIT, reason=UNDELIVERABLE, wait_until=again)
     if not boundary.has_consent:
         return Decision(Fate.HOLD, reason=HoldReason.NO_CONSENT)
     if is_too_late(boundary.due_at, boundary.released_at, boundary.now):

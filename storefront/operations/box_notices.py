@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.packing import choose_recipe
 from storefront.models import (
+    Box,
     BoxChoice,
     BoxNotice,
     Gift,
@@ -31,10 +32,10 @@ from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.plan_walks import begin_slice, end_slice, walks_due
 from storefront.operations.recipes import recipes_of
-from storefront.operations.skips import read_coming
+from storefront.operations.skips import MOVABLE, read_coming
 
 #: Whose boxes do not come as things are, or are nobody's yet.
-_SILENT = (*ENDED, SubscriptionState.INCOMPLETE, SubscriptionState.PAUSED)
+_SILENT = (SubscriptionState.INCOMPLETE, SubscriptionState.PAUSED)
 
 
 def notices_due(session: AnySession, moment: Moment) -> Sequence[AnyRow]:
@@ -58,7 +59,13 @@ def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
 
 def _next(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
     """Select the subscribers behind ``at``; a gift nobody has claimed has none."""
-    subscription, gift = table_of(Subscription), table_of(Gift)
+    subscription, gift, box = table_of(Subscription), table_of(Gift), table_of(Box)
+    # What ended brings what is paid and still to come, and nothing else.
+    to_come = sa.exists().where(
+        box.c.subscription_id == subscription.c.id,
+        box.c.cycle_id == due.cycle_id,
+        box.c.state.in_(MOVABLE),
+    )
     unclaimed = sa.exists().where(
         gift.c.subscription_id == subscription.c.id, gift.c.claimed_at.is_(None)
     )
@@ -68,6 +75,7 @@ def _next(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
             subscription.c.plan_id == due.plan_id,
             subscription.c.id > at,
             subscription.c.state.not_in(_SILENT),
+            sa.or_(subscription.c.state.not_in(ENDED), to_come),
             subscription.c.customer_id.is_not(None),
             subscription.c.held_at.is_(None),
             ~unclaimed,

@@ -73,6 +73,27 @@ def keep_place(session: AnySession, period_id: int, quote: OrderQuote) -> None:
     )
 
 
+def hold_days(session: AnySession, quotes: Iterable[OrderQuote]) -> bool:
+    """Keep the days of the cycles that were quoted until the commit; False: they are others now.
+
+    Whoever moves a cycle locks it, then looks which orders were promised it: so either this order
+    is seen there, or the new days are seen here.
+    """
+    # A place names the cycle itself; the quote's has the day on which that box leaves.
+    found = [one.opening.place.cycle if one.opening.place else one.cycle for one in quotes]
+    shown = {one.id: one for one in found if one is not None}
+    if not shown:
+        return True
+    cycle = table_of(BoxCycle)
+    rows = session.execute(
+        sa.select(*slot_columns(cycle))
+        .where(cycle.c.id.in_(shown))
+        .order_by(cycle.c.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return {row.id: CycleSlot(*row) for row in rows} == shown
+
+
 def forget_moved(session: AnySession, period_id: int) -> None:
     """Drop what was promised for a period whose boxes were arranged anew for another plan."""
     table, box = table_of(FirstBoxPlace), table_of(Box)

@@ -119,7 +119,9 @@ def decide_opening(
             resumes_on=row.resumes_on,
             is_trial_without_method=row.last_kind == PeriodKind.TRIAL and not _can_pay(row),
             released_at=catch_up.released_at,
-            bills_missed=catch_up.bills_missed,
+            # What could not have been sent is not charged afterwards.
+            bills_missed=catch_up.bills_missed and row.id not in facts.undeliverable,
+            is_undeliverable=row.id in facts.undeliverable,
             last_opened_on=moment.day_of(row.last_opened_at) if row.last_opened_at else None,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -38,6 +39,7 @@ from storefront.operations.questions import Question, at_now
 from storefront.operations.shipping import read_delivery
 from storefront.operations.taxes import buyer_columns
 from storefront.operations.terms import OptionTexts, option_texts
+from storefront.operations.undeliverable import undeliverable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class BatchFacts:
     options: OptionTexts
     delivery: Delivery
     addons: Mapping[int, Sequence[AnyRow]]
+    #: Subscriptions whose next box would go where nothing is sent.
+    undeliverable: AbstractSet[int] = frozenset()
 
 
 def count_due(session: AnySession, now: datetime) -> int:
@@ -122,13 +126,19 @@ def give_back(session: AnySession, claims: Sequence[Claim], until: datetime, at:
     )
 
 
-def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
-    """Read what the batch needs; the same number of statements for 1 and for 1,000 claims."""
+def read_batch(
+    session: AnySession, claims: Sequence[Claim], countries: Sequence[str] = ()
+) -> BatchFacts:
+    """Read what the batch needs; the same number of statements for 1 and for 1,000 claims.
+
+    ``countries`` are those the shop sends to; empty: all.
+    """
     rows = _subscriptions(session, [claim.id for claim in claims])
     groups = {row.cycle_group_id for row in rows if row.ships}
     first = min((row.next_on for row in rows), default=None)
     slots = _slots(session, groups, first) if groups and first else {}
     ids = [row.id for row in rows]
+    delivery = read_delivery(session)
     with_options = {row.plan_id for row in rows if row.options}
     return BatchFacts(
         rows,
@@ -136,8 +146,9 @@ def read_batch(session: AnySession, claims: Sequence[Claim]) -> BatchFacts:
         cycle_use(session, ids),
         running_discounts(session, ids),
         option_texts(session, with_options),
-        read_delivery(session),
+        delivery,
         running_addons(session, (row.id for row in rows if row.has_addons)),
+        undeliverable(session, rows, slots, countries, delivery.zones),
     )
 
 

@@ -95,7 +95,7 @@ def read_coming(
     for row in rows:
         own = {key: cycle for key, cycle in cycles.items() if cycle.group_id in _groups(row)}
         mine, skipped = boxes.get(row.id, []), skips.get(row.id, {})
-        standing = _standing(row, own, mine, skipped, gone)
+        standing = _standing(row, own, mine, skipped, gone, today)
         found.append(Coming(row, standing, mine, skipped, own))
     return found
 
@@ -137,6 +137,7 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
             box.c.quantity,
             box.c.state,
             box.c.problem,
+            box.c.packing,
             box.c.address_id,
             own.c.street.label("own_street"),
             own.c.city.label("own_city"),
@@ -209,6 +210,7 @@ def _standing(
     boxes: Sequence[AnyRow],
     skips: Mapping[int, AnyRow],
     gone: AbstractSet[int],
+    today: date,
 ) -> Standing:
     slots = {key: _slot(cycle) for key, cycle in cycles.items()}
     billing = Interval(row.unit, row.unit_count)
@@ -226,7 +228,8 @@ def _standing(
         paid=tuple(
             PaidBox(box.id, slots.get(box.cycle_id))
             for box in boxes
-            if box.state in UNSENT and not (box.state == BoxState.EXPORTED and box.cycle_id in gone)
+            if box.state in UNSENT
+            and not (box.state == BoxState.EXPORTED and _is_gone(box, gone, today))
         ),
         taken=frozenset(box.cycle_id for box in boxes if box.cycle_id),
         skipped=frozenset(skips),
@@ -235,6 +238,11 @@ def _standing(
         boxes_left=None if row.max_boxes is None else row.max_boxes - row.boxes_billed,
         ends_on=row.ends_on,
     )
+
+
+def _is_gone(box: AnyRow, gone: AbstractSet[int], today: date) -> bool:
+    """Return whether the days on which a box leaves are over: its cycle's, and its own if late."""
+    return box.cycle_id in gone and (box.leaves_on is None or box.leaves_on < today)
 
 
 @dataclass(frozen=True, slots=True)

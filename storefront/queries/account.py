@@ -18,6 +18,7 @@ from storefront.domain.least_terms import least_allowed
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.shipping import Zone, is_blocked
 from storefront.domain.skip_limits import SkipLimits
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -80,6 +81,8 @@ class SubscriptionView:
     quantity: int
     is_ended: bool
     is_held: bool
+    #: Nothing is sent to its address now: boxes that would go there are not charged.
+    is_cut_off: bool
     #: A pause that is wanted or runs, and when it ends by itself.
     pauses_on: date | None
     resumes_on: date | None
@@ -116,6 +119,8 @@ class SubscriptionView:
     pictures: tuple[tuple[str, str | None], ...]
     #: What ran out when that box was packed.
     lacks: tuple[Lack, ...]
+    #: What the recipe of the next box says and does not come as asked, with what comes instead.
+    without: tuple[tuple[str, str], ...]
     past: tuple[PastBox, ...]
     #: How often its boxes may be skipped.
     skip_limits: SkipLimits
@@ -193,6 +198,7 @@ def _views(
             charges[one.row.id],
             {cycle: each for (key, cycle), each in contents.items() if key == one.row.id},
             costs.discounts,
+            costs.delivery.zones,
             taxes.seller_country,
             lacks,
         )
@@ -206,6 +212,7 @@ def _view(
     charge: tuple[date, Money] | None,
     contents: Mapping[int, Contents],
     discounts: Mapping[int, Sequence[AnyRow]],
+    zones: Sequence[Zone],
     home: str,
     lacks: Mapping[int, tuple[Lack, ...]],
 ) -> SubscriptionView:
@@ -230,6 +237,7 @@ def _view(
         quantity=row.now_quantity,
         is_ended=row.state in ENDED,
         is_held=row.held_at is not None,
+        is_cut_off=row.ships and is_blocked(zones, row.country or "", row.postcode or ""),
         pauses_on=row.pauses_on,
         resumes_on=row.resumes_on,
         min_boxes=least,
@@ -258,6 +266,7 @@ def _view(
         contents=tuple(piece.text for piece in held.pieces),
         pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
         lacks=_lacks(coming, _cycle_of(coming, first), lacks),
+        without=held.without,
         past=_past(coming, lacks),
         skip_limits=skip_limits(coming),
         discounts=tuple((one.code, one.cycles_left) for one in mine if not one.is_automatic),

@@ -28,6 +28,7 @@ from storefront.models.base import table_of
 from storefront.operations.box_facts import country_of_coming, number_of_coming
 from storefront.operations.skips import MOVABLE, Coming
 from storefront.operations.swaps import Wishes, wishes_of
+from storefront.queries.unwanted import UnwantedBy, read_unwanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Contents:
     can_swap: bool = False
     #: What was chosen and cannot come any more, because the recipe is another by now.
     gone: tuple[str, ...] = ()
+    #: What the recipe says and the subscriber does not tolerate; with what comes instead, or "".
+    without: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,9 @@ def next_contents(
 ) -> dict[tuple[int, int], Contents]:
     """Return what the boxes of the cycles in ``nexts`` hold, per subscription and cycle.
 
-    One statement for all of them. Packed already: its own items. Otherwise the recipe it would
-    be packed by today, and of its pool what is chosen.
+    One statement for all of them, and two more where somebody does not tolerate any of it. Packed
+    already: its own items. Otherwise the recipe it would be packed by today, and of its pool what
+    is chosen.
     """
     wanted = [(one, cycle) for one in found for cycle in nexts.get(one.row.id, ())]
     boxes = {
@@ -82,6 +86,7 @@ def next_contents(
             offered[line.plan_id][line.variant_id] = line
     swapped = _swapped(session, wanted, offered)
     numbers = _numbers(found, nexts, boxes)
+    unwanted = read_unwanted(session, {one.row.id for one in found}, lines)
     return {
         (one.row.id, cycle): _contents(
             one,
@@ -91,6 +96,7 @@ def next_contents(
             offered.get(_plan_of(one, cycle), {}),
             swapped.get((one.row.id, cycle), {}),
             numbers.get((one.row.id, cycle), 0),
+            unwanted.of(one.row.id),
         )
         for one, cycle in wanted
     }
@@ -144,6 +150,7 @@ def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.Column
         variant.c.currency,
         product.c.picture,
         product.c.category,
+        product.c.allergens,
     ]
 
 
@@ -217,6 +224,7 @@ def _contents(
     offered: _Offered,
     wishes: Wishes,
     number: int,
+    unwanted: UnwantedBy,
 ) -> Contents:
     lying = tuple(_piece(line) for line in lines if box is not None and line.box_id == box.id)
     if box is not None and box.state not in MOVABLE:
@@ -236,17 +244,22 @@ def _contents(
     ]
     comes = pool or {line.variant_id for line in own}
     gone = tuple(str(line.name) for line in picks if line.variant_id not in comes)
+    without = unwanted.without([line for line in own if line.variant_id not in wishes])
     if not pool:
-        fixed = _with_swaps(own, offered, wishes)
-        return Contents(fixed + lying, can_swap=_can_swap(own, offered, wishes), gone=gone)
+        fixed = _with_swaps([x for x in own if x.key not in without], offered, wishes)
+        can_swap = _can_swap(own, offered, wishes)
+        return Contents(
+            fixed + lying, can_swap=can_swap, gone=gone, without=tuple(without.values())
+        )
     picks = [line for line in picks if line.variant_id in pool]
-    fixed = tuple(_piece(line) for line in own if not line.is_choice)
+    fixed = tuple(_piece(x) for x in own if not x.is_choice and x.key not in without)
     # Add-ons lie in a box that is paid for before anything else does.
     return Contents(
         fixed + tuple(_piece(line) for line in picks) + lying,
         own[0].pieces or 0 if own else 0,
         sum(line.quantity for line in picks),
         gone=gone,
+        without=tuple(without.values()),
     )
 
 

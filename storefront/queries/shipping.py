@@ -11,7 +11,10 @@ from operator import attrgetter
 import sqlalchemy as sa
 
 from storefront.domain.choices import PoolItem, Rule, fill
+from storefront.domain.lifecycle import ENDED
+from storefront.domain.shipping import Zone, is_blocked
 from storefront.models import (
+    Address,
     BoxWeight,
     Option,
     OptionGroup,
@@ -20,6 +23,7 @@ from storefront.models import (
     ProductVariant,
     Recipe,
     RecipeItem,
+    Subscription,
 )
 from storefront.models.base import table_of
 from storefront.operations.choices import rules_of
@@ -37,6 +41,26 @@ class WeightRow:
     grams: int | None
     #: What the standing recipe of exactly this scope weighs today.
     recipe_grams: int | None
+
+
+def cut_off_by(session: AnySession, before: Sequence[Zone], after: Sequence[Zone]) -> int:
+    """Return how many running subscriptions get no box any more once zones are ``after``."""
+    subscription, address = table_of(Subscription), table_of(Address)
+    plan = table_of(Plan)
+    places = session.execute(
+        sa.select(address.c.country, address.c.postcode, sa.func.count().label("number"))
+        .select_from(subscription)
+        .join(address, address.c.id == subscription.c.address_id)
+        .join(plan, plan.c.id == subscription.c.plan_id)
+        .where(plan.c.ships, subscription.c.state.not_in(ENDED))
+        .group_by(address.c.country, address.c.postcode)
+    )
+    return sum(
+        one.number
+        for one in places
+        if is_blocked(after, one.country, one.postcode)
+        and not is_blocked(before, one.country, one.postcode)
+    )
 
 
 def weight_rows(session: AnySession) -> list[WeightRow]:

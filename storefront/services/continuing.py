@@ -13,13 +13,14 @@ from functools import partial
 import sqlalchemy as sa
 
 from storefront.database import retrying
+from storefront.domain.boxes import BoxKind
 from storefront.domain.errors import DomainError
 from storefront.domain.gifts import OFFER_BEFORE, THANK_AFTER, THANK_UNTIL
 from storefront.models import Box, BoxCycle, Checkout, Gift, Notice, Subscription
 from storefront.models.base import table_of
 from storefront.operations.beginning import start_after, write_checkout
 from storefront.operations.checkout import Market, change_checkout, expires_at
-from storefront.operations.continuing import GiftEnd, follow_gifts, gift_ends
+from storefront.operations.continuing import UNSENT, GiftEnd, follow_gifts, gift_ends
 from storefront.operations.gifts import any_gift, gift_rows
 from storefront.operations.keys import AnyRow
 from storefront.operations.offers import OrderPrice, fits, read_plan, read_prices
@@ -189,20 +190,26 @@ def _offer(rt: Runtime) -> int:
 
 
 def _thank(rt: Runtime) -> int:
-    """Write of gifts whose last box has left, where nothing follows."""
+    """Write of gifts whose last box has left, where nothing follows and none is sent again."""
 
     def is_due(end: GiftEnd) -> bool:
         day = end.last_ships_to
         return day is not None and _is_between(rt, day + THANK_AFTER, day + THANK_UNTIL)
 
-    return _write(rt, OVER, [end for end in _ending(rt, OVER) if is_due(end)])
+    box = table_of(Box).alias()
+    again = sa.exists().where(
+        box.c.subscription_id == table_of(Gift).c.subscription_id,
+        box.c.kind == BoxKind.REPLACEMENT,
+        box.c.state.in_(UNSENT),
+    )
+    return _write(rt, OVER, [end for end in _ending(rt, OVER, sa.not_(again)) if is_due(end)])
 
 
 def _is_between(rt: Runtime, first: date, last: date) -> bool:
     return first <= rt.today() <= last
 
 
-def _ending(rt: Runtime, topic: str) -> list[GiftEnd]:
+def _ending(rt: Runtime, topic: str, *conditions: sa.ColumnElement[bool]) -> list[GiftEnd]:
     """Return claimed gifts about which ``topic`` was not written, of whom nobody went on."""
     gift, table, order = table_of(Gift), table_of(Subscription), table_of(Checkout)
     notice = table_of(Notice)
@@ -226,6 +233,7 @@ def _ending(rt: Runtime, topic: str) -> list[GiftEnd]:
         sa.not_(went_on),
         sa.not_(told),
         leaves,
+        *conditions,
     )
 
 

@@ -31,9 +31,10 @@ from storefront.models import (
     Invoice,
 )
 from storefront.models.base import table_of
-from storefront.operations.checkout import Market, change_checkout, find_checkout, read_order
+from storefront.operations.checkout import Market, Order, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
 from storefront.operations.kept_methods import Card
+from storefront.operations.kept_places import hold_days
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import expire_order
@@ -342,10 +343,10 @@ def _book(
         change_checkout(session, row, {"quote": {**row.quote, "no_trial": True}})
         session.commit()
         return Outcome.CHANGED
-    # Half an hour at the gateway is over for some: then the place is taken anew, or gone.
-    if not take_places(session, row.id, wanted_of(order.items), moment):
+    refused = _refused(session, row, order, moment)
+    if refused is not None:
         session.rollback()
-        return Outcome.SOLD_OUT
+        return refused
     if not change_checkout(session, row, {"state": "paying"}):
         session.rollback()
         return None
@@ -369,6 +370,15 @@ def _book(
     _note(rt, row, setup, booked)
     session.commit()
     return booked
+
+
+def _refused(session: AnySession, row: AnyRow, order: Order, moment: Moment) -> Outcome | None:
+    """Take the places and keep the days that were shown; return why that cannot be."""
+    # Half an hour at the gateway is over for some: then the place is taken anew, or gone.
+    if not take_places(session, row.id, wanted_of(order.items), moment):
+        return Outcome.SOLD_OUT
+    is_shown = order.quote is None or hold_days(session, order.quote.items)
+    return None if is_shown else Outcome.CHANGED
 
 
 def _has_tried(session: AnySession, quote: BasketQuote, card: Card) -> bool:

@@ -21,7 +21,7 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import reading, retrying
 from storefront.domain.errors import DomainError
 from storefront.domain.lifecycle import HoldReason
-from storefront.domain.renewals import Fate
+from storefront.domain.renewals import UNDELIVERABLE, Fate
 from storefront.models import ParkedWork, Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
@@ -31,6 +31,7 @@ from storefront.operations.openings import CatchUp, Opening, decide_opening, ope
 from storefront.operations.renewals import Claim, claim_due, count_due, give_back, read_batch
 from storefront.operations.results import Recorded
 from storefront.operations.subscriptions import StaleSubscription
+from storefront.operations.undeliverable import tell_undeliverable
 from storefront.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def _claim(rt: Runtime, moment: Moment, limit: int, lease: timedelta) -> list[Cl
 def _open_periods(run: _Run, claims: Sequence[Claim], moment: Moment, until: datetime) -> None:
     rt = run.rt
     with reading():
-        facts = read_batch(rt.session, claims)
+        facts = read_batch(rt.session, claims, rt.shop.countries)
         rt.session.rollback()
     taxes = tax_desk.rules_for(rt, facts.subscriptions, facts.addons)
     held = {claim.id: claim for claim in claims}
@@ -202,6 +203,8 @@ def _commit(rt: Runtime, openings: Sequence[Opening], moment: Moment) -> int:
     planned = open_periods(rt.session, openings, moment, rt.shop.seller, rt.minimums)
     if any(opening.decision.reason == HoldReason.OUTAGE for opening in openings):
         note_late(rt.session)
+    refused = [one.row for one in openings if one.decision.reason == UNDELIVERABLE]
+    tell_undeliverable(rt.session, [(row, row.next_on) for row in refused], moment)
     failpoint("renewal.before_planned_commit")
     rt.session.commit()
     return planned

@@ -17,6 +17,7 @@ from storefront.models import (
 )
 from storefront.operations.checkout import Market
 from storefront.operations.places import places_of
+from storefront.queries.account import home
 from storefront.queries.checkout import confirmation
 from storefront.queries.invariants import broken
 from storefront.queries.mails import subscription_facts
@@ -58,6 +59,17 @@ def boxes(rt: Runtime) -> list[tuple[str, str]]:
     return [(row.key, row.state.value) for row in rows]
 
 
+def shown_boxes(
+    rt: Runtime,
+) -> tuple[tuple[str, date | None] | None, list[tuple[str, date]]]:
+    """The box the account shows large, and the last ones: state and day."""
+    whose = rt.session.scalars(sa.select(Subscription.customer_id)).one()
+    [one] = home(rt.session, whose, rt.moment(), rt.shop.taxes).subscriptions
+    rt.session.rollback()
+    large = (one.next_box.state, one.next_box.ship_from) if one.next_box else None
+    return large, [(box.state, box.ship_from) for box in one.past]
+
+
 def next_payment(rt: Runtime) -> date:
     day = rt.session.scalars(sa.select(Subscription.anchor_on)).one()
     rt.session.rollback()
@@ -91,6 +103,14 @@ def test_a_box_that_leaves_now_joins_the_cycle_locked_last_and_is_packed_with_th
 
     work(rt)
     assert boxes(rt) == [("2027-03", "exported")]
+    # Handed over is not gone: until its own day it stands above all others, and is being packed.
+    first, later = shown_boxes(rt)
+    assert first == ("exported", date(2027, 3, 25))
+    assert later == []
+    clock.advance(days=1)
+    assert shown_boxes(rt) == (first, later)
+    clock.advance(days=1)
+    assert shown_boxes(rt)[1] == [("shipped", date(2027, 3, 25))]
     # The second payment brings the box of the cycle after it, and no cycle holds two.
     on(clock, rt, 4, 12)
     assert boxes(rt) == [("2027-03", "exported"), ("2027-04", "planned")]

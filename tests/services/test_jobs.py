@@ -71,7 +71,7 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used = {"sign_in", "order_confirmed", "receipt", "payment_failed", "payment_confirm"}
     used |= {"cancel_confirmed", "plan_changed", "ended", "box_shipped", "staff_link"}
     used |= {"box_replaced", "batch_file", "box_returned", "box_waits", "box_made"}
-    used |= {"box_lost"}
+    used |= {"box_lost", "not_delivered_there"}
     used |= {"surplus_refunded", "refunded", "referral_credit", "price_change"}
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
     used |= {"gift_last_box", "gift_over", "payment_waits"}

@@ -171,3 +171,18 @@ def test_weights_are_kept_by_plan_and_option(rt: Runtime, owner: Desk) -> None:
     rt.session.rollback()
     owner.post("/admin/delivery/weights", {"grams-pot": ""})
     assert read_delivery(rt.session).grams("pot") == 0
+
+
+def test_blocking_where_subscribers_live_names_how_many_and_asks(rt: Runtime, owner: Desk) -> None:
+    make.make_subscription(rt)
+    blocked = {"kind": "blocked", "countries": ["DE"], "name": "No parcels"}
+    asked = owner.post(NEW, blocked)
+    assert asked.status_code == 422
+    assert "1 running subscription goes to a place" in asked.text
+    assert "Save all the same" in asked.text
+    assert counted(rt, ShippingZone) == 0
+
+    assert owner.post(NEW, blocked | {"cut_off": "1"}).status_code == 303
+    (zone,) = read_delivery(rt.session).zones
+    rt.session.rollback()
+    assert owner.post(f"/admin/delivery/zones/{zone.ref}", blocked).status_code == 303

@@ -13,6 +13,7 @@ from storefront.models import (
     Customer,
     Product,
     ProductVariant,
+    ShortageRule,
     Subscription,
 )
 from storefront.services.packing import Ingredient, save_recipe
@@ -304,6 +305,24 @@ def test_what_is_not_tolerated_is_not_offered_as_a_swap(rt, plan, teas, sub, cyc
     page = ada.get(choosing(sub, cycle, "swap")).text
     assert "Mint" in page
     assert "Oolong" not in page
+
+
+def test_the_box_says_what_of_its_recipe_does_not_come_as_asked(rt, plan, teas, sub, cycle, ada):
+    keys = [teas[name].product_id for name in ("Sencha", "Assam")]
+    rt.session.execute(sa.update(Product).where(Product.id.in_(keys)).values(allergens=["nuts"]))
+    other = {"policy": "substitute", "substitute_id": teas["Mint"].id}
+    rt.session.add(ShortageRule(variant_id=teas["Assam"].id, **other))
+    rt.session.commit()
+    fixed(rt, plan, teas, "Sencha", "Assam", "Oolong")
+    page = f"/account/subscriptions/{sub.public_id}"
+    assert "Sencha, Assam and Oolong" in words(ada.get("/account/").text)
+
+    ada.post(f"{page}/allergies", avoid="nuts", agree="y")
+
+    text = words(ada.get("/account/").text)
+    assert "Sencha does not come, as you asked." in text
+    assert "Assam does not come, as you asked: Mint comes instead." in text
+    assert "Sencha, Assam" not in text
 
 
 def test_what_was_swapped_can_be_taken_back_though_nothing_fits_any_more(

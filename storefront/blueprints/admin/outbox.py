@@ -223,6 +223,7 @@ def topic_name(code: str) -> str:
         "box_lost": _("Box that is lost"),
         "late_change": _("Late change of a box"),
         "box_waits": _("Box that waits for stock"),
+        "not_delivered_there": _("Next box to where nothing is sent"),
         "box_not_added": _("Not added to a box, not paid"),
         "box_made": _("Box of which something is still made"),
         "box_short": _("Box with something missing"),

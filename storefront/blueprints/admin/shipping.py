@@ -98,8 +98,12 @@ def _edit(present: Zone | None) -> Response:
     rt.session.rollback()
     if request.method == "GET" or not form.validate():
         return _zone_page(form, present)
+    draft = form.draft()
+    cut_off = _cut_off(draft, present)
+    if cut_off and request.form.get("cut_off") != str(cut_off):
+        return _zone_page(form, present, cut_off)
     try:
-        service.save_zone(rt, who(), form.draft(), present.ref if present else "")
+        service.save_zone(rt, who(), draft, present.ref if present else "")
     except service.PlaceTaken as error:
         field = form.postcodes if error.params["prefix"] else form.countries
         field.errors = [_taken(error)]
@@ -109,17 +113,28 @@ def _edit(present: Zone | None) -> Response:
     return go(url_for("admin.shipping"), _("Saved. It holds from the next payment on."))
 
 
+def _cut_off(draft: service.ZoneDraft, present: Zone | None) -> int:
+    """Return how many subscriptions nothing could be sent to any more."""
+    session = runtime().session
+    before, ref = read_zones(session), present.ref if present else ""
+    mine = Zone(draft.areas, is_blocked=draft.is_blocked, ref=ref)
+    found = query.cut_off_by(session, before, [*(o for o in before if o.ref != ref), mine])
+    session.rollback()
+    return found
+
+
 def _taken(error: service.PlaceTaken) -> str:
     place = place_words([Area(error.params["country"], error.params["prefix"])])
     return _("%(place)s belongs to another zone. Take it out there first", place=place)
 
 
-def _zone_page(form: ZoneForm, present: Zone | None) -> Response:
+def _zone_page(form: ZoneForm, present: Zone | None, cut_off: int = 0) -> Response:
     return page(
         "shipping/zone",
         200 if request.method == "GET" else 422,
         form=form,
         zone=present,
+        cut_off=cut_off,
         title=_("Change zone") if present else _("New zone"),
         currency=runtime().shop.currency,
     )
