@@ -81,5 +81,5 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"choose_soon", "choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
     used |= {"gift_waits", "choice_gone"}
     used |= {"gift_unclaimed", "gift_claimed", "box_short", "place_free", "waiting_joined"}
-    used |= {"late_change", "accounts_merged", "account_erased"}
+    used |= {"late_change", "accounts_merged", "account_erased", "declaration_received"}
     assert used == set(TOPICS)
