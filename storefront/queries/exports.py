@@ -91,7 +91,7 @@ def preview(session: AnySession, layout: Layout, boxes: int = 3) -> list[list[st
     """Return the rows of the last locked boxes in ``layout``, so that a format can be judged."""
     box = table_of(Box)
     rows = session.execute(
-        _facts().where(box.c.packing.is_not(None)).order_by(box.c.id.desc()).limit(boxes)
+        _facts().where(box.c.locked_at.is_not(None)).order_by(box.c.id.desc()).limit(boxes)
     )
     return [row for one in rows if one.packing for row in cells(layout, _box(one))]
 
