@@ -635,7 +635,7 @@ def test_a_new_password_signs_other_browsers_out(app: Flask, ada: Visitor) -> No
     ("problem", "words"),
     [
         ("short_stock", "Something in it has run out."),
-        ("no_address", "We have no address for it."),
+        ("no_address", "We cannot deliver to its address now."),
         ("no_recipe", "It did not leave with the others."),
     ],
 )
