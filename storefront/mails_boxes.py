@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask_babel import gettext as _
 
+from storefront import formats
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
@@ -63,10 +64,16 @@ def box_waits(writer: Writer) -> Words | None:
         _("Your box has to wait a little"),
         _("Something for your %(plan)s box has run out. It waits with us.", plan=payload["plan"]),
         _("It leaves as soon as it is complete, and a mail says so. You need not do anything."),
-        ((_("Your plan"), str(payload["plan"])),),
+        ((_("Your plan"), str(payload["plan"])), *_products(writer, _("What is missing"))),
         (_("See your box"), writer.url(f"/account/subscriptions/{box.subscription}")),
         (_("You would rather not wait? Answer this mail, and we find a way."),),
     )
+
+
+def _products(writer: Writer, label: str) -> list[tuple[str, str]]:
+    """Return the products that a mail is about; one that was written before names none."""
+    names = writer.delivery.payload.get("products") or ()
+    return [(label, formats.listing(names, writer.locale))] if names else []
 
 
 def box_made(writer: Writer) -> Words | None:
@@ -74,8 +81,11 @@ def box_made(writer: Writer) -> Words | None:
     box = box_facts(writer.rt.session, payload["box"])
     if box is None:
         return None
-    facts = [(_("Your plan"), str(payload["plan"]))]
-    if box.ships_on:
+    facts = [
+        (_("Your plan"), str(payload["plan"])),
+        *_products(writer, _("Still being made")),
+    ]
+    if box.ships_on and box.ships_on >= writer.rt.today():
         facts.append((_("Planned to leave on"), writer.day(box.ships_on)))
     return Words(
         _("Something in your box is still being made"),

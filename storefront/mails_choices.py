@@ -23,7 +23,8 @@ def _choice_replaced(writer: Writer) -> Words | None:
         return None
     lost = formats.listing(payload["lost"], writer.locale)
     instead = formats.listing(payload["instead"], writer.locale)
-    day = writer.day(box.ships_on) if box.ships_on else ""
+    is_ahead = box.ships_on is not None and box.ships_on >= writer.rt.today()
+    day = writer.day(box.ships_on) if box.ships_on and is_ahead else ""
     facts = [(_("Not in it"), lost)]
     if payload["instead"]:
         facts.append((_("Instead"), instead))
@@ -96,7 +97,7 @@ def _box_short(writer: Writer) -> Words | None:
         credit = Money(payload["credit_minor"], payload["currency"])
         facts.append((_("Your credit"), formats.money(credit, writer.locale)))
         notes.insert(0, _("The credit pays for what is due next."))
-    if box.ships_on:
+    if box.ships_on and box.ships_on >= writer.rt.today():
         facts.append((_("Leaves on"), writer.day(box.ships_on)))
     if not payload["lacks"]:
         return Words(

@@ -11,6 +11,7 @@ from storefront import formats
 from storefront.mail_links import address_of, address_url, skip_line
 from storefront.mail_words import Words, Writer
 from storefront.queries.action_links import AddressToCheck
+from storefront.operations.customer_credit import balance_of
 from storefront.queries.box_soon import BoxSoon, box_soon
 
 
@@ -36,6 +37,10 @@ def _box_soon(writer: Writer) -> Words | None:
         facts.append(said if instead else (_("Left out"), name))
     if box.row.charge_on is not None and box.row.amount is not None and not box.row.covered:
         facts.append((_("Charged"), writer.charge(box.row.charge_on, box.row.amount)))
+        credit = balance_of(rt.session, writer.delivery.customer_id or 0, box.row.amount.currency)
+        if credit.minor:
+            used = _("%(sum)s, used before the card", sum=writer.money(credit))
+            facts.append((_("Your credit"), used))
     elif box.row.is_paid:
         facts.append((_("Charged"), _("nothing more, it is paid")))
     page = f"/account/subscriptions/{payload['subscription']}"

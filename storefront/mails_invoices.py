@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from flask_babel import gettext as _
 
+from storefront import formats
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.queries.documents import Document, document
+from storefront.queries.mails import gift_of_box
 
 
 def refunded(writer: Writer) -> Words:
@@ -20,16 +22,35 @@ def refunded(writer: Writer) -> Words:
         "bank": _("We send it to your bank account."),
         "open": _("We had not asked you for it yet, and do not any more."),
     }
+    why = _left_out(writer)
+    if why:
+        # Who gives a box need not have a subscription, so perhaps no next invoice.
+        text = _("It is credit now and pays for what you buy from us next.")
+        ask = _("You would rather have the money back? Answer this mail, and we find a way.")
+        how["credit"] = f"{text} {ask}"
     return Words(
         _("%(amount)s back from %(shop)s", amount=amount, shop=writer.rt.shop.name),
         _("You get %(amount)s back.", amount=amount),
         how[str(payload["way"])],
-        ((_("Amount"), amount),),
+        ((_("Amount"), amount), *why),
         (
             _("See the credit note"),
             writer.url(f"/account/invoices/{payload['credit_note']}"),
         ),
     )
+
+
+def _left_out(writer: Writer) -> list[tuple[str, str]]:
+    """Return what ran out of which box, where the money is for that; empty for another reason."""
+    payload = writer.delivery.payload
+    if not payload.get("left_out"):
+        return []
+    plan, recipient = gift_of_box(writer.rt.session, str(payload["box"]))
+    names = formats.listing(payload["left_out"], writer.locale)
+    facts = [(_("Had run out and was left out"), names)]
+    if recipient:
+        return [*facts, (_("Gift"), plan), (_("For"), recipient)]
+    return [*facts, (_("Plan"), plan)]
 
 
 def extra_charge(writer: Writer) -> Words:

@@ -250,8 +250,10 @@ def _boxes_of(
 
 
 def _ship(rt: Runtime, todo: _Work, by: By) -> None:
+    # Of one that came back before anybody said that it left, only that is told.
+    back = frozenset(key for keys in todo.come_back.values() for key in keys)
     for (batch, key, carrier), boxes in todo.ship.items():
-        parcel = Parcel(carrier, _numbers(boxes, todo), by.actor, by.ref)
+        parcel = Parcel(carrier, _numbers(boxes, todo), by.actor, by.ref, back)
         for only in _parcel_slices(boxes, todo):
             retrying(rt.session, partial(_ship_slice, rt, batch, key, parcel, only, by))
             failpoint("tracking.after_slice")

@@ -15,13 +15,39 @@ from storefront.operations.customs import weighed
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.stock import VariantStock
 
+#: Product that a box lacks, pieces, what does not come instead, and if that is not tolerated.
+WaitsFor = list[Any]
 
-def hold_boxes(session: AnySession, held: Sequence[tuple[AnyRow, Problem]]) -> None:
+
+def hold_boxes(
+    session: AnySession,
+    held: Sequence[tuple[AnyRow, Problem]],
+    waits: Mapping[int, Sequence[WaitsFor]],
+) -> None:
+    """Hold boxes back with their problem, and note in their packing what they wait for."""
+    table = table_of(Box)
     rows = [
-        {"key": row.id, "seen": row.state, "new_problem": problem.value} for row, problem in held
+        {
+            "key": row.id,
+            "seen": row.state,
+            "new_problem": problem.value,
+            "new_packing": {"waits_for": list(waits.get(row.id, ()))},
+        }
+        for row, problem in held
     ]
-    values = {"state": BoxState.HELD, "problem": sa.bindparam("new_problem")}
+    values = {
+        "state": BoxState.HELD,
+        "problem": sa.bindparam("new_problem"),
+        "packing": sa.bindparam("new_packing", type_=table.c.packing.type),
+    }
     update_boxes(session, values, rows)
+
+
+def waits_for(row: AnyRow) -> list[WaitsFor]:
+    """Return what a box that the lock held back waits for, as it was noted then."""
+    if row.state != BoxState.HELD:
+        return []
+    return list((row.packing or {}).get("waits_for", ()))
 
 
 def update_boxes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class Parcel:
     tracking: Mapping[str, str]
     actor: Actor
     actor_ref: str
+    #: Boxes whose customers are not mailed that they left: the next mail says more.
+    untold: AbstractSet[int] = frozenset()
 
 
 def boxes_to_ship(
@@ -198,7 +201,7 @@ def _announce(
         )
         for inside in parcels
         for row in inside[:1]
-        if row.customer_id is not None
+        if row.customer_id is not None and not {one.id for one in inside} <= parcel.untold
     ]
     enqueue(session, messages, moment.now)
 

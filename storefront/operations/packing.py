@@ -39,7 +39,7 @@ from storefront.models.base import table_of
 from storefront.operations.box_addresses import goes_to, own_address
 from storefront.operations.box_facts import box_numbers, facts_at_lock
 from storefront.operations.box_pieces import lying_before_lock
-from storefront.operations.box_states import hold_boxes, packing_of, update_boxes
+from storefront.operations.box_states import WaitsFor, hold_boxes, packing_of, update_boxes
 from storefront.operations.choices import (
     Pools,
     Replaced,
@@ -62,7 +62,7 @@ from storefront.operations.shortages import (
 )
 from storefront.operations.stock import Allocation, VariantStock, allocate, stock_of
 from storefront.operations.swaps import Wishes, is_swapped_for, wishes_for
-from storefront.operations.waiting_boxes import tell_made, tell_waiting
+from storefront.operations.waiting_boxes import Made, still_made, tell_made, tell_waiting
 
 ADDRESS_PARTS = (
     *("name", "company", "street", "extra", "postcode", "city"),
@@ -204,6 +204,7 @@ def decide_boxes(
     )
     locked: list[tuple[AnyRow, list[tuple[int, int]]]] = []
     held: list[tuple[AnyRow, Problem]] = []
+    waits: dict[int, list[WaitsFor]] = {}
     for row in rows:
         fixed, others = _parts(row, facts, book)
         wanted = with_addons(fixed, dict(others))
@@ -218,12 +219,14 @@ def decide_boxes(
             packed = facts.shortages.pack(session, row, fixed, others, book, moment, beside)
         if packed is None:
             held.append((row, _why_held(row, facts, is_barred)))
+            waits[row.id] = facts.shortages.waits_for(row, wanted, book, facts.words.names)
         else:
             locked.append((row, packed))
-    _write_locked(session, locked, facts, moment)
-    hold_boxes(session, held)
-    tell_waiting(session, held, moment)
-    tell_made(session, locked, facts.stock, moment)
+    made = still_made(locked, facts.stock, facts.words.names)
+    _write_locked(session, locked, facts, moment, made)
+    hold_boxes(session, held, waits)
+    tell_waiting(session, held, moment, waits)
+    tell_made(session, [row for row, _contents in locked], made, moment)
     told = [facts.replaced[row.id] for row, _contents in locked if row.id in facts.replaced]
     tell_replaced(session, told, moment)
     write_shortages(session, list(facts.shortages.boxes.values()), facts.words.names, moment)
@@ -262,12 +265,10 @@ def _facts(
     zones = read_zones(session)
     choosing = [one for own in recipes.values() for one in own]
     pools = read_pools(session, choosing, subscriptions, cycle_id)
-    words = packing_words(session, [row.id for row in rows], stock)
-    home = seller_country_of(session)
     numbers = box_numbers(session, [row.id for row in rows], recipes)
     found = (addresses, since_cutoff, recipes, numbers, stock, countries, addons, zones)
-    rest = (words, pools, wishes)
-    return _Facts(*found, *rest, seller_country=home, shortages=shortages)
+    rest = (packing_words(session, [row.id for row in rows], stock), pools, wishes)
+    return _Facts(*found, *rest, seller_country=seller_country_of(session), shortages=shortages)
 
 
 def _ship_to(row: AnyRow, facts: _Facts) -> dict[str, Any] | None:
@@ -368,6 +369,7 @@ def _write_locked(
     locked: Sequence[tuple[AnyRow, list[tuple[int, int]]]],
     facts: _Facts,
     moment: Moment,
+    made: Mapping[int, Sequence[Made]],
 ) -> None:
     if not locked:
         return
@@ -383,6 +385,7 @@ def _write_locked(
             "new_packing": packing_of(row, contents, facts.stock)
             | facts.words.of(row.id, contents)
             | facts.shortages.words(row.id, facts.words.names)
+            | ({"made": list(made[row.id])} if row.id in made else {})
             | declared(_ship_to(row, facts), contents, facts.stock, facts.seller_country),
         }
         for row, contents in locked

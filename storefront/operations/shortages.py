@@ -31,6 +31,7 @@ from storefront.models import (
     ShortageRule,
 )
 from storefront.models.base import table_of
+from storefront.operations.box_states import WaitsFor
 from storefront.operations.box_worth import (
     BoxWorth,
     credited_before,
@@ -124,11 +125,15 @@ class Shortages:
         ``beside`` are the add-ons among ``others``, paid for apart. What was left out is
         credited here.
         """
-        if not self.rules or row.kind is BoxKind.REPLACEMENT:
+        rules = self.rules
+        if row.kind is BoxKind.REPLACEMENT:
+            # Nothing was paid for it alone, so nothing is left out of it.
+            rules = {key: one for key, one in rules.items() if one.policy is Policy.SUBSTITUTE}
+        if not rules:
             return None
         repeated = frozenset(self.sent.get(row.subscription_id, ()))
         not_again = repeated if row.plan_id in self.fresh_plans else frozenset()
-        solved = solve(fixed, others, self.rules, book, self._barred(row), not_again)
+        solved = solve(fixed, others, rules, book, self._barred(row), not_again)
         if solved is None:
             return None
         left_out = [gap.variant for gap in solved.gaps if gap.by_name and gap.substitute is None]
@@ -172,6 +177,24 @@ class Shortages:
         short = self.boxes.get(box_id)
         gaps = short.solved.gaps if short else ()
         return {gap.substitute: "substitute" for gap in gaps if gap.substitute is not None}
+
+    def waits_for(
+        self,
+        row: AnyRow,
+        contents: Sequence[tuple[int, int]],
+        book: StockBook,
+        names: Mapping[int, str],
+    ) -> list[WaitsFor]:
+        """Return what a box that has to wait lacks, as ``hold_boxes`` notes it."""
+        barred, found = self._barred(row), []
+        for variant, pieces in contents:
+            left, rule = book.left(variant), self.rules.get(variant)
+            if left is None or left >= pieces:
+                continue
+            other = rule.substitute if rule is not None else None
+            others = [names.get(other or 0, ""), other in barred]
+            found.append([names[variant], pieces - max(0, left), *others])
+        return found
 
     def words(self, box_id: int, names: Mapping[int, str]) -> dict[str, Any]:
         """Return what the slip of the box says: name, what is instead, whether it is credited.
@@ -379,7 +402,23 @@ def _mails(one: Short, names: Mapping[int, str]) -> list[Message]:
         key = f"mail:box_short:{row.public_id}"
         mails.append(Message("mail", "box_short", key, payload, row.customer_id))
     others = [credit for credit in one.credits if credit.payer_id != row.customer_id]
-    return mails + [mail_of_credit(credit, row.currency) for credit in others]
+    return mails + [
+        mail_of_credit(
+            credit,
+            row.currency,
+            {"box": row.public_id, "left_out": _left_out(one, credit, names)},
+        )
+        for credit in others
+    ]
+
+
+def _left_out(one: Short, credit: Credit, names: Mapping[int, str]) -> list[str]:
+    """Return the products that a credit is for."""
+    return [
+        names[gap.variant]
+        for gap in one.solved.gaps
+        if one.apart.get(gap.variant, one.credit if gap.value else None) == credit
+    ]
 
 
 def _without_value(solved: Solved, apart: Sequence[int]) -> Solved:
@@ -392,14 +431,17 @@ def _named(gap: Gap, names: Mapping[int, str]) -> list[str]:
     return [names[gap.variant], names.get(gap.substitute or 0, "")]
 
 
-def mail_of_credit(credit: Credit, currency: str) -> Message:
-    """Return the mail to who paid for a box that somebody else gets."""
+def mail_of_credit(
+    credit: Credit, currency: str, why: Mapping[str, Any] = MappingProxyType({})
+) -> Message:
+    """Return the mail to who paid for a box that somebody else gets, with what was left out."""
     payload = {
         "invoice": credit.invoice_ref,
         "credit_note": credit.note_ref,
         "way": Way.CREDIT.value,
         "amount_minor": credit.minor,
         "currency": currency,
+        **why,
     }
     key = f"mail:refunded:{credit.note_ref}"
     return Message("mail", "refunded", key, payload, credit.payer_id)

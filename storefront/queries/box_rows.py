@@ -11,6 +11,7 @@ from storefront.domain.boxes import BoxState, ProjectedBox, ProjectedKind, proje
 from storefront.domain.lifecycle import PeriodState
 from storefront.domain.money import Money
 from storefront.domain.skip_limits import SkipRoom, year_of
+from storefront.operations.box_states import waits_for
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
 from storefront.operations.skip_room import skip_room
@@ -52,6 +53,10 @@ class BoxRow:
     moved_to: date | None = None
     #: Why a held box waits (``domain.packing.Problem``); empty for any other.
     problem: str = ""
+    #: Products that a held box waits for.
+    waits_for: tuple[str, ...] = ()
+    #: Products in a packed box that are still made.
+    still_made: tuple[str, ...] = ()
     #: Where it goes, if not where the subscription goes.
     address: str = ""
     #: Whether that is for this box alone, and can be taken back with a click.
@@ -109,7 +114,7 @@ def _box_row(
     return BoxRow(
         subscription=coming.row.public_id,
         cycle=cycle.public_id if cycle else "",
-        state="skipped" if is_skip else _box_state(paid, is_open),
+        state="skipped" if is_skip else _box_state(paid, cycle is None or is_open),
         ship_from=ship_from,
         ship_to=ship_to,
         cutoff_at=_last_second(cycle.cutoff_on, moment) if cycle else None,
@@ -125,11 +130,19 @@ def _box_row(
         moved=moved and is_skip,
         moved_to=moved_to.ship_from if moved_to and is_skip else None,
         problem=paid.problem if paid is not None and paid.state == BoxState.HELD else "",
+        waits_for=tuple(name for name, *_r in waits_for(paid)) if paid is not None else (),
+        still_made=_still_made(paid),
         address=_elsewhere(paid, alone),
         is_elsewhere=bool(can_change and cycle and _elsewhere(paid, alone)),
         kept=kept.value if kept else "",
         year=year_of(box.cycle) if kept and box.cycle else 0,
     )
+
+
+def _still_made(paid: AnyRow | None) -> tuple[str, ...]:
+    if paid is None or paid.state not in (BoxState.LOCKED, BoxState.EXPORTED):
+        return ()
+    return tuple(name for name, _pieces in (paid.packing or {}).get("made", ()))
 
 
 def _elsewhere(paid: AnyRow | None, alone: AnyRow | None) -> str:
@@ -163,7 +176,7 @@ def box_feed(cycle: AnyRow) -> date:
 
 def _box_state(paid: AnyRow | None, is_open: bool) -> str:
     if paid is None:
-        return "open"
+        return "open" if is_open else BoxState.LOCKED.value
     # After the cut-off nothing can be changed, whether the packers have begun or not.
     if paid.state == BoxState.PLANNED and not is_open and paid.cycle_id is not None:
         return BoxState.LOCKED.value

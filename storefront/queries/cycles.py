@@ -29,6 +29,7 @@ from storefront.operations.box_facts import told_apart
 from storefront.operations.keys import AnyRow
 from storefront.operations.recipe_losses import number_fallen
 from storefront.operations.recipes import recipes_of
+from storefront.queries.box_waits import Lacking, still_made, waiting_for
 from storefront.queries.cycle_demand import Demand, demand_of
 from storefront.queries.short_stock import ShortProduct, runs_short
 
@@ -91,6 +92,8 @@ class HeldBox:
     gift: str
     subscription: str
     is_sent_again: bool
+    #: What it lacks: name, pieces, what does not go in instead, and if that is not tolerated.
+    waits_for: tuple[tuple[str, int, str, bool], ...]
     plan: str
     plan_ref: str
     quantity: int
@@ -129,6 +132,9 @@ class Board:
     #: What runs short of it, or of all next cycles together where it is the next of its group.
     shortages: tuple[ShortProduct, ...]
     held: tuple[HeldBox, ...]
+    #: What those lack, and what of packed boxes is still made.
+    waiting: tuple[Lacking, ...]
+    made: tuple[Lacking, ...]
     batches: tuple[BatchRow, ...]
     #: Locked boxes that are in no batch, and how many of them did not fit the last one's format.
     exportable: int
@@ -185,6 +191,8 @@ def board(session: AnySession, cycle_ref: str, today: date) -> Board | None:
         plans=_plans(session, row, demand, recipes),
         shortages=runs_short(session, row, demand, recipes, today) if is_open else (),
         held=_held(session, row.id),
+        waiting=waiting_for(session, row.id) if cycle.held else (),
+        made=() if is_open else still_made(session, row.id),
         batches=tuple(_batches(session, table_of(FulfilmentBatch).c.cycle_id == row.id)),
         exportable=exportable or 0,
         misfits=misfits or 0,
@@ -313,6 +321,7 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
             sa.func.coalesce(gift.c.public_id, "").label("gift"),
             subscription.c.public_id.label("subscription"),
             (box.c.kind == BoxKind.REPLACEMENT).label("is_sent_again"),
+            box.c.packing["waits_for"].label("waits_for"),
             plan.c.name.label("plan"),
             plan.c.public_id.label("plan_ref"),
         )
@@ -324,7 +333,10 @@ def _held(session: AnySession, cycle_id: int) -> tuple[HeldBox, ...]:
         .order_by(box.c.problem, box.c.id)
         .limit(EXCEPTIONS)
     )
-    return tuple(HeldBox(**row._mapping) for row in rows)
+    return tuple(
+        HeldBox(**{**row._mapping, "waits_for": tuple(map(tuple, row.waits_for or ()))})
+        for row in rows
+    )
 
 
 def _batches(session: AnySession, wanted: sa.ColumnElement[bool]) -> Sequence[BatchRow]:

@@ -13,6 +13,7 @@ from storefront.domain.carriers.fields import BoxFacts
 from storefront.domain.carriers.layout import Layout, layout_of
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.carriers.rows import Finding, cells, findings
+from storefront.domain.customs import missing_in
 from storefront.models import Box, BoxCycle, CycleGroup, ExportFormat, FulfilmentBatch
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
@@ -42,6 +43,8 @@ class Check:
     boxes: int
     fitting: int
     misfits: tuple[Misfit, ...]
+    #: Boxes that cross a border with a product whose tariff number or origin is not known.
+    undeclared: int = 0
 
     @property
     def left_out(self) -> int:
@@ -91,7 +94,7 @@ def preview(session: AnySession, layout: Layout, boxes: int = 3) -> list[list[st
     """Return the rows of the last locked boxes in ``layout``, so that a format can be judged."""
     box = table_of(Box)
     rows = session.execute(
-        _facts().where(box.c.packing.is_not(None)).order_by(box.c.id.desc()).limit(boxes)
+        _facts().where(box.c.locked_at.is_not(None)).order_by(box.c.id.desc()).limit(boxes)
     )
     return [row for one in rows if one.packing for row in cells(layout, _box(one))]
 
@@ -161,10 +164,12 @@ def _check(
     wanted: Sequence[sa.ColumnElement[bool]],
     layout: Layout,
 ) -> Check:
-    boxes, left_out = 0, 0
+    boxes, left_out, undeclared = 0, 0, 0
     listed: list[Misfit] = []
     for row in _rows(session, wanted):
         boxes += 1
+        missing = missing_in(row.packing.get("customs", ())).values()
+        undeclared += any({"hs_code", "origin"} & set(parts) for parts in missing)
         found = findings(layout, _box(row))
         if not found:
             continue
@@ -172,7 +177,7 @@ def _check(
         if len(listed) < LISTED:
             name = str(row.ship_to.get("name") or "")
             listed.append(Misfit(row.public_id, name, tuple(found), row.batch is None))
-    return Check(cycle_ref, boxes, boxes - left_out, tuple(listed))
+    return Check(cycle_ref, boxes, boxes - left_out, tuple(listed), undeclared)
 
 
 def _rows(session: AnySession, wanted: Sequence[sa.ColumnElement[bool]]) -> Iterator[AnyRow]:

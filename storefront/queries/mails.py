@@ -23,6 +23,7 @@ from storefront.models import (
     Customer,
     DunningCase,
     FirstBoxPlace,
+    Gift,
     Invoice,
     InvoiceLine,
     NumberSeries,
@@ -310,6 +311,18 @@ def box_facts(session: AnySession, public_id: str) -> BoxFacts | None:
         .where(box.c.public_id == public_id)
     ).one_or_none()
     return BoxFacts(row.public_id, row.ship_from) if row else None
+
+
+def gift_of_box(session: AnySession, public_id: str) -> tuple[str, str]:
+    """Return plan of a box and whom it was given to; the latter empty for no gift."""
+    box, plan, gift = table_of(Box), table_of(Plan), table_of(Gift)
+    row = session.execute(
+        sa.select(plan.c.name, sa.func.coalesce(gift.c.recipient_name, "").label("recipient"))
+        .join(box, box.c.plan_id == plan.c.id)
+        .outerjoin(gift, gift.c.subscription_id == box.c.subscription_id)
+        .where(box.c.public_id == public_id)
+    ).one_or_none()
+    return (row.name, row.recipient) if row else ("", "")
 
 
 def went_to(session: AnySession, public_id: str) -> str:

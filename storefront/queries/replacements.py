@@ -49,6 +49,8 @@ class Content:
     sku: str
     pieces: int
     cost: Money | None
+    #: Pieces on the shelf; None where it is not counted or made all the same.
+    on_hand: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,8 @@ def _contents(session: AnySession, box_id: int) -> tuple[Content, ...]:
             item.c.quantity,
             variant.c.cost_minor,
             variant.c.currency,
+            variant.c.on_hand,
+            sa.and_(variant.c.is_counted, sa.not_(variant.c.may_oversell)).label("can_run_out"),
         )
         .join(variant, variant.c.id == item.c.variant_id)
         .join(product, product.c.id == variant.c.product_id)
@@ -223,6 +227,7 @@ def _contents(session: AnySession, box_id: int) -> tuple[Content, ...]:
             row.sku,
             row.quantity,
             None if row.cost_minor is None else Money(row.cost_minor, row.currency),
+            row.on_hand if row.can_run_out else None,
         )
         for row in rows
     )

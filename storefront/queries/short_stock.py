@@ -50,6 +50,8 @@ class ShortProduct:
     so_far: int
     #: The most that can be needed.
     needed: int
+    #: More is promised than there is, and made afterwards.
+    is_made: bool = False
 
     @property
     def lacks_now(self) -> bool:
@@ -77,7 +79,7 @@ def runs_short(
     so_far = _so_far(session, cycle.id, demand, recipes)
     coming = _coming(day)
     is_next = session.scalar(sa.select(coming.c.id).where(coming.c.id == cycle.id)) is not None
-    low = low_stock(session, day, MOST, cycle.group_id) if is_next else ()
+    low = low_stock(session, day, MOST, cycle.group_id, with_made=True) if is_next else ()
     most = {one.sku: one.needed for one in low}
     variant, product = table_of(ProductVariant), table_of(Product)
     rows = session.execute(
@@ -85,6 +87,7 @@ def runs_short(
             variant.c.id,
             variant.c.sku,
             variant.c.on_hand,
+            variant.c.may_oversell,
             product.c.public_id,
             sa.func.trim(product.c.name + " " + variant.c.name).label("name"),
         )
@@ -92,7 +95,6 @@ def runs_short(
         .where(
             sa.or_(variant.c.id.in_(so_far), variant.c.sku.in_(most)),
             variant.c.is_counted.is_(True),
-            ~variant.c.may_oversell,
         )
         .order_by(product.c.name, variant.c.id)
     )
@@ -104,6 +106,7 @@ def runs_short(
             row.on_hand,
             so_far[row.id],
             max(so_far[row.id], most.get(row.sku, 0)),
+            row.may_oversell,
         )
         for row in rows
     )
@@ -133,7 +136,12 @@ def _so_far(
 
 
 def low_stock(
-    session: AnySession, day: date, limit: int, group_id: int | None = None
+    session: AnySession,
+    day: date,
+    limit: int,
+    group_id: int | None = None,
+    *,
+    with_made: bool = False,
 ) -> tuple[ShortProduct, ...]:
     """Return what the next cycles need more of than there is, the biggest gap first; one statement.
 
@@ -153,11 +161,12 @@ def low_stock(
             variant.c.on_hand,
             sa.literal(0).label("so_far"),
             needed.label("needed"),
+            variant.c.may_oversell.label("is_made"),
         )
         .select_from(need)
         .join(variant, variant.c.id == need.c.variant_id)
         .join(product, product.c.id == variant.c.product_id)
-        .where(variant.c.is_counted, ~variant.c.may_oversell)
+        .where(variant.c.is_counted, sa.or_(~variant.c.may_oversell, sa.literal(with_made)))
         .group_by(
             variant.c.id,
             product.c.public_id,
@@ -165,6 +174,7 @@ def low_stock(
             variant.c.name,
             variant.c.sku,
             variant.c.on_hand,
+            variant.c.may_oversell,
         )
         .having(needed > variant.c.on_hand)
         .order_by((needed - variant.c.on_hand).desc(), variant.c.id)

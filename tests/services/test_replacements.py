@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.exports import plain_cell
 from storefront.domain.replacements import NotReplaceable, Reason
+from storefront.domain.shortages import Policy
 from storefront.models import (
     Address,
     AuditEntry,
@@ -38,6 +39,7 @@ from storefront.services.replacements import (
     take_back,
 )
 from storefront.services.staff import add_staff
+from storefront.services.stock import set_rule
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import cycles_of, make_box
 
@@ -372,4 +374,27 @@ def test_the_nightly_check_finds_a_replacement_that_cannot_be(rt, first, who, wa
     rt.session.commit()
 
     assert name in broken(rt.session)
+    rt.session.rollback()
+
+
+@pytest.mark.parametrize("policy", [Policy.SUBSTITUTE, Policy.DROP])
+def test_another_product_goes_in_by_its_rule_and_nothing_is_left_out(rt, teas, first, who, policy):
+    other = make_variant(rt, sku="SENCHA", name="Sencha", on_hand=1)
+    rt.session.execute(
+        sa.update(ProductVariant)
+        .where(ProductVariant.id == teas[0].id)
+        .values(on_hand=0, price_minor=400)
+    )
+    rt.session.commit()
+    substitute = other.sku if policy is Policy.SUBSTITUTE else ""
+    set_rule(rt, teas[0].public_id, is_counted=True, policy=policy, substitute=substitute)
+    wanted = {tea.public_id: 1 for tea in teas}
+    done = replace_box(rt, first, Wanted(Reason.LOST, wanted, is_now=True), who)
+    if policy is Policy.DROP:
+        assert (done.state, done.problem) == (BoxState.HELD, "short_stock")
+        return
+    assert done.state == BoxState.LOCKED
+    held = sa.select(ProductVariant.sku).join(BoxItem, BoxItem.variant_id == ProductVariant.id)
+    own = held.join(Box, Box.id == BoxItem.box_id).where(Box.public_id == done.public_id)
+    assert sorted(rt.session.scalars(own)) == ["KUKICHA", "SENCHA"]
     rt.session.rollback()

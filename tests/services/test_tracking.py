@@ -1,6 +1,5 @@
 """A shipping tool's file: boxes leave, arrive and come back once, whatever is sent again."""
 
-from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 from storefront import parcels as applied
 from storefront.adapters.failpoints import FailpointReached, arm
 from storefront.domain.boxes import BoxState
+from storefront.domain.carriers.links import tracking_link
 from storefront.domain.events import Actor
 from storefront.domain.product_files import FileRefused
 from storefront.models import (
@@ -120,10 +120,13 @@ def take(rt, who, data, **values):
 
 
 def test_trying_a_file_says_what_it_does_and_does_nothing(rt, boxes):
+    before = [count(rt, what) for what in (SubscriptionEvent, LedgerTransfer)]
     report = take_tracking(rt, file(f"{boxes[0]},JJD1,DHL,", f"{boxes[1]},JJD2,DHL,delivered"))
 
     assert (report.rows, report.ship, report.deliver, report.issues) == (2, 2, 1, [])
     assert states(rt) == ["exported"] * 3
+    assert (parcels(rt), mails(rt)) == ([], 0)
+    assert [count(rt, what) for what in (SubscriptionEvent, LedgerTransfer)] == before
 
 
 def test_boxes_leave_with_their_numbers_and_their_customers_are_told(rt, who, boxes):
@@ -241,11 +244,19 @@ def test_a_file_takes_back_nothing_that_staff_noted_as_lost(rt, who, boxes):
 def test_a_file_that_crashed_halfway_is_finished_by_taking_it_again(rt, who, boxes, monkeypatch):
     monkeypatch.setattr(applied, "SLICE", 1)
     rows = file(*[f"{box},JJD{n},DHL,delivered" for n, box in enumerate(boxes)])
-    for _ in range(6):
+    # Each time one box more has left or arrived; then nothing is left to do.
+    for done in (1, 2, 3):
         arm("tracking.after_slice:raise")
-        with suppress(FailpointReached):
+        with pytest.raises(FailpointReached):
             take(rt, who, rows)
         arm("")
+        assert states(rt).count("shipped") == done
+    for done in (1, 2, 3):
+        arm("tracking.after_slice:raise")
+        with pytest.raises(FailpointReached):
+            take(rt, who, rows)
+        arm("")
+        assert states(rt).count("delivered") == done
 
     take(rt, who, rows)
 
@@ -273,10 +284,15 @@ def test_a_file_that_cannot_be_read_is_refused(rt, data, code):
 
 
 def test_a_merchants_own_page_stands_before_ours(rt, who):
-    assert save_tracking_links(rt, who, {"Bike": "https://bike.example/{number}"})
-    assert not save_tracking_links(rt, who, {"Bike": "https://bike.example/{number}"})
+    assert "dhl" in tracking_link("DHL", "JJD1", rt.shop.tracking_links)
+    own = {"DHL": "https://own.example/{number}", "Bike": "https://bike.example/{number}"}
+    assert save_tracking_links(rt, who, own)
+    assert not save_tracking_links(rt, who, own)
 
-    assert rt.shop.tracking_links == {"Bike": "https://bike.example/{number}"}
+    links = rt.shop.tracking_links
+    assert links == own
+    assert tracking_link("DHL", "JJD1", links) == "https://own.example/JJD1"
+    assert tracking_link("Bike", "7", links) == "https://bike.example/7"
 
 
 @pytest.mark.parametrize(
@@ -315,3 +331,16 @@ def test_what_is_said_of_a_box_while_another_ships_it_is_done_after(app, rt, box
     other.join()
 
     assert states(rt) == ["delivered"] * 3
+
+
+def test_a_box_that_came_back_before_anybody_said_it_left_is_told_by_one_mail(rt, who, boxes):
+    rows = file(f"{boxes[0]},JJD1,DHL,returned", f"{boxes[1]},JJD2,DHL,shipped")
+    take(rt, who, rows)
+    assert states(rt) == ["returned", "shipped", "exported"]
+    topics = rt.session.scalars(
+        sa.select(OutboxMessage.topic)
+        .where(OutboxMessage.kind == "mail", OutboxMessage.topic.like("box_%"))
+        .order_by(OutboxMessage.topic)
+    ).all()
+    rt.session.rollback()
+    assert topics == ["box_returned", "box_shipped"]

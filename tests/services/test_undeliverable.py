@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import Invoice, OutboxMessage, SubscriptionPeriod
+from storefront.models import BoxCycle, Invoice, OutboxMessage, SubscriptionPeriod
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
+from storefront.services.box_addresses import send_box
+from storefront.services.cycles import plan_ahead
 from storefront.services.renewals import run_renewals
 from storefront.services.shipping import remove_zone
 from storefront.testing import factories as make
@@ -113,3 +115,19 @@ def test_a_plan_that_ships_nothing_is_charged_wherever_its_reader_lives(
     make.make_zone(rt, "DE 07", None)
     clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
     assert run_renewals(rt).billed == 1
+
+
+@pytest.mark.parametrize(("blocked", "billed"), [("DE 07", 1), ("DE 10", 0)])
+def test_the_address_given_to_the_next_box_alone_counts_first(
+    rt: Runtime, clock: FrozenClock, blocked: str, billed: int
+) -> None:
+    sub = make.make_subscription(rt)
+    plan_ahead(rt)
+    which = sa.select(BoxCycle.public_id).where(BoxCycle.key == "2027-04")
+    cycle = rt.session.scalars(which).one()
+    rt.session.rollback()
+    office = PostalAddress("Ada", "Am Markt 2", "10115", "Berlin", "DE")
+    assert send_box(rt, sub.customer_id, sub.public_id, cycle, office)
+    make.make_zone(rt, blocked, None)
+    clock.set(DUE)
+    assert run_renewals(rt).billed == billed

@@ -6,12 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
+from storefront.domain.shortages import Policy
 from storefront.mails import compose
-from storefront.models import Box, BoxCycle, OutboxMessage
+from storefront.models import Box, BoxCycle, OutboxMessage, ProductVariant, Recipe, RecipeItem
 from storefront.queries.invariants import broken
 from storefront.services.cycles import close_cycles
 from storefront.services.gifts import claim, run_gifts
 from storefront.services.packing import retry_boxes
+from storefront.services.stock import set_rule
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.gifts import HOME, code_of, make_gift, wish_for
 from tests.support.paying import waiting_mails
@@ -74,6 +76,27 @@ def test_the_giver_is_told_once_of_each_box_that_waits_for_stock(rt, plan, clock
     assert "Assam" not in mail.text
     assert to_ada(rt) == ["gift_received"]
     assert waiting_mails(rt, "box_waits") == []
+
+
+def test_the_giver_reads_what_was_left_out_of_which_gift(rt, plan, tea, clock):
+    kept = make_variant(rt, name="Sencha", on_hand=9)
+    recipe = rt.session.scalar(sa.select(Recipe))
+    rt.session.add(RecipeItem(recipe_id=recipe.id, variant_id=kept.id))
+    rt.session.execute(
+        sa.update(ProductVariant).where(ProductVariant.id == tea.id).values(price_minor=400)
+    )
+    rt.session.commit()
+    set_rule(rt, tea.public_id, is_counted=True, policy=Policy.DROP, substitute="")
+    make_gift(rt, plan, wish_for(rt.today(), address=HOME))
+    run(rt, clock, 1)
+    text = compose(rt, waiting_mails(rt, "refunded")[0]).text
+    rt.session.rollback()
+    assert [word in text for word in ("Assam", "Ada Lovelace", "next invoices")] == [
+        True,
+        True,
+        False,
+    ]
+    assert "would rather have the money back" in text
 
 
 def test_who_has_claimed_it_is_told_and_no_more_the_giver(rt, plan, clock):

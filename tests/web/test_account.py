@@ -10,6 +10,7 @@ from flask import Flask
 from storefront.database import reading
 from storefront.domain.changes import Wish
 from storefront.domain.charging import AttemptState
+from storefront.domain.money import Money
 from storefront.extensions import db
 from storefront.models import (
     Address,
@@ -24,6 +25,7 @@ from storefront.models import (
     Price,
     Subscription,
 )
+from storefront.operations.customer_credit import grant_credit
 from storefront.queries import account as accounts
 from storefront.runtime import Runtime
 from storefront.services.changes import change, quote_change
@@ -170,6 +172,16 @@ def test_home_reads_with_the_same_few_statements_for_any_number(rt: Runtime, man
     assert len(found.subscriptions) == many
     asked = [one for one in statements if one.lstrip().upper().startswith("SELECT")]
     assert len(asked) == 8
+
+
+def test_home_names_the_credit_that_the_next_charge_uses(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    grant_credit(
+        rt.session, sub.customer_id, Money(620, "EUR"), "goodwill", "left out", rt.moment()
+    )
+    rt.session.commit()
+    assert "€6.20, used before the card" in text_of(ada.get("/account/").text)
 
 
 def test_skipping_without_the_script_comes_back_with_the_answer(
@@ -623,7 +635,7 @@ def test_a_new_password_signs_other_browsers_out(app: Flask, ada: Visitor) -> No
     ("problem", "words"),
     [
         ("short_stock", "Something in it has run out."),
-        ("no_address", "We have no address for it."),
+        ("no_address", "We cannot deliver to its address now."),
         ("no_recipe", "It did not leave with the others."),
     ],
 )

@@ -194,3 +194,51 @@ def test_formats_may_have_columns_of_customs() -> None:
     assert item_fields(kept, "TEA", 2)["grams_of_sku"] == "70"
     assert item_fields(kept, "TEA", 2)["ounces_of_sku"] == "2.47"
     assert (BOX_FIELDS["customs"](home), BOX_FIELDS["customs_total"](home)) == ("", "")
+
+
+def test_what_customs_will_lack_is_said_before_the_lock_and_by_the_check(
+    rt: Runtime, tea: ProductVariant, owner: Desk, clock: FrozenClock
+) -> None:
+    plan = make.make_plan(rt)
+    ref = rt.session.scalars(sa.select(Plan.public_id).where(Plan.id == plan.id)).one()
+    rt.session.rollback()
+    save_recipe(rt, ref, None, "", [Ingredient(tea.public_id, 2)])
+    make.make_subscription(rt, plan=plan)
+    make.make_subscription(rt, plan=plan, address=ZURICH)
+    cycle = rt.session.scalars(sa.select(BoxCycle.public_id).join(Box)).first()
+    rt.session.execute(sa.update(BoxCycle).where(BoxCycle.public_id == cycle).values(state="open"))
+    rt.session.commit()
+    said = "1 box goes through customs and may hold products without data for it: TEA"
+    pages = (f"/admin/cycles/{cycle}", "/admin/delivery/customs")
+    assert [said in owner.get(page).text for page in pages] == [True, True]
+
+    clock.set(datetime(2027, 3, 16, 9, 0, tzinfo=UTC))
+    assert close_cycles(rt).boxes.locked == 2
+    # That session is over by then.
+    owner.sign_in(rt, rt.session.scalars(sa.select(Staff.id)).one())
+    assert [said in owner.get(page).text for page in pages] == [False, False]
+    check = owner.get(f"/admin/cycles/{cycle}/check?format=shipstation").text
+    assert "1 box goes through customs without a tariff number" in check
+
+    owner.post(f"/admin/delivery/customs/{tea.public_id}", TYPED)
+    check = owner.get(f"/admin/cycles/{cycle}/check?format=shipstation").text
+    assert "goes through customs" not in check
+
+
+def test_data_known_in_time_or_boxes_inside_the_area_are_no_matter(
+    rt: Runtime, tea: ProductVariant, owner: Desk
+) -> None:
+    plan = make.make_plan(rt)
+    ref = rt.session.scalars(sa.select(Plan.public_id).where(Plan.id == plan.id)).one()
+    rt.session.rollback()
+    save_recipe(rt, ref, None, "", [Ingredient(tea.public_id, 2)])
+    make.make_subscription(rt, plan=plan)
+    rt.session.execute(sa.update(BoxCycle).values(state="open"))
+    rt.session.commit()
+    assert "goes through customs" not in owner.get("/admin/delivery/customs").text
+    make.make_subscription(rt, plan=plan, address=ZURICH)
+    rt.session.execute(sa.update(BoxCycle).values(state="open"))
+    rt.session.commit()
+    assert "goes through customs" in owner.get("/admin/delivery/customs").text
+    owner.post(f"/admin/delivery/customs/{tea.public_id}", TYPED)
+    assert "goes through customs" not in owner.get("/admin/delivery/customs").text

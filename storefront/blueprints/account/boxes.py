@@ -43,6 +43,7 @@ def home() -> Response:
         owed=found.owed,
         given=gifts.given_by(rt.session, customer().id),
         got={one.subscription: one for one in gifts.received_by(rt.session, customer().id)},
+        credit=credit_of(rt.session, customer().id),
         why_declined=words.why_declined,
         won=_won(rt, found.subscriptions),
         resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),

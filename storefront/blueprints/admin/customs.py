@@ -21,6 +21,7 @@ from storefront.domain.customs import hs_code_of
 from storefront.htmx import go
 from storefront.operations.checkout import Market
 from storefront.queries import customs as query
+from storefront.queries.customs_ahead import customs_ahead
 from storefront.security import register_policy, staff
 from storefront.services import customs as service
 from storefront.templating import writing_locale
@@ -65,12 +66,14 @@ def customs() -> Response:
     """List products and waiting boxes."""
     rt = runtime()
     waiting = query.waiting_boxes(rt.session)
+    countries = Market.of(rt.shop).countries
     return page(
         "shipping/customs",
         rows=query.customs_rows(rt.session),
         waiting=waiting[: query.LISTED],
         number=len(waiting),
-        is_needed=query.crosses_border(rt.shop.seller_country, Market.of(rt.shop).countries),
+        ahead=customs_ahead(rt.session, rt.shop.seller_country, countries),
+        is_needed=query.crosses_border(rt.shop.seller_country, countries),
         part_names=part_names(),
         tabs=tabs("customs"),
     )

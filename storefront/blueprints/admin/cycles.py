@@ -19,9 +19,11 @@ from storefront.domain import permissions as may
 from storefront.domain.carriers.layout import MIMETYPES, content_type
 from storefront.domain.packing import Problem
 from storefront.htmx import done, go, show
+from storefront.operations.checkout import Market
 from storefront.operations.packing import Decided
 from storefront.queries import cycles as queries
 from storefront.queries.capacity import cycle_limits
+from storefront.queries.customs_ahead import customs_ahead
 from storefront.queries.cycles import BatchRow
 from storefront.queries.late_changes import number_waiting
 from storefront.queries.shortages import packed_by_rule, rules_by_sku
@@ -267,8 +269,11 @@ def _board(cycle: str) -> dict[str, Any]:
     rules = rules_by_sku(rt.session, [one.sku for one in found.shortages])
     by_rule = packed_by_rule(rt.session, cycle)
     limits = cycle_limits(rt.session, [cycle], rt.moment())
+    countries = Market.of(rt.shop).countries
+    border = customs_ahead(rt.session, rt.shop.seller_country, countries, cycle)
     rt.session.rollback()
     return {
+        "customs_ahead": border,
         "board": found,
         "rules": rules,
         "by_rule": by_rule,

@@ -139,7 +139,9 @@ def finding_words(one: Finding) -> str:
             "has %(has)s characters, %(most)s fit: shorten it", has=len(one.value), most=one.most
         ),
         "charset": lambda: _("has signs this file cannot hold: %(signs)s", signs=one.signs),
-        "roman": lambda: _("takes Roman letters only, not %(signs)s", signs=one.signs),
+        "roman": lambda: _(
+            "takes letters of Western European languages only, not %(signs)s", signs=one.signs
+        ),
         "digits": lambda: _("takes digits only"),
         "formula": lambda: _("begins like a formula of a spreadsheet"),
         "line_break": lambda: _("has a line break"),
@@ -178,6 +180,7 @@ def _check_page(
             (one, [(each.column, finding_words(each), each.value) for each in one.findings])
             for one in found.misfits
         ],
+        can_see_products=staff_user().may(may.PRODUCTS_MANAGE),
         can_download=staff_user().may(may.EXPORTS_DOWNLOAD),
     )
 

@@ -145,6 +145,8 @@ def _page(
 
 def _done(report: TrackingReport) -> str:
     """Return what a file did or would do, in sentences."""
+    if not report.new and report.issues and not report.here:
+        return _("Nothing was taken from the file.")
     if not report.new:
         return _("Nothing new: the boxes are where the file says.")
     said = []
