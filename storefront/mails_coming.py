@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.mail_links import address_of, address_url, skip_line
 from storefront.mail_words import Words, Writer
-from storefront.queries.action_links import AddressToCheck
 from storefront.operations.customer_credit import balance_of
+from storefront.queries.action_links import AddressToCheck
 from storefront.queries.box_soon import BoxSoon, box_soon
 
 
