@@ -8,19 +8,16 @@ from datetime import date
 import sqlalchemy as sa
 
 from storefront.database import retrying
-from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.cycle_days import Around, DayProblem, Days, problem_of_days
-from storefront.domain.cycles import CycleSlot, slot_for
 from storefront.domain.errors import DomainError
-from storefront.domain.lifecycle import UNPAID_KINDS
-from storefront.models import Box, BoxCycle, CycleGroup, Subscription, SubscriptionPeriod
+from storefront.models import BoxCycle, CycleGroup
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.catalogue import raise_version
 from storefront.operations.cycles import UNLOCKED, read_days_off
-from storefront.operations.group_rhythm import first_payments
 from storefront.operations.keys import AnyRow
+from storefront.operations.second_payments import next_payments
 from storefront.runtime import Runtime
 
 
@@ -107,70 +104,13 @@ def _rows(rt: Runtime, cycle: str) -> list[AnyRow]:
 
 def _around(rt: Runtime, rows: list[AnyRow], at: int) -> Around:
     off = read_days_off(rt.session)
+    pays = next_payments(rt.session, rows[at].group_id, rows, [rows[at].id])
     return Around(
         _days(rows[at - 1]) if at else None,
         _days(rows[at + 1]) if at + 1 < len(rows) else None,
-        _next_payment(rt, rows, at),
+        pays.get(rows[at].id),
         off.holidays,
         off.weekdays,
-    )
-
-
-def _next_payment(rt: Runtime, rows: list[AnyRow], at: int) -> date | None:
-    """Return the first day on which somebody whose first box leaves with the cycle pays again."""
-    days = [_paid_again(rt, rows[at].id)]
-    slots = [CycleSlot(r.id, r.charge_on, r.cutoff_on, r.lock_on, r.ship_from) for r in rows]
-    for each in first_payments(rt.session, rows[at].group_id):
-        slot = slot_for(slots, each.joins_on)
-        if slot is not None and slot.id == rows[at].id:
-            days.append(each.pays_again_on)
-    return min((day for day in days if day is not None), default=None)
-
-
-def _paid_again(rt: Runtime, cycle_id: int) -> date | None:
-    """Return when the first of those pays again whose first box is in the cycle.
-
-    That is the one that leaves first: after a trial it is in no first period, and behind a skip
-    or a change of plan neither the first of its period nor of the first one paid.
-    """
-    box, sub = table_of(Box), table_of(Subscription)
-    due = sa.case((sub.c.anchor_on > sub.c.next_on, sub.c.anchor_on), else_=sub.c.next_on)
-    found: date | None = rt.session.scalar(
-        sa.select(sa.func.min(due))
-        .select_from(box)
-        .join(sub, sub.c.id == box.c.subscription_id)
-        .where(
-            box.c.cycle_id == cycle_id,
-            box.c.kind == BoxKind.REGULAR,
-            box.c.state != BoxState.CANCELED,
-            sub.c.renews_at.is_not(None),
-            ~_has_box_before(box),
-            ~_came_from_elsewhere(sub),
-        )
-    )
-    return found
-
-
-def _has_box_before(box: sa.Table) -> sa.Exists:
-    other, cycle, mine = box.alias("other"), table_of(BoxCycle), table_of(BoxCycle).alias("mine")
-    return sa.exists().where(
-        other.c.subscription_id == box.c.subscription_id,
-        other.c.kind == BoxKind.REGULAR,
-        other.c.state != BoxState.CANCELED,
-        cycle.c.id == other.c.cycle_id,
-        mine.c.id == box.c.cycle_id,
-        cycle.c.lock_on < mine.c.lock_on,
-    )
-
-
-def _came_from_elsewhere(sub: sa.Table) -> sa.Exists:
-    """Return whether a subscription was imported in the middle of what it had paid there."""
-    period = table_of(SubscriptionPeriod)
-    return sa.exists().where(
-        period.c.subscription_id == sub.c.id,
-        period.c.number == 0,
-        period.c.box_count == 0,
-        period.c.kind.not_in(UNPAID_KINDS),
     )
 
 

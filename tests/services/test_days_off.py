@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from datetime import date
+from contextlib import suppress
+from datetime import date, timedelta
+from random import Random
 from typing import Protocol
 
 import pytest
@@ -18,7 +20,7 @@ from storefront.models.base import table_of
 from storefront.operations.audit import Who
 from storefront.runtime import Runtime
 from storefront.services.cycles import plan_ahead
-from storefront.services.days_off import NoDayLeft, days_off, set_days_off
+from storefront.services.days_off import NoDayLeft, PaidBefore, days_off, set_days_off
 from storefront.services.groups import GroupDraft, add_group
 from storefront.services.renewals import run_renewals
 from storefront.testing.clock import FrozenClock
@@ -165,3 +167,36 @@ def test_the_boxes_of_a_moved_round_stay_in_it(rt: Runtime, close: Close) -> Non
     close(LAST_OF_MARCH)
     assert rt.session.scalars(seat).one() == before
     rt.session.rollback()
+
+
+def test_days_off_that_let_somebody_pay_again_before_the_first_box_are_refused(
+    rt: Runtime, close: Close
+) -> None:
+    group = make_group(rt)
+    make_subscription(rt, plan=make_plan(rt, group=group))
+    before = ship_days(rt, group)
+    # March's first box leaves on the 18th; the second payment is on 12 April.
+    holidays = [date(2027, 3, 18) + timedelta(days=n) for n in range(30)]
+    with pytest.raises(PaidBefore) as refused:
+        close(*holidays)
+    rt.session.rollback()
+    assert (refused.value.ships_on, refused.value.pays_on) == (before["2027-03"], date(2027, 4, 12))
+    assert (days_off(rt), ship_days(rt, group)) == (SUNDAYS, before)
+    # Up to the day of the payment it is well.
+    assert close(*holidays[:25]) == 1
+    assert ship_days(rt, group)["2027-03"] == date(2027, 4, 12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_days_are_saved_no_second_payment_comes_before_a_first_box(
+    rt: Runtime, close: Close, seed: int
+) -> None:
+    group, chance = make_group(rt), Random(seed)
+    make_subscription(rt, plan=make_plan(rt, group=group))
+    for _ in range(5):
+        start = date(2027, 3, 1) + timedelta(days=chance.randrange(40))
+        days = [start + timedelta(days=n) for n in range(chance.randrange(1, 45))]
+        with suppress(PaidBefore):
+            close(*days, weekdays=chance.sample(range(1, 8), chance.randrange(4)))
+        rt.session.rollback()
+        assert ship_days(rt, group)["2027-03"] <= date(2027, 4, 12)

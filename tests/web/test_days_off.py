@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from storefront.models import BoxCycle
+from storefront.models import BoxCycle, Plan
 from storefront.runtime import Runtime
 from storefront.services.days_off import days_off
 from storefront.testing import factories as make
@@ -56,4 +56,20 @@ def test_what_cannot_be_kept_is_said_beside_its_field_and_not_saved(
     answer = owner.post(ADDRESS, typed)
     assert answer.status_code == 422
     assert message in answer.text
+    assert days_off(rt).holidays == frozenset()
+
+
+def test_days_off_that_a_first_box_cannot_wait_for_are_named_and_stay_typed(
+    rt: Runtime, owner: Desk
+) -> None:
+    plan = rt.session.scalars(sa.select(Plan)).one()
+    rt.session.rollback()
+    make.make_subscription(rt, plan=plan)
+    typed = "\n".join((date(2027, 3, 18) + timedelta(days=n)).isoformat() for n in range(30))
+    answer = owner.post(ADDRESS, {"weekdays": ["7"], "holidays": typed})
+    assert answer.status_code == 422
+    text = answer.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Thu 18 March 2027 would leave on Sat 17 April 2027" in text
+    assert "pays again on Mon 12 April 2027" in text
+    assert typed in answer.text
     assert days_off(rt).holidays == frozenset()

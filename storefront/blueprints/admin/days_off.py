@@ -16,6 +16,7 @@ from storefront.blueprints.admin.fields import LinesField, checks, choices_of, r
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
+from storefront.formats import day as long_day
 from storefront.security import register_policy, staff
 from storefront.services import days_off as service
 from storefront.templating import writing_locale
@@ -71,7 +72,22 @@ def save_days() -> Response:
     except service.NoDayLeft:
         form.weekdays.errors = [_("Leave one day on which boxes can leave")]
         return page("plans/days_off", 422, form=form, wrong=form)
+    except service.PaidBefore as problem:
+        form.holidays.errors = [_paid_before(problem)]
+        return page("plans/days_off", 422, form=form, wrong=form)
     return saved(_said(done), "plans/days_off", url_for("admin.days_off"), **_context())
+
+
+def _paid_before(problem: service.PaidBefore) -> str:
+    days = (problem.ships_on, problem.moves_to, problem.pays_on)
+    ships, moves, pays = (long_day(day, writing_locale()) for day in days)
+    return _(
+        "The cycle that leaves on %(ships)s would leave on %(moves)s, but somebody whose first box"
+        " is in it pays again on %(pays)s. Take days off the list so that it leaves by then.",
+        ships=ships,
+        moves=moves,
+        pays=pays,
+    )
 
 
 def _said(done: service.DaysOffChange) -> str:
