@@ -58,9 +58,10 @@ def next_cycles(session: AnySession, plan_ids: Iterable[int], today: date) -> di
     return found
 
 
-def next_rows(plan_ids: Iterable[int], tells: Tells) -> sa.Subquery:
+def next_rows(plan_ids: Iterable[int] | None, tells: Tells) -> sa.Subquery:
     """The subscribers of the plans who have a next box, which one it is, and whether it is paid.
 
+    None: of any plan.
     The conditions are those under which ``domain.boxes.project`` shows a box.
     """
     table, box, cycle = table_of(Subscription), table_of(Box), table_of(BoxCycle)
@@ -100,11 +101,10 @@ def next_rows(plan_ids: Iterable[int], tells: Tells) -> sa.Subquery:
         sa.case((paid, 1), else_=0).label("is_paid"),
         sa.case((late, 1), else_=0).label("is_late"),
     )
-    return (
-        sa.select(*columns)
-        .where(table.c.plan_id.in_(set(plan_ids)), sa.or_(bills, paid, is_being_paid(table)))
-        .subquery()
-    )
+    found = sa.select(*columns).where(sa.or_(bills, paid, is_being_paid(table)))
+    if plan_ids is not None:
+        found = found.where(table.c.plan_id.in_(set(plan_ids)))
+    return found.subquery()
 
 
 def chosen_boxes(

@@ -19,8 +19,6 @@ from storefront.domain.places import FreeStock, Places, boxes_from
 from storefront.domain.pool_places import pool_boxes_from
 from storefront.domain.recipe_scopes import BoxFacts, tells_of
 from storefront.models import (
-    Box,
-    BoxItem,
     Checkout,
     OrderHold,
     Plan,
@@ -45,6 +43,7 @@ from storefront.operations.capacity import (
 from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.catalogue import raise_version
 from storefront.operations.choices import pool_items
+from storefront.operations.coming_addons import addons_to_charge, lying
 from storefront.operations.coming_choices import (
     KINDS,
     chosen_boxes,
@@ -300,10 +299,7 @@ def _reserved(
     for plan_id, boxes in kept_for_invited(session, plans, moment.now, checkout_id).items():
         held.add(choose_recipe(found.first.get(plan_id, ()), NEW), boxes)
     _add_wishes(session, found, each, of, moment.today)
-    for row in _lying(session, sorted(found.variants)):
-        sold.pieces[row.variant_id] += int(row.pieces)
-    for row in being_added(session, found.variants):
-        held.pieces[row.variant_id] += int(row.pieces)
+    _add_beside(session, found.variants, sold, running, held)
     rows = session.execute(sa.select(variant).where(variant.c.id.in_(found.variants))).all()
     demands = (sold, running, held)
     left = {
@@ -328,6 +324,19 @@ def _reserved(
         for row in rows
     }
     return _Reserved(stock, items)
+
+
+def _add_beside(
+    session: AnySession, variants: Iterable[int], sold: Demand, running: Demand, held: Demand
+) -> None:
+    """Add what lies beside the contents of next boxes, or will."""
+    for row in lying(session, variants):
+        sold.pieces[row.variant_id] += int(row.pieces)
+    for row in addons_to_charge(session, variants):
+        kind = running if row.state != "incomplete" else held
+        kind.pieces[row.variant_id] += int(row.pieces)
+    for row in being_added(session, variants):
+        held.pieces[row.variant_id] += int(row.pieces)
 
 
 def _add_wishes(
@@ -435,15 +444,4 @@ def _next_boxes(session: AnySession, each: sa.Subquery) -> Sequence[AnyRow]:
     kinds = [each.c[name] for name in KINDS]
     return session.execute(
         sa.select(*kinds, sa.func.sum(each.c.quantity).label("boxes")).group_by(*kinds)
-    ).all()
-
-
-def _lying(session: AnySession, variant_ids: Sequence[int]) -> Sequence[AnyRow]:
-    """Return the pieces of add-ons and replacements in boxes that are not packed yet."""
-    item, box = table_of(BoxItem), table_of(Box)
-    return session.execute(
-        sa.select(item.c.variant_id, sa.func.sum(item.c.quantity).label("pieces"))
-        .join(box, box.c.id == item.c.box_id)
-        .where(item.c.variant_id.in_(variant_ids), box.c.state.in_(_UNDECIDED))
-        .group_by(item.c.variant_id)
     ).all()
