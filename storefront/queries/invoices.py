@@ -152,7 +152,8 @@ class InvoiceRow:
 
     public_id: str
     number: str
-    on: date
+    #: When it was issued, as it says itself; what it is for may be of another day.
+    on: datetime
     text: str
     total: Money
     state: str
@@ -178,7 +179,7 @@ def invoices(
             table.c.public_id,
             series.c.prefix,
             table.c.number,
-            table.c.tax_point_on,
+            table.c.finalised_at,
             table.c.due_on,
             table.c.total_minor,
             table.c.currency,
@@ -201,7 +202,7 @@ def invoices(
         InvoiceRow(
             row.public_id,
             f"{row.prefix or ''}{row.number}",
-            row.tax_point_on,
+            row.finalised_at,
             row.text or "",
             Money(row.total_minor, row.currency),
             pill_state(InvoiceState(row.state).value, row.due_on, today),

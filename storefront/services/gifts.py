@@ -27,6 +27,7 @@ from storefront.operations.gifts import (
     move_unclaimed,
 )
 from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.secrets import gift_code, hash_secret, typed_gift_code
@@ -52,6 +53,8 @@ __all__ = [
 
 #: Gifts told of in one transaction.
 _AT_ONCE = 100
+#: Mails to recipients leave from this minute of their day on: 8:00.
+_MORNING = 8 * 60
 
 
 class UnknownCode(DomainError):
@@ -126,9 +129,19 @@ def _running() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+def _is_hour(moment: Moment) -> sa.ColumnElement[bool]:
+    """A mail waits for the morning of its day; a code to hand over, and what was bought since
+    midnight, do not."""
+    if moment.now >= moment.at(moment.today, _MORNING):
+        return sa.true()
+    gift, table = table_of(Gift), table_of(Subscription)
+    is_new = table.c.created_at >= moment.start_of(moment.today)
+    return sa.or_(gift.c.is_quiet, gift.c.send_on < moment.today, is_new)
+
+
 def _tell(rt: Runtime) -> int:
     gift = table_of(Gift)
-    due = (gift.c.told_at.is_(None), gift.c.send_on <= rt.today())
+    due = (gift.c.told_at.is_(None), gift.c.send_on <= rt.today(), _is_hour(rt.moment()))
     rows = gift_rows(rt.session, *due, *_running(), for_update=True)[:_AT_ONCE]
     for row in rows:
         # Hashed anew: the code in the mail is made of the key the shop has today. That of a

@@ -1,6 +1,6 @@
 """What is still to come of a subscription or a gift that ended, and what its subscriber hears."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +9,8 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.replacements import Reason
 from storefront.models import Box, BoxCycle, OutboxMessage, ProductVariant, Subscription
+from storefront.queries.documents import document
+from storefront.queries.invoices import invoices
 from storefront.services.box_notices import tell_of_boxes
 from storefront.services.continuing import run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
@@ -95,3 +97,36 @@ def test_no_gift_is_over_while_a_box_of_it_that_is_sent_again_waits(rt, clock):
     ship_batch(rt, export_boxes(rt, again).public_id, carrier="DHL", tracking={})
     live(date(2027, 4, 21))
     assert len(written(rt, "gift_over")) == 1
+
+
+def test_the_list_of_invoices_names_the_day_on_which_each_was_issued(rt, clock):
+    plan = make_plan(rt, group=make_group(rt), unit="month", count=1)
+    gift = make_gift(rt, plan, wish_for(rt.today() + timedelta(days=12)))
+
+    (row,) = invoices(rt.session, gift.giver_id, rt.today()).rows
+
+    paper = document(rt.session, row.public_id)
+    assert paper.tax_point_on > paper.on
+    assert row.on.date() == paper.on == rt.today()
+    rt.session.rollback()
+
+
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_a_gift_is_told_of_in_the_morning_of_its_day(rt, clock, is_quiet):
+    plan = make_plan(rt, group=make_group(rt), unit="month", count=1)
+    wish = wish_for(rt.today() + timedelta(days=3), is_quiet=is_quiet)
+    make_gift(rt, plan, wish)
+    # Shops of these tests are in Berlin: 7:59 there, on the third day. A code to hand over opens
+    # with the day, and sends nothing.
+    clock.set(datetime(2027, 3, 5, 6, 59, tzinfo=UTC))
+    assert run_gifts(rt).told == int(is_quiet)
+    clock.advance(minutes=1)
+    assert run_gifts(rt).told == int(not is_quiet)
+    assert len(written(rt, "gift_received")) == int(not is_quiet)
+
+
+def test_a_gift_bought_in_the_night_for_now_is_told_of_at_once(rt, clock):
+    clock.set(datetime(2027, 3, 3, 1, 0, tzinfo=UTC))
+    plan = make_plan(rt, group=make_group(rt), unit="month", count=1)
+    make_gift(rt, plan, wish_for(rt.today()))
+    assert run_gifts(rt).told == 1
