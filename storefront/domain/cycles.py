@@ -3,7 +3,7 @@
 from calendar import monthrange
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain
 from itertools import count as naturals
@@ -103,6 +103,8 @@ class CycleDates:
     lock_on: date
     ship_from: date
     ship_to: date
+    #: The ship day before days off moved it, where it is known.
+    planned_from: date | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         first = self.cutoff_on if self.charge_on is None else max(self.cutoff_on, self.charge_on)
@@ -290,6 +292,33 @@ def next_working_day(day: date, off: DaysOff) -> date:
     return day
 
 
+def leaving_day(planned: date, lock_on: date, off: DaysOff) -> date:
+    """Return the day on which a cycle leaves that is ``planned`` for one, never before its lock.
+
+    >>> leaving_day(date(2027, 3, 18), date(2027, 3, 15), DaysOff({date(2027, 3, 18)}))
+    datetime.date(2027, 3, 19)
+    """
+    return next_working_day(max(planned, lock_on), off)
+
+
+def planned_day(noted: date | None, now: CycleDates, made: CycleDates | None, off: DaysOff) -> date:
+    """Return the ship day that a cycle has before ``off`` moves it.
+
+    That is what was ``noted``, as long as its days ``now`` come of it. Else it is what its
+    rhythm ``made`` where that made this very ship day, and the day it leaves now otherwise.
+
+    >>> sunday, monday = date(2027, 1, 31), date(2027, 2, 1)
+    >>> now = CycleDates("2027-01", None, sunday, sunday, monday, monday)
+    >>> planned_day(sunday, now, None, SUNDAYS), planned_day(None, now, None, SUNDAYS)
+    (datetime.date(2027, 1, 31), datetime.date(2027, 2, 1))
+    """
+    if noted is not None and leaving_day(noted, now.lock_on, off) == now.ship_from:
+        return noted
+    if made is not None and made.planned_from is not None and made.ship_from == now.ship_from:
+        return made.planned_from
+    return now.ship_from
+
+
 def _wished(rhythm: CycleRhythm) -> int | None:
     """Return the day of month to keep to; weeks and days need none."""
     if rhythm.interval.months is None:
@@ -315,7 +344,8 @@ def _steps_before(interval: Interval, base: date, start: date) -> int:
 
 
 def _dates(rhythm: CycleRhythm, base: date, off: DaysOff) -> CycleDates:
-    ship_from = next_working_day(base + timedelta(days=rhythm.ship_days_after_charge), off)
+    planned = base + timedelta(days=rhythm.ship_days_after_charge)
+    ship_from = next_working_day(planned, off)
     calendar_key = rhythm.interval.months is not None and not rhythm.is_rolling
     return CycleDates(
         key=f"{base:%Y-%m}" if calendar_key else base.isoformat(),
@@ -324,4 +354,5 @@ def _dates(rhythm: CycleRhythm, base: date, off: DaysOff) -> CycleDates:
         lock_on=base + timedelta(days=rhythm.lock_days_after_charge),
         ship_from=ship_from,
         ship_to=ship_from + timedelta(days=rhythm.ship_window_days),
+        planned_from=planned,
     )

@@ -88,6 +88,8 @@ class BoxCycle(Base):
     #: up to the cut-off.
     sells_from: Mapped[date | None]
     sells_until: Mapped[date | None]
+    #: The ship day it would have if there were no days off; NULL: not noted yet.
+    planned_from: Mapped[date | None]
     #: Staff typed its days: it follows no other rhythm of its group.
     own_days: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     #: Boxes that it can make, where that is not the capacity of its group.

@@ -18,8 +18,9 @@ from storefront.domain.cycles import (
     CycleDates,
     CycleRhythm,
     DaysOff,
-    next_working_day,
+    leaving_day,
     plan_cycles,
+    planned_day,
 )
 from storefront.domain.periods import Interval, add_interval
 from storefront.models import (
@@ -90,58 +91,78 @@ def move_ship_days(
 ) -> int:
     """Move the ship days of a group's unlocked cycles from one list of days off to another.
 
-    A cycle that kept the days of a former rhythm moves by itself, off a day on which nothing
-    leaves; one that staff gave days stays. Nothing else about a cycle changes. Returns how many
-    moved.
+    Each leaves on its planned day, also one that kept the days of a former rhythm, or on the
+    next that is no day off; one that staff gave another ship day than its rhythm stays. Nothing
+    else about a cycle changes. Returns how many moved.
     """
-    table = table_of(BoxCycle)
-    mine = (table.c.group_id == group.id, table.c.state.in_(UNLOCKED), table.c.lock_on >= today)
-    last = session.scalar(sa.select(sa.func.max(table.c.lock_on)).where(*mine))
-    if last is None:
-        return 0
-    start, until = max(today - LOOK_BACK, group.rhythm.anchor), last + LOOK_BACK
-    planned = zip(
-        plan_cycles(group.rhythm, start, until, before),
-        plan_cycles(group.rhythm, start, until, after),
-        strict=True,
-    )
-    moved = [
-        {"at": new.key, "new_from": new.ship_from, "new_to": new.ship_to, "old_from": old.ship_from}
-        for old, new in planned
-        if old.ship_from != new.ship_from
+    found = _planned(session, group, before, today)
+    new = [
+        row.ship_from
+        if row.own_days and not is_as_made
+        else leaving_day(planned, row.lock_on, after)
+        for row, planned, is_as_made in found
     ]
-    count = 0
-    for values in moved:
-        done: Any = session.execute(
-            sa.update(table)
-            .where(*mine, table.c.key == values["at"], table.c.ship_from == values["old_from"])
-            .values(ship_from=values["new_from"], ship_to=values["new_to"])
-        )
-        count += done.rowcount
-    return count + _move_kept(session, mine, after)
+    _write_ship_days(
+        session,
+        [
+            {"at": row.id, "from": day, "to": day + (row.ship_to - row.ship_from), "planned": on}
+            for (row, on, _), day in zip(found, new, strict=True)
+        ],
+    )
+    return sum(row.ship_from != day for (row, _, _), day in zip(found, new, strict=True))
 
 
-def _move_kept(session: AnySession, mine: tuple[sa.ColumnElement[bool], ...], off: DaysOff) -> int:
-    """Move cycles that still leave on a day off, as no rhythm made them; returns how many."""
+def note_planned_days(session: AnySession, group: Group, off: DaysOff, today: date) -> None:
+    """Note what ``off`` moved the unlocked cycles from, before the group gets another rhythm."""
+    _write_ship_days(
+        session,
+        [
+            {"at": row.id, "from": row.ship_from, "to": row.ship_to, "planned": planned}
+            for row, planned, _ in _planned(session, group, off, today)
+            if planned != row.planned_from
+        ],
+    )
+
+
+def _planned(
+    session: AnySession, group: Group, off: DaysOff, today: date
+) -> list[tuple[AnyRow, date, bool]]:
+    """Return the unlocked cycles, their ship days without ``off``, and if the rhythm made these."""
     table = table_of(BoxCycle)
     rows = session.execute(
-        sa.select(table.c.id, table.c.ship_from, table.c.ship_to)
-        .where(*mine, table.c.own_days.is_(False))
+        sa.select(table)
+        .where(table.c.group_id == group.id, table.c.state.in_(UNLOCKED), table.c.lock_on >= today)
         .order_by(table.c.id)
-    )
-    moved = [
-        {"at": row.id, "new_from": day, "new_to": day + (row.ship_to - row.ship_from)}
-        for row in rows.all()
-        if (day := next_working_day(row.ship_from, off)) != row.ship_from
-    ]
-    if moved:
-        session.execute(
+    ).all()
+    if not rows:
+        return []
+    start, until = today - LOOK_BACK, max(row.lock_on for row in rows) + LOOK_BACK
+    cycles = plan_cycles(group.rhythm, max(start, group.rhythm.anchor), until, off)
+    made = {one.key: one for one in cycles}
+    found = []
+    for row in rows:
+        now = CycleDates(
+            row.key, row.charge_on, row.cutoff_on, row.lock_on, row.ship_from, row.ship_to
+        )
+        rhythm = made.get(row.key)
+        planned = planned_day(row.planned_from, now, rhythm, off)
+        found.append((row, planned, rhythm is not None and rhythm.planned_from == planned))
+    return found
+
+
+def _write_ship_days(session: AnySession, days: Sequence[dict[str, object]]) -> None:
+    table = table_of(BoxCycle)
+    if days:
+        session.connection().execute(
             sa.update(table)
             .where(table.c.id == sa.bindparam("at"))
-            .values(ship_from=sa.bindparam("new_from"), ship_to=sa.bindparam("new_to")),
-            moved,
+            .values(
+                ship_from=sa.bindparam("from"),
+                ship_to=sa.bindparam("to"),
+                planned_from=sa.bindparam("planned"),
+            ),
+            days,
         )
-    return len(moved)
 
 
 def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDates]) -> int:
@@ -161,6 +182,7 @@ def insert_cycles(session: AnySession, group_id: int, cycles: Sequence[CycleDate
             "lock_on": cycle.lock_on,
             "ship_from": cycle.ship_from,
             "ship_to": cycle.ship_to,
+            "planned_from": cycle.planned_from,
             "state": CycleState.PLANNED,
         }
         for public, cycle in zip(public_ids("cyc", len(fresh)), fresh, strict=True)

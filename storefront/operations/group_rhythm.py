@@ -72,16 +72,13 @@ def read_rounds(
 
 def _rounds(cycle: sa.Table) -> sa.Select[Any]:
     box, first = table_of(Box), table_of(FirstBoxPlace)
-    period = table_of(SubscriptionPeriod)
     notice, reminder = table_of(BoxNotice), table_of(ChoiceReminder)
     has_boxes = sa.exists().where(box.c.cycle_id == cycle.c.id, box.c.state != BoxState.CANCELED)
     has_first = sa.exists().where(
         box.c.cycle_id == cycle.c.id,
         box.c.state != BoxState.CANCELED,
         box.c.kind == BoxKind.REGULAR,
-        box.c.ordinal == 1,
-        period.c.id == box.c.period_id,
-        period.c.billed_number == 1,
+        ~has_box_before(box),
     )
     is_told = sa.or_(
         sa.exists().where(notice.c.cycle_id == cycle.c.id),
@@ -92,6 +89,23 @@ def _rounds(cycle: sa.Table) -> sa.Select[Any]:
         has_boxes.label("has_boxes"),
         sa.or_(sa.exists().where(first.c.cycle_id == cycle.c.id), has_first).label("is_promised"),
         is_told.label("is_told"),
+    )
+
+
+def has_box_before(box: sa.Table) -> sa.Exists:
+    """Return whether another box of its subscription leaves before one: it is not the first.
+
+    Neither the number of its period says so nor its place there: behind a skip or a change of
+    plan the first box of all may be any of them.
+    """
+    other, cycle, mine = box.alias("other"), table_of(BoxCycle), table_of(BoxCycle).alias("mine")
+    return sa.exists().where(
+        other.c.subscription_id == box.c.subscription_id,
+        other.c.kind == BoxKind.REGULAR,
+        other.c.state != BoxState.CANCELED,
+        cycle.c.id == other.c.cycle_id,
+        mine.c.id == box.c.cycle_id,
+        cycle.c.lock_on < mine.c.lock_on,
     )
 
 
@@ -187,16 +201,19 @@ def write_group(session: AnySession, group_id: int, name: str, rhythm: CycleRhyt
 def write_steps(session: AnySession, steps: Sequence[Step]) -> int:
     """Give the cycles their new days; returns how many moved."""
     table = table_of(BoxCycle)
-    moved = [one for one in steps if one.moves]
-    for one in moved:
-        session.execute(
+    names = ("cutoff_on", "lock_on", "ship_from", "ship_to", "planned_from")
+    # Also of those that leave as before: the day off that moves them may be taken back.
+    days = [
+        {"at": one.round.id} | {f"new_{name}": getattr(one.after, name) for name in names}
+        for one in steps
+        if one.kept is None
+    ]
+    if days:
+        is_unlocked = sa.or_(*(table.c.state == state for state in UNLOCKED))
+        session.connection().execute(
             sa.update(table)
-            .where(table.c.id == one.round.id, table.c.state.in_(UNLOCKED))
-            .values(
-                cutoff_on=one.after.cutoff_on,
-                lock_on=one.after.lock_on,
-                ship_from=one.after.ship_from,
-                ship_to=one.after.ship_to,
-            )
+            .where(table.c.id == sa.bindparam("at"), is_unlocked)
+            .values({name: sa.bindparam(f"new_{name}") for name in names}),
+            days,
         )
-    return len(moved)
+    return sum(one.moves for one in steps)

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.cycles import CycleSlot, slot_for
 from storefront.domain.lifecycle import UNPAID_KINDS
-from storefront.models import Box, BoxCycle, Subscription, SubscriptionPeriod
+from storefront.models import Box, Subscription, SubscriptionPeriod
 from storefront.models.base import table_of
-from storefront.operations.group_rhythm import first_payments
+from storefront.operations.group_rhythm import first_payments, has_box_before
 from storefront.operations.keys import AnyRow, AnySession
 
 
@@ -50,24 +50,12 @@ def _paid_again(session: AnySession, wanted: Collection[int]) -> dict[int, date]
             box.c.kind == BoxKind.REGULAR,
             box.c.state != BoxState.CANCELED,
             sub.c.renews_at.is_not(None),
-            ~_has_box_before(box),
+            ~has_box_before(box),
             ~_came_from_elsewhere(sub),
         )
         .group_by(box.c.cycle_id)
     )
     return {row.cycle_id: row.due_on for row in rows if row.due_on is not None}
-
-
-def _has_box_before(box: sa.Table) -> sa.Exists:
-    other, cycle, mine = box.alias("other"), table_of(BoxCycle), table_of(BoxCycle).alias("mine")
-    return sa.exists().where(
-        other.c.subscription_id == box.c.subscription_id,
-        other.c.kind == BoxKind.REGULAR,
-        other.c.state != BoxState.CANCELED,
-        cycle.c.id == other.c.cycle_id,
-        mine.c.id == box.c.cycle_id,
-        cycle.c.lock_on < mine.c.lock_on,
-    )
 
 
 def _came_from_elsewhere(sub: sa.Table) -> sa.Exists:

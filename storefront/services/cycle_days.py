@@ -138,10 +138,12 @@ def _written(days: Days) -> dict[str, str | None]:
 def _save(rt: Runtime, who: Who, row: AnyRow, now: Days, new: Days) -> None:
     table = table_of(BoxCycle)
     values = {name: getattr(new, name) for name in _NAMES}
+    # A ship day that nobody changed still comes of the same planned one.
+    planned = row.planned_from if new.ship_from == now.ship_from else new.ship_from
     done = rt.session.execute(
         sa.update(table)
         .where(table.c.id == row.id, table.c.state.in_(UNLOCKED))
-        .values(**values, own_days=True)
+        .values(**values, planned_from=planned, own_days=True)
         .returning(table.c.id)
     )
     if done.first() is None:

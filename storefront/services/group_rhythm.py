@@ -16,7 +16,7 @@ from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.catalogue import raise_version
-from storefront.operations.cycles import read_days_off, rhythm_of
+from storefront.operations.cycles import Group, note_planned_days, read_days_off, rhythm_of
 from storefront.operations.group_rhythm import (
     first_payments,
     planned_days,
@@ -128,7 +128,7 @@ def change_group(
 
     def write() -> int:
         # In the order in which the worker takes them when it plans ahead.
-        read_days_off(rt.session, for_update=True)
+        off = read_days_off(rt.session, for_update=True)
         row = read_group(rt.session, ref, for_update=True)
         if row is None:
             raise GroupGone(ref=ref)
@@ -138,6 +138,7 @@ def change_group(
             raise RhythmRefused(*found.refused)
         if version != found.version or (found.moves and seen != found.seen):
             raise NotAsShown(ref=ref)
+        note_planned_days(rt.session, Group(row.id, rhythm_of(row)), off, rt.today())
         write_group(rt.session, row.id, draft.name, _rhythm(row, draft))
         moved = write_steps(rt.session, found.steps)
         before, after = _plain(row), _drafted(row, draft) | {"moved": moved}

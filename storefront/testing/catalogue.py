@@ -139,6 +139,7 @@ def make_cycles(rt: Runtime, group: CycleGroup, many: int) -> list[BoxCycle]:
             lock_on=dates.lock_on,
             ship_from=dates.ship_from,
             ship_to=dates.ship_to,
+            planned_from=dates.planned_from,
             state=CycleState.PLANNED,
         )
         for dates in plan_cycles(rhythm, group.anchor_on, until)[:many]
