@@ -51,7 +51,13 @@ def cycle(rt, plan):
 def add(rt, plan, cycle):
     def add(**parts):
         box = make_box(
-            rt, plan, cycle, state=BoxState.LOCKED, ship_to=ADDRESS | parts, packing=PACKING
+            rt,
+            plan,
+            cycle,
+            state=BoxState.LOCKED,
+            locked_at=rt.now(),
+            ship_to=ADDRESS | parts,
+            packing=PACKING,
         )
         return box.public_id
 

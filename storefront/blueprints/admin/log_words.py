@@ -119,6 +119,7 @@ def deeds() -> dict[str, str]:
         "swaps.offered": _("What may be swapped saved"),
         "swap.saved": _("Something in a box swapped"),
         "cycle.locked": _("Cycle locked"),
+        "declaration.settled": _("Declaration about a contract settled"),
         "boxes.exported": _("File for packing made"),
         "subscribers.downloaded": _("List of subscribers downloaded"),
         "exports.format_used": _("Format of exports chosen"),
