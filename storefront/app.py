@@ -17,7 +17,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from storefront import failures, headers, kept, security, templating
+from storefront import failures, headers, kept, security, seen, templating
 from storefront.adapters import failpoints
 from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
@@ -167,6 +167,7 @@ def _bind_extensions(app: Flask) -> None:
     app.login_manager = login_manager  # type: ignore[attr-defined]
     app.before_request(_choose_transactions)
     app.teardown_request(lambda _error: stop_reading())
+    seen.init_app(app)
 
 
 def _choose_transactions() -> None:

@@ -19,6 +19,7 @@ from storefront.extensions import csrf
 from storefront.htmx import go
 from storefront.kept import keep
 from storefront.logins import current_customer, current_staff
+from storefront.seen import seen
 from storefront.services.api_tokens import find_token
 from storefront.services.throttle import forget_tries, throttle
 
@@ -178,10 +179,12 @@ def _check_access() -> Response | None:
         _check_token(access.permission)
         return None
     if access is CUSTOMER:
+        seen("customer", current_customer())
         return None if current_customer() else _ask_to_sign_in("auth.sign_in", "customer")
     who = current_staff()
     if who is None:
         return _ask_to_sign_in("admin.sign_in", "staff")
+    seen("staff", who)
     if not who.may(access.permission):
         g.missing_permission = access.permission
         abort(403)

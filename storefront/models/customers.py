@@ -100,6 +100,8 @@ class LoginSession(Base):
     method: Mapped[str] = mapped_column(sa.String(16))
     ip: Mapped[str] = mapped_column(sa.String(45), default="")
     user_agent: Mapped[str] = mapped_column(default="")
+    #: Last used, noted once a day; NULL until it was noted.
+    seen_at: Mapped[datetime | None]
 
 
 class LoginLink(Base):

@@ -50,6 +50,8 @@ class StaffSession(Base):
     revoked_at: Mapped[datetime | None]
     ip: Mapped[str] = mapped_column(sa.String(45), default="")
     user_agent: Mapped[str] = mapped_column(default="")
+    #: Last used, noted once a day; NULL until it was noted.
+    seen_at: Mapped[datetime | None]
 
 
 class AuditEntry(Base):

@@ -26,6 +26,8 @@ class CustomerLogin:
     locale: str
     #: Row of ``login_session``; None when the shop around us says who this is.
     session_id: int | None = None
+    #: When the session was last noted as used.
+    seen_at: datetime | None = None
 
     @property
     def first_name(self) -> str:
@@ -43,6 +45,8 @@ class StaffLogin:
     role: str
     permissions: frozenset[str]
     session_id: int
+    #: When the session was last noted as used.
+    seen_at: datetime | None = None
 
     def may(self, permission: str) -> bool:
         """True if the role has ``permission``; an empty one is everybody's on the staff."""
@@ -52,7 +56,7 @@ class StaffLogin:
 def customer_of_session(session: AnySession, secret: str, now: datetime) -> CustomerLogin | None:
     """Return the customer of an unexpired, unrevoked session, else None."""
     row = session.execute(
-        sa.select(*_CUSTOMER_COLUMNS, LoginSession.id.label("session_id"))
+        sa.select(*_CUSTOMER_COLUMNS, LoginSession.id.label("session_id"), LoginSession.seen_at)
         .join(LoginSession, LoginSession.customer_id == Customer.id)
         .where(
             LoginSession.token_hash == hash_secret(secret),
@@ -102,6 +106,7 @@ def staff_of_session(session: AnySession, secret: str, now: datetime) -> StaffLo
             Role.code.label("role"),
             Role.permissions,
             StaffSession.id.label("session_id"),
+            StaffSession.seen_at,
         )
         .join(StaffSession, StaffSession.staff_id == Staff.id)
         .join(Role, Role.id == Staff.role_id)

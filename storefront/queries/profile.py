@@ -21,10 +21,14 @@ from storefront.models import (
     LoginSession,
     PaymentMethod,
     Plan,
+    StaffSession,
     Subscription,
 )
 from storefront.models.base import table_of
 from storefront.operations.secrets import REFERENCE
+
+#: Browsers listed; "everywhere else" ends those beyond them too.
+MOST_SESSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class SessionView:
 
     reference: str
     began_at: datetime
-    method: str
+    #: Last used, to the day.
+    seen_at: datetime
     ip: str
     user_agent: str
     is_this_one: bool
@@ -165,20 +170,35 @@ def sessions(
 ) -> list[SessionView]:
     """Return the browsers that are signed in, the newest first; one statement."""
     table = table_of(LoginSession)
+    return _sessions(session, table, table.c.customer_id == customer_id, now, this_one)
+
+
+def staff_sessions(
+    session: AnySession, staff_id: int, now: datetime, this_one: int
+) -> list[SessionView]:
+    """Return the browsers in which a staff user is signed in, the newest first; one statement."""
+    table = table_of(StaffSession)
+    return _sessions(session, table, table.c.staff_id == staff_id, now, this_one)
+
+
+def _sessions(
+    session: AnySession,
+    table: sa.Table,
+    whose: sa.ColumnElement[bool],
+    now: datetime,
+    this_one: int | None,
+) -> list[SessionView]:
     rows = session.execute(
         sa.select(table)
-        .where(
-            table.c.customer_id == customer_id,
-            table.c.revoked_at.is_(None),
-            table.c.expires_at > now,
-        )
+        .where(whose, table.c.revoked_at.is_(None), table.c.expires_at > now)
         .order_by(table.c.id.desc())
+        .limit(MOST_SESSIONS)
     )
     return [
         SessionView(
             row.token_hash[:REFERENCE],
             row.created_at,
-            row.method,
+            row.seen_at or row.created_at,
             row.ip,
             row.user_agent,
             row.id == this_one,

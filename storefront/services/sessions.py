@@ -17,6 +17,8 @@ from storefront.models.base import table_of
 from storefront.operations.secrets import REFERENCE, hash_secret, new_secret
 from storefront.runtime import Runtime
 
+#: How often it is noted that a session is in use.
+SEEN_EVERY = timedelta(days=1)
 #: How long a customer stays signed in; staff sign in every working day.
 CUSTOMER_SESSION = timedelta(days=60)
 STAFF_SESSION = timedelta(hours=12)
@@ -43,8 +45,8 @@ def revoke(rt: Runtime, customer_id: int, reference: str) -> bool:
     on a page and opens nothing.
     """
     table = table_of(LoginSession)
-    named = sa.func.substr(table.c.token_hash, 1, REFERENCE) == reference
-    return bool(_revoke(rt, table, sa.and_(named, table.c.customer_id == customer_id)))
+    which = sa.and_(_named(table, reference), table.c.customer_id == customer_id)
+    return bool(_revoke(rt, table, which))
 
 
 def end_all_sessions(rt: Runtime, customer_id: int, *, keep: int | None = None) -> int:
@@ -81,9 +83,35 @@ def prolong_staff_session(rt: Runtime, session_id: int) -> None:
     retrying(rt.session, write)
 
 
-def end_all_staff_sessions(rt: Runtime, staff_id: int) -> int:
-    """Sign a staff user out everywhere, as after a change of role; returns how many ended."""
-    return _revoke(rt, table_of(StaffSession), StaffSession.staff_id == staff_id)
+def revoke_of_staff(rt: Runtime, staff_id: int, reference: str) -> bool:
+    """End one session of a staff user; see :func:`revoke`."""
+    table = table_of(StaffSession)
+    return bool(_revoke(rt, table, sa.and_(_named(table, reference), table.c.staff_id == staff_id)))
+
+
+def end_all_staff_sessions(rt: Runtime, staff_id: int, *, keep: int | None = None) -> int:
+    """Sign a staff user out everywhere, except in session ``keep``; returns how many ended."""
+    which = StaffSession.staff_id == staff_id
+    if keep is not None:
+        which = sa.and_(which, StaffSession.id != keep)
+    return _revoke(rt, table_of(StaffSession), which)
+
+
+def is_due(seen_at: datetime | None, now: datetime) -> bool:
+    """Whether it is time to note that a session is in use."""
+    return seen_at is None or now - seen_at >= SEEN_EVERY
+
+
+def note_seen(rt: Runtime, kind: str, session_id: int) -> None:
+    """Note that a session of a ``customer`` or of ``staff`` is in use; a busy database may skip it.
+
+    No retries: the next page tries again.
+    """
+    table = table_of(LoginSession if kind == "customer" else StaffSession)
+    now = rt.now()
+    late = sa.or_(table.c.seen_at.is_(None), table.c.seen_at <= now - SEEN_EVERY)
+    rt.session.execute(sa.update(table).where(table.c.id == session_id, late).values(seen_at=now))
+    rt.session.commit()
 
 
 def _start(
@@ -100,6 +128,7 @@ def _start(
         "token_hash": hash_secret(secret),
         "created_at": now,
         "expires_at": now + lasts,
+        "seen_at": now,
         "ip": ip[:45],
         "user_agent": user_agent[:255],
     }
@@ -110,6 +139,10 @@ def _start(
 
     retrying(rt.session, write)
     return secret
+
+
+def _named(table: sa.Table, reference: str) -> sa.ColumnElement[bool]:
+    return sa.func.substr(table.c.token_hash, 1, REFERENCE) == reference
 
 
 def _revoke(rt: Runtime, table: sa.Table, which: sa.ColumnElement[bool]) -> int:

@@ -8,10 +8,10 @@ from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints import erasure_words
-from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.forms import EraseForm, PasswordForm
 from storefront.blueprints.auth import limits
+from storefront.blueprints.browsers import browser
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.erasure import AlreadyErased, SubscriptionRuns
 from storefront.htmx import go
@@ -38,7 +38,7 @@ def _security(form: PasswordForm, status: int = 200) -> Response:
         form=form,
         sessions=profile.sessions(rt.session, me.id, rt.now(), me.session_id),
         has_password=profile.has_password(rt.session, me.id),
-        browser=words.browser,
+        browser=browser,
         page_has_errors=status != 200,
     )
 

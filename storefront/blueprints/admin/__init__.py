@@ -47,6 +47,7 @@ PAGES = (
     "settings:add_settings",
     "taxes:add_taxes",
     "people:add_people",
+    "profile:add_profile",
     "clock:add_clock",
     "outbox:add_outbox",
     "jobs:add_jobs",
