@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -115,13 +115,13 @@ def use(group: str) -> Response:
     try:
         mail = _mail_of(group)
     except NotAnEmail:
-        return _overview(422, refused=_("Enter an e-mail like name@example.com"))
+        return _overview(422, _("Enter an e-mail like name@example.com"), group)
     code = request.form.get("format", "")
     try:
         provider = request.form.get("provider", "")
         changed = service.use_format(runtime(), who(), group, code, mail, provider)
     except service.FormatGone:
-        return _overview(422, refused=_("Choose a format from the list."))
+        return _overview(422, _("Choose a format from the list."), group)
     said = _("Saved. It holds for batches from now on.") if changed else _("It is so already.")
     return go(url_for("admin.exports"), said)
 
@@ -179,10 +179,17 @@ def remove(code: str) -> Response:
     return go(url_for("admin.exports"), _("Removed. Batches made in it stay as they are."))
 
 
-def _overview(status: int = 200, refused: str = "") -> Response:
+def _overview(status: int = 200, refused: str = "", wrong: str = "") -> Response:
+    """Show the formats; what was typed for the group ``wrong`` stands as it was typed."""
     rt = runtime()
+    groups = [
+        replace(one, mail=one_line(request.form.get("mail")) or one.mail)
+        if one.public_id == wrong
+        else one
+        for one in queries.group_exports(rt.session)
+    ]
     context = {
-        "groups": queries.group_exports(rt.session),
+        "groups": groups,
         "own": queries.own_formats(rt.session),
         "choices": queries.format_choices(rt.session),
         "can_mail": staff_user().may(may.EXPORTS_DOWNLOAD),
@@ -199,17 +206,18 @@ def _edit(layout: Layout, code: str, start: Any = None) -> Response:
         form = FormatForm(data=_as_typed(layout))
         return _edit_page(form, layout, code, start=start)
     form = FormatForm(request.form)
-    typed, unread = _typed(form, layout), _unread()
+    typed, unread, unplaced = _typed(form, layout), _unread("most", _most), _unread("place", _place)
     is_valid = form.validate()
-    if unread:
-        form.form_errors = [_("Look at the column %(column)s.", column=each) for each in unread]
-    if unread or not is_valid:
-        return _edit_page(form, typed, code, 422, start=start, unread=unread)
+    wrong = {**unread, **unplaced}
+    if wrong:
+        form.form_errors = [_("Look at the column %(column)s.", column=each) for each in wrong]
+    if wrong or not is_valid:
+        return _edit_page(form, typed, code, 422, start=start, unread=unread, unplaced=unplaced)
     step = request.form.get("step", "")
     if step == "preview":
         return _edit_page(form, typed, code, start=start, preview=True)
     try:
-        service.save_format(runtime(), who(), typed, code)
+        service.save_format(runtime(), who(), _without_idle_texts(typed), code)
     except service.BadFormat as bad:
         form.form_errors = [_problem(bad.params["problem"], bad.params["column"])]
         return _edit_page(form, typed, code, 422, start=start)
@@ -227,9 +235,11 @@ def _edit_page(
     start: Any = None,
     preview: bool = False,
     unread: Mapping[str, str] | None = None,
+    unplaced: Mapping[str, str] | None = None,
 ) -> Response:
     rt = runtime()
-    rows = queries.preview(rt.session, layout) if preview and _is_sound(layout) else []
+    shown = _without_idle_texts(layout)
+    rows = queries.preview(rt.session, shown) if preview and _is_sound(layout) else []
     rt.session.rollback()
     return page(
         "exports/format",
@@ -243,6 +253,8 @@ def _edit_page(
         rows=rows,
         to_type=start.typed if start else (),
         unread=unread or {},
+        unplaced=unplaced or {},
+        most_rows=_MOST_ROWS,
         most_characters=_MOST_CHARACTERS,
         start=request.args.get("start", ""),
     )
@@ -282,14 +294,24 @@ def _most(typed: str) -> int | None:
     return int(typed) if is_number else None
 
 
-def _unread() -> dict[str, str]:
-    """Return by heading what was typed as the most characters and is no number of them."""
+def _place(typed: str) -> int | None:
+    """Return which column it shall be, 0 where nothing was typed, None for no such number."""
+    if not typed:
+        return 0
+    is_number = typed.isascii() and typed.isdigit() and 0 < int(typed[:9]) <= _MOST_ROWS
+    return int(typed) if is_number else None
+
+
+def _unread(part: str, read: Callable[[str], int | None]) -> dict[str, str]:
+    """Return by heading what was typed as ``part`` of a column and is no number of them."""
     rows = range(min(request.form.get("rows", 0, int) or 0, _MOST_ROWS))
     typed = {
-        one_line(request.form.get(f"heading-{row}"))[:80]: one_line(request.form.get(f"most-{row}"))
+        one_line(request.form.get(f"heading-{row}"))[:80]: one_line(
+            request.form.get(f"{part}-{row}")
+        )
         for row in rows
     }
-    return {each: text for each, text in typed.items() if each and _most(text) is None}
+    return {each: text for each, text in typed.items() if each and read(text) is None}
 
 
 def _typed(form: FormatForm, before: Layout) -> Layout:
@@ -302,9 +324,9 @@ def _typed(form: FormatForm, before: Layout) -> Layout:
             continue
         source = request.form.get(f"source-{row}", "")
         source = source if source in FIELDS else ""
-        text = "" if source else one_line(request.form.get(f"text-{row}"))[:200]
+        text = one_line(request.form.get(f"text-{row}"))[:200]
         most = _most(one_line(request.form.get(f"most-{row}"))) or 0
-        place = request.form.get(f"place-{row}", row + 1, int) or row + 1
+        place = _place(one_line(request.form.get(f"place-{row}"))) or row + 1
         needed = f"needed-{row}" in request.form
         rule = rules.get(heading, "")
         columns.append((place, row, Column(heading, source, text, most, needed, rule)))
@@ -323,6 +345,12 @@ def _typed(form: FormatForm, before: Layout) -> Layout:
         per_item=bool(form.per_item.data),
         per_box=bool(form.per_box.data),
     )
+
+
+def _without_idle_texts(layout: Layout) -> Layout:
+    """Return the layout without texts beside a source, which would be written nowhere."""
+    columns = tuple(replace(one, text="") if one.source else one for one in layout.columns)
+    return replace(layout, columns=columns)
 
 
 def _problem(problem: str, column: str) -> str:

@@ -47,7 +47,7 @@ def decide(ref: str) -> Response:
     except late_changes.LateNotFound:
         abort(404)
     except DomainError as error:
-        return page("cycles/late", 422, **_context(problem=_problem(error.code), wrong=ref))
+        return page("cycles/late", 422, **_context(_problem(error.code), ref, reason))
     text = {
         LateState.ACCEPTED: _("Done; the subscriber gets a mail."),
         LateState.REFUSED: _("Refused; the subscriber gets a mail with the reason."),
@@ -73,7 +73,7 @@ def _problem(code: str) -> str:
     }[code]
 
 
-def _context(problem: str = "", wrong: str = "") -> dict[str, object]:
+def _context(problem: str = "", wrong: str = "", typed: str = "") -> dict[str, object]:
     session = runtime().session
     session.rollback()
     return {
@@ -81,4 +81,5 @@ def _context(problem: str = "", wrong: str = "") -> dict[str, object]:
         "decided": query.decided(session),
         "problem": problem,
         "wrong": wrong,
+        "typed": typed,
     }

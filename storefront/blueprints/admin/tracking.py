@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
@@ -52,7 +51,7 @@ def dry_run() -> Response:
     """Read the file, say what it would do, and keep it for that."""
     upload: FileStorage | None = request.files.get("file")
     if upload is None or not upload.filename:
-        return _page(422, error=_("Choose a CSV file"))
+        return _page(422, error=_("Choose a CSV file"), carrier=_typed_carrier())
     with upload.stream as stream:
         data = stream.read(MOST_BYTES + 1)
     carrier = _carrier()
@@ -60,7 +59,7 @@ def dry_run() -> Response:
     try:
         report = take_tracking(rt, data, carrier=carrier)
     except FileRefused as refused:
-        return _page(422, error=_refusal(refused))
+        return _page(422, error=_refusal(refused), carrier=_typed_carrier())
     rt.files.publish(_kept(), [data])
     digest = hashlib.sha256(data).hexdigest()
     return _page(report=report, digest=digest, name=upload.filename, carrier=carrier)
@@ -82,14 +81,22 @@ def run() -> Response:
 
 def links() -> Response:
     """Keep the merchant's own tracking pages."""
-    typed: dict[str, str] = {}
-    for row in range(min(request.form.get("rows", 0, int) or 0, 60)):
-        carrier = one_line(request.form.get(f"carrier-{row}"))[: MOST_NAME + 1]
-        address = one_line(request.form.get(f"address-{row}"))[: MOST_ADDRESS + 1]
-        if carrier or address:
-            typed[carrier] = address
+    rows = range(min(request.form.get("rows", 0, int) or 0, 60))
+    typed = [
+        (one_line(request.form.get(f"carrier-{row}")), one_line(request.form.get(f"address-{row}")))
+        for row in rows
+    ]
+    filled = [pair for pair in typed if any(pair)]
+    names = [carrier for carrier, _address in filled]
+    if twice := next((each for each in names if names.count(each) > 1), ""):
+        text = _("%(carrier)s is there twice. Keep one of them.", carrier=twice)
+        return _page(422, links_error=text, typed=typed)
     try:
-        save_tracking_links(runtime(), who(), typed)
+        save_tracking_links(
+            runtime(),
+            who(),
+            {carrier[: MOST_NAME + 1]: address[: MOST_ADDRESS + 1] for carrier, address in filled},
+        )
     except BadLink as bad:
         text = _(
             "The page of %(carrier)s must begin with https:// and hold {number}",
@@ -104,8 +111,12 @@ def _kept() -> str:
     return f"imports/tracking-{staff_user().public_id}.csv"
 
 
+def _typed_carrier() -> str:
+    return one_line(request.form.get("carrier"))
+
+
 def _carrier() -> str:
-    return one_line(request.form.get("carrier"))[:MOST_NAME]
+    return _typed_carrier()[:MOST_NAME]
 
 
 def _page(
@@ -117,9 +128,9 @@ def _page(
     name: str = "",
     carrier: str = "",
     links_error: str = "",
-    typed: dict[str, str] | None = None,
+    typed: list[tuple[str, str]] | None = None,
 ) -> Response:
-    own: dict[str, Any] = dict(runtime().shop.tracking_links) if typed is None else typed
+    own = list(dict(runtime().shop.tracking_links).items()) if typed is None else typed
     return page(
         "tracking/tracking",
         status,
@@ -134,7 +145,7 @@ def _page(
             for one in (report.issues[:_SHOWN] if report else ())
         ],
         links_error=links_error,
-        links=[*own.items(), *[("", "")] * _MORE],
+        links=[*own, *([("", "")] * _MORE if typed is None else [])],
         api_url=external_url("api.tracking"),
         providers=provider_facts(runtime()),
         most_mb=MOST_BYTES >> 20,
