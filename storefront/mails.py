@@ -22,6 +22,7 @@ from storefront.mails_choices import CHOICE_TOPICS
 from storefront.mails_coming import COMING_TOPICS
 from storefront.mails_declarations import DECLARATION_TOPICS
 from storefront.mails_gifts import GIFT_TOPICS
+from storefront.mails_inquiries import INQUIRY_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
 from storefront.mails_orders import (
     coming_charge,
@@ -335,6 +336,7 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **COMING_TOPICS,
     **DECLARATION_TOPICS,
     **GIFT_TOPICS,
+    **INQUIRY_TOPICS,
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
     **WAITING_TOPICS,

@@ -46,6 +46,7 @@ from storefront.models.dunning import DunningCase, RetrySchedule
 from storefront.models.first_boxes import FirstBoxPlace
 from storefront.models.fulfilment import ExportFormat, FulfilmentBatch, Shipment
 from storefront.models.gifts import Gift
+from storefront.models.inquiries import Inquiry, InquiryMessage
 from storefront.models.invoices import (
     CarriedAmount,
     CreditApplication,
@@ -141,6 +142,8 @@ __all__ = [
     "GatewayState",
     "Gift",
     "HostIdentity",
+    "Inquiry",
+    "InquiryMessage",
     "Installation",
     "Invoice",
     "InvoiceLine",

@@ -57,6 +57,7 @@ from storefront.operations.erasure_rows import (
     erase_boxes,
     set_values,
 )
+from storefront.operations.inquiries import erase_inquiries
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.waiting import take_off_list
@@ -176,6 +177,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     erase_boxes(session, own)
     erase_gifts(session, ids, row.email)
     erase_declarations(session, ids, keys, row.email, moment.now)
+    erase_inquiries(session, ids)
     _erase_messages(session, ids)
 
 

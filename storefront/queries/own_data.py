@@ -33,6 +33,8 @@ from storefront.models import (
     ErasureRequest,
     Gift,
     HostIdentity,
+    Inquiry,
+    InquiryMessage,
     Invoice,
     InvoiceLine,
     LateChange,
@@ -160,6 +162,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
             session, Consent, table_of(Consent).c.customer_id.in_(accounts_of(session, customer_id))
         ),
         "declarations": _declarations(session, customer_id),
+        "inquiries": _inquiries(session, customer_id),
         "sign_ins": by_customer(LoginSession),
         "mails": _select(
             session,
@@ -188,6 +191,27 @@ def _declarations(session: AnySession, customer_id: int) -> Rows:
     mine = table.c.customer_id.in_(accounts_of(session, customer_id))
     said = ("kind", "is_for_cause", "name", "email", "contract", "reason", "wished_on")
     return _some(session, Declaration, mine, (*said, "received_at"))
+
+
+def _inquiries(session: AnySession, customer_id: int) -> Rows:
+    """Return what was written to the shop and answered; not what staff noted for themselves."""
+    table, message = table_of(Inquiry), table_of(InquiryMessage)
+    return _select(
+        session,
+        sa.select(
+            table.c.public_id.label("inquiry"),
+            table.c.topic,
+            table.c.subject,
+            table.c.about_ref,
+            table.c.state,
+            message.c.author,
+            message.c.text,
+            message.c.at,
+        )
+        .join(message, message.c.inquiry_id == table.c.id)
+        .where(table.c.customer_id == customer_id, message.c.author != "note")
+        .order_by(message.c.id),
+    )
 
 
 def _orders_and_lists(session: AnySession, customer_id: int) -> dict[str, Rows]:

@@ -38,7 +38,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries import declarations, gifts, late_changes, returns, unshipped
+from storefront.queries import declarations, gifts, inquiries, late_changes, returns, unshipped
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -282,6 +282,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "gifts": gifts.unclaimed,
     "asked": late_changes.waiting,
     "declared": declarations.waiting,
+    "inquiries": inquiries.waiting,
     "dead": dead,
     "drafts": old_drafts,
     "failed": failed_jobs,

@@ -11,6 +11,7 @@ from storefront.models import ChargeAttempt, Customer, Dispute, Gift, Role, Staf
 from storefront.runtime import Runtime
 from storefront.security import CUSTOMER, POLICY
 from storefront.testing import factories as make
+from tests.support.inquiries import make_inquiry
 from tests.support.visitor import HTMX, PASSWORD, Visitor, customer_with_password
 
 MISSING = "nothing_22222222222222222222222222"
@@ -76,6 +77,7 @@ def owned(rt: Runtime) -> dict[str, str]:
         "reference": "0" * 24,
         "dispute": "dsp_of_bob",
         "gift": "gft_of_bob",
+        "inquiry": make_inquiry(rt, customer),
     }
     return {**found, **own}
 

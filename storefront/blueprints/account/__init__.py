@@ -16,6 +16,7 @@ from storefront.blueprints.account import (
     choices,
     disputes,
     gifts,
+    inquiries,
     late,
     methods,
     money,
@@ -41,6 +42,7 @@ __all__ = [
     "choices",
     "disputes",
     "gifts",
+    "inquiries",
     "late",
     "methods",
     "money",
@@ -123,10 +125,14 @@ register_policy(
             "make_link",
             "tax_id",
             "dispute",
+            "inquiries",
+            "new_inquiry",
+            "inquiry",
+            "reply",
         )
     }
 )
-register_kept(["account.address", "account.cancel"])
+register_kept(["account.address", "account.cancel", "account.new_inquiry", "account.reply"])
 register_menu(
     "account",
     [
@@ -134,6 +140,7 @@ register_menu(
         (_("Payment"), "account.payment", ""),
         (_("Invoices"), "account.invoices", ""),
         (_("Addresses"), "account.addresses", ""),
+        (_("Inquiries"), "account.inquiries", ""),
         (_("Sign-in"), "account.security", ""),
     ],
 )

@@ -221,6 +221,8 @@ def topic_name(code: str) -> str:
         "box_replaced": _("Box sent again"),
         "box_returned": _("Box that came back"),
         "box_lost": _("Box that is lost"),
+        "inquiry_received": _("Inquiry of a subscriber"),
+        "inquiry_answered": _("Answer to an inquiry"),
         "late_change": _("Late change of a box"),
         "box_waits": _("Box that waits for stock"),
         "not_delivered_there": _("Next box to where nothing is sent"),

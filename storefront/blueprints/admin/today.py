@@ -65,6 +65,7 @@ _SEEN_BY = {
     "gifts": permissions.SUBSCRIBERS_VIEW,
     "asked": permissions.BOXES_MANAGE,
     "declared": permissions.SUBSCRIPTIONS_MANAGE,
+    "inquiries": permissions.SUBSCRIBERS_VIEW,
     "parked": permissions.JOBS_MANAGE,
     "overdue": permissions.SUBSCRIBERS_VIEW,
     "past_due": permissions.SUBSCRIBERS_VIEW,
@@ -209,6 +210,7 @@ def _needs(facts: query.Today) -> list[Need]:
         _need(counts["unshipped"], "unshipped", "caution", "truck", say.unshipped, _("Look")),
         _need(counts["asked"], "asked", "caution", "box", say.late_changes, _("Decide")),
         _need(counts["declared"], "declared", "danger", "mail", say.declarations, _("Decide")),
+        _need(counts["inquiries"], "inquiries", "caution", "mail", say.inquiries, _("Answer")),
         _need(counts["gifts"], "gifts", "caution", "gift", say.gifts, _("Look")),
         _need(counts["dead"], "dead", "caution", "mail", say.dead, _("Look")),
         _need(counts["drafts"], "drafts", "caution", "receipt", say.old_drafts, _("Look")),
@@ -268,6 +270,7 @@ def _list_url(code: str) -> str:
         "drafts": ("admin.extra_drafts", {}),
         "asked": ("admin.late_changes", {}),
         "declared": ("admin.declarations", {}),
+        "inquiries": ("admin.inquiries", {"state": "open"}),
         "dead": ("admin.outbox", {"state": "dead"}),
     }
     endpoint, values = pages.get(code, ("admin.worklist", {"code": code}))

@@ -91,6 +91,12 @@ def declarations(count: int) -> str:
     )
 
 
+def inquiries(count: int) -> str:
+    return ngettext(
+        "%(num)s inquiry waits for an answer", "%(num)s inquiries wait for an answer", count
+    )
+
+
 def dead(count: int) -> str:
     return ngettext("%(num)s message was given up", "%(num)s messages were given up", count)
 
