@@ -48,8 +48,9 @@ class Visitor:
         return self
 
     def _read(self, response: TestResponse) -> TestResponse:
-        found = re.search(r'name="csrf_token" value="([^"]+)"', response.text)
-        self.token = found[1] if found else self.token
+        if response.mimetype == "text/html":
+            found = re.search(r'name="csrf_token" value="([^"]+)"', response.text)
+            self.token = found[1] if found else self.token
         return response
 
 

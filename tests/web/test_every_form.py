@@ -285,6 +285,37 @@ def test_nothing_that_a_customer_types_breaks_a_page_or_is_lost(shop: Flask) -> 
     assert refused > 50, "hardly a form was refused: what was typed is not checked"
 
 
+def addresses_of(owner: Trial) -> dict[str, str]:
+    """Return, by method and path, the endpoint of all that the account's pages lead to."""
+    adapter = owner.app.url_map.bind("localhost")
+    found = {}
+    for _kind, address, page in pages(owner.app, owner.get, [f"{HOME}/account/"], each=5):
+        asked = [(address, "GET"), *((one.action, one.method.upper()) for one in page.forms)]
+        for target, method in asked:
+            path = urlsplit(target).path
+            endpoint, values = adapter.match(path, method=method)
+            if endpoint.startswith("account.") and values:
+                found[f"{method} {path}"] = endpoint
+    return found
+
+
+def test_nobody_reaches_what_the_pages_of_another_customer_lead_to(shop: Flask) -> None:
+    """Also where a page exists only for a plan that offers it: choices, swaps, gifts, allergies."""
+    theirs: dict[str, str] = {}
+    for email in [*(one.email for one in CAST[1:]), PRESENTS[0].email]:
+        theirs |= addresses_of(Trial(shop, Visitor.of(shop), email).sign_in())
+    assert len(set(theirs.values())) > 25, theirs
+    assert {"account.choose", "account.after_gift", "account.allergies"} <= set(theirs.values())
+    stranger = Trial(shop, Visitor.of(shop), CAST[0].email).sign_in().visitor
+    leaks = []
+    for key in theirs:
+        method, path = key.split()
+        answer = stranger.get(path) if method == "GET" else stranger.post(path)
+        if answer.status_code != 404:
+            leaks.append((key, answer.status_code))
+    assert leaks == []
+
+
 def test_nothing_that_staff_type_breaks_a_page_or_is_lost(shop: Flask) -> None:
     greta = Trial(shop, Visitor.of(shop), catalogue.STAFF[0].email, is_staff=True).sign_in()
     try_all(greta, [f"{HOME}/admin/"])
