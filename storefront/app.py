@@ -23,7 +23,7 @@ from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
 from storefront.adapters.mail import Mailer, mailer_for
 from storefront.adapters.passwords import Passwords
-from storefront.assets import Brand, brand_url
+from storefront.assets import brand_url
 from storefront.blueprints import BLUEPRINTS
 from storefront.blueprints.context import menu_links, runtime
 from storefront.blueprints.preferences import LANGUAGE_COOKIE
@@ -33,7 +33,7 @@ from storefront.htmx import compose_request_class
 from storefront.logins import current_customer, current_staff
 from storefront.migrate import require_current_schema
 from storefront.plugins import Hooks, load_plugins
-from storefront.runtime import Runtime, Shop, ShopNotSetUp
+from storefront.runtime import Runtime, ShopNotSetUp
 from storefront.security import PUBLIC, check_policy, register_policy
 from storefront.settings import Settings, SettingsError, load_settings, problems
 from storefront.templating import LANGUAGES
@@ -205,7 +205,7 @@ def _page_values() -> dict[str, Any]:
     rt = runtime()
     return {
         "shop": rt.shop,
-        "brand_url": brand_url(_brand(rt.shop)),
+        "brand_url": brand_url(rt.shop.look),
         "csp_nonce": headers.Nonce(),
         "csrf_token": generate_csrf,
         "customer": current_customer(),
@@ -215,15 +215,6 @@ def _page_values() -> dict[str, Any]:
         "now": rt.now(),
         "today": rt.today(),
     }
-
-
-def _brand(shop: Shop) -> Brand:
-    return Brand(
-        shop.brand_hue,
-        shop.brand_chroma / 1000,
-        shop.accent_hue,
-        shop.accent_chroma / 1000,
-    )
 
 
 def _register_blueprints(app: Flask, hooks: Hooks) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, make_response, request, url_for
 
+from storefront.domain.look import CORNERS, OURS, PAPERS, SPACING, Look, NotALook
+
 FOLDER = Path(__file__).parent / "static"
 
 #: Public name to file. Names are stable; nothing else in the folder is served.
@@ -47,22 +49,6 @@ class Asset:
     digest: str
 
 
-@dataclass(frozen=True)
-class Brand:
-    """The four numbers a merchant's brand may change; lightness stays ours, so contrast holds.
-
-    Hues in degrees, 0 to 360; chromas as in CSS ``oklch()``, 0 to 0.3.
-    """
-
-    hue: float = 262
-    chroma: float = 0.125
-    accent_hue: float = 52
-    accent_chroma: float = 0.155
-
-
-NINE_KETTLES = Brand()
-
-
 def asset_named(name: str) -> Asset:
     """Return the file with this public name. Raises ``KeyError`` for an unknown one."""
     path = FOLDER / FILES[name]
@@ -74,28 +60,36 @@ def static_url(name: str) -> str:
     return url_for("assets.file", digest=asset_named(name).digest, name=name)
 
 
-def brand_url(brand: Brand) -> str:
-    """Return the address of the brand's stylesheet, or nothing for our own colours."""
-    if brand == NINE_KETTLES:
+def brand_url(look: Look) -> str:
+    """Return the address of a look's stylesheet, or nothing for our own."""
+    if look == OURS:
         return ""
-    values = (brand.hue, brand.chroma, brand.accent_hue, brand.accent_chroma)
-    return url_for("assets.brand", digest=_BRAND_VERSION, values="-".join(f"{v:g}" for v in values))
+    numbers = (look.brand_hue, look.brand_chroma, look.accent_hue, look.accent_chroma)
+    values = [f"{number / 1000 if place % 2 else number:g}" for place, number in enumerate(numbers)]
+    values += [look.paper, look.heading, look.corners, look.spacing]
+    return url_for("assets.brand", digest=_BRAND_VERSION, values="-".join(values))
 
 
-def brand_css(hue: float, chroma: float, accent_hue: float, accent_chroma: float) -> str:
-    """Return the rules that give a page another brand's colours.
+def brand_css(look: Look) -> str:
+    """Return the rules that give a page another look than ours; what is ours is left out.
 
     Chromas are the light theme's; dark tones use three quarters of them, because a light
-    tone at full chroma leaves the screen's colour space. Raises ``ValueError`` outside the
-    ranges of ``Brand``.
+    tone at full chroma leaves the screen's colour space.
     """
-    for value, top in ((hue, 360), (accent_hue, 360), (chroma, 0.3), (accent_chroma, 0.3)):
-        if not 0 <= value <= top:
-            raise ValueError(f"{value} is not between 0 and {top}")
-    return (
-        f":root{{--brand-h:{hue:g};--brand-c:{chroma:g};"
-        f"--accent-h:{accent_hue:g};--accent-c:{accent_chroma:g}}}"
-    )
+    rules = [
+        f"--brand-h:{look.brand_hue};--brand-c:{look.brand_chroma / 1000:g}",
+        f"--accent-h:{look.accent_hue};--accent-c:{look.accent_chroma / 1000:g}",
+    ]
+    if look.paper != OURS.paper:
+        hue, strength = PAPERS[look.paper]
+        rules.append(f"--paper-h:{hue};--paper-c:{strength:g}")
+    if look.heading != OURS.heading:
+        rules.append("--font-head:var(--font-text)")
+    if look.corners != OURS.corners:
+        rules += [f"--r-{step}:{size}px" for step, size in enumerate(CORNERS[look.corners], 1)]
+    if look.spacing != OURS.spacing:
+        rules.append(f"--air:{SPACING[look.spacing]:g}")
+    return f":root{{{';'.join(rules)}}}"
 
 
 @bp.get("/<digest>/<name>")
@@ -108,13 +102,10 @@ def file(digest: str, name: str) -> Response:
 
 @bp.get("/<digest>/brand/<values>.css")
 def brand(digest: str, values: str) -> Response:
-    numbers = values.split("-")
-    if len(numbers) != len(Brand.__dataclass_fields__) or not all(map(_is_number, numbers)):
+    look = _look_named(values)
+    if look is None:
         abort(404)
-    try:
-        text = brand_css(*(float(number) for number in numbers))
-    except ValueError:
-        abort(404)
+    text = brand_css(look)
     return _answer(_pack(text.encode(), ".css"), immutable=digest == _BRAND_VERSION)
 
 
@@ -154,9 +145,29 @@ def _tighten(css: str) -> str:
     return re.sub(r"\s*([{};,])\s*|\s*\n\s*|(?<=:) ", r"\1", without_comments).strip()
 
 
+def _look_named(values: str) -> Look | None:
+    """Return the look that an address of ``brand_url`` names, None for anything else."""
+    parts = values.split("-")
+    if len(parts) != len(Look.__dataclass_fields__) or not all(map(_is_number, parts[:4])):
+        return None
+    hue, chroma, accent_hue, accent_chroma = (float(part) for part in parts[:4])
+    try:
+        return Look(
+            round(hue),
+            round(chroma * 1000),
+            round(accent_hue),
+            round(accent_chroma * 1000),
+            *parts[4:],
+        )
+    except NotALook:
+        return None
+
+
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"\d{1,3}(\.\d{1,4})?", text) is not None
 
 
 #: Changes when the rules of ``brand_css`` change.
-_BRAND_VERSION = hashlib.sha256(brand_css(1, 0.1, 2, 0.2).encode()).hexdigest()[:16]
+_BRAND_VERSION = hashlib.sha256(
+    brand_css(Look(1, 100, 2, 200, "grey", "sans", "round", "airy")).encode()
+).hexdigest()[:16]

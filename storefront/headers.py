@@ -51,6 +51,11 @@ class Nonce:
         return str(self)
 
 
+def allow(directive: str, source: str) -> None:
+    """Let the page of this request do one thing more, such as hold a frame of ours."""
+    g.setdefault("csp_more", {}).setdefault(directive, []).append(source)
+
+
 def init_app(app: Flask) -> None:
     """Put the headers on every answer of ``app``."""
     app.after_request(_add_headers)
@@ -63,6 +68,9 @@ def content_security_policy(blueprint: str) -> str:
         directives["script-src"].append(f"'nonce-{g.csp_nonce}'")
     for name, sources in _gateway_sources(blueprint).items():
         directives.setdefault(name, []).extend(sources)
+    for name, sources in g.get("csp_more", {}).items():
+        # "'none'" stands alone or not at all.
+        directives[name] = [s for s in directives.get(name, ()) if s != "'none'"] + sources
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
 

@@ -12,6 +12,8 @@ from flask_babel import gettext as _
 
 from storefront import formats
 from storefront.adapters.mail import Mail
+from storefront.domain.colours import hex_of
+from storefront.domain.look import THEMES, Look, palette
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.mails_accounts import ACCOUNT_TOPICS, erase_code
@@ -64,6 +66,7 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         if words is None:
             return None
         context = {"words": words, "subject": words.subject, "locale": code, "shop": rt.shop}
+        context["tones"] = _tones(rt.shop.look)
         # Straight from the environment: what pages are given (who is signed in …) is no
         # business of a mail, and the worker has no request to ask.
         templates = current_app.jinja_env
@@ -80,6 +83,16 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         headers=words.headers,
         attachments=words.attachments,
     )
+
+
+def _tones(look: Look) -> dict[str, str]:
+    """Return the colours of a mail's button; mail programs read no stylesheet of ours."""
+    light, dark = (palette(look, theme) for theme in THEMES)
+    return {
+        "action": hex_of(light["action"]),
+        "dark_action": hex_of(dark["action"]),
+        "dark_on_action": hex_of(dark["on-action"]),
+    }
 
 
 def _reader(rt: Runtime, delivery: Delivery) -> Person | None:

@@ -22,6 +22,8 @@ from storefront.adapters.mail import Mailer
 from storefront.adapters.passwords import Passwords
 from storefront.database import reading
 from storefront.domain.gateways import Gateway
+from storefront.domain.look import FIELDS as LOOK_FIELDS
+from storefront.domain.look import Look, look_of
 from storefront.domain.parcels import ShippingProvider
 from storefront.domain.sign_up import open_gateways
 from storefront.domain.tax_treatment import TaxRules
@@ -78,6 +80,10 @@ class Shop:
     accent_hue: int
     #: Thousandths.
     accent_chroma: int
+    paper: str
+    heading: str
+    corners: str
+    spacing: str
     #: Set while the merchant holds all charging.
     charging_held_at: datetime | None
     #: ``late`` since renewals were set aside because nothing ran for two days.
@@ -92,6 +98,11 @@ class Shop:
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.
     taxes: TaxRules
+
+    @property
+    def look(self) -> Look:
+        """How its pages and mails look."""
+        return look_of({name: getattr(self, name) for name in LOOK_FIELDS})
 
     @property
     def gives_referrals(self) -> bool:

@@ -69,7 +69,14 @@ from storefront.models.plans import Addon, Option, OptionGroup, Plan, Price
 from storefront.models.products import Product, ProductVariant, StockMove
 from storefront.models.replacements import BoxReplacement
 from storefront.models.returns import BoxReturn
-from storefront.models.settings import Installation, SelfCheck, ShopSettings, TaxRate, Throttle
+from storefront.models.settings import (
+    Installation,
+    SelfCheck,
+    ShopLook,
+    ShopSettings,
+    TaxRate,
+    Throttle,
+)
 from storefront.models.shipping import (
     BoxWeight,
     ShippingArea,
@@ -190,6 +197,7 @@ __all__ = [
     "ShippingBand",
     "ShippingTariff",
     "ShippingZone",
+    "ShopLook",
     "ShopSettings",
     "ShortageRule",
     "Staff",

@@ -60,6 +60,11 @@ class ShopSettings(Base):
     brand_chroma: Mapped[int] = mapped_column(default=125)
     accent_hue: Mapped[int] = mapped_column(default=52)
     accent_chroma: Mapped[int] = mapped_column(default=155)
+    #: The rest of the look: values of ``domain.look``.
+    paper: Mapped[str] = mapped_column(sa.String(8), default="warm", server_default="warm")
+    heading: Mapped[str] = mapped_column(sa.String(8), default="serif", server_default="serif")
+    corners: Mapped[str] = mapped_column(sa.String(8), default="soft", server_default="soft")
+    spacing: Mapped[str] = mapped_column(sa.String(8), default="even", server_default="even")
     #: Set while the merchant holds all charging.
     charging_held_at: Mapped[datetime | None]
     #: Why: ``staff``, or ``late`` when renewals were more than two days behind.
@@ -84,6 +89,18 @@ class ShopSettings(Base):
     document_years: Mapped[int] = mapped_column(default=10, server_default="10")
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
+
+
+class ShopLook(Base):
+    """A look the shop had or has, so that it can be brought back; the newest is the present."""
+
+    __tablename__ = "shop_look"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    #: Fields of ``domain.look.Look``.
+    look: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    since_at: Mapped[datetime]
 
 
 class Installation(Base):

@@ -38,10 +38,6 @@ EDITABLE = (
     "referral_giver_minor",
     "referral_friend_minor",
     "catch_up",
-    "brand_hue",
-    "brand_chroma",
-    "accent_hue",
-    "accent_chroma",
 )
 
 

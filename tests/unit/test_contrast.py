@@ -7,11 +7,20 @@ from math import cos, radians, sin
 import pytest
 
 from storefront.assets import asset_named
+from storefront.domain.look import CORNERS, PAIRS, PAPERS, Look, checks
 
 HUES = range(0, 360, 5)
 CHROMAS = (0, 0.125, 0.3)
 THEMES = ("light", "dark")
-OURS = {"--brand-h": 262, "--brand-c": 0.125, "--accent-h": 52, "--accent-c": 0.155}
+GROUNDS = [{"--paper-h": hue, "--paper-c": times} for hue, times in PAPERS.values()]
+OURS = {
+    "--brand-h": 262,
+    "--brand-c": 0.125,
+    "--accent-h": 52,
+    "--accent-c": 0.155,
+    "--paper-h": 85,
+    "--paper-c": 1,
+}
 
 
 def declarations():
@@ -114,11 +123,47 @@ def test_no_brand_can_make_a_page_unreadable(front, behind, least, theme):
     worst = min(
         (contrast(front, behind, theme, brand), brand["--brand-h"], brand["--brand-c"])
         for brand in (
-            {"--brand-h": h, "--brand-c": c, "--accent-h": h, "--accent-c": c}
-            for h, c in product(HUES, CHROMAS)
+            {**paper, "--brand-h": h, "--brand-c": c, "--accent-h": h, "--accent-c": c}
+            for paper, h, c in product(GROUNDS, HUES, CHROMAS)
         )
     )
     assert worst[0] >= least, worst
+
+
+@pytest.mark.parametrize(
+    "look", [Look(), Look(135, 85, 350, 120, "cool"), Look(90, 300, 0, 0, "grey"), Look(0, 0)]
+)
+def test_the_admin_measures_what_the_stylesheet_does(look):
+    hue, strength = PAPERS[look.paper]
+    brand = {
+        "--brand-h": look.brand_hue,
+        "--brand-c": look.brand_chroma / 1000,
+        "--accent-h": look.accent_hue,
+        "--accent-c": look.accent_chroma / 1000,
+        "--paper-h": hue,
+        "--paper-c": strength,
+    }
+    for one in checks(look):
+        front, behind = f"--{one.front}", f"--{one.behind}"
+        assert one.light == pytest.approx(contrast(front, behind, "light", brand), rel=0.03)
+        assert one.dark == pytest.approx(contrast(front, behind, "dark", brand), rel=0.03)
+
+
+def test_what_the_admin_calls_good_holds_for_every_look():
+    missed = [
+        (look, one)
+        for hue, chroma, paper in product(range(0, 360, 15), (0, 125, 300), PAPERS)
+        for look in [Look(hue, chroma, hue, chroma, paper)]
+        for one in checks(look)
+        if not one.holds
+    ]
+    assert missed == []
+    assert {least for _front, _behind, least in PAIRS} == {4.5, 3}
+
+
+def test_our_corners_are_those_of_the_stylesheet():
+    radii = tuple(int(ROLES[f"--r-{step}"].removesuffix("px")) for step in (1, 2, 3))
+    assert radii == CORNERS["soft"]
 
 
 def test_the_measure_itself_is_right():

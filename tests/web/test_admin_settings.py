@@ -172,18 +172,6 @@ def test_the_seller_stands_on_new_invoices_as_typed(rt: Runtime, owner: Desk) ->
     assert (row.seller_tax_id, row.seller_country) == ("DE136695976", "AT")
 
 
-def test_other_colours_reach_the_shop_but_never_the_admin(rt: Runtime, owner: Desk) -> None:
-    colours = {"brand_hue": "150", "brand_chroma": "100"}
-    colours |= {"accent_hue": "20", "accent_chroma": "120"}
-    assert owner.post("/admin/settings/look", colours).status_code == 303
-    assert "150-0.1-20-0.12" in owner.client.get("/").text
-    assert "150-0.1-20-0.12" not in owner.get("/admin/settings").text
-    wrong = owner.post("/admin/settings/look", {**colours, "brand_hue": "361"})
-    assert (wrong.status_code, "Enter a whole number from 0 to 360" in wrong.text) == (422, True)
-    assert owner.post("/admin/settings/look", {**colours, "brand_hue": ""}).status_code == 422
-    assert settings(rt).brand_hue == 150
-
-
 def test_every_setting_is_on_the_page(owner: Desk) -> None:
     page = owner.get("/admin/settings").text
     assert [name for name in EDITABLE if f'name="{name}"' not in page] == []

@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 
 from storefront import assets
-from storefront.assets import FILES, Brand, asset_named, brand_css, brand_url, static_url
+from storefront.assets import FILES, asset_named, brand_url, static_url
+from storefront.domain.look import Look
 
 
 @pytest.fixture
@@ -80,24 +81,45 @@ def test_tightening_a_stylesheet_keeps_its_rules():
 
 def test_our_own_colours_need_no_second_stylesheet(small_app):
     with small_app.test_request_context():
-        assert brand_url(Brand()) == ""
+        assert brand_url(Look()) == ""
 
 
 def test_another_brand_is_a_small_file_of_four_numbers(small_app, visit):
     with small_app.test_request_context():
-        url = brand_url(Brand(135, 0.085, 350, 0.12))
+        url = brand_url(Look(135, 85, 350, 120))
     answer = visit.get(url)
     assert answer.text == ":root{--brand-h:135;--brand-c:0.085;--accent-h:350;--accent-c:0.12}"
     assert "immutable" in answer.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize(
-    "values", ["1-2-3", "400-0.1-1-0.1", "1-0.9-1-0.1", "a-b-c-d", "1-0.1-1-;}"]
+    "values",
+    [
+        "1-2-3",
+        "150-0.1-20-0.12",
+        "400-0.1-1-0.1-warm-serif-soft-even",
+        "1-0.9-1-0.1-warm-serif-soft-even",
+        "a-b-c-d-warm-serif-soft-even",
+        "1-0.1-1-;}-warm-serif-soft-even",
+        "1-0.1-1-0.1-warm-serif-soft-;}",
+    ],
 )
 def test_a_brand_out_of_range_is_not_found(visit, values):
     assert visit.get(f"/assets/x/brand/{values}.css").status_code == 404
 
 
-def test_a_brand_out_of_range_is_an_error_in_code():
-    with pytest.raises(ValueError, match="between"):
-        brand_css(262, 0.5, 52, 0.1)
+def test_headings_corners_ground_and_air_are_rules_of_the_same_file(small_app, visit):
+    with small_app.test_request_context():
+        url = brand_url(Look(paper="grey", heading="sans", corners="round", spacing="airy"))
+    rules = visit.get(url).text
+    assert "--paper-h:85;--paper-c:0;--font-head:var(--font-text)" in rules
+    assert "--r-1:8px;--r-2:14px;--r-3:24px;--air:1.3}" in rules
+    used = asset_named("app.css").body.decode()
+    for name in re.findall(r"--[\w-]+(?=:)", rules):
+        assert f"var({name})" in used, name
+
+
+def test_each_look_has_an_address_of_its_own(small_app):
+    looks = [Look(1), Look(spacing="airy"), Look(paper="cool"), Look(heading="sans")]
+    with small_app.test_request_context():
+        assert len({brand_url(look) for look in looks}) == len(looks)

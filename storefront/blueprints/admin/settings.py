@@ -199,26 +199,6 @@ class LateForm(Form):
         return {"catch_up": self.catch_up.data}
 
 
-class LookForm(Form):
-    """The brand's colours: only hue and strength, so that everything stays readable."""
-
-    brand_hue = WholeField(lazy_gettext("Main colour, hue"), 0, 360)
-    brand_chroma = WholeField(lazy_gettext("Main colour, strength"), 0, 300)
-    accent_hue = WholeField(lazy_gettext("Second colour, hue"), 0, 360)
-    accent_chroma = WholeField(lazy_gettext("Second colour, strength"), 0, 300)
-
-    def validate(self, extra_validators: Any = None) -> bool:
-        fine: bool = super().validate(extra_validators)
-        for field in self:
-            if not field.errors and field.number is None:
-                field.errors = [_("Enter a number")]
-                fine = False
-        return fine
-
-    def values(self) -> dict[str, Any]:
-        return {field.name: field.number for field in self}
-
-
 #: Digits that fit the key of any row.
 _LONGEST_KEY = 18
 #: Section of the page -> its form.
@@ -229,7 +209,6 @@ SECTIONS: dict[str, Callable[..., Any]] = {
     "selling": SellingForm,
     "referral": ReferralForm,
     "late": LateForm,
-    "look": LookForm,
 }
 
 
