@@ -101,11 +101,11 @@ def take(
 def _typed(rt: Runtime, present: AddressView, form: AddressForm) -> dict[str, str]:
     """Return the address as typed; what the page does not ask stays as it is."""
     parts = {name: form[name].data or "" for name in PostalAddress.__dataclass_fields__}
-    asked = asked_of_address(rt, rt.shop.countries, ships=present.ships)
+    asked = asked_of_address(rt, [form.place_country], ships=present.ships)
     if asked["phone"] == PhoneWish.NO:
         parts["phone"] = present.phone
-    if not asked["asks_region"] and parts["country"] == present.country:
-        parts["region"] = present.region
+    if not asked["asks_region"]:
+        parts["region"] = present.region if parts["country"] == present.country else ""
     return parts
 
 

@@ -13,6 +13,7 @@ from wtforms import StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints import choosing
+from storefront.blueprints.address_parts import Needed, PostalParts, RegionField
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
@@ -40,7 +41,7 @@ class NoteForm(Form):
     )
 
 
-class ElsewhereForm(NoteForm):
+class ElsewhereForm(PostalParts, NoteForm):
     """Where this one box is to go; another country would be another price."""
 
     name = StringField(
@@ -58,17 +59,17 @@ class ElsewhereForm(NoteForm):
     postcode = StringField(
         lazy_gettext("Postcode"),
         [
-            InputRequired(lazy_gettext("Enter the postcode")),
+            Needed(),
             Length(max=16, message=lazy_gettext("Use 16 or fewer")),
         ],
         filters=[one_line],
     )
     city = StringField(
         lazy_gettext("Town"),
-        [InputRequired(lazy_gettext("Enter the town")), _SHORT],
+        [Needed(), _SHORT],
         filters=[one_line],
     )
-    region = StringField(lazy_gettext("State or region"), [_SHORT], filters=[one_line])
+    region = RegionField(lazy_gettext("State or region"), [_SHORT], filters=[one_line])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ class Desk:
     def look(self) -> Response:
         """Show what can be asked of the box, and what became of the last wish."""
         box = self._found()
-        return self._show(box, ElsewhereForm(data=dict(box.address)))
+        return self._show(box, _filled(box))
 
     def act(self) -> Response:
         """Put a wish for another address, or not to send the box, into the queue."""
         box = self._found()
         is_address = request.form.get("kind") != LateKind.KEEP_BACK.value
-        form = ElsewhereForm(request.form) if is_address else NoteForm(request.form)
+        form = _elsewhere(box, request.form) if is_address else NoteForm(request.form)
         is_good = form.validate()
         if isinstance(form, ElsewhereForm) and box.country in WITH_REGION and not form.region.data:
             form.region.errors = [_("Enter the state or region; the carrier needs it")]
@@ -229,7 +230,13 @@ def _asks_region(box: LateBox) -> bool:
 
 
 def _filled(box: LateBox) -> ElsewhereForm:
-    return ElsewhereForm(data=dict(box.address))
+    return _elsewhere(box)
+
+
+def _elsewhere(box: LateBox, given: Any = None) -> ElsewhereForm:
+    form = ElsewhereForm(given, data=dict(box.address))
+    form.of_country = box.country
+    return form
 
 
 def _taken(line: Any) -> str:

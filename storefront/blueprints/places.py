@@ -32,6 +32,12 @@ def asked_of_address(
     }
 
 
+def as_asked(rt: Runtime, address: Mapping[str, str], *, ships: bool = True) -> dict[str, str]:
+    """Return an address without the region of a country that was chosen before."""
+    asked = asked_of_address(rt, [address["country"]], ships=ships)
+    return dict(address) if asked["asks_region"] else {**address, "region": ""}
+
+
 def lacks(rt: Runtime, address: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what an address that is known already lacks for the carrier: region, phone."""
     country, region, phone = (str(address.get(name) or "") for name in _FOR_CARRIER)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from storefront.domain.addresses import needed_parts
 from storefront.domain.baskets import BasketQuote, NotTogether, basket_of
 from storefront.domain.coupons import Refusal
 from storefront.domain.gifts import GiftWish, destination_of, first_day, read_wish
@@ -37,9 +38,6 @@ from storefront.operations.order_items import (
 )
 from storefront.operations.shipping import read_delivery
 from storefront.operations.trials import may_try
-
-#: Columns of a delivery address that must be filled in.
-NEEDED = ("name", "street", "postcode", "city", "country")
 
 
 class MarketShop(Protocol):
@@ -176,13 +174,19 @@ def why_not_givable(order: Order) -> str:
     return "addons" if order.first.picked else ""
 
 
+def is_whole_address(address: Mapping[str, Any]) -> bool:
+    """Return whether nothing is missing that its country needs."""
+    parts = needed_parts(str(address.get("country") or ""))
+    return all(address.get(name) for name in parts)
+
+
 def has_delivery(checkout: AnyRow) -> bool:
     """Return whether e-mail and address, or of a gift the recipient, are complete."""
     if checkout.gift:
         given = checkout.gift.get("address")
-        is_whole = not given or all(given.get(name) for name in NEEDED)
+        is_whole = not given or is_whole_address(given)
         return bool(checkout.email) and bool(checkout.address.get("name")) and is_whole
-    return bool(checkout.email) and all(checkout.address.get(name) for name in NEEDED)
+    return bool(checkout.email) and is_whole_address(checkout.address)
 
 
 def find_checkout(session: AnySession, public_id: str, *, lock: bool = False) -> AnyRow | None:

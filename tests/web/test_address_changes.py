@@ -109,7 +109,7 @@ def test_a_wrong_entry_keeps_what_was_typed(app: Flask, rt: Runtime, sub: Subscr
     mia.get(path)
     answer = mia.post(path, {**NEW, "postcode": "1"}, partial=True)
     assert answer.status_code == 422
-    assert "A postcode there looks like 07743" in answer.text
+    assert "Postcodes there look like 07743. Check yours" in answer.text
     assert 'value="Am Markt 1"' in answer.text
     assert street(rt) == "Lindenweg 4"
 

@@ -12,7 +12,7 @@ from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.orders import count, only
-from tests.support.shopper import HTMX, Shopper, place
+from tests.support.shopper import ADA, HTMX, Shopper, place
 
 
 @pytest.fixture
@@ -86,6 +86,21 @@ def test_a_box_is_taken_off_again(ada: Shopper):
     page = ada.get(ada.at("pay")).text
     assert "Leaf club" not in page
     assert 'name="box"' not in page
+
+
+def test_taking_a_box_off_without_scripts_keeps_what_is_typed_beside_it(ada: Shopper):
+    ada.begin()
+    add(ada, "tea")
+    page = ada.get(ada.at("delivery")).text
+    assert f'value="2" form="delivery-form" formaction="{ada.at("remove")}"' in page
+    fields = {"typed": "delivery", "box": "2", "version": version(page), **ADA, "postcode": ""}
+
+    answer = ada.post(ada.at("remove"), **fields)
+
+    assert answer.status_code == 200
+    assert 'value="Lindenweg 4"' in answer.text
+    assert "Enter the postcode" not in answer.text
+    assert "Leaf club" not in answer.text
 
 
 def test_with_htmx_the_summary_and_the_form_to_pay_are_priced_again(ada: Shopper):

@@ -49,7 +49,7 @@ def test_staff_enter_the_address_and_send_the_link_again(
 
     wrong = support.post(f"{url}/address", TYPED | {"postcode": "7743", "street": "Ring 1"})
     assert wrong.status_code == 422
-    assert "A postcode there looks like 07743" in wrong.text
+    assert "Postcodes there look like 07743. Check yours" in wrong.text
     assert 'value="Ring 1"' in wrong.text
     assert 'value="typo@example.org"' in wrong.text
 

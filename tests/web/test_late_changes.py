@@ -51,7 +51,7 @@ def test_a_late_address_takes_neither_state_nor_company_of_the_old_one(
     rt.session.commit()
 
     page = ada.get(here).text
-    assert 'value="CA"' in page
+    assert '<option value="CA" selected="selected">California</option>' in page
     assert 'value="Old Works"' in page
     new = ELSEWHERE | {"postcode": "10001", "city": "New York", "region": "", "company": ""}
     wrong = ada.post(here, **new)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from babel import Locale
@@ -21,23 +20,20 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
+from storefront.blueprints.address_parts import (
+    Needed,
+    PostalParts,
+    RegionField,
+    check_postcode,
+)
 from storefront.blueprints.forms import Form
-
-#: Digits of a postcode by country, and an example.
-_POSTCODES = {
-    "DE": (r"\d{5}", "07743"),
-    "FR": (r"\d{5}", "75011"),
-    "AT": (r"\d{4}", "1070"),
-    "CH": (r"\d{4}", "8001"),
-    "NL": (r"\d{4} ?[A-Za-z]{2}", "1012 AB"),
-}
 
 
 def _strip(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-class AddressForm(Form):
+class AddressForm(PostalParts, Form):
     """Where a box goes."""
 
     name = StringField(
@@ -66,18 +62,18 @@ class AddressForm(Form):
     )
     postcode = StringField(
         _("Postcode"),
-        [InputRequired(_("Enter the postcode")), Length(max=16, message=_("Use 16 or fewer"))],
+        [Needed(), Length(max=16, message=_("Use 16 or fewer"))],
         filters=[_strip],
     )
     city = StringField(
         _("Town"),
         [
-            InputRequired(_("Enter the town")),
+            Needed(),
             Length(max=80, message=_("Use 80 characters or fewer")),
         ],
         filters=[_strip],
     )
-    region = StringField(
+    region = RegionField(
         _("State or region"),
         [Length(max=80, message=_("Use 80 characters or fewer"))],
         filters=[_strip],
@@ -88,6 +84,7 @@ class AddressForm(Form):
         filters=[_strip],
     )
     country = SelectField(_("Country"), validate_choice=False)
+    as_typed = BooleanField(_("The postcode is right, use it as typed"))
 
     def offer(self, countries: Sequence[str], locale: Locale) -> AddressForm:
         """Fill in the countries delivered to, by their names in the reader's language."""
@@ -96,11 +93,13 @@ class AddressForm(Form):
         return self
 
     def validate_postcode(self, field: StringField) -> None:
-        pattern, example = _POSTCODES.get(self.country.data or "", ("", ""))
-        if pattern and not re.fullmatch(pattern, field.data or ""):
-            raise ValidationError(
-                gettext("A postcode there looks like %(example)s", example=example)
-            )
+        if not self.as_typed.data:
+            check_postcode(self, field)
+
+    @property
+    def asks_as_typed(self) -> bool:
+        """True when the postcode was refused for its pattern, or was taken as typed before."""
+        return bool(self.as_typed.data) or (bool(self.postcode.data) and bool(self.postcode.errors))
 
     def validate_country(self, field: SelectField) -> None:
         if field.data not in {choice.value for choice in field.choices or ()}:

@@ -17,6 +17,7 @@ from storefront.blueprints.address_changes import (
     shown,
     take,
 )
+from storefront.blueprints.address_parts import is_turning
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.checkout.words import refusal_words, too_many
 from storefront.blueprints.context import customer, runtime
@@ -164,7 +165,7 @@ def address(subscription: str) -> Response:
         abort(404)
     rt.session.rollback()
     form = address_form(rt, present)
-    if request.method == "GET":
+    if request.method == "GET" or is_turning():
         return _address_page(form, present, None)
     found = take(rt, me.id, present, form)
     if isinstance(found, Asked):
@@ -182,7 +183,7 @@ def _address_page(form: AddressForm, present: AddressView, asked: Asked | None) 
         plan=present.plan,
         subscription=subscription,
         effect=address_service.first_box_after(rt, customer().id, subscription, asked_box()),
-        asked=asked_of_address(rt, rt.shop.countries, ships=present.ships),
+        asked=asked_of_address(rt, [form.place_country], ships=present.ships),
         page_has_errors=bool(asked and not asked.costs),
         **shown(rt, customer().id, present, asked),
     )

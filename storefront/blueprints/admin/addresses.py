@@ -14,6 +14,7 @@ from storefront.blueprints.address_changes import (
     shown,
     take,
 )
+from storefront.blueprints.address_parts import is_turning
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.context import runtime
 from storefront.blueprints.places import asked_of_address
@@ -57,7 +58,7 @@ def change(ref: str, sub: str) -> Response:
     if present is None or customer_id is None:
         abort(404)
     form = address_form(rt, present)
-    if request.method == "GET":
+    if request.method == "GET" or is_turning():
         return _show(form, ref, customer_id, present, None)
     found = take(rt, customer_id, present, form, Actor.STAFF, who())
     if isinstance(found, Asked):
@@ -87,6 +88,6 @@ def _show(
         sub=present.subscription,
         plan=present.plan,
         effect=addresses.first_box_after(rt, customer_id, present.subscription, asked_box()),
-        asked=asked_of_address(rt, rt.shop.countries, ships=present.ships),
+        asked=asked_of_address(rt, [form.place_country], ships=present.ships),
         **shown(rt, customer_id, present, asked),
     )

@@ -93,8 +93,9 @@ def refreshed(order: Order, step: str, form: CodeForm, status: int) -> Response:
 
 
 def _box(order: Order, is_typed: bool) -> dict[str, Any]:
-    item = (order.item(request.form.get("of", "")) if is_typed else None) or order.first
-    return box_values(item, box_form(item, request.form if is_typed else None))
+    typed = order.item(request.form.get("of", "")) if is_typed else None
+    item = typed or order.first
+    return box_values(item, box_form(item, request.form if typed is not None else None))
 
 
 def _delivery(order: Order, is_typed: bool) -> dict[str, Any]:

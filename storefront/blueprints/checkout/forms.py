@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,12 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from storefront.blueprints.address_parts import (
+    Needed,
+    PostalParts,
+    RegionField,
+    check_postcode,
+)
 from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import one_line
@@ -34,22 +39,6 @@ from storefront.operations.order_rows import ADDRESS_COLUMNS
 ANSWER = "option-"
 #: So are those of add-ons: whether, how often, how many.
 ADDON, OFTEN, NUMBER = "addon-", "often-", "number-"
-
-#: Country: (pattern of a postcode, what it looks like). Others are taken as they come.
-POSTCODES = {
-    "AT": (r"\d{4}", "1010"),
-    "BE": (r"\d{4}", "1000"),
-    "CH": (r"\d{4}", "8001"),
-    "DE": (r"\d{5}", "07743"),
-    "DK": (r"\d{4}", "1050"),
-    "ES": (r"\d{5}", "28001"),
-    "FR": (r"\d{5}", "75001"),
-    "GB": (r"[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}", "SW1A 1AA"),
-    "IT": (r"\d{5}", "00184"),
-    "LU": (r"(L-?)?\d{4}", "1009"),
-    "NL": (r"\d{4} ?[A-Za-z]{2}", "1012 AB"),
-    "PL": (r"\d{2}-?\d{3}", "00-001"),
-}
 
 
 class ConsentField(BooleanField):
@@ -142,7 +131,7 @@ def answers(form: Form, questions: Sequence[Question]) -> dict[str, str]:
     return {question.code: form[ANSWER + question.code].data for question in questions}
 
 
-class DeliveryForm(Form):
+class DeliveryForm(PostalParts, Form):
     """Step 2: who gets the box and where."""
 
     email = EmailField(
@@ -170,7 +159,7 @@ class DeliveryForm(Form):
     postcode = StringField(
         lazy_gettext("Postcode"),
         [
-            DataRequired(lazy_gettext("Enter the postcode")),
+            Needed(),
             Length(max=16, message=lazy_gettext("Postcode must be 16 characters or fewer")),
         ],
         filters=[one_line],
@@ -178,7 +167,7 @@ class DeliveryForm(Form):
     city = StringField(
         lazy_gettext("Town"),
         [
-            DataRequired(lazy_gettext("Enter the town")),
+            Needed(),
             Length(max=80, message=lazy_gettext("Town must be 80 characters or fewer")),
         ],
         filters=[one_line],
@@ -193,7 +182,7 @@ class DeliveryForm(Form):
         [Length(max=120, message=lazy_gettext("The note must be 120 characters or fewer"))],
         filters=[one_line],
     )
-    region = StringField(
+    region = RegionField(
         lazy_gettext("State or region"),
         [Length(max=80, message=lazy_gettext("State must be 80 characters or fewer"))],
         filters=[one_line],
@@ -223,13 +212,8 @@ class DeliveryForm(Form):
             raise ValidationError(_("We do not deliver there yet. Choose another country"))
 
     def validate_postcode(self, field: StringField) -> None:
-        known = POSTCODES.get(self.country.data or "")
-        if known is None or self.as_typed.data or not field.data:
-            return
-        if not re.fullmatch(known[0], field.data):
-            raise ValidationError(
-                _("Postcodes there look like %(example)s. Check yours", example=known[1])
-            )
+        if not self.as_typed.data:
+            check_postcode(self, field)
 
     @property
     def asks_as_typed(self) -> bool:

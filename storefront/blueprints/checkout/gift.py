@@ -22,13 +22,14 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.fields.core import UnboundField
 from wtforms.validators import DataRequired, InputRequired, Length, StopValidation
 
+from storefront.blueprints.address_parts import is_turning
 from storefront.blueprints.checkout import allergies, tax_fields
 from storefront.blueprints.checkout.forms import DeliveryForm
 from storefront.blueprints.checkout.loading import lacks_for_carrier, load, shown
 from storefront.blueprints.checkout.steps import bp, countries_of, moved
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
-from storefront.blueprints.places import refuse, refuse_blocked
+from storefront.blueprints.places import as_asked, refuse, refuse_blocked
 from storefront.blueprints.typed import one_line
 from storefront.domain.gifts import DAYS_AHEAD, MESSAGE_MOST, GiftWish, problem_of_day
 from storefront.domain.privacy import NotAnEmail, mask_card_numbers, normalise_email
@@ -171,7 +172,7 @@ class GiftForm(DeliveryForm):
         assert isinstance(day, date)
         email = "" if self.is_quiet else normalise_email(self.to_email.data or "")
         name, message = self.to_name.data or "", mask_card_numbers(self.message.data or "")
-        address = self.address() | {"name": name} if self.knows_address else {}
+        address = as_asked(runtime(), self.address()) | {"name": name} if self.knows_address else {}
         return GiftWish(
             name, email, self.country.data, message, day, address, is_quiet=self.is_quiet
         )
@@ -199,6 +200,8 @@ def save_gift(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = gift_form(order, given)
+    if is_turning():
+        return _page(order, form)
     avoided = _check(order, form)
     if avoided is None:
         return _page(order, form, 422)
@@ -264,7 +267,7 @@ def gift_values(order: Order, form: GiftForm) -> dict[str, Any]:
         "refused": why_not_givable(order),
         "most": MESSAGE_MOST,
         "typed_as": "gift",
-        **tax_fields.asked(rt, True),
+        **tax_fields.asked(rt, form, True),
         **allergies.asked(rt, order),
         **values,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints.address_parts import is_turning
 from storefront.blueprints.checkout import allergies, places, tax_fields, words
 from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
@@ -30,7 +31,7 @@ from storefront.blueprints.checkout.loading import (
 )
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
-from storefront.blueprints.places import refuse
+from storefront.blueprints.places import as_asked, refuse
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.privacy import normalise_email
@@ -215,6 +216,8 @@ def save_delivery(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
+    if is_turning():
+        return _delivery_page(rt, order, form)
     fine = form.validate() and not (sends(order) and refuse(rt, form))
     avoided = allergies.check(rt, order, form)
     if not fine or avoided is None or not tax_fields.check(rt, order, form):
@@ -222,7 +225,8 @@ def save_delivery(key: str) -> Response:
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))
     email = normalise_email(form.email.data or "")
-    change_delivery(rt, key, email, form.address(), tax_id, avoided)
+    address = as_asked(rt, form.address(), ships=sends(order))
+    change_delivery(rt, key, email, address, tax_id, avoided)
     return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
 
 
@@ -308,7 +312,7 @@ def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 
 
 def delivery_values(rt: Runtime, order: Order, form: DeliveryForm) -> dict[str, Any]:
     """Return what the form of step 2 needs."""
-    fields = {**tax_fields.asked(rt, sends(order)), **allergies.asked(rt, order)}
+    fields = {**tax_fields.asked(rt, form, sends(order)), **allergies.asked(rt, order)}
     return {"form": form, "countries": countries_of(rt), **fields}
 
 

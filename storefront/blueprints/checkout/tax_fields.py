@@ -12,15 +12,15 @@ from storefront.blueprints.checkout.forms import DeliveryForm
 from storefront.blueprints.places import asked_of_address
 from storefront.domain.rates import EU, NoRate
 from storefront.domain.tax_treatment import Place, TaxIdState, tax_area
-from storefront.operations.checkout import Market, Order
+from storefront.operations.checkout import Order
 from storefront.runtime import Runtime
 from storefront.templating import writing_locale
 
 
-def asked(rt: Runtime, ships: bool) -> dict[str, Any]:
-    """Say which fields beside street and town the page shows."""
-    countries = Market.of(rt.shop).countries
-    return asked_of_address(rt, countries, ships=ships) | {"asks_tax_id": sells_to_firms(rt)}
+def asked(rt: Runtime, form: DeliveryForm, ships: bool) -> dict[str, Any]:
+    """Say which fields beside street and town the page shows for the country of ``form``."""
+    found = asked_of_address(rt, [form.place_country], ships=ships)
+    return found | {"asks_tax_id": sells_to_firms(rt)}
 
 
 def sells_to_firms(rt: Runtime) -> bool:
