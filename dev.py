@@ -128,6 +128,16 @@ def shots(options: argparse.Namespace) -> int:
     return _run_module("tests.browser", "shots", options.rest)
 
 
+def check_html(options: argparse.Namespace) -> int:
+    """Let the Nu HTML checker read every kind of page (says what it needs)."""
+    return _run_module("tests.browser", "check_html", options.rest)
+
+
+def lighthouse(options: argparse.Namespace) -> int:
+    """Let Lighthouse measure pricing, plan, checkout and account (says what it needs)."""
+    return _run_module("tests.browser", "lighthouse", options.rest)
+
+
 def _prepare_tests() -> None:
     ensure("e2e")
     if os.environ.get("TEST_POSTGRES") == "embedded":
@@ -163,14 +173,16 @@ def _parser() -> argparse.ArgumentParser:
         browser,
         bench,
         shots,
+        check_html,
+        lighthouse,
         rig,
         simulate,
         mutate,
     ):
         text = function.__doc__ or ""
-        name = function.__name__
+        name = function.__name__.replace("_", "-")
         # What a script of ours can do, it says itself: `dev.py rig kill --help`.
-        own_help = name not in {"bench", "rig", "shots", "simulate"}
+        own_help = name not in _SPEAKS_ITSELF
         command = commands.add_parser(name, help=text, description=text, add_help=own_help)
         command.set_defaults(function=function)
         if name in _ADD_OPTIONS:
@@ -215,7 +227,8 @@ _ADD_OPTIONS = {
     "mutate": _mutate_options,
 }
 #: Commands that hand everything they do not know to what they run.
-_PASSES_ON = {"test", "bench", "shots", "rig", "simulate"}
+_SPEAKS_ITSELF = {"bench", "rig", "shots", "check-html", "lighthouse", "simulate"}
+_PASSES_ON = {"test", *_SPEAKS_ITSELF}
 
 
 def main(arguments: list[str]) -> int:

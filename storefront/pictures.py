@@ -213,11 +213,13 @@ def box_svg(
     items: Sequence[str | tuple[str, str | None]] = (),
     alt: str = "",
     palette: Palette = NINE_KETTLES,
+    place: str = "",
 ) -> Markup:
     """Return the picture of a box: three to seven of ``items`` on one shelf.
 
     An item is a product's code, or the code and its kind. Fewer than three are filled up
     from the seed, more than seven are cut. The tallest stands at two thirds of the width.
+    ``place`` tells apart pictures of one box on the same page.
     """
     number = _hash(seed)
     things = [_thing(item) for item in items][:7]
@@ -227,7 +229,7 @@ def box_svg(
     accident, owner = _accident(number, [name for _, name in _order(things)])
     parts = [_shelf(28, BOX_WIDTH - 56, SHELF)]
     for index, code, name, x, scale in sorted(placed, key=lambda p: SILHOUETTES[p[2]].top):
-        key = f"b{(number ^ code) % 0xFFFFFF:x}{index}"
+        key = f"b{(number ^ code) % 0xFFFFFF:x}{index}{place}"
         lifted = accident if index == owner else ""
         y = SHELF - FLOOR * scale
         parts.append(f'<g transform="translate({x:.0f} {y:.0f}) scale({scale:.2f})">')

@@ -77,6 +77,9 @@ def slot(name: str, **ctx: Any) -> Markup:
 
 def iso(value: date | datetime) -> str:
     """Return the machine's form of a date or a moment, for ``<time datetime>``."""
+    # A browser reads no more than thousandths of a second, and no reader needs them.
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
     return value.isoformat()
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import io
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from storefront.demo.cast import CAST
 from storefront.demo.catalogue import PASSWORD, STAFF
+from tests.browser._demo import demo_shop, sign_in_as_subscriber
 from tests.browser.people import order_until_pay
 from tests.browser.support import DESK, PHONE, LiveShop, Visitor
-from tools.environment import PYTHON, ROOT, child_environ
+from tools.environment import ROOT
 from tools.machine import explain_browser, find_browser
 
 FOLDER = ROOT / "docs" / "images"
@@ -33,15 +31,6 @@ def pricing(visitor: Visitor) -> None:
 
 def checkout(visitor: Visitor) -> None:
     order_until_pay(visitor)
-
-
-def account(visitor: Visitor) -> None:
-    visitor.go("/sign-in", "Sign in")
-    visitor.page.locator("summary").filter(has_text="Use a password").click()
-    visitor.page.locator("#password-email").fill(CAST[0].email)
-    visitor.fill({"Password": PASSWORD})
-    visitor.button("Sign in").click()
-    visitor.see("Your boxes")
 
 
 def today(visitor: Visitor) -> None:
@@ -62,7 +51,7 @@ def cycle(visitor: Visitor) -> None:
 SHOTS: dict[str, tuple[tuple[int, int], Callable[[Visitor], None], int]] = {
     "pricing": ((1280, 980), pricing, 1),
     "checkout": ((1280, 1080), checkout, 1),
-    "account-phone": (PHONE, account, 2),
+    "account-phone": (PHONE, sign_in_as_subscriber, 2),
     "admin-today": (DESK, today, 1),
     "cycle-board": (DESK, cycle, 1),
 }
@@ -78,24 +67,10 @@ def main(arguments: list[str]) -> int:
     if path is None:
         print(explain_browser())
         return 1
-    with tempfile.TemporaryDirectory() as made:
-        folder = options.shop or Path(made)
-        _seed(folder / "instance", options.months)
-        with LiveShop(folder, environment="demo") as shop, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-            # Else the desk says that the worker has not run since the shop was made.
-            shop.tick()
-            for name in SHOTS:
-                _take(browser, shop, name)
-            browser.close()
+    with demo_shop(path, options.shop, options.months) as (browser, shop):
+        for name in SHOTS:
+            _take(browser, shop, name)
     return 0
-
-
-def _seed(data_dir: Path, months: int) -> None:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    environ = child_environ(STOREFRONT_ENVIRONMENT="demo", STOREFRONT_DATA_DIR=str(data_dir))
-    for command in (["migrate"], ["demo", "seed", "--months", str(months)]):
-        subprocess.run([PYTHON, "-m", "storefront", *command], cwd=ROOT, env=environ, check=True)
 
 
 def _take(browser: Browser, shop: LiveShop, name: str) -> None:

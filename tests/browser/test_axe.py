@@ -1,51 +1,20 @@
 """axe-core finds nothing on any page that a link leads to, in light and in dark."""
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
-from werkzeug.exceptions import HTTPException
 
 from tests.browser.axe import axe_findings
+from tests.browser.crawl import endpoints
 from tests.browser.people import sign_in_as_owner, subscribe
 from tests.browser.support import DESK, PHONE, LiveShop, Visitor
 from tests.support.availability import is_long
 
 pytestmark = pytest.mark.browser
 
-#: Links that lead away from what is looked at: to files, out of the session, to another shop.
-_LEAVE = ("/static/", "/admin/sign-out", "/account/sign-out")
-_LINKS = """() => [...document.querySelectorAll("a[href]:not([download])")]
-  .filter(link => !link.target).map(link => link.pathname + link.search)"""
-
-
-def endpoints(live: LiveShop, start: str, visitor: Visitor) -> Iterator[str]:
-    """Go through every kind of page that links lead to from ``start``, each kind once."""
-    adapter = live.app.url_map.bind("127.0.0.1")
-    seen: set[object] = set()
-    waiting = [start]
-    while waiting:
-        path = waiting.pop(0)
-        try:
-            kind = adapter.match(urlsplit(path).path, method="GET")[0]
-        except HTTPException:
-            continue
-        if kind in seen or path.startswith(_LEAVE):
-            continue
-        seen.add(kind)
-        answer = visitor.context.request.get(path)
-        if "text/html" not in answer.headers.get("content-type", ""):
-            continue
-        visitor.page.goto(path)
-        visitor.page.wait_for_load_state()
-        yield str(kind)
-        waiting += visitor.page.evaluate(_LINKS)
-
 
 def look(live: LiveShop, visitor: Visitor, start: str) -> tuple[int, dict[str, list[str]]]:
     """Return how many kinds of pages there were, and what axe found on which."""
     seen, found = 0, {}
-    for kind in endpoints(live, start, visitor):
+    for kind, _html in endpoints(live, start, visitor):
         seen += 1
         if faults := axe_findings(visitor.page):
             found[kind] = faults

@@ -46,6 +46,8 @@ def test_every_command_is_listed_by_help():
         "browser",
         "bench",
         "shots",
+        "check-html",
+        "lighthouse",
         "mutate",
     ):
         assert re.search(rf"^\s+{command}\s", said, re.MULTILINE), command

@@ -68,7 +68,7 @@ def test_a_shop_without_cycles_says_so(desk):
 def test_a_tab_answers_with_the_part_alone(desk, short_tea):
     part = desk.get("/admin/forecast?cycles=2", headers=PARTIAL)
 
-    assert part.text.lstrip().startswith('<section id="forecast"')
+    assert part.text.lstrip().startswith('<div id="forecast"')
 
 
 def test_who_may_not_see_products_does_not_see_the_forecast(app, rt):
