@@ -6,7 +6,7 @@ it asks *whose* a thing is, and answers 404 when it is somebody else's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ __all__ = [
     "forget_tries",
     "init_app",
     "register_policy",
+    "register_without_token",
     "return_target",
     "safe_target",
     "staff",
@@ -67,6 +68,10 @@ SIGNED = Access("signed")
 #: Endpoint -> who may call it. Filled beside each blueprint, checked at start.
 POLICY: dict[str, Access] = {"static": PUBLIC}
 
+#: Endpoints of forms that need no token, because what they keep is of no use to a forger. Their
+#: origin is checked all the same.
+_WITHOUT_TOKEN: set[str] = set()
+
 #: So many wrong keys of one address in ten minutes, so many calls with one key in a minute.
 WRONG_TOKENS, WRONG_SECONDS, CALLS, CALLS_SECONDS = 20, 600, 120, 60
 
@@ -96,6 +101,14 @@ def register_policy(entries: Mapping[str, Access]) -> None:
     for endpoint, access in entries.items():
         if POLICY.setdefault(endpoint, access) != access:
             raise PolicyError(f"{endpoint} is listed as {POLICY[endpoint]} and as {access}")
+
+
+def register_without_token(endpoints: Iterable[str]) -> None:
+    """List forms that stand on pages which everybody is sent alike, so no token is in them.
+
+    Only for what harms nobody when another page asks for it: nothing stored by us changes.
+    """
+    _WITHOUT_TOKEN.update(endpoints)
 
 
 def check_policy(app: Flask) -> None:
@@ -158,7 +171,7 @@ def _check_origin_and_token() -> None:
         return
     if not _comes_from_us():
         raise CrossSiteRequest("This request did not come from our own page.")
-    if current_app.config["WTF_CSRF_ENABLED"]:
+    if current_app.config["WTF_CSRF_ENABLED"] and request.endpoint not in _WITHOUT_TOKEN:
         csrf.protect()
 
 

@@ -9,11 +9,18 @@ from storefront.htmx import go
 from storefront.navigation import page_url
 from storefront.operations.checkout import Market
 from storefront.runtime import Runtime
-from storefront.security import PUBLIC, register_policy, safe_target
+from storefront.security import (
+    PUBLIC,
+    register_policy,
+    register_without_token,
+    safe_target,
+)
 from storefront.templating import LANGUAGES, THEMES
 
 bp = Blueprint("preferences", __name__)
 register_policy({"preferences.look": PUBLIC, "preferences.country": PUBLIC})
+# A token would be a cookie of its own for everybody who only looks at the plans.
+register_without_token({"preferences.look", "preferences.country"})
 
 LANGUAGE_COOKIE, THEME_COOKIE, COUNTRY_COOKIE = "language", "theme", "country"
 _ONE_YEAR = 31_536_000

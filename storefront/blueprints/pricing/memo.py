@@ -1,8 +1,9 @@
 """Keep the finished page for visitors who are not signed in, and answer 304 where we can.
 
 A page is kept until the catalogue's version, the day, the language or the like changes, and
-never longer than five minutes. The form token in it belongs to one browser: it is taken out
-before the page is kept and each browser's own put in, so only the token differs.
+never longer than half a minute; a shared cache in front of us may keep it as long again. Nothing
+in it belongs to one browser: no form token, no nonce, no cookie.
+Source: docs/decisions/0218-pages-that-a-cache-may-keep.md.
 """
 
 from __future__ import annotations
@@ -11,33 +12,63 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from flask import Response, current_app, make_response, request, session
-from flask_wtf.csrf import generate_csrf
+from flask import Response, current_app, g, make_response, request
 
 from storefront.htmx import VARY
 
-_MARK = "%%form-token%%"
 _MOST = 128
 _KEPT = "storefront_pricing_pages"
+#: Seconds that a cache in front of us may answer for us. A browser always asks.
+SHARED_SECONDS = 30
+_FOR_ALL = f"public, max-age=0, s-maxage={SHARED_SECONDS}, must-revalidate"
+#: What the page depends on beside its address. Where a visit comes from is carried along in the
+#: links, so a visit from another site is never answered with the page of one that is not.
+_DEPENDS_ON = (*VARY, "Accept-Language", "Cookie", "Sec-Fetch-Site")
+_FROM_ELSEWHERE = {"cross-site", "same-site"}
 
 
-def remembered(key: Hashable, render: Callable[[], str]) -> Response:
-    """Return the page kept under ``key``, rendering it if nobody has asked for it yet."""
+def remembered(key: Hashable, render: Callable[[], str], *, is_for_all: bool) -> Response:
+    """Return the page kept under ``key``, rendering it if nobody has asked for it yet.
+
+    ``is_for_all`` says that a cache may send it to others who ask alike.
+    """
     pages: OrderedDict[Hashable, tuple[str, str]] = current_app.extensions.setdefault(
         _KEPT, OrderedDict()
     )
-    token = generate_csrf()
     found = pages.get(key)
     if found is None:
-        html = render().replace(token, _MARK)
+        html = render()
+        if "csrf_token" in g:
+            # A plugin's form stands on it: its token is this browser's alone.
+            return for_one(html)
+        html = _without_nonce(html)
         found = pages[key] = (html, hashlib.sha256(html.encode()).hexdigest()[:24])
         while len(pages) > _MOST:
             pages.popitem(last=False)
+    else:
+        pages.move_to_end(key)
     html, digest = found
-    response = make_response(html.replace(_MARK, token))
-    whose = hashlib.sha256(str(session.get("csrf_token")).encode()).hexdigest()[:8]
-    response.set_etag(f"{digest}-{whose}", weak=True)
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.vary.update([*VARY, "Accept-Language", "Cookie"])
+    response = make_response(html)
+    response.set_etag(digest)
+    comes_from_elsewhere = request.headers.get("Sec-Fetch-Site") in _FROM_ELSEWHERE
+    may_share = is_for_all and not comes_from_elsewhere
+    response.headers["Cache-Control"] = _FOR_ALL if may_share else "private, no-cache"
+    response.vary.update(_DEPENDS_ON)
     response.make_conditional(request)
     return response
+
+
+def for_one(html: str) -> Response:
+    """Return a page that nobody may keep."""
+    response = make_response(html)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _without_nonce(html: str) -> str:
+    """Take the nonce out of a page that many are sent: one that is known to all allows anything.
+
+    What stands on it comes from files of ours, which the policy allows without.
+    """
+    nonce = g.pop("csp_nonce", None)
+    return html.replace(f' nonce="{nonce}"', "") if nonce else html

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, render_template, request, session,
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
-from storefront.blueprints.pricing.memo import remembered
+from storefront.blueprints.pricing.memo import for_one, remembered
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
@@ -30,7 +30,7 @@ register_policy({"pricing.index": PUBLIC, "pricing.plan": PUBLIC})
 
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: Seconds after which a kept page is made anew, whatever has changed.
-_KEEP_SECONDS = 300
+_KEEP_SECONDS = 30
 
 
 @bp.get("/")
@@ -55,10 +55,8 @@ def _answer(name: str, values: Any) -> Response:
         return render_template(template, **values())
 
     source = source_of_visit()
-    if source or current_customer() or session.get("staff") or "_flashes" in session:
-        response = Response(render())
-        response.headers["Cache-Control"] = "private, no-store"
-        return response
+    if current_customer() or session.get("staff") or "_flashes" in session:
+        return for_one(render())
     rt = runtime()
     shop = rt.shop
     key = (
@@ -74,9 +72,10 @@ def _answer(name: str, values: Any) -> Response:
         request.script_root,
         request.host,
         request.query_string[:200],
+        tuple(source.items()),
         int(rt.now().timestamp()) // _KEEP_SECONDS,
     )
-    return remembered(key, render)
+    return remembered(key, render, is_for_all=not source and not session)
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
