@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 from flask_babel import gettext as _
 
@@ -77,5 +77,30 @@ def _links(writer: Writer, box: BoxSoon, page: str, to: AddressToCheck | None) -
     return tuple(found)
 
 
+def _ship_day_moved(writer: Writer) -> Words:
+    payload = writer.delivery.payload
+    first, last = (date.fromisoformat(payload[name]) for name in ("ship_from", "ship_to"))
+    leaves = writer.day(first)
+    if last > first:
+        leaves = formats.day_range(first, last, writer.locale, writer.rt.today())
+    page = f"/account/subscriptions/{payload['subscription']}"
+    return Words(
+        _("Your next box leaves on another day"),
+        _("Your next box leaves on %(day)s.", day=writer.day(first)),
+        _(
+            "It was planned for %(day)s. What you pay, and when, stays as it is.",
+            day=writer.day(date.fromisoformat(payload["was_on"])),
+        ),
+        (
+            (_("Plan"), str(payload["plan"])),
+            (_("Leaves on"), leaves),
+        ),
+        (_("See your box"), writer.url(page)),
+    )
+
+
 #: Topic of the outbox -> how it is worded.
-COMING_TOPICS: dict[str, Callable[[Writer], Words | None]] = {"box_soon": _box_soon}
+COMING_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
+    "box_soon": _box_soon,
+    "ship_day_moved": _ship_day_moved,
+}

@@ -41,6 +41,7 @@ KNOWN = {
     "export.after_close": "the batch is closed, its boxes do not say so yet",
     "choice_reminders.after_slice": "some subscribers are reminded to choose, others not yet",
     "box_notices.after_slice": "some subscribers are told of their next box, others not yet",
+    "ship_days.after_slice": "some subscribers are told of another ship day, others not yet",
     "papers.after_publish": "a file of slips or labels is there, its row does not say so",
     "ship.after_slice": "some boxes of a batch are shipped, others not yet",
     "tracking.after_slice": "some rows of a tracking file are done, others not yet",

@@ -28,11 +28,12 @@ from storefront.operations.questions import Question
 from storefront.operations.referrals import REFERRALS_DUE
 from storefront.operations.renewals import RENEWALS_DUE
 from storefront.operations.retries import CHASES_DUE
+from storefront.operations.ship_day_news import NEWS_DUE
 from storefront.operations.waiting import WAITING_DUE
 from storefront.paper_words import draw
 from storefront.runtime import Runtime
 from storefront.services.bank import remind_overdue
-from storefront.services.box_notices import tell_of_boxes
+from storefront.services.box_notices import tell_of_boxes, tell_ship_days
 from storefront.services.card_ends import tell_card_ends
 from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.choice_reminders import remind_to_choose
@@ -124,6 +125,7 @@ REMINDERS = Job("reminders", remind)
 CARD_ENDS = Job("card_ends", tell_card_ends)
 CHOICE_REMINDERS = Job("choice_reminders", remind_to_choose)
 BOX_NOTICES = Job("box_notices", tell_of_boxes)
+SHIP_DAYS = Job("ship_days", tell_ship_days, (NEWS_DUE,))
 FORGET_METHODS = Job("forget_methods", forget_methods)
 OLD_MESSAGES = Job("old_messages", _delete_old)
 TIDY_FILES = Job("tidy_files", _tidy_files)
@@ -164,6 +166,7 @@ JOBS = (
     CARD_ENDS,
     CHOICE_REMINDERS,
     BOX_NOTICES,
+    SHIP_DAYS,
     TRANSFERS,
     REFUNDS,
     REFUND_RETURNS,

@@ -50,6 +50,7 @@ from storefront.jobs.work import (
     RETENTION,
     SEAL,
     SELF_CHECK,
+    SHIP_DAYS,
     TAX_IDS,
     TIDY_FILES,
     TRANSFERS,
@@ -83,7 +84,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
         ),
         900,
     ),
-    "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT, WAITING), 60),
+    "boxes": ((PLAN_CYCLES, CLOSE_CYCLES, EXPORT, WAITING, SHIP_DAYS), 60),
     # On its own: drawing some thousand pages keeps no mail and no lock waiting.
     "papers": ((PAPERS,), 10),
     # Before the outbox: what a message of a gateway settles is told at once.

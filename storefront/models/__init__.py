@@ -24,6 +24,7 @@ from storefront.models.choices import (
     BoxNotice,
     ChoiceReminder,
     ChoiceRule,
+    ShipDayNotice,
 )
 from storefront.models.coupons import (
     Coupon,
@@ -192,6 +193,7 @@ __all__ = [
     "Role",
     "ScheduledChange",
     "SelfCheck",
+    "ShipDayNotice",
     "Shipment",
     "ShippingArea",
     "ShippingBand",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,6 +67,27 @@ class BoxNotice(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     cycle_id: Mapped[int] = mapped_column(sa.ForeignKey("box_cycle.id"))
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    #: The last subscription that was looked at.
+    through_id: Mapped[int] = mapped_column(default=0)
+    #: Everybody was; NULL: not yet.
+    done_at: Mapped[datetime | None]
+
+
+class ShipDayNotice(Base):
+    """How far the subscribers of a plan were told that a cycle leaves on another day."""
+
+    __tablename__ = "ship_day_notice"
+    __table_args__ = (
+        sa.UniqueConstraint("cycle_id", "plan_id"),
+        sa.CheckConstraint("through_id >= 0", name="through_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cycle_id: Mapped[int] = mapped_column(sa.ForeignKey("box_cycle.id"))
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    #: The day on which it was to leave, as far as they know.
+    told_from: Mapped[date]
+    due_at: Mapped[datetime]
     #: The last subscription that was looked at.
     through_id: Mapped[int] = mapped_column(default=0)
     #: Everybody was; NULL: not yet.

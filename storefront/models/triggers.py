@@ -26,6 +26,7 @@ PARTIAL_INDEXES: dict[str, tuple[str, str, bool]] = {
         "(checkout_id, checkout_position) WHERE checkout_id IS NOT NULL",
         True,
     ),
+    "ix_ship_day_notice_open": ("ship_day_notice", "(due_at) WHERE done_at IS NULL", False),
     "uq_invoice_number": ("invoice", "(series, number) WHERE number IS NOT NULL", True),
     "uq_invoice_line_period": (
         "invoice_line",

@@ -49,7 +49,7 @@ def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
     at = begin_slice(session, table, due)
     if at is None:
         return 0, True
-    ids = session.scalars(_next(due, at, limit)).all()
+    ids = session.scalars(next_told(due, at, limit)).all()
     messages = _messages(session, due, ids, moment) if ids else []
     enqueue(session, messages, moment.now)
     is_through = len(ids) < limit
@@ -57,7 +57,7 @@ def notify_slice(session: AnySession, due: AnyRow, moment: Moment, limit: int) -
     return len(messages), is_through
 
 
-def _next(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
+def next_told(due: AnyRow, at: int, limit: int) -> sa.Select[Any]:
     """Select the subscribers behind ``at``; a gift nobody has claimed has none."""
     subscription, gift, box = table_of(Subscription), table_of(Gift), table_of(Box)
     # What ended brings what is paid and still to come, and nothing else.

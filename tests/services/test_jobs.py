@@ -79,7 +79,7 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
     used |= {"box_soon", "box_added", "box_not_added", "box_renumbered"}
     used |= {"choose_soon", "choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
-    used |= {"gift_waits", "choice_gone"}
+    used |= {"gift_waits", "choice_gone", "ship_day_moved"}
     used |= {"gift_unclaimed", "gift_claimed", "box_short", "place_free", "waiting_joined"}
     used |= {"late_change", "accounts_merged", "account_erased", "declaration_received"}
     used |= {"inquiry_received", "inquiry_answered"}

@@ -61,20 +61,23 @@ def show_days() -> Response:
 
 
 def save_days() -> Response:
-    """Save the list and move the ship days that fall on it."""
+    """Save the list and move the ship days that fall on it, once it was shown which."""
     form = DaysOffForm(request.form)
     if not form.validate():
-        return page("plans/days_off", 422, form=form, wrong=form)
+        return page("plans/days_off", 422, form=form, wrong=form, preview=None)
+    typed = (form.days, [int(one) for one in form.weekdays.data])
+    seen = request.form.get("seen", "")
     try:
-        done = service.set_days_off(
-            runtime(), who(), form.days, [int(one) for one in form.weekdays.data]
-        )
+        done = service.set_days_off(runtime(), who(), *typed, seen)
+    except service.NotAsShown:
+        preview = service.preview_days_off(runtime(), *typed)
+        return page("plans/days_off", 422, form=form, wrong=None, preview=preview, again=bool(seen))
     except service.NoDayLeft:
         form.weekdays.errors = [_("Leave one day on which boxes can leave")]
-        return page("plans/days_off", 422, form=form, wrong=form)
+        return page("plans/days_off", 422, form=form, wrong=form, preview=None)
     except service.PaidBefore as problem:
         form.holidays.errors = [_paid_before(problem)]
-        return page("plans/days_off", 422, form=form, wrong=form)
+        return page("plans/days_off", 422, form=form, wrong=form, preview=None)
     return saved(_said(done), "plans/days_off", url_for("admin.days_off"), **_context())
 
 
@@ -111,4 +114,4 @@ def _context() -> dict[str, Any]:
             "holidays": "\n".join(day.isoformat() for day in sorted(off.holidays)),
         },
     )
-    return {"form": form, "wrong": None}
+    return {"form": form, "wrong": None, "preview": None}

@@ -240,6 +240,7 @@ def topic_name(code: str) -> str:
         "choose_soon": _("Reminder to choose a box"),
         "choice_gone": _("Choice that a recipe does not offer"),
         "box_soon": _("Next box, before its cut-off"),
+        "ship_day_moved": _("Next box leaves on another day"),
         "surplus_refunded": _("Surplus sent back"),
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),

@@ -123,6 +123,7 @@ def job_name(code: str) -> str:
         "card_ends": _("Tell customers whose card ends soon"),
         "choice_reminders": _("Remind subscribers to choose"),
         "box_notices": _("Tell subscribers of their next box"),
+        "ship_days": _("Tell subscribers of another ship day"),
         "forget_methods": _("Have gateways forget removed cards"),
         "old_messages": _("Delete old messages of gateways"),
         "tidy_files": _("Delete half-written files"),
