@@ -17,6 +17,9 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue
 
+#: How the keys of the mails begin; subscription and day follow.
+KEY = "mail:not_delivered_there:"
+
 
 def undeliverable(
     session: AnySession,
@@ -58,7 +61,7 @@ def tell_undeliverable(
         Message(
             "mail",
             "not_delivered_there",
-            f"mail:not_delivered_there:{row.public_id}:{day.isoformat()}",
+            f"{KEY}{row.public_id}:{day.isoformat()}",
             {"subscription": row.public_id, "plan": row.plan_name},
             row.customer_id or row.payer,
         )

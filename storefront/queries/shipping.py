@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from storefront.domain.choices import PoolItem, Rule, fill
 from storefront.domain.lifecycle import ENDED
-from storefront.domain.shipping import Zone, is_blocked
+from storefront.domain.shipping import Zone
 from storefront.models import (
     Address,
     BoxWeight,
@@ -28,6 +28,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.choices import rules_of
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.undeliverable import is_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,16 @@ class WeightRow:
     recipe_grams: int | None
 
 
-def cut_off_by(session: AnySession, before: Sequence[Zone], after: Sequence[Zone]) -> int:
-    """Return how many running subscriptions get no box any more once zones are ``after``."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the shop sends to: countries (none: all of them), but for blocked zones."""
+
+    countries: Sequence[str]
+    zones: Sequence[Zone]
+
+
+def cut_off_by(session: AnySession, before: Served, after: Served) -> int:
+    """Return how many running subscriptions get no box any more once all is ``after``."""
     subscription, address = table_of(Subscription), table_of(Address)
     plan = table_of(Plan)
     places = session.execute(
@@ -58,8 +67,8 @@ def cut_off_by(session: AnySession, before: Sequence[Zone], after: Sequence[Zone
     return sum(
         one.number
         for one in places
-        if is_blocked(after, one.country, one.postcode)
-        and not is_blocked(before, one.country, one.postcode)
+        if is_refused(one, after.countries, after.zones)
+        and not is_refused(one, before.countries, before.zones)
     )
 
 

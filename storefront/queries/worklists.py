@@ -38,7 +38,15 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries import declarations, gifts, inquiries, late_changes, returns, unshipped
+from storefront.queries import (
+    declarations,
+    gifts,
+    inquiries,
+    late_changes,
+    returns,
+    unserved,
+    unshipped,
+)
 from storefront.queries.extra_drafts import old_drafts
 
 #: A payment whose result is not known after this long needs a person.
@@ -279,6 +287,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "boxes": box_problems,
     "returned": returns.came_back,
     "unshipped": unshipped.not_shipped,
+    "unserved": unserved.waiting,
     "gifts": gifts.unclaimed,
     "asked": late_changes.waiting,
     "declared": declarations.waiting,
@@ -452,6 +461,7 @@ _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
     "boxes": _of_boxes,
     "returned": _of_boxes,
     "unshipped": unshipped.of_batches,
+    "unserved": _of_subscriptions,
     "gifts": gifts.of_unclaimed,
     "new": _of_subscriptions,
     "left": _of_subscriptions,

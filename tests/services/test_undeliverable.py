@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from storefront.models import BoxCycle, Invoice, OutboxMessage, SubscriptionPeriod
 from storefront.operations.audit import Who
+from storefront.queries.worklists import counts, listed
 from storefront.runtime import Runtime
 from storefront.services.addresses import PostalAddress, change_address
 from storefront.services.box_addresses import send_box
@@ -131,3 +132,26 @@ def test_the_address_given_to_the_next_box_alone_counts_first(
     make.make_zone(rt, blocked, None)
     clock.set(DUE)
     assert run_renewals(rt).billed == billed
+
+
+def unserved(rt: Runtime) -> int:
+    found = counts(rt.session, rt.moment(), "EUR")["unserved"].count
+    assert len(listed(rt.session, "unserved", rt.moment())) == found
+    rt.session.rollback()
+    return found
+
+
+def test_staff_have_a_list_of_renewals_that_wait_for_their_place(
+    rt: Runtime, who: Who, clock: FrozenClock
+) -> None:
+    make.make_subscription(rt)
+    make.make_subscription(rt, plan=make.make_plan(rt, code="paper", ships=False))
+    zone = make.make_zone(rt, "DE 07", None)
+    assert unserved(rt) == 0
+    clock.set(DUE)
+    run_renewals(rt)
+    assert unserved(rt) == 1
+    remove_zone(rt, who, zone.public_id)
+    clock.advance(hours=2)
+    run_renewals(rt)
+    assert unserved(rt) == 0

@@ -186,3 +186,26 @@ def test_blocking_where_subscribers_live_names_how_many_and_asks(rt: Runtime, ow
     (zone,) = read_delivery(rt.session).zones
     rt.session.rollback()
     assert owner.post(f"/admin/delivery/zones/{zone.ref}", blocked).status_code == 303
+
+
+def test_removing_a_zone_that_serves_subscribers_names_how_many_and_asks(
+    rt: Runtime, owner: Desk
+) -> None:
+    make.make_subscription(rt)
+    make.make_zone(rt, "*", None)
+    zone = make.make_zone(rt, "DE", {0: 390})
+    url = f"/admin/delivery/zones/{zone.public_id}/remove"
+    asked = owner.post(url, {})
+    assert asked.status_code == 422
+    assert "1 running subscription goes to a place" in asked.text
+    assert 'name="cut_off" value="1"' in asked.text
+    assert counted(rt, ShippingZone) == 2
+    assert owner.post(url, {"cut_off": "1"}).status_code == 303
+    assert counted(rt, ShippingZone) == 1
+
+
+def test_removing_a_zone_that_cuts_nobody_off_asks_nothing(rt: Runtime, owner: Desk) -> None:
+    make.make_subscription(rt)
+    zone = make.make_zone(rt, "DE", {0: 390})
+    assert owner.post(f"/admin/delivery/zones/{zone.public_id}/remove", {}).status_code == 303
+    assert counted(rt, ShippingZone) == 0

@@ -207,3 +207,20 @@ def test_the_merchant_says_what_becomes_of_missed_periods(rt: Runtime, owner: De
     assert settings(rt).catch_up == "bill"
     assert owner.post("/admin/settings/late", {"catch_up": "both"}).status_code == 422
     assert settings(rt).catch_up == "bill"
+
+
+def test_a_country_where_subscribers_live_is_not_taken_out_without_asking(
+    rt: Runtime, owner: Desk
+) -> None:
+    make.make_subscription(rt)
+    asked = owner.post(
+        "/admin/settings/selling", {**SELLING, "countries": ["FR"], "first_country": "FR"}
+    )
+    assert asked.status_code == 422
+    assert "1 running subscription goes to a place" in asked.text
+    assert "Save all the same" in asked.text
+    assert "DE" in settings(rt).countries
+
+    typed = {**SELLING, "countries": ["FR"], "first_country": "FR", "cut_off": "1"}
+    assert owner.post("/admin/settings/selling", typed).status_code == 303
+    assert settings(rt).countries == ["FR"]

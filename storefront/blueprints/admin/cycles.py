@@ -330,8 +330,8 @@ def problem_words() -> dict[str, tuple[str, str]]:
     return {
         Problem.HELD: (_("On hold"), _("Release the subscription, then try again.")),
         Problem.NO_ADDRESS: (
-            _("No deliverable address"),
-            _("Add an address where you deliver, or open its zone, then try again."),
+            _("No address, or nothing is sent there"),
+            _("Give an address where you deliver, or open its zone or country, then try again."),
         ),
         Problem.NO_RECIPE: (_("No recipe"), _("Write the recipe, then try again.")),
         Problem.SHORT_STOCK: (_("Not enough stock"), _("Receive stock, then try again.")),

@@ -33,7 +33,9 @@ from storefront.domain.postal import PhoneWish
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.domain.rates import RATES, REGIONS
 from storefront.operations.audit import verify
+from storefront.operations.shipping import read_zones
 from storefront.queries import audit as log
+from storefront.queries import shipping as delivery
 from storefront.runtime import Shop
 from storefront.security import register_policy, staff
 from storefront.services import shop as service
@@ -237,6 +239,9 @@ def save(section: str) -> Response:
     if not form.validate():
         return _wrong(section, form)
     rt.session.rollback()
+    cut_off = _cut_off(form.values()["countries"]) if section == "selling" else 0
+    if cut_off and request.form.get("cut_off") != str(cut_off):
+        return _wrong(section, form, cut_off)
     try:
         changed = service.save_settings(rt, who(), form.values())
     except service.CurrencyFixed:
@@ -263,11 +268,22 @@ def staff_log() -> Response:
     )
 
 
-def _wrong(section: str, form: Any) -> Response:
+def _cut_off(countries: Sequence[str]) -> int:
+    """Return how many running subscriptions go to countries that are ticked no more."""
+    rt = runtime()
+    zones = read_zones(rt.session)
+    before = delivery.Served(rt.shop.countries, zones)
+    found = delivery.cut_off_by(rt.session, before, delivery.Served(countries, zones))
+    rt.session.rollback()
+    return found
+
+
+def _wrong(section: str, form: Any, cut_off: int = 0) -> Response:
     runtime().session.rollback()
     context = _context()
     context["forms_by_section"][section] = form
-    context["wrong"] = form
+    context["wrong"] = form if form.errors else None
+    context["cut_off"] = cut_off
     return page("settings/settings", 422, **context)
 
 
@@ -277,6 +293,7 @@ def _context() -> dict[str, Any]:
         "forms_by_section": {name: _form(name, None, rt.shop) for name in SECTIONS},
         "is_fixed": _is_fixed(),
         "wrong": None,
+        "cut_off": 0,
     }
 
 

@@ -64,7 +64,12 @@ def zone(ref: str) -> Response:
 
 
 def remove(ref: str) -> Response:
-    """Forget a zone."""
+    """Forget a zone, once it was said whom that cuts off."""
+    zone = _found(ref)
+    cut_off = _cut_off(None, zone)
+    if cut_off and request.form.get("cut_off") != str(cut_off):
+        title = zone.name or place_words(zone.areas)
+        return page("shipping/remove", 422, ref=ref, title=title, cut_off=cut_off)
     try:
         service.remove_zone(runtime(), who(), ref)
     except service.ZoneGone:
@@ -113,13 +118,18 @@ def _edit(present: Zone | None) -> Response:
     return go(url_for("admin.shipping"), _("Saved. It holds from the next payment on."))
 
 
-def _cut_off(draft: service.ZoneDraft, present: Zone | None) -> int:
-    """Return how many subscriptions nothing could be sent to any more."""
-    session = runtime().session
-    before, ref = read_zones(session), present.ref if present else ""
-    mine = Zone(draft.areas, is_blocked=draft.is_blocked, ref=ref)
-    found = query.cut_off_by(session, before, [*(o for o in before if o.ref != ref), mine])
-    session.rollback()
+def _cut_off(draft: service.ZoneDraft | None, present: Zone | None) -> int:
+    """Return how many subscriptions nothing could be sent to any more; no draft: it is removed."""
+    rt = runtime()
+    before, ref = read_zones(rt.session), present.ref if present else ""
+    after = [one for one in before if one.ref != ref]
+    if draft is not None:
+        after.append(Zone(draft.areas, is_blocked=draft.is_blocked, ref=ref))
+    countries = rt.shop.countries
+    found = query.cut_off_by(
+        rt.session, query.Served(countries, before), query.Served(countries, after)
+    )
+    rt.session.rollback()
     return found
 
 

@@ -62,6 +62,14 @@ def unshipped(count: int) -> str:
     )
 
 
+def unserved(count: int) -> str:
+    return ngettext(
+        "%(num)s renewal waits: nothing is sent to its address",
+        "%(num)s renewals wait: nothing is sent to their addresses",
+        count,
+    )
+
+
 def to_ship(count: str) -> str:
     """How many boxes of a batch are still there, as the list has it."""
     return ngettext("%(num)s box", "%(num)s boxes", int(count))
@@ -141,6 +149,7 @@ TITLES = {
     "boxes": boxes,
     "returned": returned,
     "unshipped": unshipped,
+    "unserved": unserved,
     "gifts": gifts,
     "overdue": overdue,
     "past_due": past_due,
@@ -181,6 +190,10 @@ LEADS: dict[str, Callable[[], str]] = {
     "unshipped": lambda: _(
         "Their days to leave are over. Revenue is booked and subscribers are told only once a batch"
         " is marked as shipped. Is it still here? Pack it."
+    ),
+    "unserved": lambda: _(
+        "Nothing was charged, and they were told. Each goes on within an hour once its address is"
+        " another, or its zone or country is served again."
     ),
     "gifts": lambda: _(
         "The recipients have their code and were reminded; the boxes wait and none is lost. Ask the"

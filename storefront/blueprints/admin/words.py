@@ -81,7 +81,7 @@ def box_problem(code: str) -> str:
     known = {
         "": "",
         "held": _("subscription on hold"),
-        "no_address": _("no address we deliver to"),
+        "no_address": _("no address, or nothing is sent there"),
         "no_recipe": _("no recipe for this plan"),
         "short_stock": _("not enough stock"),
         "short_choice": _("not enough to choose from"),
