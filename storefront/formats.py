@@ -19,7 +19,7 @@ from babel.numbers import format_compact_currency, format_decimal, format_percen
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from storefront.domain.cycles import is_of_month
+from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.money import Money, exponent
 from storefront.domain.periods import Interval
 
@@ -110,9 +110,9 @@ def month(value: date, locale: Locale, today: date | None = None) -> str:
 def cycle(leaves: date, key: str, locale: Locale, today: date | None = None) -> str:
     """Return what tells a cycle from the others of its group, the one place that names it.
 
-    Its month, ``March``, where no other has the same; else the day it leaves, ``12 Mar``.
+    Its month, ``March``, where no other can have the same; else the day it leaves, ``12 Mar``.
     """
-    write = month if is_of_month(key) else short_day
+    write = month if is_of_month(key) and is_named_by_month(leaves) else short_day
     return write(leaves, locale, today)
 
 

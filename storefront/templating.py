@@ -15,7 +15,7 @@ from markupsafe import Markup
 from storefront import formats, navigation, pictures
 from storefront.assets import static_url
 from storefront.domain.carriers.links import tracking_link
-from storefront.domain.cycles import is_of_month
+from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
 from storefront.pills import pill_of
 
@@ -186,6 +186,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "month": _date_filter(_in_year(formats.month)),
     "cycle_name": _cycle_name,
     "is_of_month": is_of_month,
+    "is_named_by_month": is_named_by_month,
     "clock_time": _clock_time,
     "moment": _moment,
     "day_range": _day_range,

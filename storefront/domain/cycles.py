@@ -142,6 +142,22 @@ class CycleSlot:
         return self.lock_on if self.charge_on is None else self.charge_on
 
 
+#: Monthly boxes leave 28 days apart at least, so one of these days has no other in its month.
+_INSIDE = range(4, 29)
+
+
+def is_named_by_month(leaves: date) -> bool:
+    """Return whether a month names what leaves on a day: no other of a monthly rhythm shares it.
+
+    Around the end of a month two may leave in one month and none in the next; the day tells them
+    apart. Source: docs/decisions/0146-names-around-a-months-end.md.
+
+    >>> is_named_by_month(date(2027, 5, 18)), is_named_by_month(date(2027, 5, 1))
+    (True, False)
+    """
+    return leaves.day in _INSIDE
+
+
 def is_of_month(key: str) -> bool:
     """Return whether the key of a cycle names a month, of which there is no other in its group.
 
