@@ -22,6 +22,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.added_back import added_worth
 from storefront.operations.box_addresses import goes_to
 from storefront.operations.box_worth import worth_of
 from storefront.operations.keys import AnyRow
@@ -67,6 +68,8 @@ class LateRow:
     missing: tuple[tuple[str, int], ...] = ()
     #: Of a box to keep back: what its invoice gave back while nobody named a box.
     unnamed: Money | None = None
+    #: Of a box to keep back: what was paid apart for additions to it and goes back as well.
+    added: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class LateBox:
     worth: Money
     #: The last wish about it.
     wish: LateRow | None
+    #: What was paid apart for additions to it and goes back where it is not sent.
+    added: Money | None = None
 
 
 def waiting(_moment: Moment, _since: datetime) -> sa.Select[Any]:
@@ -112,7 +117,8 @@ def _is_waiting(wish: sa.FromClause, box: sa.FromClause) -> tuple[sa.ColumnEleme
 def queue(session: AnySession) -> list[LateRow]:
     """Return what waits for a decision: what ships first, then who asked first.
 
-    Other contents are looked at as accepting them would: some statements for each.
+    Other contents, and what was paid for additions, are looked at as accepting would: some
+    statements for each.
     """
     wish, box, cycle = table_of(LateChange), table_of(Box), table_of(BoxCycle)
     chosen = _rows().where(*_is_waiting(wish, box)).order_by(cycle.c.ship_from, wish.c.id)
@@ -123,6 +129,8 @@ def queue(session: AnySession) -> list[LateRow]:
     for one, shown in zip(rows, _shown(session, rows), strict=True):
         minor = unnamed.get(one.box_id) if one.kind == LateKind.KEEP_BACK else None
         told = replace(shown, unnamed=Money(minor, one.currency)) if minor else shown
+        if one.kind == LateKind.KEEP_BACK:
+            told = replace(told, added=_added(session, one.box_id, one.currency))
         found.append(_judged(session, one, told))
     return found
 
@@ -239,7 +247,13 @@ def _late_box(
         str(parts.get("country") or ""),
         Money(worth_of(session, [row])[row.id].left_minor, row.currency),
         None if last is None else _shown(session, [last])[0],
+        _added(session, row.id, row.currency) if LateKind.KEEP_BACK in kinds else None,
     )
+
+
+def _added(session: AnySession, box_id: int, currency: str) -> Money | None:
+    minor = added_worth(session, [box_id])
+    return Money(minor, currency) if minor else None
 
 
 def _rows() -> sa.Select[Any]:
