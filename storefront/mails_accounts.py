@@ -73,6 +73,42 @@ def erase_code(writer: Writer, code: str) -> Words:
     )
 
 
+def two_step_code(writer: Writer, code: str) -> Words:
+    """To somebody without a password who changes how they sign in."""
+    return Words(
+        _("%(code)s changes how you sign in at %(shop)s", code=code, shop=writer.rt.shop.name),
+        _("The code %(code)s changes your two-step sign-in.", code=code),
+        _("It works for 10 minutes and only once."),
+        more=(
+            _("Tell nobody this code."),
+            _("You did not ask for it? Then do nothing, and all stays as it is."),
+        ),
+        why=_("You get this because somebody who is signed in as you asked for it."),
+    )
+
+
+def two_step_changed(writer: Writer) -> Words:
+    """The second step of the sign-in was switched on or off, whoever did it."""
+    shop = writer.rt.shop.name
+    unasked = _("That was not you? Sign out all browsers, set a new password and answer this mail.")
+    action = (_("See your sign-in"), writer.url("/account/security"))
+    if writer.delivery.payload["is_on"]:
+        return Words(
+            _("Two-step sign-in is on at %(shop)s", shop=shop),
+            _("Signing in takes a second step now."),
+            _("After your password or our mail you are asked for the code of your app."),
+            action=action,
+            more=(_("Keep the recovery codes where you find them without your phone."), unasked),
+        )
+    return Words(
+        _("Two-step sign-in is off at %(shop)s", shop=shop),
+        _("Signing in takes no second step any more."),
+        _("Your password or a mail of ours is enough."),
+        action=action,
+        more=(unasked,),
+    )
+
+
 def _had(shop: str) -> str:
     return _("You get this mail because you had an account at %(shop)s.", shop=shop)
 
@@ -81,4 +117,5 @@ def _had(shop: str) -> str:
 ACCOUNT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "accounts_merged": accounts_merged,
     "account_erased": account_erased,
+    "two_step_changed": two_step_changed,
 }

@@ -94,6 +94,8 @@ class Shop:
     late_released_at: datetime | None
     #: Years for which documents say whom they were made out to.
     document_years: int
+    #: Everybody on the staff signs in with a second step.
+    staff_two_step: bool
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.

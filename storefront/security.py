@@ -75,6 +75,14 @@ _WITHOUT_TOKEN: set[str] = set()
 #: So many wrong keys of one address in ten minutes, so many calls with one key in a minute.
 WRONG_TOKENS, WRONG_SECONDS, CALLS, CALLS_SECONDS = 20, 600, 120, 60
 
+#: Pages for staff who have yet to set up the second step that their shop asks for.
+_WITHOUT_TWO_STEP = {
+    "admin.two_step",
+    "admin.profile",
+    "admin.profile_end",
+    "admin.profile_end_others",
+}
+
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -198,10 +206,19 @@ def _check_access() -> Response | None:
     if who is None:
         return _ask_to_sign_in("admin.sign_in", "staff")
     seen("staff", who)
+    if not who.has_two_step and request.endpoint not in _WITHOUT_TWO_STEP and _is_required():
+        text = _("This shop asks its staff for a second step. Set it up first.")
+        return go(url_for("admin.two_step"), text)
     if not who.may(access.permission):
         g.missing_permission = access.permission
         abort(403)
     return None
+
+
+def _is_required() -> bool:
+    """Whether all staff have to sign in with a second step."""
+    rt = current_app.extensions["storefront"]
+    return bool(rt.shop.staff_two_step)
 
 
 def _check_token(scope: str) -> None:

@@ -9,6 +9,7 @@ from storefront.domain.permissions import FIRST_ROLES, OWNER
 from storefront.domain.privacy import NotAnEmail
 from storefront.runtime import Runtime
 from storefront.services import staff as service
+from storefront.services.two_step import reset_staff
 
 _ROLE = click.Choice(sorted(FIRST_ROLES))
 
@@ -69,3 +70,15 @@ def disable(rt: Runtime, email: str) -> None:
     """Lock the staff user EMAIL out; what they did stays in the log."""
     service.disable_staff(rt, email)
     click.echo(f"{email} is locked out")
+
+
+@staff.command("two-step-off")
+@click.argument("email")
+@with_runtime
+def two_step_off(rt: Runtime, email: str) -> None:
+    """Let the staff user EMAIL, who lost the authenticator, in with the password alone."""
+    row = next((row for row in service.list_staff(rt) if row.email == email.strip().lower()), None)
+    if row is None:
+        raise click.ClickException(f"nobody on the staff has {email}")
+    done = reset_staff(rt, None, row.public_id)
+    click.echo(f"{email} signs in without a second step" if done else f"{email} has none")

@@ -98,6 +98,7 @@ from storefront.models.subscriptions import (
 )
 from storefront.models.swaps import BoxSwap, SwapOffer
 from storefront.models.tokens import ApiToken
+from storefront.models.two_step import RecoveryCode, TwoStep
 
 __all__ = [
     "Addon",
@@ -186,6 +187,7 @@ __all__ = [
     "Recipe",
     "RecipeItem",
     "Reconciliation",
+    "RecoveryCode",
     "Redemption",
     "Referral",
     "Refund",
@@ -213,5 +215,6 @@ __all__ = [
     "SwapOffer",
     "TaxRate",
     "Throttle",
+    "TwoStep",
     "WaitingPlace",
 ]

@@ -85,6 +85,8 @@ class ShopSettings(Base):
     phone: Mapped[str] = mapped_column(sa.String(4), default="may", server_default="may")
     #: The owner let renewals that are this late go on.
     late_released_at: Mapped[datetime | None]
+    #: Everybody on the staff signs in with a second step.
+    staff_two_step: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     #: Years, from the end of that of its day, for which a document says whom it was made out to.
     document_years: Mapped[int] = mapped_column(default=10, server_default="10")
     #: Raised with each change of plans, prices or these settings; keys page caches.

@@ -60,6 +60,7 @@ from storefront.operations.erasure_rows import (
 from storefront.operations.inquiries import erase_inquiries
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.two_step import forget_of_customers
 from storefront.operations.waiting import take_off_list
 
 #: One that is declined waits for a person, who sends it again or gives credit instead.
@@ -167,6 +168,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     for model in (LoginSession, LoginLink, HostIdentity):
         table = table_of(model)
         session.execute(sa.delete(table).where(table.c.customer_id.in_(ids)))
+    forget_of_customers(session, ids)
     _erase_orders(session, ids, row.email)
     take_off_list(session, row.email)
     _erase_methods(session, ids, moment)

@@ -50,6 +50,7 @@ from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
 from storefront.operations.timeline import Entry, record
+from storefront.operations.two_step import forget_of_customers
 from storefront.operations.waiting import take_off_list
 
 #: Charges that nobody may come between: they name who pays as it was read before.
@@ -351,6 +352,7 @@ def _sign_out(session: AnySession, customer_id: int) -> None:
     for model in (LoginSession, LoginLink):
         table = table_of(model)
         session.execute(sa.delete(table).where(table.c.customer_id == customer_id))
+    forget_of_customers(session, [customer_id])
     message = table_of(OutboxMessage)
     session.execute(
         sa.update(message)

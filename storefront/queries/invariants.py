@@ -414,6 +414,7 @@ INVARIANTS = (
         " OR c.email NOT LIKE '%.invalid' OR c.password_hash IS NOT NULL OR c.tax_id <> ''"
         " OR EXISTS (SELECT 1 FROM login_session l WHERE l.customer_id = c.id)"
         " OR EXISTS (SELECT 1 FROM login_link l WHERE l.customer_id = c.id)"
+        " OR EXISTS (SELECT 1 FROM two_step t WHERE t.customer_id = c.id)"
         " OR EXISTS (SELECT 1 FROM host_identity h WHERE h.customer_id = c.id)"
         " OR EXISTS (SELECT 1 FROM address a WHERE a.customer_id = c.id"
         " AND (a.name <> '' OR a.street <> '' OR a.phone <> ''))"

@@ -11,6 +11,7 @@ from storefront.database import AnySession
 from storefront.domain.permissions import ALL, OWNER
 from storefront.models.customers import Customer, HostIdentity, LoginSession
 from storefront.models.staff import Role, Staff, StaffSession
+from storefront.models.two_step import TwoStep
 from storefront.operations.secrets import hash_secret
 
 
@@ -47,6 +48,8 @@ class StaffLogin:
     session_id: int
     #: When the session was last noted as used.
     seen_at: datetime | None = None
+    #: A second step is asked for at each sign-in.
+    has_two_step: bool = False
 
     def may(self, permission: str) -> bool:
         """True if the role has ``permission``; an empty one is everybody's on the staff."""
@@ -107,9 +110,11 @@ def staff_of_session(session: AnySession, secret: str, now: datetime) -> StaffLo
             Role.permissions,
             StaffSession.id.label("session_id"),
             StaffSession.seen_at,
+            TwoStep.confirmed_at.is_not(None).label("has_two_step"),
         )
         .join(StaffSession, StaffSession.staff_id == Staff.id)
         .join(Role, Role.id == Staff.role_id)
+        .outerjoin(TwoStep, TwoStep.staff_id == Staff.id)
         .where(
             StaffSession.token_hash == hash_secret(secret),
             StaffSession.revoked_at.is_(None),

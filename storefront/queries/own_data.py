@@ -50,6 +50,7 @@ from storefront.models import (
     SubscriptionAddon,
     SubscriptionEvent,
     SubscriptionPeriod,
+    TwoStep,
     WaitingPlace,
 )
 from storefront.models.base import Base, table_of
@@ -164,6 +165,12 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         "declarations": _declarations(session, customer_id),
         "inquiries": _inquiries(session, customer_id),
         "sign_ins": by_customer(LoginSession),
+        "two_step_sign_in": _some(
+            session,
+            TwoStep,
+            table_of(TwoStep).c.customer_id == customer_id,
+            ("created_at", "confirmed_at"),
+        ),
         "mails": _select(
             session,
             sa.select(message.c.topic, message.c.created_at, message.c.delivered_at)

@@ -18,7 +18,7 @@ from storefront.domain.errors import DomainError
 from storefront.domain.passwords import is_easy_to_guess
 from storefront.domain.permissions import ALL, FIRST_ROLES, OWNER
 from storefront.domain.privacy import normalise_email
-from storefront.models import Role, Staff, StaffSession
+from storefront.models import Role, Staff, StaffSession, TwoStep
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -97,6 +97,7 @@ class StaffRow:
     disabled_at: datetime | None
     #: Has not chosen a password yet.
     is_invited: bool = False
+    has_two_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ def enable_staff(rt: Runtime, email: str, by: Who | None = None) -> None:
 
 def list_staff(rt: Runtime) -> list[StaffRow]:
     """Return everybody on the staff by e-mail."""
-    table, role = table_of(Staff), table_of(Role)
+    table, role, second = table_of(Staff), table_of(Role), table_of(TwoStep)
     rows = rt.session.execute(
         sa.select(
             table.c.public_id,
@@ -318,8 +319,10 @@ def list_staff(rt: Runtime) -> list[StaffRow]:
             role.c.code.label("role"),
             table.c.disabled_at,
             (table.c.password_hash == _NONE_YET).label("is_invited"),
+            second.c.confirmed_at.is_not(None).label("has_two_step"),
         )
         .join(role, role.c.id == table.c.role_id)
+        .outerjoin(second, second.c.staff_id == table.c.id)
         .order_by(table.c.email)
     ).all()
     rt.session.rollback()

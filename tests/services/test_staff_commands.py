@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from storefront.adapters import totp
 from storefront.app import create_app
 from storefront.cli import main
 from storefront.extensions import db
+from storefront.models import Staff
+from storefront.services import two_step
+from storefront.services.two_step import Person
 from storefront.settings import PREFIX
 from storefront.testing import factories as make
 
@@ -66,3 +71,23 @@ def test_what_is_refused_is_said_without_a_trace() -> None:
 def test_renewing_says_what_is_due_and_charges_only_when_told() -> None:
     assert "0 renewals are due; --now charges them" in run("renew").output
     assert "0 renewals looked at: nothing to do" in run("renew", "--now").output
+
+
+def test_an_owner_who_lost_the_authenticator_is_let_in_by_command() -> None:
+    add("mia@shop.example")
+    assert "mia@shop.example has none" in run("staff", "two-step-off", "mia@shop.example").output
+    app = create_app()
+    with app.app_context():
+        rt = app.extensions["storefront"]
+        mia = Person("staff", db.session.scalars(sa.select(Staff.id)).one())
+        db.session.rollback()
+        two_step.begin(rt, mia)
+        setup = two_step.setup_of(rt, mia, "mia@shop.example")
+        assert setup is not None
+        two_step.confirm(rt, mia, totp.code_at(setup.secret.replace(" ", ""), rt.now()))
+        done = run("staff", "two-step-off", "Mia@shop.example")
+        assert "signs in without a second step" in done.output
+        assert not two_step.is_asked(rt, mia)
+        db.session.remove()
+        db.engine.dispose()
+    assert run("staff", "two-step-off", "eve@shop.example").exit_code == 1

@@ -26,6 +26,7 @@ from storefront.blueprints.account import (
     subscriptions,
     swaps,
     tax,
+    two_step,
 )
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
@@ -52,6 +53,7 @@ __all__ = [
     "subscriptions",
     "swaps",
     "tax",
+    "two_step",
 ]
 
 register_policy(
@@ -116,6 +118,7 @@ register_policy(
             "end_session",
             "end_other_sessions",
             "password",
+            "two_step",
             "privacy",
             "own_data",
             "erase",

@@ -19,6 +19,7 @@ from storefront.logins import forget_customer
 from storefront.queries import profile
 from storefront.queries.accounts import erasure_preview
 from storefront.queries.own_data import everything_of
+from storefront.queries.two_step import two_step_of
 from storefront.services import sessions, signin
 from storefront.services.erasure import ask_erasure, withdraw_erasure
 
@@ -38,6 +39,7 @@ def _security(form: PasswordForm, status: int = 200) -> Response:
         form=form,
         sessions=profile.sessions(rt.session, me.id, rt.now(), me.session_id),
         has_password=profile.has_password(rt.session, me.id),
+        has_two_step=two_step_of(rt.session, customer=me.id).on_since is not None,
         browser=browser,
         page_has_errors=status != 200,
     )

@@ -9,7 +9,15 @@ from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
 from storefront.blueprints.auth import limits
-from storefront.blueprints.auth.forms import Email
+from storefront.blueprints.auth.forms import Email, SecondStepForm
+from storefront.blueprints.auth.second_step import (
+    ask_second_step,
+    forget_waiting,
+    refused_second_step,
+    second_step_page,
+    too_late,
+    waiting,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.formats import clock_time
@@ -19,7 +27,7 @@ from storefront.security import PUBLIC, register_policy, return_target, safe_tar
 from storefront.services import sessions, signin
 from storefront.templating import shop_zone, writing_locale
 
-register_policy({"admin.sign_in": PUBLIC, "admin.sign_out": PUBLIC})
+register_policy({f"admin.{name}": PUBLIC for name in ("sign_in", "second_step", "sign_out")})
 
 
 class StaffForm(Form):
@@ -34,6 +42,7 @@ class StaffForm(Form):
 def add_sign_in(bp: Blueprint) -> None:
     """Add the pages of signing in and out to the admin's blueprint."""
     bp.add_url_rule("/sign-in", "sign_in", sign_in, methods=["GET", "POST"])
+    bp.add_url_rule("/sign-in/second", "second_step", second_step, methods=["GET", "POST"])
     bp.add_url_rule("/sign-out", "sign_out", sign_out, methods=["POST"])
 
 
@@ -55,9 +64,26 @@ def sign_in() -> Response:
         form.password.errors = [_("E-mail and password do not match")]
         return _page(form, 422)
     limits.password_was_right(rt, email, "staff")
+    return ask_second_step("staff", staff_id, "password") or _let_in(staff_id)
+
+
+def second_step() -> Response:
+    """Ask for the code of the authenticator of somebody who has given the password."""
+    found = waiting("staff")
+    if found is None:
+        return too_late("staff")
+    form = SecondStepForm(request.form)
+    if request.method == "GET":
+        return second_step_page("staff", form)
+    return refused_second_step("staff", found[0], form) or _let_in(found[0])
+
+
+def _let_in(staff_id: int) -> Response:
+    rt = runtime()
     secret = sessions.start_staff_session(
         rt, staff_id, request.remote_addr or "", request.headers.get("User-Agent", "")
     )
+    forget_waiting("staff")
     remember_staff(secret)
     return _leave()
 

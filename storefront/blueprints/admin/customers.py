@@ -19,12 +19,18 @@ from storefront.queries import subscriber as one
 from storefront.security import register_policy, staff
 from storefront.services.erasure import ask_erasure, withdraw_erasure
 from storefront.services.merging import merge_customers
+from storefront.services.two_step import reset_customer
 
 _ACCESS = staff(permissions.CUSTOMERS_MANAGE)
 register_policy(
     {
         f"admin.{name}": _ACCESS
-        for name in ("customer_merge", "customer_erase", "customer_erase_withdraw")
+        for name in (
+            "customer_merge",
+            "customer_erase",
+            "customer_erase_withdraw",
+            "customer_two_step_off",
+        )
     }
 )
 
@@ -36,6 +42,8 @@ def add_customers(bp: Blueprint) -> None:
     bp.add_url_rule(f"{base}/merge", "customer_merge", merge, methods=both)
     bp.add_url_rule(f"{base}/erase", "customer_erase", erase, methods=both)
     bp.add_url_rule(f"{base}/erase/withdraw", "customer_erase_withdraw", withdraw, methods=["POST"])
+    path = f"{base}/two-step-off"
+    bp.add_url_rule(path, "customer_two_step_off", two_step_off, methods=["POST"])
 
 
 def merge(ref: str) -> Response:
@@ -123,6 +131,15 @@ def withdraw(ref: str) -> Response:
     """Take an erasure back that still waits."""
     done = withdraw_erasure(runtime(), ref, who())
     text = _("Nothing is erased.") if done else _("There was nothing to take back any more.")
+    return go(url_for("admin.subscriber", ref=ref), text)
+
+
+def two_step_off(ref: str) -> Response:
+    """Switch the second step off for a customer who lost their authenticator."""
+    person = _open(ref)
+    if not reset_customer(runtime(), who(), ref):
+        return go(url_for("admin.subscriber", ref=ref), _("There was no second step."))
+    text = _("Switched off. We have told %(email)s.", email=person.email)
     return go(url_for("admin.subscriber", ref=ref), text)
 
 

@@ -206,6 +206,7 @@ def topic_name(code: str) -> str:
         "sign_in": _("Sign-in code"),
         "accounts_merged": _("Accounts merged"),
         "account_erased": _("Account deleted"),
+        "two_step_changed": _("Two-step sign-in switched"),
         "staff_link": _("Link for staff"),
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),

@@ -21,11 +21,13 @@ from storefront.domain import permissions
 from storefront.queries.api_tokens import keys_made_by
 from storefront.security import register_policy, staff
 from storefront.services import staff as service
+from storefront.services import two_step
 
 _ACCESS = staff(permissions.STAFF_MANAGE)
-_ACTS = ("role", "link", "lock", "unlock")
+_ACTS = ("role", "link", "lock", "unlock", "two_step_off")
 register_policy({f"admin.staff_{act}": _ACCESS for act in _ACTS})
 register_policy({"admin.staff": _ACCESS, "admin.staff_invite": _ACCESS})
+register_policy({"admin.staff_two_step": _ACCESS})
 
 
 class InviteForm(Form):
@@ -42,8 +44,15 @@ def add_people(bp: Blueprint) -> None:
     """Add the list of the staff and what can be done to each."""
     bp.add_url_rule("/staff", "staff", people)
     bp.add_url_rule("/staff", "staff_invite", invite, methods=["POST"])
-    for act, view in zip(_ACTS, (change_role, send_link, lock, unlock), strict=True):
+    for act, view in zip(_ACTS, _views(), strict=True):
         bp.add_url_rule(f"/staff/<ref>/{act}", f"staff_{act}", view, methods=["POST"])
+
+    path = "/staff/two-step"
+    bp.add_url_rule(path, "staff_two_step", require_two_step, methods=["POST"])
+
+
+def _views() -> tuple[Callable[[str], Response], ...]:
+    return change_role, send_link, lock, unlock, two_step_off
 
 
 def people() -> Response:
@@ -122,7 +131,25 @@ def unlock(ref: str) -> Response:
     )
 
 
-def _act(ref: str, do: Callable[[str], None], say: Callable[[str], str]) -> Response:
+def two_step_off(ref: str) -> Response:
+    """Let somebody who lost their authenticator in with the password alone."""
+    return _act(
+        ref,
+        lambda _email: two_step.reset_staff(runtime(), who(), ref),
+        lambda name: _("%(name)s signs in without a second step now.", name=name),
+    )
+
+
+def require_two_step() -> Response:
+    """Ask a second step of everybody on the staff, or leave it to each."""
+    is_required = request.form.get("do") == "require"
+    two_step.require_of_staff(runtime(), who(), is_required=is_required)
+    if is_required:
+        return _saved(_("Required. Who has none sets it up before anything else opens."))
+    return _saved(_("Left to each of the staff."))
+
+
+def _act(ref: str, do: Callable[[str], object], say: Callable[[str], str]) -> Response:
     """Do something to one of the staff; what is refused is said above the list."""
     person = next((one for one in service.list_staff(runtime()) if one.public_id == ref), None)
     if person is None:
@@ -166,4 +193,5 @@ def _context(form: InviteForm | None = None) -> dict[str, Any]:
         "me": staff_user().public_id,
         "role_name": role_name,
         "permission_name": permission_name,
+        "is_required": rt.shop.staff_two_step,
     }

@@ -36,6 +36,7 @@ from storefront.queries.account import SubscriptionView
 from storefront.queries.box_rows import BoxRow
 from storefront.queries.gifts import given_by_customer
 from storefront.queries.pay_links import Asked, waiting_for_customer
+from storefront.queries.two_step import has_two_step
 from storefront.security import register_policy, staff
 from storefront.services import cancellations, holds, pay_links, signin, skips
 from storefront.services.credit import currencies_of
@@ -188,6 +189,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
     return {
         "one": found,
         "closed": accounts.closed_of(rt.session, ref),
+        "has_two_step": has_two_step(rt.session, ref),
         "credit_typed": fresh,
         "credit_currencies": currencies_of(rt, ref),
         "coming": {view.public_id: _coming(view, found) for view in found.subscriptions},

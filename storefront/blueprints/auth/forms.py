@@ -39,6 +39,14 @@ class PasswordForm(Form):
     password = PasswordField(_("Password"), [InputRequired(_("Enter your password"))])
 
 
+class SecondStepForm(Form):
+    """The code of an authenticator, or a recovery code."""
+
+    code = StringField(
+        _("Code of your app, or a recovery code"), [InputRequired(_("Enter the code of your app"))]
+    )
+
+
 class CodeForm(Form):
     """Step 2: the six digits of the mail."""
 

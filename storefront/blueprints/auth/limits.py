@@ -47,6 +47,24 @@ def may_try_password(rt: Runtime, email: str, who: str = "customer") -> datetime
     )
 
 
+def may_try_second_step(rt: Runtime, kind: str, person_id: int) -> datetime | None:
+    """Count one code of the second step; None to go on, else when to try again.
+
+    Whoever tries has the password or the mailbox already, so the count per account is small.
+    """
+    who = f"{kind} {person_id}"
+    return _first_of(
+        throttle(rt, "second_ip", _ip(), 30, 10 * _MINUTES),
+        throttle(rt, "second_pair", f"{who} {_ip()}", 6, 10 * _MINUTES),
+        throttle(rt, "second_account", who, 20, 60 * _MINUTES),
+    )
+
+
+def second_step_was_right(rt: Runtime, kind: str, person_id: int) -> None:
+    """Start counting anew for this account at this address."""
+    forget_tries(rt, "second_pair", f"{kind} {person_id} {_ip()}")
+
+
 def password_was_right(rt: Runtime, email: str, who: str = "customer") -> None:
     """Start counting anew for this account at this address."""
     forget_tries(rt, f"{who}_pw_pair", f"{email} {_ip()}")

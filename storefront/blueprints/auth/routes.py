@@ -9,7 +9,15 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.auth import limits
-from storefront.blueprints.auth.forms import CodeForm, MailForm, PasswordForm
+from storefront.blueprints.auth.forms import CodeForm, MailForm, PasswordForm, SecondStepForm
+from storefront.blueprints.auth.second_step import (
+    ask_second_step,
+    forget_waiting,
+    refused_second_step,
+    second_step_page,
+    too_late,
+    waiting,
+)
 from storefront.blueprints.auth.staff import add_staff_password
 from storefront.blueprints.context import runtime
 from storefront.formats import clock_time
@@ -35,6 +43,7 @@ register_policy(
         "auth.password": PUBLIC,
         "auth.code": PUBLIC,
         "auth.link": PUBLIC,
+        "auth.second_step": PUBLIC,
         "auth.sign_out": PUBLIC,
     }
 )
@@ -128,6 +137,19 @@ def link(token: str) -> Response:
     return _enter(found, "link")
 
 
+@bp.route("/sign-in/second", methods=["GET", "POST"])
+def second_step() -> Response:
+    """Ask for the code of the authenticator of somebody who has given the first proof."""
+    found = waiting("customer")
+    if found is None:
+        return too_late("customer")
+    form = SecondStepForm(request.form)
+    if request.method == "GET":
+        return second_step_page("customer", form)
+    person_id, method = found
+    return refused_second_step("customer", person_id, form) or _let_in(person_id, method)
+
+
 @bp.post("/sign-out")
 def sign_out() -> Response:
     """End this browser's session."""
@@ -156,16 +178,22 @@ def _welcome() -> Response:
 
 
 def _enter(found: KnownCustomer, method: str) -> Response:
-    """Start a new session for somebody who has proved who they are, and go on."""
+    """Go on with somebody who has proved who they are: to the second step where there is one."""
+    session.pop(_ASKED, None)
+    return ask_second_step("customer", found.id, method) or _let_in(found.id, method)
+
+
+def _let_in(customer_id: int, method: str) -> Response:
+    """Start a new session, and go on."""
     rt = runtime()
     secret = sessions.start_session(
-        rt, found.id, method, request.remote_addr or "", request.headers.get("User-Agent", "")
+        rt, customer_id, method, request.remote_addr or "", request.headers.get("User-Agent", "")
     )
-    session.pop(_ASKED, None)
+    forget_waiting("customer")
     remember_customer(secret)
     identity = host_identity()
     if identity is not None and method in {"code", "link"}:
-        signin.link_host(rt, HOST, identity, found.id)
+        signin.link_host(rt, HOST, identity, customer_id)
     return _leave()
 
 
