@@ -153,7 +153,7 @@ class Consent(Base):
     subscription_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("subscription.id"), index=True
     )
-    #: renewal, terms, marketing …
+    #: renewal, terms, marketing, marketing_off (no mails about offers any more) …
     kind: Mapped[str] = mapped_column(sa.String(24))
     text: Mapped[str] = mapped_column(sa.Text)
     text_hash: Mapped[str] = mapped_column(sa.String(64))

@@ -25,6 +25,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.consents import marketing_since
 from storefront.operations.secrets import REFERENCE
 
 #: Browsers listed; "everywhere else" ends those beyond them too.
@@ -85,6 +86,10 @@ class Holdings:
     addresses: int
     methods: int
     sessions: int
+    #: Since when mails about offers are wanted; None: they are not.
+    marketing_since: datetime | None
+    #: Somebody has proved to read the mailbox.
+    is_confirmed: bool
     consents: tuple[ConsentView, ...]
 
 
@@ -250,6 +255,8 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
             count(table_of(Address)).label("addresses"),
             count(table_of(PaymentMethod)).label("methods"),
             count(table_of(LoginSession)).label("sessions"),
+            marketing_since(customer.c.id).label("marketing_since"),
+            customer.c.email_verified_at.is_not(None).label("is_confirmed"),
         ).where(customer.c.id == customer_id)
     ).one()
     consent = table_of(Consent)

@@ -34,6 +34,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.consents import marketing_since
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
 from storefront.queries.account import SubscriptionView, home
@@ -68,6 +69,8 @@ class Person:
     #: gateway or bank, and the days to pay by bank; None: the shop's.
     pays_by: str = "gateway"
     payment_days: int | None = None
+    #: Since when mails about offers are wanted; None: they are not.
+    marketing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,12 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
     customer, invoice = table_of(Customer), table_of(Invoice)
     paid = sa.func.sum(invoice.c.paid_minor)
     rows = session.execute(
-        sa.select(customer, invoice.c.currency, paid.label("paid"))
+        sa.select(
+            customer,
+            invoice.c.currency,
+            paid.label("paid"),
+            marketing_since(customer.c.id).label("marketing_since"),
+        )
         .outerjoin(invoice, invoice.c.payer_id == customer.c.id)
         .where(customer.c.public_id == ref)
         .group_by(customer.c.id, invoice.c.currency)
@@ -206,6 +214,7 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
         row.is_tax_exempt,
         row.pays_by,
         row.payment_days,
+        row.marketing_since,
     )
 
 

@@ -18,6 +18,7 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.money import exponent
 from storefront.models import Address, Box, BoxCycle, Customer, Plan, Price, Subscription
 from storefront.models.base import table_of
+from storefront.operations.consents import marketing_since
 from storefront.operations.keys import AnyRow
 from storefront.queries.subscribers import Filters, conditions, pill_state
 from storefront.queries.today import renews_on, will_renew
@@ -57,6 +58,7 @@ COLUMNS = (
     "end_reason",
     "recipient",
     *_ADDRESS,
+    "offers_since",
 )
 
 
@@ -100,6 +102,7 @@ def _statement() -> sa.Select[Any]:
             renews_on(),
             sa.case((will_renew(), 1), else_=0).label("renews"),
             _next_box().label("next_box"),
+            marketing_since(customer.c.id).label("offers_since"),
             address.c.name.label("recipient"),
             *(address.c[part] for part in _ADDRESS),
         )
@@ -150,6 +153,7 @@ def _cells(row: AnyRow, zone: ZoneInfo) -> tuple[str, ...]:
         row.end_reason.value if row.end_reason else "",
         row.recipient or "",
         *(str(getattr(row, part) or "") for part in _ADDRESS),
+        row.offers_since.astimezone(zone).date().isoformat() if row.offers_since else "",
     )
 
 

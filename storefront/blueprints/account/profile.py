@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from storefront.blueprints import erasure_words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.forms import EraseForm, PasswordForm
+from storefront.blueprints.account.offers import unwanted_words, wanted_words
 from storefront.blueprints.auth import limits
 from storefront.blueprints.browsers import browser
 from storefront.blueprints.context import customer, runtime
@@ -98,7 +99,12 @@ def password() -> Response:
 @bp.get("/privacy")
 def privacy() -> Response:
     """Show what we hold, in plain groups."""
-    return page("privacy", held=profile.holdings(runtime().session, customer().id))
+    return page(
+        "privacy",
+        held=profile.holdings(runtime().session, customer().id),
+        wanted_words=wanted_words(),
+        unwanted_words=unwanted_words(),
+    )
 
 
 @bp.get("/privacy/data")
