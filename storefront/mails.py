@@ -16,7 +16,7 @@ from storefront.domain.colours import hex_of
 from storefront.domain.look import THEMES, Look, palette
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
-from storefront.mails_accounts import ACCOUNT_TOPICS, erase_code, two_step_code
+from storefront.mails_accounts import ACCOUNT_TOPICS, email_code, erase_code, two_step_code
 from storefront.mails_batches import BATCH_TOPICS
 from storefront.mails_boxes import BOX_TOPICS
 from storefront.mails_cards import CARD_TOPICS
@@ -111,6 +111,8 @@ def _sign_in(writer: Writer) -> Words:
         return erase_code(writer, secret.code)
     if payload.get("for") == signin.TWO_STEP:
         return two_step_code(writer, secret.code)
+    if payload.get("for") == signin.EMAIL:
+        return email_code(writer, secret.code)
     wanted = f"?{urlencode({'next': payload['next']})}" if payload.get("next") else ""
     return Words(
         _("%(code)s is your code for %(shop)s", code=secret.code, shop=writer.rt.shop.name),

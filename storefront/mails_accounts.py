@@ -7,6 +7,7 @@ from collections.abc import Callable
 from flask_babel import gettext as _
 
 from storefront.mail_words import Words, Writer
+from storefront.operations.secrets import one_time
 
 
 def accounts_merged(writer: Writer) -> Words:
@@ -87,6 +88,55 @@ def two_step_code(writer: Writer, code: str) -> Words:
     )
 
 
+def email_code(writer: Writer, code: str) -> Words:
+    """To the present address of somebody without a password who wants to use another one."""
+    return Words(
+        _("%(code)s lets you change your e-mail at %(shop)s", code=code, shop=writer.rt.shop.name),
+        _("The code %(code)s lets you change the e-mail of your account.", code=code),
+        _("It works for 10 minutes and only once."),
+        more=(
+            _("Tell nobody this code."),
+            _("You did not ask for it? Then do nothing, and all stays as it is."),
+        ),
+        why=_("You get this because somebody who is signed in as you asked for it."),
+    )
+
+
+def new_email(writer: Writer) -> Words:
+    """To an address that somebody wants to use; one with an account is told so, without a code."""
+    payload, shop = writer.delivery.payload, writer.rt.shop.name
+    why = _("You get this because somebody at %(shop)s entered this address.", shop=shop)
+    if payload["is_taken"]:
+        return Words(
+            _("Your address at %(shop)s", shop=shop),
+            _("This address has an account at %(shop)s already.", shop=shop),
+            _("Somebody wanted to use it for another account. Nothing was changed."),
+            action=(_("Sign in"), writer.url("/sign-in")),
+            more=(_("You have two accounts? Answer this mail, and we make them one."),),
+            why=why,
+        )
+    code = one_time(writer.rt.settings.secret_key, payload["nonce"]).code
+    return Words(
+        _("%(code)s confirms your new e-mail at %(shop)s", code=code, shop=shop),
+        _("The code %(code)s confirms this address.", code=code),
+        _("It works for 10 minutes and only once."),
+        more=(_("You did not ask for it? Then do nothing: without the code nothing is changed."),),
+        why=why,
+    )
+
+
+def email_changed(writer: Writer) -> Words:
+    """To the address that an account had until now."""
+    shop = writer.rt.shop.name
+    return Words(
+        _("Your e-mail at %(shop)s was changed", shop=shop),
+        _("Your account uses another address now."),
+        _("This one signs nobody in any more, and gets no more mails."),
+        more=(_("That was not you? Answer this mail at once."),),
+        why=_had(shop),
+    )
+
+
 def two_step_changed(writer: Writer) -> Words:
     """The second step of the sign-in was switched on or off, whoever did it."""
     shop = writer.rt.shop.name
@@ -118,4 +168,6 @@ ACCOUNT_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "accounts_merged": accounts_merged,
     "account_erased": account_erased,
     "two_step_changed": two_step_changed,
+    "new_email": new_email,
+    "email_changed": email_changed,
 }

@@ -52,6 +52,11 @@ def market_of_visit(rt: Runtime) -> Market:
     return Market.of(rt.shop).seen_from(request.cookies.get(COUNTRY_COOKIE, ""))
 
 
+def keep_language(response: Response, language: str) -> None:
+    """Show pages in the language that an account was just given; empty: as the browser asks."""
+    _keep(response, LANGUAGE_COOKIE, language, {code for code, _name in LANGUAGES})
+
+
 def _keep(response: Response, name: str, choice: str, offered: set[str]) -> None:
     settings = runtime().settings
     if choice not in offered:

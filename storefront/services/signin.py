@@ -29,7 +29,7 @@ LINK_LASTS = timedelta(minutes=10)
 CODE_TRIES = 5
 PASSWORD_LENGTH = 10
 #: What a mailed code is for; one for the one is none for the other.
-SIGN_IN, ERASE, TWO_STEP = "sign_in", "erase", "two_step"
+SIGN_IN, ERASE, TWO_STEP, EMAIL = "sign_in", "erase", "two_step", "email"
 
 
 class CodeRefused(DomainError):
@@ -76,7 +76,7 @@ def request_link(
     """Mail a code and a link to ``email`` if it has an account; otherwise only look busy.
 
     For ``ERASE`` the mail says that its code deletes the account, for ``TWO_STEP`` that it
-    changes the sign-in; neither has a link.
+    changes the sign-in, for ``EMAIL`` that it lets somebody change the address; none has a link.
     The mail is made from the outbox row alone: its nonce and the shop's key give code and
     link (``operations.secrets.one_time``), so neither stands in the database.
     """

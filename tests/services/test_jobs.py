@@ -83,5 +83,5 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"gift_unclaimed", "gift_claimed", "box_short", "place_free", "waiting_joined"}
     used |= {"late_change", "accounts_merged", "account_erased", "declaration_received"}
     used |= {"inquiry_received", "inquiry_answered"}
-    used |= {"two_step_changed"}
+    used |= {"two_step_changed", "new_email", "email_changed"}
     assert used == set(TOPICS)

@@ -28,6 +28,7 @@ from storefront.blueprints.account import (
     swaps,
     tax,
     two_step,
+    you,
 )
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import register_menu
@@ -56,6 +57,7 @@ __all__ = [
     "swaps",
     "tax",
     "two_step",
+    "you",
 ]
 
 register_policy(
@@ -121,6 +123,8 @@ register_policy(
             "end_other_sessions",
             "password",
             "two_step",
+            "you",
+            "email",
             "privacy",
             "own_data",
             "save_offers",

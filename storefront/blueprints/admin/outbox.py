@@ -33,7 +33,7 @@ _MAIL_POLICY = (
     " base-uri 'none'; frame-ancestors 'self'; sandbox"
 )
 #: Mails that let their reader in. Staff must not be able to read them.
-_SECRET = {"sign_in", "staff_link"}
+_SECRET = {"sign_in", "staff_link", "new_email"}
 _PILLS = {"waiting": "pending", "delivered": "sent", "dead": "dead", "stopped": "stopped"}
 
 
@@ -207,6 +207,8 @@ def topic_name(code: str) -> str:
         "accounts_merged": _("Accounts merged"),
         "account_erased": _("Account deleted"),
         "two_step_changed": _("Two-step sign-in switched"),
+        "new_email": _("Code for a new e-mail"),
+        "email_changed": _("E-mail changed"),
         "staff_link": _("Link for staff"),
         "order_confirmed": _("Order confirmed"),
         "receipt": _("Receipt"),
