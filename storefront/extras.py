@@ -35,6 +35,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.billing import billed_to
 from storefront.operations.carrying import Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.customer_credit import Owing, apply_credit
@@ -201,6 +202,7 @@ def read_subscription(
                 payer.c.payment_days, sa.select(settings.c.payment_days).scalar_subquery()
             ).label("payment_days"),
             *buyer_columns(payer, table),
+            payer.c.billing,
             price.c.currency,
             price.c.tax_inclusive,
             address.c.name.label("ship_name"),
@@ -302,8 +304,7 @@ def invoice_draft(
             "seller": rt.shop.seller,
             "ship_to": ship_to_of(row),
             "buyer": {
-                "name": row.payer_name,
-                "email": row.payer_email,
+                **billed_to(row),
                 **({"tax_id": row.tax_id} if shown else {}),
             },
         },

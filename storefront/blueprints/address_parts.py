@@ -19,6 +19,8 @@ from storefront.templating import attributes
 #: Field of the button that shows the form anew for the country that was chosen; its value is the
 #: country the form was made for, so that Enter in a line, which presses it, saves as usual.
 TURN = "turn"
+#: How the fields of a second address of the same form begin.
+BILLING = "billing-"
 #: Characters of a part, as the columns of ``address`` have them.
 _MOST = {"street": "120", "postcode": "16", "city": "80", "region": "80"}
 _LETTERS = {"autocapitalize": "characters"}
@@ -26,8 +28,12 @@ _LETTERS = {"autocapitalize": "characters"}
 
 def is_turning() -> bool:
     """Return whether only the country of the form was changed: nothing is to be saved."""
-    made_for = request.form.get(TURN)
-    return made_for is not None and made_for != request.form.get("country")
+    posted = request.form
+    return any(
+        posted[prefix + TURN] != posted.get(prefix + "country")
+        for prefix in ("", BILLING)
+        if prefix + TURN in posted
+    )
 
 
 def part_name(layout: PostalLayout, part: str) -> str:
@@ -114,6 +120,12 @@ class PostalParts:
 
     #: The country where the form does not ask for it.
     of_country = ""
+
+    @property
+    def turn(self) -> str:
+        """The name of the button that shows the fields of another country."""
+        form: Any = self
+        return form._prefix + TURN
 
     @property
     def place_country(self) -> str:

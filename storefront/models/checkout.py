@@ -32,6 +32,9 @@ class Checkout(Base):
     email: Mapped[str] = mapped_column(default="")
     #: Delivery address as typed, by column name of ``address``.
     address: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Whom the invoice is made out to where it is not who gets the box, by column name of
+    #: ``address``; else empty.
+    billing: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: ``[{"addon": public id, "quantity": 1, "cadence": "once"}]``.
     addons: Mapped[list[Any]] = mapped_column(default=list)
     #: Further boxes of the same order: ``[{"ref": "2", "plan_id": 1, "price_id": 1,

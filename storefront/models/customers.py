@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -35,6 +36,9 @@ class Customer(Base):
     #: pending until a register confirmed or refused it.
     tax_id_state: Mapped[str] = mapped_column(sa.String(8), default="")
     tax_id_checked_at: Mapped[datetime | None]
+    #: Whom invoices are made out to where it is not who gets the box, by column name of
+    #: ``address``; else empty.
+    billing: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Charged no tax, on proof a merchant keeps.
     is_tax_exempt: Mapped[bool] = mapped_column(default=False)
     #: gateway, or bank: gets invoices with a due day instead of charges.

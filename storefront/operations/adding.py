@@ -16,6 +16,7 @@ from storefront.models import BoxAddition, BoxAdditionBox
 from storefront.models.base import public_id, table_of
 from storefront.operations.added_stock import are_open
 from storefront.operations.additions import AdditionFacts, PricedAddition
+from storefront.operations.billing import billed_to
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.consents import Given, write_consent
 from storefront.operations.customer_credit import Owing, apply_credit
@@ -79,8 +80,7 @@ def _draft(
             "seller": dict(seller),
             "ship_to": ship_to_of(payer),
             "buyer": {
-                "name": payer.payer_name,
-                "email": payer.payer_email,
+                **billed_to(payer),
                 **({"tax_id": payer.tax_id} if shown else {}),
             },
         },

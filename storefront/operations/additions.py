@@ -179,6 +179,7 @@ def _payer(subscription_id: int, customer_id: int) -> sa.Select[Any]:
             customer.c.name.label("payer_name"),
             customer.c.email.label("payer_email"),
             *buyer_columns(customer, table),
+            customer.c.billing,
             address.c.name.label("ship_name"),
             address.c.company,
             address.c.street,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storefront.models import Address, Checkout, Customer
 from storefront.models.base import public_id, table_of
+from storefront.operations.billing import parts_of
 from storefront.operations.checkout import expires_at
 from storefront.operations.choices import avoided_by
 from storefront.operations.continuing import GiftEnd
@@ -44,6 +45,8 @@ class Start:
     #: Public id of the gift that its recipient goes on from; empty for any other order.
     continues: str = ""
     quantity: int = 1
+    #: Whom the invoice is made out to, as typed before; else that of a signed-in customer.
+    billing: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_checkout(session: AnySession, start: Start, now: datetime) -> tuple[str, int]:
@@ -69,6 +72,7 @@ def write_checkout(session: AnySession, start: Start, now: datetime) -> tuple[st
             more=[one.kept() for one in start.more],
             email=start.email,
             address=dict(start.address),
+            billing=parts_of(start.billing) or _billing_of(session, start.customer_id),
             avoids=sorted(set(start.avoids)),
             tax_id=start.tax_id[0],
             tax_id_state=start.tax_id[1],
@@ -87,6 +91,13 @@ def write_checkout(session: AnySession, start: Start, now: datetime) -> tuple[st
         .returning(table.c.id)
     )
     return key, int(made.scalar_one())
+
+
+def _billing_of(session: AnySession, customer_id: int | None) -> dict[str, str]:
+    if customer_id is None:
+        return {}
+    table = table_of(Customer)
+    return parts_of(session.scalar(sa.select(table.c.billing).where(table.c.id == customer_id)))
 
 
 def start_after(session: AnySession, end: GiftEnd, price_id: int) -> Start:

@@ -27,6 +27,7 @@ from storefront.domain.repaying import draw
 from storefront.domain.taxes import Rounding
 from storefront.models import Invoice, InvoiceLine, ScheduledChange
 from storefront.models.base import table_of
+from storefront.operations.billing import billed_to
 from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.change_facts import AtOnce, ChangeFacts
 from storefront.operations.charging import AttemptDraft, plan_attempts
@@ -178,8 +179,7 @@ def _make_now(
             "seller": dict(seller),
             "ship_to": ship_to_of(row),
             "buyer": {
-                "name": row.payer_name,
-                "email": row.payer_email,
+                **billed_to(row),
                 **number_shown(now.priced, row.tax_id),
             },
         },

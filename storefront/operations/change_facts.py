@@ -212,6 +212,7 @@ def own_subscription(session: AnySession, customer_id: int | None, subscription:
             address.c.postcode,
             address.c.city,
             *buyer_columns(payer, table),
+            payer.c.billing,
             payer.c.name.label("payer_name"),
             payer.c.email.label("payer_email"),
             method.c.id.label("method_id"),

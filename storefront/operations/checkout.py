@@ -338,6 +338,8 @@ def _sealed(order: Order) -> Order:
     ]
     if order.gift is not None:
         shown.append(order.gift.kept())
+    if checkout.billing:
+        shown.append(checkout.billing)
     text = json.dumps(shown, sort_keys=True)
     return replace(order, quote=replace(order.quote, quote_hash=sha256(text.encode()).hexdigest()))
 

@@ -167,6 +167,7 @@ def _emptied(row: AnyRow, kept_id: int) -> dict[str, Any]:
         "password_hash": None,
         "locale": "",
         "email_verified_at": None,
+        "billing": {},
         "tax_id": "",
         "tax_id_state": "",
         "tax_id_checked_at": None,

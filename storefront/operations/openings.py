@@ -30,6 +30,7 @@ from storefront.domain.tax_treatment import TaxRules
 from storefront.models import SubscriptionPeriod
 from storefront.operations.addons import bill_addons
 from storefront.operations.answers import Answered, write_answers
+from storefront.operations.billing import billed_to
 from storefront.operations.bulk import insert_many
 from storefront.operations.carrying import Minimums, plan_or_carry
 from storefront.operations.changes import set_state
@@ -354,16 +355,12 @@ def _draft(
         pay_by=row.pays_by,
         snapshot={
             "seller": seller,
-            "buyer": {**_buyer(row), **number_shown(opening.priced, row.tax_id)},
+            "buyer": {**billed_to(row), **number_shown(opening.priced, row.tax_id)},
             "ship_to": ship_to_of(row),
             "tax": note_of(opening.priced),
         },
         tax_treatment=opening.priced.treatment,
     )
-
-
-def _buyer(row: AnyRow) -> dict[str, str]:
-    return {"name": row.payer_name, "email": row.payer_email}
 
 
 def _attempt(opening: Opening, invoice: IssuedInvoice, due_minor: int) -> AttemptDraft:

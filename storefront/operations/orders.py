@@ -21,6 +21,7 @@ from storefront.domain.gifts import destination_of
 from storefront.domain.invoices import InvoiceState
 from storefront.models import ChargeAttempt, Invoice, InvoiceLine
 from storefront.models.base import table_of
+from storefront.operations.billing import parts_of
 from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
@@ -139,6 +140,7 @@ def _snapshot(
         "buyer": {
             "name": checkout.address.get("name", ""),
             "email": checkout.email,
+            **parts_of(checkout.billing),
             **number_shown(firsts[0], checkout.tax_id),
         },
         "ship_to": _ship_to(order),

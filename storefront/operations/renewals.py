@@ -235,6 +235,7 @@ def _subscriptions_statement() -> AnySelect:
             address.c.country,
             address.c.region,
             *buyer_columns(customer, subscription),
+            customer.c.billing,
             customer.c.pays_by,
             sa.func.coalesce(
                 customer.c.payment_days, sa.select(settings.c.payment_days).scalar_subquery()

@@ -37,6 +37,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.added import additions_paid_by, put_in
+from storefront.operations.billing import note_billing
 from storefront.operations.boxes import PaidPeriod, make_boxes, without_boxes
 from storefront.operations.bulk import update_many
 from storefront.operations.changes import apply_paid_change, changes_paid_by, open_paid_periods
@@ -200,6 +201,7 @@ def _close_around(
             .values(state="done", avoids=[], version=checkout.c.version + 1)
         )
         note_tax_ids(session, checkouts, moment)
+        note_billing(session, checkouts)
 
 
 @cache

@@ -127,7 +127,7 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
             "checked_at": None if row.tax_id_state == TaxIdState.PENDING else moment.now,
         }
         for row in rows
-        if row.tax_id and _is_their_own(row, payers[row.id])
+        if row.tax_id and is_their_own(row, payers[row.id])
     ]
     if known:
         session.connection().execute(
@@ -142,7 +142,8 @@ def note_tax_ids(session: AnySession, payers: Mapping[int, int], moment: Moment)
         )
 
 
-def _is_their_own(row: AnyRow, customer_id: int) -> bool:
+def is_their_own(row: AnyRow, customer_id: int) -> bool:
+    """Return whether a customer began an order signed in, or was made by it; of its ``quote``."""
     return customer_id in (row.quote.get("owner"), row.quote.get("new_customer"))
 
 
@@ -153,7 +154,7 @@ def _keep_with_orders(
     others = [
         {"key": row.id, "number": row.tax_id if row.tax_id_state == TaxIdState.VALID else ""}
         for row in rows
-        if not _is_their_own(row, payers[row.id])
+        if not is_their_own(row, payers[row.id])
     ]
     if others:
         session.connection().execute(

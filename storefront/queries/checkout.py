@@ -134,6 +134,7 @@ class _Unwritten:
     more: Sequence[Mapping[str, Any]] = ()
     version: int = 0
     address: Mapping[str, Any] = field(default_factory=dict)
+    billing: Mapping[str, Any] = field(default_factory=dict)
     quote: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -168,6 +169,8 @@ class KnownDelivery:
     tax_id: tuple[str, str] = ("", "")
     #: What they said last not to tolerate, of whichever subscription.
     avoids: tuple[str, ...] = ()
+    #: Of an expired order; a customer's own is taken without asking.
+    billing: Mapping[str, Any] = field(default_factory=dict)
 
 
 def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:

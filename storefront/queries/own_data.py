@@ -229,13 +229,13 @@ def _orders_and_lists(session: AnySession, customer_id: int) -> dict[str, Rows]:
     order, place, plan = table_of(Checkout), table_of(WaitingPlace), table_of(Plan)
     customer = table_of(Customer)
     email = sa.select(customer.c.email).where(customer.c.id == customer_id).scalar_subquery()
-    told = ("state", "quantity", "options", "email", "address", "gift", "tax_id", "locale")
+    told = ("state", "quantity", "options", "email", "address", "billing", "gift", "tax_id")
     return {
         "orders": _some(
             session,
             Checkout,
             sa.or_(order.c.customer_id == customer_id, order.c.email == email),
-            (*told, "avoids", "consent", "source", "created_at"),
+            (*told, "locale", "avoids", "consent", "source", "created_at"),
         ),
         "waiting_lists": _select(
             session,

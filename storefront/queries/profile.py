@@ -110,6 +110,12 @@ def tax_number(session: AnySession, customer_id: int) -> TaxNumber:
     return TaxNumber(row.tax_id, row.tax_id_state)
 
 
+def billing(session: AnySession, customer_id: int) -> dict[str, str]:
+    """Return whom the invoices of a customer are for; nothing: who gets the boxes."""
+    table = table_of(Customer)
+    return dict(session.scalar(sa.select(table.c.billing).where(table.c.id == customer_id)) or {})
+
+
 def addresses(session: AnySession, customer_id: int) -> list[AddressView]:
     """Return the addresses that running subscriptions ship to; one statement."""
     return [AddressView(**row._mapping) for row in session.execute(_addresses(customer_id))]

@@ -26,6 +26,7 @@ from storefront.domain.tax_treatment import TaxIdState
 from storefront.models import GatewaySetup
 from storefront.models.base import table_of
 from storefront.operations.beginning import Start, write_checkout
+from storefront.operations.billing import parts_of
 from storefront.operations.checkout import (
     Market,
     Order,
@@ -98,14 +99,17 @@ def change_delivery(
     address: Mapping[str, str],
     tax_id: tuple[str, TaxIdState] = ("", TaxIdState.NONE),
     avoids: Sequence[str] = (),
+    billing: Mapping[str, str] | None = None,
 ) -> bool:
     """Take e-mail (normalised), address, a VAT number with its state, and what is not tolerated.
 
+    ``billing`` is whom the invoice is made out to where it is not who gets the box.
     False when the order is no longer open. Raises ``LookupError`` for an unknown order.
     """
     number, state = tax_id
     values = {"tax_id": number, "tax_id_state": state.value, "avoids": sorted(set(avoids))}
-    return _change(rt, key, {"email": email, "address": dict(address), "gift": {}, **values})
+    where = {"address": dict(address), "billing": parts_of(billing), "gift": {}}
+    return _change(rt, key, {"email": email, **where, **values})
 
 
 def change_gift(
@@ -124,7 +128,8 @@ def change_gift(
     # Who says themselves where it goes says so too what they do not tolerate.
     avoided = sorted(set(avoids)) if wish.address else []
     values = {"tax_id": "", "tax_id_state": TaxIdState.NONE.value, "avoids": avoided}
-    return _change(rt, key, {"email": email, "address": address, "gift": wish.kept(), **values})
+    where = {"address": address, "billing": {}, "gift": wish.kept()}
+    return _change(rt, key, {"email": email, **where, **values})
 
 
 def _change(rt: Runtime, key: str, values: dict[str, Any]) -> bool:

@@ -55,7 +55,8 @@ def kept_of(rt: Runtime) -> Kept:
     boxes[:1] = [replace(one, ref="") for one in boxes[:1]]
     row, known = order.checkout, KnownDelivery("", {})
     if key in session.get(BEGUN, []):
-        known = KnownDelivery(row.email, dict(row.address), (row.tax_id, row.tax_id_state))
+        number = (row.tax_id, row.tax_id_state)
+        known = KnownDelivery(row.email, dict(row.address), number, billing=row.billing)
     return Kept(key, tuple(boxes), known)
 
 

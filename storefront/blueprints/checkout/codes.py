@@ -101,6 +101,7 @@ def _box(order: Order, is_typed: bool) -> dict[str, Any]:
 def _delivery(order: Order, is_typed: bool) -> dict[str, Any]:
     rt, row = runtime(), order.checkout
     known = {**row.address, "email": row.email, "agree": bool(row.avoids)}
+    known["billing"] = row.billing
     given = request.form if is_typed else None
     return delivery_values(rt, order, delivery_form(countries_of(rt), known, given))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask_babel import lazy_gettext
 from wtforms import (
     BooleanField,
     EmailField,
+    FormField,
     RadioField,
     SelectField,
     StringField,
@@ -29,16 +31,23 @@ from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import one_line
 from storefront.domain.addons import MOST, Cadence
+from storefront.domain.postal import WITH_REGION
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
+from storefront.operations.billing import PARTS
 from storefront.operations.offers import Question
 from storefront.operations.order_items import OrderItem
 from storefront.operations.order_rows import ADDRESS_COLUMNS
+from storefront.templating import writing_locale
 
 #: Form fields of questions are called by their code, which a merchant chooses.
 ANSWER = "option-"
 #: So are those of add-ons: whether, how often, how many.
 ADDON, OFTEN, NUMBER = "addon-", "often-", "number-"
+
+
+#: Territories of the language data that are no country an invoice goes to.
+_NOWHERE = frozenset({"AC", "CP", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"})
 
 
 class ConsentField(BooleanField):
@@ -131,8 +140,83 @@ def answers(form: Form, questions: Sequence[Question]) -> dict[str, str]:
     return {question.code: form[ANSWER + question.code].data for question in questions}
 
 
+class BillingForm(PostalParts, Form):
+    """Whom the invoice is made out to; looked at only where it ``is_asked``."""
+
+    is_asked = False
+
+    name = StringField(
+        lazy_gettext("Name or firm"),
+        [
+            DataRequired(lazy_gettext("Enter whom the invoice is for")),
+            Length(max=80, message=lazy_gettext("Name must be 80 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    country = SelectField(lazy_gettext("Country"), validate_choice=False)
+    street = StringField(
+        lazy_gettext("Street and number"),
+        [
+            DataRequired(lazy_gettext("Enter street and house number")),
+            Length(max=120, message=lazy_gettext("Street must be 120 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    postcode = StringField(
+        lazy_gettext("Postcode"),
+        [
+            Needed(),
+            Length(max=16, message=lazy_gettext("Postcode must be 16 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    city = StringField(
+        lazy_gettext("Town"),
+        [
+            Needed(),
+            Length(max=80, message=lazy_gettext("Town must be 80 characters or fewer")),
+        ],
+        filters=[one_line],
+    )
+    region = RegionField(
+        lazy_gettext("State or region"),
+        [Length(max=80, message=lazy_gettext("State must be 80 characters or fewer"))],
+        filters=[one_line],
+    )
+    extra = StringField(
+        lazy_gettext("Department or note"),
+        [Length(max=120, message=lazy_gettext("The note must be 120 characters or fewer"))],
+        filters=[one_line],
+    )
+
+    def offer(self, names: Mapping[str, str]) -> BillingForm:
+        """Take every country by ``names``: an invoice goes anywhere."""
+        codes = [code for code in names if re.fullmatch("[A-Z]{2}", code) and code not in _NOWHERE]
+        pairs = sorted((str(names[code]), code) for code in codes)
+        self.country.choices = [SelectChoice(code, name) for name, code in pairs]
+        return self
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check it where it is asked for."""
+        return not self.is_asked or super().validate(extra_validators)
+
+    def validate_country(self, field: SelectField) -> None:
+        if field.data not in {choice.value for choice in field.choices}:
+            raise ValidationError(_("Choose the country from the list"))
+
+    @property
+    def asks_region(self) -> bool:
+        """True where an address names a state or province."""
+        return self.place_country in WITH_REGION
+
+    def address(self) -> dict[str, str]:
+        """Return the address of a valid form, by column name."""
+        parts = {name: self[name].data or "" for name in PARTS if name in self}
+        return parts if self.asks_region else parts | {"region": ""}
+
+
 class DeliveryForm(PostalParts, Form):
-    """Step 2: who gets the box and where."""
+    """Step 2: who gets the box and where, and whom the invoice is for if it is somebody else."""
 
     email = EmailField(
         lazy_gettext("E-mail"),
@@ -200,6 +284,18 @@ class DeliveryForm(PostalParts, Form):
     as_typed = BooleanField(lazy_gettext("The postcode is right, use it as typed"))
     #: That what is not tolerated may be kept.
     agree = BooleanField()
+    apart = BooleanField(lazy_gettext("The invoice goes to another address"))
+    billing = FormField(BillingForm)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check the address of the invoice too, where it is another."""
+        if self.billing is not None:
+            self.billing.form.is_asked = bool(self.apart.data)
+        return super().validate(extra_validators)
+
+    def billed(self) -> dict[str, str]:
+        """Return whom the invoice of a valid form is for, nothing where it is who gets the box."""
+        return self.billing.form.address() if self.apart.data else {}
 
     def validate_email(self, field: EmailField) -> None:
         try:
@@ -229,7 +325,11 @@ def delivery_form(
     countries: Sequence[tuple[str, str]], known: Mapping[str, Any], given: Any = None
 ) -> DeliveryForm:
     """Return the form of step 2 with ``countries`` as (code, name), filled with ``known``."""
-    form = DeliveryForm(given, data={"country": countries[0][0], **known})
+    country = str(known.get("country") or countries[0][0])
+    billing = dict(known.get("billing") or {"country": country})
+    values = {"country": country, **known, "billing": billing, "apart": len(billing) > 1}
+    form = DeliveryForm(given, data=values)
+    form.billing.form.offer(writing_locale().territories)
     form.country.choices = [SelectChoice(code, name) for code, name in countries]
     return form
 

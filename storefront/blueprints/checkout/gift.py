@@ -85,6 +85,10 @@ _NAME = Length(max=80, message=lazy_gettext("Name must be 80 characters or fewer
 class GiftForm(DeliveryForm):
     """Who gives it, who gets it and where, and when; ``email`` and ``name`` are the giver's."""
 
+    #: The invoice of a gift is for who gives it.
+    apart = None
+    billing = None
+
     to_name = StringField(
         lazy_gettext("Their name"),
         [DataRequired(lazy_gettext("Enter the name of who gets it")), _NAME],

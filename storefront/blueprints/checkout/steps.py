@@ -121,6 +121,7 @@ def start() -> Response:
             session.get(REFERRER),
             addons,
             kept.others,
+            billing=known.billing,
         ),
     )
     session[BEGUN] = [*session.get(BEGUN, []), key][-_BEGUN_KEPT:]
@@ -198,6 +199,7 @@ def delivery(key: str) -> Response:
         "email": order.checkout.email,
         "tax_id": order.checkout.tax_id,
         "agree": bool(order.checkout.avoids),
+        "billing": order.checkout.billing,
     }
     form = delivery_form(countries_of(rt), known)
     if order.is_blocked or (order.has_delivery and lacks_for_carrier(order)):
@@ -226,7 +228,7 @@ def save_delivery(key: str) -> Response:
     tax_id = (number, tax_fields.state_of(rt, order, number))
     email = normalise_email(form.email.data or "")
     address = as_asked(rt, form.address(), ships=sends(order))
-    change_delivery(rt, key, email, address, tax_id, avoided)
+    change_delivery(rt, key, email, address, tax_id, avoided, form.billed())
     return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
 
 
