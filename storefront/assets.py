@@ -128,6 +128,8 @@ def _read(path: Path, _modified: int) -> Asset:
     body = path.read_bytes()
     if path.suffix == ".css":
         body = _tighten(body.decode()).encode()
+    elif path.name == "app.js":
+        body = _tighten_script(body.decode()).encode()
     return _pack(body, path.suffix)
 
 
@@ -143,6 +145,15 @@ def _tighten(css: str) -> str:
     """
     without_comments = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
     return re.sub(r"\s*([{};,])\s*|\s*\n\s*|(?<=:) ", r"\1", without_comments).strip()
+
+
+def _tighten_script(text: str) -> str:
+    """Drop lines of comments alone, indentation and empty lines.
+
+    Our script holds no text that goes over a line.
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
 
 
 def _look_named(values: str) -> Look | None:

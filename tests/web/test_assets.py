@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from storefront import assets
-from storefront.assets import FILES, asset_named, brand_url, static_url
+from storefront.assets import FILES, FOLDER, asset_named, brand_url, static_url
 from storefront.domain.look import Look
 
 
@@ -77,6 +77,17 @@ def test_tightening_a_stylesheet_keeps_its_rules():
     assert "/*" not in css
     assert "--s-4:1rem" in css
     assert re.search(r"calc\([^()]* [-+*] ", css), "calc needs the spaces around its signs"
+
+
+def test_tightening_our_script_drops_comments_and_indentation_alone():
+    source = (FOLDER / FILES["app.js"]).read_text(encoding="utf-8")
+    body = asset_named("app.js").body.decode()
+    lines = [line.strip() for line in source.splitlines()]
+    assert body.splitlines() == [one for one in lines if one and not one.startswith("//")]
+    for line in lines:
+        assert line.count("`") % 2 == 0, f"a text that goes over a line loses spaces: {line}"
+        assert "/*" not in line
+        assert "*/" not in line
 
 
 def test_our_own_colours_need_no_second_stylesheet(small_app):

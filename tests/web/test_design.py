@@ -1,12 +1,16 @@
 """The design page draws every part in every frame and language, for staff only."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+import storefront
 from storefront.blueprints.admin.design import FRAMES, design
 from storefront.security import POLICY
 from tests.support.admin import desk
+
+TEMPLATES = Path(storefront.__file__).parent / "templates" / "storefront"
 
 
 @pytest.fixture(params=["sqlite"])
@@ -27,6 +31,24 @@ def test_every_frame_holds_every_part_in_every_language(app, frame, language):
     assert f'<html lang="{language}"' in page
     assert page.count("<h1") == 1
     assert page.count('class="pill ') > 40
+
+
+def test_every_part_there_is_stands_on_the_page():
+    """A macro is drawn by the page, or by one that is."""
+    texts = [path.read_text(encoding="utf-8") for path in (TEMPLATES / "components").iterdir()]
+    bodies = {
+        name: body
+        for text in texts
+        for name, body in re.findall(r"{%-? macro (\w+)\((.*?){%-? endmacro", text, re.DOTALL)
+    }
+    drawn = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.glob("admin/*design*"))
+    drawn += (TEMPLATES / "base.html").read_text(encoding="utf-8")
+    left = dict(bodies)
+    while found := [name for name in left if re.search(rf"\b{name}\(", drawn)]:
+        drawn += "".join(left.pop(name) for name in found)
+    # What answers a request, which the page does not make by itself.
+    assert set(left) == {"announce"}
+    assert len(bodies) > 50
 
 
 def test_an_id_is_used_once(app):

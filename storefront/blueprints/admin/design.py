@@ -19,6 +19,7 @@ from wtforms import (
     widgets,
 )
 
+from storefront.blueprints.admin.design_samples import samples
 from storefront.charts import Point, Series, bar_chart, line_chart, sparkline
 from storefront.domain.money import Money
 from storefront.htmx import go
@@ -109,6 +110,7 @@ def design() -> str | Response:
         eur=lambda minor: Money(minor, "EUR"),
         day_of=lambda month, day: date(2027, month, day),
         **_drawings(),
+        **samples(),
     )
 
 
