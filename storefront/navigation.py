@@ -25,6 +25,7 @@ LEGAL: Links = (
 _END: Links = ((_("Cancel a contract here"), "contracts.end"),)
 _WITHDRAW: Links = ((_("Withdraw from contract here"), "contracts.withdraw"),)
 ACCOUNT_MENU: Links = (
+    (_("Inquiries"), "account.inquiries"),
     (_("Your profile"), "account.you"),
     (_("Your data"), "account.privacy"),
     (_("Help"), "pricing.help"),

@@ -1,6 +1,7 @@
 """All mapped classes, so that one import fills the metadata."""
 
 from storefront.models.additions import BoxAddition, BoxAdditionBox
+from storefront.models.announcements import Announcement, AnnouncementDismissal
 from storefront.models.answers import OptionAnswer, OptionWording
 from storefront.models.base import Base
 from storefront.models.box_addresses import BoxAddress
@@ -104,6 +105,8 @@ __all__ = [
     "Addon",
     "Address",
     "AllergyAnswer",
+    "Announcement",
+    "AnnouncementDismissal",
     "ApiToken",
     "AuditEntry",
     "Base",

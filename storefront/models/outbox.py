@@ -35,6 +35,8 @@ class OutboxMessage(Base):
     error: Mapped[str] = mapped_column(sa.String(500), default="")
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
+    #: When its customer read it as a notice of the account; None also where it is none.
+    read_at: Mapped[datetime | None]
     #: Rises with each claim; a claim also moves ``due_at`` behind its lease.
     fence: Mapped[int] = mapped_column(default=0)
 

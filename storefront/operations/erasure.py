@@ -48,6 +48,7 @@ from storefront.models import (
     SubscriptionEvent,
 )
 from storefront.models.base import table_of
+from storefront.operations.account_notices import forget_dismissals
 from storefront.operations.declarations import erase_declarations
 from storefront.operations.erasure_gifts import erase_gifts
 from storefront.operations.erasure_rows import (
@@ -180,6 +181,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     erase_gifts(session, ids, row.email)
     erase_declarations(session, ids, keys, row.email, moment.now)
     erase_inquiries(session, ids)
+    forget_dismissals(session, ids)
     _erase_messages(session, ids)
 
 

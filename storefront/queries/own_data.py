@@ -173,7 +173,9 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         ),
         "mails": _select(
             session,
-            sa.select(message.c.topic, message.c.created_at, message.c.delivered_at)
+            sa.select(
+                message.c.topic, message.c.created_at, message.c.delivered_at, message.c.read_at
+            )
             .where(message.c.customer_id == customer_id, message.c.kind == "mail")
             .order_by(message.c.id),
         ),

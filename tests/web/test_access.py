@@ -12,6 +12,7 @@ from storefront.runtime import Runtime
 from storefront.security import CUSTOMER, POLICY
 from storefront.testing import factories as make
 from tests.support.inquiries import make_inquiry
+from tests.support.notices import make_announcement, make_notice
 from tests.support.visitor import HTMX, PASSWORD, Visitor, customer_with_password
 
 MISSING = "nothing_22222222222222222222222222"
@@ -78,6 +79,9 @@ def owned(rt: Runtime) -> dict[str, str]:
         "dispute": "dsp_of_bob",
         "gift": "gft_of_bob",
         "inquiry": make_inquiry(rt, customer),
+        "notice": make_notice(rt, customer),
+        # For subscribers of a plan that neither has.
+        "announcement": make_announcement(rt, plan=make.make_plan(rt, code="other").code),
     }
     return {**found, **own}
 

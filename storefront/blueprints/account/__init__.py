@@ -21,6 +21,7 @@ from storefront.blueprints.account import (
     late,
     methods,
     money,
+    notices,
     offers,
     plan,
     profile,
@@ -51,6 +52,7 @@ __all__ = [
     "late",
     "methods",
     "money",
+    "notices",
     "offers",
     "plan",
     "profile",
@@ -142,6 +144,10 @@ register_policy(
             "new_inquiry",
             "inquiry",
             "reply",
+            "notices",
+            "read_notice",
+            "read_notices",
+            "dismiss",
         )
     }
 )
@@ -153,7 +159,7 @@ register_menu(
         (_("Payment"), "account.payment", ""),
         (_("Invoices"), "account.invoices", ""),
         (_("Addresses"), "account.addresses", ""),
-        (_("Inquiries"), "account.inquiries", ""),
+        (_("Notices"), "account.notices", ""),
         (_("Sign-in"), "account.security", ""),
     ],
 )

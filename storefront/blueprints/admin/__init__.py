@@ -62,6 +62,7 @@ PAGES = (
     "late_boxes:add_late_boxes",
     "declarations:add_declarations",
     "inquiries:add_inquiries",
+    "announcements:add_announcements",
     "exports:add_exports",
     "export_formats:add_export_formats",
     "tracking:add_tracking",
@@ -128,6 +129,8 @@ register_kept(
         "settings_save",
         "inquiry_answer",
         "inquiry_note",
+        "announcement_new",
+        "announcement",
         "staff_invite",
         "subscription_cancel",
     )

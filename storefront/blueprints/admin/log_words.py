@@ -124,6 +124,8 @@ def deeds() -> dict[str, str]:
         "swaps.offered": _("What may be swapped saved"),
         "swap.saved": _("Something in a box swapped"),
         "cycle.locked": _("Cycle locked"),
+        "announcement.saved": _("Announcement saved"),
+        "announcement.removed": _("Announcement removed"),
         "inquiry.answered": _("Inquiry answered"),
         "inquiry.noted": _("Note added to an inquiry"),
         "inquiry.closed": _("Inquiry closed"),
