@@ -111,12 +111,12 @@ def add_boxes(bp: Blueprint) -> None:
 
 def show_box(box: str) -> Response:
     """Show one box and the next step with it."""
-    return page("boxes/box", **_box_page(_box(box)))
+    return page("boxes/box", **_box_page(found_box(box)))
 
 
 def outcome(box: str) -> Response:
     """Note that a box arrived, came back or is lost."""
-    found = _box(box)
+    found = found_box(box)
     then = _state(request.form.get("state", ""))
     if then is None or not may_become(found.state, then):
         text = _("That cannot be noted of this box any more.")
@@ -127,7 +127,7 @@ def outcome(box: str) -> Response:
 
 def settle(box: str) -> Response:
     """Put a box that came back aside."""
-    _box(box)
+    found_box(box)
     is_done = returns.settle_return(runtime(), box, who())
     is_listed = request.form.get("from") == "list"
     to = page_url("admin.worklist", code="returned") if is_listed else ""
@@ -137,7 +137,7 @@ def settle(box: str) -> Response:
 
 def replace(box: str) -> Response:
     """Ask why and what to send, then send a box again."""
-    found, form = _box(box), _replace_form(box)
+    found, form = found_box(box), _replace_form(box)
     if not found.has_left or found.replaced_by:
         return go(url_for("admin.box", box=box))
     if request.method == "GET":
@@ -166,7 +166,7 @@ def replace(box: str) -> Response:
 
 def take_back(box: str) -> Response:
     """Cancel a replacement that the packers do not have."""
-    found = _box(box)
+    found = found_box(box)
     if replacements.take_back(runtime(), box, who()):
         return _done(box, _("Taken back. Its contents are on the shelf again."))
     text = _("The packers have it already, or it was taken back before.")
@@ -208,7 +208,8 @@ def overview() -> Response:
     )
 
 
-def _box(box: str) -> BoxPage:
+def found_box(box: str) -> BoxPage:
+    """Return the box that a page is about; 404 where there is none."""
     rt = runtime()
     found = query.box_page(rt.session, box, rt.moment())
     rt.session.rollback()
@@ -249,7 +250,7 @@ def _replace_form(box: str) -> ReplaceForm:
     form = ReplaceForm(request.form)
     form.shipping.currency = runtime().shop.currency
     form.reason.choices = [(code, words) for code, words in reason_words().items()]
-    found = _box(box)
+    found = found_box(box)
     form.when.choices = [("now", _("Now, with the next export of its cycle"))]
     if found.next_cycle:
         leaves = long_day(found.next_cycle[1])
@@ -283,7 +284,7 @@ def _outcome_page(found: BatchRow, form: OutcomeForm, status: int = 200) -> Resp
 
 
 def _done(box: str, message: str) -> Response:
-    return saved(message, "boxes/box", url_for("admin.box", box=box), **_box_page(_box(box)))
+    return saved(message, "boxes/box", url_for("admin.box", box=box), **_box_page(found_box(box)))
 
 
 def _state(code: str) -> BoxState | None:

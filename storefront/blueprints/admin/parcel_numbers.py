@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import StringField
 from wtforms.validators import Length
 
 from storefront.blueprints.admin.base import page, who
+from storefront.blueprints.admin.boxes import found_box
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
 from storefront.domain import permissions
 from storefront.domain.tracking_rows import MOST_CARRIER, MOST_NUMBER
 from storefront.htmx import go
-from storefront.queries import replacements as query
 from storefront.queries.replacements import BoxPage
 from storefront.security import register_policy, staff
 from storefront.services.parcel_numbers import BadNumber, NotSent, correct_number
@@ -46,7 +46,7 @@ def add_parcel_numbers(bp: Blueprint) -> None:
 
 def edit(box: str) -> Response:
     """Ask for the right number of a parcel, then keep it and tell its customer."""
-    found = _box(box)
+    found = found_box(box)
     if not found.has_left:
         return go(url_for("admin.box", box=box))
     if request.method == "GET":
@@ -71,12 +71,3 @@ def edit(box: str) -> Response:
 
 def _page(found: BoxPage, form: NumberForm, status: int = 200) -> Response:
     return page("boxes/number", status, box=found, form=form)
-
-
-def _box(box: str) -> BoxPage:
-    rt = runtime()
-    found = query.box_page(rt.session, box, rt.moment())
-    rt.session.rollback()
-    if found is None:
-        abort(404)
-    return found
