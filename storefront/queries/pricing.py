@@ -169,6 +169,8 @@ class PlanPage:
     plan: PlanCard
     questions: tuple[Question, ...]
     past: tuple[PastBox, ...]
+    #: It stands on the pricing page; else only who has its link finds it.
+    is_listed: bool = True
 
 
 def pricing_page(
@@ -212,7 +214,14 @@ def plan_page(
     questions = read_questions(session, rows[0].id, currency)
     full = _full(session, rows, moment)
     card = replace(cards[0], is_full=cards[0].code in full)
-    return PlanPage(card, questions, tuple(past[:PAST_BOXES]))
+    return PlanPage(card, questions, tuple(past[:PAST_BOXES]), rows[0].is_public)
+
+
+def listed_codes(session: AnySession, today: date) -> list[str]:
+    """Return the codes of the plans that stand on the pricing page, in its order."""
+    plan = table_of(Plan)
+    listed = sa.select(plan.c.code).where(plan.c.is_public, sold_on(plan, today))
+    return list(session.scalars(listed.order_by(plan.c.position, plan.c.id)))
 
 
 def _full(session: AnySession, rows: Sequence[AnyRow], moment: Moment | None) -> set[str]:
@@ -238,6 +247,7 @@ def _plan_rows(
             *plan_columns(),
             plan.c.description,
             plan.c.is_recommended,
+            plan.c.is_public,
             sa.exists().where(PlanPlaces.plan_id == plan.c.id).label("is_limited"),
             *(plan.c[name] for name in LIMIT_COLUMNS),
             price.c.id.label("price_id"),

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, abort, render_template, request, session,
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
+from storefront.blueprints.pricing.found import add_found, of_list, of_plan
 from storefront.blueprints.pricing.memo import for_one, remembered
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
@@ -27,6 +28,8 @@ from storefront.templating import locale_code, theme_choice, writing_locale
 
 bp = Blueprint("pricing", __name__)
 register_policy({"pricing.index": PUBLIC, "pricing.plan": PUBLIC})
+
+add_found(bp)
 
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: Seconds after which a kept page is made anew, whatever has changed.
@@ -89,6 +92,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
     sold = [one for one in page.plans if not one.is_sold_out] or page.plans
     shown = next((one for one in sold if one.is_recommended), None)
     return {
+        **of_list(page),
         "page": page,
         "interval": chosen,
         "intervals": links,
@@ -120,6 +124,7 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         for offer in page.plan.offers
     ]
     return {
+        **of_plan(page),
         "page": page,
         "plan": page.plan,
         "offer": page.plan.offer(chosen),

@@ -1,0 +1,92 @@
+"""How search engines and shared links find the shop window.
+
+Source: docs/decisions/0221-found-by-search-engines.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from xml.sax.saxutils import escape
+
+from flask import Blueprint, Response
+
+from storefront.blueprints.context import external_url, runtime
+from storefront.blueprints.intervals import interval_code
+from storefront.domain.structured import Sold, plan_list, product
+from storefront.queries.pricing import PlanCard, PlanPage, PricingPage, listed_codes
+from storefront.security import PUBLIC, register_policy
+
+#: What belongs to one person or to staff: asking for it is work for nothing.
+_CLOSED = ("auth.sign_in", "account.home", "admin.today", "checkout.choose")
+_SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
+register_policy({"pricing.sitemap": PUBLIC, "pricing.robots": PUBLIC})
+
+
+def add_found(bp: Blueprint) -> None:
+    """Add what crawlers ask for to the blueprint of the shop window."""
+    bp.add_url_rule("/sitemap.xml", "sitemap", sitemap)
+    bp.add_url_rule("/robots.txt", "robots", robots)
+
+
+def sitemap() -> Response:
+    """List the pages that are worth finding: prices and every plan on the pricing page."""
+    rt = runtime()
+    codes = listed_codes(rt.session, rt.today())
+    addresses = [
+        external_url("pricing.index"),
+        *(external_url("pricing.plan", code=code) for code in codes),
+    ]
+    return _text("\n".join(_sitemap(addresses)), "application/xml")
+
+
+def robots() -> Response:
+    """Say what is not worth crawling, and where the sitemap is."""
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in _closed())]
+    lines += ["", f"Sitemap: {external_url('pricing.sitemap')}", ""]
+    return _text("\n".join(lines), "text/plain")
+
+
+def of_list(page: PricingPage) -> dict[str, Any]:
+    """Return what the pricing page says of itself to machines."""
+    items = [(plan.name, external_url("pricing.plan", code=plan.code)) for plan in page.plans]
+    return {"canonical": external_url("pricing.index"), "structured": plan_list(items)}
+
+
+def of_plan(page: PlanPage) -> dict[str, Any]:
+    """Return what the page of a plan says of itself to machines; nothing of an unlisted one."""
+    plan, url = page.plan, external_url("pricing.plan", code=page.plan.code)
+    if not page.is_listed:
+        return {"canonical": url, "structured": None, "is_unlisted": True}
+    words = plan.description or plan.tagline
+    offers = list(_sold(plan))
+    brand = runtime().shop.name
+    told = product(plan.name, words, brand, offers, is_sold_out=plan.is_sold_out)
+    return {"canonical": url, "structured": told, "is_unlisted": False}
+
+
+def _sold(plan: PlanCard) -> Iterator[Sold]:
+    inside = {"in": True, "without": False}
+    for offer in plan.offers:
+        code = interval_code(offer.interval)
+        url = external_url("pricing.plan", code=plan.code, interval=code)
+        yield Sold(offer.interval, offer.total, inside.get(offer.tax), url)
+
+
+def _closed() -> list[str]:
+    base = runtime().settings.base_url
+    return [external_url(endpoint).removeprefix(base).rstrip("/") for endpoint in _CLOSED]
+
+
+def _sitemap(addresses: list[str]) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield f'<urlset xmlns="{_SITEMAP}">'
+    for address in addresses:
+        yield f"<url><loc>{escape(address)}</loc></url>"
+    yield "</urlset>\n"
+
+
+def _text(words: str, kind: str) -> Response:
+    response = Response(words, mimetype=kind)
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
