@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from xml.etree import ElementTree
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
@@ -70,8 +69,7 @@ def test_the_sitemap_lists_pages_that_are_there(rt: Runtime, client: FlaskClient
     answer = client.get("/sitemap.xml")
 
     assert answer.mimetype == "application/xml"
-    listed = [one.text or "" for one in ElementTree.fromstring(answer.text).iter() if one.text]
-    addresses = [one.strip() for one in listed if one.strip()]
+    addresses = re.findall(r"<url><loc>([^<&]*)</loc></url>", answer.text)
     assert addresses == ["http://localhost/", "http://localhost/plans/pot"]
     for address in addresses:
         assert client.get(address).status_code == 200
