@@ -24,6 +24,9 @@ FILES: dict[str, str] = {
     "admin.css": "storefront/admin.css",
     "order.css": "storefront/order.css",
     "app.js": "storefront/app.js",
+    "embed.css": "storefront/embed.css",
+    "embed.js": "storefront/embed.js",
+    "embed-frame.js": "storefront/embed-frame.js",
     "htmx.js": "vendor/htmx.min.js",
     "icons.svg": "storefront/icons.svg",
     "favicon.svg": "storefront/favicon.svg",
@@ -97,7 +100,7 @@ def file(digest: str, name: str) -> Response:
     if name not in FILES:
         abort(404)
     found = asset_named(name)
-    return _answer(found, immutable=digest == found.digest)
+    return answer(found, FOR_EVER if digest == found.digest else BRIEFLY)
 
 
 @bp.get("/<digest>/brand/<values>.css")
@@ -106,14 +109,15 @@ def brand(digest: str, values: str) -> Response:
     if look is None:
         abort(404)
     text = brand_css(look)
-    return _answer(_pack(text.encode(), ".css"), immutable=digest == _BRAND_VERSION)
+    return answer(_pack(text.encode(), ".css"), FOR_EVER if digest == _BRAND_VERSION else BRIEFLY)
 
 
-def _answer(found: Asset, *, immutable: bool) -> Response:
+def answer(found: Asset, caching: str) -> Response:
+    """Answer with a file, compressed for those who read that, or that it is the same as before."""
     packed = "gzip" in request.accept_encodings
     response = make_response(found.packed if packed else found.body)
     response.content_type = found.media_type
-    response.headers["Cache-Control"] = FOR_EVER if immutable else BRIEFLY
+    response.headers["Cache-Control"] = caching
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.vary.add("Accept-Encoding")
     if packed:

@@ -61,9 +61,11 @@ def init_app(app: Flask) -> None:
     app.after_request(_add_headers)
 
 
-def content_security_policy(blueprint: str) -> str:
-    """Return the policy for a page of ``blueprint``."""
+def content_security_policy(blueprint: str, *, framed_by: Sequence[str] = ()) -> str:
+    """Return the policy for a page of ``blueprint``; only sites of ``framed_by`` may frame it."""
     directives = {name: list(sources) for name, sources in _BASE.items()}
+    if framed_by:
+        directives["frame-ancestors"] = list(framed_by)
     if "csp_nonce" in g:
         directives["script-src"].append(f"'nonce-{g.csp_nonce}'")
     for name, sources in _gateway_sources(blueprint).items():

@@ -27,6 +27,8 @@ LASTS = timedelta(minutes=30)
 _KEY = "typed"
 #: Parts of names that are never kept, should a form that has one be listed by mistake.
 _SECRET = ("csrf", "password", "secret", "token")
+#: Blueprints without a form: what they answer is the same for everybody.
+_FOR_EVERYBODY = {"assets", "shell", "embed", "health"}
 _OK = 200
 
 #: Endpoints of POST forms that are kept.
@@ -83,7 +85,8 @@ def _kept() -> dict[str, Any] | None:
 
 
 def _announce_or_forget() -> None:
-    if not request.endpoint or _KEY not in session:
+    # To look into the session is to say that the answer differs per cookie.
+    if not request.endpoint or request.blueprint in _FOR_EVERYBODY or _KEY not in session:
         return
     kept, path = _kept(), request.script_root + request.path
     sent = request.method == "POST" and kept and kept["to"] == path
@@ -102,7 +105,7 @@ def _fill_in(response: Response) -> Response:
     is_page = response.status_code == _OK and response.mimetype == "text/html"
     if request.method != "GET" or not is_page or response.direct_passthrough:
         return response
-    if not request.endpoint or _KEY not in session:
+    if not request.endpoint or request.blueprint in _FOR_EVERYBODY or _KEY not in session:
         return response
     kept = _kept()
     if kept and kept["on"] == request.script_root + request.path:

@@ -69,6 +69,8 @@ class Shop:
     phone: str
     #: Gateways that take new methods, in order; empty: all there are.
     sign_up_gateways: tuple[str, ...]
+    #: Origins of sites that may show the plans inside their pages.
+    embed_origins: tuple[str, ...]
     #: Carrier -> address of its tracking page, where the merchant set one.
     tracking_links: Mapping[str, str]
     #: What is given for a recommendation, in the shop's currency; both 0: nothing.
@@ -245,6 +247,6 @@ def _read_shop(session: scoped_session[Session]) -> Shop:
         raise ShopNotSetUp("this shop has not been set up yet")
     row = rows[0]
     values = {name: getattr(row, name) for name in _SHOP_FIELDS}
-    for name in ("countries", "sign_up_gateways"):
+    for name in ("countries", "sign_up_gateways", "embed_origins"):
         values[name] = tuple(values[name])
     return Shop(**values, taxes=rules_of(rows, row.seller_country, row.tax_rounding))

@@ -17,8 +17,9 @@ from storefront.hooks import Layout
 from storefront.plugins import request_info, resolve_layout
 from storefront.security import PUBLIC, register_policy
 
-#: Surfaces that stay whole pages of their own: they are for staff, or for machines.
-_OWN_FRAME = {"admin", "health", "assets", "shell"}
+#: Surfaces that stay whole pages of their own: they are for staff, for machines,
+#: or stand in a frame of another site already.
+_OWN_FRAME = {"admin", "health", "assets", "shell", "embed"}
 _STYLES = "app.css"
 
 _HEAD = re.compile(r"<head[^>]*>(.*?)</head>", re.S)

@@ -9,6 +9,7 @@ BLUEPRINTS = (
     "storefront.blueprints.preferences:bp",
     "storefront.blueprints.auth:bp",
     "storefront.blueprints.pricing:bp",
+    "storefront.blueprints.embed:bp",
     "storefront.blueprints.checkout:bp",
     "storefront.blueprints.account:bp",
     "storefront.blueprints.gifts:bp",

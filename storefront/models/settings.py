@@ -74,6 +74,8 @@ class ShopSettings(Base):
     tracking_links: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Gateways new sign-ups may choose from, in order; empty: all there are.
     sign_up_gateways: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    #: Origins of sites that may show the plans inside their pages; empty: none.
+    embed_origins: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     #: What becomes of periods missed while nothing ran, whose boxes can no longer ship.
     catch_up: Mapped[str] = mapped_column(sa.String(8), default="skip", server_default="skip")
     #: Days (ISO text) and ISO weekdays on which nothing leaves.

@@ -38,6 +38,7 @@ EDITABLE = (
     "referral_giver_minor",
     "referral_friend_minor",
     "catch_up",
+    "embed_origins",
 )
 
 

@@ -13,6 +13,7 @@ from wtforms import EmailField, SelectField, SelectMultipleField, TextAreaField,
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.embed_form import EmbedForm
 from storefront.blueprints.admin.fields import (
     LineField,
     MoneyField,
@@ -24,6 +25,7 @@ from storefront.blueprints.admin.fields import (
 from storefront.blueprints.admin.log_words import action_name, changes
 from storefront.blueprints.admin.sign_up_gateways import add_sign_up_gateways
 from storefront.blueprints.context import runtime
+from storefront.blueprints.embed import snippet
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
@@ -211,6 +213,7 @@ SECTIONS: dict[str, Callable[..., Any]] = {
     "selling": SellingForm,
     "referral": ReferralForm,
     "late": LateForm,
+    "embed": EmbedForm,
 }
 
 
@@ -292,6 +295,7 @@ def _context() -> dict[str, Any]:
     return {
         "forms_by_section": {name: _form(name, None, rt.shop) for name in SECTIONS},
         "is_fixed": _is_fixed(),
+        "snippet": snippet(),
         "wrong": None,
         "cut_off": 0,
     }
