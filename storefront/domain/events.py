@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     SUBSCRIPTION_RECOVERED = "subscription.recovered"
     SUBSCRIPTION_CANCEL_PLANNED = "subscription.cancel_planned"
     SUBSCRIPTION_CANCEL_UNDONE = "subscription.cancel_undone"
+    LEAVING_SAID = "subscription.leaving_said"
     SUBSCRIPTION_ENDED = "subscription.ended"
     SUBSCRIPTION_EXPIRED = "subscription.expired"
     SUBSCRIPTION_PAUSE_PLANNED = "subscription.pause_planned"

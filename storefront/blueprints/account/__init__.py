@@ -96,6 +96,7 @@ register_policy(
             "cancel",
             "cancelled",
             "undo_cancel",
+            "leaving_why",
             "pause",
             "drop_pause",
             "resume",

@@ -27,6 +27,7 @@ from storefront.blueprints.address_parts import (
     check_postcode,
 )
 from storefront.blueprints.forms import Form
+from storefront.blueprints.leaving_words import REASONS
 
 
 def _strip(text: str | None) -> str:
@@ -112,13 +113,7 @@ class LeavingForm(Form):
     why = RadioField(
         _("Why are you leaving?"),
         [Optional()],
-        choices=[
-            SelectChoice("too_much", _("Too much tea")),
-            SelectChoice("price", _("The price")),
-            SelectChoice("not_for_me", _("Not what I hoped for")),
-            SelectChoice("delivery", _("The delivery")),
-            SelectChoice("other", _("Something else")),
-        ],
+        choices=[SelectChoice(code, word) for code, word in REASONS],
         validate_choice=False,
     )
     note = TextAreaField(_("Anything you want to tell us"), filters=[lambda text: text or ""])

@@ -25,13 +25,14 @@ from storefront.blueprints.places import asked_of_address
 from storefront.domain.events import Actor
 from storefront.htmx import go, wants_partial
 from storefront.operations.audit import Who
+from storefront.operations.leaving import reasons_of
 from storefront.queries import account as accounts
 from storefront.queries import gifts, invoices, profile
 from storefront.queries.profile import AddressView
 from storefront.security import throttle
 from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
-from storefront.services import cancellations
+from storefront.services import cancellations, leaving
 from storefront.services.addresses import AddressChange
 from storefront.services.box_addresses import NotFound, TooLate, send_box
 
@@ -103,7 +104,7 @@ def remove_code(subscription: str) -> Response:
 @bp.route("/subscriptions/<subscription>/cancel", methods=["GET", "POST"])
 def cancel(subscription: str) -> Response:
     """Step 2 of leaving: say what happens, and do it on the button."""
-    rt, me, form = runtime(), customer(), LeavingForm(request.form)
+    rt, me = runtime(), customer()
     try:
         if request.method == "GET":
             quote = cancellations.quote_cancellation(rt, me.id, subscription)
@@ -112,10 +113,8 @@ def cancel(subscription: str) -> Response:
             view = accounts.subscription(
                 rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
             )
-            return page("cancel", sub=view, quote=quote, form=form)
-        cancellations.cancel(
-            rt, me.id, subscription, why=form.why.data or "", note=form.note.data or ""
-        )
+            return page("cancel", sub=view, quote=quote)
+        cancellations.cancel(rt, me.id, subscription)
     except cancellations.NotFound:
         abort(404)
     except cancellations.NotStarted:
@@ -125,7 +124,11 @@ def cancel(subscription: str) -> Response:
 
 @bp.get("/subscriptions/<subscription>/cancelled")
 def cancelled(subscription: str) -> Response:
-    """Confirm a cancellation; it can be taken back here while the subscription runs."""
+    """Confirm a cancellation; it can be taken back here, and a reason be given."""
+    return _cancelled_page(subscription, LeavingForm())
+
+
+def _cancelled_page(subscription: str, form: LeavingForm, status: int = 200) -> Response:
     rt, me = runtime(), customer()
     try:
         quote = cancellations.quote_cancellation(rt, me.id, subscription)
@@ -134,7 +137,23 @@ def cancelled(subscription: str) -> Response:
     if quote.changed:
         return go(url_for("account.subscription", subscription=subscription))
     view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
-    return page("cancelled", sub=view, quote=quote)
+    said = subscription in reasons_of(rt.session, [subscription])
+    return page("cancelled", status, sub=view, quote=quote, form=form, said=said)
+
+
+@bp.post("/subscriptions/<subscription>/cancelled/why")
+def leaving_why(subscription: str) -> Response:
+    """Keep why somebody left, if they want to say it; nothing waits for it."""
+    form = LeavingForm(request.form)
+    if not form.validate():
+        return _cancelled_page(subscription, form, 422)
+    why, note = form.why.data or "", form.note.data or ""
+    try:
+        said = leaving.say_why(runtime(), customer().id, subscription, why, note)
+    except leaving.NotFound:
+        abort(404)
+    text = _("Thank you. We read every answer.") if said else None
+    return go(url_for("account.cancelled", subscription=subscription), text)
 
 
 @bp.post("/subscriptions/<subscription>/cancel/undo")

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.account import words as customer_words
 from storefront.blueprints.admin.base import may, page, saved, who
+from storefront.blueprints.admin.leaving_shown import reasons_shown
 from storefront.blueprints.admin.subscriber_filters import file_filters, read_filters
 from storefront.blueprints.admin.timeline_words import told
 from storefront.blueprints.admin.words import (
@@ -133,6 +134,7 @@ def subscribers() -> Response:
         file_url=url_for("admin.subscribers_file", **file_filters(filters)),
         address=_address,
         limit=query.COUNT_LIMIT,
+        **reasons_shown((row.ref, row.state) for row in found.rows),
     )
 
 
@@ -197,6 +199,7 @@ def subscriber_context(ref: str, **more: Any) -> dict[str, Any]:
         "given": given_by_customer(rt.session, ref),
         "events": [told(event, event.currency or shop.currency) for event in found.events],
         "hold_reason": hold_reason,
+        **reasons_shown((view.public_id, view.state) for view in found.subscriptions),
         "credit_origin": customer_words.credit_origin,
         "decline_reason": decline_reason,
         "parked_reason": parked_reason,

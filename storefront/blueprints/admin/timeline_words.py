@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 
 from storefront.blueprints.admin.words import amount, decline_reason, hold_reason, long_day
+from storefront.blueprints.leaving_words import reason_word
 from storefront.domain.events import EventKind
 from storefront.domain.money import Money
 from storefront.queries.subscribers import Happening
@@ -69,6 +70,8 @@ def _with_name(kind: str, data: Mapping[str, Any], currency: str) -> tuple[str, 
         return _("The card ending %(last4)s pays.", last4=data["last4"]), "card", "info"
     if kind in (EventKind.ADDRESS_CHANGED, EventKind.BOX_ADDRESS_CHANGED) and "city" in data:
         return _to_city(kind, data["city"]), "map-pin", "info"
+    if kind == EventKind.LEAVING_SAID and data.get("why"):
+        return _("Said why they leave: %(why)s.", why=reason_word(data["why"])), "info", "info"
     if kind == EventKind.ADDONS_CHANGED and "invoice" in data:
         return _added(data, currency), "box", "info"
     return None
@@ -130,6 +133,7 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_RECOVERED: (_("The open payment arrived."), "check", "positive"),
         EventKind.SUBSCRIPTION_CANCEL_PLANNED: (_("Cancelled."), "calendar", "caution"),
         EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("Cancellation taken back."), "undo", "info"),
+        EventKind.LEAVING_SAID: (_("Said why they leave."), "info", "info"),
         EventKind.SUBSCRIPTION_ENDED: (_("Ended."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_EXPIRED: (_("The order was never finished."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_PAUSED: (_("A pause began."), "pause", "held"),
