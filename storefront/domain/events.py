@@ -16,6 +16,8 @@ class EventKind(StrEnum):
     SUBSCRIPTION_RECOVERED = "subscription.recovered"
     SUBSCRIPTION_CANCEL_PLANNED = "subscription.cancel_planned"
     SUBSCRIPTION_CANCEL_UNDONE = "subscription.cancel_undone"
+    OFFER_TAKEN = "subscription.offer_taken"
+    OFFER_DECLINED = "subscription.offer_declined"
     LEAVING_SAID = "subscription.leaving_said"
     SUBSCRIPTION_ENDED = "subscription.ended"
     SUBSCRIPTION_EXPIRED = "subscription.expired"

@@ -61,6 +61,7 @@ from storefront.models.invoices import (
     NumberSeries,
 )
 from storefront.models.late_changes import LateChange
+from storefront.models.leaving import LeavingOffer
 from storefront.models.ledger import LedgerJournal, LedgerSeal, LedgerTransfer
 from storefront.models.metrics import Movement
 from storefront.models.outbox import JobRun, Notice, OutboxMessage, ParkedWork
@@ -161,6 +162,7 @@ __all__ = [
     "InvoiceLine",
     "JobRun",
     "LateChange",
+    "LeavingOffer",
     "LedgerJournal",
     "LedgerSeal",
     "LedgerTransfer",

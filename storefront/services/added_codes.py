@@ -61,6 +61,16 @@ def add_code(
     return retrying(rt.session, partial(_add, rt, customer_id, subscription, normalised, who))
 
 
+def fits(rt: Runtime, customer_id: int, subscription: str, typed: str) -> TypedCode | None:
+    """Return the code if ``add_code`` would take it now, else None; changes nothing."""
+    try:
+        row = _locked(rt, customer_id, subscription, for_update=False)
+    except NoSubscription:
+        return None
+    found = find_code(rt.session, normalise_code(typed))
+    return found if found is not None and _why_refused(rt, row, found) is None else None
+
+
 def remove_code(
     rt: Runtime, customer_id: int, subscription: str, code: str, who: Who | None = None
 ) -> bool:
@@ -159,7 +169,7 @@ def _lock_customer(rt: Runtime, customer_id: int) -> None:
     rt.session.execute(statement)
 
 
-def _locked(rt: Runtime, customer_id: int, subscription: str) -> AnyRow:
+def _locked(rt: Runtime, customer_id: int, subscription: str, *, for_update: bool = True) -> AnyRow:
     table, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
     address = table_of(Address)
     statement = (
@@ -182,7 +192,7 @@ def _locked(rt: Runtime, customer_id: int, subscription: str) -> AnyRow:
             table.c.state.not_in([*ENDED, "incomplete"]),
         )
     )
-    if rt.session.get_bind().dialect.name == "postgresql":
+    if for_update and rt.session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=table)
     row = rt.session.execute(statement).one_or_none()
     if row is None:

@@ -7,7 +7,16 @@ from flask.testing import FlaskClient
 from werkzeug.routing import IntegerConverter, Rule
 
 from storefront.domain.gateways import DisputeState
-from storefront.models import ChargeAttempt, Customer, Dispute, Gift, Role, Staff, Subscription
+from storefront.models import (
+    ChargeAttempt,
+    Customer,
+    Dispute,
+    Gift,
+    LeavingOffer,
+    Role,
+    Staff,
+    Subscription,
+)
 from storefront.runtime import Runtime
 from storefront.security import CUSTOMER, POLICY
 from storefront.testing import factories as make
@@ -73,8 +82,13 @@ def owned(rt: Runtime) -> dict[str, str]:
             code_hash="0" * 64,
         ),
     )
+    make.save(
+        rt,
+        LeavingOffer(public_id="off_to_bob", kind="skip", rest_days=30, created_at=rt.now()),
+    )
     own = {
         "subscription": sub.public_id,
+        "offer": "off_to_bob",
         "reference": "0" * 24,
         "dispute": "dsp_of_bob",
         "gift": "gft_of_bob",

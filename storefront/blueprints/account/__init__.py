@@ -97,6 +97,7 @@ register_policy(
             "cancelled",
             "undo_cancel",
             "leaving_why",
+            "leaving_offer",
             "pause",
             "drop_pause",
             "resume",

@@ -9,6 +9,7 @@ from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.boxes import subscription_context
 from storefront.blueprints.account.forms import AddressForm, LeavingForm
+from storefront.blueprints.account.leaving_offers import offer_of
 from storefront.blueprints.address_changes import (
     Asked,
     address_form,
@@ -32,7 +33,7 @@ from storefront.queries.profile import AddressView
 from storefront.security import throttle
 from storefront.services import added_codes as codes
 from storefront.services import addresses as address_service
-from storefront.services import cancellations, leaving
+from storefront.services import cancellations, leaving, leaving_offers
 from storefront.services.addresses import AddressChange
 from storefront.services.box_addresses import NotFound, TooLate, send_box
 
@@ -113,12 +114,14 @@ def cancel(subscription: str) -> Response:
             view = accounts.subscription(
                 rt.session, me.id, subscription, rt.moment(), rt.shop.taxes
             )
-            return page("cancel", sub=view, quote=quote)
-        cancellations.cancel(rt, me.id, subscription)
+            return page("cancel", sub=view, quote=quote, offer=offer_of(view))
+        done = cancellations.cancel(rt, me.id, subscription)
     except cancellations.NotFound:
         abort(404)
     except cancellations.NotStarted:
         abort(404)
+    if done.changed and request.form.get("offer"):
+        leaving_offers.note(rt, me.id, subscription, request.form["offer"][:40], taken=False)
     return go(url_for("account.cancelled", subscription=subscription))
 
 

@@ -225,6 +225,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_PAST_DUE: (_("A payment did not go through."), "warning", "danger"),
         EventKind.SUBSCRIPTION_RECOVERED: (_("The open payment arrived."), "check", "positive"),
         EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("You kept your subscription."), "undo", "info"),
+        EventKind.OFFER_TAKEN: (_("You took our offer."), "check", "info"),
+        EventKind.OFFER_DECLINED: (_("You did without our offer."), "info", "info"),
         EventKind.LEAVING_SAID: (_("You told us why you leave."), "info", "info"),
         EventKind.SUBSCRIPTION_HELD: (_("Your subscription is on hold."), "stop", "held"),
         EventKind.SUBSCRIPTION_RELEASED: (_("Your subscription goes on."), "play", "positive"),

@@ -68,6 +68,8 @@ def deeds() -> dict[str, str]:
         "retry_schedule.saved": _("Retry schedule saved"),
         "retry_schedule.moved": _("Retry schedule moved up"),
         "retry_schedule.removed": _("Retry schedule removed"),
+        "leaving_offer.added": _("Offer to stay added"),
+        "leaving_offer.removed": _("Offer to stay removed"),
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),
         "coupon.restored": _("Promotion code accepted again"),

@@ -133,6 +133,8 @@ def _plain(kind: str) -> tuple[str, str, str]:
         EventKind.SUBSCRIPTION_RECOVERED: (_("The open payment arrived."), "check", "positive"),
         EventKind.SUBSCRIPTION_CANCEL_PLANNED: (_("Cancelled."), "calendar", "caution"),
         EventKind.SUBSCRIPTION_CANCEL_UNDONE: (_("Cancellation taken back."), "undo", "info"),
+        EventKind.OFFER_TAKEN: (_("Took an offer instead of leaving."), "check", "positive"),
+        EventKind.OFFER_DECLINED: (_("Left although something was offered."), "info", "neutral"),
         EventKind.LEAVING_SAID: (_("Said why they leave."), "info", "info"),
         EventKind.SUBSCRIPTION_ENDED: (_("Ended."), "cross", "neutral"),
         EventKind.SUBSCRIPTION_EXPIRED: (_("The order was never finished."), "cross", "neutral"),
