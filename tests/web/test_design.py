@@ -86,3 +86,10 @@ def test_only_staff_may_see_it(app, client):
     assert POLICY["admin.design"].kind == "staff"
     if "admin.design" in app.view_functions:
         assert client.get("/admin/design").status_code in {303, 401}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_staff_get_it_with_and_without_errors(app, rt, frame):
+    browser = desk(app, rt)
+    for query in (f"frame={frame}", f"frame={frame}&errors=1"):
+        assert browser.get(f"/admin/design?{query}").status_code == 200

@@ -9,21 +9,24 @@ from typing import Any
 from flask_wtf import FlaskForm
 from wtforms import SelectChoice, SelectField, StringField
 
+from storefront.blueprints.address_parts import PostalParts, RegionField
 from storefront.blueprints.browsers import browser
 from storefront.domain.money import Money
 
 _NOON = datetime(2027, 4, 11, 12, 0, tzinfo=UTC)
 
 
-class SampleAddress(FlaskForm):
+class SampleAddress(PostalParts, FlaskForm):
     """The fields of ``components/address.html``; it is never sent anywhere."""
 
+    asks_as_typed = False
+
     name = StringField("Full name")
-    country = SelectField("Country", choices=[SelectChoice("DE", "Germany")])
+    country = SelectField("Country", choices=[SelectChoice("DE", "Germany")], default="DE")
     street = StringField("Street and number")
     postcode = StringField("Postcode")
     city = StringField("Town")
-    region = StringField("State")
+    region = RegionField("State")
     company = StringField("Company")
     extra = StringField("Flat, floor")
     phone = StringField("Phone")
