@@ -352,7 +352,7 @@ def test_a_bad_address_keeps_what_was_typed(
     answer = ada.post(url, htmx=htmx, **typed)
     assert answer.status_code == 422
     assert "Enter the name on the doorbell or parcel box" in answer.text
-    assert "A postcode there looks like 07743" in answer.text
+    assert "Postcodes there look like 07743. Check yours" in answer.text
     assert 'value="Am Markt 1"' in answer.text
     assert 'value="0774"' in answer.text
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Address)) == 1
