@@ -108,8 +108,23 @@ def _database_failed(error: sa.exc.DBAPIError) -> Response:
 
 
 def _failed(error: Exception) -> Response:
+    if current_app.extensions["storefront_overrides"].blame(error):
+        return _with_ours()
     log.error("request %s failed", request_id(), exc_info=error)
     return _answer(_SERVER_ERROR)
+
+
+def _with_ours() -> Response:
+    """Make the page again without the override that failed; a change is never made again."""
+    if request.method not in {"GET", "HEAD"}:
+        return _answer(_SERVER_ERROR)
+    current_app.extensions["storefront"].session.rollback()
+    try:
+        return current_app.make_response(current_app.dispatch_request())
+    except HTTPException as error:
+        return current_app.make_response(refused(error))
+    except Exception as error:  # noqa: BLE001 - another override may fail too; each only once
+        return _failed(error)
 
 
 def _answer(status: int, *, forged: bool = False) -> Response:

@@ -287,6 +287,17 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """What a plugin puts into a place of a page: a template of its own, and the values it shows.
+
+    Values are escaped by the template; the page's own (``shop``, ``customer``) are there too.
+    """
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened and is committed, such as ``subscription.activated``."""
 
@@ -358,10 +369,11 @@ class HookSpecs:
         """
 
     @hookspec
-    def slot(self, name: str, ctx: Mapping[str, Any]) -> str | None:
-        """Filter. Return HTML to put into the named place of a page, or None for nothing.
+    def slot(self, name: str, ctx: Mapping[str, Any]) -> Piece | str | None:
+        """Filter. Return what to put into the named place of a page, or None for nothing.
 
-        Escape it yourself (``markupsafe``). The pieces of all plugins are joined in the order
+        A ``Piece`` is rendered and escaped for you; text is HTML and yours to escape
+        (``markupsafe``). The pieces of all plugins are joined in the order
         of their names; one that raises is left out and logged. The names are listed in
         ``docs/plugins.md``.
         """

@@ -29,6 +29,7 @@ from storefront.hooks import (
     HookSpecs,
     Identity,
     Layout,
+    Piece,
     PluginContext,
     PluginOff,
     PluginUnused,
@@ -182,12 +183,22 @@ class Hooks:
         """True if any plugin implements ``hook``."""
         return next(self._calls(hook), None) is not None
 
-    def slot(self, slot: str, ctx: Mapping[str, Any] | None = None) -> Markup:
+    def slot(
+        self,
+        slot: str,
+        ctx: Mapping[str, Any] | None = None,
+        render: Callable[[Piece], str] | None = None,
+    ) -> Markup:
         """Join what the plugins have for a place in a page; one that fails is left out."""
         pieces = []
         for name, call in self._calls("slot"):
             try:
-                pieces.append(Markup(call({"name": slot, "ctx": ctx or {}}) or ""))  # noqa: S704
+                answer = call({"name": slot, "ctx": ctx or {}}) or ""
+                if isinstance(answer, Piece) and render is not None:
+                    answer = render(answer)
+                if not isinstance(answer, str):
+                    raise TypeError(f"slot answered {type(answer).__name__}")
+                pieces.append(Markup(answer))  # noqa: S704
             except Exception:
                 log.exception("plugin %s failed in slot %s, left out", name, slot)
         return Markup("").join(pieces)

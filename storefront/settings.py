@@ -58,6 +58,8 @@ class Settings:
     #: Files that others pick up: exports of boxes, papers, books; empty means ``files`` in
     #: ``data_dir``. Every process of the shop has the same one.
     files_dir: str = ""
+    #: Folder of templates that stand before ours (docs/theming.md); empty: none.
+    templates_dir: str = ""
     #: ``sqlite:///…`` or ``postgresql://…``; empty means ``storefront.db`` in ``data_dir``.
     database_url: str = ""
     #: Scheme and host where shoppers reach us, without a path (that is ``url_prefix``); links in
@@ -271,6 +273,8 @@ def _shape_problems(settings: Settings) -> list[str]:
         found.append("database_url: must start with sqlite or postgresql")
     if urlsplit(settings.mail_url).scheme not in _MAIL_SCHEMES:
         found.append("mail_url: must start with file:, null:, smtp:// or smtps://")
+    if settings.templates_dir and not Path(settings.templates_dir).is_dir():
+        found.append("templates_dir: there is no such folder")
     if not settings.secret_key:
         found.append("secret_key: must not be empty")
     return found

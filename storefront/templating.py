@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, current_app, has_request_context, render_template, request
 from flask_babel import get_locale
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ from storefront.assets import static_url
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
+from storefront.overrides import Overrides
 from storefront.pills import pill_of
 
 #: Languages the product is written in, under the names their readers know.
@@ -26,6 +27,11 @@ THEMES = ("light", "dark")
 
 def init_app(app: Flask) -> None:
     """Give ``app``'s templates our filters and functions."""
+    folder = app.extensions["storefront"].settings.templates_dir
+    ours = app.jinja_env.loader
+    if ours is not None:
+        app.extensions["storefront_overrides"] = Overrides(app, folder, ours)
+        app.jinja_env.loader = app.extensions["storefront_overrides"]
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(FILTERS)
@@ -69,9 +75,12 @@ def country_name(code: str) -> str:
     return str(writing_locale().territories.get(code, code))
 
 
-def slot(name: str, **ctx: Any) -> Markup:
+def slot(name: str, /, **ctx: Any) -> Markup:
     """Return what plugins have for the named place of a page."""
-    pieces: Markup = current_app.extensions["storefront"].hooks.slot(name, ctx)
+    hooks = current_app.extensions["storefront"].hooks
+    pieces: Markup = hooks.slot(
+        name, ctx, lambda piece: render_template(piece.template, **piece.values)
+    )
     return pieces
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "renew": "storefront.cli.renewals:renew",
     "self-check": "storefront.cli.ledger:self_check",
     "setup": "storefront.cli.setup:setup",
+    "templates": "storefront.cli.templates:templates",
     "staff": "storefront.cli.staff:staff",
     "verify-ledger": "storefront.cli.ledger:verify_ledger",
     "worker": "storefront.cli.operate:worker",
