@@ -17,7 +17,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from storefront import failures, headers, kept, security, seen, templating
+from storefront import failures, headers, kept, overrides, security, seen, templating
 from storefront.adapters import failpoints
 from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
@@ -87,6 +87,7 @@ def create_app(
     kept.init_app(app)
     headers.init_app(app)
     templating.init_app(app)
+    overrides.init_app(app, settings.templates_dir)
     app.context_processor(_page_values)
     _register_blueprints(app, rt.hooks)
     check_policy(app)

@@ -39,6 +39,15 @@ def may_be_replaced(name: str) -> bool:
     return name.startswith(_FIRST) and not name.startswith(_KEPT)
 
 
+def init_app(app: Flask, folder: str) -> None:
+    """Look for templates in ``folder`` and in plugins before our own; an empty folder is none."""
+    ours = app.jinja_env.loader
+    if ours is None:
+        raise RuntimeError("the application has no templates of its own")
+    app.extensions["storefront_overrides"] = Overrides(app, folder, ours)
+    app.jinja_env.loader = app.extensions["storefront_overrides"]
+
+
 class Overrides(BaseLoader):
     """Loads what stands before ours, and remembers what of it failed."""
 

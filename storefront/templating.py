@@ -17,7 +17,6 @@ from storefront.assets import static_url
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
-from storefront.overrides import Overrides
 from storefront.pills import pill_of
 
 #: Languages the product is written in, under the names their readers know.
@@ -27,11 +26,6 @@ THEMES = ("light", "dark")
 
 def init_app(app: Flask) -> None:
     """Give ``app``'s templates our filters and functions."""
-    folder = app.extensions["storefront"].settings.templates_dir
-    ours = app.jinja_env.loader
-    if ours is not None:
-        app.extensions["storefront_overrides"] = Overrides(app, folder, ours)
-        app.jinja_env.loader = app.extensions["storefront_overrides"]
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(FILTERS)
