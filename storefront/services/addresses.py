@@ -33,6 +33,7 @@ from storefront.operations.box_addresses import (
     given_addresses,
 )
 from storefront.operations.keys import AnyRow
+from storefront.operations.moment import Moment
 from storefront.operations.shipping import read_zones
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.operations.subscriptions import (
@@ -86,7 +87,8 @@ def first_box_after(
     ``box`` is what ``next_box`` should be, if that one can still go elsewhere.
     """
     (coming,) = _load(rt, customer_id, [subscription])
-    found = _effect(rt, coming, address_row(rt.session, coming.row.address_id), box)
+    present = address_row(rt.session, coming.row.address_id)
+    found = _effect(rt, rt.today(), coming, present, box)
     rt.session.rollback()
     return found
 
@@ -126,7 +128,10 @@ def change_addresses(
         # In the order of their keys, so that two of us lock them in one order.
         found = _load(rt, customer_id, subscriptions, for_update=True)
         _check_gifts(rt, found, typed, actor)
-        effects = {one.row.public_id: _change(rt, one, typed, actor, who) for one in found}
+        # One instant for what is said and for what is written: were it written a moment later,
+        # behind the cut-off, the box would go where nobody was told.
+        at = rt.moment()
+        effects = {one.row.public_id: _change(rt, at, one, typed, actor, who) for one in found}
         if any(effect.changed for effect in effects.values()):
             rt.session.commit()
         else:
@@ -157,21 +162,27 @@ def _check_gifts(rt: Runtime, found: Sequence[Coming], typed: PostalAddress, act
 
 
 def _change(
-    rt: Runtime, coming: Coming, typed: PostalAddress, actor: Actor, who: Who | None
+    rt: Runtime,
+    at: Moment,
+    coming: Coming,
+    typed: PostalAddress,
+    actor: Actor,
+    who: Who | None,
 ) -> AddressChange:
     present = address_row(rt.session, coming.row.address_id)
-    effect = _effect(rt, coming, present)
+    effect = _effect(rt, at.today, coming, present)
     if not rt.hooks.has("quote_tax"):
         where = Place(typed.country, typed.region, typed.postcode, typed.city)
-        rt.shop.taxes.rate_at(where, coming.row.tax_class, rt.today())
+        rt.shop.taxes.rate_at(where, coming.row.tax_class, at.today)
     if is_same(present, typed):
         return replace(effect, changed=False)
-    _write(rt, coming.row, present, typed, effect, actor, who)
+    _write(rt, at, coming.row, present, typed, effect, actor, who)
     return effect
 
 
 def _write(
     rt: Runtime,
+    at: Moment,
     row: AnyRow,
     present: AnyRow | None,
     typed: PostalAddress,
@@ -180,21 +191,20 @@ def _write(
     who: Who | None,
 ) -> None:
     """Write the address, and what was there before: boxes past their cut-off need it."""
-    key, ref = insert_address(rt.session, row.customer_id, typed, rt.now())
+    key, ref = insert_address(rt.session, row.customer_id, typed, at.now)
     change_subscriptions(rt.session, [SubscriptionChange(row.id, row.version, {"address_id": key})])
-    follow_abroad(rt.session, row.id, typed.country, rt.today())
+    follow_abroad(rt.session, row.id, typed.country, at.today)
     taxes = None if rt.hooks.has("quote_tax") else rt.shop.taxes
-    follow_tax(rt.session, row, typed, taxes, rt.today(), rt.now())
+    follow_tax(rt.session, row, typed, taxes, at.today, at.now)
     was = present.public_id if present is not None else ""
     first = effect.first_box_on.isoformat() if effect.first_box_on else ""
     data = {"address": ref, "was": was, "city": typed.city, "first_box_on": first}
     by, kind = who.public_id if who else "", EventKind.ADDRESS_CHANGED
-    record(rt.session, [Entry(row.id, row.public_id, kind, actor, by, data)], rt.moment())
+    record(rt.session, [Entry(row.id, row.public_id, kind, actor, by, data)], at)
     if who is not None:
         before = {"address": was, "city": present.city if present is not None else ""}
         after = {"address": ref, "city": typed.city}
-        moment = rt.moment()
-        audit.write(rt.session, who.id, kind.value, row.public_id, before, after, moment, who.ip)
+        audit.write(rt.session, who.id, kind.value, row.public_id, before, after, at, who.ip)
 
 
 def _load(
@@ -209,8 +219,9 @@ def _load(
     return found
 
 
-def _effect(rt: Runtime, coming: Coming, present: AnyRow | None, asked: str = "") -> AddressChange:
-    today = rt.today()
+def _effect(
+    rt: Runtime, today: date, coming: Coming, present: AnyRow | None, asked: str = ""
+) -> AddressChange:
     parts = dict(present._mapping) if present is not None else None
     # A box that could not go anywhere at its cut-off goes to the first address that works.
     keeps = is_deliverable(parts, rt.shop.countries, read_zones(rt.session))
