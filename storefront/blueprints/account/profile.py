@@ -11,6 +11,7 @@ from storefront.blueprints import erasure_words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.forms import EraseForm, PasswordForm
 from storefront.blueprints.account.offers import unwanted_words, wanted_words
+from storefront.blueprints.account.proof import wrong_code, wrong_password
 from storefront.blueprints.auth import limits
 from storefront.blueprints.browsers import browser
 from storefront.blueprints.context import customer, runtime
@@ -139,7 +140,7 @@ def ask_to_erase() -> Response:
         return _mail_code()
     if not form.validate():
         return _erase(form, 422)
-    status = _wrong_password(form) if by_password else _wrong_code(form)
+    status = wrong_password(form.present) if by_password else wrong_code(form.code, signin.ERASE)
     if status:
         return _erase(form, status)
     rt.session.rollback()
@@ -156,33 +157,6 @@ def ask_to_erase() -> Response:
         return go(url_for("account.erase"), text)
     forget_customer()
     return go(url_for("auth.sign_in"), _("Your account is deleted."))
-
-
-def _wrong_password(form: EraseForm) -> int:
-    """Say beside the field what is wrong with the password; 0 when it is right."""
-    rt, me = runtime(), customer()
-    if limits.may_try_password(rt, me.email):
-        form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    if signin.check_password(rt, me.email, form.present.data or "") is None:
-        form.present.errors = [_("That is not your present password")]
-        return 422
-    limits.password_was_right(rt, me.email)
-    return 0
-
-
-def _wrong_code(form: EraseForm) -> int:
-    """Say beside the field what is wrong with the mailed code; 0 when it is right."""
-    rt, me = runtime(), customer()
-    if limits.may_try_code(rt, me.email):
-        form.code.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    try:
-        signin.take_code(rt, me.email, form.code.data or "", signin.ERASE)
-    except signin.CodeRefused:
-        form.code.errors = [_("That is not the code, or it is older than ten minutes")]
-        return 422
-    return 0
 
 
 def _mail_code() -> Response:

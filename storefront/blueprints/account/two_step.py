@@ -6,6 +6,7 @@ from flask import Response, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.proof import wrong_code, wrong_password
 from storefront.blueprints.auth import limits
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.two_step_desk import TwoStepDesk, TwoStepForm
@@ -34,28 +35,11 @@ def two_step() -> Response:
 
 
 def _wrong_password(form: TwoStepForm) -> int:
-    rt, me = runtime(), customer()
-    if limits.may_try_password(rt, me.email):
-        form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    if signin.check_password(rt, me.email, form.present.data or "") is None:
-        form.present.errors = [_("That is not your present password")]
-        return 422
-    limits.password_was_right(rt, me.email)
-    return 0
+    return wrong_password(form.present)
 
 
 def _wrong_code(form: TwoStepForm) -> int:
-    rt, me = runtime(), customer()
-    if limits.may_try_code(rt, me.email):
-        form.mailed.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    try:
-        signin.take_code(rt, me.email, form.mailed.data or "", signin.TWO_STEP)
-    except signin.CodeRefused:
-        form.mailed.errors = [_("That is not the code, or it is older than ten minutes")]
-        return 422
-    return 0
+    return wrong_code(form.mailed, signin.TWO_STEP)
 
 
 def _mail_code() -> Response:

@@ -10,6 +10,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.account.proof import wrong_code, wrong_password
 from storefront.blueprints.auth import limits
 from storefront.blueprints.auth.forms import CodeForm, Email
 from storefront.blueprints.context import customer, runtime
@@ -107,7 +108,7 @@ def _ask(form: EmailForm, *, by_password: bool) -> Response:
     if new == me.email:
         form.email.errors = [_("That is your e-mail already")]
         return _email(form, CodeForm(), 422, by_password=by_password)
-    status = _wrong_password(form) if by_password else _wrong_code(form)
+    status = wrong_password(form.present) if by_password else wrong_code(form.mailed, signin.EMAIL)
     if status:
         return _email(form, CodeForm(), status, by_password=by_password)
     if limits.may_ask_for_mail(rt, new):
@@ -135,31 +136,6 @@ def _take(form: CodeForm, new: str) -> Response:
     session.pop(_ASKED, None)
     text = _("Your e-mail is %(email)s now. All other browsers are signed out.", email=new)
     return go(url_for("account.you"), text)
-
-
-def _wrong_password(form: EmailForm) -> int:
-    rt, me = runtime(), customer()
-    if limits.may_try_password(rt, me.email):
-        form.present.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    if signin.check_password(rt, me.email, form.present.data or "") is None:
-        form.present.errors = [_("That is not your present password")]
-        return 422
-    limits.password_was_right(rt, me.email)
-    return 0
-
-
-def _wrong_code(form: EmailForm) -> int:
-    rt, me = runtime(), customer()
-    if limits.may_try_code(rt, me.email):
-        form.mailed.errors = [_("Too many tries. Wait ten minutes and go on.")]
-        return 429
-    try:
-        signin.take_code(rt, me.email, form.mailed.data or "", signin.EMAIL)
-    except signin.CodeRefused:
-        form.mailed.errors = [_("That is not the code, or it is older than ten minutes")]
-        return 422
-    return 0
 
 
 def _mail_code() -> Response:
