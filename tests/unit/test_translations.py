@@ -1,14 +1,18 @@
 """German and French say what English says: the same values, fixed words for states."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from storefront.templating import LANGUAGES
 
-FOLDER = Path(__file__).parents[2] / "storefront" / "translations"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "storefront" / "translations"
 CODES = [code for code, _name in LANGUAGES if code != "en"]
 
 
@@ -95,3 +99,36 @@ def test_states_and_legal_links_have_their_fixed_words(english, german, french):
 )
 def test_intervals_have_singular_and_plural(code, words):
     assert catalogue(code)["a month"].string == words
+
+
+@pytest.fixture(scope="module")
+def asked_for():
+    """(context, text) of all that the source asks to be translated."""
+    keywords = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "lazy_ngettext": (1, 2)}
+    with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
+        methods, options = parse_mapping_cfg(file)
+    found = extract_from_dir(ROOT, methods, options, keywords=keywords)
+    return {(context, text) for _file, _line, text, _comments, context in found}
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Every text of the source, such as a name of a check that a page translates."""
+    return {
+        node.value
+        for path in (ROOT / "storefront").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_catalogue_has_all_that_is_asked_for_and_nothing_else(code, asked_for, written):
+    there = {(message.context, message.id) for message in catalogue(code) if message.id}
+    missing = {one for one in asked_for if one[1]} - there
+    unused = [
+        text
+        for context, text in there - asked_for
+        if (text if isinstance(text, str) else text[1]) not in written
+    ]
+    assert (sorted(map(str, missing)), unused) == ([], [])

@@ -8,7 +8,9 @@ import pytest
 
 from storefront.blueprints.admin.log_words import action_name, changes, deeds
 from storefront.blueprints.admin.timeline_words import told
+from storefront.blueprints.admin.words import job_name
 from storefront.domain.events import EventKind
+from storefront.jobs.work import JOBS
 from storefront.queries.subscribers import Happening
 from storefront.runtime import Runtime
 from tests.support.log_codes import log_codes
@@ -63,10 +65,17 @@ def test_the_log_has_words_for_nothing_that_is_never_done(rt: Runtime) -> None:
     assert set(deeds()) == log_codes()
 
 
+def test_every_job_has_words(rt: Runtime) -> None:
+    bare = [
+        job.name for job in JOBS if job_name(job.name) == job.name.replace("_", " ").capitalize()
+    ]
+    assert bare == []
+
+
 def test_the_log_lists_values_as_people_write_them(rt: Runtime) -> None:
     after = {"held": {"stock": 2}, "is_counted": True, "notes": ["crn_1", "crn_2"], "once": "x"}
     assert changes({}, after) == [
         ("Held", "–", "stock: 2"),
-        ("Is counted", "–", "yes"),
+        ("Stock is counted", "–", "yes"),
         ("Notes", "–", "crn_1, crn_2"),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from storefront.blueprints.admin.log_labels import label_of, labels
 from storefront.blueprints.admin.words import amount
 from storefront.blueprints.context import runtime
 from storefront.domain.money import Money
@@ -177,9 +178,8 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[s
         if key == "once":
             # Names the form, so that a second click does nothing; it tells a person nothing.
             continue
-        label = key.removesuffix("_minor").replace("_", " ").capitalize()
         texts = [_shown(key, side.get(key), currency) for side in (before, after)]
-        rows.append((label, texts[0], texts[1]))
+        rows.append((label_of(key), texts[0], texts[1]))
     return rows
 
 
@@ -201,10 +201,13 @@ def _short(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     """Return a value as people write it: lists with commas, yes and no."""
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+        names = labels()
+        return ", ".join(f"{names.get(key, key)}: {_plain(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     return str(value)

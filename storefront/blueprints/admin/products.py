@@ -146,7 +146,14 @@ def _context(
             **(rules or {}),
         },
         "kinds": kind_words(),
+        # Staff users stand there by their names.
+        "movers": {"worker": _("the shop by itself"), "customer": _("the customer")},
         "standing": standing,
+        "sources": {
+            "own": _("made in this shop"),
+            "shopify": "Shopify",
+            "woocommerce": "WooCommerce",
+        },
     }
 
 

@@ -21,6 +21,6 @@ SHIPPER_BE = Preset(
         ),
         delimiter=";",
     ),
-    source="doc.dpd.be, node 16",
+    source="doc.dpd.be 16",
     confidence="part",
 )

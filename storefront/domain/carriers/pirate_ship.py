@@ -25,7 +25,7 @@ UPLOAD = Preset(
             Column("Weight (oz)", "weight_oz"),
         ),
     ),
-    source="support.pirateship.com, article 1804193",
+    source="support.pirateship.com 1804193",
     confidence="documented",
     remark="mapped",
 )

@@ -32,7 +32,7 @@ CLICK_AND_DROP = Preset(
             Column("Phone", "phone_digits", most=25, rule="digits"),
         ),
     ),
-    source="help.parcel.royalmail.com, article 360000250093",
+    source="help.parcel.royalmail.com 360000250093",
     confidence="documented",
     remark="one_name",
 )

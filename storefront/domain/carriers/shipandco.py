@@ -17,7 +17,7 @@ ORDERS = Preset(
         ),
         per_item=True,
     ),
-    source="support.shipandco.com, article 226141008",
+    source="support.shipandco.com 226141008",
     confidence="part",
     typed=("CurrencyCode",),
 )

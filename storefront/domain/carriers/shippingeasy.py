@@ -20,6 +20,6 @@ ORDERS = Preset(
         ),
         per_item=True,
     ),
-    source="support.shippingeasy.com, article 203382759",
+    source="support.shippingeasy.com 203382759",
     confidence="part",
 )

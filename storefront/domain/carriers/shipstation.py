@@ -35,7 +35,7 @@ ORDERS = Preset(
         ),
         per_item=True,
     ),
-    source="help.shipstation.com, articles 360036323571 and 6841661248411",
+    source="help.shipstation.com 360036323571, 6841661248411",
     confidence="documented",
     remark="mapped",
 )

@@ -1,0 +1,174 @@
+"""No text of a page or mail is written into the source: all of them can be translated.
+
+The demo shop is shown in a language nobody speaks (``tests/support/pseudo.py``), to a guest, to
+customers in different states and to the owner. Names, notes and whatever else people have written
+are taken from the database; what is left in plain letters is a fault.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.blueprints.admin.plan_terms import CURRENCIES
+from storefront.demo import catalogue, seed
+from storefront.demo.cast import CAST, PRESENTS
+from storefront.demo.history import Scale, StoryClock
+from storefront.domain.carriers.presets import PRESETS
+from storefront.domain.least_terms import LIMITS
+from storefront.domain.regions import regions_of
+from storefront.domain.subscriber_rows import COLUMNS
+from storefront.mails import compose
+from storefront.models import Customer, OutboxMessage
+from storefront.models.base import table_of
+from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
+from storefront.templating import LANGUAGES
+from tests.support import pseudo
+from tests.support.databases import Database, Databases
+from tests.support.forms import pages
+from tests.support.visitor import Visitor
+from tests.web.test_every_form import ADA, HOME, Trial, walk_to_payment
+
+
+@pytest.fixture
+def clock() -> StoryClock:
+    return StoryClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite"])
+def database(databases: Databases, tmp_path: Path) -> Database:
+    """One kind is enough for words."""
+    return databases.sqlite(tmp_path)
+
+
+@pytest.fixture
+def known(rt: Runtime, app: Flask, clock: StoryClock, tmp_path: Path) -> set[str]:
+    """A small demo shop that speaks the language alone; return what its people have written."""
+    end = datetime(2027, 3, 24, 15, 30, tzinfo=UTC)
+    seed.tell(rt, clock, end, Scale(months=2, shoppers=6), lambda *_: None)
+    with app.app_context():
+        rt.session.execute(sa.update(table_of(Customer)).values(locale=pseudo.CODE))
+        rt.session.commit()
+        written = pseudo.stored(rt.session)
+        rt.session.rollback()
+    pseudo.speak(app, tmp_path)
+    return written | set().union(*(pseudo.pieces(name) for name in names()))
+
+
+def names() -> list[str]:
+    """Return what has one name in every language, and what stands in files."""
+    return [
+        *(name for _code, name in LANGUAGES),
+        *available_timezones(),
+        *CURRENCIES,
+        *(limit.source for limit in LIMITS),
+        *(preset.layout.name for preset in PRESETS.values()),
+        *(f"{preset.source}. {'. '.join(preset.typed)}" for preset in PRESETS.values()),
+        *(one.name.split()[0] for one in (*CAST, *PRESENTS)),
+        *(name for _code, name in regions_of("US")),
+        *COLUMNS,
+        *NAMES,
+    ]
+
+
+#: Endpoints whose pages are written for those who change the product, in its own language.
+SKIPPED = {"admin.design"}
+#: The log shows values as they were kept, codes too; what they are called is in words.
+KEEPS_CODES = {"admin.staff_log"}
+NAMES = (
+    *ADA.values(),
+    # Named by banks, machines and files.
+    *("Visa", "Mastercard", "SEPA", "JSON", "CSV", "UTF", "Windows", "Latin", "Demo", "number"),
+    # An allergen, a tag and codes of plans of the demo, which are also codes of ours.
+    *("nuts", "friends", *(plan.code for plan in catalogue.PLANS)),
+    # The snippet for other sites, and an address of ours inside it.
+    *("script async src", "script", "storefront-plans", "a href", "js", "www.example.com"),
+)
+
+
+def found(trial: Trial, starts: list[str], known: set[str], kinds: set[str]) -> dict[str, str]:
+    """Return what is not in the language, and where, on each kind of page from ``starts``."""
+    wrong: dict[str, str] = {}
+    read: list[str] = []
+
+    def get(address: str):  # type: ignore[no-untyped-def]
+        answer = trial.get(address)
+        read[:] = [answer.text if answer.mimetype == "text/html" else ""]
+        return answer
+
+    for kind, address, _page in pages(trial.app, get, starts):
+        kinds.add(kind)
+        if kind not in SKIPPED:
+            texts = pseudo.Texts(read[0]).found
+            here = pseudo.foreign(texts, known)
+            if kind in KEEPS_CODES:
+                here = {text for text in here if not text.islower()}
+            wrong |= dict.fromkeys(here, f"{kind} {address}")
+    return wrong
+
+
+def told(wrong: dict[str, str]) -> str:
+    return "\n".join(f"{text!r}: {where}" for text, where in wrong.items())
+
+
+def test_every_text_of_every_page_can_be_translated(app: Flask, known: set[str]) -> None:
+    guest = Trial(app, Visitor.of(app))
+    starts = ["/", "/sign-in", "/sign-in/code", "/contracts/end", "/contracts/withdraw", "/gifts"]
+    steps = walk_to_payment(guest)
+    kinds: set[str] = set()
+    wrong = found(guest, [*(HOME + path for path in starts), *steps], known, kinds)
+    for email in [*(one.email for one in CAST), PRESENTS[0].email]:
+        trial = Trial(app, Visitor.of(app), email).sign_in()
+        wrong |= found(trial, [f"{HOME}/account/"], known, kinds)
+    greta = Trial(app, Visitor.of(app), catalogue.STAFF[0].email, is_staff=True).sign_in()
+    wrong |= found(greta, [f"{HOME}/admin/"], known, kinds)
+    assert not wrong, told(wrong)
+    assert len(kinds) > 115, f"the walk misses pages: {sorted(kinds)}"
+
+
+def test_every_text_of_the_mails_that_were_sent_can_be_translated(
+    rt: Runtime, app: Flask, known: set[str]
+) -> None:
+    message = table_of(OutboxMessage)
+    wrong: dict[str, str] = {}
+    topics = set()
+    with app.app_context():
+        rows = rt.session.execute(sa.select(message).where(message.c.kind == "mail")).all()
+        for row in {row.topic: row for row in rows}.values():
+            delivery = Delivery(
+                row.id,
+                row.public_id,
+                row.kind,
+                row.topic,
+                row.key,
+                {**row.payload, "locale": pseudo.CODE},
+                row.customer_id,
+                row.created_at,
+            )
+            mail = compose(rt, delivery)
+            if mail is not None:
+                topics.add(row.topic)
+                texts = [mail.subject, mail.text, *pseudo.Texts(mail.html).found]
+                wrong |= dict.fromkeys(pseudo.foreign(texts, known), row.topic)
+        rt.session.rollback()
+    assert not wrong, told(wrong)
+    assert len(topics) >= 10, sorted(topics)
+
+
+def test_a_text_of_the_source_is_noticed_beside_translated_ones() -> None:
+    page = f"""<title>{pseudo.pseudo("Your plan")}</title><p title="Hard">{pseudo.pseudo("Hello")}
+        Ada Lovelace, <b>Next box</b> 3 Μαρτίου</p><input type="submit" value="Send"><svg>in</svg>
+        <p>{pseudo.pseudo("Paid: %(sum)s") % {"sum": "€3, active"}}</p>"""
+    assert pseudo.foreign(pseudo.Texts(page).found, {"Ada Lovelace"}) == {
+        "Hard",
+        "Next box",
+        "Send",
+        "active",
+    }
+    assert pseudo.pseudo("<b>%(n)s</b> of 50&nbsp;%%") == "<b>%(n)s</b> ｏｆ 50&nbsp;%%"
