@@ -98,6 +98,7 @@ from storefront.models.subscriptions import (
     SubscriptionEvent,
     SubscriptionPeriod,
 )
+from storefront.models.suggestions import SuggestionDismissal
 from storefront.models.swaps import BoxSwap, SwapOffer
 from storefront.models.tokens import ApiToken
 from storefront.models.two_step import RecoveryCode, TwoStep
@@ -217,6 +218,7 @@ __all__ = [
     "SubscriptionDiscount",
     "SubscriptionEvent",
     "SubscriptionPeriod",
+    "SuggestionDismissal",
     "SwapOffer",
     "TaxRate",
     "Throttle",

@@ -61,6 +61,7 @@ from storefront.operations.erasure_rows import (
 from storefront.operations.inquiries import erase_inquiries
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.suggestions import forget_put_away
 from storefront.operations.two_step import forget_of_customers
 from storefront.operations.waiting import take_off_list
 
@@ -182,6 +183,7 @@ def erase(session: AnySession, row: AnyRow, moment: Moment) -> None:
     erase_declarations(session, ids, keys, row.email, moment.now)
     erase_inquiries(session, ids)
     forget_dismissals(session, ids)
+    forget_put_away(session, ids)
     _erase_messages(session, ids)
 
 

@@ -49,6 +49,7 @@ from storefront.models.base import Base, table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.ledger import Journal, Transfer, book
 from storefront.operations.moment import Moment
+from storefront.operations.suggestions import move_put_away
 from storefront.operations.timeline import Entry, record
 from storefront.operations.two_step import forget_of_customers
 from storefront.operations.waiting import take_off_list
@@ -154,6 +155,7 @@ def merge(session: AnySession, kept: AnyRow, merged: AnyRow, by: str, moment: Mo
     _move_checkouts(session, kept.id, merged)
     _move_waiting(session, kept, merged)
     _move_referrals(session, kept.id, merged.id, moment)
+    move_put_away(session, kept.id, merged.id)
     return Moved(
         subscriptions, counts[Invoice], methods, counts[Address], counts[Gift], tuple(credit)
     )

@@ -323,6 +323,8 @@ def sold_to_subscribers(
             price.c.count.label("unit_count"),
             price.c.amount_minor,
             price.c.currency,
+            price.c.tax_inclusive,
+            price.c.phases,
             plan.c.name,
             plan.c.tagline,
         )

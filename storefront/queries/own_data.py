@@ -50,6 +50,7 @@ from storefront.models import (
     SubscriptionAddon,
     SubscriptionEvent,
     SubscriptionPeriod,
+    SuggestionDismissal,
     TwoStep,
     WaitingPlace,
 )
@@ -165,6 +166,7 @@ def everything_of(session: AnySession, customer_id: int) -> dict[str, Any]:
         "declarations": _declarations(session, customer_id),
         "inquiries": _inquiries(session, customer_id),
         "sign_ins": by_customer(LoginSession),
+        "suggestions_put_away": by_customer(SuggestionDismissal),
         "two_step_sign_in": _some(
             session,
             TwoStep,

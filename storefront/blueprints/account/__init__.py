@@ -148,6 +148,7 @@ register_policy(
             "reply",
             "notices",
             "read_notice",
+            "put_suggestion_away",
             "read_notices",
             "dismiss",
         )

@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response, abort, flash, request, url_for
+from flask_babel import gettext as _
 
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.errors import DomainError
+from storefront.domain.suggestions import SuggestionKind
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
 from storefront.queries import gifts
@@ -24,8 +26,9 @@ from storefront.queries.credit import credit_of
 from storefront.queries.disputes import HeldBy, held_by
 from storefront.queries.methods import ending_cards
 from storefront.queries.replacements import resent
+from storefront.queries.suggestions import suggestion
 from storefront.runtime import Runtime
-from storefront.services import skips
+from storefront.services import skips, suggestions
 from storefront.services.skips import SkipChange
 
 #: So long a box that was sent again is listed.
@@ -37,18 +40,36 @@ def home() -> Response:
     """Show the next box of every subscription, soonest first."""
     rt = runtime()
     found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.taxes)
+    got = {one.subscription: one for one in gifts.received_by(rt.session, customer().id)}
+    ending = ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else []
+    own = [one for one in found.subscriptions if one.public_id not in got]
+    is_urgent = found.owed is not None or bool(ending)
     return page(
         "home",
         home=found,
         owed=found.owed,
         given=gifts.given_by(rt.session, customer().id),
-        got={one.subscription: one for one in gifts.received_by(rt.session, customer().id)},
+        got=got,
         credit=credit_of(rt.session, customer().id),
         why_declined=words.why_declined,
         won=_won(rt, found.subscriptions),
         resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
-        ending=ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else [],
+        ending=ending,
+        suggestion=None if is_urgent else suggestion(rt.session, customer().id, own, rt.today()),
     )
+
+
+@bp.post("/suggestions/put-away")
+def put_suggestion_away() -> Response:
+    """Suggest something like that no more."""
+    try:
+        kind = SuggestionKind(request.form.get("kind", ""))
+    except ValueError:
+        abort(404)
+    suggestions.put_away(runtime(), customer().id, kind)
+    text = _("Put away. We will not suggest that again.")
+    partial = "storefront/account/_suggestion.html"
+    return done(text, partial, url_for("account.home"), suggestion=None)
 
 
 def _won(rt: Runtime, subscriptions: Sequence[SubscriptionView]) -> dict[str, HeldBy]:
