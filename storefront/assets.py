@@ -21,7 +21,9 @@ FOLDER = Path(__file__).parent / "static"
 #: Public name to file. Names are stable; nothing else in the folder is served.
 FILES: dict[str, str] = {
     "app.css": "storefront/app.css",
+    "parts.css": "storefront/parts.css",
     "admin.css": "storefront/admin.css",
+    "prices.css": "storefront/prices.css",
     "order.css": "storefront/order.css",
     "app.js": "storefront/app.js",
     "embed.css": "storefront/embed.css",

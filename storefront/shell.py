@@ -1,7 +1,7 @@
 """Our pages inside the page of the shop around us.
 
 The host gives a whole page with two marks (``hooks.Layout``); head and content of ours are poured
-into it. Our stylesheet is served a second time, scoped to our part, so that the host's own
+into it. Our stylesheets are served a second time, scoped to our part, so that the host's own
 headings, links and forms keep their looks.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from flask import Blueprint, Flask, Response, current_app, make_response, request, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, make_response, request, url_for
 
 from storefront.assets import FOR_EVER, asset_named, static_url
 from storefront.hooks import Layout
@@ -20,7 +20,7 @@ from storefront.security import PUBLIC, register_policy
 #: Surfaces that stay whole pages of their own: they are for staff, for machines,
 #: or stand in a frame of another site already.
 _OWN_FRAME = {"admin", "health", "assets", "shell", "embed"}
-_STYLES = "app.css"
+_STYLES = ("app.css", "parts.css")
 
 _HEAD = re.compile(r"<head[^>]*>(.*?)</head>", re.S)
 _BODY = re.compile(r"<body([^>]*)>(.*)</body>", re.S)
@@ -40,10 +40,13 @@ bp = Blueprint("shell", __name__, url_prefix="/shell")
 register_policy({"shell.styles": PUBLIC})
 
 
-@bp.get("/<digest>.css")
-def styles(digest: str) -> Response:
-    """Our stylesheet, scoped to our part of the host's page."""
-    asset = asset_named(_STYLES)
+@bp.get("/<digest>.css", defaults={"name": _STYLES[0]})
+@bp.get("/<digest>/<name>")
+def styles(digest: str, name: str) -> Response:
+    """One of our stylesheets, scoped to our part of the host's page."""
+    if name not in _STYLES:
+        abort(404)
+    asset = asset_named(name)
     response = make_response(scoped(asset.body.decode("utf-8")))
     response.mimetype = "text/css"
     if digest == asset.digest:
@@ -94,7 +97,8 @@ def pour(page: str, layout: Layout) -> str:
         return page
     title = _TITLE.search(head[1])
     ours = _ONCE.sub("", _TITLE.sub("", head[1]))
-    ours = ours.replace(static_url(_STYLES), _scoped_url())
+    for name in _STYLES:
+        ours = ours.replace(static_url(name), _scoped_url(name))
     attributes = f"{_with_class(body[1])}{root[1] if root else ''}"
     inner = _MAIN.sub(r"<\1div", body[2])
     content = f"<div{attributes}>{inner}</div>"
@@ -110,8 +114,8 @@ def _with_class(attributes: str) -> str:
     return f' class="storefront"{attributes}'
 
 
-def _scoped_url() -> str:
-    return url_for("shell.styles", digest=asset_named(_STYLES).digest)
+def _scoped_url(name: str) -> str:
+    return url_for("shell.styles", digest=asset_named(name).digest, name=name)
 
 
 @cache

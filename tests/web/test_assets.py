@@ -66,7 +66,8 @@ def test_nothing_but_the_listed_files_is_served(visit, path):
 
 
 def test_stylesheet_and_scripts_stay_within_their_budgets():
-    assert len(asset_named("app.css").packed) <= 8_000  # about 7 KB as brotli
+    assert len(asset_named("app.css").packed) <= 6_300
+    assert len(asset_named("parts.css").packed) <= 3_000
     assert len(asset_named("app.js").packed) <= 4_096
     assert len(asset_named("htmx.js").packed) <= 13_700
 
