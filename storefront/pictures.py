@@ -19,7 +19,9 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT, FLOOR = 160, 200, 196
 BOX_WIDTH, BOX_HEIGHT, SHELF = 480, 300, 266
 
-PAPER, INK = "#fcfaf6", "#1b2a4e"
+PAPER, INK, SHEET = "#fcfaf6", "#1b2a4e", "#f1e9d8"
+#: What networks show a shared link at; Open Graph names no size, all large ones take this.
+SHARE_WIDTH, SHARE_HEIGHT = 1200, 630
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,19 @@ def box_svg(
     return _svg(BOX_WIDTH, BOX_HEIGHT, "".join(parts), alt, "box-picture", paper=True)
 
 
+def share_svg(seed: str, items: Sequence[str | tuple[str, str | None]] = ()) -> Markup:
+    """Return the picture of a box on a sheet of 1200 x 630, the size at which links are shown."""
+    scale = SHARE_HEIGHT / BOX_HEIGHT
+    left = (SHARE_WIDTH - BOX_WIDTH * scale) / 2
+    text = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SHARE_WIDTH} {SHARE_HEIGHT}" '
+        f'width="{SHARE_WIDTH}" height="{SHARE_HEIGHT}">'
+        f'<path d="M0 0h{SHARE_WIDTH}v{SHARE_HEIGHT}H0z" fill="{SHEET}"/>'
+        f'<g transform="translate({left:g} 0) scale({scale:g})">{box_svg(seed, items)}</g></svg>'
+    )
+    return Markup(text)  # noqa: S704 - every part is ours
+
+
 def silhouette_of(number: int, kind: str | None) -> str:
     """Return the silhouette for a hash and a wished kind or family."""
     if kind in SILHOUETTES:
@@ -366,7 +381,7 @@ def _svg(
     width: int, height: int, drawn: str, alt: str, name: str, *, paper: bool = False
 ) -> Markup:
     label = f'role="img" aria-label="{escape(alt)}"' if alt else 'aria-hidden="true"'
-    sheet = f'<path class="pic-paper" d="M0 0h{width}v{height}H0z" fill="#f1e9d8"/>'
+    sheet = f'<path class="pic-paper" d="M0 0h{width}v{height}H0z" fill="{SHEET}"/>'
     text = (
         f'<svg class="{name}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" preserveAspectRatio="xMidYMax" focusable="false" '

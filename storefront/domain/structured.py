@@ -41,15 +41,16 @@ def amount(price: Money) -> str:
 
 
 def product(
-    name: str, description: str, brand: str, offers: list[Sold], *, is_sold_out: bool
+    name: str, description: str, brand: str, offers: list[Sold], image: str, *, is_sold_out: bool
 ) -> dict[str, Any]:
-    """Return a plan as a Product with an Offer for each interval."""
+    """Return a plan as a Product with an Offer for each interval; ``image`` is its address."""
     stock = "SoldOut" if is_sold_out else "InStock"
     return {
         "@context": _CONTEXT,
         "@type": "Product",
         "name": name,
         "description": description or name,
+        "image": image,
         "brand": {"@type": "Brand", "name": brand},
         "offers": [_offer(one, stock) for one in offers],
     }

@@ -224,6 +224,13 @@ def listed_codes(session: AnySession, today: date) -> list[str]:
     return list(session.scalars(listed.order_by(plan.c.position, plan.c.id)))
 
 
+def is_sold(session: AnySession, code: str, today: date) -> bool:
+    """Return whether there is such a plan on sale, listed or not."""
+    plan = table_of(Plan)
+    found = sa.select(plan.c.id).where(plan.c.code == code, sold_on(plan, today))
+    return session.execute(found).first() is not None
+
+
 def _full(session: AnySession, rows: Sequence[AnyRow], moment: Moment | None) -> set[str]:
     """Return the codes of those plans of which nothing more can be sold."""
     limited = {row.id: row.code for row in rows if row.is_limited or row.has_capacity}

@@ -14,7 +14,9 @@ from flask import Blueprint, Response
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.structured import Sold, plan_list, product
+from storefront.queries.past_boxes import gallery
 from storefront.queries.pricing import PlanCard, PlanPage, PricingPage, listed_codes
+from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 
 #: What belongs to one person or to staff: asking for it is work for nothing.
@@ -30,14 +32,24 @@ def add_found(bp: Blueprint) -> None:
 
 
 def sitemap() -> Response:
-    """List the pages that are worth finding: prices and every plan on the pricing page."""
+    """List the pages that are worth finding: prices, every plan on the pricing page, past boxes."""
     rt = runtime()
     codes = listed_codes(rt.session, rt.today())
     addresses = [
         external_url("pricing.index"),
         *(external_url("pricing.plan", code=code) for code in codes),
+        *_of_past_boxes(rt),
     ]
     return _text("\n".join(_sitemap(addresses)), "application/xml")
+
+
+def _of_past_boxes(rt: Runtime) -> list[str]:
+    """Return the gallery and the boxes on its first page; nothing before a box has left."""
+    boxes = gallery(rt.session, rt.today()).boxes
+    addresses = [external_url("pricing.past_boxes")] if boxes else []
+    return addresses + [
+        external_url("pricing.past_box", code=box.plan_code, key=box.key) for box in boxes
+    ]
 
 
 def robots() -> Response:
@@ -50,19 +62,30 @@ def robots() -> Response:
 def of_list(page: PricingPage) -> dict[str, Any]:
     """Return what the pricing page says of itself to machines."""
     items = [(plan.name, external_url("pricing.plan", code=plan.code)) for plan in page.plans]
-    return {"canonical": external_url("pricing.index"), "structured": plan_list(items)}
+    shown = [plan for plan in page.plans if plan.is_recommended] or page.plans
+    return {
+        "canonical": external_url("pricing.index"),
+        "structured": plan_list(items),
+        "share_picture": _picture_of(shown[0].code) if shown else "",
+    }
 
 
 def of_plan(page: PlanPage) -> dict[str, Any]:
     """Return what the page of a plan says of itself to machines; nothing of an unlisted one."""
     plan, url = page.plan, external_url("pricing.plan", code=page.plan.code)
+    picture = _picture_of(plan.code)
     if not page.is_listed:
-        return {"canonical": url, "structured": None, "is_unlisted": True}
+        shared = {"canonical": url, "share_picture": picture}
+        return {**shared, "structured": None, "is_unlisted": True}
     words = plan.description or plan.tagline
     offers = list(_sold(plan))
     brand = runtime().shop.name
-    told = product(plan.name, words, brand, offers, is_sold_out=plan.is_sold_out)
-    return {"canonical": url, "structured": told, "is_unlisted": False}
+    told = product(plan.name, words, brand, offers, picture, is_sold_out=plan.is_sold_out)
+    return {"canonical": url, "share_picture": picture, "structured": told, "is_unlisted": False}
+
+
+def _picture_of(code: str) -> str:
+    return external_url("pricing.plan_picture", code=code)
 
 
 def _sold(plan: PlanCard) -> Iterator[Sold]:

@@ -13,6 +13,7 @@ from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.found import add_found, of_list, of_plan
 from storefront.blueprints.pricing.memo import for_one, remembered
+from storefront.blueprints.pricing.past import add_past
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
@@ -79,6 +80,9 @@ def _answer(name: str, values: Any) -> Response:
         int(rt.now().timestamp()) // _KEEP_SECONDS,
     )
     return remembered(key, render, is_for_all=not source and not session)
+
+
+add_past(bp, _answer)
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:

@@ -31,7 +31,9 @@ def test_a_plan_has_an_offer_for_each_interval():
         Sold(Interval("month", 3), Money(7410, "EUR"), True, "https://shop.example/p?interval=3m"),
         Sold(Interval("week"), Money(700, "EUR"), None, "https://shop.example/p?interval=1w"),
     ]
-    told = product("Pot", "", "Nine Kettles", sold, is_sold_out=False)
+    told = product(
+        "Pot", "", "Nine Kettles", sold, "https://shop.example/pot.png", is_sold_out=False
+    )
     first, second = told["offers"]
     assert told["description"] == "Pot"
     assert first["price"] == first["priceSpecification"]["price"] == "74.10"
@@ -46,7 +48,9 @@ def test_a_plan_has_an_offer_for_each_interval():
 
 def test_a_plan_that_is_sold_out_says_so():
     sold = [Sold(Interval("month"), Money(1, "EUR"), True, "https://shop.example/p")]
-    told = product("Pot", "Tea", "Nine Kettles", sold, is_sold_out=True)
+    told = product(
+        "Pot", "Tea", "Nine Kettles", sold, "https://shop.example/pot.png", is_sold_out=True
+    )
     assert told["offers"][0]["availability"] == "https://schema.org/SoldOut"
 
 
