@@ -208,6 +208,8 @@ def known_delivery(session: AnySession, customer_id: int) -> KnownDelivery:
 class ConfirmedBox:
     """One box of an order that is paid, and what comes next of it."""
 
+    #: Public id of its subscription.
+    subscription: str
     plan_name: str
     unit: str
     count: int
@@ -269,6 +271,7 @@ def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> Con
         (date.fromisoformat(on), Money(minor, row.currency)) for on, minor in kept["charges"]
     ]
     return ConfirmedBox(
+        subscription=row.subscription_ref,
         plan_name=row.plan_name,
         unit=row.unit,
         count=row.unit_count,
@@ -306,6 +309,7 @@ def _paid(session: AnySession, checkout: AnyRow) -> Sequence[AnyRow]:
             invoice.c.tax_minor,
             invoice.c.currency,
             subscription.c.id.label("subscription_id"),
+            subscription.c.public_id.label("subscription_ref"),
             plan.c.name.label("plan_name"),
             price.c.unit,
             price.c.count.label("unit_count"),

@@ -34,8 +34,10 @@ from storefront.domain.periods import Interval
 from storefront.htmx import go, is_htmx, show
 from storefront.logins import current_customer, remember_customer
 from storefront.operations.checkout import Order
+from storefront.queries import account
+from storefront.queries.checkout import Confirmation, payment_sent_at
 from storefront.queries.checkout import confirmation as read_confirmation
-from storefront.queries.checkout import payment_sent_at
+from storefront.queries.profile import has_password
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.checkout import Agreement, Step, place_order
@@ -195,17 +197,36 @@ def confirmation(key: str) -> Response:
     if found is None:
         return go(url_for("checkout.resume", key=key))
     page = f"{_FOLDER}/confirmation.html"
+    me = current_customer()
     return show(
         page,
         page,
         key=key,
         done=found,
         order=order,
+        has_password=me is not None and has_password(rt.session, me.id),
+        to_choose=[] if order.gift else _to_choose(rt, found),
         intervals=[Interval(box.unit, box.count) for box in found.boxes],  # type: ignore[arg-type]
         country=writing_locale().territories.get(
             found.address["country"], found.address["country"]
         ),
     )
+
+
+def _to_choose(rt: Runtime, done: Confirmation) -> list[tuple[str, int, str]]:
+    """Return (plan, pieces, address) of this order's first boxes whose contents may be chosen."""
+    me = current_customer()
+    if me is None:
+        return []
+    found = []
+    for box in done.boxes:
+        view = account.subscription(rt.session, me.id, box.subscription, rt.moment(), rt.shop.taxes)
+        choosing = view.choosing if view else None
+        if choosing is None or not choosing.pieces or choosing.ship_from != box.ships_on:
+            continue
+        url = url_for("account.choose", subscription=box.subscription, cycle=choosing.cycle)
+        found.append((box.plan_name, choosing.pieces, url))
+    return found
 
 
 def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
