@@ -17,7 +17,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from storefront import failures, headers, kept, overrides, security, seen, templating
+from storefront import failures, headers, kept, languages, overrides, security, seen, templating
 from storefront.adapters import failpoints
 from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
@@ -36,7 +36,6 @@ from storefront.plugins import Hooks, load_plugins
 from storefront.runtime import Runtime, ShopNotSetUp
 from storefront.security import PUBLIC, check_policy, register_policy
 from storefront.settings import Settings, SettingsError, load_settings, problems
-from storefront.templating import LANGUAGES
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +86,7 @@ def create_app(
     kept.init_app(app)
     headers.init_app(app)
     templating.init_app(app)
+    languages.init_app(app)
     overrides.init_app(app, settings.templates_dir)
     app.context_processor(_page_values)
     _register_blueprints(app, rt.hooks)
@@ -181,24 +181,22 @@ def _choose_transactions() -> None:
 
 def _locale() -> str:
     """Choose the language: address, own choice, account, browser, shop."""
-    codes = [code for code, _name in LANGUAGES]
     if has_request_context():
         customer = current_customer() if request.endpoint else None
         wishes = (
-            request.args.get("lang"),
+            languages.of_address(),
             request.cookies.get(LANGUAGE_COOKIE),
             customer.locale if customer else None,
             # Not ``best_match``: it takes "de" before "fr-CH", because that is no whole match.
             *request.accept_languages.values(),
         )
         for wish in wishes:
-            if wish and wish.partition("-")[0] in codes:
-                return wish.partition("-")[0]
+            if language := languages.known(wish):
+                return language
     try:
-        locale = runtime().shop.locale.partition("-")[0]
+        return languages.known(runtime().shop.locale) or languages.CODES[0]
     except ShopNotSetUp:
-        return codes[0]
-    return locale if locale in codes else codes[0]
+        return languages.CODES[0]
 
 
 def _page_values() -> dict[str, Any]:

@@ -27,7 +27,7 @@ _BASE: Mapping[str, tuple[str, ...]] = {
 #: Blueprints whose pages speak with a gateway.
 _PAYING = {"checkout", "account", "pay"}
 #: Blueprints whose pages hold personal data although anybody may open them.
-_PRIVATE = {"checkout", "account", "admin", "auth", "pay", "gifts", "waiting", "links", "contracts"}
+PRIVATE = {"checkout", "account", "admin", "auth", "pay", "gifts", "waiting", "links", "contracts"}
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -122,7 +122,7 @@ def _add_headers(response: Response) -> Response:
     headers.setdefault("Permissions-Policy", permissions_policy(blueprint))
     headers.setdefault("Content-Security-Policy", content_security_policy(blueprint))
     access = access_of_request()
-    if blueprint in _PRIVATE or access not in {PUBLIC, SIGNED, None}:
+    if blueprint in PRIVATE or access not in {PUBLIC, SIGNED, None}:
         headers["Cache-Control"] = "no-store"
         headers["X-Robots-Tag"] = "noindex"
     rt = cast("Runtime", current_app.extensions["storefront"])

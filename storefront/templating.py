@@ -12,15 +12,14 @@ from flask import Flask, current_app, has_request_context, render_template, requ
 from flask_babel import get_locale
 from markupsafe import Markup
 
-from storefront import formats, navigation, pictures
+from storefront import formats, languages, navigation, pictures
 from storefront.assets import static_url
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
 from storefront.pills import pill_of
 
-#: Languages the product is written in, under the names their readers know.
-LANGUAGES = (("en", "English"), ("de", "Deutsch"), ("fr", "Français"))
+LANGUAGES = languages.LANGUAGES
 THEMES = ("light", "dark")
 
 
@@ -217,6 +216,8 @@ GLOBALS: dict[str, Any] = {
     "account_menu": lambda: navigation.ACCOUNT_MENU,
     "staff_menu": lambda: navigation.STAFF_MENU,
     "languages": lambda: LANGUAGES,
+    "language_choices": languages.choices,
+    "in_languages": languages.alternates,
     "locale_code": locale_code,
     "theme_choice": theme_choice,
     "pill_of": pill_of,

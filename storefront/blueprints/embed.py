@@ -20,10 +20,10 @@ from storefront.blueprints.preferences import market_of_visit
 from storefront.domain.periods import Interval
 from storefront.domain.shipping import told
 from storefront.headers import content_security_policy
+from storefront.languages import of_address
 from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, pricing_page
 from storefront.security import PUBLIC, register_policy
-from storefront.templating import locale_code
 
 bp = Blueprint("embed", __name__, url_prefix="/embed")
 register_policy({"embed.script": PUBLIC, "embed.plans": PUBLIC})
@@ -56,7 +56,7 @@ def plans() -> Response:
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Cache-Control"] = _PAGE_KEPT
     response.headers["X-Robots-Tag"] = "noindex"
-    response.vary.update(["Accept-Language", "Cookie"])
+    response.vary.update(["Cookie"] if of_address() else ["Accept-Language", "Cookie"])
     return response
 
 
@@ -97,8 +97,7 @@ def _values(site: str) -> dict[str, Any]:
 
 def _here(site: str, interval: Interval) -> str:
     """Return this page in another interval, everything else as the element asked for it."""
-    kept = {name: request.args[name] for name in ("plan", "lang") if request.args.get(name)}
-    shown: dict[str, Any] = {**kept, "site": site or None}
+    shown: dict[str, Any] = {"plan": request.args.get("plan") or None, "site": site or None}
     return url_for("embed.plans", interval=interval_code(interval), **shown)
 
 
@@ -107,8 +106,7 @@ def _choose_url(plan: PlanCard, site: str, interval: Interval) -> str:
 
 
 def _out(endpoint: str, site: str, interval: Interval | None, **values: str) -> str:
-    """Return a page of the shop, in the language of this one, that knows which site led to it."""
+    """Return a page of the shop that knows which site led to it."""
     shown: dict[str, Any] = {**values, "ref": urlsplit(site).hostname}
     code = interval_code(interval) if interval else None
-    lang = locale_code() if request.args.get("lang") else None
-    return url_for(endpoint, interval=code, lang=lang, **shown)
+    return url_for(endpoint, interval=code, **shown)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, request, url_for
 
 from storefront.blueprints.context import runtime
+from storefront.headers import PRIVATE
 from storefront.htmx import go
+from storefront.languages import CODES, in_language, of_address
 from storefront.navigation import page_url
 from storefront.operations.checkout import Market
 from storefront.runtime import Runtime
@@ -15,7 +17,7 @@ from storefront.security import (
     register_without_token,
     safe_target,
 )
-from storefront.templating import LANGUAGES, THEMES
+from storefront.templating import THEMES
 
 bp = Blueprint("preferences", __name__)
 register_policy({"preferences.look": PUBLIC, "preferences.country": PUBLIC})
@@ -30,9 +32,12 @@ _ONE_YEAR = 31_536_000
 def look() -> Response:
     """Keep the choices and show the page again; what nobody offers is forgotten."""
     home = page_url("pricing.index") or url_for("health.alive")
-    response = go(safe_target(request.form.get("to")) or home)
-    languages = {code for code, _name in LANGUAGES}
-    _keep(response, LANGUAGE_COOKIE, request.form.get("language", ""), languages)
+    target = safe_target(request.form.get("to")) or home
+    chosen = request.form.get("language")
+    # What was just chosen holds, not what the address of the page asked for before.
+    response = go(target if chosen is None else in_language(target, None))
+    if chosen is not None:
+        keep_language(response, chosen)
     _keep(response, THEME_COOKIE, request.form.get("theme", ""), set(THEMES))
     return response
 
@@ -54,7 +59,17 @@ def market_of_visit(rt: Runtime) -> Market:
 
 def keep_language(response: Response, language: str) -> None:
     """Show pages in the language that an account was just given; empty: as the browser asks."""
-    _keep(response, LANGUAGE_COOKIE, language, {code for code, _name in LANGUAGES})
+    _keep(response, LANGUAGE_COOKIE, language, set(CODES))
+
+
+@bp.after_app_request
+def remember_language(response: Response) -> Response:
+    """Keep the language an address asks for, on pages that no cache keeps for others."""
+    asked = of_address()
+    is_ours = (request.blueprint or "") in PRIVATE and request.blueprint != "admin"
+    if asked and is_ours and asked != request.cookies.get(LANGUAGE_COOKIE):
+        keep_language(response, asked)
+    return response
 
 
 def _keep(response: Response, name: str, choice: str, offered: set[str]) -> None:

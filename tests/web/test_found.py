@@ -69,8 +69,13 @@ def test_the_sitemap_lists_pages_that_are_there(rt: Runtime, client: FlaskClient
     answer = client.get("/sitemap.xml")
 
     assert answer.mimetype == "application/xml"
-    addresses = re.findall(r"<url><loc>([^<&]*)</loc></url>", answer.text)
-    assert addresses == ["http://localhost/", "http://localhost/plans/pot"]
+    addresses = re.findall(r"<url><loc>([^<&]*)</loc>", answer.text)
+    assert addresses == [
+        f"http://localhost/{page}{language}"
+        for page in ("", "plans/pot")
+        for language in ("?lang=en", "?lang=de", "?lang=fr", "")
+    ]
+    assert answer.text.count('hreflang="x-default" href="http://localhost/plans/pot"/>') == 4
     for address in addresses:
         assert client.get(address).status_code == 200
 

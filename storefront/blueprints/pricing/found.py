@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from flask import Blueprint, Response
 
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.structured import Sold, plan_list, product
+from storefront.languages import alternates
 from storefront.queries.past_boxes import gallery
 from storefront.queries.pricing import PlanCard, PlanPage, PricingPage, listed_codes
 from storefront.runtime import Runtime
@@ -22,6 +23,7 @@ from storefront.security import PUBLIC, register_policy
 #: What belongs to one person or to staff: asking for it is work for nothing.
 _CLOSED = ("auth.sign_in", "account.home", "admin.today", "checkout.choose")
 _SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
+_XHTML = "http://www.w3.org/1999/xhtml"
 register_policy({"pricing.sitemap": PUBLIC, "pricing.robots": PUBLIC})
 
 
@@ -103,9 +105,15 @@ def _closed() -> list[str]:
 
 def _sitemap(addresses: list[str]) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>'
-    yield f'<urlset xmlns="{_SITEMAP}">'
+    yield f'<urlset xmlns="{_SITEMAP}" xmlns:xhtml="{_XHTML}">'
     for address in addresses:
-        yield f"<url><loc>{escape(address)}</loc></url>"
+        versions = list(alternates(address))
+        links = "".join(
+            f'<xhtml:link rel="alternate" hreflang="{tag}" href={quoteattr(url)}/>'
+            for tag, url in versions
+        )
+        for _tag, url in versions:
+            yield f"<url><loc>{escape(url)}</loc>{links}</url>"
     yield "</urlset>\n"
 
 

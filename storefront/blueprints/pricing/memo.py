@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from flask import Response, current_app, g, make_response, request
 
 from storefront.htmx import VARY
+from storefront.languages import of_address
 
 _MOST = 128
 _KEPT = "storefront_pricing_pages"
@@ -23,7 +24,8 @@ SHARED_SECONDS = 30
 _FOR_ALL = f"public, max-age=0, s-maxage={SHARED_SECONDS}, must-revalidate"
 #: What the page depends on beside its address. Where a visit comes from is carried along in the
 #: links, so a visit from another site is never answered with the page of one that is not.
-_DEPENDS_ON = (*VARY, "Accept-Language", "Cookie", "Sec-Fetch-Site")
+#: Its language is the browser's only where the address names none.
+_DEPENDS_ON = (*VARY, "Cookie", "Sec-Fetch-Site")
 _FROM_ELSEWHERE = {"cross-site", "same-site"}
 
 
@@ -53,7 +55,7 @@ def remembered(key: Hashable, render: Callable[[], str], *, is_for_all: bool) ->
     comes_from_elsewhere = request.headers.get("Sec-Fetch-Site") in _FROM_ELSEWHERE
     may_share = is_for_all and not comes_from_elsewhere
     response.headers["Cache-Control"] = _FOR_ALL if may_share else "private, no-cache"
-    response.vary.update(_DEPENDS_ON)
+    response.vary.update(_DEPENDS_ON if of_address() else (*_DEPENDS_ON, "Accept-Language"))
     response.make_conditional(request)
     return response
 
