@@ -18,6 +18,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.adapters import pdf
 from storefront.adapters.pdf import Sheet, SheetLine
+from storefront.domain.address_lines import address_lines
 from storefront.domain.colours import rgb_of
 from storefront.domain.gateways import proper_name
 from storefront.domain.invoices import LineKind
@@ -113,8 +114,7 @@ class _Writer:
         yield from self._address(buyer if buyer.get("street") else ship_to)
 
     def _address(self, of: Mapping[str, Any]) -> Iterator[str]:
-        place = f"{of.get('postcode', '')} {of.get('city', '')}".strip()
-        yield from filter(None, (of.get("company"), of.get("street"), of.get("extra"), place))
+        yield from address_lines({**of, "name": ""})
         if of.get("country"):
             yield self._country(of["country"])
 

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
+from storefront.domain.address_lines import place_lines
 from storefront.mail_words import Words, Writer
 from storefront.operations.checkout import Market
 from storefront.operations.secrets import gift_code
@@ -61,7 +62,7 @@ def _where_and_when(writer: Writer, gift: GiftView) -> tuple[tuple[str, str], ..
     facts = [(_("For"), gift.name)]
     if gift.goes_to:
         to = gift.goes_to
-        facts.append((_("To"), f"{to['street']}, {to['postcode']} {to['city']}"))
+        facts.append((_("To"), ", ".join(place_lines(to))))
         if gift.ships_on is not None:
             facts.append((_("The next box leaves on"), writer.day(gift.ships_on)))
     if not gift.is_quiet:

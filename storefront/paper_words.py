@@ -14,8 +14,9 @@ from flask_babel import gettext as _
 
 from storefront.adapters import slips
 from storefront.adapters.slips import Label, Row, Section, Slip
+from storefront.domain.address_lines import address_lines
 from storefront.domain.boxes import BoxKind
-from storefront.domain.papers import LABELS, LAYOUTS, PickList, address_lines, pieces_of
+from storefront.domain.papers import LABELS, LAYOUTS, PickList, pieces_of
 from storefront.formats import writing_locale
 from storefront.operations.papers import Paper, PaperBox
 

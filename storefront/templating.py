@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from storefront import formats, languages, navigation, pictures
 from storefront.assets import static_url
+from storefront.domain.address_lines import address_lines, place_lines
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
@@ -177,6 +178,14 @@ def _date_filter(write: Callable[[Any], str]) -> Callable[[Any], str]:
     return written
 
 
+def _parts_of(address: Any) -> Mapping[str, Any]:
+    """Return the parts of an address, or of what has them."""
+    if isinstance(address, Mapping):
+        return address
+    parts = ("name", "company", "street", "extra", "postcode", "city", "region", "country")
+    return {part: getattr(address, part, "") for part in parts}
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "money": _in_locale(formats.money),
     "money_short": _in_locale(formats.money_short),
@@ -193,6 +202,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": _moment,
     "day_range": _day_range,
     "country": country_name,
+    "address": lambda address: Markup("<br>").join(address_lines(_parts_of(address))),
+    "address_line": lambda address: ", ".join(address_lines(_parts_of(address))),
+    "place": lambda address: Markup("<br>").join(place_lines(_parts_of(address))),
     "listing": _in_locale(formats.listing),
     "zone_name": formats.zone_name,
     "interval_per": formats.interval_per,

@@ -56,6 +56,26 @@ def part_name(layout: PostalLayout, part: str) -> str:
     return names[layout.words.get(part, part)]
 
 
+def region_missing(country: str, *, for_tax: bool = False) -> str:
+    """Ask for a region by its name in ``country``, and say who needs it: carrier or taxes."""
+    word = layout_of(country).words.get("region", "region")
+    if for_tax:
+        return {
+            "state": _("Enter the state; taxes depend on it"),
+            "province": _("Enter the province; taxes depend on it"),
+            "prefecture": _("Enter the prefecture; taxes depend on it"),
+            "county": _("Enter the county; taxes depend on it"),
+            "region": _("Enter the region; taxes depend on it"),
+        }[word]
+    return {
+        "state": _("Enter the state; the carrier needs it"),
+        "province": _("Enter the province; the carrier needs it"),
+        "prefecture": _("Enter the prefecture; the carrier needs it"),
+        "county": _("Enter the county; the carrier needs it"),
+        "region": _("Enter the region; the carrier needs it"),
+    }[word]
+
+
 class Needed:
     """A part that cannot be left empty in its country, asked for by its name there."""
 

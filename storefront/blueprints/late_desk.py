@@ -13,7 +13,7 @@ from wtforms import StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints import choosing
-from storefront.blueprints.address_parts import Needed, PostalParts, RegionField
+from storefront.blueprints.address_parts import Needed, PostalParts, RegionField, region_missing
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
@@ -96,7 +96,7 @@ class Desk:
         form = _elsewhere(box, request.form) if is_address else NoteForm(request.form)
         is_good = form.validate()
         if isinstance(form, ElsewhereForm) and box.country in WITH_REGION and not form.region.data:
-            form.region.errors = [_("Enter the state or region; the carrier needs it")]
+            form.region.errors = [region_missing(box.country)]
             is_good = False
         if not is_good:
             shown = form if isinstance(form, ElsewhereForm) else _filled(box)

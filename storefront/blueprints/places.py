@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from storefront.blueprints.address_parts import region_missing
 from storefront.database import reading
 from storefront.domain.postal import WITH_REGION, PhoneWish, is_phone, missing_for_carrier
 from storefront.domain.shipping import blocked_part
@@ -52,7 +53,7 @@ def refuse(rt: Runtime, form: Any) -> bool:
     is_wrong = refuse_blocked(rt, form)
     lacking = lacks(rt, {name: form[name].data for name in _FOR_CARRIER})
     if "region" in lacking:
-        form.region.errors = [_("Enter the state or region; the carrier needs it")]
+        form.region.errors = [region_missing(form.place_country)]
     if "phone" in lacking:
         form.phone.errors = [_("Enter a phone number; the carrier needs it")]
     elif form.phone.data and not is_phone(form.phone.data):

@@ -151,27 +151,3 @@ def packing_order(boxes: Iterable[tuple[int, Mapping[str, Any]]]) -> list[int]:
         groups.setdefault(group_key(packing), []).append(key)
     ordered = sorted(groups, key=lambda key: (key[0], -len(groups[key]), _texts(key[1])))
     return [key for group in ordered for key in sorted(groups[group])]
-
-
-#: Countries whose postcode stands behind the region, and those where it has a line of its own.
-_BEHIND = frozenset({"US", "CA", "AU"})
-_BELOW = frozenset({"GB", "IE", "IM", "JE", "GG"})
-
-
-def address_lines(ship_to: Mapping[str, Any]) -> list[str]:
-    """Return the lines of an address without its country, as its country's post writes them.
-
-    >>> address_lines({"name": "Ada", "street": "Am Markt 1", "postcode": "50667",
-    ...     "city": "Köln", "country": "DE"})
-    ['Ada', 'Am Markt 1', '50667 Köln']
-    """
-    part = {key: str(value or "").strip() for key, value in ship_to.items()}
-    get = part.get
-    if get("country") in _BEHIND:
-        place = [" ".join(filter(None, (get("city"), get("region"), get("postcode"))))]
-    elif get("country") in _BELOW:
-        place = [get("city", ""), get("postcode", "")]
-    else:
-        place = [" ".join(filter(None, (get("postcode"), get("city")))), get("region", "")]
-    lines = [get("name"), get("company"), get("extra"), get("street"), *place]
-    return [line for line in lines if line]

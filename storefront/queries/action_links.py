@@ -8,6 +8,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from storefront.database import AnySession
+from storefront.domain.address_lines import address_lines
 from storefront.domain.lifecycle import RUNNING
 from storefront.domain.skip_limits import SkipLimits
 from storefront.domain.tax_treatment import TaxRules
@@ -103,18 +104,20 @@ def address_to_check(session: AnySession, subscription: str) -> AddressToCheck |
             table.c.id,
             address.c.public_id,
             address.c.name,
+            address.c.company,
             address.c.street,
             address.c.extra,
             address.c.postcode,
             address.c.city,
+            address.c.region,
+            address.c.country,
         )
         .join(address, address.c.id == table.c.address_id)
         .where(table.c.public_id == subscription)
     ).one_or_none()
     if row is None:
         return None
-    town = f"{row.postcode} {row.city}".strip()
-    line = ", ".join(part for part in (row.name, row.street, row.extra, town) if part)
+    line = ", ".join(address_lines(row._asdict()))
     return AddressToCheck(row.public_id, line, times_confirmed(session, row.id))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
+from storefront.domain.address_lines import address_lines
 from storefront.domain.late_changes import LateKind, LateState, kinds_for
 from storefront.domain.money import Money
 from storefront.models import (
@@ -276,6 +277,7 @@ def _rows() -> sa.Select[Any]:
             address.c.postcode.label("to_postcode"),
             address.c.city.label("to_city"),
             address.c.region.label("to_region"),
+            address.c.country.label("to_country"),
         )
         .join(box, box.c.id == wish.c.box_id)
         .join(cycle, cycle.c.id == box.c.cycle_id)
@@ -309,7 +311,7 @@ def _worth(session: AnySession, rows: Sequence[AnyRow]) -> dict[int, int]:
 
 
 def _row(row: AnyRow, names: Mapping[int, str], worth: int) -> LateRow:
-    shown = ("name", "street", "postcode", "city", "region")
+    shown = ("name", "street", "postcode", "city", "region", "country")
     goes_to = row.ship_to or {part: getattr(row, f"to_{part}") for part in shown}
     return LateRow(
         ref=row.public_id,
@@ -326,16 +328,10 @@ def _row(row: AnyRow, names: Mapping[int, str], worth: int) -> LateRow:
         ship_from=row.ship_from,
         box_state=row.box_state.value,
         cycle=row.cycle,
-        now=_line(goes_to),
-        wanted=_line(row.address),
+        now=", ".join(address_lines(goes_to)),
+        wanted=", ".join(address_lines(row.address)),
         was=tuple((names[key], pieces) for key, pieces in row.contents.get("was", ())),
         then=tuple((names[key], pieces) for key, pieces in row.contents.get("then", ())),
         worth=Money(worth, row.currency),
         credited=Money(row.credit_minor, row.currency),
     )
-
-
-def _line(parts: Mapping[str, Any]) -> str:
-    town = " ".join(str(parts.get(one) or "") for one in ("postcode", "city")).strip()
-    first = [str(parts.get(one) or "") for one in ("name", "company", "street", "extra")]
-    return ", ".join(part for part in (*first, town, str(parts.get("region") or "")) if part)

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.database import AnySession
+from storefront.domain.address_lines import address_lines
 from storefront.domain.boxes import BoxKind, BoxState
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.money import Money
-from storefront.domain.papers import address_lines
 from storefront.domain.replacements import OUTCOMES
 from storefront.models import (
     Box,

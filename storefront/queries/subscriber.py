@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -71,6 +71,8 @@ class Person:
     payment_days: int | None = None
     #: Since when mails about offers are wanted; None: they are not.
     marketing_since: datetime | None = None
+    #: Whom invoices are made out to where it is not who gets the box; else empty.
+    billing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def person(session: AnySession, ref: str, currency: str) -> Person | None:
         row.pays_by,
         row.payment_days,
         row.marketing_since,
+        row.billing or {},
     )
 
 

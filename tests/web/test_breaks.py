@@ -146,7 +146,9 @@ def test_who_left_orders_again_with_what_is_known(
     clock.set(datetime(2027, 4, 2, 9, 0, tzinfo=UTC))
     run_renewals(rt)
     ada, url = visitor(app), f"/account/subscriptions/{sub.public_id}"
-    assert "Subscribe again" in ada.get(url).text
+    page = ada.get(url).text
+    assert "Subscribe again" in page
+    assert f"/account/inquiries/new?about={url.rsplit('/', 1)[1]}" in page
 
     answer = ada.post(f"{url}/again")
 

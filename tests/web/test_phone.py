@@ -105,7 +105,7 @@ def test_a_parcel_to_a_country_of_states_needs_the_state_also_where_no_tax_depen
     there = {**HOME, "country": "CA", "postcode": "K1A 0B1", "city": "Ottawa"}
     refused = ada.post(ada.at("delivery"), **there)
     assert refused.status_code == 422
-    assert "Enter the state or region; the carrier needs it" in refused.text
+    assert "Enter the province; the carrier needs it" in refused.text
     assert ada.post(ada.at("delivery"), **there, region="ON").status_code == 303
     assert ada.post(ada.at("delivery"), **HOME).status_code == 303
 

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.outbox import topic_name
 from storefront.blueprints.context import runtime
-from storefront.domain.papers import address_lines
+from storefront.domain.address_lines import address_lines
 from storefront.formats import money
 from storefront.queries import dispute_evidence as query
 from storefront.queries.disputes import DisputeRow, dispute

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from storefront import tax_desk
 from storefront.adapters.tax_numbers import NotATaxNumber, normalise_tax_number
+from storefront.blueprints.address_parts import region_missing
 from storefront.blueprints.checkout.forms import DeliveryForm
 from storefront.blueprints.places import asked_of_address
 from storefront.domain.rates import EU, NoRate
@@ -43,7 +44,7 @@ def check(rt: Runtime, order: Order, form: DeliveryForm) -> bool:
     place = Place(country, region, form.postcode.data or "", form.city.data or "")
     rules = rt.shop.taxes
     if rules.asks_region(country) and not region:
-        form.region.errors = [*form.region.errors, _("Enter the state; taxes depend on it")]
+        form.region.errors = [*form.region.errors, region_missing(country, for_tax=True)]
         return False
     if rules.has_provider or rt.hooks.has("quote_tax"):
         return fine

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from storefront.domain.papers import (
     LAYOUTS,
     Piece,
-    address_lines,
     packing_order,
     pick_list,
     pieces_of,
@@ -100,27 +99,3 @@ def test_the_first_label_of_a_usual_sheet_begins_where_its_pack_says():
 
     assert (round(left, 2), round(top, 2)) == (7.25, 15.15)
     assert round(LAYOUTS["labels", "5160"].place(0)[1], 2) == 12.7
-
-
-@pytest.mark.parametrize(
-    ("country", "place"),
-    [
-        ("DE", ["50667 Köln", "NW"]),
-        ("US", ["Köln NW 50667"]),
-        ("GB", ["Köln", "50667"]),
-        ("", ["50667 Köln", "NW"]),
-    ],
-)
-def test_an_address_is_written_as_its_countrys_post_writes_it(country, place):
-    address = {
-        "name": "Ada",
-        "company": "Tea Ltd",
-        "street": "Am Markt 1",
-        "extra": "",
-        "postcode": "50667",
-        "city": "Köln",
-        "region": "NW",
-        "country": country,
-    }
-
-    assert address_lines(address) == ["Ada", "Tea Ltd", "Am Markt 1", *place]
