@@ -1,11 +1,13 @@
 """The fixed links of the page frames. A page that does not exist (yet) is never linked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from flask import current_app, request, url_for
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
+from storefront.domain.content import in_language
 from storefront.domain.declarations import links_end, links_withdrawal
 
 Links = tuple[tuple[LazyString, str], ...]
@@ -15,11 +17,6 @@ SHOP: Links = (
     (_("Plans"), "pricing.index"),
     (_("Past boxes"), "pricing.past_boxes"),
     (_("Gifts"), "pricing.gifts"),
-)
-LEGAL: Links = (
-    (_("Terms"), "pricing.terms"),
-    (_("Privacy"), "pricing.privacy"),
-    (_("Legal notice"), "pricing.imprint"),
 )
 #: By law on every page of a shop that sells where it holds.
 _END: Links = ((_("Cancel a contract here"), "contracts.end"),)
@@ -39,11 +36,26 @@ STAFF_MENU: Links = (
 
 def legal_links(countries: Collection[str]) -> Links:
     """Return the links at the foot of every page of a shop that delivers to ``countries``."""
-    found = LEGAL
+    found: Links = ()
     if links_end(countries):
         found += _END
     if links_withdrawal(countries):
         found += _WITHDRAW
+    return found
+
+
+def content_links(
+    content: Mapping[str, Any], place: str, locale: str, shop_locale: str
+) -> list[tuple[str, str, bool]]:
+    """Return (title, address, is here) of the merchant's own pages that are linked in ``place``."""
+    slug = (request.view_args or {}).get("slug") if here_is("pricing.content") else None
+    found = []
+    for link in content.get("links", ()):
+        if link["place"] == place:
+            texts = {code: {"title": title} for code, title in link["titles"].items()}
+            _language, chosen = in_language(texts, locale, shop_locale)
+            url = url_for("pricing.content", slug=link["slug"])
+            found.append((chosen.get("title", ""), url, link["slug"] == slug))
     return found
 
 

@@ -98,6 +98,8 @@ class Shop:
     document_years: int
     #: Everybody on the staff signs in with a second step.
     staff_two_step: bool
+    #: ``{"links": […], "has_faq": …}``: what every page has to know of the merchant's pages.
+    content: Mapping[str, Any]
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.

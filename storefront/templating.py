@@ -225,6 +225,9 @@ GLOBALS: dict[str, Any] = {
     "here_is": navigation.here_is,
     "shop_pages": lambda: navigation.SHOP,
     "legal_pages": navigation.legal_links,
+    "content_links": lambda shop, place: navigation.content_links(
+        shop.content, place, locale_code(), shop.locale
+    ),
     "account_menu": lambda: navigation.ACCOUNT_MENU,
     "staff_menu": lambda: navigation.STAFF_MENU,
     "languages": lambda: LANGUAGES,

@@ -33,6 +33,20 @@ def several_lines(text: str | None) -> str:
     return "\n".join(one_line(line) for line in (text or "").splitlines()).strip()
 
 
+def markdown_lines(text: str | None) -> str:
+    r"""Return ``text`` with each line made safe as by ``one_line``; its indentation stays.
+
+    >>> markdown_lines("\n- one\n  -  two\x00 \r\n\n\tthree\n")
+    '- one\n  - two\n\n    three'
+    """
+    found = []
+    for line in (text or "").splitlines():
+        bare = line.expandtabs(4)
+        words = one_line(bare)
+        found.append(" " * (len(bare) - len(bare.lstrip(" "))) + words if words else "")
+    return "\n".join(found).strip("\n")
+
+
 def read_day(text: str | None) -> date | None:
     """Return the day of an ISO text; None for anything else and for a day out of reach.
 

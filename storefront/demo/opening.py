@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from storefront.adapters.html import plain_html
-from storefront.demo import catalogue
+from storefront.demo import catalogue, pages
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
@@ -32,6 +32,7 @@ from storefront.operations.audit import Who
 from storefront.operations.invoices import CREDIT_NOTES, INVOICES
 from storefront.runtime import Runtime
 from storefront.services.addon_catalogue import AddonDraft, save_addon
+from storefront.services.content import PageDraft, QuestionDraft, save_page, save_question
 from storefront.services.export_formats import save_format
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.places import set_places
@@ -86,6 +87,17 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     _add_addons(rt, owner)
     _add_format(rt, owner)
     _add_zones(rt, owner)
+    _write_pages(rt, owner)
+
+
+def _write_pages(rt: Runtime, owner: Who) -> None:
+    """Say who the shop is, and answer what people ask it."""
+    for slug, written in pages.PAGES.items():
+        said = {code: {"title": one[0], "text": one[1]} for code, one in written.items()}
+        save_page(rt, owner, PageDraft(slug, said, "footer", is_public=True))
+    for plan, asked in pages.QUESTIONS:
+        said = {code: {"question": one[0], "answer": one[1]} for code, one in asked.items()}
+        save_question(rt, owner, QuestionDraft(said, is_public=True, plan=plan))
 
 
 def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None:

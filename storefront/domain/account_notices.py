@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from types import MappingProxyType
+
+from storefront.domain.content import in_language
 
 #: How long a notice stands there, and how many are listed.
 LASTS, MOST = timedelta(days=90), 60
@@ -61,7 +62,5 @@ def wording(
     >>> wording({"en": {"title": "Hi", "text": "New"}}, "fr", "en")
     ('Hi', 'New')
     """
-    nothing: Mapping[str, str] = MappingProxyType({})
-    found = next((texts[code] for code in (locale, shop_locale) if texts.get(code)), nothing)
-    found = found or next(iter(texts.values()), nothing)
+    _language, found = in_language(texts, locale, shop_locale)
     return found.get("title", ""), found.get("text", "")

@@ -68,6 +68,22 @@ def plan_list(items: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
+def faq_page(asked: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return (question, answer as plain text) as a FAQPage."""
+    return {
+        "@context": _CONTEXT,
+        "@type": "FAQPage",
+        "mainEntity": [
+            {
+                "@type": "Question",
+                "name": question,
+                "acceptedAnswer": {"@type": "Answer", "text": answer},
+            }
+            for question, answer in asked
+        ],
+    }
+
+
 def _offer(one: Sold, stock: str) -> dict[str, Any]:
     price = {"price": amount(one.price), "priceCurrency": one.price.currency}
     taxed = {} if one.is_tax_inside is None else {"valueAddedTaxIncluded": one.is_tax_inside}

@@ -27,6 +27,7 @@ from storefront.models.choices import (
     ChoiceRule,
     ShipDayNotice,
 )
+from storefront.models.content import ContentPage, FaqEntry
 from storefront.models.coupons import (
     Coupon,
     PromotionCode,
@@ -134,6 +135,7 @@ __all__ = [
     "ChoiceReminder",
     "ChoiceRule",
     "Consent",
+    "ContentPage",
     "Coupon",
     "CreditApplication",
     "CreditMove",
@@ -149,6 +151,7 @@ __all__ = [
     "DunningCase",
     "ErasureRequest",
     "ExportFormat",
+    "FaqEntry",
     "FirstBoxPlace",
     "FulfilmentBatch",
     "GatewayEvent",

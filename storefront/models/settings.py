@@ -91,6 +91,9 @@ class ShopSettings(Base):
     staff_two_step: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     #: Years, from the end of that of its day, for which a document says whom it was made out to.
     document_years: Mapped[int] = mapped_column(default=10, server_default="10")
+    #: Links of the merchant's public pages and whether there are questions; see
+    #: ``operations.content``.
+    content: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
 

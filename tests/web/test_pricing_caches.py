@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from storefront.blueprints.pricing.memo import SHARED_SECONDS
-from storefront.blueprints.pricing.routes import _KEEP_SECONDS
+from storefront.blueprints.pricing.memo import _KEEP_SECONDS, SHARED_SECONDS
 from storefront.extensions import db
 from storefront.models import Plan
 from storefront.runtime import Runtime

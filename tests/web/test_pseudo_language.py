@@ -88,7 +88,16 @@ NAMES = (
     # An allergen, a tag and codes of plans of the demo, which are also codes of ours.
     *("nuts", "friends", *(plan.code for plan in catalogue.PLANS)),
     # The snippet for other sites, and an address of ours inside it.
-    *("script async src", "script", "storefront-plans", "a href", "js", "www.example.com"),
+    *(
+        "pages",
+        "pages/about-us",
+        "script async src",
+        "script",
+        "storefront-plans",
+        "a href",
+        "js",
+        "www.example.com",
+    ),
 )
 
 

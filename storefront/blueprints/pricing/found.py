@@ -15,6 +15,7 @@ from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.structured import Sold, plan_list, product
 from storefront.languages import alternates
+from storefront.queries.content import public_slugs
 from storefront.queries.past_boxes import gallery
 from storefront.queries.pricing import PlanCard, PlanPage, PricingPage, listed_codes
 from storefront.runtime import Runtime
@@ -34,13 +35,14 @@ def add_found(bp: Blueprint) -> None:
 
 
 def sitemap() -> Response:
-    """List the pages that are worth finding: prices, every plan on the pricing page, past boxes."""
+    """List the pages that are worth finding: prices, plans on sale, past boxes, the shop's own."""
     rt = runtime()
     codes = listed_codes(rt.session, rt.today())
     addresses = [
         external_url("pricing.index"),
         *(external_url("pricing.plan", code=code) for code in codes),
         *_of_past_boxes(rt),
+        *(external_url("pricing.content", slug=slug) for slug in public_slugs(rt.session)),
     ]
     return _text("\n".join(_sitemap(addresses)), "application/xml")
 

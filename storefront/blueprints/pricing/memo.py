@@ -10,14 +10,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
-from flask import Response, current_app, g, make_response, request
+from flask import Response, current_app, g, make_response, render_template, request, session
 
+from storefront.blueprints.context import runtime
+from storefront.blueprints.preferences import market_of_visit
+from storefront.blueprints.sources import source_of_visit
 from storefront.htmx import VARY
 from storefront.languages import of_address
+from storefront.logins import current_customer
+from storefront.templating import locale_code, theme_choice, writing_locale
 
 _MOST = 128
+#: Seconds after which a kept page is made anew, whatever has changed.
+_KEEP_SECONDS = 30
 _KEPT = "storefront_pricing_pages"
 #: Seconds that a cache in front of us may answer for us. A browser always asks.
 SHARED_SECONDS = 30
@@ -27,6 +35,40 @@ _FOR_ALL = f"public, max-age=0, s-maxage={SHARED_SECONDS}, must-revalidate"
 #: Its language is the browser's only where the address names none.
 _DEPENDS_ON = (*VARY, "Cookie", "Sec-Fetch-Site")
 _FROM_ELSEWHERE = {"cross-site", "same-site"}
+
+
+def answer(name: str, values: Callable[[], Mapping[str, Any]]) -> Response:
+    """Return the page ``name`` (``template`` or ``template/which``) filled with ``values``.
+
+    Kept for everybody who asks alike; made for one browser where somebody is signed in.
+    """
+    template = f"storefront/pricing/{name.partition('/')[0]}.html"
+
+    def render() -> str:
+        return render_template(template, **values())
+
+    source = source_of_visit()
+    if current_customer() or session.get("staff") or "_flashes" in session:
+        return for_one(render())
+    rt = runtime()
+    shop = rt.shop
+    key = (
+        name,
+        shop.catalogue_version,
+        market_of_visit(rt).countries[0],
+        str(writing_locale()),
+        locale_code(),
+        request.args.get("interval", "")[:8],
+        rt.today(),
+        shop.zone,
+        theme_choice(),
+        request.script_root,
+        request.host,
+        request.query_string[:200],
+        tuple(source.items()),
+        int(rt.now().timestamp()) // _KEEP_SECONDS,
+    )
+    return remembered(key, render, is_for_all=not source and not session)
 
 
 def remembered(key: Hashable, render: Callable[[], str], *, is_for_all: bool) -> Response:

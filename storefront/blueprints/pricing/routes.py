@@ -6,41 +6,40 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request, session, url_for
+from flask import Blueprint, Response, abort, request, url_for
 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
+from storefront.blueprints.pricing.content import add_content, faq_values
 from storefront.blueprints.pricing.found import add_found, of_list, of_plan
-from storefront.blueprints.pricing.memo import for_one, remembered
+from storefront.blueprints.pricing.memo import answer
 from storefront.blueprints.pricing.past import add_past
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
 from storefront.domain.regions import region_name
 from storefront.domain.shipping import Told, is_blocked, told
-from storefront.logins import current_customer
 from storefront.operations.checkout import Market
 from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, plan_page, pricing_page
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
-from storefront.templating import locale_code, theme_choice, writing_locale
+from storefront.templating import writing_locale
 
 bp = Blueprint("pricing", __name__)
 register_policy({"pricing.index": PUBLIC, "pricing.plan": PUBLIC})
 
 add_found(bp)
+add_content(bp)
 
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-#: Seconds after which a kept page is made anew, whatever has changed.
-_KEEP_SECONDS = 30
 
 
 @bp.get("/")
 def index() -> Response:
     """All plans side by side in one interval."""
-    return _answer("index", lambda: _index_values(runtime()))
+    return answer("index", lambda: _index_values(runtime()))
 
 
 @bp.get("/plans/<code>")
@@ -49,40 +48,10 @@ def plan(code: str) -> Response:
     if not _PLAN_CODE.fullmatch(code):
         abort(404)
     rt = runtime()
-    return _answer(f"plan/{code}", lambda: _plan_values(rt, code))
+    return answer(f"plan/{code}", lambda: _plan_values(rt, code))
 
 
-def _answer(name: str, values: Any) -> Response:
-    template = f"storefront/pricing/{name.partition('/')[0]}.html"
-
-    def render() -> str:
-        return render_template(template, **values())
-
-    source = source_of_visit()
-    if current_customer() or session.get("staff") or "_flashes" in session:
-        return for_one(render())
-    rt = runtime()
-    shop = rt.shop
-    key = (
-        name,
-        shop.catalogue_version,
-        market_of_visit(rt).countries[0],
-        str(writing_locale()),
-        locale_code(),
-        request.args.get("interval", "")[:8],
-        rt.today(),
-        shop.zone,
-        theme_choice(),
-        request.script_root,
-        request.host,
-        request.query_string[:200],
-        tuple(source.items()),
-        int(rt.now().timestamp()) // _KEEP_SECONDS,
-    )
-    return remembered(key, render, is_for_all=not source and not session)
-
-
-add_past(bp, _answer)
+add_past(bp, answer)
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
@@ -97,6 +66,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
     shown = next((one for one in sold if one.is_recommended), None)
     return {
         **of_list(page),
+        **faq_values(),
         "page": page,
         "interval": chosen,
         "intervals": links,
@@ -129,6 +99,7 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
     ]
     return {
         **of_plan(page),
+        **faq_values(code),
         "page": page,
         "plan": page.plan,
         "offer": page.plan.offer(chosen),
