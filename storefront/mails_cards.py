@@ -1,4 +1,4 @@
-"""Mails about what gateways report of cards, and about disputes that were won."""
+"""Mails about what gateways report of cards, and about disputes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from flask_babel import gettext as _
 
+from storefront.domain.gateways import DisputeState
 from storefront.mail_words import Words, Writer
 from storefront.models import PaymentMethod
 from storefront.models.base import table_of
@@ -69,6 +70,22 @@ def card_ends(writer: Writer) -> Words | None:
     )
 
 
+def dispute_opened(writer: Writer) -> Words | None:
+    found = dispute(writer.rt.session, str(writer.delivery.payload["dispute"]))
+    if found is None or not found.holds or found.row.state != DisputeState.OPEN:
+        return None
+    plans = ", ".join(one.plan for one in found.subscriptions if one.is_held)
+    amount = writer.money(found.row.amount)
+    return Words(
+        _("Your boxes rest for now"),
+        _("Your bank took our payment of %(amount)s back, because you dispute it.", amount=amount),
+        _("Until your bank has decided nothing is charged and no box is sent."),
+        ((_("Your plan"), plans), (_("Payment"), amount)),
+        (_("See what it means"), writer.url(f"/account/disputes/{found.row.public_id}")),
+        (_("Was it a mistake? Tell your bank that you take it back."),),
+    )
+
+
 def dispute_won(writer: Writer) -> Words | None:
     found = dispute(writer.rt.session, str(writer.delivery.payload["dispute"]))
     if found is None or not found.holds:
@@ -103,5 +120,6 @@ CARD_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "card_renewed": card_renewed,
     "card_gone": card_gone,
     "card_ends": card_ends,
+    "dispute_opened": dispute_opened,
     "dispute_won": dispute_won,
 }

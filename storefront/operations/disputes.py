@@ -138,7 +138,9 @@ def _record(session: AnySession, attempt: AnyRow, found: DisputeRecord, moment: 
     rows = subscriptions_of(session, attempt.invoice_id)
     took = values["amount_minor"] > 0 and found.state is not DisputeState.WON
     if took and (known is None or not known.amount_minor or known.state == DisputeState.WON):
-        _hold(session, rows, public, moment)
+        held = _hold(session, rows, public, moment)
+        if held and found.state is DisputeState.OPEN:
+            _mail(session, "dispute_opened", public, attempt.payer_id, moment)
     if known is None or known.state != found.state or known.amount_minor != found.amount.minor:
         _tell(session, attempt, public, found, rows, moment)
     if found.state is DisputeState.LOST and values["amount_minor"]:
@@ -196,8 +198,11 @@ def _book(
     book(session, [Journal(kind, reference, transfers)], moment.now)
 
 
-def _hold(session: AnySession, rows: Sequence[AnyRow], dispute: str, moment: Moment) -> None:
-    """Bill and pack nothing more for these subscriptions; what staff hold stays theirs."""
+def _hold(session: AnySession, rows: Sequence[AnyRow], dispute: str, moment: Moment) -> bool:
+    """Bill and pack nothing more for these subscriptions; what staff hold stays theirs.
+
+    True if that changed anything for one of them.
+    """
     unsent = _unsent(session, [row.id for row in rows])
     held = [
         row
@@ -223,6 +228,7 @@ def _hold(session: AnySession, rows: Sequence[AnyRow], dispute: str, moment: Mom
         ],
         moment,
     )
+    return bool(held)
 
 
 def _unsent(session: AnySession, subscriptions: Sequence[int]) -> dict[int, list[AnyRow]]:
@@ -276,9 +282,12 @@ def _tell(
     record(session, entries, moment)
     held = any(row.hold_reason == HoldReason.DISPUTE for row in rows)
     if found.state is DisputeState.WON and held:
-        key = f"mail:dispute_won:{dispute}"
-        message = Message("mail", "dispute_won", key, {"dispute": dispute}, attempt.payer_id)
-        enqueue(session, [message], moment.now)
+        _mail(session, "dispute_won", dispute, attempt.payer_id, moment)
+
+
+def _mail(session: AnySession, topic: str, dispute: str, payer_id: int, moment: Moment) -> None:
+    key = f"mail:{topic}:{dispute}"
+    enqueue(session, [Message("mail", topic, key, {"dispute": dispute}, payer_id)], moment.now)
 
 
 def _stop_refunds(session: AnySession, attempt: AnyRow, moment: Moment) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser._demo import seed
 from tests.browser.axe import axe_findings
 from tests.browser.crawl import endpoints
 from tests.browser.people import sign_in_as_owner, subscribe
@@ -63,3 +64,12 @@ def test_axe_finds_nothing_at_the_desk(chromium, live, clock, scheme):
         seen, found = look(live, greta, "/admin/")
         assert found == {}
         assert seen > 60, "the crawl misses pages of the desk"
+
+
+def test_axe_finds_nothing_beside_the_bar_of_a_demo_shop(chromium, tmp_path):
+    seed(tmp_path / "instance", 2)
+    with LiveShop(tmp_path, environment="demo") as shop, Visitor(chromium, shop, PHONE) as ada:
+        for path, heading in (("/", ""), ("/sign-in", "Sign in")):
+            ada.go(path, heading)
+            ada.page.get_by_role("complementary", name="About this shop").wait_for()
+            assert axe_findings(ada.page) == []

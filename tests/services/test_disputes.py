@@ -16,6 +16,7 @@ from storefront.domain.invoices import CreditReason
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.refunds import Way
+from storefront.mails import compose
 from storefront.models import (
     Box,
     ChargeAttempt,
@@ -40,6 +41,7 @@ from storefront_demo_gateway.bank import DISPUTE_FEE
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import make_staff
 from tests.support.hooks import send
+from tests.support.paying import waiting_mails
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,24 @@ def told(rt: Runtime, topic: str) -> int:
     )
     rt.session.rollback()
     return count or 0
+
+
+def test_who_disputes_a_payment_is_told_once_that_the_boxes_rest_until_the_bank_has_decided(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway, subscription: str
+) -> None:
+    [payment] = payments(rt)
+    reference = dispute(rt, client, demo_gateway.bank, payment.public_id)
+    send(client, rt, about="dispute", type="dispute", reference=payment.public_id)
+    [waiting] = waiting_mails(rt, "dispute_opened")
+    assert waiting.customer_id == read(rt).customer_id
+    mail = compose(rt, waiting)
+    assert mail is not None
+    assert mail.subject == "Your boxes rest for now"
+    assert "Your bank took our payment of €26.00 back, because you dispute it." in mail.text
+    ours = decide(rt, client, demo_gateway.bank, reference, won=True)
+    assert f"/account/disputes/{ours}" in mail.text
+    # Who reads it now is told of the decision instead.
+    assert compose(rt, waiting) is None
 
 
 def test_one_message_of_a_dispute_books_it_and_holds_subscription_and_box(
@@ -373,6 +393,7 @@ def test_an_inquiry_shows_and_holds_nothing_until_money_is_taken(
     inquiry = DisputeRecord(**asked, amount=Money(0, "EUR"))
     monkeypatch.setattr(demo_gateway, "disputes", lambda *_: [inquiry])
     send(client, rt, about="dispute", reference=payment.public_id)
+    assert told(rt, "dispute_opened") == 0
     assert rt.session.scalars(sa.select(Dispute.amount_minor)).all() == [0]
     rt.session.rollback()
     assert (read(rt).held_at, balance(rt, "dispute_suspense")) == (None, 0)

@@ -76,7 +76,8 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"extra_charge", "transfer_due", "transfer_overdue", "trial_ends", "resume_soon"}
     used |= {"gift_last_box", "gift_over", "payment_waits"}
     used |= {"first_charge", "payment_link", "payment_last_warning", "payment_given_up"}
-    used |= {"debit_notice", "card_renewed", "card_gone", "card_ends", "dispute_won"}
+    used |= {"debit_notice", "card_renewed", "card_gone", "card_ends"}
+    used |= {"dispute_opened", "dispute_won"}
     used |= {"box_soon", "box_added", "box_not_added", "box_renumbered"}
     used |= {"choose_soon", "choice_replaced", "gift_ordered", "gift_received", "gift_reminder"}
     used |= {"gift_waits", "choice_gone", "ship_day_moved"}

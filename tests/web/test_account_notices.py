@@ -67,6 +67,8 @@ def test_notices_lead_to_where_something_can_be_done(
         ("payment_failed", {"invoice": "inv_1"}, "/account/payment"),
         ("inquiry_answered", {"inquiry": "inq_1"}, "/account/inquiries/inq_1"),
         ("dispute_won", {"dispute": "dsp_1"}, "/account/disputes/dsp_1"),
+        ("dispute_opened", {"dispute": "dsp_1"}, "/account/disputes/dsp_1"),
+        ("ship_day_moved", {"subscription": "sub_1"}, "/account/subscriptions/sub_1"),
         ("refunded", {"way": "card"}, "/account/invoices"),
         ("box_short", {"box": "box_1"}, "/account/"),
         ("box_lost", {"subscription": "sub_1", "gift": "gft_1"}, "/account/"),

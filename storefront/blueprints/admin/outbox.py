@@ -248,6 +248,7 @@ def topic_name(code: str) -> str:
         "card_renewed": _("Card renewed by its bank"),
         "card_gone": _("Card gone, another asked for"),
         "card_ends": _("Card ends soon"),
+        "dispute_opened": _("Boxes rest over a dispute"),
         "dispute_won": _("Dispute won: go on?"),
     }
     return known.get(code, code.replace("_", " ").replace(".", ": ").capitalize())
