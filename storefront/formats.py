@@ -9,6 +9,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -47,6 +48,7 @@ _DAYS_WITH_YEAR = {
 _TIMES = {"en": "HH:mm", "en_US": "h:mm a", "de": "HH:mm 'Uhr'", "fr": "H 'h' mm"}
 
 
+@lru_cache(maxsize=32)
 def writing_locale(code: str) -> Locale:
     """Return the locale numbers and dates are written in; plain ``en`` means British."""
     return Locale.parse("en_GB" if code == "en" else code.replace("-", "_"))

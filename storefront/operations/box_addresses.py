@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from storefront.domain.tax_treatment import Place, TaxRules
 from storefront.models import Address, Box, BoxAddress, BoxCycle, BoxSkip, Gift
 from storefront.models.base import table_of
 from storefront.operations.addresses import PostalAddress
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 
 
 def own_address(box: sa.Table) -> sa.ColumnElement[Any]:
@@ -54,16 +55,20 @@ def given_addresses(
     session: AnySession, subscription_ids: Sequence[int]
 ) -> Mapping[int, Mapping[int, AnyRow]]:
     """Return the addresses of single boxes, by subscription and cycle; one statement."""
-    given, address = table_of(BoxAddress), table_of(Address)
-    rows = session.execute(
-        sa.select(address, given.c.subscription_id, given.c.cycle_id)
-        .join(given, given.c.address_id == address.c.id)
-        .where(given.c.subscription_id.in_(subscription_ids))
-    )
     found: dict[int, dict[int, AnyRow]] = {}
-    for row in rows:
+    for row in session.execute(_given_addresses(), {"ids": subscription_ids}):
         found.setdefault(row.subscription_id, {})[row.cycle_id] = row
     return found
+
+
+@cache
+def _given_addresses() -> AnySelect:
+    given, address = table_of(BoxAddress), table_of(Address)
+    return (
+        sa.select(address, given.c.subscription_id, given.c.cycle_id)
+        .join(given, given.c.address_id == address.c.id)
+        .where(any_of(given.c.subscription_id))
+    )
 
 
 def hold_box(

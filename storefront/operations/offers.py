@@ -28,7 +28,7 @@ from storefront.operations.addons import PickedAddon
 from storefront.operations.boxes import slots_of
 from storefront.operations.capacity import has_capacity
 from storefront.operations.coupons import TypedCode
-from storefront.operations.keys import AnyRow, AnySelect, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.terms import phases_of
 
 
@@ -289,7 +289,7 @@ def _prices_on_sale() -> AnySelect:
     )
 
 
-def sold_on(plan: sa.FromClause, today: date) -> sa.ColumnElement[bool]:
+def sold_on(plan: sa.FromClause, today: Any) -> sa.ColumnElement[bool]:
     """Select the plans that can be ordered: not archived, and their last day is yet to come."""
     has_days_left = sa.or_(plan.c.ends_on.is_(None), plan.c.ends_on > today)
     return sa.and_(plan.c.archived_at.is_(None), has_days_left)
@@ -313,8 +313,15 @@ def sold_to_subscribers(
     One per plan and interval: that made for their country, else that for everywhere. Of plans
     that are not listed only those in ``unlisted`` (keys), which they have or came for.
     """
+    which = {"currency": currency, "country": country, "today": today, "ids": unlisted}
+    rows = session.execute(_sold_to_subscribers(), which)
+    return list({(row.plan_id, row.unit, row.unit_count): row for row in rows}.values())
+
+
+@cache
+def _sold_to_subscribers() -> AnySelect:
     plan, price = table_of(Plan), table_of(Price)
-    rows = session.execute(
+    return (
         sa.select(
             price.c.id,
             price.c.public_id,
@@ -331,14 +338,13 @@ def sold_to_subscribers(
         .join(plan, plan.c.id == price.c.plan_id)
         .where(
             price.c.retired_at.is_(None),
-            price.c.currency == currency,
-            price.c.country.in_(["", country]),
-            sold_on(plan, today),
-            sa.or_(plan.c.is_public, plan.c.id.in_(unlisted)),
+            price.c.currency == sa.bindparam("currency"),
+            sa.or_(price.c.country == "", price.c.country == sa.bindparam("country")),
+            sold_on(plan, sa.bindparam("today")),
+            sa.or_(plan.c.is_public, any_of(plan.c.id)),
         )
         .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
     )
-    return list({(row.plan_id, row.unit, row.unit_count): row for row in rows}.values())
 
 
 def in_one_currency(rows: Sequence[AnyRow]) -> list[AnyRow]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -34,7 +35,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.coming_rows import coming_rows
 from storefront.operations.kept_places import leaves_now
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.pinned import with_change
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -123,9 +124,18 @@ def _subscriptions(
 
 
 def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    found: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in session.execute(_boxes_of(), {"ids": ids}):
+        found[row.subscription_id].append(row)
+    return found
+
+
+@cache
+def _boxes_of() -> AnySelect:
+    """The boxes of the subscriptions ``ids``; built once, as all statements here."""
     box, period, shipment = table_of(Box), table_of(SubscriptionPeriod), table_of(Shipment)
     own, first = table_of(Address), table_of(FirstBoxPlace)
-    rows = session.execute(
+    return (
         sa.select(
             box.c.id,
             box.c.public_id,
@@ -153,16 +163,12 @@ def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
         .outerjoin(own, own.c.id == box.c.address_id)
         .where(
-            box.c.subscription_id.in_(ids),
+            any_of(box.c.subscription_id),
             box.c.kind == BoxKind.REGULAR,
             box.c.state != BoxState.CANCELED,
         )
         .order_by(box.c.id)
     )
-    found: dict[int, list[AnyRow]] = defaultdict(list)
-    for row in rows:
-        found[row.subscription_id].append(row)
-    return found
 
 
 def _cycles(
@@ -172,11 +178,26 @@ def _cycles(
     since: date,
 ) -> tuple[dict[int, AnyRow], dict[int, dict[int, AnyRow]]]:
     """Return the cycles that matter, by key, and the skips by subscription and cycle."""
-    cycle, skip = table_of(BoxCycle), table_of(BoxSkip)
-    joined = {row.cycle_id for own in boxes.values() for row in own if row.cycle_id}
     found: dict[int, AnyRow] = {}
     skips: dict[int, dict[int, AnyRow]] = defaultdict(dict)
-    for row in session.execute(
+    which = {
+        "ids": [one.id for one in rows],
+        "groups": sorted({group for one in rows for group in _groups(one)}),
+        "joined": sorted({one.cycle_id for own in boxes.values() for one in own if one.cycle_id}),
+        "since": since,
+    }
+    for row in session.execute(_cycles_of(), which):
+        found[row.id] = row
+        if row.subscription_id is not None:
+            skips[row.subscription_id][row.id] = row
+    return found, skips
+
+
+@cache
+def _cycles_of() -> AnySelect:
+    """The cycles of ``groups`` from ``since`` on, those in ``joined``, and skips of ``ids``."""
+    cycle, skip = table_of(BoxCycle), table_of(BoxSkip)
+    return (
         sa.select(
             cycle,
             skip.c.subscription_id,
@@ -185,23 +206,17 @@ def _cycles(
             skip.c.moved_to_id,
             skip.c.is_forced,
         )
-        .outerjoin(
-            skip,
-            sa.and_(
-                skip.c.cycle_id == cycle.c.id,
-                skip.c.subscription_id.in_([one.id for one in rows]),
+        .outerjoin(skip, sa.and_(skip.c.cycle_id == cycle.c.id, any_of(skip.c.subscription_id)))
+        .where(
+            any_of(cycle.c.group_id, "groups"),
+            sa.or_(
+                cycle.c.ship_from >= sa.bindparam("since"),
+                skip.c.id.is_not(None),
+                any_of(cycle.c.id, "joined"),
             ),
         )
-        .where(
-            cycle.c.group_id.in_({group for one in rows for group in _groups(one)}),
-            sa.or_(cycle.c.ship_from >= since, skip.c.id.is_not(None), cycle.c.id.in_(joined)),
-        )
         .order_by(cycle.c.ship_from, cycle.c.id)
-    ):
-        found[row.id] = row
-        if row.subscription_id is not None:
-            skips[row.subscription_id][row.id] = row
-    return found, skips
+    )
 
 
 def _standing(

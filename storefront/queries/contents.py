@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.box_facts import country_of_coming, number_of_coming
+from storefront.operations.keys import any_of
 from storefront.operations.skips import MOVABLE, Coming
 from storefront.operations.swaps import Wishes, wishes_of
 from storefront.queries.unwanted import UnwantedBy, read_unwanted
@@ -76,10 +78,13 @@ def next_contents(
     }
     plans = {_plan_of(one, cycle) for one, cycle in wanted}
     cycles = {cycle for _one, cycle in wanted}
-    statements = [_frozen([box.id for box in boxes.values()]), _planned(plans, cycles)]
-    statements.append(_chosen([one.row.id for one, _cycle in wanted], cycles))
-    statements.append(_instead(plans))
-    lines = list(session.execute(sa.union_all(*statements).order_by("place", "key")))
+    which = {
+        "boxes": [box.id for box in boxes.values()],
+        "plans": sorted(plans),
+        "cycles": sorted(cycles),
+        "subscriptions": [one.row.id for one, _cycle in wanted],
+    }
+    lines = list(session.execute(_lines(), which))
     offered: dict[int, dict[int, Any]] = defaultdict(dict)
     for line in lines:
         if line.plan_id is not None and line.recipe_id is None:
@@ -161,14 +166,23 @@ def _with_products(source: sa.Table) -> sa.Join:
     )
 
 
-def _frozen(box_ids: Sequence[int]) -> Any:
+@cache
+def _lines() -> Any:
+    """What may lie in ``boxes``, or in those of ``subscriptions`` in ``cycles``; built once."""
+    parts = (_frozen(), _planned(), _chosen(), _instead())
+    return sa.union_all(*parts).order_by("place", "key")
+
+
+def _frozen() -> Any:
     """What lies in these boxes: all of one that is packed, the add-ons of one that is not."""
     item = table_of(BoxItem)
     columns = _columns(item, box_id=item.c.box_id)
-    return sa.select(*columns).select_from(_with_products(item)).where(item.c.box_id.in_(box_ids))
+    return (
+        sa.select(*columns).select_from(_with_products(item)).where(any_of(item.c.box_id, "boxes"))
+    )
 
 
-def _planned(plans: Collection[int], cycles: Collection[int]) -> Any:
+def _planned() -> Any:
     recipe, part, rule = table_of(Recipe), table_of(RecipeItem), table_of(ChoiceRule)
     columns = _columns(
         part,
@@ -185,29 +199,31 @@ def _planned(plans: Collection[int], cycles: Collection[int]) -> Any:
         sa.select(*columns)
         .select_from(whole.outerjoin(rule, rule.c.recipe_id == recipe.c.id))
         .where(
-            recipe.c.plan_id.in_(plans),
-            sa.or_(recipe.c.cycle_id.is_(None), recipe.c.cycle_id.in_(cycles)),
+            any_of(recipe.c.plan_id, "plans"),
+            sa.or_(recipe.c.cycle_id.is_(None), any_of(recipe.c.cycle_id, "cycles")),
         )
     )
 
 
-def _chosen(subscription_ids: Sequence[int], cycles: Collection[int]) -> Any:
+def _chosen() -> Any:
     choice, item = table_of(BoxChoice), table_of(BoxChoiceItem)
     columns = _columns(item, cycle_id=choice.c.cycle_id, subscription_id=choice.c.subscription_id)
     return (
         sa.select(*columns)
         .select_from(_with_products(item).join(choice, choice.c.id == item.c.choice_id))
-        .where(choice.c.subscription_id.in_(subscription_ids), choice.c.cycle_id.in_(cycles))
+        .where(
+            any_of(choice.c.subscription_id, "subscriptions"), any_of(choice.c.cycle_id, "cycles")
+        )
     )
 
 
-def _instead(plans: Collection[int]) -> Any:
+def _instead() -> Any:
     """What may be taken instead: the lines of a plan that are of no recipe."""
     offer = table_of(SwapOffer)
     one = sa.literal(1).label("quantity")
     columns = _columns(offer, plan_id=offer.c.plan_id, quantity=one, place=offer.c.position)
     whole = _with_products(offer)
-    return sa.select(*columns).select_from(whole).where(offer.c.plan_id.in_(plans))
+    return sa.select(*columns).select_from(whole).where(any_of(offer.c.plan_id, "plans"))
 
 
 def _plan_of(coming: Coming, cycle: int) -> int:

@@ -45,13 +45,8 @@ def credit_of(session: AnySession, customer_id: int) -> Credit:
         .order_by(move.c.id.desc())
         .limit(SHOWN)
     ).all()
-    balances = session.execute(
-        sa.select(owner.c.balance_minor, owner.c.currency)
-        .where(owner.c.customer_id == customer_id, owner.c.balance_minor > 0)
-        .order_by(owner.c.currency)
-    ).all()
     return Credit(
-        tuple(Money(row.balance_minor, row.currency) for row in balances),
+        balances_of(session, customer_id),
         tuple(
             CreditRow(
                 row.at,
@@ -63,3 +58,14 @@ def credit_of(session: AnySession, customer_id: int) -> Credit:
             for row in rows
         ),
     )
+
+
+def balances_of(session: AnySession, customer_id: int) -> tuple[Money, ...]:
+    """Return what is left of a customer's credit, in each currency."""
+    owner = table_of(CustomerCredit)
+    rows = session.execute(
+        sa.select(owner.c.balance_minor, owner.c.currency)
+        .where(owner.c.customer_id == customer_id, owner.c.balance_minor > 0)
+        .order_by(owner.c.currency)
+    )
+    return tuple(Money(row.balance_minor, row.currency) for row in rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.gifts import stands
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 from storefront.operations.secrets import gift_code, hash_secret, typed_gift_code
@@ -131,9 +132,24 @@ def given_by_customer(session: AnySession, customer: str) -> tuple[GiftView, ...
     return tuple(_views(session, table_of(Gift).c.giver_id == key))
 
 
-def received_by(session: AnySession, customer_id: int) -> tuple[GiftView, ...]:
-    """Return the gifts that a customer has claimed."""
-    return tuple(_views(session, table_of(Subscription).c.customer_id == customer_id))
+@dataclass(frozen=True, slots=True)
+class OwnGifts:
+    """The gifts of one customer, the latest first."""
+
+    given: tuple[GiftView, ...]
+    #: Those they have claimed.
+    received: tuple[GiftView, ...]
+
+
+def of_customer(session: AnySession, customer_id: int) -> OwnGifts:
+    """Return what a customer has given and what they were given; one statement."""
+    giver, owner = table_of(Gift).c.giver_id, table_of(Subscription).c.customer_id
+    found = _rows(session, sa.or_(giver == customer_id, owner == customer_id))
+    addresses = _unclaimed_addresses(session, found)
+    return OwnGifts(
+        tuple(_view(row, addresses) for row in found if row.giver_id == customer_id),
+        tuple(_view(row, addresses) for row in found if row.owner_id == customer_id),
+    )
 
 
 def received(session: AnySession, customer_id: int, subscription: str) -> GiftView | None:
@@ -205,6 +221,23 @@ def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
 
 def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[GiftView]:
     """Return the gifts that were paid for, the latest first."""
+    found = _rows(session, *conditions)
+    addresses = _unclaimed_addresses(session, found)
+    return [_view(row, addresses) for row in found]
+
+
+def _rows(session: AnySession, *conditions: sa.ColumnElement[bool]) -> Sequence[AnyRow]:
+    return session.execute(_gifts().where(*conditions)).all()
+
+
+def _unclaimed_addresses(session: AnySession, found: Sequence[AnyRow]) -> dict[int, dict[str, str]]:
+    """Return where the gifts go; an address of who claimed it is no business of the giver."""
+    return _addresses(session, {row.address_id for row in found if row.claimed_at is None} - {None})
+
+
+@cache
+def _gifts() -> AnySelect:
+    """The gifts that were paid for, the latest first; built once, the caller says which."""
     gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
     period, line, paper = table_of(SubscriptionPeriod), table_of(InvoiceLine), table_of(Invoice)
     invoice = (
@@ -214,10 +247,11 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
         .limit(1)
         .scalar_subquery()
     )
-    rows = session.execute(
+    return (
         sa.select(
             gift,
             table.c.public_id.label("ref"),
+            table.c.customer_id.label("owner_id"),
             table.c.address_id,
             plan.c.name.label("plan"),
             plan.c.code.label("plan_code"),
@@ -230,14 +264,9 @@ def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[Gif
         .join(table, table.c.id == gift.c.subscription_id)
         .join(plan, plan.c.id == table.c.plan_id)
         .join(period, sa.and_(period.c.subscription_id == table.c.id, period.c.number == 0))
-        .where(table.c.state.not_in(_NOT_PAID), *conditions)
+        .where(table.c.state.not_in(_NOT_PAID))
         .order_by(gift.c.id.desc())
     )
-    found = rows.all()
-    # An address of who claimed it is no business of the giver.
-    known = {row.address_id for row in found if row.claimed_at is None} - {None}
-    addresses = _addresses(session, known)
-    return [_view(row, addresses) for row in found]
 
 
 def _next_day(table: sa.Table, name: str) -> sa.ScalarSelect[Any]:

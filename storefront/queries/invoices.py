@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -28,7 +29,7 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.ceilings import PaidNow, tries_today
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.queries.document_groups import subjects_of
 from storefront.queries.documents import ISSUED
@@ -68,6 +69,19 @@ def all_owed(
     session: AnySession, customer_id: int, moment: Moment, most: int = _MOST_OWED
 ) -> tuple[Owed, ...]:
     """Return the customer's open invoices, the most urgent first; one statement."""
+    invoice = table_of(Invoice)
+    rows = session.execute(
+        _open_invoices()
+        .add_columns(*tries_today(invoice, moment))
+        .where(invoice.c.payer_id == customer_id)
+        .limit(most)
+    )
+    return tuple(map(_owed, rows))
+
+
+@cache
+def _open_invoices() -> AnySelect:
+    """The open invoices, the most urgent first; built once, the caller says whose."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)
     tried = attempt.alias()
@@ -81,7 +95,7 @@ def all_owed(
         .where(line.c.invoice_id == invoice.c.id, sa.not_(line.c.is_void))
         .scalar_subquery()
     )
-    rows = session.execute(
+    return (
         sa.select(
             invoice.c.public_id,
             table.c.public_id.label("subscription"),
@@ -97,17 +111,14 @@ def all_owed(
             case.c.next_at,
             case.c.next_action,
             case.c.resume_at,
-            *tries_today(invoice, moment),
         )
         .select_from(invoice)
         .outerjoin(attempt, attempt.c.id == newest)
         .outerjoin(case, sa.and_(case.c.invoice_id == invoice.c.id, case.c.state == "open"))
         .join(table, table.c.id == of)
-        .where(invoice.c.payer_id == customer_id, invoice.c.state == InvoiceState.OPEN)
+        .where(invoice.c.state == InvoiceState.OPEN)
         .order_by(invoice.c.due_on, invoice.c.id)
-        .limit(most)
     )
-    return tuple(map(_owed, rows))
 
 
 def _owed(row: AnyRow) -> Owed:

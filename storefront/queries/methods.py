@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from storefront.domain.expiry import last_day, months_near, stage_of
 from storefront.domain.lifecycle import RUNNING
 from storefront.models import PaymentMethod, Plan, Subscription
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.methods import paying_method, was_accepted
 
 
@@ -114,30 +115,38 @@ class EndingCard:
 
 def ending_cards(session: AnySession, customer_id: int, today: date) -> list[EndingCard]:
     """Return the cards that pay for a running subscription and end soon; one statement."""
-    table, subscription = table_of(PaymentMethod), table_of(Subscription)
     year, month = months_near(today)[-1]
+    whose = {"customer": customer_id, "year": year, "month": month}
+    rows = session.execute(_ending_cards(), whose)
+    found = []
+    for row in rows:
+        is_over = last_day(row.exp_year, row.exp_month) < today
+        if is_over or stage_of(row.exp_year, row.exp_month, today) is not None:
+            found.append(EndingCard(row.brand, row.last4, row.exp_month, row.exp_year, is_over))
+    return found
+
+
+@cache
+def _ending_cards() -> AnySelect:
+    table, subscription = table_of(PaymentMethod), table_of(Subscription)
+    customer: sa.BindParameter[int] = sa.bindparam("customer")
+    year: sa.BindParameter[int] = sa.bindparam("year")
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     pays = sa.exists().where(
-        payer == customer_id,
+        payer == customer,
         subscription.c.state.in_(RUNNING),
         subscription.c.cancel_on.is_(None),
         paying_method(usable=True),
     )
-    rows = session.execute(
+    return (
         sa.select(table.c.brand, table.c.last4, table.c.exp_month, table.c.exp_year)
         .where(
-            table.c.customer_id == customer_id,
+            table.c.customer_id == customer,
             sa.or_(
                 table.c.exp_year < year,
-                sa.and_(table.c.exp_year == year, table.c.exp_month <= month),
+                sa.and_(table.c.exp_year == year, table.c.exp_month <= sa.bindparam("month")),
             ),
             pays,
         )
         .order_by(table.c.exp_year, table.c.exp_month, table.c.id)
     )
-    found = []
-    for row in rows:
-        is_over = last_day(row.exp_year, row.exp_month) < today
-        if is_over or stage_of(row.exp_year, row.exp_month, today) is not None:
-            found.append(EndingCard(*row, is_expired=is_over))
-    return found

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from typing import Literal
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ from storefront.operations.capacity import room_in, uses_of
 from storefront.operations.checkout import Market
 from storefront.operations.cycles import read_days_off
 from storefront.operations.first_boxes import at_once, waiting
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import (
     OrderPlan,
@@ -244,12 +245,24 @@ def _plan_rows(
     session: AnySession, market: Market, condition: sa.ColumnElement[bool], today: date
 ) -> Sequence[AnyRow]:
     """Return a row per price on sale of the plans, the versions of a price oldest first."""
-    plan, group, price = table_of(Plan), table_of(CycleGroup), table_of(Price)
     country = market.country_of({})
+    return session.execute(
+        _prices().where(
+            condition,
+            sold_on(table_of(Plan), today),
+            listed_in(table_of(Price), market.currency, country),
+        )
+    ).all()
+
+
+@cache
+def _prices() -> AnySelect:
+    """The prices of plans in their order; built once, the caller says which."""
+    plan, group, price = table_of(Plan), table_of(CycleGroup), table_of(Price)
     source = plan.join(price, price.c.plan_id == plan.c.id).outerjoin(
         group, group.c.id == plan.c.cycle_group_id
     )
-    return session.execute(
+    return (
         sa.select(
             *plan_columns(),
             plan.c.description,
@@ -269,14 +282,9 @@ def _plan_rows(
             price.c.sign_up_fee_minor,
         )
         .select_from(source)
-        .where(
-            condition,
-            sold_on(plan, today),
-            price.c.retired_at.is_(None),
-            listed_in(price, market.currency, country),
-        )
+        .where(price.c.retired_at.is_(None))
         .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
-    ).all()
+    )
 
 
 def _cards(

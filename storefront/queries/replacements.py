@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.moment import Moment
 from storefront.operations.replacements import live_replacement, next_cycle
 from storefront.operations.shared_parcels import beside
@@ -346,10 +347,29 @@ class Resent:
 
 def resent(session: AnySession, customer_id: int, since: date) -> dict[str, list[Resent]]:
     """Return the replacements of a customer that leave from ``since`` on, by subscription."""
+    owner, ship_from = table_of(Subscription).c.customer_id, table_of(BoxCycle).c.ship_from
+    rows = session.execute(_resent().where(owner == customer_id, ship_from >= since))
+    found: dict[str, list[Resent]] = {}
+    for row in rows:
+        found.setdefault(row.subscription, []).append(
+            Resent(
+                row.first_of,
+                row.ship_from,
+                row.state.value,
+                row.carrier or "",
+                row.tracking_number or "",
+            )
+        )
+    return found
+
+
+@cache
+def _resent() -> AnySelect:
+    """The replacements that were not taken back, the latest first; built once."""
     box, first = table_of(Box), table_of(Box).alias("first")
     subscription, shipment = table_of(Subscription), table_of(Shipment)
     cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias("before")
-    rows = session.execute(
+    return (
         sa.select(
             subscription.c.public_id.label("subscription"),
             before.c.ship_from.label("first_of"),
@@ -364,22 +384,8 @@ def resent(session: AnySession, customer_id: int, since: date) -> dict[str, list
         .join(cycle, cycle.c.id == box.c.cycle_id)
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
         .where(
-            subscription.c.customer_id == customer_id,
             box.c.kind == BoxKind.REPLACEMENT,
             box.c.state != BoxState.CANCELED,
-            cycle.c.ship_from >= since,
         )
         .order_by(box.c.id.desc())
     )
-    found: dict[str, list[Resent]] = {}
-    for row in rows:
-        found.setdefault(row.subscription, []).append(
-            Resent(
-                row.first_of,
-                row.ship_from,
-                row.state.value,
-                row.carrier or "",
-                row.tracking_number or "",
-            )
-        )
-    return found

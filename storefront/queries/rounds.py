@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from storefront.domain.cycles import CycleSlot
 from storefront.models import BoxCycle, Product, ProductVariant, Recipe, RecipeItem
 from storefront.models.base import table_of
 from storefront.operations.boxes import JOINABLE
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 
 #: How far back past boxes are shown.
 PAST_DAYS = 200
@@ -57,7 +57,13 @@ def rounds_of(
     locked_last: dict[int, CycleSlot] = {}
     ends: dict[int, date] = {}
     left: dict[tuple[int, int], tuple[AnyRow, list[tuple[str, str, str]]]] = {}
-    for row in session.execute(_statement(groups, set(plans), today)):
+    which = {
+        "groups": sorted(groups),
+        "plans": sorted(plans),
+        "since": today - timedelta(days=PAST_DAYS),
+        "until": today + timedelta(days=AHEAD_DAYS),
+    }
+    for row in session.execute(_statement(), which):
         slot = CycleSlot(
             row.id,
             row.charge_on,
@@ -85,7 +91,9 @@ def rounds_of(
     return Rounds(joinable, locked_last, ends, past)
 
 
-def _statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[Any]:
+@cache
+def _statement() -> AnySelect:
+    """The cycles of ``groups`` between two days with what is in the boxes; built once."""
     cycle, recipe, item = table_of(BoxCycle), table_of(Recipe), table_of(RecipeItem)
     variant, product = table_of(ProductVariant), table_of(Product)
     source = (
@@ -93,7 +101,7 @@ def _statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[A
             recipe,
             sa.and_(
                 recipe.c.cycle_id == cycle.c.id,
-                recipe.c.plan_id.in_(plan_ids),
+                any_of(recipe.c.plan_id, "plans"),
                 recipe.c.option_key == "",
             ),
         )
@@ -121,9 +129,9 @@ def _statement(groups: set[int], plan_ids: set[int], today: date) -> sa.Select[A
         )
         .select_from(source)
         .where(
-            cycle.c.group_id.in_(groups),
-            cycle.c.ship_from >= today - timedelta(days=PAST_DAYS),
-            cycle.c.ship_from <= today + timedelta(days=AHEAD_DAYS),
+            any_of(cycle.c.group_id, "groups"),
+            cycle.c.ship_from >= sa.bindparam("since"),
+            cycle.c.ship_from <= sa.bindparam("until"),
         )
         .order_by(cycle.c.ship_from, cycle.c.id, item.c.position, item.c.id)
     )

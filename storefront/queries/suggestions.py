@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -22,7 +23,7 @@ from storefront.domain.suggestions import (
 from storefront.models import Address, BoxCycle, BoxSkip, Price, Subscription, SuggestionDismissal
 from storefront.models.base import table_of
 from storefront.operations.addons import offered_addons, running_addons
-from storefront.operations.keys import AnyRow
+from storefront.operations.keys import AnyRow, AnySelect
 from storefront.operations.offers import sold_to_subscribers
 from storefront.queries.account import SubscriptionView
 
@@ -102,8 +103,13 @@ def _another_price(
 
 
 def _own(session: AnySession, subscription: str) -> AnyRow:
+    return session.execute(_priced(), {"subscription": subscription}).one()
+
+
+@cache
+def _priced() -> AnySelect:
     table, price, address = table_of(Subscription), table_of(Price), table_of(Address)
-    return session.execute(
+    return (
         sa.select(
             price.c.id,
             price.c.public_id,
@@ -121,8 +127,8 @@ def _own(session: AnySession, subscription: str) -> AnyRow:
         )
         .join(price, price.c.id == table.c.price_id)
         .outerjoin(address, address.c.id == table.c.address_id)
-        .where(table.c.public_id == subscription)
-    ).one()
+        .where(table.c.public_id == sa.bindparam("subscription"))
+    )
 
 
 def _on_sale(row: AnyRow, quantity: int) -> OnSale:

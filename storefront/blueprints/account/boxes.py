@@ -22,7 +22,7 @@ from storefront.queries.account import SubscriptionView
 from storefront.queries.allergies import asks_allergies
 from storefront.queries.answers import asks_anything
 from storefront.queries.change import waiting
-from storefront.queries.credit import credit_of
+from storefront.queries.credit import Credit, balances_of
 from storefront.queries.disputes import HeldBy, held_by
 from storefront.queries.methods import ending_cards
 from storefront.queries.replacements import resent
@@ -40,7 +40,8 @@ def home() -> Response:
     """Show the next box of every subscription, soonest first."""
     rt = runtime()
     found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.taxes)
-    got = {one.subscription: one for one in gifts.received_by(rt.session, customer().id)}
+    presents = gifts.of_customer(rt.session, customer().id)
+    got = {one.subscription: one for one in presents.received}
     ending = ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else []
     own = [one for one in found.subscriptions if one.public_id not in got]
     is_urgent = found.owed is not None or bool(ending)
@@ -48,9 +49,9 @@ def home() -> Response:
         "home",
         home=found,
         owed=found.owed,
-        given=gifts.given_by(rt.session, customer().id),
+        given=presents.given,
         got=got,
-        credit=credit_of(rt.session, customer().id),
+        credit=Credit(balances_of(rt.session, customer().id), ()),
         why_declined=words.why_declined,
         won=_won(rt, found.subscriptions),
         resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
@@ -143,7 +144,7 @@ def subscription_context(subscription: str) -> dict[str, Any]:
         "asks_allergies": asks_allergies(rt.session, me.id, subscription),
         "events": [words.told(event) for event in events],
         "waiting": waiting(rt.session, me.id, subscription),
-        "credit": credit_of(rt.session, me.id),
+        "credit": Credit(balances_of(rt.session, me.id), ()),
         "code_form": CodeForm(),
         "disputed": held_by(rt.session, subscription) if view.is_held else None,
     }
