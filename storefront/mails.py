@@ -36,6 +36,7 @@ from storefront.mails_orders import (
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.mails_waiting import WAITING_TOPICS
+from storefront.merchant_texts import subscription_facts
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
     Person,
@@ -43,7 +44,6 @@ from storefront.queries.mails import (
     person,
     refused_before,
     staff_person,
-    subscription_facts,
 )
 from storefront.runtime import Runtime
 from storefront.services import signin

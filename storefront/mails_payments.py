@@ -10,8 +10,9 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import subscription_facts
 from storefront.queries.debits import debit_facts
-from storefront.queries.mails import PaymentFacts, payment_facts, subscription_facts
+from storefront.queries.mails import PaymentFacts, payment_facts
 from storefront.services.pay_links import link
 
 

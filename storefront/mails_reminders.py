@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import subscription_facts
 from storefront.queries.mails import (
     SubscriptionFacts,
     has_card,
     next_charge_of,
-    subscription_facts,
 )
 
 

@@ -18,6 +18,7 @@ from storefront.domain.address_lines import address_lines, place_lines
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
+from storefront.merchant_texts import said
 from storefront.pills import pill_of
 
 LANGUAGES = languages.LANGUAGES
@@ -215,6 +216,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "slug": slug,
     "first_control": first_control,
     "likely_meant": likely_meant,
+    "said": said,
     "attributes": attributes,
 }
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue, pages
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
+from storefront.demo.words import PLAN_WORDS
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -108,6 +109,7 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
         tagline=data.tagline,
         description=data.description,
         benefits=list(data.benefits),
+        translations=PLAN_WORDS.get(data.code, {}),
         is_recommended=data.is_recommended,
         position=position,
         cycle_group_id=group_id,

@@ -53,6 +53,8 @@ class Plan(Base):
     tagline: Mapped[str] = mapped_column(default="")
     description: Mapped[str] = mapped_column(sa.Text, default="")
     benefits: Mapped[list[Any]] = mapped_column(default=list)
+    #: Language to those of the four texts above that are written in it.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     is_recommended: Mapped[bool] = mapped_column(default=False)
     #: False: only reachable by its own link, not listed.
     is_public: Mapped[bool] = mapped_column(default=True)

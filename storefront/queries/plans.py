@@ -116,6 +116,8 @@ class PlanDetail:
     tagline: str
     description: str
     benefits: tuple[str, ...]
+    #: Language to what is written in it.
+    translations: Mapping[str, Any]
     is_recommended: bool
     is_public: bool
     position: int
@@ -190,6 +192,7 @@ def plan_detail(session: AnySession, ref: str, currency: str) -> PlanDetail | No
         row.tagline,
         row.description,
         tuple(row.benefits),
+        row.translations,
         row.is_recommended,
         row.is_public,
         row.position,

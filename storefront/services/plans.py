@@ -36,6 +36,7 @@ EDITABLE = (
     "tagline",
     "description",
     "benefits",
+    "translations",
     "is_recommended",
     "is_public",
     "position",

@@ -52,6 +52,7 @@ def _of_plans() -> dict[str, str]:
         "quantity": _("Quantity"),
         "position": _("Position"),
         "hint": _("Hint"),
+        "translations": _("In other languages"),
         "title": _("Title"),
         "text": _("Text"),
         "question": _("Question"),

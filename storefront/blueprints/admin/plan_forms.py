@@ -23,6 +23,7 @@ from storefront.blueprints.admin.fields import (
 )
 from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.admin.retry_forms import RetryForm
+from storefront.blueprints.admin.translated import in_languages
 from storefront.blueprints.forms import Form
 from storefront.templating import slug
 
@@ -77,6 +78,16 @@ class TextForm(Form):
     is_recommended = BooleanField(_("Recommended: stands out on the pricing page"))
     is_public = BooleanField(_("Listed on the pricing page"))
     position = WholeField(_("Place on the pricing page"), 0, 999)
+
+
+#: What a plan says, and how each of it is typed in another language.
+TEXTS: dict[str, Any] = {
+    "name": lambda: LineField(_("Name"), [Length(max=80)]),
+    "tagline": lambda: LineField(_("One sentence about it"), [Length(max=200)]),
+    "benefits": lambda: LinesField(_("Benefits, one per line"), 8, 120),
+    "description": lambda: TextAreaField(_("Description"), [Length(max=4000)]),
+}
+in_languages(TextForm, TEXTS)
 
 
 class RulesForm(RetryForm):

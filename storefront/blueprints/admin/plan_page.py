@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, saved
 from storefront.blueprints.admin.plan_forms import (
+    TEXTS,
     NameForm,
     OptionForm,
     QuestionForm,
@@ -23,6 +24,7 @@ from storefront.blueprints.admin.plan_prices import (
     sold_as,
     surcharge_forms,
 )
+from storefront.blueprints.admin.translated import typed_translations
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.errors import DomainError
@@ -93,6 +95,8 @@ def context_of(ref: str) -> dict[str, Any]:
         },
         "surcharges": surcharge_forms(found, currency),
         "names": _name_forms(found),
+        "shop_locale": rt.shop.locale,
+        "translated": list(TEXTS),
         "sold_as": sold_as,
         "place_of": place_of,
         "wrong": None,
@@ -118,6 +122,7 @@ def _text_form(found: query.PlanDetail) -> TextForm:
             "is_recommended": found.is_recommended,
             "is_public": found.is_public,
             "position": str(found.position),
+            **typed_translations(found.translations),
         },
     )
 

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import page, who
 from storefront.blueprints.admin.plan_forms import (
+    TEXTS,
     PlanForm,
     PriceForm,
     RhythmForm,
@@ -28,6 +29,7 @@ from storefront.blueprints.admin.plan_prices import (
     reprice_form,
     sold_everywhere,
 )
+from storefront.blueprints.admin.translated import translations_of
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
@@ -132,6 +134,7 @@ def save_text(ref: str) -> Response:
         "tagline": form.tagline.text,
         "description": several_lines(form.description.data),
         "benefits": list(form.benefits.lines),
+        "translations": translations_of(form, TEXTS, runtime().shop.locale),
         "is_recommended": form.is_recommended.data,
         "is_public": form.is_public.data,
     }

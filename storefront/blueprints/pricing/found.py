@@ -15,6 +15,7 @@ from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.structured import Sold, plan_list, product
 from storefront.languages import alternates
+from storefront.merchant_texts import said
 from storefront.queries.content import public_slugs
 from storefront.queries.past_boxes import gallery
 from storefront.queries.pricing import PlanCard, PlanPage, PricingPage, listed_codes
@@ -65,7 +66,7 @@ def robots() -> Response:
 
 def of_list(page: PricingPage) -> dict[str, Any]:
     """Return what the pricing page says of itself to machines."""
-    items = [(plan.name, external_url("pricing.plan", code=plan.code)) for plan in page.plans]
+    items = [(said(plan.name), external_url("pricing.plan", code=plan.code)) for plan in page.plans]
     shown = [plan for plan in page.plans if plan.is_recommended] or page.plans
     return {
         "canonical": external_url("pricing.index"),
@@ -81,10 +82,10 @@ def of_plan(page: PlanPage) -> dict[str, Any]:
     if not page.is_listed:
         shared = {"canonical": url, "share_picture": picture}
         return {**shared, "structured": None, "is_unlisted": True}
-    words = plan.description or plan.tagline
+    words = said(plan.description or plan.tagline)
     offers = list(_sold(plan))
     brand = runtime().shop.name
-    told = product(plan.name, words, brand, offers, picture, is_sold_out=plan.is_sold_out)
+    told = product(said(plan.name), words, brand, offers, picture, is_sold_out=plan.is_sold_out)
     return {"canonical": url, "share_picture": picture, "structured": told, "is_unlisted": False}
 
 

@@ -1,0 +1,119 @@
+"""What the demo's plans say in German and French."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SKIP = {
+    "de": "Jede Box bis zum Stichtag überspringen",
+    "fr": "Sautez n’importe quelle box avant sa date limite",
+}
+_CAFFEINE = {"de": "Mit oder ohne Koffein", "fr": "Avec ou sans théine"}
+
+#: Code of a plan -> language -> what it says.
+PLAN_WORDS: dict[str, dict[str, dict[str, Any]]] = {
+    "cup": {
+        "de": {
+            "name": "Tasse",
+            "tagline": "Drei Tees für einen guten Sessel",
+            "description": "Drei lose Tees im Monat, genug für etwa dreißig Tassen. Die Box passt "
+            "durch den Briefschlitz, niemand muss auf sie warten.",
+            "benefits": [
+                "3 lose Tees, je 40 g",
+                "Eine Karte von jedem Anbauer",
+                "Passt durch den Briefschlitz",
+                _SKIP["de"],
+            ],
+        },
+        "fr": {
+            "name": "Tasse",
+            "tagline": "Trois thés pour un bon fauteuil",
+            "description": "Trois thés en vrac par mois, de quoi préparer une trentaine de tasses. "
+            "La box passe par la fente de la boîte aux lettres : personne n’a à l’attendre.",
+            "benefits": [
+                "3 thés en vrac de 40 g",
+                "Une carte de chaque producteur",
+                "Passe par la boîte aux lettres",
+                _SKIP["fr"],
+            ],
+        },
+    },
+    "pot": {
+        "de": {
+            "name": "Kanne",
+            "tagline": "Vier Tees und etwas zum Eintunken",
+            "description": "Vier Tees, die Sie aussuchen, und ein kleines Gebäck aus einer unserer "
+            "Backstuben. Mit dieser Box beginnen die meisten, und wir trinken sie selbst.",
+            "benefits": [
+                "4 lose Tees, je 50 g: Sie wählen, welche",
+                "Ein kleines Gebäck aus einer Backstube mit Namen",
+                _CAFFEINE["de"],
+                _SKIP["de"],
+            ],
+        },
+        "fr": {
+            "name": "Théière",
+            "tagline": "Quatre thés et de quoi tremper",
+            "description": "Quatre thés que vous choisissez et un petit gâteau d’un de nos fours. "
+            "C’est par cette box que l’on commence le plus souvent, et celle que nous buvons.",
+            "benefits": [
+                "4 thés en vrac de 50 g, à votre choix",
+                "Un petit gâteau d’un four qui a un nom",
+                _CAFFEINE["fr"],
+                _SKIP["fr"],
+            ],
+        },
+    },
+    "table": {
+        "de": {
+            "name": "Tafel",
+            "tagline": "Sieben Tees, zweimal Gebäck und Menschen darum herum",
+            "description": "Sieben Tees und zweimal Gebäck für einen Tisch, der sich sonntags "
+            "füllt. In jeder dritten Box liegt ein Stück Geschirr, das seinen Platz verdient.",
+            "benefits": [
+                "7 lose Tees, je 50 g",
+                "2 kleine Gebäcke",
+                "Geschirr in jeder dritten Box",
+                _CAFFEINE["de"],
+                _SKIP["de"],
+            ],
+        },
+        "fr": {
+            "name": "Tablée",
+            "tagline": "Sept thés, deux gâteaux et du monde autour",
+            "description": "Sept thés et deux gâteaux pour une table qui se remplit le dimanche. "
+            "Une box sur trois contient une pièce de vaisselle qui mérite sa place.",
+            "benefits": [
+                "7 thés en vrac de 50 g",
+                "2 petits gâteaux",
+                "De la vaisselle dans une box sur trois",
+                _CAFFEINE["fr"],
+                _SKIP["fr"],
+            ],
+        },
+    },
+    "cellar": {
+        "de": {
+            "name": "Keller",
+            "tagline": "Ein gereifter Tee und wenige Plätze",
+            "description": "Li Wens Pu-Erh, der sechs Jahre im Dunkeln lag. Es gibt eine Handvoll "
+            "Plätze, und wer geht, macht Platz für die Nächste auf der Liste.",
+            "benefits": [
+                "200 g Pu-Erh, den sonst niemand verkauft",
+                "In einem Frühling gepflückt und gepresst",
+                _SKIP["de"],
+            ],
+        },
+        "fr": {
+            "name": "Cave",
+            "tagline": "Un thé vieilli et peu de places",
+            "description": "Le pu-erh de Li Wen, resté six ans dans l’obscurité. Il y a quelques "
+            "places ; qui part fait place à la personne suivante sur la liste.",
+            "benefits": [
+                "200 g d’un pu-erh que personne d’autre ne vend",
+                "Cueilli et pressé en un seul printemps",
+                _SKIP["fr"],
+            ],
+        },
+    },
+}

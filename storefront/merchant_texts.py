@@ -1,0 +1,53 @@
+"""What a merchant wrote, in the language of who reads it.
+
+Source: docs/decisions/0233-texts-of-merchants-in-several-languages.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from flask import current_app
+from flask_babel import get_locale
+
+from storefront.domain.translations import Words
+from storefront.queries import mails
+from storefront.queries.mails import SubscriptionFacts
+from storefront.queries.translations import merchant_words
+from storefront.runtime import Runtime
+
+_KEPT = "storefront_merchant_words"
+Text = TypeVar("Text", str, None)
+
+
+def said(text: Text) -> Text:
+    """Return a text of the merchant's in the reader's language; untranslated as it is.
+
+    In the shop's own language nothing is asked. Else the texts are read once for each version of
+    the catalogue, and kept.
+    """
+    rt = cast("Runtime", current_app.extensions["storefront"])
+    code = str(get_locale() or "en").partition("_")[0]
+    if not text or code == rt.shop.locale.partition("-")[0]:
+        return text
+    return _words(rt).get(code, {}).get(text, text)
+
+
+def subscription_facts(session: Any, ref: str) -> SubscriptionFacts | None:
+    """Return what mails say of a subscription, its plan in the reader's language."""
+    facts = mails.subscription_facts(session, ref)
+    return replace(facts, plan=said(facts.plan)) if facts else None
+
+
+def _words(rt: Runtime) -> Words:
+    version, words = current_app.extensions.get(_KEPT, (None, {}))
+    if version == rt.shop.catalogue_version:
+        return cast("Words", words)
+    # Whoever had no transaction open has none afterwards.
+    was_reading = rt.session().in_transaction()
+    version, words = rt.shop.catalogue_version, merchant_words(rt.session)
+    if not was_reading:
+        rt.session.rollback()
+    current_app.extensions[_KEPT] = (version, words)
+    return words

@@ -1,0 +1,136 @@
+"""What a merchant wrote in several languages is shown to each reader in theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_babel import force_locale
+
+from storefront.demo import catalogue
+from storefront.demo.words import PLAN_WORDS
+from storefront.domain.translations import words_of
+from storefront.merchant_texts import said
+from storefront.models import Plan
+from storefront.operations.catalogue import raise_version
+from storefront.runtime import Runtime
+from storefront.testing import factories as make
+from tests.support.admin import desk
+from tests.support.statements import counting
+
+GERMAN = {"de": {"name": "Kanne", "tagline": "Vier Tees", "benefits": ["Lose Tees"]}}
+
+
+def pot(rt: Runtime, translations: dict[str, Any]) -> Plan:
+    plan = make.make_plan(rt, code="pot", name="Pot")
+    values = {"tagline": "Four teas", "benefits": ["Loose teas", "A card"]}
+    rt.session.execute(sa.update(Plan).values(**values, translations=translations))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    return plan
+
+
+def test_a_shopper_reads_a_plan_in_their_language(rt: Runtime, client: FlaskClient) -> None:
+    pot(rt, GERMAN)
+    for address in ("/", "/plans/pot", "/embed/plans"):
+        german = client.get(f"{address}?lang=de").text
+        assert "Kanne" in german
+        assert "Vier Tees" in german
+        assert "Lose Tees" in german
+        # What is not translated stands as it was written.
+        assert "A card" in german
+        assert ">Pot<" not in german
+        assert "Kanne" not in client.get(f"{address}?lang=en").text
+    assert "Pot" in client.get("/plans/pot?lang=fr").text
+
+
+def test_the_checkout_speaks_of_the_plan_in_the_language_of_the_shopper(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    pot(rt, GERMAN)
+    assert "Kanne: Lose Tees; A card" in client.get("/checkout?plan=pot&lang=de").text
+
+
+def test_staff_write_a_plan_in_other_languages_and_see_it_again(rt: Runtime, app: Flask) -> None:
+    plan = pot(rt, {})
+    owner = desk(app, rt)
+    path = f"/admin/plans/{plan.public_id}"
+    owner.get(path)
+    typed = {"name": "Pot", "position": "0", "is_public": "y", "name_de": " Kanne ", "name_fr": ""}
+    typed |= {"benefits_de": "Lose Tees\n\nEine Karte", "name_en": "Never taken"}
+    assert owner.post(f"{path}/text", typed).status_code == 303
+
+    kept = rt.session.scalars(sa.select(Plan.translations)).one()
+    rt.session.rollback()
+    assert kept == {"de": {"name": "Kanne", "benefits": ["Lose Tees", "Eine Karte"]}}
+    page = owner.get(path).text
+    assert 'value="Kanne"' in page
+    assert 'name="name_en"' not in page
+    assert "Kanne" in owner.client.get("/?lang=de").text
+
+
+def test_a_translation_that_is_too_long_is_refused_with_all_that_was_typed(
+    rt: Runtime, app: Flask
+) -> None:
+    plan = pot(rt, GERMAN)
+    owner = desk(app, rt)
+    owner.get(f"/admin/plans/{plan.public_id}")
+    typed = {"name": "Pot", "position": "0", "name_de": "K" * 81, "tagline_fr": "Quatre thés"}
+    answer = owner.post(f"/admin/plans/{plan.public_id}/text", typed)
+    assert answer.status_code == 422
+    assert "<details open>" in answer.text
+    assert 'value="Quatre thés"' in answer.text
+    assert rt.session.scalars(sa.select(Plan.translations)).one() == GERMAN
+    rt.session.rollback()
+
+
+def test_texts_are_read_once_for_a_version_and_not_in_the_language_of_the_shop(
+    rt: Runtime, app: Flask
+) -> None:
+    pot(rt, GERMAN)
+    with app.app_context(), counting() as statements:
+        with force_locale("en"):
+            assert said("Pot") == "Pot"
+        told = len(statements)
+        with force_locale("de"):
+            assert [said(text) for text in ("Pot", "Four teas", "A card", "")] == [
+                "Kanne",
+                "Vier Tees",
+                "A card",
+                "",
+            ]
+            assert not rt.session().in_transaction()
+        assert sum("translations" in one for one in statements[:told]) == 0
+        assert sum("translations" in one for one in statements) == 1
+
+
+def test_what_another_process_changed_is_seen_with_the_next_version(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    pot(rt, GERMAN)
+    assert "Kanne" in client.get("/plans/pot?lang=de").text
+    rt.session.execute(sa.update(Plan).values(translations={"de": {"name": "Krug"}}))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    page = client.get("/plans/pot?lang=de").text
+    assert "Krug" in page
+    assert "Kanne" not in page
+
+
+def test_a_list_is_translated_line_by_line_as_far_as_it_is() -> None:
+    texts = {"name": "Pot", "benefits": ["Tea", "Milk", "Cups"]}
+    told = {"fr": {"benefits": ["Thé", "", "Tasses", "Trop"]}, "de": {"name": ""}}
+    assert words_of([(texts, told)]) == {"fr": {"Tea": "Thé", "Cups": "Tasses"}}
+
+
+def test_every_plan_of_the_demo_is_whole_in_german_and_french() -> None:
+    for plan in (*catalogue.PLANS, catalogue.LIMITED):
+        for code in ("de", "fr"):
+            words = PLAN_WORDS[plan.code][code]
+            assert set(words) == {"name", "tagline", "description", "benefits"}
+            assert len(words["benefits"]) == len(plan.benefits)
+            assert all(len(line) <= 120 for line in words["benefits"])
