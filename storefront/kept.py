@@ -28,7 +28,7 @@ _KEY = "typed"
 #: Parts of names that are never kept, should a form that has one be listed by mistake.
 _SECRET = ("csrf", "password", "secret", "token")
 #: Blueprints without a form: what they answer is the same for everybody.
-_FOR_EVERYBODY = {"assets", "shell", "embed", "health"}
+_FOR_EVERYBODY = {"assets", "logo", "shell", "embed", "health"}
 _OK = 200
 
 #: Endpoints of POST forms that are kept.

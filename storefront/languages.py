@@ -21,7 +21,7 @@ PARAMETER = "lang"
 #: cache may keep them. Elsewhere the language is remembered (``blueprints/preferences.py``).
 _BY_ADDRESS = {"pricing", "embed"}
 #: Blueprints that do not follow: staff have a choice of their own, programs read no words.
-_APART = {"admin", "api", "health", "incoming", "preferences"}
+_APART = {"admin", "api", "assets", "health", "incoming", "logo", "preferences"}
 _NOT_PAGES = {"pricing.sitemap", "pricing.robots", "embed.script"}
 
 

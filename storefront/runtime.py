@@ -100,6 +100,8 @@ class Shop:
     staff_two_step: bool
     #: ``{"links": […], "has_faq": …}``: what every page has to know of the merchant's pages.
     content: Mapping[str, Any]
+    #: ``{"digest", "width", "height"}`` of the logo; empty: the name stands in its place.
+    logo: Mapping[str, Any]
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.

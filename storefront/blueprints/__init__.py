@@ -3,6 +3,7 @@
 #: ``module:attribute`` of every blueprint, in the order they are registered.
 BLUEPRINTS = (
     "storefront.assets:bp",
+    "storefront.blueprints.logo:bp",
     "storefront.blueprints.health:bp",
     "storefront.blueprints.incoming:bp",
     "storefront.blueprints.api:bp",

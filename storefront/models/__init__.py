@@ -76,6 +76,7 @@ from storefront.models.returns import BoxReturn
 from storefront.models.settings import (
     Installation,
     SelfCheck,
+    ShopLogo,
     ShopLook,
     ShopSettings,
     TaxRate,
@@ -210,6 +211,7 @@ __all__ = [
     "ShippingBand",
     "ShippingTariff",
     "ShippingZone",
+    "ShopLogo",
     "ShopLook",
     "ShopSettings",
     "ShortageRule",

@@ -94,6 +94,8 @@ class ShopSettings(Base):
     #: Links of the merchant's public pages and whether there are questions; see
     #: ``operations.content``.
     content: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    #: Address and size of the logo as shown; empty: there is none.
+    logo: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
 
@@ -108,6 +110,19 @@ class ShopLook(Base):
     #: Fields of ``domain.look.Look``.
     look: Mapped[dict[str, Any]] = mapped_column(default=dict)
     since_at: Mapped[datetime]
+
+
+class ShopLogo(Base):
+    """The picture in the head of every page; one row, or none where the name stands there."""
+
+    __tablename__ = "shop_logo"
+    __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: Of the picture; ends its address.
+    digest: Mapped[str] = mapped_column(sa.String(24))
+    png: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime]
 
 
 class Installation(Base):

@@ -47,6 +47,7 @@ PAGES = (
     "referrals:add_referrals",
     "settings:add_settings",
     "look:add_look",
+    "logo:add_logo",
     "taxes:add_taxes",
     "people:add_people",
     "profile:add_profile",

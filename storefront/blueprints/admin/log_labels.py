@@ -56,6 +56,7 @@ def _of_plans() -> dict[str, str]:
         "title": _("Title"),
         "text": _("Text"),
         "question": _("Question"),
+        "size": _("Size"),
         "slug": _("Address"),
         "linked_from": _("Linked from"),
         "is_public": _("Everybody reads it"),

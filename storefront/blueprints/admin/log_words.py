@@ -127,6 +127,8 @@ def deeds() -> dict[str, str]:
         "swaps.offered": _("What may be swapped saved"),
         "swap.saved": _("Something in a box swapped"),
         "cycle.locked": _("Cycle locked"),
+        "logo.saved": _("Logo put up"),
+        "logo.removed": _("Logo taken down"),
         "page.saved": _("Page saved"),
         "page.moved": _("Page moved up"),
         "page.removed": _("Page removed"),

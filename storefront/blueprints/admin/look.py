@@ -119,8 +119,13 @@ def add_look(bp: Blueprint) -> None:
 
 def look() -> Response:
     """Show what is set."""
+    return look_page()
+
+
+def look_page(status: int = 200, **context: Any) -> Response:
+    """Answer with the page as it is set."""
     allow("frame-src", "'self'")
-    return page(_PAGE, **_context(runtime().shop.look))
+    return page(_PAGE, status, **_context(runtime().shop.look), **context)
 
 
 def look_save() -> Response:
