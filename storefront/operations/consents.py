@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.models import Consent
+from storefront.models import Consent, Customer
 from storefront.models.base import public_id, table_of
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 
 #: Kinds of a consent to mails about offers: the newest of a person's rows is what holds.
 MARKETING, MARKETING_OFF = "marketing", "marketing_off"
+#: Ticked with an order before anybody has proved to read the mailbox: counts once somebody has.
+MARKETING_WISH = "marketing_wish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,59 @@ def write_marketing(
     session: AnySession, customer_id: int, given: Given, *, wants: bool, moment: Moment
 ) -> None:
     """Write that a person wants mails about offers, or no more of them."""
+    _write(session, customer_id, MARKETING if wants else MARKETING_OFF, given, moment)
+
+
+def keep_order_wish(
+    session: AnySession, customer_id: int, kept: Mapping[str, Any], moment: Moment
+) -> None:
+    """Write what an order's consent ``kept`` says about mails about offers, if it was ticked.
+
+    It counts at once for who was signed in with a confirmed e-mail, and waits where nobody has
+    confirmed it yet. Of an order under an e-mail that is somebody's already, without having
+    signed in, nothing is kept: it may be anybody's tick.
+    """
+    said = kept.get("offers")
+    if not said:
+        return
+    table = table_of(Customer)
+    is_proved = session.scalar(
+        sa.select(table.c.email_verified_at.is_not(None)).where(table.c.id == customer_id)
+    )
+    last = _last_said(session, customer_id)
+    kind = MARKETING if is_proved else MARKETING_WISH
+    is_theirs = not is_proved or said.get("customer") == customer_id
+    if is_theirs and (last is None or last.kind not in (MARKETING, kind)):
+        given = Given(said["text"], said["version"], kept["ip"], kept["agent"])
+        _write(session, customer_id, kind, given, moment)
+
+
+def fulfil_wish(session: AnySession, customer_id: int, moment: Moment) -> None:
+    """Let a wish count, now that somebody has proved to read the mailbox."""
+    last = _last_said(session, customer_id)
+    if last is not None and last.kind == MARKETING_WISH:
+        given = Given(last.text, last.text_version, last.ip, last.user_agent)
+        _write(session, customer_id, MARKETING, given, moment)
+
+
+def _last_said(session: AnySession, customer_id: int) -> AnyRow | None:
+    table = table_of(Consent)
+    kinds = (MARKETING, MARKETING_OFF, MARKETING_WISH)
+    return session.execute(
+        sa.select(table)
+        .where(table.c.customer_id == customer_id, table.c.kind.in_(kinds))
+        .order_by(table.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _write(session: AnySession, customer_id: int, kind: str, given: Given, moment: Moment) -> None:
     session.execute(
         sa.insert(table_of(Consent)).values(
             public_id=public_id("con"),
             customer_id=customer_id,
             subscription_id=None,
-            kind=MARKETING if wants else MARKETING_OFF,
+            kind=kind,
             text=given.text,
             text_hash=sha256(given.text.encode()).hexdigest(),
             text_version=given.version,

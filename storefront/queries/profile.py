@@ -25,7 +25,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.consents import marketing_since
+from storefront.operations.consents import MARKETING_WISH, marketing_since
 from storefront.operations.secrets import REFERENCE
 
 #: Browsers listed; "everywhere else" ends those beyond them too.
@@ -70,6 +70,8 @@ class ConsentView:
 
     text: str
     given_at: datetime
+    #: Counts once the e-mail is confirmed.
+    is_wish: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,11 @@ class TaxNumber:
 
     number: str
     state: str
+
+
+def wants_marketing(session: AnySession, customer_id: int) -> bool:
+    """Return whether a customer wants mails about offers."""
+    return session.scalar(sa.select(marketing_since(sa.literal(customer_id)))) is not None
 
 
 def tax_number(session: AnySession, customer_id: int) -> TaxNumber:
@@ -267,10 +274,13 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
     ).one()
     consent = table_of(Consent)
     agreed = session.execute(
-        sa.select(consent.c.text, consent.c.given_at)
+        sa.select(consent.c.text, consent.c.given_at, consent.c.kind)
         .where(consent.c.customer_id == customer_id)
         .order_by(consent.c.id.desc())
     )
     return Holdings(
-        **row._mapping, consents=tuple(ConsentView(one.text, one.given_at) for one in agreed)
+        **row._mapping,
+        consents=tuple(
+            ConsentView(one.text, one.given_at, one.kind == MARKETING_WISH) for one in agreed
+        ),
     )

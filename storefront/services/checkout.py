@@ -54,6 +54,8 @@ class Agreement:
     version: str
     ip: str
     user_agent: str
+    #: Mails about offers, if they were ticked: the words, their version, and who was signed in.
+    offers: tuple[str, str, int | None] | None = None
 
 
 class Step(StrEnum):
@@ -242,6 +244,7 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
             "ip": agreement.ip[:45],
             "agent": agreement.user_agent[:255],
             "at": rt.now().isoformat(),
+            **_offers(agreement),
         },
         "gateway": gateway.name,
         "expires_at": expires_at(rt.now()),
@@ -254,6 +257,13 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     step = Step.PAY if needs_method else Step.FREE
     limit = limit_of(order.quote)
     return _Frozen(step, reference, order.to_pay, row.locale, payer, limit)
+
+
+def _offers(agreement: Agreement) -> dict[str, Any]:
+    if agreement.offers is None:
+        return {}
+    text, version, customer = agreement.offers
+    return {"offers": {"text": text, "version": version, "customer": customer}}
 
 
 def _pinned(order: Order) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.hooks import Identity
 from storefront.models import Customer, HostIdentity, LoginLink, OutboxMessage, Staff
 from storefront.models.base import public_id, table_of
+from storefront.operations.consents import fulfil_wish
 from storefront.operations.outbox import Message, enqueue
 from storefront.operations.secrets import hash_code, hash_secret, new_nonce, one_time
 from storefront.runtime import Runtime
@@ -198,11 +199,14 @@ def _use(rt: Runtime, link_id: int) -> bool:
 def _proved(rt: Runtime, customer_id: int) -> KnownCustomer:
     """Note that this person reads the mailbox, and return who it is."""
     table = table_of(Customer)
-    rt.session.execute(
+    first = rt.session.execute(
         sa.update(table)
         .where(table.c.id == customer_id, table.c.email_verified_at.is_(None))
         .values(email_verified_at=rt.now())
-    )
+        .returning(table.c.id)
+    ).one_or_none()
+    if first is not None:
+        fulfil_wish(rt.session, customer_id, rt.moment())
     row = rt.session.execute(
         sa.select(table.c.id, table.c.name).where(table.c.id == customer_id)
     ).one()

@@ -7,19 +7,12 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.offer_words import VERSION, wanted_words
 from storefront.blueprints.typed import one_line
 from storefront.htmx import go
 from storefront.operations.consents import Given
 from storefront.services.marketing import NotConfirmed, set_marketing
 from storefront.templating import locale_code
-
-#: Raised with each change of the words that are agreed to.
-_VERSION = "offers 1"
-
-
-def wanted_words() -> str:
-    """Return what somebody agrees to, as it stands beside the box to tick."""
-    return _("Mail me about new boxes and offers. I can stop that at any time with one click.")
 
 
 def unwanted_words() -> str:
@@ -34,7 +27,7 @@ def save_offers() -> Response:
     wants = request.form.get("offers") == "yes"
     given = Given(
         wanted_words() if wants else unwanted_words(),
-        f"{_VERSION} {locale_code()}",
+        f"{VERSION} {locale_code()}",
         request.remote_addr or "",
         one_line(request.user_agent.string),
     )

@@ -339,6 +339,8 @@ class PayForm(Form):
 
     gateway = RadioField(lazy_gettext("How would you like to pay?"), validate_choice=False)
     consent = ConsentField()
+    #: Mails about offers: apart from the consent, never ticked before, never needed.
+    offers = BooleanField()
 
     def offer(self, ways: Sequence[tuple[str, str]], before: str = "") -> None:
         """Take the gateways to choose from; ``before`` is what was chosen last."""

@@ -26,7 +26,9 @@ from storefront.blueprints.checkout.places import full_of, sold_out
 from storefront.blueprints.checkout.steps import bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
+from storefront.blueprints.offer_words import VERSION, wanted_words
 from storefront.blueprints.typed import one_line
+from storefront.database import reading
 from storefront.domain.credit import is_too_small
 from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
@@ -37,7 +39,7 @@ from storefront.operations.checkout import Order
 from storefront.queries import account
 from storefront.queries.checkout import Confirmation, payment_sent_at
 from storefront.queries.checkout import confirmation as read_confirmation
-from storefront.queries.profile import has_password
+from storefront.queries.profile import has_password, wants_marketing
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.checkout import Agreement, Step, place_order
@@ -49,7 +51,7 @@ from storefront.services.finishing import (
     standing,
 )
 from storefront.services.sessions import start_session
-from storefront.templating import writing_locale
+from storefront.templating import locale_code, writing_locale
 
 register_policy(
     {
@@ -107,6 +109,7 @@ def order(key: str) -> Response:
             words.CONSENT_VERSION,
             request.remote_addr or "",
             one_line(request.user_agent.string),
+            _offers_wanted(form),
         ),
         # An order that asks for no method is written with any.
         gateway=form.gateway.data or next(iter(rt.gateways), ""),
@@ -122,10 +125,20 @@ def order(key: str) -> Response:
     return _refused(load(rt, key, "pay"), form, placed.step, _shown_total(found))
 
 
+def _offers_wanted(form: PayForm) -> tuple[str, str, int | None] | None:
+    """Return the words about mails about offers, if they were ticked, and who is signed in."""
+    if not form.offers.data:
+        return None
+    me = current_customer()
+    return wanted_words(), f"{VERSION} {locale_code()}", me.id if me else None
+
+
 def _refused(order: Order, form: PayForm, step: Step, before: Money) -> Response:
     """Say why nothing was ordered; what was chosen stays, but for the consent to another total."""
     if step is Step.CHANGED:
-        return _pay_page(order, status=422, problem=_new_total(order, before))
+        anew = pay_form(order)
+        anew.offers.data = form.offers.data
+        return _pay_page(order, anew, 422, problem=_new_total(order, before))
     if step is Step.SOLD_OUT:
         return _pay_page(order, form, 422, problem=sold_out(), gone=full_of(order))
     return _pay_page(order, form, 422 if is_htmx() else 503, problem=_unreachable())
@@ -238,12 +251,24 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "form": form,
         "way": dict(_ways(order)).get(form.gateway.data or "", ""),
         "consent": words.consent_text(order) if order.quote else "",
+        "offers": _offers_words(),
         "button": words.order_button(order.country),
         "country": countries.get(address.get("country", ""), ""),
         "is_carried": order.quote is not None and _is_carried(form.gateway.data, order.to_pay),
         **allergies.asked(runtime(), order),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }
+
+
+def _offers_words() -> str:
+    """Return the words to tick for mails about offers; none for who gets them already."""
+    me, rt = current_customer(), runtime()
+    if me is None:
+        return wanted_words()
+    with reading():
+        wants = wants_marketing(rt.session, me.id)
+        rt.session.rollback()
+    return "" if wants else wanted_words()
 
 
 def _ways(order: Order) -> list[tuple[str, str]]:
