@@ -44,6 +44,7 @@ def test_a_shopper_reads_a_plan_in_their_language(rt: Runtime, client: FlaskClie
         assert "A card" in german
         assert ">Pot<" not in german
         assert "Kanne" not in client.get(f"{address}?lang=en").text
+    assert "für Kanne" in client.get("/?lang=de").text
     assert "Pot" in client.get("/plans/pot?lang=fr").text
 
 
