@@ -77,7 +77,7 @@ def posts_that_need_the_script(text):
             tag.lower().startswith("<form")
             and re.search(r"\saction\s*=", tag)
             and re.search(r"method\s*=\s*[\"']post", tag, re.IGNORECASE)
-            and "hx-sync" in tag
+            and re.search(r'hx-sync="this:(drop|queue last)"', tag)
             and "hx-target" in tag
         )
     ]

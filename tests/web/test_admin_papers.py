@@ -96,6 +96,13 @@ def test_slips_are_asked_for_made_by_the_worker_and_handed_out(rt, desk, batch, 
     )
 
 
+def test_a_page_that_waits_for_papers_looks_often_at_first_then_seldom(desk, url, clock):
+    desk.post(f"{url}/slips", {"slips-layout": "4x6"}, on=url)
+    assert 'hx-trigger="every 3s"' in desk.get(url).text
+    clock.advance(minutes=3)
+    assert 'hx-trigger="every 15s"' in desk.get(url).text
+
+
 def test_a_paper_that_does_not_exist_is_refused_with_the_choice_kept(desk, url):
     answer = desk.post(f"{url}/labels", {"labels-layout": "napkin"}, on=url)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, send_file, url_for
@@ -26,6 +26,8 @@ from storefront.services import papers
 _PACK = staff(permissions.BOXES_MANAGE)
 #: Slips and labels hold names and addresses, as the files of an export do.
 _TAKE = staff(permissions.EXPORTS_DOWNLOAD)
+#: So many seconds lie between two looks of a page at papers being made, fewer at first.
+_OFTEN, _SELDOM, _OFTEN_FOR = 3, 15, timedelta(minutes=2)
 register_policy(
     {
         "admin.cycle_pick_list": _PACK,
@@ -146,6 +148,8 @@ def _papers(
     asked = query.of_batch(rt.session, found.public_id)
     last = query.last_layouts(rt.session)
     rt.session.rollback()
+    waiting = [paper.asked_at for paper in asked if paper.made_at is None]
+    newest = max(waiting, default=None)
     forms = {}
     for kind, first in ((SLIPS, "a6"), (LABELS, "l7160")):
         form = typed if typed is not None and kind == typed_kind else _form(kind)
@@ -155,7 +159,8 @@ def _papers(
     return {
         "batch": found,
         "papers": [(paper, _paper_name(paper)) for paper in asked],
-        "is_waiting": any(paper.made_at is None for paper in asked),
+        "is_waiting": bool(waiting),
+        "seconds": _OFTEN if newest and rt.now() - newest < _OFTEN_FOR else _SELDOM,
         "forms_by_kind": forms,
         "can_take": may(permissions.EXPORTS_DOWNLOAD),
         "kept_days": papers.KEPT.days,

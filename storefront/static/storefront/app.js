@@ -73,7 +73,29 @@
 
   // htmx: busy while it asks; an unreachable shop or a 5xx leaves the page as it is.
   const formOf = (event) => event.detail.ctx?.sourceElement?.closest?.("form");
+  const READS = 10000;
+  on("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    ctx.since = Date.now();
+    if (ctx.request.method === "GET") ctx.request.timeout ??= READS;
+  });
+  // What had the focus and is gone leaves it to the heading of what it stood in.
+  let trail = [];
+  on("htmx:before:swap", () => {
+    trail = [];
+    for (let at = document.activeElement; at; at = at.parentElement) if (at.id) trail.push(at.id);
+  });
+  const refocus = () => {
+    const near = trail.map((id) => document.getElementById(id)).find(Boolean);
+    trail = [];
+    const place = near?.querySelector("h1,h2,h3") || near;
+    if (!place || document.activeElement !== document.body) return;
+    if (place.tabIndex < 0) place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+  };
   on("htmx:before:request", (event) => {
+    const asker = event.detail.ctx?.sourceElement;
+    if (document.hidden && asker?.getAttribute?.("hx-trigger")?.startsWith("every")) return event.preventDefault();
     const form = formOf(event);
     if (form) begin(form, event.detail.ctx.request.submitter);
   });
@@ -83,6 +105,7 @@
     for (const form of busy.keys()) if (!form.isConnected) end(form);
     const answer = event.detail.ctx?.response?.status;
     if (answer === 422 || (answer < 300 && form)) entitle(answer === 422);
+    refocus();
   });
   on("htmx:response:error", (event) => {
     const ctx = event.detail.ctx;
@@ -92,7 +115,7 @@
   });
   on("htmx:error", (event) => {
     const { ctx, error } = event.detail;
-    const replaced = error?.name === "AbortError" && ctx?.request.method === "GET";
+    const replaced = error?.name === "AbortError" && ctx?.request.method === "GET" && Date.now() - ctx.since < READS;
     if (ctx?.response === undefined && ctx && !replaced) say(status()?.dataset.unreachable, true);
   });
   on("htmx:after:process", (event) => start(event.target instanceof Element ? event.target : document));
@@ -198,8 +221,10 @@
   addEventListener("offline", connection);
 
   const start = (part) => {
-    for (const bare of all("[data-auto] [data-bare],.look [data-bare],.bare-only", part)) bare.hidden = true;
-    for (const late of all("[data-script]", part)) late.hidden = false;
+    // What htmx would do is still done by a button where htmx did not arrive.
+    const needless = "[data-auto] [data-bare],.look [data-bare],form:has([data-submit]) .bare-only";
+    for (const bare of all(window.htmx ? `${needless},.bare-only` : needless, part)) bare.hidden = true;
+    for (const late of all("[data-script]", part)) late.hidden = late.dataset.script === "htmx" && !window.htmx;
     for (const form of all("form[data-choose]", part)) count(form);
     if (status()) dress(status());
   };
