@@ -31,6 +31,8 @@ class Member:
     code: str = ""
     #: Further boxes in the same order.
     more: tuple[OneMore, ...] = ()
+    #: Street, postcode, town and country.
+    lives: tuple[str, str, str, str] = ("Lindenweg 4", "07743", "Jena", "DE")
 
     def as_shopper(self) -> Shopper:
         """Return them as somebody who shops, and does nothing unasked afterwards."""
@@ -39,10 +41,7 @@ class Member:
             email=self.email,
             address={
                 "name": self.name,
-                "street": "Lindenweg 4",
-                "postcode": "07743",
-                "city": "Jena",
-                "country": "DE",
+                **dict(zip(("street", "postcode", "city", "country"), self.lives, strict=True)),
             },
             plan=self.plan,
             interval=self.interval,
@@ -74,13 +73,16 @@ class Present:
 _USUAL, _FREE = (("caffeine", "usual"),), (("caffeine", "free"),)
 _MONTHLY = ("month", 1)
 _ALSO = (OneMore("cup", _MONTHLY),)
+_VIENNA = ("Praterstraße 8", "1020", "Wien", "AT")
 CAST = (
     Member("new", "Mara Lindner", "mara@example.org", "pot", _MONTHLY, 0, _USUAL, "LEMON"),
     Member("skips", "Theo Brandt", "theo@example.org", "pot", _MONTHLY, 8, _FREE),
     Member("past_due", "Nora Haas", "nora@example.org", "table", _MONTHLY, 6, _USUAL),
     Member("leaving", "Emil Roth", "emil@example.org", "cup", _MONTHLY, 10),
     Member("prepaid", "Yara Simon", "yara@example.org", "table", ("year", 1), 5, _FREE, "TWELVE"),
-    Member("two_boxes", "Ida Keller", "ida@example.org", "pot", _MONTHLY, 3, _USUAL, "", _ALSO),
+    Member(
+        "two_boxes", "Ida Keller", "ida@example.org", "pot", _MONTHLY, 3, _USUAL, "", _ALSO, _VIENNA
+    ),
 )
 
 

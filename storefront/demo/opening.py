@@ -35,6 +35,7 @@ from storefront.runtime import Runtime
 from storefront.services.addon_catalogue import AddonDraft, save_addon
 from storefront.services.content import PageDraft, QuestionDraft, save_page, save_question
 from storefront.services.export_formats import save_format
+from storefront.services.leaving_offers import OfferDraft, add_offer
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.places import set_places
 from storefront.services.plans import set_price
@@ -88,6 +89,8 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     _add_addons(rt, owner)
     _add_format(rt, owner)
     _add_zones(rt, owner)
+    # Seen on the page that cancels, by who gets boxes in Austria or the Netherlands.
+    add_offer(rt, owner, OfferDraft("pause", rest_days=180, boxes=2))
     _write_pages(rt, owner)
 
 

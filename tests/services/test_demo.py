@@ -38,6 +38,7 @@ from storefront.models import (
 from storefront.queries.invariants import broken
 from storefront.services.accounting import export_accounting
 from storefront.services.cancellations import cancel
+from storefront.services.leaving_offers import offers_for
 from storefront.services.renewals import run_renewals
 from storefront.services.signin import check_password
 from storefront.settings import PREFIX
@@ -188,6 +189,14 @@ class TestHistory:
         assert planned["new"] == 1
         chosen = sa.select(BoxChoice.subscription_id)
         assert found["two_boxes"].id in rt.session.scalars(chosen).all()
+        # Outside the countries whose law wants nothing else on the page that cancels.
+        offered = {
+            role: offers_for(rt, one.customer_id, one.public_id)
+            for role, one in found.items()
+            if role in ("two_boxes", "skips")
+        }
+        assert [one.kind for one in offered["two_boxes"]] == ["pause"]
+        assert offered["skips"] == []
         assert found["past_due"].id not in rt.session.scalars(chosen).all()
         assert planned["prepaid"] > 6
         for member in CAST:
