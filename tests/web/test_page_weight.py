@@ -17,7 +17,7 @@ from storefront.testing import factories as make
 from tests.support.brands import MARGIN_AND_MOSS
 
 #: HTML, stylesheets and scripts, see docs/decisions/0241. The goal is 28,000 (25 KB as brotli).
-_ALL = 17_000
+_ALL = 18_000
 #: What comes with the first ten packets: enough to draw the page.
 _FIRST = 14_600
 
