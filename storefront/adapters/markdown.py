@@ -25,8 +25,8 @@ _ATTRIBUTES = {
     "ol": {"start"},
 }
 _SCHEMES = {"http", "https", "mailto", "tel"}
-#: A page has one heading of the first level, its title.
-_LOWER = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h4", "h5": "h4", "h6": "h4"}
+#: Headings of a text; the first level is the page's title.
+_HIGHEST, _LOWEST = 2, 4
 #: Between two of these stands a blank where the tags are taken away.
 _BLOCK = re.compile(r"<(?=/?(?:p|br|li|ul|ol|h\d|hr|tr|t[dh]|pre|blockquote)\b)")
 _PARAGRAPH = re.compile(r"<p>.*?</p>", re.DOTALL)
@@ -42,6 +42,7 @@ def markdown_html(text: str, base_url: str) -> str:
     """
     tokens = _RULES.parse(text)
     _adapt(tokens, base_url)
+    _level_headings(tokens)
     html = _RENDERER.render(tokens, _RULES.options, {})
     return nh3.clean(
         html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None
@@ -62,13 +63,25 @@ def plain_text(html: str) -> str:
 
 def _adapt(tokens: Sequence[Token], base_url: str) -> None:
     for token in tokens:
-        token.tag = _LOWER.get(token.tag, token.tag)
         if token.type == "link_open" and not _is_own(str(token.attrGet("href") or ""), base_url):
             token.attrSet("rel", "noopener")
         elif token.type == "image":
             _adapt_picture(token, base_url)
         if token.children:
             _adapt(token.children, base_url)
+
+
+def _level_headings(tokens: Sequence[Token]) -> None:
+    """Begin below the page's title and go down one step at a time, whatever was typed."""
+    above: list[int] = []
+    for token in tokens:
+        if token.type == "heading_open":
+            typed = int(token.tag[1])
+            while above and above[-1] >= typed:
+                above.pop()
+            above.append(typed)
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(_HIGHEST + len(above) - 1, _LOWEST)}"
 
 
 def _adapt_picture(token: Token, base_url: str) -> None:

@@ -19,8 +19,8 @@ def html(text: str) -> str:
     [
         ("two\nlines, **bold** and *soft*", "<p>two\nlines, <strong>bold</strong>"),
         ("# One", "<h2>One</h2>"),
-        ("## Two", "<h3>Two</h3>"),
-        ("###### Six", "<h4>Six</h4>"),
+        ("## Two", "<h2>Two</h2>"),
+        ("# One\n\n## Two", "<h3>Two</h3>"),
         ("- a\n  - b", "<ul>\n<li>a\n<ul>\n<li>b</li>"),
         ("3. c", '<ol start="3">'),
         ("| a |\n|---|\n| 1 |", "<th>a</th>"),
@@ -34,6 +34,24 @@ def html(text: str) -> str:
 )
 def test_what_is_written_is_shown(text: str, shown: str) -> None:
     assert shown in html(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "levels"),
+    [
+        ("##", "2"),
+        ("######", "2"),
+        ("# ## ### ####", "2344"),
+        ("## #### ## ####", "2323"),
+        ("### # ## ###", "2234"),
+        ("## ### # ##", "2323"),
+    ],
+)
+def test_headings_go_down_by_one_step_below_the_title_of_the_page(typed: str, levels: str) -> None:
+    text = "\n\n".join(f"{marks} Words" for marks in typed.split())
+    opened = re.findall(r"<h(\d)>", html(text))
+    assert opened == re.findall(r"</h(\d)>", html(text))
+    assert "".join(opened) == levels
 
 
 @pytest.mark.parametrize(
