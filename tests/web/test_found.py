@@ -72,7 +72,7 @@ def test_the_sitemap_lists_pages_that_are_there(rt: Runtime, client: FlaskClient
     addresses = re.findall(r"<url><loc>([^<&]*)</loc>", answer.text)
     assert addresses == [
         f"http://localhost/{page}{language}"
-        for page in ("", "plans/pot")
+        for page in ("", "plans/pot", "gifts")
         for language in ("?lang=en", "?lang=de", "?lang=fr", "")
     ]
     assert answer.text.count('hreflang="x-default" href="http://localhost/plans/pot"/>') == 4

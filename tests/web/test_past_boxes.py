@@ -153,7 +153,7 @@ def test_links_that_are_shared_have_a_picture(rt: Runtime, client: FlaskClient):
     make.make_recipe(rt, plan, cycle=past_cycle(rt, group, date(2027, 2, 18)))
 
     pictures = []
-    for address in ("/", "/plans/pot", "/past-boxes", "/past-boxes/pot/2027-02"):
+    for address in ("/", "/plans/pot", "/gifts", "/past-boxes", "/past-boxes/pot/2027-02"):
         page = client.get(address).text
         (found,) = re.findall(r'property="og:image" content="http://localhost([^"]*)"', page)
         answer = client.get(found)
@@ -186,7 +186,7 @@ def test_the_sitemap_lists_past_boxes(rt: Runtime, client: FlaskClient):
 
     addresses = re.findall(r"<loc>http://localhost([^<?]*)</loc>", client.get("/sitemap.xml").text)
 
-    assert addresses == ["/", "/plans/pot", "/past-boxes", "/past-boxes/pot/2027-02"]
+    assert addresses == ["/", "/plans/pot", "/gifts", "/past-boxes", "/past-boxes/pot/2027-02"]
     assert 'name="robots" content="noindex"' in client.get("/past-boxes?plan=pot").text
     assert 'name="robots"' not in client.get("/past-boxes").text
 

@@ -72,6 +72,8 @@ register_policy(
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FOLDER = "storefront/checkout"
 _BEGUN_KEPT = 5
+#: Said in a link or form by whom a box is to be given away.
+GIFT = "gift"
 #: Key of the customer whose link this browser followed.
 REFERRER = "referrer"
 
@@ -128,7 +130,9 @@ def start() -> Response:
     # Who comes from the price page has not seen what can be added.
     seen = "step" in request.form or not item.addons
     ready = len(options) == len(asked) and seen
-    return go(url_for("checkout.delivery" if ready else "checkout.box", key=key))
+    # Who comes from the page of gifts is asked who gets it, not where they live.
+    onward = "checkout.gift" if request.form.get(GIFT) and not addons else "checkout.delivery"
+    return go(url_for(onward if ready else "checkout.box", key=key))
 
 
 def _begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
@@ -277,6 +281,7 @@ def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
         "prices": prices,
         "notes": {code: words.box_note(item.plan, price) for code, price in prices.items()},
         "source": source_of_visit(),
+        "is_gift": bool(request.values.get(GIFT)),
         "again": request.values.get(AGAIN, "")[:40],
         "place": request.values.get(places.PLACE, "")[:200],
         "form_url": _form_url(item),

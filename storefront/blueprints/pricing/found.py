@@ -42,6 +42,7 @@ def sitemap() -> Response:
     addresses = [
         external_url("pricing.index"),
         *(external_url("pricing.plan", code=code) for code in codes),
+        external_url("pricing.gifts"),
         *_of_past_boxes(rt),
         *(external_url("pricing.content", slug=slug) for slug in public_slugs(rt.session)),
     ]

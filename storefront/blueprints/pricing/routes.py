@@ -13,6 +13,7 @@ from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.content import add_content, faq_values
 from storefront.blueprints.pricing.found import add_found, of_list, of_plan
+from storefront.blueprints.pricing.gifts import add_gifts
 from storefront.blueprints.pricing.memo import answer
 from storefront.blueprints.pricing.past import add_past
 from storefront.blueprints.skip_words import skip_rules
@@ -52,6 +53,7 @@ def plan(code: str) -> Response:
 
 
 add_past(bp, answer)
+add_gifts(bp)
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
