@@ -165,9 +165,9 @@ def test_links_that_are_shared_have_a_picture(rt: Runtime, client: FlaskClient):
         )
         assert len(answer.data) < 150_000
         pictures.append(answer.data)
-    assert pictures[0] == pictures[1], "of the plan"
-    assert pictures[2] == pictures[3], "of the box"
-    assert pictures[1] != pictures[2]
+    assert pictures[0] == pictures[1] == pictures[2], "of the plan"
+    assert pictures[3] == pictures[4], "of the box"
+    assert pictures[2] != pictures[3]
     assert client.get("/plans/nothing/picture.png").status_code == 404
 
 
