@@ -26,6 +26,7 @@ from storefront.mails_declarations import DECLARATION_TOPICS
 from storefront.mails_gifts import GIFT_TOPICS
 from storefront.mails_inquiries import INQUIRY_TOPICS
 from storefront.mails_invoices import INVOICE_TOPICS
+from storefront.mails_later import LATER_TOPICS
 from storefront.mails_orders import (
     coming_charge,
     how_to_cancel,
@@ -357,5 +358,6 @@ TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     **INVOICE_TOPICS,
     **REMINDER_TOPICS,
     **WAITING_TOPICS,
+    **LATER_TOPICS,
     "referral_credit": _referral_credit,
 }

@@ -61,6 +61,7 @@ from storefront.operations.erasure_rows import (
 from storefront.operations.inquiries import erase_inquiries
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.order_links import message_keys
 from storefront.operations.suggestions import forget_put_away
 from storefront.operations.two_step import forget_of_customers
 from storefront.operations.waiting import take_off_list
@@ -214,10 +215,13 @@ def _erase_customers(session: AnySession, ids: Sequence[int], moment: Moment) ->
 
 def _erase_orders(session: AnySession, ids: Sequence[int], email: str) -> None:
     table = table_of(Checkout)
+    own = sa.or_(table.c.customer_id.in_(ids), table.c.email == email)
+    links = message_keys(session.scalars(sa.select(table.c.public_id).where(own)))
+    blank_messages(session, table_of(OutboxMessage).c.key.in_(links))
     set_values(
         session,
         Checkout,
-        sa.or_(table.c.customer_id.in_(ids), table.c.email == email),
+        own,
         email="",
         address={},
         billing={},

@@ -20,6 +20,7 @@ REFERENCE = 24
 ATTEMPT, SETUP = "attempt", "setup"
 #: What a mailed link does; part of what is signed, so that none opens another's page.
 PAY, SKIP_BOX, ADDRESS, RECEIPT = "pay link", "skip link", "address link", "receipt link"
+ORDER = "order link"
 #: Numbers a mailed code is drawn from: six digits.
 _CODES = 1_000_000
 

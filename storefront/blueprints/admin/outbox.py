@@ -240,6 +240,7 @@ def topic_name(code: str) -> str:
         "gift_claimed": _("Gift claimed"),
         "waiting_joined": _("On a waiting list"),
         "place_free": _("A place is free"),
+        "order_later": _("Link to go on with an order"),
         "choose_soon": _("Reminder to choose a box"),
         "choice_gone": _("Choice that a recipe does not offer"),
         "box_soon": _("Next box, before its cut-off"),

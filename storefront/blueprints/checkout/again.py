@@ -31,6 +31,8 @@ class Kept:
     boxes: tuple[BoxWish, ...] = ()
     #: Only for the browser that typed it.
     known: KnownDelivery = field(default_factory=lambda: KnownDelivery("", {}))
+    #: The code typed, for the same browser.
+    code: str = ""
 
     @property
     def first(self) -> BoxWish | None:
@@ -50,14 +52,15 @@ def kept_of(rt: Runtime) -> Kept:
     order = order_page(rt.session, key, market_of_visit(rt), rt.moment()) if key else None
     if order is None or order.checkout.state != "expired":
         return Kept()
-    boxes = [replace(item.wish, price_id=item.price.id) for item in _sold(order) if item.price]
+    boxes = [replace(item.wish, price_id=item.price.id) for item in sold_of(order) if item.price]
     # The first box of an order has no name of its own.
     boxes[:1] = [replace(one, ref="") for one in boxes[:1]]
-    row, known = order.checkout, KnownDelivery("", {})
+    row, known, code = order.checkout, KnownDelivery("", {}), ""
     if key in session.get(BEGUN, []):
         number = (row.tax_id, row.tax_id_state)
         known = KnownDelivery(row.email, dict(row.address), number, billing=row.billing)
-    return Kept(key, tuple(boxes), known)
+        code = order.code.code if order.code is not None else ""
+    return Kept(key, tuple(boxes), known, code)
 
 
 def start_again_url(order: Order) -> str:
@@ -65,7 +68,7 @@ def start_again_url(order: Order) -> str:
     if order.continues:
         # Begun anew like any other box, it would be charged at once.
         return page_url("account.home") or page_url("pricing.index")
-    sold = _sold(order)
+    sold = sold_of(order)
     if not sold:
         return page_url("pricing.index")
     first = sold[0]
@@ -76,7 +79,7 @@ def start_again_url(order: Order) -> str:
 
 def expired(order: Order) -> str:
     """Say that an order is not kept any more, and what of it is still here."""
-    gone = [item.plan.name for item in order.items if item not in _sold(order)]
+    gone = [item.plan.name for item in order.items if item not in sold_of(order)]
     if not gone and len(order.items) == 1:
         return _("We kept your order for two hours. Your box is still here: start again.")
     if not gone:
@@ -91,6 +94,6 @@ def expired(order: Order) -> str:
     )
 
 
-def _sold(order: Order) -> list[OrderItem]:
+def sold_of(order: Order) -> list[OrderItem]:
     """Return the boxes that could be ordered today."""
     return [item for item in order.items if item.problem not in ("gone", "no_cycle")]

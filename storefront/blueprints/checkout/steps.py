@@ -51,6 +51,7 @@ from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.baskets import BoxChoice, change_box
 from storefront.services.checkout import change_delivery, start_checkout
+from storefront.services.coupons import use_code
 from storefront.templating import locale_code, writing_locale
 
 bp = Blueprint("checkout", __name__)
@@ -130,6 +131,9 @@ def start() -> Response:
     # Who comes from the price page has not seen what can be added.
     seen = "step" in request.form or not item.addons
     ready = len(options) == len(asked) and seen
+    if kept.code:
+        # One that ended was named where the order was gone on with.
+        use_code(rt, key, kept.code)
     # Who comes from the page of gifts is asked who gets it, not where they live.
     onward = "checkout.gift" if request.form.get(GIFT) and not addons else "checkout.delivery"
     return go(url_for(onward if ready else "checkout.box", key=key))
