@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 
-from storefront.blueprints.checkout.words import CONSENT_VERSION, consent_text
+from storefront.blueprints.checkout.words import consent_text, consent_version
 from storefront.database import reading
 from storefront.demo.people import OneMore, Shopper
 from storefront.domain.addons import Cadence
@@ -227,7 +227,7 @@ def _agreement(rt: Runtime, key: str) -> Agreement:
     if found.quote is None:
         raise StoryBroken(f"nothing can be ordered: {found.problem}")
     text = consent_text(found)
-    return Agreement(found.quote.quote_hash, text, CONSENT_VERSION, "192.0.2.9", _BROWSER)
+    return Agreement(found.quote.quote_hash, text, consent_version(found), "192.0.2.9", _BROWSER)
 
 
 def _on_sale(rt: Runtime, code: str, interval: tuple[str, int]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NoReturn, TypeVar
 
 from flask import Response, abort, flash, url_for
@@ -146,6 +147,8 @@ class ShownBox:
     begins: str
     renews: str
     included: str
+    #: The last day on which leaving a free trial costs nothing.
+    last_free_day: date | None
     change_url: str | None
 
 
@@ -206,6 +209,7 @@ def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
         words.begins(quote, order) if quote else "",
         words.renews(item, quote) if quote else "",
         words.included(order, item),
+        words.last_free_day(quote) if quote else None,
         box_url(key, item.ref) if key else None,
     )
 

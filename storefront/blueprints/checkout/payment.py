@@ -106,7 +106,7 @@ def order(key: str) -> Response:
         Agreement(
             request.form.get("quote", "")[:64],
             words.consent_text(found),
-            words.CONSENT_VERSION,
+            words.consent_version(found),
             request.remote_addr or "",
             one_line(request.user_agent.string),
             _offers_wanted(form),
@@ -252,7 +252,7 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "way": dict(_ways(order)).get(form.gateway.data or "", ""),
         "consent": words.consent_text(order) if order.quote else "",
         "offers": _offers_words(),
-        "button": words.order_button(order.country),
+        "button": words.order_button(words.law_of(order)),
         "country": countries.get(address.get("country", ""), ""),
         "is_carried": order.quote is not None and _is_carried(form.gateway.data, order.to_pay),
         **allergies.asked(runtime(), order),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from babel.dates import format_date
 from flask_babel import gettext as _
@@ -15,8 +15,8 @@ from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
+from storefront.domain.order_law import Button, OrderLaw, order_law
 from storefront.domain.pricing import QuoteLine
-from storefront.domain.rates import EU as MEMBER_STATES
 from storefront.domain.tax_treatment import Treatment
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
@@ -25,9 +25,7 @@ from storefront.operations.order_items import OrderItem
 from storefront.templating import shop_today, shop_zone, writing_locale
 
 #: Raised with every change of the consent's words, in any language.
-CONSENT_VERSION = "renewal-2"
-#: Member states, where the order button has words fixed by law.
-EU = MEMBER_STATES
+CONSENT_VERSION = "renewal-3"
 
 
 def long_day(day: date) -> str:
@@ -50,7 +48,35 @@ def consent_text(order: Order) -> str:
     )
 
 
+def consent_version(order: Order) -> str:
+    """Return the version of the consent's words and the law that its page was worded by."""
+    return f"{CONSENT_VERSION} {law_of(order).name}"
+
+
+def law_of(order: Order) -> OrderLaw:
+    """Return the strictest entry among where it is sent and where the invoice goes."""
+    address, bill = order.checkout.address, order.checkout.billing or {}
+    here = order_law(order.country, str(address.get("region", "")))
+    there = order_law(str(bill.get("country", "")), str(bill.get("region", "")))
+    return there if there.button is Button.OBLIGATION is not here.button else here
+
+
 def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
+    renewal = _agreed_renewal(order, item, quote)
+    last = last_free_day(quote)
+    if last is None:
+        return renewal
+    return " ".join([renewal, _("If I cancel by %(day)s, I pay nothing.", day=long_day(last))])
+
+
+def last_free_day(quote: OrderQuote) -> date | None:
+    """Return the last day on which leaving a free trial costs nothing; None where there is none."""
+    if quote.opening.kind is not PeriodKind.TRIAL or not quote.charges:
+        return None
+    return None if quote.due_today.minor else quote.charges[0].on - timedelta(days=1)
+
+
+def _agreed_renewal(order: Order, item: OrderItem, quote: OrderQuote) -> str:
     if not quote.charges:
         agreed = _(
             "I agree to order %(plan)s for %(amount)s (%(included)s). It ends by itself and is "
@@ -153,6 +179,8 @@ def included(order: Order, item: OrderItem) -> str:
     """Return what the price of a box holds."""
     if order.quote is not None and order.quote.treatment is not Treatment.STANDARD:
         return _("without VAT, delivery included") if item.plan.shipping else _("without VAT")
+    if order.country == "US":
+        return _("incl. tax and delivery") if item.plan.shipping else _("incl. tax")
     if not item.plan.shipping:
         return _("incl. VAT")
     # Where delivery is a line of its own, the sum holds it as well.
@@ -256,9 +284,11 @@ def box_note(plan: OrderPlan, price: OrderPrice) -> str | None:
     return _("%(count)s boxes, %(amount)s a box", count=boxes, amount=money(each))
 
 
-def order_button(country: str) -> str:
-    """Return the order button's words; in the EU they are fixed and name no amount."""
-    return _("Order with obligation to pay") if country in EU else _("Subscribe and pay")
+def order_button(law: OrderLaw) -> str:
+    """Return the order button's words; where a law fixes them they name no amount."""
+    if law.button is Button.OBLIGATION:
+        return _("Order with obligation to pay")
+    return _("Subscribe and pay")
 
 
 def refusal_words(refused: Refusal, typed: str, found: TypedCode | None) -> str:

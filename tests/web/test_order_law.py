@@ -1,0 +1,130 @@
+"""What stands at the order button, country by country: its words, the terms, the consent."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from storefront.models import Checkout
+from storefront.runtime import Runtime
+from storefront.testing import factories as make
+from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.shopper import Shopper
+
+OBLIGED, SUBSCRIBE = "Order with obligation to pay", "Subscribe and pay"
+#: Country, region, postcode, button, name of the law that is kept, words about tax.
+TABLE = [
+    ("DE", "", "07743", OBLIGED, "EU", "incl. VAT and delivery"),
+    ("FR", "", "75001", OBLIGED, "EU", "incl. VAT and delivery"),
+    ("AT", "", "1010", OBLIGED, "EU", "incl. VAT and delivery"),
+    ("NL", "", "1012 AB", OBLIGED, "EU", "incl. VAT and delivery"),
+    ("GB", "", "SW1A 1AA", OBLIGED, "GB", "incl. VAT and delivery"),
+    ("CH", "", "8001", SUBSCRIBE, "CH", "incl. VAT and delivery"),
+    ("US", "CA", "94103", SUBSCRIBE, "US-CA", "incl. tax and delivery"),
+    ("US", "NY", "10001", SUBSCRIBE, "US-NY", "incl. tax and delivery"),
+    ("US", "MA", "02108", SUBSCRIBE, "US-MA", "incl. tax and delivery"),
+    ("US", "TX", "73301", SUBSCRIBE, "US", "incl. tax and delivery"),
+]
+#: What is ordered -> words of the consent, and what the terms say beside it. Today is 12 March.
+KINDS = {
+    "plain": (
+        ["renews every month for €26.00", "first on 12 April 2027", "until I cancel."],
+        ["Due today €26.00", "Then €26.00 on Mon 12 April", "First box ships Thu 18 March"],
+    ),
+    "trial": (
+        [
+            "renews every month for €26.00",
+            "first on 12 April 2027",
+            "until I cancel.",
+            "If I cancel by 11 April 2027, I pay nothing.",
+        ],
+        [
+            "with a free trial until 12 April 2027",
+            "Due today €0.00",
+            "Then €26.00 on Mon 12 April",
+            "Free trial Cancel by Sun 11 April and you pay nothing.",
+        ],
+    ),
+    "promotion": (
+        ["from 12 April 2027 for €9.00 and from 12 May 2027 for €26.00", "until I cancel."],
+        ["Due today €9.00", "Then €9.00 on Mon 12 April", "Later €26.00 from Wed 12 May"],
+    ),
+}
+
+
+def sells(rt: Runtime, country: str, kind: str) -> None:
+    make.make_shop(
+        rt, seller_country=country if country in ("CH", "US") else "DE", countries=[country]
+    )
+    trial = {"trial_days": 14} if kind == "trial" else {}
+    plan = make.make_plan(rt, code="pot", name="Pot", amount_minor=None, **trial)
+    phases = [{"boxes": 2, "amount_minor": 900}] if kind == "promotion" else []
+    make.make_price(rt, plan, amount_minor=2600, tax_inclusive=True, phases=phases)
+    rt.forget_shop()
+
+
+def plain(markup: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", markup)).strip()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("country", "region", "postcode", "button", "law", "included"), TABLE)
+def test_button_terms_and_consent_are_those_of_the_country(
+    rt: Runtime,
+    client: FlaskClient,
+    demo_gateway: DemoGateway,
+    *,
+    country: str,
+    region: str,
+    postcode: str,
+    button: str,
+    law: str,
+    included: str,
+    kind: str,
+):
+    sells(rt, country, kind)
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver(country=country, region=region, postcode=postcode)
+
+    page = ada.get(ada.at("pay")).text
+    terms, _, rest = page.partition('id="terms-title"')[2].partition('<label class="check order-c')
+    box, _, rest = rest.partition("</label>")
+    asked = plain(box.partition(">")[2])
+    agreed, beside = KINDS[kind]
+
+    assert [words for words in beside if words not in plain(terms)] == []
+    assert "To cancel online in your account" in plain(terms)
+    assert [words for words in agreed if words not in asked] == []
+    assert f"({included})" in asked
+    assert asked.startswith("I agree that Pot renews")
+    assert " checked" not in box
+    pressed = re.findall(r"<button[^>]*type=\"submit\"[^>]*>(.*?)</button>", rest, re.S)
+    assert plain(pressed[0]) == button
+    assert ({OBLIGED, SUBSCRIBE} - {button}).pop() not in page
+
+    ada.order()
+    kept = rt.session.scalars(sa.select(Checkout.consent)).one()
+    assert kept["text"] == asked
+    assert kept["hash"] == sha256(asked.encode()).hexdigest()
+    assert kept["version"] == f"renewal-3 {law}"
+
+
+def test_a_bill_to_a_country_of_the_law_has_its_button(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+):
+    sells(rt, "CH", "plain")
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver(country="CH", postcode="8001")
+    bill = {"name": "Ada Lovelace", "street": "Lindenweg 4", "city": "Jena", "country": "DE"}
+    rt.session.execute(sa.update(Checkout).values(billing=bill | {"postcode": "07743"}))
+    rt.session.commit()
+
+    page = ada.get(ada.at("pay")).text
+    assert OBLIGED in page
+    assert SUBSCRIBE not in page
