@@ -114,7 +114,7 @@ def _addon_fields(item: OrderItem) -> dict[str, Any]:
 
 
 def picked(form: Form, item: OrderItem) -> list[dict[str, Any]]:
-    """Return the add-ons that are ticked on a valid form, as ``checkout.addons`` keeps them."""
+    """Return the add-ons that are ticked rightly, as ``checkout.addons`` keeps them."""
     return [
         {
             "addon": one.public_id,
@@ -123,6 +123,7 @@ def picked(form: Form, item: OrderItem) -> list[dict[str, Any]]:
         }
         for one in item.addons
         if form[ADDON + one.public_id].data
+        and not (form[NUMBER + one.public_id].errors or form[OFTEN + one.public_id].errors)
     ]
 
 
@@ -136,8 +137,9 @@ def _known_choice_of(_form: Form, field: RadioField) -> None:
 
 
 def answers(form: Form, questions: Sequence[Question]) -> dict[str, str]:
-    """Return the chosen option per question of a valid form."""
-    return {question.code: form[ANSWER + question.code].data for question in questions}
+    """Return the chosen option per question; of a form not valid yet, of those answered."""
+    fields = {question.code: form[ANSWER + question.code] for question in questions}
+    return {code: field.data for code, field in fields.items() if not field.errors}
 
 
 class BillingForm(PostalParts, Form):
@@ -319,6 +321,14 @@ class DeliveryForm(PostalParts, Form):
     def address(self) -> dict[str, str]:
         """Return the address of a valid form, by column name."""
         return {name: self[name].data or "" for name in ADDRESS_COLUMNS}
+
+    def drop_wrong(self) -> None:
+        """Empty what is not right yet, so that the rest can be kept."""
+        for field in self:
+            if field.errors and field is self.billing:
+                self.apart.data = False
+            elif field.errors:
+                field.data = ""
 
 
 def delivery_form(

@@ -191,9 +191,11 @@ def save_box(key: str, ref: str = "") -> Response:
     item = order.item(ref)
     if item is not None:
         form = box_form(item, request.form)
-        if not form.validate():
+        if not form.validate() and not _adds():
             return box_page(order, item, form, 422)
         change_box(rt, key, choice_of(item, form), ref)
+    if _adds():
+        return go(url_for("checkout.choose_more", key=key))
     return onward(load(rt, key))
 
 
@@ -230,14 +232,24 @@ def save_delivery(key: str) -> Response:
         return _delivery_page(rt, order, form)
     fine = form.validate() and not (sends(order) and refuse(rt, form))
     avoided = allergies.check(rt, order, form)
-    if not fine or avoided is None or not tax_fields.check(rt, order, form):
-        return _delivery_page(rt, order, form, 422)
+    is_taxed = tax_fields.check(rt, order, form)
+    if not (fine and avoided is not None and is_taxed):
+        if not _adds():
+            return _delivery_page(rt, order, form, 422)
+        form.drop_wrong()
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))
-    email = normalise_email(form.email.data or "")
+    email = normalise_email(form.email.data) if form.email.data else ""
     address = as_asked(rt, form.address(), ships=sends(order))
-    change_delivery(rt, key, email, address, tax_id, avoided, form.billed())
+    change_delivery(rt, key, email, address, tax_id, avoided or (), form.billed())
+    if _adds():
+        return go(url_for("checkout.choose_more", key=key))
     return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
+
+
+def _adds() -> bool:
+    """Return whether the shopper leaves a step for one more box: what is right in it is kept."""
+    return request.form.get("then") == "add"
 
 
 def moved(before: Order, after: Order) -> str | None:
