@@ -92,6 +92,9 @@ def test_an_installed_wheel_opens_the_demo_shop(
         status, page = _get(f"{address}/")
         assert status == 200
         assert "Nine Kettles" in page
+        # The first page that uses htmx.
+        status, page = _get(f"{address}/sign-in")
+        assert status == 200
         (script,) = re.findall(r'src="([^"]*htmx[^"]*)"', page)
         assert _get(urljoin(address, script))[0] == 200
         assert _get(f"{address}/no-such-page")[0] == 404

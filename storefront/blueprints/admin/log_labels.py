@@ -36,6 +36,7 @@ def _of_sales() -> dict[str, str]:
         "priority": _("Order of priority"),
         "starts_on": _("Starts on"),
         "offer": _("Offer"),
+        "rest_days": _("Not again for"),
         "used": _("Used"),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storefront.blueprints.checkout import boxes, codes, gift, later, payment, referred
+from storefront.blueprints.checkout import boxes, codes, gift, later, payment, referred, stale
 from storefront.blueprints.checkout.steps import bp
 
-__all__ = ["boxes", "bp", "codes", "gift", "later", "payment", "referred"]
+__all__ = ["boxes", "bp", "codes", "gift", "later", "payment", "referred", "stale"]

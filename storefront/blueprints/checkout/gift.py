@@ -191,7 +191,7 @@ def gift(key: str) -> Response:
     if order.is_blocked or lacks_for_carrier(order):
         # Blocked or asked for since the address was typed: say so where it is to be changed.
         _refuse(form)
-    return _page(order, form)
+    return gift_page(order, form)
 
 
 @bp.post("/checkout/<key>/gift")
@@ -205,17 +205,17 @@ def save_gift(key: str) -> Response:
         given["email"] = customer.email
     form = gift_form(order, given)
     if is_turning():
-        return _page(order, form)
+        return gift_page(order, form)
     avoided = _check(order, form)
     if avoided is None:
-        return _page(order, form, 422)
+        return gift_page(order, form, 422)
     email = normalise_email(form.email.data or "")
     change_gift(rt, key, email, form.name.data or "", form.wish(), avoided)
     after = load(rt, key)
     if after.quote is None:
         # No round is planned that a box of that day could join.
         form.send_on.errors = [_("No box can be promised for that day. Choose an earlier one")]
-        return _page(after, form, 422)
+        return gift_page(after, form, 422)
     return go(url_for("checkout.pay", key=key), moved(order, after))
 
 
@@ -277,7 +277,7 @@ def gift_values(order: Order, form: GiftForm) -> dict[str, Any]:
     }
 
 
-def _page(order: Order, form: GiftForm, status: int = 200) -> Response:
+def gift_page(order: Order, form: GiftForm, status: int = 200) -> Response:
     return show(
         f"{_FOLDER}/gift.html",
         f"{_FOLDER}/_gift_form.html",

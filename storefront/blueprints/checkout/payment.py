@@ -8,9 +8,7 @@ from typing import Any
 
 from flask import Response, abort, request, session, url_for
 from flask_babel import gettext as _
-from flask_wtf.csrf import CSRFError
 
-from storefront import failures
 from storefront.blueprints.checkout import allergies, words
 from storefront.blueprints.checkout.again import BEGUN
 from storefront.blueprints.checkout.forms import PayForm
@@ -386,14 +384,3 @@ def _unreachable() -> str:
 
 def _paid(order: Order) -> dict[str, Any]:
     return {"amount": _shown_total(order)}
-
-
-@bp.errorhandler(CSRFError)
-def stale_form(error: CSRFError) -> Any:
-    """Another tab has finished the order and was signed in: show where it stands.
-
-    Nothing is done on the word of such a form; the pages it leads to only read.
-    """
-    if request.endpoint in ("checkout.do_finish", "checkout.other_card"):
-        return go(url_for("checkout.resume", **(request.view_args or {})))
-    return failures.refused(error)

@@ -83,7 +83,7 @@ REFERRER = "referrer"
 def choose() -> Response:
     """Step 1 before anything is written: looking at a box leaves nothing behind."""
     rt = runtime()
-    order, _chosen, kept = _begun(rt)
+    order, _chosen, kept = begun(rt)
     full = _is_full(rt, order, kept)
     return box_page(order, order.first, box_form(order.first), is_full=full)
 
@@ -92,7 +92,7 @@ def choose() -> Response:
 def start() -> Response:
     """Begin an order with what was chosen."""
     rt = runtime()
-    order, chosen, kept = _begun(rt)
+    order, chosen, kept = begun(rt)
     item = order.first
     asked = [ANSWER + question.code for question in item.questions]
     form = box_form(item, request.form)
@@ -139,7 +139,7 @@ def start() -> Response:
     return go(url_for(onward if ready else "checkout.box", key=key))
 
 
-def _begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
+def begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
     """Return the order as it would be, what was chosen for it, and what an expired one left."""
     chosen = chosen_plan(rt)
 
@@ -215,7 +215,7 @@ def delivery(key: str) -> Response:
     if order.is_blocked or (order.has_delivery and lacks_for_carrier(order)):
         # Blocked or asked for since the address was typed: say so where it is to be changed.
         refuse(rt, form)
-    return _delivery_page(rt, order, form)
+    return delivery_page(rt, order, form)
 
 
 @bp.post("/checkout/<key>/delivery")
@@ -229,13 +229,13 @@ def save_delivery(key: str) -> Response:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
     if is_turning():
-        return _delivery_page(rt, order, form)
+        return delivery_page(rt, order, form)
     fine = form.validate() and not (sends(order) and refuse(rt, form))
     avoided = allergies.check(rt, order, form)
     is_taxed = tax_fields.check(rt, order, form)
     if not (fine and avoided is not None and is_taxed):
         if not _adds():
-            return _delivery_page(rt, order, form, 422)
+            return delivery_page(rt, order, form, 422)
         form.drop_wrong()
     number = tax_fields.number_of(rt, form)
     tax_id = (number, tax_fields.state_of(rt, order, number))
@@ -322,7 +322,7 @@ def choice_of(item: OrderItem, form: Any) -> BoxChoice:
     return BoxChoice(item.plan.id, price_id, answers(form, item.questions), picked(form, item))
 
 
-def _delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 200) -> Response:
+def delivery_page(rt: Runtime, order: Order, form: DeliveryForm, status: int = 200) -> Response:
     return show(
         f"{_FOLDER}/delivery.html",
         f"{_FOLDER}/_delivery_form.html",
