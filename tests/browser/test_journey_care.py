@@ -227,12 +227,15 @@ def brightness(visitor):
 
 def test_german_fits_on_the_phone(chromium, live):
     with Visitor(chromium, live, PHONE) as ada:
-        ada.go("/?lang=de")
+        ada.go("/")
+        ada.follow("Deutsch")
         assert ada.page.evaluate("document.documentElement.lang") == "de"
-        with ada.page.expect_navigation():
-            ada.page.get_by_label("Sprache").select_option("de")
-        ada.go("/plans/pot", "Pot")
-        ada.go("/checkout?plan=cup", "Ihre Box")
+        ada.page.locator("#plan-pot a").click()
+        ada.see("Kanne")
+        assert ada.page.evaluate("document.documentElement.lang") == "de"
+        ada.go("/?lang=de")
+        ada.follow("Tasse wählen")
+        ada.see("Ihre Box")
         ada.press("Weiter zur Lieferung")
         ada.see("Lieferung")
         label = ada.page.locator("label[for=postcode]").bounding_box()
