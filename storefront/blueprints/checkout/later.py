@@ -18,6 +18,7 @@ from storefront.blueprints.preferences import market_of_visit
 from storefront.domain.money import Money
 from storefront.formats import listing
 from storefront.htmx import go, show
+from storefront.merchant_texts import said
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
 from storefront.operations.order_links import OrderLink, read_order_token
@@ -113,7 +114,7 @@ def _news(link: OrderLink, order: Order) -> list[str]:
     """Return what changed since the link was asked for, a sentence each."""
     news = []
     sold = sold_of(order)
-    gone = [item.plan.name for item in order.items if item not in sold]
+    gone = [said(item.plan.name) for item in order.items if item not in sold]
     if gone:
         names = listing(list(dict.fromkeys(gone)), writing_locale())
         news.append(_("Not sold any more: %(names)s.", names=names))

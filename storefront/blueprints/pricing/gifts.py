@@ -46,7 +46,8 @@ def gifts() -> Response:
 def open_gift() -> Response:
     """Go to the gift that a code opens; beside the field it says what is wrong with a code."""
     rt = runtime()
-    code = "".join(request.form.get("code", "").split())
+    typed = request.form.get("code", "")
+    code = "".join(typed.split())
     if throttle(rt, "gift_code", request.remote_addr or "", *_TRIES):
         problem, status = _("Too many tries. Wait ten minutes and try again."), 429
     elif not code:
@@ -55,7 +56,7 @@ def open_gift() -> Response:
         return redirect(url_for("gifts.open_gift", code=code), 303)  # type: ignore[return-value]
     else:
         problem, status = _("We do not know this code. Check the spelling."), 422
-    values = {**_values(), "code": code[:60], "problem": problem, "page_has_errors": True}
+    values = {**_values(), "code": typed, "problem": problem, "page_has_errors": True}
     page = "storefront/pricing/gifts.html"
     return show(page, page, status, **values)
 
