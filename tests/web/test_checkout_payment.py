@@ -214,8 +214,11 @@ def test_nothing_of_an_order_may_be_stored_by_a_browser(ada: Shopper):
     assert ada.get(ada.at("delivery")).headers["Cache-Control"] == "no-store"
 
 
-def test_a_post_without_its_token_is_refused(client: FlaskClient, plan: Plan):
-    assert client.post("/checkout", data={"plan": "pot"}).status_code == 400
+def test_a_post_without_its_token_begins_no_order(client: FlaskClient, plan: Plan, rt: Runtime):
+    answer = client.post("/checkout", data={"plan": "pot", "interval": "1m"})
+    assert answer.status_code == 422
+    assert "Your session had ended" in answer.text
+    assert count(rt, Checkout) == 0
 
 
 def test_nothing_to_pay_asks_for_the_card_only(rt: Runtime, ada: Shopper):
