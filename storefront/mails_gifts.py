@@ -10,6 +10,7 @@ from flask_babel import ngettext
 from storefront import formats
 from storefront.domain.address_lines import place_lines
 from storefront.mail_words import Words, Writer
+from storefront.mails_orders import withdrawal
 from storefront.operations.checkout import Market
 from storefront.operations.secrets import gift_code
 from storefront.queries.continuing import GoingOn, gift_of, going_on
@@ -37,11 +38,7 @@ def gift_ordered(writer: Writer) -> Words | None:
         (
             _who_says_where(gift),
             _("It ends by itself, and you are not charged again."),
-            _(
-                "You can withdraw from this contract within 14 days of the first box's arrival,"
-                " without giving a reason: %(url)s",
-                url=writer.url("/contracts/withdraw"),
-            ),
+            *withdrawal(writer),
         ),
         why=_why_given(writer),
     )

@@ -9,7 +9,13 @@ from flask_babel import gettext as _
 from storefront.domain.declarations import links_end
 from storefront.domain.descriptors import descriptor
 from storefront.mail_words import Words, Writer
-from storefront.queries.mails import PaymentFacts, SubscriptionFacts, boxes_of, payment_facts
+from storefront.queries.mails import (
+    PaymentFacts,
+    SubscriptionFacts,
+    boxes_of,
+    law_of,
+    payment_facts,
+)
 
 
 def order_confirmed(writer: Writer) -> Words | None:
@@ -77,7 +83,11 @@ def _facts(
 def _first_payment(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
     """Return when what was not charged with the order is charged."""
     charge = writer.next_charge(box.public_id)
-    return [(_("First payment"), charge)] if charge else []
+    payment = [(_("First payment"), charge)] if charge else []
+    if box.last_free_on is None:
+        return payment
+    last = _("Cancel by %(day)s and you pay nothing.", day=writer.day(box.last_free_on))
+    return [(_("Free trial"), last), *payment]
 
 
 def _first_box(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
@@ -97,6 +107,8 @@ def _what_comes(writer: Writer, box: SubscriptionFacts) -> str:
         said.append(_("ships %(day)s", day=writer.day(box.ships_on)))
     if charge := writer.next_charge(box.public_id):
         said.append(_("then %(charge)s", charge=charge))
+    if box.last_free_on is not None:
+        said.append(_("free if you cancel by %(day)s", day=writer.day(box.last_free_on)))
     return ", ".join(said)
 
 
@@ -148,9 +160,27 @@ def _without_signing_in(writer: Writer, boxes: list[SubscriptionFacts]) -> tuple
     if links_end(writer.rt.shop.countries):
         url = writer.url(f"/contracts/end{query}")
         said.append(_("Cancel without signing in: %(url)s", url=url))
-    withdraw = _(
-        "You can withdraw from this contract within 14 days of receiving your first box, without"
-        " giving a reason: %(url)s",
-        url=writer.url(f"/contracts/withdraw{query}"),
+    return *said, *withdrawal(writer, query, ships=any(box.ships for box in boxes))
+
+
+def withdrawal(writer: Writer, query: str = "", *, ships: bool = True) -> tuple[str, ...]:
+    """Return what the law of the order's country says of withdrawing; nothing where none does."""
+    law = law_of(writer.rt.session, writer.delivery.payload["invoice"])
+    if law is None or not law.withdrawal_days:
+        return ()
+    values = {"days": law.withdrawal_days, "url": writer.url(f"/contracts/withdraw{query}")}
+    if not ships:
+        return (
+            _(
+                "You can withdraw from this contract within %(days)s days of your order, without"
+                " giving a reason: %(url)s",
+                **values,
+            ),
+        )
+    return (
+        _(
+            "You can withdraw from this contract within %(days)s days of the first box's arrival,"
+            " without giving a reason: %(url)s",
+            **values,
+        ),
     )
-    return *said, withdraw

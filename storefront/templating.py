@@ -18,6 +18,7 @@ from storefront.domain.address_lines import address_lines, place_lines
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
+from storefront.domain.order_law import names_vat
 from storefront.merchant_texts import said
 from storefront.pills import pill_of
 
@@ -203,6 +204,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": _moment,
     "day_range": _day_range,
     "country": country_name,
+    "names_vat": names_vat,
     "address": lambda address: Markup("<br>").join(address_lines(_parts_of(address))),
     "address_line": lambda address: ", ".join(address_lines(_parts_of(address))),
     "place": lambda address: Markup("<br>").join(place_lines(_parts_of(address))),

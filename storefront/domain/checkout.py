@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
@@ -143,6 +143,13 @@ class OrderQuote:
     def is_paid(self) -> bool:
         """Whether the first period is paid for, and not tried or given."""
         return self.opening.kind is PeriodKind.BILLED
+
+    @property
+    def last_free_day(self) -> date | None:
+        """The last day on which leaving a free trial costs nothing; None where there is none."""
+        if self.opening.kind is not PeriodKind.TRIAL or not self.charges:
+            return None
+        return None if self.due_today.minor else self.charges[0].on - timedelta(days=1)
 
 
 def quote_order(terms: OrderTerms) -> OrderQuote:

@@ -20,3 +20,9 @@ def kept_days(kept: Mapping[str, Any]) -> tuple[date | None, date | None]:
         date.fromisoformat(ships_on) if ships_on else None,
         date.fromisoformat(cutoff_on) if cutoff_on else None,
     )
+
+
+def last_free_day(kept: Mapping[str, Any]) -> date | None:
+    """Return the last day on which leaving a box's free trial costs nothing; None for no trial."""
+    day = kept.get("last_free_on")
+    return date.fromisoformat(day) if day else None

@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.boxes import BoxState
+from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
+from storefront.domain.order_law import OrderLaw, law_of_order
 from storefront.domain.periods import Interval
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -35,7 +37,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.kept_orders import kept_boxes, kept_days
+from storefront.operations.kept_orders import kept_boxes, kept_days, last_free_day
 from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnySession
 from storefront.operations.methods import paying_method
@@ -65,6 +67,10 @@ class SubscriptionFacts:
     #: First ship day of the next paid box; None when none waits.
     ships_on: date | None
     choose_until: date | None
+    #: False for a plan that sends nothing.
+    ships: bool = True
+    #: Of a free trial the last day on which leaving costs nothing, as its order was shown it.
+    last_free_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
             table.c.public_id,
             table.c.cancel_on,
             plan.c.name,
+            plan.c.ships,
             price.c.unit,
             price.c.count.label("unit_count"),
         )
@@ -147,6 +154,7 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
         row.cancel_on,
         coming.ship_from if coming else None,
         coming.cutoff_on if coming else None,
+        row.ships,
     )
 
 
@@ -175,20 +183,21 @@ def boxes_of(session: AnySession, invoice: str) -> list[SubscriptionFacts]:
     ).scalars()
     facts = (subscription_facts(session, ref) for ref in dict.fromkeys(refs))
     found = [one for one in facts if one is not None]
-    waiting = [one.public_id for one in found if one.ships_on is None]
-    shown = _promised(session, waiting) if waiting else {}
-    return [
-        replace(one, ships_on=shown[one.public_id][0], choose_until=shown[one.public_id][1])
-        if one.public_id in shown
-        else one
-        for one in found
-    ]
+    shown = _promised(session, [one.public_id for one in found])
+    return [_as_shown(one, shown.get(one.public_id, {})) for one in found]
 
 
-def _promised(
-    session: AnySession, refs: Sequence[str]
-) -> dict[str, tuple[date | None, date | None]]:
-    """Return (ships on, cut-off) of the first box of each subscription as its order was shown."""
+def _as_shown(one: SubscriptionFacts, kept: Mapping[str, Any]) -> SubscriptionFacts:
+    """Return the facts with what the order was shown and nothing says yet."""
+    free = last_free_day(kept)
+    if one.ships_on is not None:
+        return replace(one, last_free_on=free)
+    ships_on, choose_until = kept_days(kept)
+    return replace(one, ships_on=ships_on, choose_until=choose_until, last_free_on=free)
+
+
+def _promised(session: AnySession, refs: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return what the order of each subscription keeps of it, as it was shown."""
     table, checkout = table_of(Subscription), table_of(Checkout)
     rows = session.execute(
         sa.select(table.c.public_id, table.c.checkout_position, checkout.c.quote)
@@ -199,8 +208,22 @@ def _promised(
     for row in rows:
         boxes = kept_boxes(row.quote)
         if row.checkout_position < len(boxes):
-            found[row.public_id] = kept_days(boxes[row.checkout_position])
+            found[row.public_id] = boxes[row.checkout_position]
     return found
+
+
+def law_of(session: AnySession, invoice: str) -> OrderLaw | None:
+    """Return the law that the order paid by an invoice follows; None for one without an order."""
+    paper, checkout = table_of(Invoice), table_of(Checkout)
+    row = session.execute(
+        sa.select(checkout.c.address, checkout.c.billing, checkout.c.gift)
+        .join(paper, paper.c.checkout_id == checkout.c.id)
+        .where(paper.c.public_id == invoice)
+    ).one_or_none()
+    if row is None:
+        return None
+    country = str(destination_of(row.address, row.gift).get("country", ""))
+    return law_of_order(country, row.address, row.billing)
 
 
 def has_card(session: AnySession, public_id: str) -> bool:

@@ -17,6 +17,7 @@ from storefront.domain.cycles import SUNDAYS, CycleSlot
 from storefront.domain.first_boxes import FirstBox, FirstBoxRule, first_place
 from storefront.domain.least_terms import LIMITS, least_allowed
 from storefront.domain.money import Money
+from storefront.domain.order_law import names_vat
 from storefront.domain.periods import Interval
 from storefront.domain.rates import NoRate
 from storefront.domain.skip_limits import LIMIT_COLUMNS, SkipLimits
@@ -55,7 +56,7 @@ from storefront.queries.rounds import PastBox, rounds_of
 PAST_BOXES = 3
 
 
-Taxing = Literal["in", "without", "plus"]
+Taxing = Literal["in", "tax", "without", "plus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Offer:
     saving: int
     once: Money
     renewal_on: date | None
-    #: in the price, without (an export), or plus (the rate depends on an address).
+    #: in the price as VAT or as another tax, without (an export), or plus (by the address).
     tax: Taxing = "in"
     #: What a payment costs at first, and up to which box; None without an introductory price.
     intro: tuple[Money, int] | None = None
@@ -410,7 +411,7 @@ def _offer(
     boxes = boxes_per_period(price.interval, plan.shipping) if plan.shipping else 1
     sale, renewal_on = market.sale_to({}), None
     due_today, charged_next_on = None, None
-    tax = _taxed(sale, plan, today)
+    tax = _taxed(sale, plan, today, is_inside=price.inclusive)
     terms = order_terms(plan, price, sale, today, slots, first_box=first, is_estimate=True)
     try:
         quote = quote_order(terms)
@@ -465,12 +466,13 @@ def _intro(terms: OrderTerms) -> tuple[Money, int] | None:
     return quote_order(alone).due_today, terms.phases[0].boxes
 
 
-def _taxed(sale: Sale, plan: OrderPlan, today: date) -> Taxing:
+def _taxed(sale: Sale, plan: OrderPlan, today: date, *, is_inside: bool) -> Taxing:
+    inside: Taxing = "in" if names_vat(sale.country) else "tax"
     try:
         taxed = sale.tax(plan.tax_class, today)
     except NoRate:
-        return "plus"
-    return "in" if taxed.treatment is Treatment.STANDARD else "without"
+        return inside if is_inside else "plus"
+    return inside if taxed.treatment is Treatment.STANDARD else "without"
 
 
 def _saving(one: Offer, base: Offer | None) -> int:

@@ -307,7 +307,9 @@ def _summary(order: Order, quote: BasketQuote) -> dict[str, Any]:
 
 
 def _box_summary(quote: OrderQuote) -> dict[str, Any]:
+    free = quote.last_free_day
     return {
+        "last_free_on": free.isoformat() if free else None,
         "due_minor": quote.due_today.minor,
         "full_minor": quote.full.quote.total.minor,
         "charges": [[charge.on.isoformat(), charge.amount.minor] for charge in quote.charges],

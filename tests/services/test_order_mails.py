@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from storefront.jobs.work import PLAN_CYCLES
 from storefront.mails import compose
 from storefront.models import OutboxMessage
 from storefront.queries.checkout import confirmation
 from storefront.runtime import Runtime
+from storefront.services.checkout import change_delivery
 from storefront.services.outbox import Delivery
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.asking import run_asked
-from tests.support.orders import begin, paid
+from tests.support.orders import ADA, begin, paid
 
 
 def mail_of(rt: Runtime) -> str:
@@ -81,3 +84,65 @@ def test_who_pays_at_once_reads_the_amount_and_until_when_the_box_can_change(
 
     assert "Paid €26.00." in text
     assert "Thu 11 March, 23:59" in text
+
+
+def test_who_tries_reads_the_last_day_on_which_leaving_costs_nothing(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    paid(rt, demo_gateway, begin(rt, make.make_plan(rt, trial_days=14)))
+
+    assert "Cancel by Sun 11 April and you pay nothing." in mail_of(rt)
+
+
+def test_who_waits_for_the_billing_day_is_told_of_no_trial(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    paid(rt, demo_gateway, begin(rt, make.make_plan(rt, first_period="free")))
+
+    assert "you pay nothing" not in mail_of(rt)
+
+
+#: Seller, where it goes, whom it is billed to (country and region), and whether a law gives a
+#: right to withdraw.
+WITHDRAWALS = [
+    ("DE", "DE", "", True),
+    ("DE", "FR", "", True),
+    ("DE", "GB", "", True),
+    ("CH", "CH", "", False),
+    ("CH", "CH", "DE", True),
+    ("US", "US", "", False),
+]
+
+
+@pytest.mark.parametrize(("seller", "country", "billed", "may_withdraw"), WITHDRAWALS)
+def test_the_right_to_withdraw_is_that_of_the_buyers_country(
+    rt: Runtime,
+    demo_gateway: DemoGateway,
+    *,
+    seller: str,
+    country: str,
+    billed: str,
+    may_withdraw: bool,
+) -> None:
+    make.make_shop(rt, seller_country=seller, countries=[country])
+    key = begin(rt, make.make_plan(rt))
+    address = {**ADA, "country": country, "region": "CA" if country == "US" else ""}
+    billing = {**ADA, "country": billed} if billed else None
+    assert change_delivery(rt, key, "ada@example.org", address, billing=billing)
+    paid(rt, demo_gateway, key)
+
+    text = mail_of(rt)
+
+    assert ("within 14 days of the first box's arrival" in text) is may_withdraw
+    assert ("/contracts/withdraw" in text) is may_withdraw
+
+
+def test_who_orders_something_that_is_not_sent_has_the_days_from_the_order(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    paid(rt, demo_gateway, begin(rt, make.make_plan(rt, ships=False)))
+
+    text = mail_of(rt)
+
+    assert "within 14 days of your order" in text
+    assert "first box's arrival" not in text

@@ -101,6 +101,7 @@ def test_button_terms_and_consent_are_those_of_the_country(
     assert "To cancel online in your account" in plain(terms)
     assert [words for words in agreed if words not in asked] == []
     assert f"({included})" in asked
+    assert ("VAT" in page) is ("VAT" in included)
     assert asked.startswith("I agree that Pot renews")
     assert " checked" not in box
     pressed = re.findall(r"<button[^>]*type=\"submit\"[^>]*>(.*?)</button>", rest, re.S)

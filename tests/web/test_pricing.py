@@ -293,3 +293,27 @@ def test_the_days_of_a_plan_with_a_trial_are_those_of_an_order_with_it(
     first = client.get("/").text
     assert "18 March" not in first[first.index('id="when-title"') :]
     assert "Mon 12 April" in first
+
+
+#: Seller, whether the tax is in the price, and what stands beside it.
+TAX_WORDS = [
+    ("DE", True, "incl. VAT and delivery"),
+    ("US", True, "incl. tax and delivery"),
+    ("US", False, "plus tax, delivery included"),
+]
+
+
+@pytest.mark.parametrize(("seller", "inclusive", "words"), TAX_WORDS)
+@pytest.mark.parametrize("page", ["/", "/plans/pot"])
+def test_the_tax_beside_a_price_is_called_what_the_country_calls_it(
+    rt: Runtime, client: FlaskClient, *, page: str, seller: str, inclusive: bool, words: str
+):
+    make.make_shop(rt, seller_country=seller, countries=[seller])
+    plan = make.make_plan(rt, code="pot", amount_minor=None)
+    make.make_price(rt, plan, tax_inclusive=inclusive)
+    rt.forget_shop()
+
+    shown = client.get(page).text
+
+    assert words in shown
+    assert ("VAT" in shown) is (seller == "DE")

@@ -209,7 +209,7 @@ def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
         words.begins(quote, order) if quote else "",
         words.renews(item, quote) if quote else "",
         words.included(order, item),
-        words.last_free_day(quote) if quote else None,
+        quote.last_free_day if quote else None,
         box_url(key, item.ref) if key else None,
     )
 

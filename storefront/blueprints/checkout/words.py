@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from babel.dates import format_date
 from flask_babel import gettext as _
@@ -15,7 +15,7 @@ from storefront.domain.checkout import OrderQuote
 from storefront.domain.coupons import Refusal
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.money import Money
-from storefront.domain.order_law import Button, OrderLaw, order_law
+from storefront.domain.order_law import Button, OrderLaw, law_of_order, names_vat
 from storefront.domain.pricing import QuoteLine
 from storefront.domain.tax_treatment import Treatment
 from storefront.operations.checkout import Order
@@ -55,25 +55,15 @@ def consent_version(order: Order) -> str:
 
 def law_of(order: Order) -> OrderLaw:
     """Return the strictest entry among where it is sent and where the invoice goes."""
-    address, bill = order.checkout.address, order.checkout.billing or {}
-    here = order_law(order.country, str(address.get("region", "")))
-    there = order_law(str(bill.get("country", "")), str(bill.get("region", "")))
-    return there if there.button is Button.OBLIGATION is not here.button else here
+    return law_of_order(order.country, order.checkout.address, order.checkout.billing)
 
 
 def _agreed(order: Order, item: OrderItem, quote: OrderQuote) -> str:
     renewal = _agreed_renewal(order, item, quote)
-    last = last_free_day(quote)
+    last = quote.last_free_day
     if last is None:
         return renewal
     return " ".join([renewal, _("If I cancel by %(day)s, I pay nothing.", day=long_day(last))])
-
-
-def last_free_day(quote: OrderQuote) -> date | None:
-    """Return the last day on which leaving a free trial costs nothing; None where there is none."""
-    if quote.opening.kind is not PeriodKind.TRIAL or not quote.charges:
-        return None
-    return None if quote.due_today.minor else quote.charges[0].on - timedelta(days=1)
 
 
 def _agreed_renewal(order: Order, item: OrderItem, quote: OrderQuote) -> str:
@@ -179,7 +169,7 @@ def included(order: Order, item: OrderItem) -> str:
     """Return what the price of a box holds."""
     if order.quote is not None and order.quote.treatment is not Treatment.STANDARD:
         return _("without VAT, delivery included") if item.plan.shipping else _("without VAT")
-    if order.country == "US":
+    if not names_vat(order.country):
         return _("incl. tax and delivery") if item.plan.shipping else _("incl. tax")
     if not item.plan.shipping:
         return _("incl. VAT")

@@ -95,7 +95,7 @@ def _picture_of(code: str) -> str:
 
 
 def _sold(plan: PlanCard) -> Iterator[Sold]:
-    inside = {"in": True, "without": False}
+    inside = {"in": True, "tax": True, "without": False}
     for offer in plan.offers:
         code = interval_code(offer.interval)
         url = external_url("pricing.plan", code=plan.code, interval=code)
