@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,8 +43,13 @@ def read_until(session: AnySession, customer_id: int, key: int, now: datetime) -
     )
 
 
-def shown_to(customer_id: int, today: date) -> list[sa.ColumnElement[bool]]:
-    """Return what makes an announcement one that this customer sees today."""
+def shown_to(
+    customer_id: int | sa.BindParameter[Any], today: date | sa.BindParameter[Any]
+) -> list[sa.ColumnElement[bool]]:
+    """Return what makes an announcement one that this customer sees today.
+
+    Both may be parameters of a statement that is built once.
+    """
     table, away = table_of(Announcement), table_of(AnnouncementDismissal)
     subscription = table_of(Subscription)
     has_plan = sa.exists().where(

@@ -140,21 +140,23 @@ def paid_now(session: AnySession, invoice_id: int, moment: Moment) -> PaidNow:
     """Return how often the customer tried to pay an invoice today."""
     invoice = table_of(Invoice)
     row = session.execute(
-        sa.select(*tries_today(invoice, moment)).where(invoice.c.id == invoice_id)
+        sa.select(*tries_today(invoice)).where(invoice.c.id == invoice_id),
+        {"day_began": moment.start_of(moment.today)},
     ).one()
     return PaidNow(row.tries_with_card, row.tries_in_all)
 
 
-def tries_today(invoice: sa.Table, moment: Moment) -> tuple[sa.Label[int], sa.Label[int]]:
+def tries_today(invoice: sa.Table) -> tuple[sa.Label[int], sa.Label[int]]:
     """Return columns beside ``invoice``: ``tries_with_card`` and ``tries_in_all``.
 
-    What the customer tried since the day began in the shop, with the card that pays now.
+    What the customer tried since the statement's parameter ``day_began``, which is when the day
+    began in the shop, with the card that pays now.
     """
     table, method = table_of(ChargeAttempt).alias(), table_of(PaymentMethod)
     tries = sa.select(sa.func.count()).where(
         table.c.invoice_id == invoice.c.id,
         table.c.on_session,
-        table.c.sent_at >= moment.start_of(moment.today),
+        table.c.sent_at >= sa.bindparam("day_began", type_=table.c.sent_at.type),
     )
     card = sa.exists().where(
         method.c.id == table.c.payment_method_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -71,7 +72,24 @@ class AnnouncementRow:
 
 def news(session: AnySession, customer_id: int, moment: Moment) -> News:
     """Return how much is unread, the newest, and the announcements; one statement."""
+    values = {"customer": customer_id, "today": moment.today, **_times(moment)}
+    rows = session.execute(_news(), values).all()
+    notices = [one for one in rows if one.what == "notice"]
+    banners = [Banner(one.public_id, one.data) for one in rows if one.what == "announcement"]
+    newest = sorted(notices, key=lambda one: one.at, reverse=True)
+    return News(
+        int(notices[0].many) if notices else 0,
+        tuple(NoticeRow(one.public_id, one.topic, one.data, one.at, False) for one in newest),
+        tuple(banners),
+    )
+
+
+@cache
+def _news() -> sa.CompoundSelect[Any]:
+    """The newest unread notices and today's announcements, of a ``customer``; built once."""
     message, table = table_of(OutboxMessage), table_of(Announcement)
+    customer = sa.bindparam("customer", type_=message.c.customer_id.type)
+    today = sa.bindparam("today", type_=table.c.from_on.type)
     unread = (
         sa.select(
             sa.literal("notice").label("what"),
@@ -81,7 +99,7 @@ def news(session: AnySession, customer_id: int, moment: Moment) -> News:
             message.c.created_at.label("at"),
             sa.func.count().over().label("many"),
         )
-        .where(*_of(customer_id, moment), message.c.read_at.is_(None))
+        .where(*_of_customer(), message.c.read_at.is_(None))
         .order_by(message.c.id.desc())
         .limit(SHOWN)
         .subquery()
@@ -95,20 +113,12 @@ def news(session: AnySession, customer_id: int, moment: Moment) -> News:
             table.c.created_at.label("at"),
             sa.literal(0).label("many"),
         )
-        .where(*shown_to(customer_id, moment.today))
+        .where(*shown_to(customer, today))
         .order_by(table.c.id.desc())
         .limit(_BANNERS)
         .subquery()
     )
-    rows = session.execute(sa.union_all(sa.select(unread), sa.select(said))).all()
-    notices = [one for one in rows if one.what == "notice"]
-    banners = [Banner(one.public_id, one.data) for one in rows if one.what == "announcement"]
-    newest = sorted(notices, key=lambda one: one.at, reverse=True)
-    return News(
-        int(notices[0].many) if notices else 0,
-        tuple(NoticeRow(one.public_id, one.topic, one.data, one.at, False) for one in newest),
-        tuple(banners),
-    )
+    return sa.union_all(sa.select(unread), sa.select(said))
 
 
 def notices(session: AnySession, customer_id: int, moment: Moment) -> tuple[NoticeRow, ...]:
@@ -118,9 +128,10 @@ def notices(session: AnySession, customer_id: int, moment: Moment) -> tuple[Noti
         sa.select(
             table.c.public_id, table.c.topic, table.c.payload, table.c.created_at, table.c.read_at
         )
-        .where(*_of(customer_id, moment))
+        .where(*_of_customer())
         .order_by(table.c.id.desc())
-        .limit(MOST)
+        .limit(MOST),
+        {"customer": customer_id, **_times(moment)},
     )
     return tuple(
         NoticeRow(one.public_id, one.topic, one.payload, one.created_at, one.read_at is not None)
@@ -149,20 +160,27 @@ def plan_names(session: AnySession) -> list[tuple[str, str]]:
     return [(row.code, row.name) for row in rows]
 
 
-def _of(customer_id: int, moment: Moment) -> list[sa.ColumnElement[bool]]:
-    """Return what makes a mail a notice of now: it left, or is about to."""
+def _of_customer() -> list[sa.ColumnElement[bool]]:
+    """Return what makes a mail a notice of ``customer`` now: it left, or is about to."""
     table = table_of(OutboxMessage)
+    customer = sa.bindparam("customer", type_=table.c.customer_id.type)
+    now = sa.bindparam("now", type_=table.c.due_at.type)
+    since = sa.bindparam("since", type_=table.c.created_at.type)
     is_out = sa.or_(
-        table.c.state.in_(["delivered", "dead"]), table.c.due_at <= moment.now, table.c.tries > 0
+        table.c.state.in_(["delivered", "dead"]), table.c.due_at <= now, table.c.tries > 0
     )
     return [
-        table.c.customer_id == customer_id,
+        table.c.customer_id == customer,
         table.c.kind == "mail",
         table.c.topic.in_(sorted(TOPICS)),
         table.c.state != "stopped",
-        table.c.created_at > moment.now - LASTS,
+        table.c.created_at > since,
         is_out,
     ]
+
+
+def _times(moment: Moment) -> dict[str, datetime]:
+    return {"now": moment.now, "since": moment.now - LASTS}
 
 
 def _announcements() -> sa.Select[Any]:

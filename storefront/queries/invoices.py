@@ -69,19 +69,13 @@ def all_owed(
     session: AnySession, customer_id: int, moment: Moment, most: int = _MOST_OWED
 ) -> tuple[Owed, ...]:
     """Return the customer's open invoices, the most urgent first; one statement."""
-    invoice = table_of(Invoice)
-    rows = session.execute(
-        _open_invoices()
-        .add_columns(*tries_today(invoice, moment))
-        .where(invoice.c.payer_id == customer_id)
-        .limit(most)
-    )
-    return tuple(map(_owed, rows))
+    values = {"payer": customer_id, "day_began": moment.start_of(moment.today), "most": most}
+    return tuple(map(_owed, session.execute(_open_invoices(), values)))
 
 
 @cache
 def _open_invoices() -> AnySelect:
-    """The open invoices, the most urgent first; built once, the caller says whose."""
+    """The open invoices of a ``payer``, the ``most`` urgent first; built once."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)
     tried = attempt.alias()
@@ -111,13 +105,18 @@ def _open_invoices() -> AnySelect:
             case.c.next_at,
             case.c.next_action,
             case.c.resume_at,
+            *tries_today(invoice),
         )
         .select_from(invoice)
         .outerjoin(attempt, attempt.c.id == newest)
         .outerjoin(case, sa.and_(case.c.invoice_id == invoice.c.id, case.c.state == "open"))
         .join(table, table.c.id == of)
-        .where(invoice.c.state == InvoiceState.OPEN)
+        .where(
+            invoice.c.state == InvoiceState.OPEN,
+            invoice.c.payer_id == sa.bindparam("payer", type_=invoice.c.payer_id.type),
+        )
         .order_by(invoice.c.due_on, invoice.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer()))
     )
 
 

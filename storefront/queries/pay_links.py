@@ -102,12 +102,13 @@ def to_pay(session: AnySession, invoice: str, moment: Moment) -> ToPay | None:
             .where(line.c.invoice_id == table.c.id, line.c.period_id.is_not(None))
             .label("is_for_time"),
             pays_for_sent(table).label("is_for_sent"),
-            *tries_today(table, moment),
+            *tries_today(table),
         )
         .select_from(table)
         .outerjoin(attempt, attempt.c.id == newest)
         .outerjoin(case, sa.and_(case.c.invoice_id == table.c.id, case.c.state == "open"))
-        .where(table.c.public_id == invoice)
+        .where(table.c.public_id == invoice),
+        {"day_began": moment.start_of(moment.today)},
     ).one_or_none()
     if row is None:
         return None
