@@ -30,6 +30,7 @@ PILLS: dict[tuple[str, str], Pill] = {
     ("subscription", "ending"): Pill("caution", "calendar", _("Ends soon")),
     ("subscription", "canceled"): Pill("neutral", "cross", _("Cancelled")),
     ("subscription", "completed"): Pill("neutral", "check-circle", _("Ended")),
+    ("subscription", "gift_waits"): Pill("caution", "gift", _("Not claimed")),
     ("subscription", "expired"): Pill("neutral", "cross", _("Not finished")),
     ("invoice", "draft"): Pill("neutral", "receipt", _("Draft")),
     ("invoice", "offered"): Pill("neutral", "receipt", _("Not paid")),

@@ -14,6 +14,7 @@ from storefront.domain.boxes import (
     BoxState,
 )
 from storefront.domain.commitment import boxes_owed
+from storefront.domain.events import Actor
 from storefront.domain.least_terms import least_allowed
 from storefront.domain.lifecycle import ENDED, SubscriptionState
 from storefront.domain.money import Money
@@ -363,14 +364,27 @@ class Happening:
     data: Mapping[str, Any]
 
 
-def timeline(session: AnySession, public_id: str, limit: int = 40) -> list[Happening]:
-    """Return what happened to a subscription, newest first. The caller knows whose it is."""
+def timeline(
+    session: AnySession, public_id: str, limit: int = 40, *, since: datetime | None = None
+) -> list[Happening]:
+    """Return what happened to a subscription, newest first. The caller knows whose it is.
+
+    ``since`` is when its customer claimed it, as a gift: that it waited is not theirs to read.
+    """
     event, table = table_of(SubscriptionEvent), table_of(Subscription)
     rows = session.execute(
         sa.select(event.c.at, event.c.kind, event.c.actor, event.c.data)
         .join(table, table.c.id == event.c.subscription_id)
-        .where(table.c.public_id == public_id)
+        .where(table.c.public_id == public_id, *_from(event, since))
         .order_by(event.c.id.desc())
         .limit(limit)
     )
     return [Happening(row.at, row.kind, row.actor, row.data) for row in rows]
+
+
+def _from(event: sa.Table, since: datetime | None) -> list[sa.ColumnElement[bool]]:
+    """Limit to what came with the claim or after it, not the moves of boxes that came before."""
+    if since is None:
+        return []
+    with_it = sa.and_(event.c.at == since, event.c.actor == Actor.CUSTOMER.value)
+    return [sa.or_(event.c.at > since, with_it)]

@@ -62,6 +62,8 @@ class GiftView:
     followed_by: str = ""
     #: We write nothing to the recipient; the giver has the code.
     is_quiet: bool = False
+    #: When its recipient took it over; what happened before is the giver's.
+    claimed_at: datetime | None = None
     #: Where the giver said that it goes, as long as nobody has claimed it; else empty.
     goes_to: Mapping[str, str] = field(default_factory=dict)
 
@@ -204,7 +206,8 @@ def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
             giver.c.public_id.label("customer"),
             giver.c.name.label("name"),
             (plan.c.name + " → " + to).label("about"),
-            table.c.state,
+            # Its subscription may be over: what was paid once is not charged again. The box waits.
+            sa.literal("gift_waits").label("state"),
             sa.literal("").label("detail"),
             part.c.minor,
             sa.literal("").label("currency"),
@@ -320,5 +323,6 @@ def _view(row: AnyRow, addresses: Mapping[int, Mapping[str, str]]) -> GiftView:
         invoice=row.invoice or "",
         followed_by=row.followed_by or "",
         is_quiet=row.is_quiet,
+        claimed_at=row.claimed_at,
         goes_to={} if is_claimed else addresses.get(row.address_id, {}),
     )

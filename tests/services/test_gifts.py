@@ -493,3 +493,13 @@ def test_a_refund_to_the_giver_takes_no_box_back_that_has_left(rt, plan, clock):
     give_back(rt, gift)
 
     assert [state for _, state in boxes(rt, gift)] == ["shipped", "canceled", "canceled"]
+
+
+def test_a_gift_that_nobody_claimed_is_not_called_cancelled_at_the_desk(rt, plan, clock):
+    make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    clock.advance(days=60)
+    run_gifts(rt)
+    rows = worklists.listed(rt.session, "gifts", rt.moment())
+    rt.session.rollback()
+    assert [row.state for row in rows] == ["gift_waits"]

@@ -361,3 +361,20 @@ def test_an_order_to_go_on_that_ran_out_leads_home_and_not_to_a_charge_at_once(
 
     assert ada.get(order).location == "/account/"
     assert ada.post(f"{mine}/go-on", price=price[1]).location != order
+
+
+def test_who_claims_a_gift_late_reads_nothing_of_its_waiting(
+    rt: Runtime, plan: Plan, ada: Shopper, clock: FrozenClock
+) -> None:
+    gift = make_gift(rt, plan, wish_for(rt.today()))
+    run_gifts(rt)
+    clock.advance(days=40)
+    close_cycles(rt)
+    url = f"/gift/{code_of(rt, gift)}"
+    ada.get(url)
+
+    page = ada.get(ada.post(url, **HOME).location).text
+
+    assert "Boxes go to Jena now." in page
+    assert "skipped" not in page
+    assert "Your subscription" not in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, abort, flash, request, url_for
@@ -130,14 +130,17 @@ def _change(
     )
 
 
-def subscription_context(subscription: str) -> dict[str, Any]:
-    """Return what the pages of one subscription show; 404 for a foreign or unknown one."""
+def subscription_context(subscription: str, since: datetime | None = None) -> dict[str, Any]:
+    """Return what the pages of one subscription show; 404 for a foreign or unknown one.
+
+    Of what happened, only what did from ``since`` on where that is given.
+    """
     rt, me = runtime(), customer()
     rt.session.rollback()
     view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
     if view is None:
         abort(404)
-    events = accounts.timeline(rt.session, subscription)
+    events = accounts.timeline(rt.session, subscription, since=since)
     return {
         "sub": view,
         "asks": asks_anything(rt.session, subscription),

@@ -52,8 +52,9 @@ def _subscription_page(
     subscription: str, status: int = 200, code_form: CodeForm | None = None
 ) -> Response:
     rt, me = runtime(), customer()
-    context = subscription_context(subscription)
+    rt.session.rollback()
     gift = gifts.received(rt.session, me.id, subscription)
+    context = subscription_context(subscription, gift.claimed_at if gift else None)
     if gift is not None:
         return page("gift", gift=gift, **context)
     if code_form is not None:
