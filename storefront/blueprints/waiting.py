@@ -11,6 +11,7 @@ from wtforms.validators import InputRequired
 from storefront.blueprints.auth.forms import Email
 from storefront.blueprints.context import page_url, runtime
 from storefront.blueprints.forms import Form
+from storefront.blueprints.opened import codes_of_visit, open_with
 from storefront.database import reading
 from storefront.htmx import go, show
 from storefront.logins import current_customer
@@ -73,6 +74,8 @@ def place(token: str) -> Response:
     """Show how somebody stands on the list; looking takes nothing."""
     rt = runtime()
     found = _waiting(rt, token)
+    if found is not None and found.access_code:
+        open_with(found.access_code)
     is_kept = found is not None and found.until_at is not None and found.until_at > rt.now()
     return show(
         f"{_FOLDER}/place.html",
@@ -111,7 +114,7 @@ def _known_email(rt: Runtime) -> str:
 def _plan(code: str) -> tuple[PlanName, bool]:
     rt = runtime()
     with reading():
-        plan = plan_by_code(rt.session, code[:40], rt.today())
+        plan = plan_by_code(rt.session, code[:40], rt.today(), codes_of_visit())
         is_full = plan is not None and plan.code in full_plans(rt.session, rt.moment())
     rt.session.rollback()
     if plan is None:

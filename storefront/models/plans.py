@@ -58,6 +58,8 @@ class Plan(Base):
     is_recommended: Mapped[bool] = mapped_column(default=False)
     #: False: only reachable by its own link, not listed.
     is_public: Mapped[bool] = mapped_column(default=True)
+    #: An unlisted plan with a code is found by nobody who does not know it; NULL: its link does.
+    access_code: Mapped[str | None] = mapped_column(sa.String(40), index=True, unique=True)
     position: Mapped[int] = mapped_column(default=0)
     ships: Mapped[bool] = mapped_column(default=True)
     shipping_unit: Mapped[str] = mapped_column(sa.String(5), default="month")

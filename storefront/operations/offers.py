@@ -295,6 +295,11 @@ def sold_on(plan: sa.FromClause, today: Any) -> sa.ColumnElement[bool]:
     return sa.and_(plan.c.archived_at.is_(None), has_days_left)
 
 
+def opened_by(plan: sa.FromClause, codes: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Select the plans that need no code, and those that one of ``codes`` opens."""
+    return sa.or_(plan.c.is_public, plan.c.access_code.is_(None), plan.c.access_code.in_(codes))
+
+
 def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnElement[bool]:
     """Select the prices for ``country`` and those for everywhere in the shop's ``currency``."""
     return _listed(price, currency, country or None)

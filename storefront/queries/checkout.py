@@ -34,7 +34,7 @@ from storefront.operations.kept_orders import kept_boxes, kept_days
 from storefront.operations.kept_places import leaves_now
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.offers import fits, read_plan, read_prices, sold_on
+from storefront.operations.offers import fits, opened_by, read_plan, read_prices, sold_on
 from storefront.operations.order_items import BoxWish, next_ref, wishes_of
 from storefront.operations.order_rows import ADDRESS_COLUMNS
 
@@ -53,11 +53,17 @@ def find_plan(
     market: Market,
     today: date,
     unit_count: tuple[str, int] | None,
+    codes: Sequence[str] = (),
 ) -> Choosable | None:
-    """Return the plan with this code that is on sale, in the interval wished or the shortest."""
+    """Return the plan with this code that is on sale, in the interval wished or the shortest.
+
+    ``codes`` are those of private plans that the shopper knows.
+    """
     table = table_of(Plan)
     plan_id = session.execute(
-        sa.select(table.c.id).where(table.c.code == code, sold_on(table, today))
+        sa.select(table.c.id).where(
+            table.c.code == code, sold_on(table, today), opened_by(table, codes)
+        )
     ).scalar_one_or_none()
     if plan_id is None:
         return None

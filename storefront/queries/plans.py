@@ -120,6 +120,8 @@ class PlanDetail:
     translations: Mapping[str, Any]
     is_recommended: bool
     is_public: bool
+    #: Capitals and digits; empty where none is needed.
+    access_code: str
     position: int
     ships: bool
     shipping: Interval
@@ -195,6 +197,7 @@ def plan_detail(session: AnySession, ref: str, currency: str) -> PlanDetail | No
         row.translations,
         row.is_recommended,
         row.is_public,
+        row.access_code or "",
         row.position,
         row.ships,
         Interval(row.shipping_unit, row.shipping_count),

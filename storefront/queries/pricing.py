@@ -43,6 +43,7 @@ from storefront.operations.offers import (
     in_one_currency,
     length,
     listed_in,
+    opened_by,
     order_terms,
     plan_columns,
     plan_from,
@@ -204,9 +205,15 @@ def plan_page(
     market: Market,
     today: date,
     moment: Moment | None = None,
+    codes: Sequence[str] = (),
 ) -> PlanPage | None:
-    """Return one plan that is on sale, also an unlisted one, or None."""
-    rows = _plan_rows(session, market, table_of(Plan).c.code == code, today)
+    """Return one plan that is on sale, also an unlisted one, or None.
+
+    ``codes`` are those of private plans that the visitor knows.
+    """
+    plan = table_of(Plan)
+    asked = sa.and_(plan.c.code == code, opened_by(plan, codes))
+    rows = _plan_rows(session, market, asked, today)
     if not rows:
         return None
     cards, past = _cards(session, rows, market, today, moment)
@@ -226,11 +233,20 @@ def listed_codes(session: AnySession, today: date) -> list[str]:
     return list(session.scalars(listed.order_by(plan.c.position, plan.c.id)))
 
 
-def is_sold(session: AnySession, code: str, today: date) -> bool:
-    """Return whether there is such a plan on sale, listed or not."""
+def is_sold(session: AnySession, code: str, today: date, codes: Sequence[str] = ()) -> bool:
+    """Return whether there is such a plan on sale that ``codes`` open, listed or not."""
     plan = table_of(Plan)
-    found = sa.select(plan.c.id).where(plan.c.code == code, sold_on(plan, today))
+    found = sa.select(plan.c.id).where(
+        plan.c.code == code, sold_on(plan, today), opened_by(plan, codes)
+    )
     return session.execute(found).first() is not None
+
+
+def plan_opened_by(session: AnySession, code: str, today: date) -> str | None:
+    """Return the code by which addresses name the plan that an access code opens, or None."""
+    plan = table_of(Plan)
+    found = sa.select(plan.c.code).where(plan.c.access_code == code, sold_on(plan, today))
+    return session.scalar(found)
 
 
 def _full(session: AnySession, rows: Sequence[AnyRow], moment: Moment | None) -> set[str]:

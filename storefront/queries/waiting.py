@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from storefront.database import AnySession
 from storefront.models import Plan, WaitingPlace
 from storefront.models.base import table_of
-from storefront.operations.offers import sold_on
+from storefront.operations.offers import opened_by, sold_on
 
 #: What the signed half of a link to somebody's place is for.
 WAITING = "waiting"
@@ -30,6 +30,8 @@ class Waiting:
     email: str
     created_at: datetime
     until_at: datetime | None
+    #: What opens the plan where it is private; who was invited need not know it.
+    access_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def _rows() -> sa.Select[tuple[object, ...]]:
         table.c.email,
         table.c.created_at,
         table.c.until_at,
+        plan.c.access_code,
     ).join(plan, plan.c.id == table.c.plan_id)
 
 
@@ -96,12 +99,14 @@ def waiting_counts(session: AnySession, plan_refs: Iterable[str]) -> dict[str, i
     return {row.public_id: int(row.people) for row in rows}
 
 
-def plan_by_code(session: AnySession, code: str, today: date) -> PlanName | None:
-    """Return a plan on sale, None if there is none with this code."""
+def plan_by_code(
+    session: AnySession, code: str, today: date, codes: Sequence[str] = ()
+) -> PlanName | None:
+    """Return a plan on sale that ``codes`` open, None if there is none with this code."""
     plan = table_of(Plan)
     row = session.execute(
         sa.select(plan.c.public_id, plan.c.code, plan.c.name).where(
-            plan.c.code == code, sold_on(plan, today)
+            plan.c.code == code, sold_on(plan, today), opened_by(plan, codes)
         )
     ).one_or_none()
     return PlanName(row.public_id, row.code, row.name) if row is not None else None

@@ -25,6 +25,7 @@ from storefront.operations.catalogue import (
     prices_on_sale,
     raise_version,
 )
+from storefront.operations.content import write_content
 from storefront.operations.keys import AnyRow, reserve
 from storefront.runtime import Runtime
 
@@ -39,6 +40,7 @@ EDITABLE = (
     "translations",
     "is_recommended",
     "is_public",
+    "access_code",
     "position",
     "tax_class",
     "retry_days",
@@ -54,6 +56,12 @@ class CodeTaken(DomainError):
     """Another plan has this short name."""
 
     code = "code_taken"
+
+
+class AccessCodeTaken(DomainError):
+    """Another plan is opened by this code."""
+
+    code = "access_code_taken"
 
 
 class UnknownGroup(DomainError):
@@ -154,7 +162,7 @@ def save_plan(rt: Runtime, who: Who, plan: str, values: Mapping[str, Any]) -> bo
     """Change what a plan says; False when nothing differs.
 
     One plan at most is recommended: recommending this one takes it from the others. Raises
-    ``UnknownPlan``, and ``KeyError`` for what is not among ``EDITABLE``.
+    ``UnknownPlan``, ``AccessCodeTaken``, and ``KeyError`` for what is not among ``EDITABLE``.
     """
     strange = set(values) - set(EDITABLE)
     if strange:
@@ -166,11 +174,16 @@ def save_plan(rt: Runtime, who: Who, plan: str, values: Mapping[str, Any]) -> bo
         if not changed:
             rt.session.rollback()
             return False
+        code = changed.get("access_code")
+        if code and rt.session.scalar(sa.select(table.c.id).where(table.c.access_code == code)):
+            raise AccessCodeTaken(plan=plan)
         if changed.get("is_recommended"):
             rt.session.execute(sa.update(table).values(is_recommended=False))
         rt.session.execute(sa.update(table).where(table.c.id == row.id).values(**changed))
         before = {key: getattr(row, key) for key in changed}
         _note(rt, who, "plan.changed", plan, before, changed)
+        if changed.keys() & {"is_public", "access_code"}:
+            write_content(rt.session)
         rt.session.commit()
         return True
 
@@ -286,6 +299,7 @@ def _archive(rt: Runtime, who: Who, plan: str, *, archived: bool) -> bool:
         at = rt.now() if archived else None
         rt.session.execute(sa.update(table).where(table.c.id == row.id).values(archived_at=at))
         _note(rt, who, "plan.archived" if archived else "plan.restored", plan, {}, {})
+        write_content(rt.session)
         rt.session.commit()
         return True
 

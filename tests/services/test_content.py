@@ -165,7 +165,7 @@ def test_a_draft_that_is_hidden_again_is_linked_no_more(rt: Runtime) -> None:
     service.save_question(rt, make_writer(rt), service.QuestionDraft(texts, False), question)
     told = rt.session.scalar(sa.select(ShopSettings.content))
     rt.session.rollback()
-    assert told == {"links": [], "has_faq": False}
+    assert told == {"links": [], "has_faq": False, "has_codes": False}
 
 
 def test_the_log_says_who_wrote_what(rt: Runtime) -> None:

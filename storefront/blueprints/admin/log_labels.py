@@ -61,6 +61,7 @@ def _of_plans() -> dict[str, str]:
         "slug": _("Address"),
         "linked_from": _("Linked from"),
         "is_public": _("Everybody reads it"),
+        "access_code": _("Code that opens it"),
         "place": _("Place"),
         "min_boxes": _("Least number of boxes"),
         "notice_days": _("Days of notice"),

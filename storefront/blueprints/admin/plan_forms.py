@@ -25,6 +25,7 @@ from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.admin.retry_forms import RetryForm
 from storefront.blueprints.admin.translated import in_languages
 from storefront.blueprints.forms import Form
+from storefront.domain.access_codes import access_code
 from storefront.templating import slug
 
 NAME = [
@@ -77,7 +78,13 @@ class TextForm(Form):
     benefits = LinesField(_("Benefits, one per line"), 8, 120)
     is_recommended = BooleanField(_("Recommended: stands out on the pricing page"))
     is_public = BooleanField(_("Listed on the pricing page"))
+    access_code = LineField(_("Code that opens it"), [Length(max=60)])
     position = WholeField(_("Place on the pricing page"), 0, 999)
+
+    def validate_access_code(self, field: Any) -> None:
+        """A code that is too short is guessed, one with other signs is misheard."""
+        if field.text and not access_code(field.text):
+            raise ValidationError(_("Enter 6 to 40 letters and digits, such as FRIENDS-2027"))
 
 
 #: What a plan says, and how each of it is typed in another language.

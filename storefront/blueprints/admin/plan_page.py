@@ -25,7 +25,7 @@ from storefront.blueprints.admin.plan_prices import (
     surcharge_forms,
 )
 from storefront.blueprints.admin.translated import typed_translations
-from storefront.blueprints.context import runtime
+from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.domain.errors import DomainError
 from storefront.operations.checkout import Market
@@ -74,10 +74,12 @@ def context_of(ref: str) -> dict[str, Any]:
     found = query.plan_detail(rt.session, ref, currency)
     if found is None:
         abort(404)
-    live = plan_page(rt.session, found.code, Market.of(rt.shop), rt.today())
+    market, codes = Market.of(rt.shop), (found.access_code,)
+    live = plan_page(rt.session, found.code, market, rt.today(), codes=codes)
     return {
         "plan": found,
         "live": live.plan if live else None,
+        "private_link": _private_link(found),
         "currency": currency,
         "countries": rt.shop.countries,
         "text": _text_form(found),
@@ -103,6 +105,13 @@ def context_of(ref: str) -> dict[str, Any]:
     }
 
 
+def _private_link(found: query.PlanDetail) -> str:
+    """Return what the merchant gives out; empty where everybody may see the plan."""
+    if found.is_public or not found.access_code:
+        return ""
+    return external_url("pricing.private", code=found.access_code)
+
+
 def _name_forms(found: query.PlanDetail) -> dict[str, NameForm]:
     """Return a form per question and per answer, by what they go by."""
     now = {each.code: each.name for each in found.questions}
@@ -121,6 +130,7 @@ def _text_form(found: query.PlanDetail) -> TextForm:
             "benefits": "\n".join(found.benefits),
             "is_recommended": found.is_recommended,
             "is_public": found.is_public,
+            "access_code": found.access_code,
             "position": str(found.position),
             **typed_translations(found.translations),
         },

@@ -33,6 +33,8 @@ from storefront.blueprints.admin.translated import translations_of
 from storefront.blueprints.context import runtime
 from storefront.blueprints.typed import several_lines
 from storefront.domain import permissions
+from storefront.domain.access_codes import access_code
+from storefront.domain.errors import DomainError
 from storefront.htmx import go
 from storefront.operations.catalogue import UnknownPlan, UnknownPrice
 from storefront.queries import plans as query
@@ -137,10 +139,18 @@ def save_text(ref: str) -> Response:
         "translations": translations_of(form, TEXTS, runtime().shop.locale),
         "is_recommended": form.is_recommended.data,
         "is_public": form.is_public.data,
+        "access_code": access_code(form.access_code.text) or None,
     }
     if form.position.number is not None:
         values["position"] = form.position.number
-    return act_on(ref, lambda: _saved(plans.save_plan(runtime(), who(), ref, values)))
+    try:
+        message = _saved(plans.save_plan(runtime(), who(), ref, values))
+    except plans.AccessCodeTaken:
+        form.access_code.errors = [_("Another plan is opened by this code")]
+        return show_wrong(ref, text=form)
+    except DomainError:
+        abort(404)
+    return show_plan(ref, message)
 
 
 def save_rules(ref: str) -> Response:

@@ -31,6 +31,7 @@ from storefront.blueprints.checkout.loading import (
 )
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.places import as_asked, refuse
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
@@ -346,7 +347,8 @@ def chosen_plan(rt: Runtime) -> Choosable:
     interval = interval_from(request.values.get("interval"))
     wished = (interval.unit, interval.count) if interval else None
     market, today = market_of_visit(rt), rt.today()
-    found = look(rt, lambda: find_plan(rt.session, code, market, today, wished))
+    codes = codes_of_visit()
+    found = look(rt, lambda: find_plan(rt.session, code, market, today, wished, codes))
     if found is None:
         abort(404)
     return found

@@ -16,6 +16,7 @@ from typing import Any
 from flask import Response, current_app, g, make_response, render_template, request, session
 
 from storefront.blueprints.context import runtime
+from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.htmx import VARY
@@ -66,6 +67,7 @@ def answer(name: str, values: Callable[[], Mapping[str, Any]]) -> Response:
         request.host,
         request.query_string[:200],
         tuple(source.items()),
+        codes_of_visit(),
         int(rt.now().timestamp()) // _KEEP_SECONDS,
     )
     return remembered(key, render, is_for_all=not source and not session)

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, current_app, make_response, reques
 
 from storefront.adapters.raster import png_of
 from storefront.blueprints.context import external_url, runtime
+from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.sources import source_of_visit
 from storefront.pictures import share_svg
 from storefront.queries.past_boxes import Gallery, gallery, past_box
@@ -64,9 +65,14 @@ def add_past(bp: Blueprint, answer: Answer) -> None:
     @bp.get("/plans/<code>/picture.png")
     def plan_picture(code: str) -> Response:
         """The picture of a plan, for links that are shared."""
-        if not _CODE.fullmatch(code) or not is_sold(runtime().session, code, runtime().today()):
+        if not _CODE.fullmatch(code) or not _is_sold(code):
             abort(404)
         return _picture(code, ())
+
+
+def _is_sold(code: str) -> bool:
+    rt = runtime()
+    return is_sold(rt.session, code, rt.today(), codes_of_visit())
 
 
 def _check(code: str, key: str) -> None:

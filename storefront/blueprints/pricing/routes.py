@@ -10,12 +10,14 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.content import add_content, faq_values
 from storefront.blueprints.pricing.found import add_found, of_list, of_plan
 from storefront.blueprints.pricing.gifts import add_gifts
 from storefront.blueprints.pricing.memo import answer
 from storefront.blueprints.pricing.past import add_past
+from storefront.blueprints.pricing.private import add_private
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
@@ -54,6 +56,7 @@ def plan(code: str) -> Response:
 
 add_past(bp, answer)
 add_gifts(bp)
+add_private(bp)
 
 
 def _index_values(rt: Runtime) -> Mapping[str, Any]:
@@ -70,6 +73,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         **of_list(page),
         **faq_values(),
         "page": page,
+        "has_codes": bool(rt.shop.content.get("has_codes")),
         "interval": chosen,
         "intervals": links,
         "limits_skips": any(each.skip_limits.binds for each in page.plans),
@@ -85,7 +89,7 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
 
 def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
     market = market_of_visit(rt)
-    page = plan_page(rt.session, code, market, rt.today(), rt.moment())
+    page = plan_page(rt.session, code, market, rt.today(), rt.moment(), codes_of_visit())
     if page is None:
         abort(404)
     intervals = tuple(offer.interval for offer in page.plan.offers)
