@@ -1,8 +1,10 @@
 """A browser that lost its session in the middle of an order: told, and nothing typed is lost."""
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from storefront.models import Checkout
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
@@ -83,3 +85,22 @@ def test_a_form_of_another_site_is_refused_as_ever(ada: Shopper):
     answer = ada.deliver()
     assert answer.status_code in (400, 403)
     assert "Lindenweg" not in answer.text
+
+
+def test_an_order_sent_from_a_lost_session_shows_its_terms_anew_and_orders_nothing(
+    rt: Runtime, ada: Shopper
+):
+    ada.begin()
+    ada.deliver()
+    ada.get(ada.at("pay"))
+    lose_session(ada)
+
+    told = ada.post(ada.at("pay"), quote=ada.quote, consent="y")
+
+    assert told.status_code == 422
+    assert "Your session had ended. Nothing was ordered. Please agree once more." in told.text
+    assert 'id="pay-form"' in told.text
+    assert 'id="consent" value="y" required checked' not in told.text
+    assert rt.session.scalars(sa.select(Checkout.state)).one() == "open"
+    rt.session.rollback()
+    assert ada.order().status_code in (302, 303)

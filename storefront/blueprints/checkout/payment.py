@@ -82,7 +82,7 @@ def pay(key: str) -> Response:
     if asked is not None and problem is None:
         problem = asked()
         gone = full_of(order) if asked is sold_out else []
-    return _pay_page(order, problem=problem, gone=gone)
+    return pay_page(order, problem=problem, gone=gone)
 
 
 @bp.post("/checkout/<key>/pay")
@@ -92,12 +92,12 @@ def order(key: str) -> Response:
     found = load(rt, key, "pay")
     form = pay_form(found, request.form)
     if found.quote is None:
-        return _pay_page(found, status=422)
+        return pay_page(found, status=422)
     is_known = form.check_gateway() or not found.needs_method
     if not form.consent.data:
         form.consent.errors = [words.consent_missing(found.quote)]
     if not (is_known and form.consent.data):
-        return _pay_page(found, form, 422)
+        return pay_page(found, form, 422)
     placed = place_order(
         rt,
         key,
@@ -136,10 +136,10 @@ def _refused(order: Order, form: PayForm, step: Step, before: Money) -> Response
     if step is Step.CHANGED:
         anew = pay_form(order)
         anew.offers.data = form.offers.data
-        return _pay_page(order, anew, 422, problem=_new_total(order, before))
+        return pay_page(order, anew, 422, problem=_new_total(order, before))
     if step is Step.SOLD_OUT:
-        return _pay_page(order, form, 422, problem=sold_out(), gone=full_of(order))
-    return _pay_page(order, form, 422 if is_htmx() else 503, problem=_unreachable())
+        return pay_page(order, form, 422, problem=sold_out(), gone=full_of(order))
+    return pay_page(order, form, 422 if is_htmx() else 503, problem=_unreachable())
 
 
 @bp.get("/checkout/<key>/finish")
@@ -289,7 +289,7 @@ def _is_carried(gateway: str, to_pay: Money) -> bool:
     return is_too_small(to_pay.minor, runtime().minimums, gateway, to_pay.currency)
 
 
-def _pay_page(
+def pay_page(
     order: Order,
     form: PayForm | None = None,
     status: int = 200,
@@ -297,6 +297,7 @@ def _pay_page(
     problem: str | None = None,
     gone: Sequence[tuple[str, str]] = (),
 ) -> Response:
+    """Answer with step 3, and what is to be looked at again."""
     return show(
         f"{_FOLDER}/pay.html",
         f"{_FOLDER}/_pay_form.html",

@@ -19,6 +19,7 @@ from storefront import failures
 from storefront.blueprints.checkout.forms import box_form, delivery_form
 from storefront.blueprints.checkout.gift import gift_form, gift_page
 from storefront.blueprints.checkout.loading import load, onward
+from storefront.blueprints.checkout.payment import pay_page
 from storefront.blueprints.checkout.steps import begun, box_page, bp, countries_of, delivery_page
 from storefront.blueprints.context import runtime
 from storefront.htmx import go
@@ -64,6 +65,12 @@ def _gift(key: str) -> Response:
     return gift_page(order, _told(gift_form(order, request.form)), _AGAIN)
 
 
+def _pay(key: str) -> Response:
+    """Show the last step anew: what was agreed to on a lost page is not, so nothing is ticked."""
+    told = _("Your session had ended. Nothing was ordered. Please agree once more.")
+    return pay_page(load(runtime(), key, "pay"), None, _AGAIN, problem=told)
+
+
 def _told(form: Any) -> Any:
     form.form_errors = [_("Your session had ended. Nothing you typed is lost: send it once more.")]
     return form
@@ -74,4 +81,5 @@ _STEPS: dict[str, Callable[..., Response]] = {
     "checkout.save_box": _box,
     "checkout.save_delivery": _delivery,
     "checkout.save_gift": _gift,
+    "checkout.order": _pay,
 }
