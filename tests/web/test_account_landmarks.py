@@ -11,7 +11,7 @@ from storefront.testing import factories as make
 from tests.support.boxes import cycles_of, make_box, make_subscribed
 from tests.support.visitor import Visitor, customer_with_password
 
-_REGION = re.compile(r'<(?:section|article)[^>]* aria-labelledby="([^"]+)"')
+_REGION = re.compile(r'<(?:section|article|div)[^>]* aria-labelledby="([^"]+)"')
 
 
 def test_regions_of_two_subscriptions_are_told_apart_by_their_names(app: Flask, rt: Runtime):
