@@ -23,6 +23,10 @@ from storefront.domain.first_boxes import (
 from storefront.domain.lifecycle import PeriodKind
 from storefront.domain.periods import BillingPeriod, Interval, add_interval
 
+#: Days of the shortest trial that leaves time for a reminder seven days before its charge, which
+#: Visa's rules for subscription merchants ask for.
+REMINDED_TRIAL_DAYS = 8
+
 #: What is paid for the days up to a fixed billing day.
 FirstPeriod = Literal["full", "prorated", "free"]
 

@@ -95,6 +95,15 @@ def test_terms_that_cannot_be_kept_are_refused_beside_their_field(
     assert plan_of(rt).trial_days == 0
 
 
+@pytest.mark.parametrize(("days", "is_warned"), [("0", False), ("7", True), ("8", False)])
+def test_a_trial_without_time_for_a_reminder_is_warned_of(
+    owner: Desk, address: str, days: str, *, is_warned: bool
+) -> None:
+    owner.post(f"{address}/terms", {**TERMS, "trial_days": days})
+    said = "there is no time for it" in owner.get(f"{address}/terms").text
+    assert said is is_warned
+
+
 def test_a_price_of_a_country_stands_beside_the_one_for_everywhere(
     rt: Runtime, owner: Desk, address: str
 ) -> None:

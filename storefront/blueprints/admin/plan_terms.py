@@ -18,6 +18,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.domain import permissions
 from storefront.domain.least_terms import CHECKED_ON, LIMITS, Limit
+from storefront.domain.openings import REMINDED_TRIAL_DAYS
 from storefront.domain.plan_terms import PlanTerms
 from storefront.domain.regions import region_name
 from storefront.operations.catalogue import UnknownPlan
@@ -269,6 +270,7 @@ def _context(ref: str) -> dict[str, Any]:
         "country_names": names,
         "limits": [(_place_of(one, names), _bound_for(one), one.source) for one in LIMITS],
         "checked_on": CHECKED_ON,
+        "reminded_from": REMINDED_TRIAL_DAYS,
         "wrong": None,
     }
 
