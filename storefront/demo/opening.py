@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue, pages
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
-from storefront.demo.words import PLAN_WORDS
+from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -137,13 +137,16 @@ def _add_plan(rt: Runtime, data: PlanData, group_id: int, position: int) -> None
         )
     if data.asks_caffeine:
         code, name, hint = catalogue.CAFFEINE
-        question = OptionGroup(plan_id=plan.id, code=code, name=name, hint=hint)
+        told = CAFFEINE_WORDS
+        question = OptionGroup(
+            plan_id=plan.id, code=code, name=name, hint=hint, translations=told[code]
+        )
         rt.session.add(question)
         rt.session.flush()
         for place, (answer, words, more) in enumerate(catalogue.CAFFEINE_CHOICES):
-            rt.session.add(
-                Option(group_id=question.id, code=answer, name=words, hint=more, position=place)
-            )
+            given = Option(group_id=question.id, code=answer, name=words, hint=more)
+            given.position, given.translations = place, told[answer]
+            rt.session.add(given)
 
 
 def open_limited(rt: Runtime) -> None:

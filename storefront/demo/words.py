@@ -117,3 +117,19 @@ PLAN_WORDS: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
+
+#: Code of the question about caffeine or of an answer to it -> language -> what it says.
+CAFFEINE_WORDS: dict[str, dict[str, dict[str, str]]] = {
+    "caffeine": {
+        "de": {"name": "Koffein", "hint": "Sie können es sich später anders überlegen."},
+        "fr": {"name": "Théine", "hint": "Vous pourrez changer d’avis plus tard."},
+    },
+    "usual": {
+        "de": {"name": "Wie gewohnt", "hint": "Was der Monat bringt"},
+        "fr": {"name": "Comme d’habitude", "hint": "Ce que le mois apporte"},
+    },
+    "free": {
+        "de": {"name": "Koffeinfrei", "hint": "Kräuter, Rotbusch und geröstetes Getreide"},
+        "fr": {"name": "Sans théine", "hint": "Plantes, rooibos et céréales grillées"},
+    },
+}

@@ -163,6 +163,8 @@ class OptionGroup(Base):
     code: Mapped[str] = mapped_column(sa.String(40))
     name: Mapped[str] = mapped_column(sa.String(80))
     hint: Mapped[str] = mapped_column(default="")
+    #: Language to what of name and hint is written in it.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     position: Mapped[int] = mapped_column(default=0)
 
 
@@ -177,6 +179,8 @@ class Option(Base):
     code: Mapped[str] = mapped_column(sa.String(40))
     name: Mapped[str] = mapped_column(sa.String(80))
     hint: Mapped[str] = mapped_column(default="")
+    #: Language to what of name and hint is written in it.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     position: Mapped[int] = mapped_column(default=0)
     #: Surcharge per box by currency code, minor units: ``{"EUR": 300}``.
     surcharges: Mapped[dict[str, Any]] = mapped_column(default=dict)

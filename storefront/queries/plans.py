@@ -70,6 +70,8 @@ class OptionRow:
     name: str
     surcharge: Money
     is_archived: bool
+    #: Language to what is written in it.
+    translations: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class QuestionRow:
     code: str
     name: str
     options: tuple[OptionRow, ...]
+    #: Language to what is written in it.
+    translations: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +258,10 @@ def _questions(session: AnySession, plan_id: int, currency: str) -> tuple[Questi
         sa.select(
             group.c.code.label("group_code"),
             group.c.name.label("group_name"),
+            group.c.translations.label("group_translations"),
             option.c.code,
             option.c.name,
+            option.c.translations,
             option.c.surcharges,
             option.c.archived_at,
         )
@@ -263,18 +269,21 @@ def _questions(session: AnySession, plan_id: int, currency: str) -> tuple[Questi
         .where(group.c.plan_id == plan_id)
         .order_by(group.c.position, group.c.id, option.c.position, option.c.id)
     )
-    found: dict[str, tuple[str, list[OptionRow]]] = {}
+    found: dict[str, tuple[AnyRow, list[OptionRow]]] = {}
     for row in rows:
-        _name, options = found.setdefault(row.group_code, (row.group_name, []))
+        _first, options = found.setdefault(row.group_code, (row, []))
         if row.code is not None:
             options.append(_option(row, currency))
-    return tuple(QuestionRow(code, name, tuple(rows)) for code, (name, rows) in found.items())
+    return tuple(
+        QuestionRow(code, first.group_name, tuple(answers), first.group_translations)
+        for code, (first, answers) in found.items()
+    )
 
 
 def _option(row: AnyRow, currency: str) -> OptionRow:
     surcharges: Mapping[str, Any] = row.surcharges or {}
     amount = Money(int(surcharges.get(currency, 0)), currency)
-    return OptionRow(row.code, row.name, amount, row.archived_at is not None)
+    return OptionRow(row.code, row.name, amount, row.archived_at is not None, row.translations)
 
 
 def group_list(session: AnySession, today: date) -> list[GroupRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import chain, count
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +22,8 @@ from storefront.runtime import Runtime
 
 T = TypeVar("T")
 ACTION = "plan.option_changed"
+#: Language to the name in it.
+Names = Mapping[str, str]
 
 
 class UnknownOption(DomainError):
@@ -113,8 +115,12 @@ def save_option(
     _changing(rt, write)
 
 
-def rename_question(rt: Runtime, who: Who, plan: str, question: str, name: str) -> bool:
-    """Call a question ``name`` from now on; False where that is its name already.
+def rename_question(
+    rt: Runtime, who: Who, plan: str, question: str, name: str, others: Names | None = None
+) -> bool:
+    """Call a question ``name`` from now on; False where nothing changes.
+
+    ``others``: its name in other languages, all of them; None leaves them.
 
     What was answered and what is printed keep the words they had. Raises ``UnknownPlan``,
     ``UnknownOption`` or ``OptionExists``.
@@ -122,18 +128,27 @@ def rename_question(rt: Runtime, who: Who, plan: str, question: str, name: str) 
 
     def write() -> bool:
         row, table = _question(rt, plan, question), table_of(OptionGroup)
-        return _rename(rt, who, plan, _Named(table, row, row.plan_id, question), name)
+        return _rename(rt, who, plan, _Named(table, row, row.plan_id, question), name, others)
 
     return _changing(rt, write)
 
 
-def rename_option(rt: Runtime, who: Who, plan: str, question: str, option: str, name: str) -> bool:
+def rename_option(
+    rt: Runtime,
+    who: Who,
+    plan: str,
+    question: str,
+    option: str,
+    name: str,
+    others: Names | None = None,
+) -> bool:
     """Call an answer ``name`` from now on, as ``rename_question`` does with a question."""
 
     def write() -> bool:
         group, table = _question(rt, plan, question), table_of(Option)
         row = _option(rt, plan, question, option)
-        return _rename(rt, who, plan, _Named(table, row, group.plan_id, question, option), name)
+        one = _Named(table, row, group.plan_id, question, option)
+        return _rename(rt, who, plan, one, name, others)
 
     return _changing(rt, write)
 
@@ -159,17 +174,32 @@ class _Named(NamedTuple):
         return sa.and_(beside, columns.id != self.row.id)
 
 
-def _rename(rt: Runtime, who: Who, plan: str, one: _Named, name: str) -> bool:
-    if name == one.row.name:
+def _rename(rt: Runtime, who: Who, plan: str, one: _Named, name: str, others: Names | None) -> bool:
+    told = one.row.translations if others is None else _named(one.row.translations, others)
+    if (name, told) == (one.row.name, one.row.translations):
         rt.session.rollback()
         return False
     columns = one.table.c
-    _check_new(rt, one.others, columns.name, name)
-    keep_wording(rt.session, (one.plan_id, one.question, one.option), one.row.name, rt.now())
-    rt.session.execute(sa.update(one.table).where(columns.id == one.row.id).values(name=name))
+    if name != one.row.name:
+        _check_new(rt, one.others, columns.name, name)
+        keep_wording(rt.session, (one.plan_id, one.question, one.option), one.row.name, rt.now())
+    values = {"name": name, "translations": told}
+    rt.session.execute(sa.update(one.table).where(columns.id == one.row.id).values(values))
     kind = "option" if one.option else "question"
-    _done(rt, who, plan, {kind: one.row.name}, {kind: name})
+    before = {kind: one.row.name, "translations": one.row.translations}
+    _done(rt, who, plan, before, {kind: name, "translations": told})
     return True
+
+
+def _named(told: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Return translations with other names; what else is translated stays."""
+    kept = {
+        code: {part: text for part, text in texts.items() if part != "name"}
+        for code, texts in told.items()
+    }
+    for code, name in names.items():
+        kept.setdefault(code, {})["name"] = name
+    return {code: texts for code, texts in kept.items() if texts}
 
 
 def archive_option(

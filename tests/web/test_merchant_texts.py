@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from flask_babel import force_locale
 
 from storefront.demo import catalogue
-from storefront.demo.words import PLAN_WORDS
+from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
 from storefront.domain.translations import words_of
 from storefront.merchant_texts import said
-from storefront.models import Plan
+from storefront.models import Option, OptionGroup, Plan
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
@@ -105,7 +105,7 @@ def test_texts_are_read_once_for_a_version_and_not_in_the_language_of_the_shop(
             ]
             assert not rt.session().in_transaction()
         assert sum("translations" in one for one in statements[:told]) == 0
-        assert sum("translations" in one for one in statements) == 1
+        assert sum("translations" in one for one in statements) == 3
 
 
 def test_what_another_process_changed_is_seen_with_the_next_version(
@@ -135,3 +135,73 @@ def test_every_plan_of_the_demo_is_whole_in_german_and_french() -> None:
             assert set(words) == {"name", "tagline", "description", "benefits"}
             assert len(words["benefits"]) == len(plan.benefits)
             assert all(len(line) <= 120 for line in words["benefits"])
+
+
+def asked(rt: Runtime, plan: Plan) -> None:
+    group = make.make_options(rt, plan)
+    told = {"de": {"name": "Wie mögen Sie es?", "hint": "Jederzeit änderbar"}}
+    rt.session.execute(sa.update(OptionGroup).values(translations=told, hint="Change it later"))
+    strong = sa.and_(Option.group_id == group.id, Option.code == "strong")
+    rt.session.execute(
+        sa.update(Option).where(strong).values(translations={"de": {"name": "Kräftig"}})
+    )
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+
+
+def test_a_shopper_is_asked_about_the_box_in_their_language(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    asked(rt, pot(rt, GERMAN))
+    for address in ("/plans/pot", "/checkout?plan=pot"):
+        german = client.get(f"{address}{'&' if '?' in address else '?'}lang=de").text
+        for words in ("Wie mögen Sie es?", "Jederzeit änderbar", "Kräftig", "Mild"):
+            assert words in german
+        assert "How do you like it?" not in german
+        english = client.get(f"{address}{'&' if '?' in address else '?'}lang=en").text
+        assert "How do you like it?" in english
+        assert "Kräftig" not in english
+
+
+def test_staff_name_questions_and_answers_in_other_languages(rt: Runtime, app: Flask) -> None:
+    plan = pot(rt, {})
+    asked(rt, plan)
+    owner = desk(app, rt)
+    path = f"/admin/plans/{plan.public_id}"
+    owner.get(path)
+    typed = {"taste-new-name": "How do you like it?", "taste-new-name_de": "Wie denn?"}
+    typed |= {"taste-new-name_fr": " Comment ? ", "taste-new-name_en": "Never taken"}
+    assert owner.post(f"{path}/question-names/taste", typed).status_code in {200, 303}
+    key = "taste.mild-new-name"
+    answer = owner.post(
+        f"{path}/questions/taste/mild/name", {key: "Mild", f"{key}_fr": "Doux"}, partial=True
+    )
+    assert 'value="Doux"' in answer.text
+    assert 'value="Kräftig"' in answer.text
+
+    kept = rt.session.scalars(sa.select(OptionGroup.translations)).one()
+    mild = rt.session.scalars(sa.select(Option.translations).where(Option.code == "mild")).one()
+    rt.session.rollback()
+    # The hint, which the form does not have, is kept.
+    assert kept == {
+        "de": {"name": "Wie denn?", "hint": "Jederzeit änderbar"},
+        "fr": {"name": "Comment ?"},
+    }
+    assert mild == {"fr": {"name": "Doux"}}
+    again = owner.post(f"{path}/question-names/taste", typed, partial=True)
+    assert "Nothing to save" in again.text
+    wrong = owner.post(f"{path}/question-names/taste", typed | {"taste-new-name_de": "W" * 81})
+    assert wrong.status_code == 422
+    assert "Comment ?" in wrong.text
+    page = owner.client.get("/plans/pot?lang=fr").text
+    assert "Comment ?" in page
+    assert "Doux" in page
+
+
+def test_the_question_of_the_demo_is_whole_in_german_and_french() -> None:
+    _code, *rest = catalogue.CAFFEINE
+    assert len(rest) == 2
+    for code, *_texts in (catalogue.CAFFEINE, *catalogue.CAFFEINE_CHOICES):
+        for tongue in ("de", "fr"):
+            assert set(CAFFEINE_WORDS[code][tongue]) == {"name", "hint"}

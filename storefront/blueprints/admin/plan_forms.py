@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -23,7 +24,7 @@ from storefront.blueprints.admin.fields import (
 )
 from storefront.blueprints.admin.interval_field import IntervalField
 from storefront.blueprints.admin.retry_forms import RetryForm
-from storefront.blueprints.admin.translated import in_languages
+from storefront.blueprints.admin.translated import in_languages, typed_translations
 from storefront.blueprints.forms import Form
 from storefront.domain.access_codes import access_code
 from storefront.templating import slug
@@ -152,11 +153,19 @@ class NameForm(Form):
 
     name = LineField(_("New name"), NAME)
 
-    def __init__(self, formdata: Any, key: str, now: str = "") -> None:
+    def __init__(
+        self, formdata: Any, key: str, now: str = "", others: Mapping[str, Any] | None = None
+    ) -> None:
         """``key``: code of the question, or of question and answer with a point between."""
-        super().__init__(formdata, data={"name": now}, prefix=f"{key}-new-")
+        known = {"name": now, **typed_translations(others or {})}
+        super().__init__(formdata, data=known, prefix=f"{key}-new-")
         #: The question whose words it changes.
         self.renames = key.partition(".")[0]
+
+
+#: What of a question or an answer is typed in another language.
+NAMES: dict[str, Any] = {"name": lambda: LineField(_("New name"), [Length(max=80)])}
+in_languages(NameForm, NAMES)
 
 
 class SurchargeForm(Form):

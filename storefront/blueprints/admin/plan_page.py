@@ -114,10 +114,11 @@ def _private_link(found: query.PlanDetail) -> str:
 
 def _name_forms(found: query.PlanDetail) -> dict[str, NameForm]:
     """Return a form per question and per answer, by what they go by."""
-    now = {each.code: each.name for each in found.questions}
+    now: dict[str, query.QuestionRow | query.OptionRow] = {}
     for each in found.questions:
-        now |= {f"{each.code}.{option.code}": option.name for option in each.options}
-    return {key: NameForm(None, key, name) for key, name in now.items()}
+        now[each.code] = each
+        now |= {f"{each.code}.{option.code}": option for option in each.options}
+    return {key: NameForm(None, key, one.name, one.translations) for key, one in now.items()}
 
 
 def _text_form(found: query.PlanDetail) -> TextForm:

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.admin.base import who
 from storefront.blueprints.admin.plan_forms import (
+    NAMES,
     NameForm,
     OptionForm,
     QuestionForm,
@@ -16,6 +17,7 @@ from storefront.blueprints.admin.plan_forms import (
     slug_of,
 )
 from storefront.blueprints.admin.plan_page import act_on, show_plan, show_wrong
+from storefront.blueprints.admin.translated import translations_of
 from storefront.blueprints.context import runtime
 from storefront.domain import permissions
 from storefront.operations.catalogue import UnknownPlan
@@ -120,7 +122,7 @@ def rename_question(ref: str, question: str) -> Response:
         question,
         form,
         taken,
-        lambda name: options.rename_question(runtime(), who(), ref, question, name),
+        lambda name, told: options.rename_question(runtime(), who(), ref, question, name, told),
     )
 
 
@@ -134,17 +136,24 @@ def rename_option(ref: str, question: str, option: str) -> Response:
         key,
         form,
         taken,
-        lambda name: options.rename_option(runtime(), who(), ref, question, option, name),
+        lambda name, told: options.rename_option(
+            runtime(), who(), ref, question, option, name, told
+        ),
     )
 
 
 def _rename(
-    ref: str, key: str, form: NameForm, taken: str, rename: Callable[[str], bool]
+    ref: str,
+    key: str,
+    form: NameForm,
+    taken: str,
+    rename: Callable[[str, options.Names], bool],
 ) -> Response:
     if not form.validate():
         return show_wrong(ref, names={key: form})
     try:
-        changed = rename(form.name.text)
+        told = translations_of(form, NAMES, runtime().shop.locale)
+        changed = rename(form.name.text, {code: texts["name"] for code, texts in told.items()})
     except options.OptionExists:
         form.name.errors = [taken]
         return show_wrong(ref, names={key: form})

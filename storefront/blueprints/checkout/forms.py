@@ -34,6 +34,7 @@ from storefront.domain.addons import MOST, Cadence
 from storefront.domain.postal import WITH_REGION
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
+from storefront.merchant_texts import said
 from storefront.operations.billing import PARTS
 from storefront.operations.offers import Question
 from storefront.operations.order_items import OrderItem
@@ -82,11 +83,12 @@ def box_form(item: OrderItem, given: Any = None) -> Form:
 
 
 def _question(question: Question) -> RadioField:
+    name = said(question.name)
     return RadioField(
-        question.name,
-        [InputRequired(_("Choose one: %(question)s", question=question.name)), _known_choice_of],
-        choices=[SelectChoice(choice.code, choice.name) for choice in question.choices],
-        description=question.hint,
+        name,
+        [InputRequired(_("Choose one: %(question)s", question=name)), _known_choice_of],
+        choices=[SelectChoice(choice.code, said(choice.name)) for choice in question.choices],
+        description=said(question.hint),
         validate_choice=False,
     )
 
