@@ -6,14 +6,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from storefront.models import Plan
+from storefront.models import Plan, WaitingPlace
 from storefront.models.base import table_of
 from storefront.operations.audit import Who
+from storefront.operations.secrets import return_token
 from storefront.runtime import Runtime
+from storefront.services.places import set_places
 from storefront.services.plans import archive_plan, save_plan
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import desk, make_staff
+from tests.support.boxes import make_subscribed
 from tests.support.shopper import Shopper, place
 
 CODE = "FRIENDS2027"
@@ -182,3 +185,21 @@ def test_two_plans_are_not_opened_by_one_code(app: Flask, rt: Runtime, plan: Pla
     assert answer.status_code == 422
     assert "Another plan is opened by this code" in answer.text
     assert 'value="friends-2027"' in answer.text
+
+
+def test_the_mailed_link_to_a_place_opens_the_plan_it_is_of(
+    app: Flask, rt: Runtime, who: Who, plan: Plan, ada: Shopper
+):
+    set_places(rt, who, plan.public_id, 1, sells_by_stock=False)
+    make_subscribed(rt, plan)
+    open_plan(ada)
+    assert ada.get("/waiting/plans/friends").status_code == 200
+    ada.post("/waiting/plans/friends", email="ada@example.org", agrees="y")
+    ref = rt.session.scalar(sa.select(WaitingPlace.public_id))
+    rt.session.rollback()
+
+    phone = app.test_client()
+    assert phone.get("/plans/friends").status_code == 404
+    token = return_token(rt.settings.secret_key, "waiting", ref)
+    assert phone.get(f"/waiting/place/{token}").status_code == 200
+    assert phone.get("/plans/friends").status_code == 200
