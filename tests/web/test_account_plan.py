@@ -12,10 +12,13 @@ from storefront.models import (
     Customer,
     CycleGroup,
     Invoice,
+    Option,
     OptionGroup,
+    Plan,
     Price,
     Subscription,
 )
+from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
@@ -36,8 +39,6 @@ def sub(rt: Runtime) -> Subscription:
 
 @pytest.fixture
 def yearly(rt: Runtime, sub: Subscription) -> Price:
-    from storefront.models import Plan
-
     plan = rt.session.get(Plan, sub.plan_id)
     rt.session.expunge(plan)
     rt.session.rollback()
@@ -191,6 +192,34 @@ def test_a_plan_that_asks_something_is_offered_and_the_change_carries_the_answer
     assert (row.options, row.plan_id) == (kept, table.id)
 
 
+def test_both_sides_of_a_change_stand_in_the_language_of_who_reads(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    table = factories.make_plan(rt, group=group, name="Table", code="table")
+    factories.make_options(rt, table)
+    for kind, german in ((Plan, "Tafel"), (OptionGroup, "Wie mögen Sie es?"), (Option, "Kräftig")):
+        told = {"de": {"name": german}}
+        rt.session.execute(sa.update(kind).where(kind.code != "pot").values(translations=told))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    price = factories.price_of(rt, table).public_id
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+
+    page = ada.get(f"{url}?price={price}&option-taste=strong&lang=de").text
+
+    assert "quote_hash" in page
+    sides = re.sub(r"<[^>]+>", " ", page[page.index("<table") : page.index("</table>")])
+    assert "Tafel" in sides
+    assert "Wie mögen Sie es?" in sides
+    assert "Kräftig" in sides
+    assert "Table" not in sides
+    assert "Strong" not in sides
+
+
 def test_a_question_without_answers_hides_no_plan(
     rt: Runtime, ada: Visitor, sub: Subscription
 ) -> None:
@@ -299,8 +328,6 @@ def test_the_day_of_a_change_can_be_chosen(rt: Runtime, ada: Visitor, sub: Subsc
 def test_answers_that_cost_nothing_are_saved_as_preferences_instead(
     rt: Runtime, ada: Visitor, sub: Subscription
 ) -> None:
-    from storefront.models import Plan
-
     plan = rt.session.get(Plan, sub.plan_id)
     rt.session.expunge(plan)
     rt.session.rollback()

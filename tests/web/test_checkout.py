@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from storefront.models import Checkout, Coupon, Plan, Subscription
+from storefront.models import Checkout, Coupon, Option, Plan, Subscription
+from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
@@ -93,6 +94,22 @@ def test_options_are_asked_and_charged(rt: Runtime, ada: Shopper, plan: Plan):
     page = ada.get(ada.at("pay")).text
     assert "€29.00" in page
     assert "How do you like it?: Rare" in page
+
+
+def test_the_answers_of_an_order_stand_in_the_language_of_the_shopper(
+    rt: Runtime, ada: Shopper, plan: Plan
+):
+    make.make_options(rt, plan, choices=[("mild", "Mild", 0), ("rare", "Rare", 300)])
+    german = {"de": {"name": "Blutig"}}
+    rare = Option.code == "rare"
+    rt.session.execute(sa.update(Option).where(rare).values(translations=german))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    ada.begin(**{"option-taste": "rare"})
+    ada.deliver()
+    assert "<br>Blutig" in ada.get(f"{ada.at('pay')}?lang=de").text
+    assert "<br>Rare" in ada.get(f"{ada.at('pay')}?lang=en").text
 
 
 def test_without_answers_the_box_comes_first(rt: Runtime, ada: Shopper, plan: Plan):

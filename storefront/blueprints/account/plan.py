@@ -17,6 +17,7 @@ from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.typed import one_line
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, When, Wish
 from storefront.htmx import go
+from storefront.merchant_texts import said
 from storefront.operations.change_facts import MOST
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
@@ -219,16 +220,16 @@ def _rows(
 ) -> list[tuple[str, str, str]]:
     """Return both sides of a change, line by line: what it is called, before, after."""
     money, per = FILTERS["money"], FILTERS["interval_per"]
-    rows = [(_("Plan"), view.plan, quote.plan)]
+    rows = [(_("Plan"), said(view.plan), said(quote.plan))]
     if (view.quantity, quote.quantity) != (1, 1):
         rows.append((_("Quantity"), str(view.quantity), str(quote.quantity)))
     for question in asked.questions:
-        names = {choice.code: choice.name for choice in question.choices}
+        names = {choice.code: said(choice.name) for choice in question.choices}
         before, after = (
             names.get(by.get(question.code, ""), "") for by in (asked.answers, answers)
         )
         if before != after:
-            rows.append((question.name, before, after))
+            rows.append((said(question.name), before, after))
     rows.append(
         (
             _("Price"),
