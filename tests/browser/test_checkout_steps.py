@@ -57,15 +57,10 @@ def test_a_browser_that_lost_its_cookies_is_told_and_goes_on(chromium, live, scr
     with Visitor(chromium, live, PHONE, script=script) as ada:
         order_until_pay(ada)
         ada.context.clear_cookies()
-        ada.guard.expect("400")
+        ada.guard.expect("422")
         ada.choose("I agree that")
         ada.press("Order with obligation to pay")
-        ada.says("We could not read that")
-        if script:
-            # What was read stays in view; the page itself is opened again.
-            ada.page.reload()
-        else:
-            ada.follow("Open the page again")
+        ada.says("Nothing was ordered. Please agree once more.")
         assert "Lindenweg 4" in ada.see("Review and pay")
         assert live.subscriptions() == 0
         order(ada)
