@@ -21,6 +21,7 @@ from storefront.adapters.files import FileStore
 from storefront.adapters.mail import Mailer
 from storefront.adapters.passwords import Passwords
 from storefront.database import reading
+from storefront.domain.card_testing import Limits
 from storefront.domain.gateways import Gateway
 from storefront.domain.look import FIELDS as LOOK_FIELDS
 from storefront.domain.look import Look, look_of
@@ -102,6 +103,11 @@ class Shop:
     content: Mapping[str, Any]
     #: ``{"digest", "width", "height"}`` of the logo; empty: the name stands in its place.
     logo: Mapping[str, Any]
+    #: Declined cards within an hour: of one person, of one network address, of the whole shop
+    #: before staff are warned.
+    declines_person: int
+    declines_address: int
+    declines_alarm: int
     #: Raised with each change of plans, prices or settings; keys page caches.
     catalogue_version: int
     #: Rates, rounding and the seller's country: what every price is taxed by.
@@ -111,6 +117,11 @@ class Shop:
     def look(self) -> Look:
         """How its pages and mails look."""
         return look_of({name: getattr(self, name) for name in LOOK_FIELDS})
+
+    @property
+    def declines(self) -> Limits:
+        """How many declined cards within an hour are let through."""
+        return Limits(self.declines_person, self.declines_address)
 
     @property
     def gives_referrals(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from storefront.domain.charging import AnswerStatus
 from storefront.runtime import Runtime
 from storefront.services.finishing import Outcome, finish_checkout
-from storefront.services.methods import finish_card
+from storefront.services.methods import CardBreak, finish_card
 from storefront.services.webhooks import SetUp
 
 
@@ -22,5 +22,9 @@ def finish_set_up(rt: Runtime, setup: SetUp) -> bool:
         return finish_checkout(rt, setup.checkout).outcome is not Outcome.UNREACHABLE
     if setup.customer_id is None:
         return True
-    added = finish_card(rt, setup.customer_id, setup.reference, {})
+    try:
+        added = finish_card(rt, setup.customer_id, setup.reference, {})
+    except CardBreak:
+        # Left for when the customer comes back and may try again.
+        return True
     return added.status is not AnswerStatus.UNKNOWN

@@ -47,7 +47,7 @@ from storefront.services.finishing import ORDERS_OVER, expire_checkouts
 from storefront.services.fulfilment import export_all, exportable_cycles
 from storefront.services.gifts import run_gifts
 from storefront.services.method_changes import forget_methods
-from storefront.services.old_messages import delete_old_messages
+from storefront.services.old_messages import delete_old_messages, delete_old_tries
 from storefront.services.outbox import MESSAGES_DUE, deliver_due
 from storefront.services.papers import make_papers
 from storefront.services.parcel_messages import apply_due as apply_parcel_messages
@@ -107,7 +107,8 @@ def _apply_messages(rt: Runtime) -> Any:
 
 
 def _delete_old(rt: Runtime) -> dict[str, int]:
-    return {**delete_old_messages(rt), "parcels": delete_parcel_messages(rt)}
+    deleted = {**delete_old_messages(rt), **delete_old_tries(rt)}
+    return {**deleted, "parcels": delete_parcel_messages(rt)}
 
 
 def _tidy_files(rt: Runtime) -> dict[str, int]:

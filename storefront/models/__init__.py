@@ -7,6 +7,7 @@ from storefront.models.base import Base
 from storefront.models.box_addresses import BoxAddress
 from storefront.models.boxes import Box, BoxCycle, BoxItem, BoxSkip, CycleGroup, Recipe, RecipeItem
 from storefront.models.charging import (
+    CardTry,
     ChargeAttempt,
     Difference,
     Dispute,
@@ -130,6 +131,7 @@ __all__ = [
     "BoxSkip",
     "BoxSwap",
     "BoxWeight",
+    "CardTry",
     "CarriedAmount",
     "ChargeAttempt",
     "Checkout",

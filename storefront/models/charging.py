@@ -84,6 +84,28 @@ class GatewaySetup(Base):
     created_at: Mapped[datetime]
 
 
+class CardTry(Base):
+    """Who set out to store a card with a set-up, as keyed hashes, and when it was declined.
+
+    Deleted after a few days; see ``domain.card_testing``.
+    """
+
+    __tablename__ = "card_try"
+    __table_args__ = (
+        sa.Index("ix_card_try_person", "person", "declined_at"),
+        sa.Index("ix_card_try_sender", "sender", "declined_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    setup_id: Mapped[int] = mapped_column(sa.ForeignKey("gateway_setup.id"), unique=True)
+    #: Customer or order, and network address; empty where nobody knows it.
+    person: Mapped[str] = mapped_column(sa.String(64))
+    sender: Mapped[str] = mapped_column(sa.String(64), default="")
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    #: When card or charge was declined; NULL: it was not, or nobody knows yet.
+    declined_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
 class ChargeAttempt(Base):
     """One question to the gateway for one invoice. On disk before the gateway is asked."""
 

@@ -96,6 +96,11 @@ class ShopSettings(Base):
     content: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     #: Address and size of the logo as shown; empty: there is none.
     logo: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    #: Declined cards within an hour after which one person, one network address takes a break,
+    #: and after which staff are warned.
+    declines_person: Mapped[int] = mapped_column(default=6, server_default="6")
+    declines_address: Mapped[int] = mapped_column(default=20, server_default="20")
+    declines_alarm: Mapped[int] = mapped_column(default=30, server_default="30")
     #: Raised with each change of plans, prices or these settings; keys page caches.
     catalogue_version: Mapped[int] = mapped_column(default=1)
 

@@ -28,6 +28,7 @@ from storefront.models import (
     AllergyAnswer,
     Box,
     BoxAddress,
+    CardTry,
     ChargeAttempt,
     Checkout,
     CreditMove,
@@ -260,6 +261,8 @@ def _erase_methods(session: AnySession, ids: Sequence[int], moment: Moment) -> N
     charged = attempt.c.invoice_id.in_(own)
     set_values(session, ChargeAttempt, charged, fingerprint="", action_url="")
     set_values(session, GatewaySetup, setup.c.customer_id.in_(ids), redirect_url="")
+    tried, opened = table_of(CardTry), sa.select(setup.c.id).where(setup.c.customer_id.in_(ids))
+    session.execute(sa.delete(tried).where(tried.c.setup_id.in_(opened)))
 
 
 def drop_tokens(session: AnySession) -> int:

@@ -19,7 +19,7 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.credit import is_too_small
 from storefront.domain.gifts import destination_of
 from storefront.domain.invoices import InvoiceState
-from storefront.models import ChargeAttempt, Invoice, InvoiceLine
+from storefront.models import ChargeAttempt, Checkout, GatewaySetup, Invoice, InvoiceLine
 from storefront.models.base import table_of
 from storefront.operations.billing import parts_of
 from storefront.operations.carrying import Minimums, Small, carry
@@ -31,7 +31,7 @@ from storefront.operations.customer_credit import Owing, apply_credit, give_back
 from storefront.operations.gifts import drop_gifts, write_gift
 from storefront.operations.invoices import InvoiceDraft, LinesOf, content_hash, offer_invoices
 from storefront.operations.kept_methods import Card
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import (
     ADDRESS_COLUMNS,
@@ -205,6 +205,30 @@ def _offer(
             held=held & taken,
         )
     return invoice_id
+
+
+def note_booked(session: AnySession, row: AnyRow, setup_id: int | None, booked: Booked) -> None:
+    """Keep on checkout and set-up what a later try, the page and expiry need to know."""
+    quote: dict[str, Any] = {**row.quote, "document": booked.document}
+    if booked.is_new_customer:
+        quote["new_customer"] = booked.customer_id
+    checkout, setup = table_of(Checkout), table_of(GatewaySetup)
+    session.execute(
+        sa.update(checkout)
+        .where(checkout.c.id == row.id)
+        .values(quote=quote, customer_id=booked.customer_id)
+    )
+    if setup_id is None:
+        return
+    session.execute(
+        sa.update(setup)
+        .where(setup.c.id == setup_id)
+        .values(
+            state=AttemptState.SUCCEEDED,
+            payment_method_id=booked.method_id,
+            customer_id=booked.customer_id,
+        )
+    )
 
 
 class CreditGone(StaleSubscription):

@@ -22,6 +22,7 @@ from storefront.models import ChargeAttempt, Checkout, Invoice, ParkedWork, Paym
 from storefront.models.base import table_of
 from storefront.operations.added import withdraw_additions, withdraw_late_additions
 from storefront.operations.bulk import update_many
+from storefront.operations.card_tries import note_declined
 from storefront.operations.carrying import Minimums, plan_or_carry, settle_carried
 from storefront.operations.changes import withdraw_overtaken, withdraw_unpaid
 from storefront.operations.charging import (
@@ -142,6 +143,9 @@ def record_results(
     pending = [row for row in found.waiting if _is_pending(answers[row.public_id])]
     unpaid_now = [row.invoice_id for row in _owing(found.declined + found.action + pending)]
     make_unpaid_boxes(session, unpaid_now, moment)
+    tried = [row.id for row in found.declined if row.on_session]
+    if tried:
+        note_declined(session, tried, moment.now)
     _park(session, found.odd, answers, moment)
     recorded.settled, recorded.surplus = len(found.settles), len(found.surplus)
     recorded.declined, recorded.action_required = len(found.declined), len(found.action)

@@ -39,6 +39,7 @@ from storefront.models.base import table_of
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
 from storefront.queries import (
+    card_tries,
     declarations,
     gifts,
     inquiries,
@@ -295,6 +296,7 @@ COUNTS: dict[str, Callable[[Moment, datetime], sa.Select[Any]]] = {
     "dead": dead,
     "drafts": old_drafts,
     "failed": failed_jobs,
+    "declines": card_tries.declined,
     "new": joined,
     "left": left,
     "paid": paid,

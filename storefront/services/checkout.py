@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from storefront import charges, tax_desk, vaulting
 from storefront.database import retrying
 from storefront.domain.baskets import BasketQuote
+from storefront.domain.card_testing import Asker, takes_cards
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gateways import Gateway, SetupOrder
 from storefront.domain.gifts import GiftWish, NotGivable, problem_of_day
@@ -27,6 +29,7 @@ from storefront.models import GatewaySetup
 from storefront.models.base import table_of
 from storefront.operations.beginning import Start, write_checkout
 from storefront.operations.billing import parts_of
+from storefront.operations.card_tries import break_of, note_try
 from storefront.operations.checkout import (
     Market,
     Order,
@@ -73,14 +76,17 @@ class Step(StrEnum):
     HELD = "held"
     #: Somebody else took the last place, or the last of what goes into the box.
     SOLD_OUT = "sold_out"
+    #: Too many cards of this person or network address were declined; another one can wait.
+    BREAK = "break"
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """``url`` is the gateway's page when ``step`` is PAY."""
+    """``url`` is the gateway's page when ``step`` is PAY, ``until`` the end of a BREAK."""
 
     step: Step
     url: str = ""
+    until: datetime | None = None
 
 
 def start_checkout(rt: Runtime, start: Start) -> str:
@@ -155,12 +161,13 @@ def place_order(
     gateway: str,
     return_url: str,
     cancel_url: str,
+    asker: Asker | None = None,
 ) -> Placed:
     """Freeze quote and consent, reserve the coupon, and open the gateway's page.
 
     The set-up is on disk before the gateway is asked, and no transaction is open while it
-    is. Repeating the same order leads to the same page. Raises ``LookupError`` for an
-    unknown order.
+    is. Repeating the same order leads to the same page. ``asker`` is who orders, for the count
+    of declined cards; without, nothing is counted. Raises ``LookupError`` for an unknown order.
     """
     if not charges.may_charge(rt):
         return Placed(Step.HELD)
@@ -168,9 +175,9 @@ def place_order(
     if offered is None:
         return Placed(Step.UNREACHABLE)
     tax_desk.prepare_checkout(rt, key)
-    frozen = _until_written(rt, lambda: _freeze(rt, key, agreement, offered))
+    frozen = _until_written(rt, lambda: _freeze(rt, key, agreement, offered, asker))
     if frozen.due is None or frozen.step is Step.FREE:
-        return Placed(frozen.step)
+        return Placed(frozen.step, until=frozen.until)
     order = SetupOrder(
         reference=frozen.reference,
         return_url=return_url,
@@ -199,16 +206,21 @@ class _Frozen:
     payer: Payer = field(default_factory=Payer)
     #: The most that one later charge is expected to take.
     limit: Money | None = None
+    until: datetime | None = None
 
 
-def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _Frozen | None:
+def _freeze(
+    rt: Runtime, key: str, agreement: Agreement, gateway: Gateway, asker: Asker | None
+) -> _Frozen | None:
     """Write what was agreed; None when somebody else changed the row meanwhile."""
     row = _found(rt, key)
     order = read_order(rt.session, row, Market.of(rt.shop), rt.moment())
-    refused = _why_not(order, agreement)
+    if not (order.needs_method and takes_cards(gateway.capabilities.kinds)):
+        asker = None
+    refused = _why_not(rt, order, agreement, asker)
     if refused is not None or order.quote is None:
         rt.session.rollback()
-        return _Frozen(refused or Step.CHANGED)
+        return refused or _Frozen(Step.CHANGED)
     uses = [[one.coupon_id, one.promotion_code_id] for one in order.working]
     if not _reserve_uses(rt, row, uses):
         rt.session.rollback()
@@ -223,9 +235,7 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
         return _Frozen(Step.UNREACHABLE)
     if needs_method:
         usable = _usable_setup(rt, row, order.quote, gateway)
-        reference = usable or new_setup(
-            rt.session, gateway, rt.now(), customer_id=row.customer_id, checkout_id=row.id
-        )
+        reference = usable or _new_setup(rt, row, gateway, asker)
     text = agreement.text
     values = {
         **_pinned(order),
@@ -259,6 +269,15 @@ def _freeze(rt: Runtime, key: str, agreement: Agreement, gateway: Gateway) -> _F
     return _Frozen(step, reference, order.to_pay, row.locale, payer, limit)
 
 
+def _new_setup(rt: Runtime, row: AnyRow, gateway: Gateway, asker: Asker | None) -> str:
+    reference = new_setup(
+        rt.session, gateway, rt.now(), customer_id=row.customer_id, checkout_id=row.id
+    )
+    if asker is not None:
+        note_try(rt.session, reference, asker, rt.settings.secret_key, rt.now())
+    return reference
+
+
 def _offers(agreement: Agreement) -> dict[str, Any]:
     if agreement.offers is None:
         return {}
@@ -274,14 +293,19 @@ def _pinned(order: Order) -> dict[str, Any]:
     return {"price_id": wishes[0].price_id, "more": [one.kept() for one in wishes[1:]]}
 
 
-def _why_not(order: Order, agreement: Agreement) -> Step | None:
+def _why_not(
+    rt: Runtime, order: Order, agreement: Agreement, asker: Asker | None
+) -> _Frozen | None:
     if order.checkout.state != "open":
-        return Step.CLOSED
+        return _Frozen(Step.CLOSED)
     if not (order.has_box and order.has_delivery):
-        return Step.INCOMPLETE
+        return _Frozen(Step.INCOMPLETE)
     if order.quote is None or order.quote.quote_hash != agreement.quote_hash:
-        return Step.CHANGED
-    return None
+        return _Frozen(Step.CHANGED)
+    if asker is None:
+        return None
+    until = break_of(rt.session, asker, rt.settings.secret_key, rt.shop.declines, rt.now())
+    return _Frozen(Step.BREAK, until=until) if until is not None else None
 
 
 def _kept(quote: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
-from typing import Any
 
 import sqlalchemy as sa
 
 from storefront import charges, tax_desk, vaulting
 from storefront.adapters.failpoints import failpoint
+from storefront.card_breaks import break_of_setup, warn_of_many
 from storefront.database import reading, retrying
 from storefront.domain.baskets import BasketQuote
 from storefront.domain.charging import OPEN_ATTEMPTS, AnswerStatus, AttemptState, TriedTooOften
@@ -31,6 +31,7 @@ from storefront.models import (
     Invoice,
 )
 from storefront.models.base import table_of
+from storefront.operations.card_tries import note_refused
 from storefront.operations.checkout import Market, Order, change_checkout, find_checkout, read_order
 from storefront.operations.coupons import give_back_uses
 from storefront.operations.kept_methods import Card
@@ -38,7 +39,13 @@ from storefront.operations.kept_places import hold_days
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_rows import expire_order
-from storefront.operations.orders import Booked, CreditGone, book_order, discard_offered
+from storefront.operations.orders import (
+    Booked,
+    CreditGone,
+    book_order,
+    discard_offered,
+    note_booked,
+)
 from storefront.operations.places import drop_holds, hold_as_invited, take_places, wanted_of
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
@@ -72,16 +79,22 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     #: Somebody else took the last place after this order's was let go; nothing was charged.
     SOLD_OUT = "sold_out"
+    #: Too many cards of whoever opened the gateway's page were declined; nobody was asked.
+    BREAK = "break"
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``reason`` is the gateway's code of a decline; ``new_customer_id`` whom this order made."""
+    """``reason`` is the gateway's code of a decline; ``new_customer_id`` whom this order made.
+
+    ``until`` is the end of a BREAK.
+    """
 
     outcome: Outcome
     url: str = ""
     reason: str = ""
     new_customer_id: int | None = None
+    until: datetime | None = None
 
 
 def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time.sleep) -> Finished:
@@ -98,6 +111,9 @@ def finish_checkout(rt: Runtime, key: str, pause: Callable[[float], None] = time
     setup = _open_setup(rt, row)
     if setup is None:
         return standing(rt, key)
+    until = break_of_setup(rt, setup.id)
+    if until is not None:
+        return Finished(Outcome.BREAK, until=until)
     answer = _finish_setup(rt, setup)
     failpoint("checkout.after_setup")
     if answer.status is not AnswerStatus.SUCCEEDED or answer.method is None:
@@ -119,8 +135,8 @@ def _finish_with(
     if booked is None:
         return _wait_for_other(rt, key, pause)
     failpoint("checkout.after_sent")
-    if booked.attempt_id is not None:
-        charges.charge_now(rt, [booked.attempt_id])
+    if booked.attempt_id is not None and charges.charge_now(rt, [booked.attempt_id]).declined:
+        warn_of_many(rt)
     return standing(rt, key)
 
 
@@ -173,6 +189,10 @@ def leave_bank(rt: Runtime, key: str) -> Finished:
     attempt = _last_attempt(rt, row.id)
     if attempt is None or row.state != "paying" or attempt.state != AttemptState.ACTION_REQUIRED:
         return standing(rt, key)
+    setup = _setup_of(rt, row)
+    until = break_of_setup(rt, setup.id) if setup is not None else None
+    if until is not None:
+        return Finished(Outcome.BREAK, until=until)
     if charges.cancel(rt, attempt) is CancelAnswer.CANCELLED:
         charges.look_up(rt, attempt.id)
     return standing(rt, key)
@@ -308,14 +328,18 @@ def _not_stored(rt: Runtime, key: str, setup: AnyRow, answer: SetupAnswer) -> Fi
         table = table_of(GatewaySetup)
 
         def write() -> None:
-            rt.session.execute(
+            changed = rt.session.execute(
                 sa.update(table)
                 .where(table.c.id == setup.id, table.c.state != AttemptState.SUCCEEDED)
                 .values(state=AttemptState.DECLINED, reason=answer.reason[:80])
-            )
+                .returning(table.c.id)
+            ).first()
+            if changed is not None:
+                note_refused(rt.session, setup.id, rt.now())
             rt.session.commit()
 
         retrying(rt.session, write)
+        warn_of_many(rt)
         return standing(rt, key)
     if answer.status is AnswerStatus.UNKNOWN:
         return Finished(Outcome.UNREACHABLE, reason=answer.reason)
@@ -367,7 +391,7 @@ def _book(
         session.rollback()
         return Outcome.CHANGED
     _note_friend(rt, row, booked, card, moment)
-    _note(rt, row, setup, booked)
+    note_booked(session, row, setup.id if setup is not None else None, booked)
     session.commit()
     return booked
 
@@ -399,30 +423,6 @@ def _note_friend(
         Money(shop.referral_friend_minor, shop.currency),
     )
     note_referral(rt.session, row.referrer_id, friend, promise, moment)
-
-
-def _note(rt: Runtime, row: AnyRow, setup: AnyRow | None, booked: Booked) -> None:
-    """Keep on checkout and set-up what a later try, the page and expiry need to know."""
-    quote: dict[str, Any] = {**row.quote, "document": booked.document}
-    if booked.is_new_customer:
-        quote["new_customer"] = booked.customer_id
-    checkout, table = table_of(Checkout), table_of(GatewaySetup)
-    rt.session.execute(
-        sa.update(checkout)
-        .where(checkout.c.id == row.id)
-        .values(quote=quote, customer_id=booked.customer_id)
-    )
-    if setup is None:
-        return
-    rt.session.execute(
-        sa.update(table)
-        .where(table.c.id == setup.id)
-        .values(
-            state=AttemptState.SUCCEEDED,
-            payment_method_id=booked.method_id,
-            customer_id=booked.customer_id,
-        )
-    )
 
 
 def _expire(rt: Runtime, key: str) -> bool:

@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from storefront import vaulting
+from storefront.card_breaks import break_of, break_of_setup, warn_of_many
 from storefront.database import reading, retrying
+from storefront.domain.card_testing import Asker, takes_cards
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
+from storefront.domain.errors import DomainError
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder, VaultedMethod
 from storefront.models import GatewaySetup, PaymentMethod
 from storefront.models.base import table_of
+from storefront.operations.card_tries import note_refused, note_try
 from storefront.operations.kept_methods import (
     Card,
     find_method,
@@ -40,6 +44,7 @@ from storefront.runtime import Runtime
 
 __all__ = [
     "CardAdded",
+    "CardBreak",
     "ChargingHeld",
     "MethodRefused",
     "NoMethod",
@@ -53,6 +58,15 @@ __all__ = [
     "pay_now",
     "set_default",
 ]
+
+
+class CardBreak(DomainError):
+    """Too many cards of this customer or network address were declined.
+
+    ``params["until"]`` is when another one may be tried.
+    """
+
+    code = "card_break"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +133,24 @@ def begin_card(
     *,
     gateway: str = "",
     subscription: str = "",
+    address: str = "",
 ) -> str:
     """Open a set-up at a gateway and return the address of its page.
 
     ``return_to`` is our address without the set-up's id, which is added at its end; ``gateway``
     is one that takes new methods (the first, if empty), and ``subscription`` names the one that
-    the new method is for, if it is not for all. Raises ``PaymentPartnerSilent``, or
-    ``NotFound`` for a gateway that is not offered and for a subscription of somebody else.
+    the new method is for, if it is not for all; ``address`` is the network address it comes
+    from. Raises ``PaymentPartnerSilent``, ``CardBreak``, or ``NotFound`` for a gateway that is
+    not offered and for a subscription of somebody else.
     """
     partner, subscription_id = _partner(rt, customer_id, gateway, subscription)
-    return _begin(rt, customer_id, partner, subscription_id, return_to, locale)
+    asker = None
+    if takes_cards(partner.capabilities.kinds):
+        asker = Asker.of(customer_id, address=address)
+        until = break_of(rt, asker)
+        if until is not None:
+            raise CardBreak(until=until)
+    return _begin(rt, customer_id, partner, subscription_id, return_to, locale, asker)
 
 
 def _partner(
@@ -154,11 +176,14 @@ def _begin(
     subscription_id: int | None,
     return_to: str,
     locale: str,
+    asker: Asker | None,
 ) -> str:
     payer = payer_of(rt.session, customer_id, gateway)
     reference = new_setup(
         rt.session, gateway, rt.now(), customer_id=customer_id, subscription_id=subscription_id
     )
+    if asker is not None:
+        note_try(rt.session, reference, asker, rt.settings.secret_key, rt.now())
     rt.session.commit()
     back = f"{return_to.rstrip('/')}/{reference}"
     order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale, **asdict(payer))
@@ -170,7 +195,7 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
 
     One that was added for a single subscription pays for that one alone.
 
-    Raises ``NotFound`` or ``PaymentPartnerSilent``.
+    Raises ``NotFound``, ``PaymentPartnerSilent`` or ``CardBreak``.
     """
     table = table_of(GatewaySetup)
     with reading():
@@ -180,8 +205,13 @@ def finish_card(rt: Runtime, customer_id: int, setup: str, params: Mapping[str, 
         rt.session.rollback()
     if row is None:
         raise NotFound(setup=setup)
+    until = break_of_setup(rt, row.id) if AttemptState(row.state) in ANSWERABLE else None
+    if until is not None:
+        raise CardBreak(until=until)
     answer = vaulting.outcome(rt, row, params)
     stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
+    if answer.status is AnswerStatus.DECLINED:
+        warn_of_many(rt)
     method = answer.method
     if method is None:
         return CardAdded(answer.status, answer.reason)
@@ -208,6 +238,8 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
         .returning(table.c.id)
     ).one_or_none()
     moved: list[int] = []
+    if changed is not None and answer.status is AnswerStatus.DECLINED:
+        note_refused(rt.session, setup.id, rt.now())
     if changed is not None and answer.method is not None:
         method_id = _keep(rt, setup, answer.method)
         moved = _put_to_use(rt, setup, method_id, answer.method.last4)

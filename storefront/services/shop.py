@@ -39,6 +39,9 @@ EDITABLE = (
     "referral_friend_minor",
     "catch_up",
     "embed_origins",
+    "declines_person",
+    "declines_address",
+    "declines_alarm",
 )
 
 

@@ -10,11 +10,12 @@ from flask_babel import gettext as _
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.account.money import payment_context, silent
+from storefront.blueprints.card_breaks import break_words, come_back
 from storefront.blueprints.checkout.words import money
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.gateway_words import method_name
 from storefront.domain.charging import AnswerStatus
-from storefront.htmx import done, go
+from storefront.htmx import done, go, is_htmx
 from storefront.queries import invoices as documents
 from storefront.queries.methods import MethodView, methods_of
 from storefront.services import method_changes, methods
@@ -84,13 +85,21 @@ def add_card() -> Response:
     gateway, subscription = (request.form.get(name, "") for name in ("gateway", "subscription"))
     try:
         url = methods.begin_card(
-            rt, customer().id, back, customer().locale, gateway=gateway, subscription=subscription
+            rt,
+            customer().id,
+            back,
+            customer().locale,
+            gateway=gateway,
+            subscription=subscription,
+            address=request.remote_addr or "",
         )
     except methods.NotFound:
         text = _("That is no longer offered. Choose another one")
         return go(url_for("account.payment"), text, is_problem=True)
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), silent(), is_problem=True)
+    except methods.CardBreak as stopped:
+        return _on_break(stopped, gateway, subscription)
     return go(url)
 
 
@@ -113,6 +122,8 @@ def keep_card(setup: str) -> Response:
         abort(404)
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), silent(), is_problem=True)
+    except methods.CardBreak as stopped:
+        return _on_break(stopped)
     if added.status is AnswerStatus.SUCCEEDED and added.is_for_one:
         name = method_name(added)
         text = _told(_("Saved. %(method)s pays for that subscription now.", method=name))
@@ -129,6 +140,17 @@ def keep_card(setup: str) -> Response:
         text = _("No card was saved. Nothing was charged.")
     kept = added.status is AnswerStatus.SUCCEEDED
     return go(url_for("account.payment"), text, is_problem=not kept)
+
+
+def _on_break(stopped: methods.CardBreak, gateway: str = "", subscription: str = "") -> Response:
+    """Say that no card is tried for now; what was chosen for the new one stays."""
+    runtime().session.rollback()
+    context, until = payment_context(), stopped.params["until"]
+    told = break_words(until, context["ways"])
+    if is_htmx():
+        return go(url_for("account.payment"), told, is_problem=True)
+    chosen = {"chosen_gateway": gateway, "chosen_subscription": subscription}
+    return come_back(page("payment", 429, problem=told, **chosen, **context), until)
 
 
 def _changed(method: str, act: Callable[[], str]) -> Response:

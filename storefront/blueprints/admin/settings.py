@@ -13,6 +13,7 @@ from wtforms import EmailField, SelectField, SelectMultipleField, TextAreaField,
 from wtforms.validators import InputRequired, Length
 
 from storefront.blueprints.admin.base import page, saved, who
+from storefront.blueprints.admin.declines import DeclinesForm
 from storefront.blueprints.admin.embed_form import EmbedForm
 from storefront.blueprints.admin.fields import (
     LineField,
@@ -213,6 +214,7 @@ SECTIONS: dict[str, Callable[..., Any]] = {
     "selling": SellingForm,
     "referral": ReferralForm,
     "late": LateForm,
+    "declines": DeclinesForm,
     "embed": EmbedForm,
 }
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from storefront.blueprints.admin import today_words as say
 from storefront.blueprints.admin.base import may, page, who
+from storefront.blueprints.admin.declines import add_declines
 from storefront.blueprints.admin.gateway_events import needs as gateway_needs
 from storefront.blueprints.admin.installation import alarms
 from storefront.blueprints.admin.waiting import rows_of
@@ -73,6 +74,7 @@ _SEEN_BY = {
     "dead": permissions.MESSAGES_MANAGE,
     "drafts": permissions.INVOICES_MANAGE,
     "failed": permissions.JOBS_MANAGE,
+    "declines": permissions.CHARGING_MANAGE,
     "new": permissions.SUBSCRIBERS_VIEW,
     "left": permissions.SUBSCRIBERS_VIEW,
     "paid": permissions.SUBSCRIBERS_VIEW,
@@ -110,6 +112,7 @@ def add_today(bp: Blueprint) -> None:
     """Add the first page and the lists behind its counts."""
     bp.add_url_rule("/", "today", today)
     bp.add_url_rule("/today/short-stock", "short_stock", short_stock)
+    add_declines(bp)
     bp.add_url_rule("/today/<code>", "worklist", worklist)
     bp.add_url_rule("/hold-charging", "hold_charging", hold_charging, methods=["GET", "POST"])
     bp.add_url_rule("/resume-charging", "resume_charging", resume_charging, methods=["POST"])
@@ -220,7 +223,12 @@ def _needs(facts: query.Today) -> list[Need]:
     ]
     needs = [line for line in lines if line is not None]
     needs.sort(key=_urgency)
-    needs = _books(facts) + [Need(*line) for line in gateway_needs(runtime().session)] + needs
+    needs = (
+        _books(facts)
+        + _declines(facts)
+        + [Need(*line) for line in gateway_needs(runtime().session)]
+        + needs
+    )
     if may(permissions.PRODUCTS_MANAGE):
         needs += [_low(variant) for variant in facts.low[:3]]
         more = len(facts.low) - 3
@@ -243,6 +251,15 @@ def _books(facts: query.Today) -> list[Need]:
     can_look = may(permissions.ACCOUNTING_EXPORT)
     url = url_for("admin.accounting", _anchor="check") if can_look else ""
     return [Need("danger", "warning", text, _("What to do"), url)]
+
+
+def _declines(facts: query.Today) -> list[Need]:
+    """Return the line about many declined cards; few are nobody's business."""
+    counted = facts.counts["declines"]
+    if counted.count < runtime().shop.declines_alarm:
+        return []
+    need = _need(counted, "declines", "danger", "warning", say.many_declines, _("What to do"))
+    return [need] if need else []
 
 
 def _urgency(need: Need) -> tuple[int, float]:
@@ -269,6 +286,7 @@ def _list_url(code: str) -> str:
         "parked": ("admin.jobs", {"_anchor": "parked"}),
         "stopped": ("admin.jobs", {"_anchor": "parked"}),
         "failed": ("admin.jobs", {}),
+        "declines": ("admin.declines", {}),
         "drafts": ("admin.extra_drafts", {}),
         "asked": ("admin.late_changes", {}),
         "declared": ("admin.declarations", {}),

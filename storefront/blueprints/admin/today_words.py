@@ -121,6 +121,14 @@ def old_drafts(count: int) -> str:
     )
 
 
+def many_declines(count: int) -> str:
+    return ngettext(
+        "%(num)s card was declined within an hour: somebody may be trying out cards",
+        "%(num)s cards were declined within an hour: somebody may be trying out cards",
+        count,
+    )
+
+
 def joined(count: int) -> str:
     return ngettext("%(num)s new subscriber", "%(num)s new subscribers", count)
 

@@ -163,6 +163,7 @@ def job_report(report: Mapping[str, Any]) -> str:
         "to_choose": _("reminded to choose"),
         "forgotten": _("forgotten by the gateway"),
         "deleted": _("deleted"),
+        "card_tries": _("tries of cards forgotten"),
         "silent": _("asked again later"),
         "moved": _("now at the new price"),
         "opted_out": _("keep the old price"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
+from storefront.blueprints.card_breaks import asker_of, break_status, break_words, come_back
 from storefront.blueprints.checkout import allergies, words
 from storefront.blueprints.checkout.again import BEGUN
 from storefront.blueprints.checkout.forms import PayForm
@@ -26,6 +27,7 @@ from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.blueprints.offer_words import VERSION, wanted_words
 from storefront.blueprints.typed import one_line
+from storefront.card_breaks import break_of
 from storefront.database import reading
 from storefront.domain.credit import is_too_small
 from storefront.domain.gifts import destination_of
@@ -82,7 +84,7 @@ def pay(key: str) -> Response:
     if asked is not None and problem is None:
         problem = asked()
         gone = full_of(order) if asked is sold_out else []
-    return pay_page(order, problem=problem, gone=gone)
+    return pay_page(order, problem=_with_break(order, problem), gone=gone)
 
 
 @bp.post("/checkout/<key>/pay")
@@ -113,6 +115,7 @@ def order(key: str) -> Response:
         gateway=form.gateway.data or next(iter(rt.gateways), ""),
         return_url=url_for("checkout.finish", key=key, _external=True),
         cancel_url=url_for("checkout.pay", key=key, _external=True),
+        asker=asker_of(key),
     )
     if placed.step is Step.PAY:
         return go(placed.url)
@@ -120,6 +123,8 @@ def order(key: str) -> Response:
         return _lead_on(rt, key, finish_checkout(rt, key))
     if placed.step in (Step.CLOSED, Step.INCOMPLETE):
         return go(url_for("checkout.resume", key=key))
+    if placed.until is not None:
+        return _on_break(load(rt, key, "pay"), placed.until, form)
     return _refused(load(rt, key, "pay"), form, placed.step, _shown_total(found))
 
 
@@ -140,6 +145,23 @@ def _refused(order: Order, form: PayForm, step: Step, before: Money) -> Response
     if step is Step.SOLD_OUT:
         return pay_page(order, form, 422, problem=sold_out(), gone=full_of(order))
     return pay_page(order, form, 422 if is_htmx() else 503, problem=_unreachable())
+
+
+def _on_break(order: Order, until: datetime, form: PayForm | None = None) -> Response:
+    """Say that no card is tried for now; what was typed and chosen stays."""
+    told = break_words(until, _ways(order))
+    return come_back(pay_page(order, form, break_status(), problem=told), until)
+
+
+def _with_break(order: Order, problem: str | None) -> str | None:
+    """Add to why a card was declined that no other one is tried for now, if so."""
+    is_asked = request.args.get("problem") == "break"
+    if problem is None and not is_asked:
+        return None
+    until = break_of(runtime(), asker_of(order.checkout.public_id))
+    if until is None:
+        return problem
+    return " ".join([*([problem] if problem else []), break_words(until, _ways(order))])
 
 
 @bp.get("/checkout/<key>/finish")
@@ -175,12 +197,18 @@ def other_card(key: str) -> Response:
         finished = leave_bank(rt, key)
     except LookupError:
         abort(404)
+    if finished.until is not None:
+        return come_back(_waiting_page(key, finished.until), finished.until)
     return _lead_on(rt, key, finished)
 
 
 @bp.get("/checkout/<key>/waiting")
 def waiting(key: str) -> Response:
     """Where a payment stands whose answer is not known, or that the bank asks about."""
+    return _waiting_page(key)
+
+
+def _waiting_page(key: str, until: datetime | None = None) -> Response:
     rt = runtime()
     order = load(rt, key)
     if order.checkout.state != "paying":
@@ -191,6 +219,8 @@ def waiting(key: str) -> Response:
     return show(
         f"{_FOLDER}/waiting.html",
         f"{_FOLDER}/_waiting.html",
+        200 if until is None else break_status(),
+        problem=None if until is None else break_words(until, []),
         bank_url=found.url if found.outcome is Outcome.ACTION else "",
         is_pending=found.reason == "pending",
         seconds=_OFTEN if often else _SELDOM,
@@ -313,6 +343,10 @@ def pay_page(
 def _lead_on(rt: Runtime, key: str, finished: Finished) -> Response:
     """Lead to the page of an outcome; a customer this order made is signed in."""
     outcome = finished.outcome
+    if finished.until is not None:
+        if is_htmx():
+            return go(url_for("checkout.pay", key=key, problem="break"))
+        return _on_break(load(rt, key, "pay"), finished.until)
     if outcome is Outcome.DONE:
         _sign_in(rt, key, finished)
         return go(url_for("checkout.confirmation", key=key))

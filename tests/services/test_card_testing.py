@@ -1,0 +1,271 @@
+"""Somebody tries out cards: what is declined is counted, and then a break has to be taken."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from storefront.domain.card_testing import Asker
+from storefront.domain.charging import AnswerStatus
+from storefront.models import CardTry, Checkout, Customer, GatewaySetup, Plan, ShopSettings
+from storefront.runtime import Runtime
+from storefront.services.checkout import Agreement, Placed, Step, place_order
+from storefront.services.finishing import Finished, Outcome, finish_checkout, leave_bank
+from storefront.services.methods import CardBreak, begin_card, finish_card
+from storefront.services.old_messages import delete_old_tries
+from storefront.testing import factories as make
+from storefront.testing.clock import FrozenClock
+from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.orders import begin, choose, count, in_parallel, quote_hash
+
+HERE, THERE = "192.0.2.7", "198.51.100.9"
+
+
+@pytest.fixture
+def plan(rt: Runtime) -> Plan:
+    return make.make_plan(rt, code="pot", name="Pot")
+
+
+@pytest.fixture
+def limits(rt: Runtime, plan: Plan) -> None:
+    set_limits(rt, person=4, address=6)
+
+
+def set_limits(rt: Runtime, *, person: int, address: int, alarm: int = 30) -> None:
+    rt.session.execute(
+        sa.update(ShopSettings.__table__).values(  # type: ignore[arg-type]
+            declines_person=person, declines_address=address, declines_alarm=alarm
+        )
+    )
+    rt.session.commit()
+    rt.forget_shop()
+
+
+def order_from(rt: Runtime, key: str, address: str = HERE) -> Placed:
+    agreement = Agreement(quote_hash(rt, key), "I agree.", "renewal-1", address, "UA")
+    url = f"http://localhost/checkout/{key}"
+    return place_order(
+        rt,
+        key,
+        agreement,
+        gateway="demo",
+        return_url=f"{url}/finish",
+        cancel_url=f"{url}/pay",
+        asker=Asker.of(None, key, address),
+    )
+
+
+def try_card(
+    rt: Runtime, gateway: DemoGateway, key: str, card: str, address: str = HERE
+) -> Finished:
+    choose(gateway, order_from(rt, key, address), card)
+    return finish_checkout(rt, key)
+
+
+def newest_setup(rt: Runtime) -> str:
+    found = rt.session.scalars(sa.select(GatewaySetup).order_by(GatewaySetup.id.desc())).first()
+    assert found is not None
+    setup = found.public_id
+    rt.session.rollback()
+    return setup
+
+
+def declined(rt: Runtime) -> int:
+    return count(rt, CardTry, CardTry.declined_at.is_not(None))
+
+
+@pytest.mark.usefixtures("limits")
+def test_after_so_many_declined_cards_an_order_takes_none_for_an_hour(
+    rt: Runtime, plan: Plan, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, plan)
+    for card in ("0002", "9995", "0069", "9995"):
+        assert try_card(rt, demo_gateway, key, card).outcome is Outcome.DECLINED
+        clock.advance(minutes=1)
+
+    stopped = order_from(rt, key)
+
+    assert stopped.step is Step.BREAK
+    assert stopped.until == rt.now() + timedelta(minutes=56)
+    assert declined(rt) == 4
+    clock.advance(minutes=57)
+    assert try_card(rt, demo_gateway, key, "4242").outcome is Outcome.DONE
+
+
+def test_three_declined_cards_stop_nobody(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    set_limits(rt, person=4, address=4)
+    key = begin(rt, plan)
+    for card in ("0002", "9995", "0069"):
+        try_card(rt, demo_gateway, key, card)
+
+    assert try_card(rt, demo_gateway, key, "4242").outcome is Outcome.DONE
+    assert declined(rt) == 3
+
+
+@pytest.mark.usefixtures("limits")
+def test_an_address_is_stopped_over_many_orders_and_another_address_is_not(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    for number in range(6):
+        key = begin(rt, plan, email=f"eve{number}@example.org")
+        assert try_card(rt, demo_gateway, key, "9995").outcome is Outcome.DECLINED
+
+    assert order_from(rt, begin(rt, plan)).step is Step.BREAK
+    key = begin(rt, plan, email="ben@example.org")
+    assert try_card(rt, demo_gateway, key, "4242", THERE).outcome is Outcome.DONE
+
+
+@pytest.mark.usefixtures("limits")
+def test_the_email_of_somebody_else_uses_up_none_of_their_tries(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    victim = make.make_customer(rt, email="ada@example.org")
+    key = begin(rt, plan)
+    for card in ("0002", "9995", "0069", "9995"):
+        try_card(rt, demo_gateway, key, card)
+
+    assert begin_card(rt, victim.id, "http://localhost/back", address=THERE)
+
+
+@pytest.mark.usefixtures("limits")
+def test_paid_orders_count_nothing(rt: Runtime, plan: Plan, demo_gateway: DemoGateway) -> None:
+    for number in range(8):
+        key = begin(rt, plan, email=f"guest{number}@example.org")
+        assert try_card(rt, demo_gateway, key, "4242").outcome is Outcome.DONE
+
+    assert declined(rt) == 0
+
+
+@pytest.mark.usefixtures("limits")
+def test_pages_that_were_opened_before_the_break_charge_nothing_during_it(
+    rt: Runtime, plan: Plan, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    keys = [begin(rt, plan, email=f"eve{number}@example.org") for number in range(8)]
+    for key in keys:
+        choose(demo_gateway, order_from(rt, key), "9995")
+    # The worker finishes them as well, when the gateway's message comes.
+    outcomes = [finish_checkout(rt, key).outcome for key in keys]
+
+    assert outcomes == [Outcome.DECLINED] * 6 + [Outcome.BREAK] * 2
+    assert declined(rt) == 6
+    clock.advance(minutes=61)
+    assert finish_checkout(rt, keys[-1]).outcome is Outcome.DECLINED
+
+
+@pytest.mark.usefixtures("limits")
+def test_a_decline_that_is_asked_for_again_counts_once(
+    app: Flask, rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, plan)
+    choose(demo_gateway, order_from(rt, key), "9995")
+
+    said = in_parallel(app, 4, lambda own, _number: finish_checkout(own, key).outcome)
+
+    assert set(said) == {Outcome.DECLINED}
+    assert finish_checkout(rt, key).outcome is Outcome.DECLINED
+    assert declined(rt) == 1
+
+
+@pytest.mark.usefixtures("limits")
+def test_declines_of_several_orders_at_once_are_all_counted(
+    app: Flask, rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    keys = [begin(rt, plan, email=f"eve{number}@example.org") for number in range(4)]
+    for key in keys:
+        choose(demo_gateway, order_from(rt, key), "9995")
+
+    in_parallel(app, 4, lambda own, number: finish_checkout(own, keys[number]).outcome)
+
+    assert declined(rt) == 4
+
+
+@pytest.mark.usefixtures("limits")
+def test_leaving_the_bank_counts_and_waits_during_a_break(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, plan)
+    assert try_card(rt, demo_gateway, key, "3220").outcome is Outcome.ACTION
+    assert leave_bank(rt, key).outcome is Outcome.DECLINED
+    assert declined(rt) == 1
+    assert try_card(rt, demo_gateway, key, "3220").outcome is Outcome.ACTION
+    for number in range(5):
+        other = begin(rt, plan, email=f"eve{number}@example.org")
+        try_card(rt, demo_gateway, other, "9995")
+
+    assert leave_bank(rt, key).outcome is Outcome.BREAK
+    assert count(rt, Checkout, Checkout.state == "paying") == 1
+
+
+@pytest.mark.usefixtures("limits")
+def test_refused_cards_in_the_account_are_counted_for_the_customer(
+    rt: Runtime, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    ada = make.make_customer(rt, email="ada@example.org")
+    ben = make.make_customer(rt, email="ben@example.org")
+
+    def add(who: Customer, card: str, address: str) -> AnswerStatus:
+        page = begin_card(rt, who.id, "http://localhost/back", address=address)
+        demo_gateway.bank.choose(page.rpartition("/")[2], card)
+        return finish_card(rt, who.id, newest_setup(rt), {}).status
+
+    begin_card(rt, ada.id, "http://localhost/back", address=HERE)
+    left_open = newest_setup(rt)
+    for number in range(4):
+        assert add(ada, "0002", f"203.0.113.{number}") is AnswerStatus.DECLINED
+
+    with pytest.raises(CardBreak) as refused:
+        begin_card(rt, ada.id, "http://localhost/back", address=THERE)
+    assert refused.value.params["until"] == rt.now() + timedelta(hours=1)
+    with pytest.raises(CardBreak):
+        finish_card(rt, ada.id, left_open, {})
+    assert add(ben, "4242", HERE) is AnswerStatus.SUCCEEDED
+    clock.advance(hours=1)
+    assert add(ada, "4242", HERE) is AnswerStatus.SUCCEEDED
+
+
+def test_many_declines_over_the_whole_shop_are_written_to_the_log(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_limits(rt, person=4, address=100, alarm=5)
+    with caplog.at_level(logging.WARNING, "storefront.operations.card_tries"):
+        for number in range(5):
+            key = begin(rt, plan, email=f"eve{number}@example.org")
+            try_card(rt, demo_gateway, key, "9995")
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if text.startswith("5 new cards were declined")]
+    assert not [text for text in said if text.startswith("4 ")]
+    assert HERE not in "".join(said)
+
+
+@pytest.mark.usefixtures("limits")
+def test_neither_address_nor_order_is_stored_as_it_is(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, plan)
+    try_card(rt, demo_gateway, key, "9995")
+
+    [row] = rt.session.execute(sa.select(CardTry.__table__)).all()  # type: ignore[arg-type]
+    rt.session.rollback()
+    assert (len(row.person), len(row.sender)) == (64, 64)
+    assert key not in row.person
+    assert HERE not in row.sender
+
+
+def test_tries_of_a_week_ago_are_forgotten(
+    rt: Runtime, plan: Plan, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    try_card(rt, demo_gateway, begin(rt, plan), "9995")
+    clock.advance(days=6)
+    try_card(rt, demo_gateway, begin(rt, plan), "9995")
+    assert delete_old_tries(rt) == {"card_tries": 0}
+
+    clock.advance(days=2)
+    assert delete_old_tries(rt) == {"card_tries": 1}
+    assert count(rt, CardTry) == 1
