@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 from storefront.demo.catalogue import PASSWORD, STAFF
 from tests.browser._demo import demo_shop, sign_in_as_subscriber
 from tests.browser.people import order_until_pay
+from tests.browser.review import review
 from tests.browser.support import DESK, PHONE, LiveShop, Visitor
 from tools.environment import ROOT
 from tools.machine import explain_browser, find_browser
@@ -62,12 +63,21 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="dev.py shots", description=(__doc__ or "").strip())
     parser.add_argument("--months", type=int, default=12, help="of history (default: 12)")
     parser.add_argument("--shop", type=Path, help="keep the demo shop in this folder, or use it")
+    parser.add_argument(
+        "--review",
+        type=Path,
+        metavar="FOLDER",
+        help="look at the pages of docs/review.md instead, measure them, keep pictures here",
+    )
+    parser.add_argument("--only", nargs="*", default=[], help="these pages of the review")
     options = parser.parse_args(arguments)
     path = find_browser()
     if path is None:
         print(explain_browser())
         return 1
     with demo_shop(path, options.shop, options.months) as (browser, shop):
+        if options.review:
+            return 1 if review(browser, shop, options.review, options.only) else 0
         for name in SHOTS:
             _take(browser, shop, name)
     return 0

@@ -82,7 +82,7 @@ def test_home_says_when_what_and_how_much(ada: Visitor) -> None:
     assert "Box of March" in page
     # Who has several subscriptions tells their boxes apart by the plan.
     assert "Box of March Pot" in page
-    assert "Thu 11 March, 23:59 (9 days)" in page
+    assert "Thu 11 March, 23:59 (9 days, Berlin time)" in page
     assert "Thu 18 March" in page
     assert "Kukicha and Earl Grey" in page
     assert "Lindenweg 4, Jena" in page

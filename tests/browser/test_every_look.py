@@ -1,0 +1,242 @@
+"""Every journey on a tablet, on a phone in the dark in German, in French, by keys, and on a train.
+
+``docs/journeys.md`` says which journey is seen under which condition; the ones with words in
+them (errors, refusals, what is charged) are in ``test_journey`` and ``test_journey_care``.
+"""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+
+from storefront.domain.lifecycle import SubscriptionState
+from storefront.models import Gift, Subscription
+from tests.browser.hands import Hands
+from tests.browser.people import ADA
+from tests.browser.support import DESK, PHONE, Visitor
+
+pytestmark = pytest.mark.browser
+
+TABLET = (768, 1024)
+CLEO = "cleo@example.org"
+WHO = {
+    "email": ADA,
+    "name": "Ada Lovelace",
+    "street": "Lindenweg 4",
+    "postcode": "07743",
+    "city": "Jena",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Under which conditions somebody goes their way."""
+
+    size: tuple[int, int] = DESK
+    scheme: str = "light"
+    language: str = "en"
+    script: bool = True
+    keys: bool = False
+    slow: bool = False
+
+
+def visit(chromium, live, look):
+    return Visitor(chromium, live, look.size, script=look.script, color_scheme=look.scheme)
+
+
+def begin(visitor, look):
+    hands = Hands(visitor, keys=look.keys, impatient=look.slow)
+    hands.speak(look.language)
+    if look.slow:
+        hands.slow_down()
+    return hands
+
+
+LOOKS = [
+    pytest.param(Look(TABLET, language="fr"), id="tablet-french"),
+    pytest.param(Look(PHONE, "dark", "de"), id="phone-dark-german"),
+    pytest.param(Look(PHONE, slow=True), id="phone-slow-impatient"),
+    pytest.param(Look(DESK, keys=True), id="desk-keys"),
+    pytest.param(Look(TABLET, "dark", "de", script=False), id="tablet-dark-german-bare"),
+]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_subscriber_orders_changes_everything_and_leaves(chromium, live, look):
+    with visit(chromium, live, look) as visitor:
+        hands = begin(visitor, look)
+        order(hands)
+        assert visitor.page.evaluate("document.documentElement.lang") == look.language
+        skip_and_undo(hands)
+        change_plan(hands)
+        pause_and_go_on(hands)
+        cancel_and_stay(hands)
+    assert live.subscriptions() == 1
+    assert live.bank.executed_count() == 1
+    assert live.bank.double_charges() == []
+    states = live.do(lambda rt: rt.session.scalars(sa.select(Subscription.state)).all())
+    assert states == [SubscriptionState.ACTIVE]
+
+
+GIFT_LOOKS = [
+    pytest.param(Look(TABLET, language="fr", script=False), id="tablet-french-bare"),
+    pytest.param(Look(PHONE, "dark", "de", slow=True), id="phone-dark-german-slow"),
+    pytest.param(Look(DESK, keys=True), id="desk-keys"),
+]
+
+
+@pytest.mark.parametrize("look", GIFT_LOOKS)
+def test_a_gift_is_given_and_taken(chromium, live, look):
+    with visit(chromium, live, look) as ada:
+        give(begin(ada, look))
+    live.tick()
+    code = next(re.search(r"/gift/(\S+)", mail)[1] for mail in live.mails_to(CLEO))
+    with visit(chromium, live, look) as cleo:
+        hands = begin(cleo, look)
+        cleo.go(f"/gift/{code}")
+        hands.arrive("#gift form")
+        hands.write(
+            {"name": "Cleo Finch", "street": "Lindenweg 4", "postcode": "07743", "city": "Jena"}
+        )
+        hands.press("#gift form button.filled")
+        gone(hands, "#gift form")
+        claimed = live.do(lambda rt: rt.session.scalars(sa.select(Gift.claimed_at)).one())
+    assert claimed is not None
+    assert live.bank.executed_count() == 1
+
+
+def give(hands):
+    hands.visitor.go("/checkout?plan=pot&interval=1m&gift=1")
+    hands.tick("#box-form [name=option-caffeine][value=usual]")
+    hands.press("#box-form button.filled")
+    hands.arrive("#gift-form")
+    hands.tick("#gift-form [name=where][value=ask]")
+    hands.write({"to_name": "Cleo", "to_email": CLEO, "name": "Ada Lovelace", "email": ADA})
+    hands.press("#gift-form button.filled")
+    hands.arrive("#pay-form")
+    pay(hands)
+    hands.arrive(".order-done")
+
+
+@pytest.mark.parametrize("look", GIFT_LOOKS)
+def test_who_left_for_good_orders_the_same_again(chromium, live, clock, look):
+    with visit(chromium, live, look) as ada:
+        hands = begin(ada, look)
+        order(hands)
+        go_home(hands)
+        hands.press("main a[href$='/cancel']")
+        hands.arrive("#cancel")
+        hands.press("#cancel form button.filled")
+        hands.arrive("#cancelled")
+        clock.advance(days=45)
+        live.tick()
+        sign_in(hands)
+        hands.press("main a[href*='/account/subscriptions/']")
+        hands.press("form[action$='/again'] button")
+        hands.arrive("#pay-form")
+        pay(hands)
+        hands.arrive(".order-done")
+    assert live.subscriptions() == 2
+    assert live.bank.executed_count() == 2
+    assert live.bank.double_charges() == []
+
+
+def sign_in(hands):
+    """Sign in by a code where the page asks for it, by places and not by words."""
+    hands.visitor.page.goto("/account/")
+    if hands.visitor.page.locator("#account-home").count():
+        return
+    hands.write({"email": ADA})
+    hands.press("main form:has([name=email]) button.filled")
+    hands.arrive("#code")
+    hands.visitor.shop.tick()
+    hands.write({"code": hands.visitor.shop.code_for(ADA)})
+    hands.press("main form:has(#code) button.filled")
+    hands.arrive("#account-home")
+
+
+def order(hands):
+    hands.visitor.go("/plans/pot")
+    hands.press("a[href*='/checkout?']")
+    hands.arrive("#box-form")
+    hands.tick("#box-form [name=option-caffeine][value=usual]")
+    hands.press("#box-form button.filled")
+    hands.arrive("#delivery-form")
+    hands.write(WHO)
+    hands.press("#delivery-form button.filled")
+    hands.arrive("#pay-form")
+    pay(hands)
+    hands.arrive(".order-done")
+
+
+def pay(hands):
+    hands.tick("#pay-form [name=consent]")
+    hands.press("#pay-form button.filled")
+    hands.arrive("#card-4242")
+    hands.tick("#card-4242")
+    hands.press("main form button.filled")
+    if not hands.visitor.script:
+        hands.press("main form button.filled")
+
+
+def go_home(hands):
+    hands.visitor.go("/account/")
+    hands.arrive("#account-home")
+
+
+def skip_and_undo(hands):
+    go_home(hands)
+    hands.press(".boxes form[action$='/skip'] button")
+    hands.arrive(".boxes form[action$='/undo-skip']")
+    hands.press(".boxes form[action$='/undo-skip'] button")
+    gone(hands, ".boxes form[action$='/undo-skip']")
+
+
+def change_plan(hands):
+    go_home(hands)
+    hands.press("main a[href$='/plan']")
+    hands.arrive("#plan-change")
+    hands.tick("#price-2")
+    if not hands.visitor.script:
+        hands.press("#plan-change button.outline:not([name])")
+    hands.arrive("#plan-quote")
+    hands.press("#plan-quote button.filled")
+    # Cheaper, so it waits for the next payment and can be taken back until then.
+    hands.visitor.page.locator("#plan-quote").wait_for(state="detached")
+    go_home(hands)
+    hands.press("main a[href$='/plan']")
+    hands.arrive("form[action$='/plan/keep']")
+    hands.press("form[action$='/plan/keep'] button")
+    gone(hands, "form[action$='/plan/keep']")
+
+
+def pause_and_go_on(hands):
+    go_home(hands)
+    hands.press("main a[href$='/pause']")
+    hands.arrive("#pause")
+    hands.tick("#until-2")
+    hands.press("#pause form button.filled")
+    hands.visitor.page.locator("#pause").wait_for(state="detached")
+    go_home(hands)
+    hands.press("main a[href$='/pause']")
+    hands.arrive("form[action$='/pause/drop']")
+    hands.press("form[action$='/pause/drop'] button")
+    gone(hands, "form[action$='/pause/drop']")
+
+
+def cancel_and_stay(hands):
+    go_home(hands)
+    hands.press("main a[href$='/cancel']")
+    hands.arrive("#cancel")
+    hands.press("#cancel form button.filled")
+    hands.arrive("#cancelled")
+    hands.press("form[action$='/cancel/undo'] button")
+    gone(hands, "#cancelled")
+    go_home(hands)
+    hands.arrive("main a[href$='/cancel']")
+
+
+def gone(hands, selector):
+    hands.visitor.page.locator(selector).first.wait_for(state="detached")
+    hands.visitor.see()
