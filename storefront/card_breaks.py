@@ -8,9 +8,34 @@ from __future__ import annotations
 from datetime import datetime
 
 from storefront.database import reading
-from storefront.domain.card_testing import Asker
+from storefront.domain.card_testing import Asker, takes_cards
+from storefront.domain.errors import DomainError
+from storefront.domain.gateways import Gateway
 from storefront.operations import card_tries
 from storefront.runtime import Runtime
+
+
+class CardBreak(DomainError):
+    """Too many cards of this customer or network address were declined.
+
+    ``params["until"]`` is when another one may be tried.
+    """
+
+    code = "card_break"
+
+
+def check_break(rt: Runtime, gateway: Gateway, customer_id: int, address: str) -> Asker | None:
+    """Return whose try of a card it will be; None at a gateway where no card is typed.
+
+    Raises ``CardBreak``.
+    """
+    if not takes_cards(gateway.capabilities.kinds):
+        return None
+    asker = Asker.of(customer_id, address=address)
+    until = break_of(rt, asker)
+    if until is not None:
+        raise CardBreak(until=until)
+    return asker
 
 
 def break_of(rt: Runtime, asker: Asker) -> datetime | None:

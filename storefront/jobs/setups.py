@@ -5,10 +5,11 @@ Somebody who paid and closed the tab gets the subscription all the same.
 
 from __future__ import annotations
 
+from storefront.card_breaks import CardBreak
 from storefront.domain.charging import AnswerStatus
 from storefront.runtime import Runtime
 from storefront.services.finishing import Outcome, finish_checkout
-from storefront.services.methods import CardBreak, finish_card
+from storefront.services.methods import finish_card
 from storefront.services.webhooks import SetUp
 
 

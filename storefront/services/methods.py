@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from storefront import vaulting
-from storefront.card_breaks import break_of, break_of_setup, warn_of_many
+from storefront.card_breaks import CardBreak, break_of_setup, check_break, warn_of_many
 from storefront.database import reading, retrying
-from storefront.domain.card_testing import Asker, takes_cards
+from storefront.domain.card_testing import Asker
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
-from storefront.domain.errors import DomainError
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder, VaultedMethod
 from storefront.models import GatewaySetup, PaymentMethod
 from storefront.models.base import table_of
@@ -58,15 +57,6 @@ __all__ = [
     "pay_now",
     "set_default",
 ]
-
-
-class CardBreak(DomainError):
-    """Too many cards of this customer or network address were declined.
-
-    ``params["until"]`` is when another one may be tried.
-    """
-
-    code = "card_break"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +134,7 @@ def begin_card(
     not offered and for a subscription of somebody else.
     """
     partner, subscription_id = _partner(rt, customer_id, gateway, subscription)
-    asker = None
-    if takes_cards(partner.capabilities.kinds):
-        asker = Asker.of(customer_id, address=address)
-        until = break_of(rt, asker)
-        if until is not None:
-            raise CardBreak(until=until)
+    asker = check_break(rt, partner, customer_id, address)
     return _begin(rt, customer_id, partner, subscription_id, return_to, locale, asker)
 
 

@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from storefront import paying, vaulting
+from storefront.card_breaks import CardBreak, break_of_setup, check_break, warn_of_many
 from storefront.database import reading, retrying
+from storefront.domain.card_testing import Asker
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.gateways import Gateway, SetupAnswer, SetupOrder
 from storefront.domain.invoices import InvoiceState
@@ -22,6 +24,7 @@ from storefront.models import ChargeAttempt, GatewaySetup, Invoice
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.card_tries import note_refused, note_try
 from storefront.operations.kept_methods import Card
 from storefront.operations.keys import AnyRow
 from storefront.operations.method_choice import keep_as_default
@@ -118,12 +121,20 @@ def check(rt: Runtime, invoice: str) -> bool:
     return paying.check_now(rt, _invoice(rt, invoice).payer_id, invoice)
 
 
-def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "", gateway: str = "") -> str:
+def begin_card(
+    rt: Runtime,
+    invoice: str,
+    root: str,
+    locale: str = "",
+    gateway: str = "",
+    address: str = "",
+) -> str:
     """Open a set-up for one invoice and return the address of the gateway's page.
 
     ``root`` is our address of the pay pages; ``gateway`` is one that takes new methods (the
-    first, if empty). Raises ``NotFound``, also for a gateway that is not offered, ``NotNow``
-    when there is nothing to pay, ``PaymentPartnerSilent``.
+    first, if empty); ``address`` is the network address it comes from. Raises ``NotFound``, also
+    for a gateway that is not offered, ``NotNow`` when there is nothing to pay, ``CardBreak``,
+    ``PaymentPartnerSilent``.
     """
     row = _invoice(rt, invoice)
     if row.state != InvoiceState.OPEN or not row.due_minor:
@@ -133,14 +144,20 @@ def begin_card(rt: Runtime, invoice: str, root: str, locale: str = "", gateway: 
         raise NotFound(gateway=gateway)
     if not names:
         raise PaymentPartnerSilent
-    return _begin(rt, row, rt.gateways[gateway or names[0]], root, locale)
+    partner = rt.gateways[gateway or names[0]]
+    asker = check_break(rt, partner, row.payer_id, address)
+    return _begin(rt, row, partner, root, locale, asker)
 
 
-def _begin(rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str) -> str:
+def _begin(
+    rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str, asker: Asker | None
+) -> str:
     payer = payer_of(rt.session, row.payer_id, gateway)
     reference = new_setup(
         rt.session, gateway, rt.now(), customer_id=row.payer_id, invoice_id=row.id
     )
+    if asker is not None:
+        note_try(rt.session, reference, asker, rt.settings.secret_key, rt.now())
     rt.session.commit()
     back = f"{root}/card/{return_token(rt.settings.secret_key, SETUP, reference)}"
     order = SetupOrder(reference, back, back, merchant=rt.shop.name, locale=locale, **asdict(payer))
@@ -150,17 +167,25 @@ def _begin(rt: Runtime, row: AnyRow, gateway: Gateway, root: str, locale: str) -
 def finish_card(rt: Runtime, setup: str, params: Mapping[str, str]) -> CardPaid:
     """Store the card of a set-up, let it pay from now on, and charge its invoice with it, once.
 
-    A second call finds that charge and makes no other. Raises ``NotFound``,
+    A second call finds that charge and makes no other. Raises ``NotFound``, ``CardBreak``,
     ``PaymentPartnerSilent`` while the set-up has no answer, and as ``paying.pay_now`` does.
     """
     row = _setup(rt, setup)
+    until = break_of_setup(rt, row.id) if AttemptState(row.state) in ANSWERABLE else None
+    if until is not None:
+        raise CardBreak(until=until)
     answer = vaulting.outcome(rt, row, params)
     stop_waiting(rt, retrying(rt.session, lambda: _store(rt, row, answer)))
+    if answer.status is AnswerStatus.DECLINED:
+        warn_of_many(rt)
     if answer.status is not AnswerStatus.SUCCEEDED:
         return CardPaid(answer.status, answer.reason)
     if _was_tried(rt, setup):
         return CardPaid(answer.status)
-    return CardPaid(answer.status, paid=paying.pay_now(rt, row.customer_id, row.invoice))
+    paid = paying.pay_now(rt, row.customer_id, row.invoice)
+    if paid is Paid.DECLINED:
+        warn_of_many(rt)
+    return CardPaid(answer.status, paid=paid)
 
 
 def send_again(rt: Runtime, invoice: str, who: Who | None = None) -> bool:
@@ -240,6 +265,8 @@ def _store(rt: Runtime, setup: AnyRow, answer: SetupAnswer) -> list[int]:
         .returning(table.c.id)
     ).one_or_none()
     moved: list[int] = []
+    if changed is not None and answer.status is AnswerStatus.DECLINED:
+        note_refused(rt.session, setup.id, rt.now())
     if changed is not None and answer.method is not None:
         card = Card(setup.gateway, setup.account, answer.method)
         moment = rt.moment()

@@ -9,13 +9,15 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from storefront.card_breaks import CardBreak
 from storefront.domain.card_testing import Asker
 from storefront.domain.charging import AnswerStatus
 from storefront.models import CardTry, Checkout, Customer, GatewaySetup, Plan, ShopSettings
 from storefront.runtime import Runtime
 from storefront.services.checkout import Agreement, Placed, Step, place_order
+from storefront.services.erasure import ask_erasure
 from storefront.services.finishing import Finished, Outcome, finish_checkout, leave_bank
-from storefront.services.methods import CardBreak, begin_card, finish_card
+from storefront.services.methods import begin_card, finish_card
 from storefront.services.old_messages import delete_old_tries
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -268,4 +270,20 @@ def test_tries_of_a_week_ago_are_forgotten(
 
     clock.advance(days=2)
     assert delete_old_tries(rt) == {"card_tries": 1}
+    assert count(rt, CardTry) == 1
+
+
+def test_the_tries_of_an_erased_person_go_with_them(
+    rt: Runtime, plan: Plan, demo_gateway: DemoGateway
+) -> None:
+    make.make_shop(rt)
+    ada = make.make_customer(rt, email="ada@example.org")
+    page = begin_card(rt, ada.id, "http://localhost/back", address=HERE)
+    demo_gateway.bank.choose(page.rpartition("/")[2], "0002")
+    finish_card(rt, ada.id, newest_setup(rt), {})
+    try_card(rt, demo_gateway, begin(rt, plan, email="ben@example.org"), "9995")
+    assert declined(rt) == 2
+
+    assert ask_erasure(rt, ada.public_id).is_done
+
     assert count(rt, CardTry) == 1

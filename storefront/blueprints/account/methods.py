@@ -14,6 +14,7 @@ from storefront.blueprints.card_breaks import break_words, come_back
 from storefront.blueprints.checkout.words import money
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.gateway_words import method_name
+from storefront.card_breaks import CardBreak
 from storefront.domain.charging import AnswerStatus
 from storefront.htmx import done, go, is_htmx
 from storefront.queries import invoices as documents
@@ -98,7 +99,7 @@ def add_card() -> Response:
         return go(url_for("account.payment"), text, is_problem=True)
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), silent(), is_problem=True)
-    except methods.CardBreak as stopped:
+    except CardBreak as stopped:
         return _on_break(stopped, gateway, subscription)
     return go(url)
 
@@ -122,7 +123,7 @@ def keep_card(setup: str) -> Response:
         abort(404)
     except methods.PaymentPartnerSilent:
         return go(url_for("account.payment"), silent(), is_problem=True)
-    except methods.CardBreak as stopped:
+    except CardBreak as stopped:
         return _on_break(stopped)
     if added.status is AnswerStatus.SUCCEEDED and added.is_for_one:
         name = method_name(added)
@@ -142,7 +143,7 @@ def keep_card(setup: str) -> Response:
     return go(url_for("account.payment"), text, is_problem=not kept)
 
 
-def _on_break(stopped: methods.CardBreak, gateway: str = "", subscription: str = "") -> Response:
+def _on_break(stopped: CardBreak, gateway: str = "", subscription: str = "") -> Response:
     """Say that no card is tried for now; what was chosen for the new one stays."""
     runtime().session.rollback()
     context, until = payment_context(), stopped.params["until"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -10,10 +11,12 @@ from flask_babel import gettext as _
 
 from storefront import charges
 from storefront.blueprints.account.words import why_declined
+from storefront.blueprints.card_breaks import break_words, come_back
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import method_name, ways_to_pay
+from storefront.card_breaks import CardBreak
 from storefront.domain.charging import AnswerStatus
-from storefront.htmx import go, show
+from storefront.htmx import go, is_htmx, show
 from storefront.logins import current_customer
 from storefront.queries import pay_links as query
 from storefront.queries.pay_links import CameBack, ToPay
@@ -46,17 +49,32 @@ _HOUR = 3600
 @bp.get("/<token>")
 def invoice(token: str) -> Response:
     """Show what the link is for: amount, what for, with which card."""
+    return _invoice_page(token)
+
+
+def _invoice_page(token: str, until: datetime | None = None, chosen: str = "") -> Response:
+    """Show the invoice of a link; with ``until``, that no new card is tried before."""
     found, is_expired = _load(token)
     rt = runtime()
     ways = ways_to_pay(rt.gateways, rt.sign_up_gateways(found.amount.currency))
     return _page(
         "invoice",
+        200 if until is None else 429,
         token=token,
         one=found,
         is_expired=is_expired,
         ways=ways,
+        chosen=chosen,
+        problem=None if until is None else break_words(until, ways),
         method_name=method_name,
     )
+
+
+def _on_break(token: str, stopped: CardBreak, chosen: str = "") -> Response:
+    until = stopped.params["until"]
+    if is_htmx():
+        return go(_to(token), break_words(until, []), is_problem=True)
+    return come_back(_invoice_page(token, until, chosen), until)
 
 
 @bp.post("/<token>")
@@ -74,9 +92,15 @@ def new_card(token: str) -> Response:
     if throttle(rt, "pay_card", found.invoice, 10, _HOUR):
         return go(_to(token), _too_often())
     root = f"{rt.settings.base_url}{rt.settings.url_prefix}/pay"
+    chosen = request.form.get("gateway", "")
     try:
-        chosen = request.form.get("gateway", "")
-        return go(pay_links.begin_card(rt, found.invoice, root, locale_code(), chosen))
+        return go(
+            pay_links.begin_card(
+                rt, found.invoice, root, locale_code(), chosen, request.remote_addr or ""
+            )
+        )
+    except CardBreak as stopped:
+        return _on_break(token, stopped, chosen)
     except PaymentPartnerSilent:
         return go(_to(token), _silent())
     except (NotFound, NotNow):
@@ -133,6 +157,8 @@ def keep_card(token: str) -> Response:
         done = pay_links.finish_card(rt, setup, request.form.to_dict())
     except NotFound:
         abort(404)
+    except CardBreak as stopped:
+        return _on_break(link, stopped)
     except PaymentPartnerSilent:
         return go(_to(link), _silent())
     except (ChargingHeld, NoMethod, NotNow) as error:
@@ -232,10 +258,10 @@ def _to(token: str) -> str:
     return url_for("pay.invoice", token=token)
 
 
-def _page(name: str, **context: Any) -> Response:
+def _page(name: str, status: int = 200, **context: Any) -> Response:
     folder = "storefront/pay"
     context["why_declined"] = why_declined
-    return show(f"{folder}/{name}.html", f"{folder}/_{name}.html", **context)
+    return show(f"{folder}/{name}.html", f"{folder}/_{name}.html", status, **context)
 
 
 def _outcome(outcome: Paid) -> str | None:
