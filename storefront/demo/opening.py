@@ -90,6 +90,10 @@ def open_shop(rt: Runtime, last_day: date) -> None:
     _add_format(rt, owner)
     _add_zones(rt, owner)
     # Seen on the page that cancels, by who gets boxes in Austria or the Netherlands.
+    plans = refs_of(rt, Plan, "code")
+    rt.session.rollback()
+    smaller = OfferDraft("plan", rest_days=180, plan=plans["table"], to_plan=plans["pot"])
+    add_offer(rt, owner, smaller)
     add_offer(rt, owner, OfferDraft("pause", rest_days=180, boxes=2))
     _write_pages(rt, owner)
 

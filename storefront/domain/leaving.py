@@ -12,8 +12,8 @@ LONGEST_NOTE = 500
 #: Countries whose law has a way to cancel that may ask for nothing more than it needs: nobody
 #: whose boxes go there is made an offer. Source: docs/decisions/0213-one-offer-at-most.md.
 NO_OFFERS = frozenset({"DE", "FR"})
-#: What may be offered: a pause of some boxes, the next box left out, or a code.
-OFFERS = ("pause", "skip", "discount")
+#: What may be offered: a pause of some boxes, the next box left out, a code, or a cheaper plan.
+OFFERS = ("pause", "skip", "discount", "plan")
 
 
 def may_offer(country: str, made_on: date | None, rest_days: int, today: date) -> bool:

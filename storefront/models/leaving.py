@@ -15,7 +15,8 @@ class LeavingOffer(Base):
 
     __tablename__ = "leaving_offer"
     __table_args__ = (
-        sa.CheckConstraint("kind IN ('pause','skip','discount')", name="kind"),
+        sa.CheckConstraint("kind IN ('pause','skip','discount','plan')", name="kind"),
+        sa.CheckConstraint("(kind = 'plan') = (to_plan_id IS NOT NULL)", name="to_plan"),
         sa.CheckConstraint("boxes >= 0", name="boxes_not_negative"),
         sa.CheckConstraint("rest_days > 0", name="rest_days_positive"),
         sa.CheckConstraint("taken >= 0 AND declined >= 0", name="counts_not_negative"),
@@ -30,6 +31,8 @@ class LeavingOffer(Base):
     boxes: Mapped[int] = mapped_column(default=0)
     #: Of a discount: the code, as it is kept.
     code: Mapped[str] = mapped_column(sa.String(40), default="")
+    #: Of another plan: which.
+    to_plan_id: Mapped[int | None] = mapped_column(sa.ForeignKey("plan.id"))
     #: So many days after an offer was answered a subscription may be made this one.
     rest_days: Mapped[int]
     #: How often it was taken, and how often somebody left although it was shown.

@@ -1,4 +1,4 @@
-"""The offers to stay as staff see them, and what a code would make of the next payment."""
+"""The offers to stay as staff see them, and what one would make of the next payments."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ import sqlalchemy as sa
 
 from storefront.domain.money import Money
 from storefront.domain.tax_treatment import TaxRules
-from storefront.models import Coupon, LeavingOffer, Plan, PromotionCode, Subscription
+from storefront.models import (
+    Address,
+    Coupon,
+    LeavingOffer,
+    Plan,
+    Price,
+    PromotionCode,
+    Subscription,
+)
 from storefront.models.base import table_of
 from storefront.operations.coupons import TypedCode
 from storefront.operations.discounts import coupon_columns
 from storefront.operations.keys import AnySession
 from storefront.operations.moment import Moment
+from storefront.operations.offers import sold_to_subscribers
 from storefront.operations.skips import read_coming
 from storefront.queries.next_payment import next_charge, price_of, read_costs
 
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """One offer with how often it was answered; ``plan`` is empty for any plan."""
+    """One offer with how often it was answered; ``plan`` is empty for any plan.
+
+    ``to_plan`` names the plan that is offered, if one is.
+    """
 
     ref: str
     kind: str
@@ -31,14 +43,17 @@ class OfferView:
     rest_days: int
     taken: int
     declined: int
+    to_plan: str = ""
 
 
 def offers(session: AnySession) -> list[OfferView]:
     """Return every offer, in the order in which they were made."""
     table, plan = table_of(LeavingOffer), table_of(Plan)
+    other = plan.alias("to_plan")
     rows = session.execute(
-        sa.select(table, plan.c.name.label("plan"))
+        sa.select(table, plan.c.name.label("plan"), other.c.name.label("to_plan"))
         .outerjoin(plan, plan.c.id == table.c.plan_id)
+        .outerjoin(other, other.c.id == table.c.to_plan_id)
         .order_by(table.c.id)
     )
     return [
@@ -51,9 +66,44 @@ def offers(session: AnySession) -> list[OfferView]:
             row.rest_days,
             row.taken,
             row.declined,
+            row.to_plan or "",
         )
         for row in rows
     ]
+
+
+def cheaper_price(
+    session: AnySession, customer_id: int, subscription: str, plan_id: int, today: date
+) -> str | None:
+    """Return the price of the plan ``plan_id`` that costs less for the interval paid now, or None.
+
+    Compared before tax, discounts and delivery; what it comes to is for the quote to say.
+    """
+    table, price, address = table_of(Subscription), table_of(Price), table_of(Address)
+    own = session.execute(
+        sa.select(
+            price.c.unit,
+            price.c.count.label("unit_count"),
+            price.c.amount_minor,
+            price.c.currency,
+            address.c.country,
+        )
+        .select_from(table)
+        .join(price, price.c.id == table.c.price_id)
+        .outerjoin(address, address.c.id == table.c.address_id)
+        .where(table.c.public_id == subscription, table.c.customer_id == customer_id)
+    ).one_or_none()
+    if own is None:
+        return None
+    sold = sold_to_subscribers(session, own.currency, own.country or "", today, [plan_id])
+    fits = (
+        row.public_id
+        for row in sold
+        if row.plan_id == plan_id
+        and (row.unit, row.unit_count) == (own.unit, own.unit_count)
+        and row.amount_minor < own.amount_minor
+    )
+    return next(fits, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,30 +40,35 @@ class OfferGone(DomainError):
 
 
 class BadOffer(DomainError):
-    """``reason``: kind, boxes, rest_days or code (none that lowers coming payments)."""
+    """``reason``: kind, boxes, rest_days, code (none that lowers coming payments) or to_plan."""
 
     code = "bad_offer"
 
 
 @dataclass(frozen=True, slots=True)
 class OfferDraft:
-    """An offer as typed; ``plan`` is the public id of the plan it is for, empty: of any."""
+    """An offer as typed; ``plan`` is the public id of the plan it is for, empty: of any.
+
+    ``to_plan`` is the public id of the plan that is offered.
+    """
 
     kind: str
     rest_days: int
     boxes: int = 0
     code: str = ""
     plan: str = ""
+    to_plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What may be offered to somebody."""
+    """What may be offered to somebody; ``to_plan`` is the key of the plan that is offered."""
 
     ref: str
     kind: str
     boxes: int
     code: str
+    to_plan: int | None = None
 
 
 def add_offer(rt: Runtime, who: Who, draft: OfferDraft) -> str:
@@ -71,21 +76,16 @@ def add_offer(rt: Runtime, who: Who, draft: OfferDraft) -> str:
     _check(draft)
 
     def write() -> str:
-        table, plan = table_of(LeavingOffer), table_of(Plan)
+        table = table_of(LeavingOffer)
         lock_catalogue(rt.session)
         values: dict[str, Any] = {
             "kind": draft.kind,
             "boxes": draft.boxes if draft.kind == "pause" else 0,
             "code": _code(rt, draft) if draft.kind == "discount" else "",
             "rest_days": draft.rest_days,
-            "plan_id": None,
+            "plan_id": _plan_key(rt, draft.plan) if draft.plan else None,
+            "to_plan_id": _plan_key(rt, draft.to_plan) if draft.kind == "plan" else None,
         }
-        if draft.plan:
-            chosen = sa.select(plan.c.id).where(plan.c.public_id == draft.plan)
-            values["plan_id"] = rt.session.scalar(chosen)
-            if values["plan_id"] is None:
-                rt.session.rollback()
-                raise UnknownPlan(plan=draft.plan)
         ref = public_id("off")
         new = {"public_id": ref, "taken": 0, "declined": 0, "created_at": rt.now()}
         rt.session.execute(sa.insert(table).values(**values, **new))
@@ -139,9 +139,10 @@ def offers_for(rt: Runtime, customer_id: int, subscription: str) -> list[Offer]:
     made_on = made_at.astimezone(moment.zone).date() if made_at else None
     country = row.country or rt.shop.seller_country
     return [
-        Offer(one.public_id, one.kind, one.boxes, one.code)
+        Offer(one.public_id, one.kind, one.boxes, one.code, one.to_plan_id)
         for one in rows
-        if may_offer(country, made_on, one.rest_days, moment.today)
+        if one.to_plan_id != row.plan_id
+        and may_offer(country, made_on, one.rest_days, moment.today)
     ]
 
 
@@ -215,10 +216,21 @@ def _check(draft: OfferDraft) -> None:
         reason = "kind"
     elif draft.kind == "pause" and not 1 <= draft.boxes <= BOXES_OFFERED:
         reason = "boxes"
+    elif draft.kind == "plan" and draft.to_plan in ("", draft.plan):
+        reason = "to_plan"
     elif not 1 <= draft.rest_days <= LONGEST_REST:
         reason = "rest_days"
     if reason:
         raise BadOffer(reason=reason)
+
+
+def _plan_key(rt: Runtime, ref: str) -> int:
+    plan = table_of(Plan)
+    found: int | None = rt.session.scalar(sa.select(plan.c.id).where(plan.c.public_id == ref))
+    if found is None:
+        rt.session.rollback()
+        raise UnknownPlan(plan=ref)
+    return found
 
 
 def _code(rt: Runtime, draft: OfferDraft) -> str:

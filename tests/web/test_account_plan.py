@@ -218,6 +218,9 @@ def test_both_sides_of_a_change_stand_in_the_language_of_who_reads(
     assert "Kräftig" in sides
     assert "Table" not in sides
     assert "Strong" not in sides
+    # The list above them, too.
+    assert "Tafel, monatlich" in page
+    assert "Table, " not in page
 
 
 def test_a_question_without_answers_hides_no_plan(

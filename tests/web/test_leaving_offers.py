@@ -135,6 +135,7 @@ def test_staff_add_and_remove_an_offer(app: Flask, rt: Runtime) -> None:
     assert "No offers yet" in owner.get("/admin/leaving").text
     assert "/admin/leaving" in owner.get("/admin/plans").text
     fields = {"kind": "pause", "boxes": "2", "code": "", "plan": "", "rest_days": "90"}
+    fields["to_plan"] = ""
     for wrong, said in (
         ({"boxes": "9"}, "Enter a whole number"),
         ({"boxes": ""}, "Enter a whole number"),
@@ -152,3 +153,73 @@ def test_staff_add_and_remove_an_offer(app: Flask, rt: Runtime) -> None:
     assert path is not None
     assert "Removed." in owner.post(path[1], {}, partial=True).text
     assert owner.post(path[1], {}).status_code == 404
+
+
+def offered(rt: Runtime, minor: int) -> str:
+    """Offer a plan at ``minor`` a month to everybody; return its public id."""
+    plan = make.make_plan(rt, code="cup", name="Cup", amount_minor=minor)
+    add_offer(rt, make_staff(rt), OfferDraft("plan", 30, to_plan=plan.public_id))
+    return plan.public_id
+
+
+def test_a_cheaper_plan_says_from_when_and_for_how_much_and_waits_for_the_next_payment(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    offered(rt, 1600)
+    own = f"/account/subscriptions/{sub.public_id}"
+    page = ada.get(f"{own}/cancel").text
+    assert "Cup, which costs less" in words(page)
+    assert re.search(
+        r"From Mon 12 April you have Cup for €16\.\d\d a month\. Until then", words(page)
+    )
+    assert "You can take it back until then." in words(page)
+    assert page.index("<span>Cancel subscription</span></button>") < page.index("/offers/")
+    path, shown = button(page)
+    done = ada.post(path, shown=shown)
+    assert "Noted. It changes with your next payment" in words(ada.get(done.location).text)
+    plan_page = words(ada.get(f"{own}/plan").text)
+    assert "From Mon 12 April you have Cup for" in plan_page
+    assert "You took our offer." in words(ada.get(own).text)
+    assert "/offers/" not in ada.get(f"{own}/cancel").text
+    ada.post(f"{own}/plan/keep")
+    assert "From Mon 12 April you have Cup for" not in words(ada.get(f"{own}/plan").text)
+
+
+@pytest.mark.parametrize("minor", [2600, 9000])
+def test_a_plan_that_costs_as_much_or_more_is_never_offered(
+    rt: Runtime, ada: Visitor, sub: Subscription, minor: int
+) -> None:
+    offered(rt, minor)
+    page = ada.get(f"/account/subscriptions/{sub.public_id}/cancel").text
+    assert "/offers/" not in page
+    assert "Rather a break?" in page
+
+
+def test_a_cheaper_plan_is_not_offered_where_a_change_waits_or_its_price_was_taken_back(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    offered(rt, 1600)
+    own = f"/account/subscriptions/{sub.public_id}"
+    path, shown = button(ada.get(f"{own}/cancel").text)
+    target = re.findall(r'name="price" value="([^"]+)"', ada.get(f"{own}/plan").text)[1]
+    asked = ada.get(f"{own}/plan?price={target}&when=boundary").text
+    posted = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', asked))
+    assert ada.post(f"{own}/plan", **posted).location.endswith(own)
+    assert "/offers/" not in ada.get(f"{own}/cancel").text
+    late = ada.post(path, shown=shown)
+    assert "does not stand any more" in words(ada.get(late.location).text)
+
+
+def test_staff_offer_a_plan_that_is_not_the_one_they_have(app: Flask, rt: Runtime) -> None:
+    owner, pot, cup = desk(app, rt), make.make_plan(rt), make.make_plan(rt, code="c", name="Cup")
+    fields = {"kind": "plan", "boxes": "2", "code": "", "plan": pot.public_id, "rest_days": "90"}
+    for to_plan, said in (
+        ("", "Choose the plan that is offered"),
+        (pot.public_id, "That is the plan they have"),
+        ("plan_nowhere", "Choose one from the list"),
+    ):
+        page = owner.post("/admin/leaving/new", {**fields, "to_plan": to_plan})
+        assert (page.status_code, said in page.text) == (422, True), to_plan
+    added = owner.post("/admin/leaving/new", {**fields, "to_plan": cup.public_id})
+    assert added.status_code == 303
+    assert "Change to Cup" in owner.get("/admin/leaving").text

@@ -9,21 +9,23 @@ from flask import Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from storefront.blueprints.account import breaks
+from storefront.blueprints.account import breaks, plan, words
 from storefront.blueprints.account.base import bp
 from storefront.blueprints.account.words import long_day
 from storefront.blueprints.context import customer, runtime
+from storefront.domain.changes import ChangeQuote, NotChangeable, Wish
 from storefront.domain.errors import DomainError
 from storefront.domain.pauses import NotPausable
 from storefront.formats import money
 from storefront.htmx import go
+from storefront.merchant_texts import said
 from storefront.queries import account as accounts
 from storefront.queries.account import SubscriptionView
-from storefront.queries.leaving import lowered_by
+from storefront.queries.leaving import cheaper_price, lowered_by
 from storefront.queries.next_payment import next_price
-from storefront.services import added_codes, leaving_offers, pauses, skips
+from storefront.services import added_codes, changes, leaving_offers, pauses, skips
 from storefront.services.leaving_offers import Offer
-from storefront.templating import writing_locale
+from storefront.templating import FILTERS, writing_locale
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ class Shown:
     until: date | None = None
     cycle: str = ""
     code: str = ""
+    price: str = ""
+    quote: ChangeQuote | None = None
 
     @property
     def shown(self) -> str:
-        return " ".join((self.kind, self.cycle, self.code, *self.means))
+        return " ".join((self.kind, self.cycle, self.code, self.price, *self.means))
 
 
 def offer_of(view: SubscriptionView | None) -> Shown | None:
@@ -51,8 +55,8 @@ def offer_of(view: SubscriptionView | None) -> Shown | None:
         return None
     found = leaving_offers.offers_for(rt, customer().id, view.public_id)
     rt.session.rollback()
-    words = {"pause": _pause, "skip": _skip, "discount": _discount}
-    return next((one for each in found if (one := words[each.kind](each, view))), None)
+    shown = {"pause": _pause, "skip": _skip, "discount": _discount, "plan": _plan}
+    return next((one for each in found if (one := shown[each.kind](each, view))), None)
 
 
 def _pause(offer: Offer, view: SubscriptionView) -> Shown | None:
@@ -94,8 +98,8 @@ def _skip(offer: Offer, view: SubscriptionView) -> Shown | None:
         )
     else:
         means.append(_("It is paid already, so it comes later."))
-    words = _("Skip the next box"), _("Skip it instead")
-    return Shown(offer.ref, offer.kind, words[0], tuple(means), words[1], cycle=box.cycle)
+    what, button = _("Skip the next box"), _("Skip it instead")
+    return Shown(offer.ref, offer.kind, what, tuple(means), button, cycle=box.cycle)
 
 
 def _discount(offer: Offer, view: SubscriptionView) -> Shown | None:
@@ -120,6 +124,43 @@ def _discount(offer: Offer, view: SubscriptionView) -> Shown | None:
     return Shown(
         offer.ref, offer.kind, _("Pay less"), (pays, lasts), _("Stay and pay less"), code=code.code
     )
+
+
+def _plan(offer: Offer, view: SubscriptionView) -> Shown | None:
+    """A cheaper plan from the next payment on; none that binds otherwise or costs something now."""
+    rt, me = runtime(), customer()
+    price = cheaper_price(rt.session, me.id, view.public_id, offer.to_plan or 0, rt.today())
+    rt.session.rollback()
+    if price is None:
+        return None
+    wish = Wish(price, when="boundary")
+    try:
+        quote = changes.quote_change(rt, me.id, view.public_id, wish)
+    except (LookupError, NotChangeable):
+        return None
+    least = min(view.price.minor, view.next_amount.minor) if view.next_amount else view.price.minor
+    if quote.at_once or quote.ends != quote.ended or quote.amount.minor >= least:
+        return None
+    name = said(quote.plan)
+    listing = FILTERS["listing"]
+    pays = f"{money(quote.amount, writing_locale())} {FILTERS['interval_per'](quote.interval)}"
+    means = [
+        _(
+            "From %(day)s you have %(plan)s for %(price)s. Until then nothing changes.",
+            day=long_day(quote.effective_on),
+            plan=name,
+            price=pays,
+        )
+    ]
+    means += [
+        _("What you chose falls out of the box of %(day)s: %(list)s.", day=day, list=listing(lost))
+        for day, lost in plan.losses_of(view.public_id, wish, quote)
+    ]
+    means.append(_("You can take it back until then."))
+    if quote.asks_consent:
+        means.append(words.change_consent(quote))
+    what, button = _("%(plan)s, which costs less", plan=name), _("Change to %(plan)s", plan=name)
+    return Shown(offer.ref, offer.kind, what, tuple(means), button, price=price, quote=quote)
 
 
 @bp.post("/subscriptions/<subscription>/offers/<offer>")
@@ -153,5 +194,11 @@ def _take(subscription: str, offer: Shown) -> str:
     if offer.kind == "skip":
         skips.skip_box(rt, me.id, subscription, offer.cycle)
         return _("Skipped. Your subscription goes on after that.")
+    if offer.quote is not None:
+        wish, shown = Wish(offer.price, when="boundary"), offer.quote
+        done = changes.change(
+            rt, me.id, subscription, wish, shown.quote_hash, plan.agreed_to(shown)
+        )
+        return plan.said_of(done)
     code = added_codes.add_code(rt, me.id, subscription, offer.code)
     return _("Saved. %(code)s lowers your next payment.", code=code)

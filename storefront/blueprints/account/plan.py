@@ -39,7 +39,7 @@ def plan(subscription: str) -> Response:
     try:
         quote = changes.quote_change(rt, me.id, subscription, wish)
         shown = request.form.get("quote_hash", "")
-        done = changes.change(rt, me.id, subscription, wish, shown, _agreed(quote))
+        done = changes.change(rt, me.id, subscription, wish, shown, agreed_to(quote))
     except LookupError:
         abort(404)
     except NotChangeable as error:
@@ -93,7 +93,7 @@ def payment_ask(invoice: str) -> Response:
     done = changes.standing(rt, attempt)
     if subscription:
         return _after(subscription, done)
-    text = _("Paid. Thank you.") if done.outcome == "applied" else _said(done)
+    text = _("Paid. Thank you.") if done.outcome == "applied" else said_of(done)
     return go(url_for("account.payment"), text)
 
 
@@ -130,7 +130,7 @@ def _wished(given: Mapping[str, str]) -> Wish:
     return Wish(given.get("price", ""), quantity, answers or None, when)
 
 
-def _agreed(quote: ChangeQuote) -> Given:
+def agreed_to(quote: ChangeQuote) -> Given:
     """Return the words above the button. Booked only if the quote is the one shown with them."""
     return Given(
         words.change_consent(quote),
@@ -182,14 +182,14 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         is_free=is_free,
         free_url=_preferences(subscription, wish),
         resting=resting,
-        losses=_losses(subscription, wish, quote) if quote else (),
+        losses=losses_of(subscription, wish, quote) if quote else (),
         consent=words.change_consent(quote) if quote and quote.asks_consent else "",
         chosen=price,
         problem=problem,
     )
 
 
-def _losses(subscription: str, wish: Wish, quote: ChangeQuote) -> list[answer_desk.Lost]:
+def losses_of(subscription: str, wish: Wish, quote: ChangeQuote) -> list[answer_desk.Lost]:
     """Return what was chosen for coming boxes and falls out, box by box."""
     rt, me = runtime(), customer()
     found = changes_seen.lost_choices(
@@ -249,10 +249,11 @@ def _after(subscription: str, done: Changed) -> Response:
     to = url_for("account.subscription", subscription=subscription)
     if done.outcome == "declined":
         to = url_for("account.plan", subscription=subscription)
-    return go(to, _said(done))
+    return go(to, said_of(done))
 
 
-def _said(done: Changed) -> str:
+def said_of(done: Changed) -> str:
+    """Return what became of a change, in words."""
     if done.outcome == "applied":
         return _("Changed. We have sent you a mail with the details.")
     if done.outcome == "scheduled":

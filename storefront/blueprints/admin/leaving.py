@@ -30,6 +30,7 @@ _KINDS = (
     ("pause", lazy_gettext("A pause of some boxes")),
     ("skip", lazy_gettext("To leave out the next box")),
     ("discount", lazy_gettext("A discount, by a code")),
+    ("plan", lazy_gettext("A cheaper plan")),
 )
 
 
@@ -39,6 +40,7 @@ class OfferForm(Form):
     kind = RadioField(lazy_gettext("What is offered"), choices=choices_of(_KINDS), default="pause")
     boxes = WholeField(lazy_gettext("So many boxes"), 1, BOXES_OFFERED, default="2")
     code = LineField(lazy_gettext("Code"))
+    to_plan = SelectField(lazy_gettext("Cheaper plan"), validate_choice=True)
     plan = SelectField(lazy_gettext("Plan"), validate_choice=True)
     rest_days = WholeField(lazy_gettext("Not again for"), 1, service.LONGEST_REST, default="180")
 
@@ -47,6 +49,14 @@ class OfferForm(Form):
             raise ValidationError(
                 _("Enter a whole number from %(low)s to %(high)s", low=field.low, high=field.high)
             )
+
+    def validate_to_plan(self, field: SelectField) -> None:
+        if self.kind.data != "plan":
+            return
+        if not field.data:
+            raise ValidationError(_("Choose the plan that is offered"))
+        if field.data == self.plan.data:
+            raise ValidationError(_("That is the plan they have. Choose another one"))
 
     def validate_rest_days(self, field: WholeField) -> None:
         if field.number is None:
@@ -62,6 +72,7 @@ class OfferForm(Form):
             self.boxes.number or 0,
             self.code.text,
             self.plan.data or "",
+            self.to_plan.data or "",
         )
 
 
@@ -84,6 +95,7 @@ def new() -> Response:
     rt.session.rollback()
     form = OfferForm(request.form or None)
     form.plan.choices = choices_of([("", _("Any plan")), *plans])
+    form.to_plan.choices = choices_of([("", _("No other plan")), *plans])
     if request.method == "GET" or not form.validate():
         return page("leaving/new", 200 if request.method == "GET" else 422, form=form)
     try:
@@ -115,6 +127,8 @@ def _context() -> dict[str, Any]:
 
 
 def _words(one: OfferView) -> str:
+    if one.kind == "plan":
+        return _("Change to %(plan)s", plan=one.to_plan)
     if one.kind == "pause":
         return ngettext("Pause for %(num)s box", "Pause for %(num)s boxes", one.boxes)
     return _("Skip the next box") if one.kind == "skip" else _("Code %(code)s", code=one.code)
