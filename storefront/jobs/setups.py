@@ -17,15 +17,14 @@ def finish_set_up(rt: Runtime, setup: SetUp) -> bool:
     """Finish the order or the card that ``setup`` belongs to; False while nobody can say.
 
     The use-cases of the pages do it, so whichever comes first, message or shopper, the other
-    finds it done.
+    finds it done. Raises ``CardBreak`` while its shopper may try no card.
     """
     if setup.checkout:
-        return finish_checkout(rt, setup.checkout).outcome is not Outcome.UNREACHABLE
+        finished = finish_checkout(rt, setup.checkout)
+        if finished.until is not None:
+            raise CardBreak(until=finished.until)
+        return finished.outcome is not Outcome.UNREACHABLE
     if setup.customer_id is None:
         return True
-    try:
-        added = finish_card(rt, setup.customer_id, setup.reference, {})
-    except CardBreak:
-        # Left for when the customer comes back and may try again.
-        return True
+    added = finish_card(rt, setup.customer_id, setup.reference, {})
     return added.status is not AnswerStatus.UNKNOWN

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -138,12 +138,18 @@ def settle(session: AnySession, row: AnyRow, state: str, error: str, moment: Mom
     _set(session, row.id, state=state, error=error[:255], try_at=None, applied_at=applied_at)
 
 
-def put_off(session: AnySession, row: AnyRow, error: str, moment: Moment) -> bool:
-    """Try a message again later, each time after longer; False when a person has to look."""
+def put_off(
+    session: AnySession, row: AnyRow, error: str, moment: Moment, at: datetime | None = None
+) -> bool:
+    """Try a message again ``at`` an instant, else later, each time after longer.
+
+    False when a person has to look.
+    """
     if row.tries > len(BACK_OFF):
         settle(session, row, "failed", error, moment)
         return False
-    _set(session, row.id, error=error[:255], try_at=moment.now + BACK_OFF[max(row.tries, 1) - 1])
+    later = moment.now + BACK_OFF[max(row.tries, 1) - 1]
+    _set(session, row.id, error=error[:255], try_at=at or later)
     return True
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from storefront import charges
 from storefront.adapters.failpoints import failpoint
+from storefront.card_breaks import CardBreak
 from storefront.database import reading, retrying
 from storefront.domain.charging import ANSWERABLE, AnswerStatus, AttemptState
 from storefront.domain.gateways import (
@@ -78,7 +80,7 @@ class SetUp:
     customer_id: int | None
 
 
-#: Finishes a set-up; False when the gateway did not answer.
+#: Finishes a set-up; False when the gateway did not answer. May raise ``CardBreak``.
 FinishSetUp = Callable[[Runtime, SetUp], bool]
 
 
@@ -93,7 +95,11 @@ class EventReport:
 
 
 class _NotYet(Exception):
-    """It cannot be applied now; ``args[0]`` says why."""
+    """It cannot be applied now; ``args[0]`` says why, ``at`` when it can, if that is known."""
+
+    def __init__(self, why: str, at: datetime | None = None) -> None:
+        super().__init__(why)
+        self.at = at
 
 
 class _Foreign(Exception):
@@ -208,7 +214,7 @@ def _take(rt: Runtime) -> list[AnyRow]:
 
 def _work(rt: Runtime, row: AnyRow, finish: FinishSetUp | None, report: EventReport) -> None:
     """Apply one claimed message and note how it went; never raises for what is in it."""
-    state, error = "applied", ""
+    state, error, at = "applied", "", None
     try:
         _apply(rt, row, finish)
     except _Foreign:
@@ -217,7 +223,7 @@ def _work(rt: Runtime, row: AnyRow, finish: FinishSetUp | None, report: EventRep
     except _Orphan as orphan:
         state, error = "orphan", str(orphan)
     except _NotYet as later:
-        state, error = "waiting", str(later)
+        state, error, at = "waiting", str(later), later.at
     except Exception as failure:
         log.exception("message %s of %s could not be applied", row.event_id, row.gateway)
         state, error = "waiting", type(failure).__name__
@@ -228,7 +234,7 @@ def _work(rt: Runtime, row: AnyRow, finish: FinishSetUp | None, report: EventRep
         moment, became = rt.moment(), state
         if state != "waiting":
             gateway_events.settle(rt.session, row, state, error, moment)
-        elif not gateway_events.put_off(rt.session, row, error, moment):
+        elif not gateway_events.put_off(rt.session, row, error, moment, at):
             became = "failed"
         rt.session.commit()
         return became
@@ -414,7 +420,11 @@ def _set_up(rt: Runtime, row: AnyRow, finish: FinishSetUp | None) -> None:
         return
     if finish is None:
         raise _NotYet("left_to_worker")
-    if not finish(rt, SetUp(found.public_id, found.checkout or "", found.customer_id)):
+    try:
+        is_done = finish(rt, SetUp(found.public_id, found.checkout or "", found.customer_id))
+    except CardBreak as stopped:
+        raise _NotYet(stopped.code, stopped.params["until"]) from None
+    if not is_done:
         raise _NotYet("no_answer")
 
 

@@ -8,11 +8,22 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 
 from storefront.card_breaks import CardBreak
 from storefront.domain.card_testing import Asker
 from storefront.domain.charging import AnswerStatus
-from storefront.models import CardTry, Checkout, Customer, GatewaySetup, Plan, ShopSettings
+from storefront.jobs.work import GATEWAY_EVENTS, run_job
+from storefront.models import (
+    CardTry,
+    Checkout,
+    Customer,
+    GatewaySetup,
+    PaymentMethod,
+    Plan,
+    ShopSettings,
+    Subscription,
+)
 from storefront.runtime import Runtime
 from storefront.services.checkout import Agreement, Placed, Step, place_order
 from storefront.services.erasure import ask_erasure
@@ -22,6 +33,7 @@ from storefront.services.old_messages import delete_old_tries
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.hooks import events, send
 from tests.support.orders import begin, choose, count, in_parallel, quote_hash
 
 HERE, THERE = "192.0.2.7", "198.51.100.9"
@@ -158,6 +170,40 @@ def test_pages_that_were_opened_before_the_break_charge_nothing_during_it(
     assert declined(rt) == 6
     clock.advance(minutes=61)
     assert finish_checkout(rt, keys[-1]).outcome is Outcome.DECLINED
+
+
+@pytest.mark.usefixtures("limits")
+@pytest.mark.parametrize("in_account", [False, True])
+def test_a_card_typed_in_the_break_of_others_is_finished_after_it_though_the_tab_was_closed(
+    rt: Runtime,
+    plan: Plan,
+    clock: FrozenClock,
+    client: FlaskClient,
+    demo_gateway: DemoGateway,
+    in_account: bool,
+) -> None:
+    if in_account:
+        ben = make.make_customer(rt, email="ben@example.org")
+        page = begin_card(rt, ben.id, "http://localhost/back", address=HERE)
+    else:
+        page = order_from(rt, begin(rt, plan, email="ben@example.org")).url
+    setup = newest_setup(rt)
+    for number in range(6):
+        try_card(rt, demo_gateway, begin(rt, plan, email=f"eve{number}@example.org"), "9995")
+    demo_gateway.bank.choose(page.rpartition("/")[2], "4242")
+    send(client, rt, about="setup", reference=setup)
+
+    clock.advance(minutes=1)
+    assert run_job(rt, GATEWAY_EVENTS)
+    [waiting] = events(rt)
+    assert (waiting.state, waiting.error) == ("waiting", "card_break")
+    assert count(rt, PaymentMethod, PaymentMethod.last4 == "4242") == 0
+
+    clock.advance(minutes=60)
+    assert run_job(rt, GATEWAY_EVENTS)
+    assert [event.state for event in events(rt)] == ["applied"]
+    assert count(rt, PaymentMethod, PaymentMethod.last4 == "4242") == 1
+    assert count(rt, Subscription, Subscription.state == "active") == int(not in_account)
 
 
 @pytest.mark.usefixtures("limits")

@@ -104,6 +104,7 @@ def trouble(code: str) -> str:
         "no_dispute": _("the gateway knows of no dispute yet"),
         "gateway_missing": _("the gateway is not installed any more"),
         "left_to_worker": _("waits for the worker"),
+        "card_break": _("waits: too many cards were declined there"),
     }
     return known.get(code, code.replace("_", " "))
 
