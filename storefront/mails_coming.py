@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.mail_links import address_of, address_url, skip_line
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said, said_piece
 from storefront.operations.customer_credit import balance_of
 from storefront.queries.action_links import AddressToCheck
 from storefront.queries.box_soon import BoxSoon, box_soon
@@ -28,13 +29,13 @@ def _box_soon(writer: Writer) -> Words | None:
     if box is None or box.row.ship_from is None or box.row.cutoff_at is None:
         return None
     until = box.row.cutoff_at.astimezone(rt.shop.zone_info).date()
-    facts = [(_("Plan"), box.plan), (_("Leaves on"), writer.day(box.row.ship_from))]
+    facts = [(_("Plan"), said(box.plan)), (_("Leaves on"), writer.day(box.row.ship_from))]
     if box.contents.pieces:
-        names = [piece.text for piece in box.contents.pieces]
+        names = [said_piece(piece) for piece in box.contents.pieces]
         facts.append((_("In the box"), formats.listing(names, writer.locale)))
     for name, instead in box.contents.without:
-        said = (_("Instead of %(product)s", product=name), instead)
-        facts.append(said if instead else (_("Left out"), name))
+        other = (_("Instead of %(product)s", product=said(name)), said(instead))
+        facts.append(other if instead else (_("Left out"), said(name)))
     if box.row.charge_on is not None and box.row.amount is not None and not box.row.covered:
         facts.append((_("Charged"), writer.charge(box.row.charge_on, box.row.amount)))
         credit = balance_of(rt.session, writer.delivery.customer_id or 0, box.row.amount.currency)

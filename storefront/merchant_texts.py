@@ -13,6 +13,7 @@ from flask_babel import get_locale
 
 from storefront.domain.translations import Words
 from storefront.queries import mails
+from storefront.queries.contents import Piece
 from storefront.queries.mails import SubscriptionFacts
 from storefront.queries.translations import merchant_words
 from storefront.runtime import Runtime
@@ -32,6 +33,12 @@ def said(text: Text) -> Text:
     if not text or code == rt.shop.locale.partition("-")[0]:
         return text
     return _words(rt).get(code, {}).get(text, text)
+
+
+def said_piece(piece: Piece) -> str:
+    """Return a product of a box with its number, in the reader's language: ``2 × Malty Assam``."""
+    name = said(piece.name)
+    return f"{piece.pieces} × {name}" if piece.pieces > 1 else name
 
 
 def subscription_facts(session: Any, ref: str) -> SubscriptionFacts | None:

@@ -19,7 +19,7 @@ from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
 from storefront.domain.order_law import names_vat
-from storefront.merchant_texts import said
+from storefront.merchant_texts import said, said_piece
 from storefront.pills import pill_of
 
 LANGUAGES = languages.LANGUAGES
@@ -219,6 +219,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "first_control": first_control,
     "likely_meant": likely_meant,
     "said": said,
+    "said_piece": said_piece,
     "attributes": attributes,
 }
 

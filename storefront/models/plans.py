@@ -206,3 +206,5 @@ class Addon(Base):
     position: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
+    #: By language: name and hint as they are said in it.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

@@ -34,6 +34,8 @@ class Product(Base):
     source_ref: Mapped[str]
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
+    #: By language: its name as it is said in it. No import touches it.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class ProductVariant(Base):

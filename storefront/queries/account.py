@@ -34,7 +34,7 @@ from storefront.operations.moment import Moment
 from storefront.operations.skip_room import skip_limits
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.queries.box_rows import BoxRow, box_rows, ship_days
-from storefront.queries.contents import Contents, next_contents
+from storefront.queries.contents import Contents, Piece, next_contents
 from storefront.queries.invoices import Owed, owed
 from storefront.queries.next_payment import next_charge, read_costs
 from storefront.queries.shortages import Lack, lacks_of
@@ -116,7 +116,7 @@ class SubscriptionView:
     changeable: BoxRow | None
     choosing: Choosing | None
     #: What is in the box shown large: in words, and as (code, kind) for its picture.
-    contents: tuple[str, ...]
+    contents: tuple[Piece, ...]
     pictures: tuple[tuple[str, str | None], ...]
     #: What ran out when that box was packed.
     lacks: tuple[Lack, ...]
@@ -264,7 +264,7 @@ def _view(
         later=tuple(after),
         changeable=next((b for b in boxes if b.can_change or b.can_undo), None),
         choosing=_choosing(coming, boxes, contents),
-        contents=tuple(piece.text for piece in held.pieces),
+        contents=held.pieces,
         pictures=tuple((piece.sku, piece.kind) for piece in held.pieces),
         lacks=_lacks(coming, _cycle_of(coming, first), lacks),
         without=held.without,

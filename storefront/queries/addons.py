@@ -83,6 +83,8 @@ class AddonRow:
     position: int
     is_archived: bool
     takers: int
+    #: By language: name and hint.
+    translations: Mapping[str, Any]
 
 
 def addon_list(session: AnySession) -> list[AddonRow]:
@@ -128,6 +130,7 @@ def _rows(session: AnySession, which: sa.ColumnElement[bool]) -> list[AddonRow]:
             row.position,
             row.archived_at is not None,
             row.takers,
+            row.translations,
         )
         for row in rows
     ]

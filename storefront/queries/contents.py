@@ -52,9 +52,10 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One product in a box: in words, and what its picture is drawn from."""
+    """One product in a box: how many, and what its picture is drawn from."""
 
-    text: str
+    name: str
+    pieces: int
     sku: str
     #: A silhouette of the still lifes, or None when the product names none.
     kind: str | None
@@ -311,6 +312,5 @@ def _facts(lines: Sequence[Any]) -> RecipeFacts:
 
 
 def _piece(line: Any, pieces: int = 0) -> Piece:
-    pieces = pieces or line.quantity
-    text = f"{pieces} × {line.name}" if pieces > 1 else str(line.name)
-    return Piece(text, line.sku, (line.picture or "").replace("_", "-") or None)
+    kind = (line.picture or "").replace("_", "-") or None
+    return Piece(line.name, pieces or line.quantity, line.sku, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +94,8 @@ class ProductDetail:
     source: str
     source_ref: str
     variants: tuple[VariantRow, ...]
+    #: By language: its name.
+    translations: Mapping[str, Any]
 
 
 def product_page(
@@ -201,6 +203,7 @@ def product_detail(session: AnySession, product_ref: str) -> ProductDetail | Non
         variants=tuple(
             _variant_row(one, rules.get(one.sku), _moves(session, one.id)) for one in variants
         ),
+        translations=row.translations,
     )
 
 

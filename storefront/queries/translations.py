@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.domain.translations import Words, words_of
-from storefront.models import Option, OptionGroup, Plan
+from storefront.models import Addon, Option, OptionGroup, Plan, Product, ProductVariant
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
 
 #: What of each kind is said in several languages. Of the same text the last one counts.
 _PARTS: dict[type[Any], tuple[str, ...]] = {
+    Addon: ("name", "hint"),
     Option: ("name", "hint"),
     OptionGroup: ("name", "hint"),
     Plan: ("name", "tagline", "description", "benefits"),
@@ -22,13 +24,38 @@ _PARTS: dict[type[Any], tuple[str, ...]] = {
 def merchant_words(session: AnySession) -> Words:
     """Return every text in every language it is written in; a statement for each kind.
 
-    Where a plan and a question say the same, the plan's translation is taken.
+    Where a plan and something else say the same, the plan's translation is taken.
     """
     return words_of(
-        ({part: row[part] for part in parts}, row["translations"])
-        for kind, parts in _PARTS.items()
-        for row in _rows(session, kind, parts)
+        [
+            *_things(session),
+            *(
+                ({part: row[part] for part in parts}, row["translations"])
+                for kind, parts in _PARTS.items()
+                for row in _rows(session, kind, parts)
+            ),
+        ]
     )
+
+
+def _things(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return each product, and each of its variants as boxes name it: ``Tin 100 g``."""
+    product, variant = table_of(Product), table_of(ProductVariant)
+    rows = session.execute(
+        sa.select(product.c.name, variant.c.name.label("variant"), product.c.translations)
+        .join(variant, variant.c.product_id == product.c.id)
+        .where(sa.cast(product.c.translations, sa.String()) != "{}")
+        .order_by(variant.c.id)
+    )
+    for row in rows:
+        yield {"name": row.name}, row.translations
+        if row.variant:
+            told = {
+                code: {"name": f"{texts['name']} {row.variant}"}
+                for code, texts in row.translations.items()
+                if texts.get("name")
+            }
+            yield {"name": f"{row.name} {row.variant}"}, told
 
 
 def _rows(session: AnySession, kind: type[Any], parts: tuple[str, ...]) -> sa.MappingResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import sqlalchemy as sa
@@ -41,6 +41,8 @@ class AddonDraft:
     sku: str
     plans: tuple[str, ...]
     position: int = 0
+    #: By language: name and hint.
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def save_addon(rt: Runtime, who: Who, draft: AddonDraft, ref: str | None = None) -> str:
@@ -126,4 +128,5 @@ def _values(rt: Runtime, draft: AddonDraft) -> dict[str, Any]:
         "variant_id": variant_id,
         "plans": sorted(draft.plans),
         "position": draft.position,
+        "translations": {code: dict(texts) for code, texts in draft.translations.items()},
     }

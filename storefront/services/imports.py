@@ -13,6 +13,7 @@ from storefront.domain.product_files import FileKind, read_products
 from storefront.domain.product_rows import ProductData, RowIssue
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
 from storefront.operations.products import Plan, plan_import, write_import
 from storefront.runtime import Runtime
 
@@ -113,6 +114,9 @@ def _write(
     def work() -> Plan:
         plan = plan_import(rt.session, kind, part, currency, set_stock=set_stock)
         write_import(rt.session, plan, kind, currency, rt.moment(), actor)
+        if plan.changed:
+            # What is kept of the catalogue goes by names, such as those in other languages.
+            raise_version(rt.session)
         rt.session.commit()
         return plan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -22,23 +22,37 @@ class ProductNotFound(DomainError):
 
 
 def save_product(
-    rt: Runtime, product_ref: str, allergens: Sequence[str], picture: str, who: Who | None = None
+    rt: Runtime,
+    product_ref: str,
+    allergens: Sequence[str],
+    picture: str,
+    who: Who | None = None,
+    translations: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Set a product's allergens and the silhouette of its picture (empty: by its code).
 
-    Raises ``ProductNotFound``.
+    ``translations`` are its names by language; without them they stay. Raises
+    ``ProductNotFound``.
     """
     table = table_of(Product)
     row = rt.session.execute(
-        sa.select(table.c.id, table.c.allergens, table.c.picture).where(
+        sa.select(table.c.id, table.c.allergens, table.c.picture, table.c.translations).where(
             table.c.public_id == product_ref
         )
     ).one_or_none()
     if row is None:
         rt.session.rollback()
         raise ProductNotFound(product=product_ref)
-    before = {"allergens": row.allergens, "picture": row.picture}
-    after = {"allergens": list(allergens), "picture": picture}
+    before = {
+        "allergens": row.allergens,
+        "picture": row.picture,
+        "translations": row.translations,
+    }
+    after = {
+        "allergens": list(allergens),
+        "picture": picture,
+        "translations": row.translations if translations is None else dict(translations),
+    }
     if before == after:
         rt.session.rollback()
         return

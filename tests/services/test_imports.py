@@ -2,8 +2,11 @@
 
 import pytest
 import sqlalchemy as sa
+from flask_babel import force_locale
 
+from storefront.merchant_texts import said
 from storefront.models import Product, ProductVariant, StockMove
+from storefront.operations.catalogue import raise_version
 from storefront.services import imports as service
 from storefront.services.imports import import_products
 from storefront.services.stock import adjust_stock
@@ -190,3 +193,20 @@ def test_data_for_customs_comes_in_where_the_file_has_it_and_else_stays(rt):
     wrong = import_products(rt, (told + "tea,Tea,TEA,8.90,0902,Japan\n").encode())
     assert [one.code for one in wrong.issues] == ["not_an_hs_code", "not_a_country"]
     assert customs(rt) == ("090210", "JP")
+
+
+def test_a_product_that_an_import_renames_keeps_its_names_in_other_languages(rt, app):
+    import_products(rt, FILE)
+    told = {"de": {"name": "Malziger Assam"}}
+    rt.session.execute(sa.update(Product).where(Product.name == "Assam").values(translations=told))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    with app.app_context(), force_locale("de"):
+        assert said("Assam 50 g") == "Malziger Assam 50 g"
+
+    import_products(rt, FILE.replace(b",Assam,", b",Old Assam,"))
+
+    rt.forget_shop()
+    with app.app_context(), force_locale("de"):
+        assert said("Old Assam 100 g") == "Malziger Assam 100 g"

@@ -13,9 +13,10 @@ from storefront.demo import catalogue
 from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
 from storefront.domain.translations import words_of
 from storefront.merchant_texts import said
-from storefront.models import Option, OptionGroup, Plan
+from storefront.models import Addon, Option, OptionGroup, Plan, Product, ProductVariant
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
+from storefront.services.products import save_product
 from storefront.testing import factories as make
 from tests.support.admin import desk
 from tests.support.statements import counting
@@ -105,7 +106,7 @@ def test_texts_are_read_once_for_a_version_and_not_in_the_language_of_the_shop(
             ]
             assert not rt.session().in_transaction()
         assert sum("translations" in one for one in statements[:told]) == 0
-        assert sum("translations" in one for one in statements) == 3
+        assert sum("translations" in one for one in statements) == 5
 
 
 def test_what_another_process_changed_is_seen_with_the_next_version(
@@ -205,3 +206,71 @@ def test_the_question_of_the_demo_is_whole_in_german_and_french() -> None:
     for code, *_texts in (catalogue.CAFFEINE, *catalogue.CAFFEINE_CHOICES):
         for tongue in ("de", "fr"):
             assert set(CAFFEINE_WORDS[code][tongue]) == {"name", "hint"}
+
+
+def test_staff_write_an_add_on_in_other_languages_and_shoppers_read_it(
+    rt: Runtime, app: Flask, client: FlaskClient
+) -> None:
+    pot(rt, {})
+    owner = desk(app, rt)
+    typed = {
+        "name": "Tin of biscuits",
+        "hint": "Twelve of them",
+        "amount_EUR": "5.00",
+        "tax_class": "reduced",
+        "name_de": "Keksdose",
+        "hint_de": "Zwölf Stück",
+        "name_fr": "B" * 81,
+    }
+    owner.get("/admin/addons/new")
+    refused = owner.post("/admin/addons/new", typed)
+    assert refused.status_code == 422
+    assert "A name has 80 characters at most" in refused.text
+    assert 'value="Keksdose"' in refused.text
+    assert owner.post("/admin/addons/new", typed | {"name_fr": ""}).status_code == 303
+
+    kept = rt.session.execute(sa.select(Addon.public_id, Addon.translations)).one()
+    rt.session.rollback()
+    assert kept.translations == {"de": {"name": "Keksdose", "hint": "Zwölf Stück"}}
+    assert 'value="Keksdose"' in owner.get(f"/admin/addons/{kept.public_id}").text
+    german = client.get("/checkout?plan=pot&lang=de").text
+    assert "Keksdose" in german
+    assert "Zwölf Stück" in german
+    assert "Tin of biscuits" not in german
+    assert "Tin of biscuits" in client.get("/checkout?plan=pot&lang=en").text
+
+
+def test_staff_name_a_product_in_other_languages_and_its_variants_follow(
+    rt: Runtime, app: Flask
+) -> None:
+    variant = make.make_variant(rt, name="Malty Assam")
+    rt.session.execute(sa.update(ProductVariant).values(name="50 g"))
+    rt.session.commit()
+    product = rt.session.scalars(sa.select(Product.public_id)).first()
+    rt.session.rollback()
+    owner = desk(app, rt)
+    path = f"/admin/products/{product}"
+    owner.get(path)
+    typed = {"allergens": "", "picture": "", "name_de": " Malziger Assam ", "name_fr": "M" * 121}
+    refused = owner.post(path, typed)
+    assert refused.status_code == 422
+    assert "A name has 120 characters at most" in refused.text
+    assert "Malziger Assam" in refused.text
+    assert owner.post(path, typed | {"name_fr": ""}).status_code == 303
+    assert 'value="Malziger Assam"' in owner.get(path).text
+    assert variant is not None
+    with app.app_context(), force_locale("de"):
+        assert said("Malty Assam") == "Malziger Assam"
+        assert said("Malty Assam 50 g") == "Malziger Assam 50 g"
+    with app.app_context(), force_locale("fr"):
+        assert said("Malty Assam 50 g") == "Malty Assam 50 g"
+
+
+def test_saving_allergens_leaves_the_names_in_other_languages_alone(rt: Runtime) -> None:
+    make.make_variant(rt, name="Malty Assam")
+    told = {"de": {"name": "Malziger Assam"}}
+    rt.session.execute(sa.update(Product).values(translations=told))
+    rt.session.commit()
+    save_product(rt, rt.session.scalars(sa.select(Product.public_id)).one(), ["milk"], "")
+    assert rt.session.scalars(sa.select(Product.translations)).one() == told
+    rt.session.rollback()

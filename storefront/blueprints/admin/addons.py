@@ -20,6 +20,11 @@ from storefront.blueprints.admin.fields import (
     choices_of,
     plain_money,
 )
+from storefront.blueprints.admin.translated import (
+    in_languages,
+    translations_of,
+    typed_translations,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
@@ -60,6 +65,22 @@ class AddonForm(Form):
     position = WholeField(lazy_gettext("Place in the list"), 0, 999)
 
 
+#: What of an add-on is typed in another language.
+TEXTS: dict[str, Any] = {
+    "name": lambda: LineField(
+        lazy_gettext("Name"),
+        [Length(max=80, message=lazy_gettext("A name has 80 characters at most"))],
+        filters=[one_line],
+    ),
+    "hint": lambda: LineField(
+        lazy_gettext("One line about it"),
+        [Length(max=160, message=lazy_gettext("The line has 160 characters at most"))],
+        filters=[one_line],
+    ),
+}
+in_languages(AddonForm, TEXTS)
+
+
 def form_for(formdata: Any, currencies: Sequence[str], row: AddonRow | None = None) -> Any:
     """Return the form with a price for each of ``currencies``, filled from ``row``."""
     fields: dict[str, Any] = {
@@ -83,6 +104,7 @@ def form_for(formdata: Any, currencies: Sequence[str], row: AddonRow | None = No
             "sku": row.sku,
             "plans": list(row.plans),
             "position": str(row.position),
+            **typed_translations(row.translations),
         }
         data |= {f"amount_{code}": plain_money(one) for code, one in row.amounts.items()}
     form = type("AddonFormOf", (AddonForm,), fields)(formdata, data=data)
@@ -142,7 +164,11 @@ def _form(row: AddonRow | None) -> Response:
                 _refuse(form, str(error.params.get("field")))
             else:
                 return go(url_for("admin.addons"), _("Saved."))
-    return page("addons/form", status, form=form, addon=row, currencies=currencies)
+    return page("addons/form", status, form=form, addon=row, currencies=currencies, **_tongues())
+
+
+def _tongues() -> dict[str, Any]:
+    return {"translated": tuple(TEXTS), "shop_locale": runtime().shop.locale}
 
 
 def _draft(form: Any, currencies: Sequence[str]) -> AddonDraft:
@@ -155,6 +181,7 @@ def _draft(form: Any, currencies: Sequence[str]) -> AddonDraft:
         form.sku.text,
         tuple(form.plans.data or ()),
         form.position.number or 0,
+        translations_of(form, TEXTS, runtime().shop.locale),
     )
 
 

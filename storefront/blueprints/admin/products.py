@@ -10,9 +10,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 from wtforms import SelectChoice, SelectField, StringField, ValidationError
+from wtforms.validators import Length
 
 from storefront.blueprints.admin.base import who
+from storefront.blueprints.admin.fields import LineField
 from storefront.blueprints.admin.stock import RuleForm, StockForm, add_stock_rules, rule_form
+from storefront.blueprints.admin.translated import (
+    in_languages,
+    translations_of,
+    typed_translations,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
 from storefront.blueprints.typed import one_line
@@ -38,6 +45,16 @@ register_policy(
 )
 
 
+#: What of a product is typed in another language.
+TEXTS: dict[str, Any] = {
+    "name": lambda: LineField(
+        lazy_gettext("Name"),
+        [Length(max=120, message=lazy_gettext("A name has 120 characters at most"))],
+        filters=[one_line],
+    )
+}
+
+
 class DetailsForm(Form):
     """What no import touches."""
 
@@ -56,6 +73,9 @@ class DetailsForm(Form):
             raise ValidationError(
                 _("Each word must be %(most)s characters or fewer", most=_LONGEST_WORD)
             )
+
+
+in_languages(DetailsForm, TEXTS)
 
 
 def add_products(bp: Blueprint) -> None:
@@ -97,7 +117,12 @@ def save(product: str) -> Response:
         return product_page(product, 422, details=form)
     try:
         service.save_product(
-            runtime(), product, split_list(form.allergens.data or ""), form.picture.data, who()
+            runtime(),
+            product,
+            split_list(form.allergens.data or ""),
+            form.picture.data,
+            who(),
+            translations_of(form, TEXTS, runtime().shop.locale),
         )
     except service.ProductNotFound:
         abort(404)
@@ -149,6 +174,8 @@ def _context(
         # Staff users stand there by their names.
         "movers": {"worker": _("the shop by itself"), "customer": _("the customer")},
         "standing": standing,
+        "translated": tuple(TEXTS),
+        "shop_locale": rt.shop.locale,
         "sources": {
             "own": _("made in this shop"),
             "shopify": "Shopify",
@@ -162,6 +189,7 @@ def _details(data: Any, product: ProductDetail | None = None) -> DetailsForm:
     if product is not None:
         known = product.picture if product.picture in SILHOUETTES else ""
         values = {"allergens": ", ".join(product.allergens), "picture": known}
+        values |= typed_translations(product.translations)
     form = DetailsForm(data, data=values)
     names = {
         "tall-tin": _("Tall tin"),

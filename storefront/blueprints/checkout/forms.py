@@ -102,8 +102,8 @@ def _addon_fields(item: OrderItem) -> dict[str, Any]:
     for one in item.addons:
         fields[ADDON + one.public_id] = BooleanField(one.name, description=one.hint)
         for name, label, choices in (
-            (OFTEN, _("How often %(name)s comes", name=one.name), often),
-            (NUMBER, _("Number of %(thing)s", thing=one.name), numbers),
+            (OFTEN, _("How often %(name)s comes", name=said(one.name)), often),
+            (NUMBER, _("Number of %(thing)s", thing=said(one.name)), numbers),
         ):
             fields[name + one.public_id] = SelectField(
                 label,

@@ -239,6 +239,8 @@ def _lines(order: Order, item: OrderItem, quote: OrderQuote) -> list[tuple[str, 
             text = _("Code %(code)s", code=line.text) if typed else line.text
         elif line.kind == "addon":
             text, note = words.addon_line(item, line)
+        elif line.kind == "option":
+            text = words.answer_line(line)
         elif line.kind == "shipping":
             text = _("Delivery")
         elif line.kind == "sign_up_fee":

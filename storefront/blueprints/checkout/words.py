@@ -18,6 +18,7 @@ from storefront.domain.money import Money
 from storefront.domain.order_law import Button, OrderLaw, law_of_order, names_vat
 from storefront.domain.pricing import QuoteLine
 from storefront.domain.tax_treatment import Treatment
+from storefront.merchant_texts import said
 from storefront.operations.checkout import Order
 from storefront.operations.coupons import TypedCode
 from storefront.operations.offers import OrderPlan, OrderPrice, most_boxes
@@ -218,10 +219,17 @@ def then(item: OrderItem, quote: OrderQuote) -> list[str]:
 def addon_line(item: OrderItem, line: QuoteLine) -> tuple[str, str | None]:
     """Return the words of an add-on's line and how often it comes."""
     found = next((one for one in item.picked if one.ref == line.ref), None)
-    text = f"{line.quantity} × {line.text}" if line.quantity > 1 else line.text
+    name = said(line.text)
+    text = f"{line.quantity} × {name}" if line.quantity > 1 else name
     if found is None or found.cadence is Cadence.ONCE:
         return text, _("once")
     return text, _("with every box") if item.plan.shipping else _("with every payment")
+
+
+def answer_line(line: QuoteLine) -> str:
+    """Return question and answer that cost more, in the reader's language."""
+    question, colon, answer = line.text.partition(": ")
+    return f"{said(question)}{colon}{said(answer)}"
 
 
 def begins(quote: OrderQuote, order: Order) -> str:
