@@ -14,8 +14,9 @@ from storefront.domain.rates import EU
 
 #: Where a page to end contracts has to be linked from every page.
 _ENDS_ONLINE = frozenset({"DE", "FR"})
-#: Where the European right of withdrawal holds beside the Union.
-_AREA = frozenset(EU) | {"IS", "LI", "NO"}
+#: Where a right of withdrawal was read in the law: the Union, the EEA, and Great Britain by
+#: regulation 29 of SI 2013/3134.
+_AREA = frozenset(EU) | {"IS", "LI", "NO", "GB"}
 #: From the receipt of the first box; and what we allow for the way where nobody told us of it.
 WITHDRAWAL_DAYS, ON_THE_WAY = 14, 7
 #: Money goes back within this many days of a withdrawal.
@@ -41,8 +42,8 @@ def links_end(countries: Collection[str]) -> bool:
 def links_withdrawal(countries: Collection[str]) -> bool:
     """Whether every page leads to the one for a withdrawal.
 
-    >>> links_withdrawal(["AT"]), links_withdrawal(["US", "GB"])
-    (True, False)
+    >>> links_withdrawal(["AT"]), links_withdrawal(["GB"]), links_withdrawal(["US", "CH"])
+    (True, True, False)
     """
     return not _AREA.isdisjoint(countries)
 

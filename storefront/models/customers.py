@@ -169,3 +169,9 @@ class Consent(Base):
     given_at: Mapped[datetime]
     ip: Mapped[str] = mapped_column(sa.String(45))
     user_agent: Mapped[str]
+    #: The label of the button that was pressed, and the words that stood between the terms'
+    #: heading and it, as the page said them; the hash of both is the rendering's id. Empty where
+    #: nothing was kept.
+    button: Mapped[str] = mapped_column(sa.String(120), default="", server_default="")
+    page: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    page_hash: Mapped[str] = mapped_column(sa.String(64), default="", server_default="")

@@ -306,6 +306,9 @@ KEPT: dict[str, tuple[str, ...]] = {
         "currency",
         "interval",
         "given_at",
+        "button",
+        "page",
+        "page_hash",
     ),
     "declaration": (
         "id",

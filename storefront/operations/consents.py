@@ -31,6 +31,16 @@ class Given:
     version: str
     ip: str
     user_agent: str
+    #: The label of the button, and the words of the page that lead to it.
+    button: str = ""
+    page: str = ""
+
+    @property
+    def page_hash(self) -> str:
+        """Return the id of the page's rendering: the same for the same words and button."""
+        if not self.page:
+            return ""
+        return sha256(f"{self.page}\n{self.button}".encode()).hexdigest()
 
 
 def write_consent(
@@ -62,6 +72,9 @@ def write_consent(
             given_at=moment.now,
             ip=given.ip[:45],
             user_agent=given.user_agent[:255],
+            button=given.button[:120],
+            page=given.page,
+            page_hash=given.page_hash,
         )
     )
 

@@ -427,5 +427,13 @@ def _write_consent(
 ) -> None:
     """Keep the words of the whole order with each box, with what that box then costs."""
     kept = order.checkout.consent
-    given = Given(kept["text"], kept["version"], kept["ip"], kept["agent"])
+    given = Given(
+        kept["text"],
+        kept["version"],
+        kept["ip"],
+        kept["agent"],
+        # Of an order that waited for its payment while this was new nothing is known.
+        kept.get("button", ""),
+        kept.get("page", ""),
+    )
     write_consent(session, owner, given, quote.full.quote.total, quote.renews_each, moment)

@@ -42,6 +42,10 @@ class Agreed:
     given_at: datetime
     ip: str
     user_agent: str
+    #: The button that was pressed, and the words of the page that led to it; empty: not kept.
+    button: str
+    page: str
+    page_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,9 @@ def _agreed(session: AnySession, subscriptions: list[int]) -> tuple[Agreed, ...]
             row.given_at,
             row.ip,
             row.user_agent,
+            row.button,
+            row.page,
+            row.page_hash,
         )
         for row in rows
     )

@@ -59,6 +59,9 @@ class Agreement:
     user_agent: str
     #: Mails about offers, if they were ticked: the words, their version, and who was signed in.
     offers: tuple[str, str, int | None] | None = None
+    #: The label of the button, and the words of the page between the terms' heading and it.
+    button: str = ""
+    page: str = ""
 
 
 class Step(StrEnum):
@@ -254,6 +257,8 @@ def _freeze(
             "ip": agreement.ip[:45],
             "agent": agreement.user_agent[:255],
             "at": rt.now().isoformat(),
+            "button": agreement.button,
+            "page": agreement.page,
             **_offers(agreement),
         },
         "gateway": gateway.name,

@@ -11,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.blueprints import incoming
+from storefront.domain.money import Money
+from storefront.domain.periods import Interval
 from storefront.models import (
     Box,
     ChargeAttempt,
@@ -23,6 +25,7 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
+from storefront.operations.consents import Given, write_consent
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import webhooks
@@ -156,6 +159,12 @@ def test_the_evidence_is_what_was_kept_in_one_file(
             ship_to={"name": "Ada Lovelace", "street": "Am Markt 1", "city": "Jena"},
         )
     )
+    whose = rt.session.execute(sa.select(Consent.customer_id, Consent.subscription_id)).one()
+    given = Given("Agreed", "1", "192.0.2.1", "UA", "Order with obligation", "Due today €26.00")
+    amount = Money(2600, "EUR")
+    write_consent(
+        rt.session, (whose[0], whose[1]), given, amount, Interval("month", 1), rt.moment()
+    )
     rt.session.commit()
     owner: Desk = desk(app, rt)
     page = owner.get(f"/admin/disputes/{disputed}").text
@@ -164,10 +173,11 @@ def test_the_evidence_is_what_was_kept_in_one_file(
     assert answer.mimetype == "text/plain"
     assert "attachment" in answer.headers["Content-Disposition"]
     assert answer.headers["Cache-Control"] == "no-store"
-    consent = rt.session.scalars(sa.select(Consent)).one()
+    consent = rt.session.scalars(sa.select(Consent).order_by(Consent.id).limit(1)).one()
     said, known_as = consent.text, consent.text_hash
+    rendering = ("Button: Order with obligation", "Due today €26.00", given.page_hash)
     rt.session.rollback()
-    for fact in (said, known_as, ADA, "€26.00", "DHL JJD01", "Am Markt 1", "Jena"):
+    for fact in (said, known_as, ADA, "€26.00", "DHL JJD01", "Am Markt 1", "Jena", *rendering):
         assert fact in answer.text
     assert "2027-03-02 09:00 UTC  Order confirmed" in answer.text
     assert "The customer was there." in answer.text

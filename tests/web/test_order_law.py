@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from storefront.models import Checkout
+from storefront.models import Checkout, Consent
+from storefront.operations.consents import Given
+from storefront.queries.own_data import everything_of
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
@@ -113,6 +116,9 @@ def test_button_terms_and_consent_are_those_of_the_country(
     assert kept["text"] == asked
     assert kept["hash"] == sha256(asked.encode()).hexdigest()
     assert kept["version"] == f"renewal-3 {law}"
+    assert kept["button"] == button
+    assert kept["page"].startswith("What you agree to ")
+    assert [words for words in [*beside, asked] if words not in kept["page"]] == []
 
 
 def test_a_bill_to_a_country_of_the_law_has_its_button(
@@ -129,3 +135,32 @@ def test_a_bill_to_a_country_of_the_law_has_its_button(
     page = ada.get(ada.at("pay")).text
     assert OBLIGED in page
     assert SUBSCRIBE not in page
+
+
+def test_the_words_of_the_page_and_its_button_stay_with_the_consent(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+):
+    sells(rt, "DE", "plain")
+    ada = Shopper(client, demo_gateway)
+    ada.buy()
+
+    consent = rt.session.scalars(sa.select(Consent)).one()
+    assert consent.button == OBLIGED
+    assert f"{consent.text} {OBLIGED} You are charged €26.00 now." in consent.page
+    assert "Then €26.00 on Mon 12 April" in consent.page
+    assert consent.page_hash == sha256(f"{consent.page}\n{OBLIGED}".encode()).hexdigest()
+    # Nothing of it says who it was, so it stays when the person is erased; and theirs it is.
+    assert [word for word in ("Lovelace", "Lindenweg", "Jena") if word in consent.page] == []
+    exported = everything_of(rt.session, consent.customer_id)["consents"]
+    assert [(row["button"], row["page"]) for row in exported] == [(OBLIGED, consent.page)]
+    changed = sa.update(Consent).values(page="Something else")
+    with pytest.raises(sa.exc.DatabaseError, match="consent is append-only"):
+        rt.session.execute(changed)
+    rt.session.rollback()
+
+
+def test_other_words_are_another_rendering():
+    given = Given("I agree.", "1", "", "", "Order", "What you agree to")
+    assert given.page_hash != replace(given, button="Buy").page_hash
+    assert given.page_hash != replace(given, page="What it is").page_hash
+    assert Given("I agree.", "1", "", "").page_hash == ""

@@ -57,6 +57,9 @@ def _facts(known: query.Evidence) -> Iterator[str]:
         yield f"{_at(one.given_at)}  {one.kind}, {one.version}, {one.ip}, {one.user_agent}"
         yield f"SHA-256 {one.text_hash}"
         yield one.text
+        if one.page:
+            yield f"{_('Button')}: {one.button}"
+            yield f"{_('Words of the page')} (SHA-256 {one.page_hash}): {one.page}"
     yield from _headed(_("What was sent"))
     for parcel in known.parcels:
         track = f"{parcel.carrier} {parcel.tracking_number}".strip()

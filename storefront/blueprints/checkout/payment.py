@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Response, abort, request, session, url_for
+from flask import Response, abort, render_template, request, session, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from storefront.blueprints.card_breaks import asker_of, break_status, break_words, come_back
 from storefront.blueprints.checkout import allergies, words
@@ -110,6 +111,8 @@ def order(key: str) -> Response:
             request.remote_addr or "",
             one_line(request.user_agent.string),
             _offers_wanted(form),
+            words.order_button(words.law_of(found)),
+            _terms_words(found, form),
         ),
         # An order that asks for no method is written with any.
         gateway=form.gateway.data or next(iter(rt.gateways), ""),
@@ -126,6 +129,16 @@ def order(key: str) -> Response:
     if placed.until is not None:
         return _on_break(load(rt, key, "pay"), placed.until, form)
     return _refused(load(rt, key, "pay"), form, placed.step, _shown_total(found))
+
+
+def _terms_words(order: Order, form: PayForm) -> str:
+    """Return what the page said from the terms' heading to its button, as plain words.
+
+    Read from the page's own part, so that a shop with a template of its own keeps what it says.
+    """
+    values = {**shown(order, "pay"), **pay_values(order, form)}
+    markup = render_template(f"{_FOLDER}/_terms.html", **values)
+    return Markup(markup.replace("<", " <")).striptags()  # noqa: S704 - only to take its words
 
 
 def _offers_wanted(form: PayForm) -> tuple[str, str, int | None] | None:

@@ -23,7 +23,8 @@ LEFT = date(2027, 3, 1)
         (["US", "FR"], True, True),
         (["AT"], False, True),
         (["NO"], False, True),
-        (["US", "GB", "CH"], False, False),
+        (["US", "GB"], False, True),
+        (["US", "CH"], False, False),
         ([], False, False),
     ],
 )
