@@ -23,6 +23,7 @@ from storefront.domain.colours import rgb_of
 from storefront.domain.gateways import proper_name
 from storefront.domain.invoices import LineKind
 from storefront.domain.money import Money
+from storefront.domain.order_law import names_vat
 from storefront.queries.document_groups import groups_of
 from storefront.queries.documents import Document, DocumentLine, Payment
 
@@ -70,6 +71,15 @@ class _Writer:
     locale: Locale
     language: str
 
+    @property
+    def names_vat(self) -> bool:
+        """Whether its tax is called VAT, by where it goes; where no country is kept as well."""
+        document = self.document
+        for of in (document.ship_to, document.buyer, document.seller):
+            if of.get("country"):
+                return names_vat(of["country"])
+        return True
+
     def sheet(self) -> Sheet:
         document = self.document
         seller = document.seller
@@ -87,7 +97,7 @@ class _Writer:
                 _("What"),
                 _("Quantity"),
                 _("Unit price"),
-                _("VAT"),
+                _("VAT") if self.names_vat else _("Tax"),
                 _("Net"),
                 _("Amount"),
             ),
@@ -106,7 +116,11 @@ class _Writer:
         if seller.get("email"):
             yield seller["email"]
         if seller.get("tax_id"):
-            yield _("VAT number %(number)s", number=seller["tax_id"])
+            number = seller["tax_id"]
+            if seller.get("country") and not names_vat(seller["country"]):
+                yield _("Tax number %(number)s", number=number)
+            else:
+                yield _("VAT number %(number)s", number=number)
 
     def _recipient(self) -> Iterator[str]:
         buyer, ship_to = self.document.buyer, self.document.ship_to
@@ -187,7 +201,12 @@ class _Writer:
         yield _("Net"), self._money(document.net), False
         for rate, net, tax in document.taxes:
             percent = formats.percent(rate.normalize(), self.locale)
-            label = _("%(rate)s VAT on %(net)s", rate=percent, net=self._money(net))
+            values = {"rate": percent, "net": self._money(net)}
+            label = (
+                _("%(rate)s VAT on %(net)s", **values)
+                if self.names_vat
+                else _("%(rate)s tax on %(net)s", **values)
+            )
             yield label, self._money(tax), False
         total = _("Total credited") if document.kind == "credit_note" else _("Total")
         yield total, self._money(document.total), True
@@ -204,7 +223,7 @@ class _Writer:
 
     def notes(self, document: Document) -> Iterator[tuple[str, ...]]:
         """Yield what stands under the sums."""
-        treated = _treatment(document.tax_treatment)
+        treated = _treatment(document.tax_treatment, names_vat=self.names_vat)
         if treated:
             yield (treated,)
         if document.kind == "credit_note":
@@ -280,10 +299,10 @@ def _named(kind: LineKind, text: str) -> str:
     return text
 
 
-def _treatment(code: str) -> str:
+def _treatment(code: str, *, names_vat: bool) -> str:
     return {
         "reverse_charge": _("Reverse charge: the recipient owes the VAT."),
-        "exempt": _("Exempt from VAT."),
+        "exempt": _("Exempt from VAT.") if names_vat else _("Exempt from tax."),
         "export": _("Tax-free export."),
     }.get(code, "")
 

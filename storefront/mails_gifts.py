@@ -9,6 +9,7 @@ from flask_babel import ngettext
 
 from storefront import formats
 from storefront.domain.address_lines import place_lines
+from storefront.domain.order_law import names_vat
 from storefront.mail_words import Words, Writer
 from storefront.mails_orders import withdrawal
 from storefront.operations.checkout import Market
@@ -277,7 +278,11 @@ def _offered(writer: Writer, going: GoingOn) -> list[tuple[str, str]]:
         text = f"{writer.money(price.amount)} {each}"
         for rate, tax in price.taxes:
             percent = formats.percent(rate, writer.locale)
-            words = _("incl. %(rate)s VAT", rate=percent)
+            words = (
+                _("incl. %(rate)s VAT", rate=percent)
+                if names_vat(going.country)
+                else _("incl. %(rate)s tax", rate=percent)
+            )
             text += f", {words} ({writer.money(tax)})"
         facts.append((_("If you go on"), text))
     facts.append((_("First payment"), writer.day(going.prices[0].charge_on)))

@@ -52,6 +52,8 @@ class GoingOn:
     is_begun: bool = False
     #: The first payment is still to come; False once the gift, or that day, is over.
     is_ahead: bool = True
+    #: Where its boxes would go.
+    country: str = ""
 
 
 def going_on(
@@ -73,7 +75,7 @@ def going_on(
         return done
     if end.row.held_at is not None:
         return None
-    prices = _prices(session, end, market, moment)
+    country, prices = _prices(session, end, market, moment)
     if not prices:
         return None
     return GoingOn(
@@ -81,6 +83,7 @@ def going_on(
         last_ships_on=end.last_ships_on,
         is_begun=_is_open(session, end),
         is_ahead=end.follows_on > moment.today,
+        country=country,
     )
 
 
@@ -111,8 +114,8 @@ def _is_open(session: AnySession, end: GiftEnd) -> bool:
 
 def _prices(
     session: AnySession, end: GiftEnd, market: Market, moment: Moment
-) -> tuple[OfferedPrice, ...]:
-    """Return what can be ordered, that of the gift's own interval first."""
+) -> tuple[str, tuple[OfferedPrice, ...]]:
+    """Return where it goes and what can be ordered, that of the gift's own interval first."""
     first = start_after(session, end, end.row.price_id)
     country = market.country_of(first.address)
     on_sale = read_prices(session, end.row.plan_id, market.currency, country)
@@ -137,7 +140,7 @@ def _prices(
             OfferedPrice(price.public_id, price.interval, amount, taxes, charge_on, leaves)
         )
     given = price_named(session, end.row.price_id).interval
-    return tuple(sorted(found, key=lambda one: one.interval != given))
+    return country, tuple(sorted(found, key=lambda one: one.interval != given))
 
 
 def _taxes(quote: Quote) -> tuple[tuple[Decimal, Money], ...]:

@@ -1,5 +1,6 @@
 """A recipient goes on with a card of their own, or the gift ends quietly."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from storefront.domain.dates import DateNotMovable
 from storefront.domain.lifecycle import PeriodKind, SubscriptionState
 from storefront.mails import compose
 from storefront.models import (
+    Address,
     Box,
     BoxCycle,
     ChargeAttempt,
@@ -22,6 +24,7 @@ from storefront.models import (
     OutboxMessage,
     Price,
     Product,
+    ShopSettings,
     Subscription,
     SubscriptionPeriod,
 )
@@ -523,3 +526,20 @@ def test_only_its_recipient_goes_on_and_only_at_a_price_on_sale(rt, gift):
     with pytest.raises(NoGift):
         begin(rt, gift)
     assert offered(rt, gift) is None
+
+
+def test_where_tax_is_not_called_vat_the_offer_does_not_call_it_so(rt, gift, clock):
+    shop = {"seller_country": "US", "countries": ["DE", "US"]}
+    rt.session.execute(sa.update(ShopSettings).values(**shop))
+    rt.session.execute(sa.update(Address).values(country="US", region="New York"))
+    rt.session.commit()
+    rt.forget_shop()
+    last = rt.session.scalars(sa.select(BoxCycle.ship_from).where(BoxCycle.key == "2027-05")).one()
+    rt.session.rollback()
+    to_day(clock, rt, last - timedelta(days=14))
+    assert run_continuing(rt).offered == 1
+
+    [mail] = [compose(rt, one) for one in waiting_mails(rt, "gift_last_box")]
+    assert offered(rt, gift).country == "US"
+    assert re.search(r"€[\d.]+ a month, incl\. [\d.]+% tax \(€[\d.]+\)", mail.text)
+    assert "VAT" not in mail.text

@@ -223,6 +223,36 @@ def test_a_sale_without_tax_says_why(
     assert said in text_of(issue(rt, sub, tax_treatment=treatment))
 
 
+@pytest.mark.parametrize(
+    ("country", "seller", "said"),
+    [
+        ("US", "US", {"19% tax", "Tax number"}),
+        ("US", "DE", {"19% tax", "VAT number"}),
+        ("CH", "DE", {"19% VAT", "VAT number"}),
+        ("", "US", {"19% tax", "Tax number"}),
+    ],
+)
+def test_tax_is_called_what_it_is_where_the_boxes_go(
+    rt: Runtime, sub: Subscription, country: str, seller: str, said: set[str]
+) -> None:
+    by = {**rt.shop.seller, "country": seller, "tax_id": "123456789"}
+    snapshot = {"seller": by, "buyer": {"name": "Ada"}, "ship_to": {"country": country}}
+    text = text_of(replace(issue(rt, sub, snapshot=snapshot), locale="en"))
+    known = {"19% tax", "19% VAT", "Tax number", "VAT number"}
+    assert {words for words in known if words in text} == said
+    assert (" VAT " in text.replace("VAT number", "")) is ("19% VAT" in said)
+
+
+def test_who_owes_no_tax_is_told_so_in_the_words_of_the_country(
+    rt: Runtime, sub: Subscription
+) -> None:
+    snapshot = {"seller": {}, "buyer": {"name": "Ada"}, "ship_to": {"country": "US"}}
+    found = issue(rt, sub, snapshot=snapshot, tax_treatment="exempt")
+    text = text_of(replace(found, locale="en"))
+    assert "Exempt from tax." in text
+    assert "VAT" not in text
+
+
 def test_the_buyers_vat_number_and_another_recipient_are_shown(
     rt: Runtime, sub: Subscription
 ) -> None:
