@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ from storefront.mails_orders import (
 from storefront.mails_payments import PAYMENT_TOPICS
 from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.mails_waiting import WAITING_TOPICS
-from storefront.merchant_texts import subscription_facts
+from storefront.merchant_texts import said_in_mail, subscription_facts
 from storefront.operations.secrets import one_time
 from storefront.queries.mails import (
     Person,
@@ -63,7 +64,8 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         return None
     code = reader.locale or rt.shop.locale
     with force_locale(code):
-        words = write(Writer(rt, delivery, reader, formats.writing_locale(code)))
+        told = replace(delivery, payload=said_in_mail(delivery.payload))
+        words = write(Writer(rt, told, reader, formats.writing_locale(code)))
         if words is None:
             return None
         context = {"words": words, "subject": words.subject, "locale": code, "shop": rt.shop}

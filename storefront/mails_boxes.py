@@ -12,6 +12,7 @@ from storefront.domain.late_changes import LateKind, LateState
 from storefront.domain.money import Money
 from storefront.mail_links import address_of, address_url
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said
 from storefront.queries.additions import addition
 from storefront.queries.gifts import by_id
 from storefront.queries.mails import box_facts, was_worth_waiting, went_to
@@ -233,7 +234,7 @@ def box_added(writer: Writer) -> Words | None:
     found = addition(writer.rt.session, str(payload["addition"]))
     if found is None:
         return None
-    what = _("%(count)s × %(name)s", count=found.quantity, name=found.name)
+    what = _("%(count)s × %(name)s", count=found.quantity, name=said(found.name))
     facts = [(_("You added"), what), (_("Paid today"), writer.money(found.total))]
     if found.ships_on:
         days = ", ".join(writer.day(day) for day in found.ships_on)
@@ -256,7 +257,7 @@ def box_not_added(writer: Writer) -> Words | None:
     found = addition(writer.rt.session, str(payload["addition"]))
     if found is None:
         return None
-    what = _("%(count)s × %(name)s", count=found.quantity, name=found.name)
+    what = _("%(count)s × %(name)s", count=found.quantity, name=said(found.name))
     return Words(
         _("Nothing was added to your box"),
         _("Not added: %(what)s.", what=what),

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.domain.gateways import DisputeState
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said
 from storefront.models import PaymentMethod
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
@@ -74,7 +75,7 @@ def dispute_opened(writer: Writer) -> Words | None:
     found = dispute(writer.rt.session, str(writer.delivery.payload["dispute"]))
     if found is None or not found.holds or found.row.state != DisputeState.OPEN:
         return None
-    plans = ", ".join(one.plan for one in found.subscriptions if one.is_held)
+    plans = ", ".join(said(one.plan) for one in found.subscriptions if one.is_held)
     amount = writer.money(found.row.amount)
     return Words(
         _("Your boxes rest for now"),
@@ -90,7 +91,7 @@ def dispute_won(writer: Writer) -> Words | None:
     found = dispute(writer.rt.session, str(writer.delivery.payload["dispute"]))
     if found is None or not found.holds:
         return None
-    plans = ", ".join(one.plan for one in found.subscriptions if one.is_held)
+    plans = ", ".join(said(one.plan) for one in found.subscriptions if one.is_held)
     amount = writer.money(found.row.amount)
     return Words(
         _("Shall your boxes go on?"),

@@ -12,6 +12,7 @@ from storefront.domain.address_lines import place_lines
 from storefront.domain.order_law import names_vat
 from storefront.mail_words import Words, Writer
 from storefront.mails_orders import withdrawal
+from storefront.merchant_texts import said
 from storefront.operations.checkout import Market
 from storefront.operations.secrets import gift_code
 from storefront.queries.continuing import GoingOn, gift_of, going_on
@@ -31,7 +32,7 @@ def gift_ordered(writer: Writer) -> Words | None:
         _("Thank you, %(name)s. Your gift is paid.", name=gift.giver),
         _how_told(writer, gift),
         (
-            (_("Gift"), f"{gift.plan}, {_boxes(gift)}"),
+            (_("Gift"), f"{said(gift.plan)}, {_boxes(gift)}"),
             *_where_and_when(writer, gift),
             (_("Paid today"), writer.money(paid.amount)),
         ),
@@ -113,7 +114,7 @@ def gift_received(writer: Writer) -> Words | None:
         _("%(giver)s has sent you a gift", giver=gift.giver),
         _("%(giver)s has a gift for you, %(name)s.", giver=gift.giver, name=gift.name),
         asked,
-        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        ((_("Your gift"), f"{said(gift.plan)}, {_boxes(gift)}"),),
         (button, _claim_url(writer, gift)),
         (*_message(gift), _("It costs you nothing, and it ends by itself."), _for_you_only()),
         why=_why_received(writer, gift),
@@ -129,7 +130,7 @@ def gift_reminder(writer: Writer) -> Words | None:
         _("Your gift from %(giver)s waits for you", giver=gift.giver),
         _("Your gift from %(giver)s waits for you, %(name)s.", giver=gift.giver, name=gift.name),
         _("Say where it should go."),
-        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        ((_("Your gift"), f"{said(gift.plan)}, {_boxes(gift)}"),),
         (_("Say where it should go"), _claim_url(writer, gift)),
         (*_message(gift), _("No box is lost: the first one leaves once we know where to.")),
         why=_why_received(writer, gift),
@@ -142,7 +143,7 @@ def gift_unclaimed(writer: Writer) -> Words | None:
     if gift is None:
         return None
     now = _("We have reminded %(name)s today.", name=gift.name)
-    facts = [(_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("Sent to"), gift.email)]
+    facts = [(_("Gift"), f"{said(gift.plan)}, {_boxes(gift)}"), (_("Sent to"), gift.email)]
     hint = _("Our mail may lie among unwanted ones: ask them to look for it.")
     if gift.is_quiet:
         now = _("They say so with the code that you hand over.")
@@ -171,7 +172,7 @@ def gift_waits(writer: Writer) -> Words | None:
     if payload["for"] == "address" and gift.goes_to:
         # Entered meanwhile.
         return None
-    names = {"plan": gift.plan, "name": gift.name}
+    names = {"plan": said(gift.plan), "name": gift.name}
     if payload["for"] == "stock":
         subject = _("A box that you give has to wait a little")
         words = _(
@@ -193,7 +194,7 @@ def gift_waits(writer: Writer) -> Words | None:
             else _("%(name)s says so with the link in our mail.", name=gift.name),
             _("You know the address? Answer this mail, and we enter it."),
         )
-    facts = ((_("Gift"), f"{gift.plan}, {_boxes(gift)}"), (_("For"), gift.name))
+    facts = ((_("Gift"), f"{said(gift.plan)}, {_boxes(gift)}"), (_("For"), gift.name))
     hand_over = _hand_over(writer, gift)
     return Words(subject, words, then, facts, hand_over, more, why=_why_given(writer))
 
@@ -203,7 +204,7 @@ def gift_claimed(writer: Writer) -> Words | None:
     gift = by_id(writer.rt.session, writer.delivery.payload["gift"])
     if gift is None:
         return None
-    facts = [(_("Gift"), f"{gift.plan}, {_boxes(gift)}")]
+    facts = [(_("Gift"), f"{said(gift.plan)}, {_boxes(gift)}")]
     if gift.ships_on:
         facts.append((_("The next box leaves on"), writer.day(gift.ships_on)))
     return Words(
@@ -224,7 +225,7 @@ def gift_last_box(writer: Writer) -> Words | None:
     gift, page, going = found
     if going is not None and going.subscription:
         return None
-    facts = [(_("Your gift"), f"{gift.plan}, {_boxes(gift)}")]
+    facts = [(_("Your gift"), f"{said(gift.plan)}, {_boxes(gift)}")]
     if going is not None and going.last_ships_on is not None:
         facts.append((_("Your last box leaves on"), writer.day(going.last_ships_on)))
     if going is not None:
@@ -253,7 +254,7 @@ def gift_over(writer: Writer) -> Words | None:
         _("That was your gift from %(giver)s", giver=gift.giver),
         _("That was the last box of your gift from %(giver)s.", giver=gift.giver),
         _("We hope you enjoyed it. It ended by itself, and nothing is charged."),
-        ((_("Your gift"), f"{gift.plan}, {_boxes(gift)}"),),
+        ((_("Your gift"), f"{said(gift.plan)}, {_boxes(gift)}"),),
         (_("Go on after your gift"), page) if going else None,
         more if going else (),
         why=_why_claimed(writer),

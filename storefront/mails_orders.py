@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from storefront.domain.declarations import links_end
 from storefront.domain.descriptors import descriptor
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said
 from storefront.queries.mails import (
     PaymentFacts,
     SubscriptionFacts,
@@ -70,14 +71,14 @@ def _facts(
     is_free = not paid.amount.minor
     today = (_("Paid today"), _("nothing") if is_free else paid_from(writer, paid))
     if len(boxes) > 1:
-        return [today, *((box.plan, _what_comes(writer, box)) for box in boxes)]
+        return [today, *((said(box.plan), _what_comes(writer, box)) for box in boxes)]
     (box,) = boxes
     coming = (
         _first_payment(writer, box)
         if is_free
         else [*on_statement(writer, paid), *coming_charge(writer, box)]
     )
-    return [(_("Your plan"), box.plan), today, *coming, *_first_box(writer, box)]
+    return [(_("Your plan"), said(box.plan)), today, *coming, *_first_box(writer, box)]
 
 
 def _first_payment(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
@@ -102,14 +103,14 @@ def _first_box(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
 
 def _what_comes(writer: Writer, box: SubscriptionFacts) -> str:
     """Return the coming days of one box of several."""
-    said = []
+    words = []
     if box.ships_on:
-        said.append(_("ships %(day)s", day=writer.day(box.ships_on)))
+        words.append(_("ships %(day)s", day=writer.day(box.ships_on)))
     if charge := writer.next_charge(box.public_id):
-        said.append(_("then %(charge)s", charge=charge))
+        words.append(_("then %(charge)s", charge=charge))
     if box.last_free_on is not None:
-        said.append(_("free if you cancel by %(day)s", day=writer.day(box.last_free_on)))
-    return ", ".join(said)
+        words.append(_("free if you cancel by %(day)s", day=writer.day(box.last_free_on)))
+    return ", ".join(words)
 
 
 def paid_from(writer: Writer, paid: PaymentFacts) -> str:
@@ -153,14 +154,14 @@ def how_to_cancel(writer: Writer, subscription: str) -> str:
 
 def _without_signing_in(writer: Writer, boxes: list[SubscriptionFacts]) -> tuple[str, ...]:
     """Return how the contract is ended or withdrawn from without an account."""
-    said, query = [], ""
+    words, query = [], ""
     if len(boxes) == 1:
         query = f"?contract={boxes[0].public_id}"
-        said.append(_("Your contract has the number %(number)s.", number=boxes[0].public_id))
+        words.append(_("Your contract has the number %(number)s.", number=boxes[0].public_id))
     if links_end(writer.rt.shop.countries):
         url = writer.url(f"/contracts/end{query}")
-        said.append(_("Cancel without signing in: %(url)s", url=url))
-    return *said, *withdrawal(writer, query, ships=any(box.ships for box in boxes))
+        words.append(_("Cancel without signing in: %(url)s", url=url))
+    return *words, *withdrawal(writer, query, ships=any(box.ships for box in boxes))
 
 
 def withdrawal(writer: Writer, query: str = "", *, ships: bool = True) -> tuple[str, ...]:

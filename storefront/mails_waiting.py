@@ -7,6 +7,7 @@ from collections.abc import Callable
 from flask_babel import gettext as _
 
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said
 from storefront.operations.secrets import return_token
 from storefront.queries.waiting import WAITING, Waiting, waiting_one
 
@@ -20,7 +21,7 @@ def waiting_joined(writer: Writer) -> Words | None:
         _("You are on the list for %(plan)s", plan=found.plan),
         _("%(plan)s is sold out for now, and you are on its list.", plan=found.plan),
         _("When it is your turn, we write once and keep a place for you for a while."),
-        ((_("Plan"), found.plan),),
+        ((_("Plan"), said(found.plan)),),
         (_("See how you stand, or leave the list"), _url(writer, found)),
         why=_why(writer, found),
     )
@@ -33,10 +34,10 @@ def place_free(writer: Writer) -> Words | None:
         return None
     until = writer.moment(found.until_at)
     return Words(
-        _("A place of %(plan)s is yours until %(until)s", plan=found.plan, until=until),
+        _("A place of %(plan)s is yours until %(until)s", plan=said(found.plan), until=until),
         _("A place of %(plan)s is free, and it is kept for you.", plan=found.plan),
         _("Order by %(until)s. After that it goes to the next on the list.", until=until),
-        ((_("Plan"), found.plan), (_("Kept until"), until)),
+        ((_("Plan"), said(found.plan)), (_("Kept until"), until)),
         (_("See your place"), _url(writer, found)),
         (_("Order with this e-mail, %(email)s: the place is kept for it.", email=found.email),),
         why=_why(writer, found),

@@ -5,6 +5,7 @@ Source: docs/decisions/0233-texts-of-merchants-in-several-languages.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,8 @@ from storefront.queries.translations import merchant_words
 from storefront.runtime import Runtime
 
 _KEPT = "storefront_merchant_words"
+#: What of a mail's payload holds names: of plans, of products, or lists of either.
+_NAMES_IN_MAILS = ("plan", "products", "lost", "instead", "lacks", "unwanted", "holds")
 Text = TypeVar("Text", str, None)
 
 
@@ -39,6 +42,26 @@ def said_piece(piece: Piece) -> str:
     """Return a product of a box with its number, in the reader's language: ``2 × Malty Assam``."""
     name = said(piece.name)
     return f"{piece.pieces} × {name}" if piece.pieces > 1 else name
+
+
+def said_list(text: str) -> str:
+    """Return names with commas between in the reader's language; a name may hold a comma."""
+    whole = said(text)
+    return whole if whole != text else ", ".join(said(one) for one in text.split(", "))
+
+
+def said_in_mail(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a mail is about, with the merchant's names in the reader's language."""
+    return {
+        key: _said_within(value) if key in _NAMES_IN_MAILS else value
+        for key, value in payload.items()
+    }
+
+
+def _said_within(value: Any) -> Any:
+    if isinstance(value, str):
+        return said_list(value)
+    return [_said_within(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def subscription_facts(session: Any, ref: str) -> SubscriptionFacts | None:

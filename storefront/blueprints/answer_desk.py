@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.forms import ANSWER
 from storefront.blueprints.context import runtime
+from storefront.merchant_texts import said
 from storefront.operations.audit import Who
 from storefront.operations.choice_losses import Loss, token_of
 from storefront.queries.answers import AnswersPage, answers_page
@@ -104,13 +105,13 @@ def _typed(given: Mapping[str, str]) -> dict[str, str]:
 def _offered(page: AnswersPage, typed: Mapping[str, str]) -> dict[str, str]:
     """Return what was chosen of what can be; else the question shows what is saved."""
     offered = {(one.code, each.code) for one in page.questions for each in one.answers}
-    return {code: said for code, said in typed.items() if (code, said) in offered}
+    return {code: answer for code, answer in typed.items() if (code, answer) in offered}
 
 
 def lost_of(loss: Loss) -> Lost:
     """Return the day of the box, and what falls out of it in words."""
     pieces = [
-        _("%(count)s × %(name)s", count=number, name=name) if number > 1 else name
+        _("%(count)s × %(name)s", count=number, name=said(name)) if number > 1 else said(name)
         for name, number in loss.pieces
     ]
     return loss.ship_on, pieces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import chain, count
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +20,8 @@ from storefront.operations.keys import AnyRow, reserve
 from storefront.operations.wordings import keep_wording
 from storefront.runtime import Runtime
 
+#: What became of a new name: another one, only what it is called elsewhere, or nothing.
+SavedName = Literal["renamed", "translated", "same"]
 T = TypeVar("T")
 ACTION = "plan.option_changed"
 #: Language to the name in it.
@@ -117,8 +119,8 @@ def save_option(
 
 def rename_question(
     rt: Runtime, who: Who, plan: str, question: str, name: str, others: Names | None = None
-) -> bool:
-    """Call a question ``name`` from now on; False where nothing changes.
+) -> SavedName:
+    """Call a question ``name`` from now on; say whether that changed anything.
 
     ``others``: its name in other languages, all of them; None leaves them.
 
@@ -126,7 +128,7 @@ def rename_question(
     ``UnknownOption`` or ``OptionExists``.
     """
 
-    def write() -> bool:
+    def write() -> SavedName:
         row, table = _question(rt, plan, question), table_of(OptionGroup)
         return _rename(rt, who, plan, _Named(table, row, row.plan_id, question), name, others)
 
@@ -141,10 +143,10 @@ def rename_option(
     option: str,
     name: str,
     others: Names | None = None,
-) -> bool:
+) -> SavedName:
     """Call an answer ``name`` from now on, as ``rename_question`` does with a question."""
 
-    def write() -> bool:
+    def write() -> SavedName:
         group, table = _question(rt, plan, question), table_of(Option)
         row = _option(rt, plan, question, option)
         one = _Named(table, row, group.plan_id, question, option)
@@ -174,11 +176,13 @@ class _Named(NamedTuple):
         return sa.and_(beside, columns.id != self.row.id)
 
 
-def _rename(rt: Runtime, who: Who, plan: str, one: _Named, name: str, others: Names | None) -> bool:
+def _rename(
+    rt: Runtime, who: Who, plan: str, one: _Named, name: str, others: Names | None
+) -> SavedName:
     told = one.row.translations if others is None else _named(one.row.translations, others)
     if (name, told) == (one.row.name, one.row.translations):
         rt.session.rollback()
-        return False
+        return "same"
     columns = one.table.c
     if name != one.row.name:
         _check_new(rt, one.others, columns.name, name)
@@ -188,7 +192,7 @@ def _rename(rt: Runtime, who: Who, plan: str, one: _Named, name: str, others: Na
     kind = "option" if one.option else "question"
     before = {kind: one.row.name, "translations": one.row.translations}
     _done(rt, who, plan, before, {kind: name, "translations": told})
-    return True
+    return "translated" if name == one.row.name else "renamed"
 
 
 def _named(told: Mapping[str, Any], names: Names) -> dict[str, Any]:

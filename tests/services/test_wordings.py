@@ -33,14 +33,14 @@ def test_who_has_a_renamed_answer_keeps_it_and_what_was_said_keeps_its_words(rt,
     had = {"taste": "mild"}
     first = factories.make_subscription(rt, plan=plan, options=had)
     clock.advance(hours=1)
-    assert options.rename_option(rt, who, ref, "taste", "mild", "Gentle")
-    assert options.rename_question(rt, who, ref, "taste", "How strong?")
+    assert options.rename_option(rt, who, ref, "taste", "mild", "Gentle") == "renamed"
+    assert options.rename_question(rt, who, ref, "taste", "How strong?") == "renamed"
     clock.advance(hours=1)
     other = factories.make_customer(rt, email="b@example.org")
     second = factories.make_subscription(rt, plan=plan, customer=other, options=had)
     clock.advance(hours=1)
-    assert options.rename_option(rt, who, ref, "taste", "mild", "Soft")
-    assert not options.rename_option(rt, who, ref, "taste", "mild", "Soft")
+    assert options.rename_option(rt, who, ref, "taste", "mild", "Soft") == "renamed"
+    assert options.rename_option(rt, who, ref, "taste", "mild", "Soft") == "same"
     assert [row.name for row in fresh(rt, OptionWording)] == ["Mild", asked, "Gentle"]
     assert one(rt, Subscription, first.id).options == had
 
@@ -64,7 +64,7 @@ def test_a_name_that_stands_there_is_refused_and_one_given_up_is_free_again(rt, 
     ref = plan.public_id
     with pytest.raises(options.OptionExists):
         options.rename_option(rt, who, ref, "taste", "mild", " STRONG")
-    assert options.rename_option(rt, who, ref, "taste", "mild", "Gentle")
+    assert options.rename_option(rt, who, ref, "taste", "mild", "Gentle") == "renamed"
     for wrong in ("bitter", ""):
         with pytest.raises(options.UnknownOption):
             options.rename_option(rt, who, ref, "taste", wrong, "Other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -12,14 +13,17 @@ from flask_babel import force_locale
 from storefront.demo import catalogue
 from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
 from storefront.domain.translations import words_of
+from storefront.mails import compose
 from storefront.merchant_texts import said
-from storefront.models import Addon, Option, OptionGroup, Plan, Product, ProductVariant
+from storefront.models import Addon, Customer, Option, OptionGroup, Plan, Product, ProductVariant
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
 from storefront.services.products import save_product
 from storefront.testing import factories as make
 from tests.support.admin import desk
 from tests.support.statements import counting
+from tests.support.visitor import Visitor, customer_with_password
 
 GERMAN = {"de": {"name": "Kanne", "tagline": "Vier Tees", "benefits": ["Lose Tees"]}}
 
@@ -179,6 +183,8 @@ def test_staff_name_questions_and_answers_in_other_languages(rt: Runtime, app: F
         f"{path}/questions/taste/mild/name", {key: "Mild", f"{key}_fr": "Doux"}, partial=True
     )
     assert 'value="Doux"' in answer.text
+    assert "Saved." in answer.text
+    assert "Renamed" not in answer.text
     assert 'value="Kräftig"' in answer.text
 
     kept = rt.session.scalars(sa.select(OptionGroup.translations)).one()
@@ -274,3 +280,75 @@ def test_saving_allergens_leaves_the_names_in_other_languages_alone(rt: Runtime)
     save_product(rt, rt.session.scalars(sa.select(Product.public_id)).one(), ["milk"], "")
     assert rt.session.scalars(sa.select(Product.translations)).one() == told
     rt.session.rollback()
+
+
+def mail_to(rt: Runtime, locale: str, topic: str, **payload: Any) -> str:
+    """Return the text of a mail about ``payload`` to a customer who reads ``locale``."""
+    customer = make.make_customer(rt, email=f"{locale}-{topic}@example.org", locale=locale)
+    told = Delivery(1, "out_1", "mail", topic, topic, payload, customer.id, rt.now())
+    mail = compose(rt, told)
+    rt.session.rollback()
+    assert mail is not None
+    return f"{mail.subject}\n{mail.text}"
+
+
+@pytest.mark.parametrize(
+    ("locale", "plan", "tin"), [("de", "Kanne", "Keksdose"), ("fr", "Théière", "Boîte")]
+)
+def test_mails_name_plans_and_products_in_the_language_of_who_reads_them(
+    rt: Runtime, locale: str, plan: str, tin: str
+) -> None:
+    pot(rt, {"de": {"name": "Kanne"}, "fr": {"name": "Théière"}})
+    make.make_variant(rt, name="Tin")
+    told = {"de": {"name": "Keksdose"}, "fr": {"name": "Boîte"}}
+    rt.session.execute(sa.update(Product).values(translations=told))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    late = {"subscription": "sub_1", "currency": "EUR", "kind": "contents", "credit_minor": 0}
+    late |= {"state": "accepted", "reason": ""}
+    holds = [["Tin", 2], ["Honey", 1]]
+
+    text = mail_to(rt, locale, "late_change", plan="Pot", holds=holds, **late)
+    assert plan in text
+    assert f"2 × {tin}, 1 × Honey" in text
+    assert "Pot" not in text
+    # Two boxes in one parcel.
+    text = mail_to(rt, locale, "box_replaced", plan="Pot, Cup", reason="returned")
+    assert f"{plan}, Cup" in text
+    english = mail_to(rt, "en", "late_change", plan="Pot", holds=holds, **late)
+    assert "2 × Tin, 1 × Honey" in english
+    assert plan not in english
+
+
+@pytest.mark.parametrize(("locale", "tin"), [("de", "Keksdose"), ("fr", "Boîte")])
+def test_who_adds_something_reads_and_agrees_in_their_language(
+    rt: Runtime, app: Flask, locale: str, tin: str
+) -> None:
+    plan = pot(rt, GERMAN)
+    customer = rt.session.get(Customer, customer_with_password(rt, "ada@example.org"))
+    assert customer is not None
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    sub = make.make_subscription(rt, plan=plan, customer=customer)
+    told = {"de": {"name": "Keksdose"}, "fr": {"name": "Boîte"}}
+    addon = make.make_addon(rt, 900, name="Tin", translations=told)
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    ada = Visitor.of(app).sign_in("ada@example.org")
+    url = f"/account/subscriptions/{sub.public_id}/box"
+
+    wish = f"{url}?addon={addon.public_id}&quantity=2&cadence=every&lang={locale}"
+    page = ada.get(wish).text
+    assert page.count(f"2 × {tin}") == 2  # the heading, and what the button agrees to
+    assert "2 × Tin" not in page
+
+
+def test_the_order_and_what_is_agreed_name_the_plan_in_the_language_of_the_shopper(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    pot(rt, GERMAN)
+    german = client.get("/checkout?plan=pot&lang=de").text
+    assert "Kanne, " in german
+    assert "Pot, " not in german

@@ -21,6 +21,7 @@ from storefront.domain.addons import MOST, Cadence, Reach
 from storefront.domain.changes import QuoteChanged
 from storefront.domain.errors import DomainError
 from storefront.htmx import go
+from storefront.merchant_texts import said
 from storefront.operations.consents import Given
 from storefront.queries import account as accounts
 from storefront.queries.additions import paid_boxes
@@ -247,7 +248,7 @@ def _consent(quote: AddonQuote) -> str:
         "every box, renews %(each)s for %(amount)s in total, from %(day)s on, until you cancel. "
         "You can take it off or cancel online at any time.",
         count=quote.quantity,
-        name=quote.name,
+        name=said(quote.name),
         each=formats.interval_each(quote.interval),
         amount=formats.money(quote.full, locale),
         day=format_date(quote.charge_on, "long", locale=locale),

@@ -19,6 +19,7 @@ from storefront.domain.errors import DomainError
 from storefront.domain.events import Actor, EventKind
 from storefront.domain.gateways import NOT_DONE
 from storefront.domain.skip_limits import SkipLimits
+from storefront.merchant_texts import said
 from storefront.queries.account import Happening
 from storefront.services.skips import SkipChange
 from storefront.templating import FILTERS, writing_locale
@@ -34,7 +35,7 @@ def change_consent(quote: ChangeQuote) -> str:
         _(
             "With the button below you agree that %(plan)s renews %(each)s for %(amount)s in "
             "total, next on %(day)s, until you cancel. You can cancel online at any time.",
-            plan=quote.plan,
+            plan=said(quote.plan),
             each=formats.interval_each(quote.interval),
             amount=formats.money(quote.amount, locale),
             day=format_date(quote.next_charge_on, "long", locale=locale),
@@ -309,8 +310,8 @@ _OF_BOXES = (
 
 def _swapped(data: Mapping[str, Any]) -> tuple[str, str, str]:
     if not data["instead"]:
-        return _("%(name)s is in your box again.", name=data["own"]), "undo", "info"
-    names = {"instead": data["instead"], "own": data["own"]}
+        return _("%(name)s is in your box again.", name=said(data["own"])), "undo", "info"
+    names = {"instead": said(data["instead"]), "own": said(data["own"])}
     if data.get("from_now_on"):
         return _("%(instead)s comes instead of %(own)s from now on.", **names), "swap", "info"
     return _("%(instead)s comes instead of %(own)s once.", **names), "swap", "info"
@@ -325,7 +326,9 @@ def _of_box(kind: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
         return _("The box of %(day)s is skipped.", day=day), "skip", "neutral"
     if kind == EventKind.BOX_UNSKIPPED:
         return _("The box of %(day)s comes after all.", day=day), "undo", "info"
-    things = [name if count == 1 else f"{count} × {name}" for name, count in data["items"]]
+    things = [
+        said(name) if count == 1 else f"{count} × {said(name)}" for name, count in data["items"]
+    ]
     if not things:
         return _("You left the box of %(day)s to us.", day=day), "box", "neutral"
     listed = FILTERS["listing"](things)

@@ -147,18 +147,20 @@ def _rename(
     key: str,
     form: NameForm,
     taken: str,
-    rename: Callable[[str, options.Names], bool],
+    rename: Callable[[str, options.Names], options.SavedName],
 ) -> Response:
     if not form.validate():
         return show_wrong(ref, names={key: form})
     try:
         told = translations_of(form, NAMES, runtime().shop.locale)
-        changed = rename(form.name.text, {code: texts["name"] for code, texts in told.items()})
+        saved = rename(form.name.text, {code: texts["name"] for code, texts in told.items()})
     except options.OptionExists:
         form.name.errors = [taken]
         return show_wrong(ref, names={key: form})
     except (UnknownPlan, options.UnknownOption):
         abort(404)
-    if not changed:
+    if saved == "same":
         return show_plan(ref, _("Nothing to save: it is all as before."))
+    if saved == "translated":
+        return show_plan(ref, _("Saved."))
     return show_plan(ref, _("Renamed; who has an answer keeps it."))

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.preferences import market_of_visit
 from storefront.formats import listing
+from storefront.merchant_texts import said
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
 from storefront.operations.order_items import BoxWish, OrderItem
@@ -79,7 +80,7 @@ def start_again_url(order: Order) -> str:
 
 def expired(order: Order) -> str:
     """Say that an order is not kept any more, and what of it is still here."""
-    gone = [item.plan.name for item in order.items if item not in sold_of(order)]
+    gone = [said(item.plan.name) for item in order.items if item not in sold_of(order)]
     if not gone and len(order.items) == 1:
         return _("We kept your order for two hours. Your box is still here: start again.")
     if not gone:

@@ -25,6 +25,7 @@ from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
 from storefront.formats import interval_inside
 from storefront.htmx import go
+from storefront.merchant_texts import said
 from storefront.navigation import page_url
 from storefront.operations.checkout import Order
 from storefront.operations.order_items import OrderItem
@@ -216,10 +217,10 @@ def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
 
 def _title(item: OrderItem) -> str:
     if item.price is None:
-        return item.plan.name
+        return said(item.plan.name)
     return _(
         "%(plan)s, %(interval)s",
-        plan=item.plan.name,
+        plan=said(item.plan.name),
         interval=interval_inside(item.price.interval),
     )
 

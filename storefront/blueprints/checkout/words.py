@@ -72,13 +72,13 @@ def _agreed_renewal(order: Order, item: OrderItem, quote: OrderQuote) -> str:
         agreed = _(
             "I agree to order %(plan)s for %(amount)s (%(included)s). It ends by itself and is "
             "not renewed.",
-            plan=item.plan.name,
+            plan=said(item.plan.name),
             amount=money(quote.due_today),
             included=included(order, item),
         )
         return " ".join(filter(None, [agreed, _own_end(item)]))
     values = {
-        "plan": item.plan.name,
+        "plan": said(item.plan.name),
         "each": formats.interval_each(quote.renews_each),
         "amount": money(quote.charges[0].amount),
         "day": long_day(quote.charges[0].on),
