@@ -98,7 +98,15 @@ def pictures_without_text(text):
     return [tag for tag in tags if not re.search(r"\salt\s*=", tag)]
 
 
+def ticked_before(text):
+    """A box is ticked by who reads the page, or because they ticked it: never by the template."""
+    boxes = [tag for tag in TAG.findall(text) if re.search(r"type=[\"']checkbox[\"']", tag)]
+    plain = [re.sub(r"\{%\s*if.*?%\}.*?\{%\s*endif\s*%\}|\{\{.*?\}\}", "", tag) for tag in boxes]
+    return [tag for tag in plain if re.search(r"\schecked\b", tag)]
+
+
 RULES = (
+    ticked_before,
     scripts_in_attributes,
     scripts_without_nonce,
     links_to_nowhere,
@@ -156,6 +164,11 @@ def test_only_mails_hold_inline_styles():
             "<form method='post' action='/x'>",
         ),
         (gets_without_an_address, '<a hx-get="/x">', '<a href="/x" hx-get="/x">'),
+        (
+            ticked_before,
+            '<input type="checkbox" name="offers" checked>',
+            '<input type="checkbox"{% if on %} checked{% endif %}><input type="radio" checked>',
+        ),
         (pictures_without_text, '<img src="{{ a > b }}">', '<img src="/x" alt="">'),
     ],
 )
