@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue, pages
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
-from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
+from storefront.demo.words import ADDON_HINTS, CAFFEINE_WORDS, PLAN_WORDS, PRODUCT_WORDS
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -206,6 +206,7 @@ def _add_product(rt: Runtime, data: ProductData) -> None:
         allergens=list(data.allergens),
         picture=data.picture,
         source_ref=data.sku,
+        translations=PRODUCT_WORDS.get(data.sku, {}),
         created_at=rt.now(),
     )
     rt.session.add(product)
@@ -228,7 +229,11 @@ def _add_addons(rt: Runtime, owner: Who) -> None:
     currency = catalogue.SHOP["currency"]
     for place, (sku, hint, minor, tax_class, plans) in enumerate(catalogue.ADDONS):
         amounts = {currency: Money(minor, currency)}
-        draft = AddonDraft(names[sku], hint, amounts, tax_class, sku, plans, place)
+        told = {
+            code: {**PRODUCT_WORDS[sku][code], "hint": line}
+            for code, line in ADDON_HINTS[sku].items()
+        }
+        draft = AddonDraft(names[sku], hint, amounts, tax_class, sku, plans, place, told)
         save_addon(rt, owner, draft)
 
 

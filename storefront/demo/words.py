@@ -133,3 +133,49 @@ CAFFEINE_WORDS: dict[str, dict[str, dict[str, str]]] = {
         "fr": {"name": "Sans théine", "hint": "Plantes, rooibos et céréales grillées"},
     },
 }
+
+#: SKU -> what the product is called in German and in French.
+_PRODUCT_NAMES: dict[str, tuple[str, str]] = {
+    "TEA-SENCHA": ("Frühlings-Sencha", "Sencha de printemps"),
+    "TEA-ASSAM": ("Malziger Assam", "Assam malté"),
+    "TEA-DARJEELING": ("Muskateller-Darjeeling", "Darjeeling muscaté"),
+    "TEA-OOLONG": ("Eiserner Oolong", "Oolong de fer"),
+    "TEA-KUKICHA": ("Gerösteter Kukicha", "Kukicha torréfié"),
+    "TEA-PUERH": ("Kleiner Pu-Erh", "Petit pu-erh"),
+    "TEA-EARL": ("Bergamotten-Grey", "Grey à la bergamote"),
+    "TEA-NILGIRI": ("Frost-Nilgiri", "Nilgiri de givre"),
+    "TEA-WHITE": ("Weißer von den Azoren", "Blanc des Açores"),
+    "HERB-MINT": ("Gartenpfefferminze", "Menthe poivrée du jardin"),
+    "HERB-ROOIBOS": ("Rotbusch aus den Zederbergen", "Rooibos du Cederberg"),
+    "HERB-CHAMOMILE": ("Ganze Kamillenblüten", "Camomille entière"),
+    "HERB-VERBENA": ("Zitronenverbene", "Verveine citronnée"),
+    "HERB-SOBA": ("Gerösteter Buchweizen", "Sarrasin grillé"),
+    "HERB-BARLEY": ("Dunkle Gerste", "Orge brune"),
+    "HERB-HIBISCUS": ("Roter Hibiskus", "Hibiscus rouge"),
+    "BAKE-SHORTBREAD": ("Salziges Mürbegebäck", "Sablés au sel"),
+    "BAKE-CANTUCCI": ("Mandel-Cantucci", "Cantucci aux amandes"),
+    "BAKE-GINGER": ("Ingwertaler", "Croquants au gingembre"),
+    "BAKE-OAT": ("Hafer-Dattel-Schnitten", "Carrés avoine et dattes"),
+    "BAKE-MACARON": ("Haselnuss-Makronen", "Macarons aux noisettes"),
+    "WARE-CUP": ("Becher mit Daumenmulde", "Tasse à empreinte"),
+    "WARE-CADDY": ("Emaildose", "Boîte émaillée"),
+    "WARE-BOTTLE": ("Flasche für Kaltaufguss", "Bouteille d’infusion à froid"),
+    "WARE-SPOON": ("Teemaß aus Buche", "Dosette en hêtre"),
+    "EXTRA-STRAINER": ("Feines Teesieb", "Passoire fine"),
+    "EXTRA-HONEY": ("Honigkekse", "Biscuits au miel"),
+    "EXTRA-TIN": ("Dose für 100 g", "Boîte pour 100 g"),
+}
+PRODUCT_WORDS: dict[str, dict[str, dict[str, str]]] = {
+    sku: {"de": {"name": german}, "fr": {"name": french}}
+    for sku, (german, french) in _PRODUCT_NAMES.items()
+}
+
+#: SKU of an add-on -> language -> the line about it.
+ADDON_HINTS: dict[str, dict[str, str]] = {
+    "EXTRA-HONEY": {"de": "Zwölf Stück, am Vortag gebacken", "fr": "Douze, cuits la veille"},
+    "EXTRA-STRAINER": {
+        "de": "Sitzt in jeder Tasse und in den meisten Kannen",
+        "fr": "Se pose sur toute tasse et sur la plupart des théières",
+    },
+    "EXTRA-TIN": {"de": "Hält 100 g trocken", "fr": "Garde 100 g au sec"},
+}

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from flask_babel import force_locale
 
 from storefront.demo import catalogue
-from storefront.demo.words import CAFFEINE_WORDS, PLAN_WORDS
+from storefront.demo.words import ADDON_HINTS, CAFFEINE_WORDS, PLAN_WORDS, PRODUCT_WORDS
 from storefront.domain.translations import words_of
 from storefront.mails import compose
 from storefront.merchant_texts import said
@@ -352,3 +352,12 @@ def test_the_order_and_what_is_agreed_name_the_plan_in_the_language_of_the_shopp
     german = client.get("/checkout?plan=pot&lang=de").text
     assert "Kanne, " in german
     assert "Pot, " not in german
+
+
+def test_everything_the_demo_sells_has_a_name_in_every_language() -> None:
+    for product in catalogue.PRODUCTS:
+        for tongue in ("de", "fr"):
+            assert PRODUCT_WORDS[product.sku][tongue]["name"]
+    assert set(PRODUCT_WORDS) == {product.sku for product in catalogue.PRODUCTS}
+    for sku, *_rest in catalogue.ADDONS:
+        assert set(ADDON_HINTS[sku]) == {"de", "fr"}
