@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
@@ -10,6 +12,7 @@ from storefront.models import Checkout, Plan
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
+from tests.support.gateways import second_gateway
 from tests.support.shopper import ADA, Shopper, place
 
 
@@ -74,3 +77,33 @@ def test_a_chosen_answer_is_there_again_also_where_another_is_missing(
     )
 
     assert row_of(rt).options == {"taste": "sweet"}
+
+
+def test_the_way_to_pay_and_mails_stay_chosen_and_the_consent_does_not(
+    rt: Runtime, ada: Shopper
+) -> None:
+    with second_gateway(rt):
+        ada.begin(step="box", **{"option-taste": "sweet"})
+        ada.post(ada.at("delivery"), **ADA)
+        page = ada.get(ada.at("pay")).text
+        assert 'form="pay-form" name="then" value="add"' in page
+        chosen = {"gateway": "wallets", "offers": "y", "consent": "y", "quote": ada.quote}
+
+        assert place(ada.post(ada.at("pay"), then="add", **chosen)) == "add"
+
+        assert row_of(rt).state == "open"
+        page = ada.get(ada.at("pay")).text
+        assert is_checked(page, "gateway", "wallets")
+        assert not is_checked(page, "gateway", "demo")
+        assert is_checked(page, "offers", "y")
+        assert not is_checked(page, "consent", "y")
+        # Another order of the same browser begins with nothing chosen.
+        ada.begin(step="box", **{"option-taste": "sweet"})
+        ada.post(ada.at("delivery"), **ADA)
+        assert not is_checked(ada.get(ada.at("pay")).text, "offers", "y")
+
+
+def is_checked(page: str, name: str, value: str) -> bool:
+    found = [one for one in re.findall(r"<input[^>]*>", page) if f'name="{name}"' in one]
+    (one,) = [one for one in found if f'value="{value}"' in one]
+    return " checked" in one

@@ -23,7 +23,7 @@ from storefront.blueprints.checkout.loading import (
     shown,
 )
 from storefront.blueprints.checkout.places import full_of, sold_out
-from storefront.blueprints.checkout.steps import bp
+from storefront.blueprints.checkout.steps import adds_box, bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.blueprints.offer_words import VERSION, wanted_words
@@ -70,6 +70,9 @@ register_policy(
 )
 
 _FOLDER = "storefront/checkout"
+#: What was chosen on this step by who left it for one more box. The consent is not: it is to
+#: another sum then.
+_CHOSEN = "chosen_to_pay"
 #: The waiting page asks often at first, then seldom.
 _OFTEN, _SELDOM, _OFTEN_FOR = 3, 15, timedelta(minutes=2)
 
@@ -94,12 +97,16 @@ def order(key: str) -> Response:
     rt = runtime()
     found = load(rt, key, "pay")
     form = pay_form(found, request.form)
+    if adds_box():
+        session[_CHOSEN] = {
+            "key": key,
+            "gateway": form.gateway.data or "",
+            "offers": bool(form.offers.data),
+        }
+        return go(url_for("checkout.choose_more", key=key))
     if found.quote is None:
         return pay_page(found, status=422)
-    is_known = form.check_gateway() or not found.needs_method
-    if not form.consent.data:
-        form.consent.errors = [words.consent_missing(found.quote)]
-    if not (is_known and form.consent.data):
+    if not _is_whole(form, found):
         return pay_page(found, form, 422)
     placed = place_order(
         rt,
@@ -139,6 +146,14 @@ def _terms_words(order: Order, form: PayForm) -> str:
     values = {**shown(order, "pay"), **pay_values(order, form)}
     markup = render_template(f"{_FOLDER}/_terms.html", **values)
     return Markup(markup.replace("<", " <")).striptags()  # noqa: S704 - only to take its words
+
+
+def _is_whole(form: PayForm, order: Order) -> bool:
+    """Return whether a way to pay is chosen and the consent given; else it is said beside them."""
+    is_known = form.check_gateway() or not order.needs_method
+    if not form.consent.data and order.quote is not None:
+        form.consent.errors = [words.consent_missing(order.quote)]
+    return bool(is_known and form.consent.data)
 
 
 def _offers_wanted(form: PayForm) -> tuple[str, str, int | None] | None:
@@ -323,7 +338,11 @@ def _ways(order: Order) -> list[tuple[str, str]]:
 def pay_form(order: Order, given: Any = None) -> PayForm:
     """Return the form of step 3 with the ways to pay this order."""
     form = PayForm(given)
-    form.offer(_ways(order), order.checkout.gateway)
+    kept = session.get(_CHOSEN, {}) if given is None else {}
+    if kept.get("key") != order.checkout.public_id:
+        kept = {}
+    form.offer(_ways(order), kept.get("gateway") or order.checkout.gateway)
+    form.offers.data = form.offers.data or kept.get("offers", False)
     return form
 
 

@@ -192,10 +192,10 @@ def save_box(key: str, ref: str = "") -> Response:
     item = order.item(ref)
     if item is not None:
         form = box_form(item, request.form)
-        if not form.validate() and not _adds():
+        if not form.validate() and not adds_box():
             return box_page(order, item, form, 422)
         change_box(rt, key, choice_of(item, form), ref)
-    if _adds():
+    if adds_box():
         return go(url_for("checkout.choose_more", key=key))
     return onward(load(rt, key))
 
@@ -235,7 +235,7 @@ def save_delivery(key: str) -> Response:
     avoided = allergies.check(rt, order, form)
     is_taxed = tax_fields.check(rt, order, form)
     if not (fine and avoided is not None and is_taxed):
-        if not _adds():
+        if not adds_box():
             return delivery_page(rt, order, form, 422)
         form.drop_wrong()
     number = tax_fields.number_of(rt, form)
@@ -243,12 +243,12 @@ def save_delivery(key: str) -> Response:
     email = normalise_email(form.email.data) if form.email.data else ""
     address = as_asked(rt, form.address(), ships=sends(order))
     change_delivery(rt, key, email, address, tax_id, avoided or (), form.billed())
-    if _adds():
+    if adds_box():
         return go(url_for("checkout.choose_more", key=key))
     return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
 
 
-def _adds() -> bool:
+def adds_box() -> bool:
     """Return whether the shopper leaves a step for one more box: what is right in it is kept."""
     return request.form.get("then") == "add"
 
