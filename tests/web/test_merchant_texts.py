@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
 from storefront.services.products import save_product
 from storefront.testing import factories as make
+from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.admin import desk
+from tests.support.shopper import Shopper
 from tests.support.statements import counting
 from tests.support.visitor import Visitor, customer_with_password
 
@@ -361,3 +364,18 @@ def test_everything_the_demo_sells_has_a_name_in_every_language() -> None:
     assert set(PRODUCT_WORDS) == {product.sku for product in catalogue.PRODUCTS}
     for sku, *_rest in catalogue.ADDONS:
         assert set(ADDON_HINTS[sku]) == {"de", "fr"}
+
+
+def test_the_checkout_names_the_plan_in_the_language_of_who_agrees(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway
+) -> None:
+    pot(rt, GERMAN)
+    ada = Shopper(client, demo_gateway)
+    assert "Kanne, monatlich" in ada.get("/checkout?plan=pot&lang=de").text
+    ada.begin()
+    ada.deliver()
+    page = ada.get(ada.at("pay") + "?lang=de").text
+    consent = re.search(r"order-consent.*?</label>", page, re.S)
+    assert consent is not None
+    assert "Kanne" in consent[0]
+    assert "Pot" not in re.sub(r"<[^>]+>", " ", page[page.index("<main") : page.index("</main>")])

@@ -376,6 +376,13 @@ class PayForm(Form):
             return False
         return True
 
+    def is_whole(self, unagreed: str, *, needs_method: bool) -> bool:
+        """True when a way to pay is chosen and the consent given; else it is said beside them."""
+        is_known = self.check_gateway() or not needs_method
+        if not self.consent.data:
+            self.consent.errors = [unagreed]
+        return is_known and bool(self.consent.data)
+
 
 class CodeForm(Form):
     """A promotion code. Only its length is checked here; the rest the shop knows."""

@@ -106,7 +106,7 @@ def order(key: str) -> Response:
         return go(url_for("checkout.choose_more", key=key))
     if found.quote is None:
         return pay_page(found, status=422)
-    if not _is_whole(form, found):
+    if not form.is_whole(words.consent_missing(found.quote), needs_method=found.needs_method):
         return pay_page(found, form, 422)
     placed = place_order(
         rt,
@@ -146,14 +146,6 @@ def _terms_words(order: Order, form: PayForm) -> str:
     values = {**shown(order, "pay"), **pay_values(order, form)}
     markup = render_template(f"{_FOLDER}/_terms.html", **values)
     return Markup(markup.replace("<", " <")).striptags()  # noqa: S704 - only to take its words
-
-
-def _is_whole(form: PayForm, order: Order) -> bool:
-    """Return whether a way to pay is chosen and the consent given; else it is said beside them."""
-    is_known = form.check_gateway() or not order.needs_method
-    if not form.consent.data and order.quote is not None:
-        form.consent.errors = [words.consent_missing(order.quote)]
-    return bool(is_known and form.consent.data)
 
 
 def _offers_wanted(form: PayForm) -> tuple[str, str, int | None] | None:
