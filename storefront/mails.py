@@ -12,8 +12,10 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 
 from storefront import formats
-from storefront.adapters.mail import Mail
+from storefront.adapters.logos import on_white
+from storefront.adapters.mail import Mail, Picture
 from storefront.domain.colours import hex_of
+from storefront.domain.logo import RIM
 from storefront.domain.look import THEMES, Look, palette
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
@@ -40,6 +42,7 @@ from storefront.mails_reminders import REMINDER_TOPICS
 from storefront.mails_waiting import WAITING_TOPICS
 from storefront.merchant_texts import said_in_mail, subscription_facts
 from storefront.operations.secrets import one_time
+from storefront.queries.logo import logo
 from storefront.queries.mails import (
     Person,
     payment_facts,
@@ -70,6 +73,8 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
             return None
         context = {"words": words, "subject": words.subject, "locale": code, "shop": rt.shop}
         context["tones"] = _tones(rt.shop.look)
+        picture = _logo(rt)
+        context["picture"] = picture
         # Straight from the environment: what pages are given (who is signed in …) is no
         # business of a mail, and the worker has no request to ask.
         templates = current_app.jinja_env
@@ -85,7 +90,17 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         html=html,
         headers=words.headers,
         attachments=words.attachments,
+        pictures=(picture,) if picture else (),
     )
+
+
+def _logo(rt: Runtime) -> Picture | None:
+    """Return the shop's logo as mails show it; None: its name stands there."""
+    found = logo(rt.session) if rt.shop.logo else None
+    if found is None:
+        return None
+    size = (rt.shop.logo[side] + 2 * RIM for side in ("width", "height"))
+    return Picture(f"logo.{found.digest}", "logo.png", on_white(found.png), *size)
 
 
 def _tones(look: Look) -> dict[str, str]:

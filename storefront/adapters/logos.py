@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+from functools import lru_cache
 
 from PIL import Image, ImageOps
 
-from storefront.domain.logo import LARGEST, SHARP, SMALLEST, Logo, NotAPicture, WrongSize, fitted
+from storefront.domain.logo import (
+    LARGEST,
+    RIM,
+    SHARP,
+    SMALLEST,
+    Logo,
+    NotAPicture,
+    WrongSize,
+    fitted,
+)
 
 #: A PNG of more is kept in 256 colours.
 _HEAVY = 40_000
@@ -35,6 +45,20 @@ def read_logo(data: bytes) -> Logo:
     if len(png) > _HEAVY:
         png = _png(kept.quantize(256, method=Image.Quantize.FASTOCTREE))
     return Logo(png, hashlib.sha256(png).hexdigest()[:24], width, height)
+
+
+@lru_cache(maxsize=4)
+def on_white(png: bytes) -> bytes:
+    """Return a logo on white with a rim, for mails: their programs darken pages as they like.
+
+    What is behind the picture would else be dark, and a dark logo gone.
+    """
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
+        picture = opened.convert("RGBA")
+    rim = RIM * SHARP
+    sheet = Image.new("RGBA", (picture.width + 2 * rim, picture.height + 2 * rim), "#ffffff")
+    sheet.alpha_composite(picture, (rim, rim))
+    return _png(sheet.convert("RGB").quantize(256))
 
 
 def _check_size(width: int, height: int) -> None:

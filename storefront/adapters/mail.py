@@ -41,6 +41,18 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG inside a mail's HTML, which names it as ``cid:`` and ``key``."""
+
+    key: str
+    name: str
+    data: bytes
+    #: Pixels as it is shown.
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One message to one person, as text and, if given, as HTML."""
 
@@ -55,6 +67,8 @@ class Mail:
     #: Further headers such as ``List-Unsubscribe``.
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    #: Shown by the HTML; they come with the mail, so that no program asks a server for them.
+    pictures: tuple[Picture, ...] = ()
 
 
 class Mailer(Protocol):
@@ -152,6 +166,17 @@ def _message(mail: Mail) -> EmailMessage:
     message.set_content(mail.text)
     if mail.html:
         message.add_alternative(mail.html, subtype="html")
+        body = message.get_body(("html",))
+        assert body is not None
+        for picture in mail.pictures:
+            body.add_related(
+                picture.data,
+                maintype="image",
+                subtype="png",
+                cid=f"<{picture.key}>",
+                filename=picture.name,
+                disposition="inline",
+            )
     for one in mail.attachments:
         main, _slash, sub = one.kind.partition("/")
         message.add_attachment(one.data, maintype=main, subtype=sub, filename=one.name)

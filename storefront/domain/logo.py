@@ -15,6 +15,8 @@ MOST_BYTES = 2_000_000
 SMALLEST, LARGEST = 16, 4000
 #: Pixels that the head of a page has for it, and how many times that are kept for sharp screens.
 WIDEST, HIGHEST, SHARP = 200, 40, 2
+#: Pixels of white around it in a mail.
+RIM = 6
 
 
 class NotAPicture(DomainError):

@@ -4,15 +4,20 @@ import io
 import re
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image, PngImagePlugin
 
-from storefront.adapters.logos import read_logo
+from storefront.adapters.logos import on_white, read_logo
+from storefront.adapters.mail import FileMailbox, Mail
 from storefront.blueprints.admin import logo as logo_pages
+from storefront.mails import compose
+from storefront.models import OutboxMessage
 from storefront.runtime import Runtime
+from storefront.services.outbox import Delivery
 from storefront.testing import factories as make
 from tests.support.desk import Desk
 
@@ -189,3 +194,72 @@ def test_only_who_may_change_the_shop_puts_up_a_logo(app: Flask, rt: Runtime) ->
     support = Desk(app, rt, "support")
     assert support.client.post(LOGO).status_code in {400, 403}
     assert support.get(LOOK).status_code == 403
+
+
+def a_mail(rt: Runtime, to: str = "ada@example.org") -> Mail:
+    rt.forget_shop()
+    payload = {"to": to}
+    told = Delivery(1, "out_1", "mail", "account_erased", "x", payload, None, rt.now())
+    found = compose(rt, told)
+    rt.session.rollback()
+    assert found is not None
+    return found
+
+
+def test_a_mail_brings_the_logo_with_it_and_asks_no_server(
+    desk: Desk, rt: Runtime, tmp_path: Path
+) -> None:
+    assert "<img" not in a_mail(rt).html
+    send(desk, drawn())
+    mail = a_mail(rt)
+    [tag] = re.findall(r"<img [^>]*>", mail.html)
+    assert 'alt="Nine &lt;Kettles&gt;"' in tag
+    assert 'width="212" height="45"' in tag
+    assert re.findall(r'src="(?!cid:)|url\(', mail.html) == []
+
+    mailbox = FileMailbox(tmp_path)
+    mailbox.send(mail)
+    [message] = mailbox.read()
+    html = message.get_body(("html",))
+    assert html is not None
+    assert list(message.iter_attachments()) == []
+    [picture] = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert picture.get_content_disposition() == "inline"
+    assert f"cid:{picture['Content-ID'].strip('<>')}" in html.get_content()
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    assert "cid:" not in plain.get_content()
+    seen = Image.open(io.BytesIO(picture.get_content()))
+    assert seen.size == (424, 91)
+
+
+def test_a_dark_logo_has_its_white_ground_in_every_mail() -> None:
+    out = io.BytesIO()
+    clear = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
+    clear.paste((10, 10, 10, 255), (0, 0, 40, 40))
+    clear.save(out, "PNG")
+    seen = Image.open(io.BytesIO(on_white(out.getvalue()))).convert("RGBA")
+    assert seen.getpixel((2, 2)) == (255, 255, 255, 255)
+    assert seen.getpixel((80, 30)) == (255, 255, 255, 255)
+    assert seen.getpixel((30, 30)) == (10, 10, 10, 255)
+
+
+def test_the_desk_sees_a_mail_with_its_logo(desk: Desk, rt: Runtime) -> None:
+    send(desk, drawn())
+    rt.session.add(
+        OutboxMessage(
+            public_id="out_2",
+            kind="mail",
+            topic="account_erased",
+            key="x",
+            payload={"to": "ada@example.org"},
+            state="waiting",
+            due_at=rt.now(),
+            created_at=rt.now(),
+        )
+    )
+    rt.session.commit()
+    answer = desk.get("/admin/outbox/out_2/mail")
+    assert "cid:" not in answer.text
+    assert 'src="data:image/png;base64,' in answer.text
+    assert "img-src data:" in answer.headers["Content-Security-Policy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -87,7 +88,12 @@ def mail(ref: str) -> Response:
     if worded is None or not worded.html:
         abort(404)
     rt.session.rollback()
-    response = make_response(worded.html)
+    html = worded.html
+    for picture in worded.pictures:
+        # What a mail brings with it, a page has to be told in another way.
+        data = b64encode(picture.data).decode()
+        html = html.replace(f"cid:{picture.key}", f"data:image/png;base64,{data}")
+    response = make_response(html)
     response.headers["Content-Security-Policy"] = _MAIL_POLICY
     return response
 
