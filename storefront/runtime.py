@@ -48,6 +48,8 @@ class Shop:
     name: str
     #: One sentence under the name; may be empty.
     line: str
+    #: The same in other languages: ``{"de": {"line": "…"}}``.
+    lines: Mapping[str, Mapping[str, str]]
     support_email: str
     seller_name: str
     seller_address: str

@@ -11,6 +11,10 @@ Unit = Literal["month", "year"]
 SHOP: dict[str, Any] = {
     "name": "Nine Kettles",
     "line": "Nine kettles. One of them is yours.",
+    "lines": {
+        "de": {"line": "Neun Kessel. Einer davon ist Ihrer."},
+        "fr": {"line": "Neuf bouilloires. L’une d’elles est à vous."},
+    },
     "support_email": "hello@ninekettles.example",
     "seller_name": "Nine Kettles GmbH",
     "seller_address": "Teeweg 9\n10115 Berlin",

@@ -30,6 +30,8 @@ class ShopSettings(Base):
     name: Mapped[str] = mapped_column(sa.String(80))
     #: One sentence under the name.
     line: Mapped[str] = mapped_column(default="")
+    #: The same in other languages: ``{"de": {"line": "…"}}``.
+    lines: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     support_email: Mapped[str]
     #: Seller's name, address lines and VAT number for documents.
     seller_name: Mapped[str]

@@ -8,7 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from storefront.domain.translations import Words, words_of
-from storefront.models import Addon, Option, OptionGroup, Plan, Product, ProductVariant
+from storefront.models import (
+    Addon,
+    Option,
+    OptionGroup,
+    Plan,
+    Product,
+    ProductVariant,
+    ShopSettings,
+)
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession
 
@@ -28,6 +36,7 @@ def merchant_words(session: AnySession) -> Words:
     """
     return words_of(
         [
+            *_lines(session),
             *_things(session),
             *(
                 ({part: row[part] for part in parts}, row["translations"])
@@ -36,6 +45,13 @@ def merchant_words(session: AnySession) -> Words:
             ),
         ]
     )
+
+
+def _lines(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the sentence under the shop's name."""
+    table = table_of(ShopSettings)
+    for row in session.execute(sa.select(table.c.line, table.c.lines)):
+        yield {"line": row.line}, row.lines
 
 
 def _things(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

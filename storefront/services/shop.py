@@ -21,6 +21,7 @@ from storefront.runtime import Runtime
 EDITABLE = (
     "name",
     "line",
+    "lines",
     "support_email",
     "seller_name",
     "seller_address",

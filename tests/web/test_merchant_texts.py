@@ -379,3 +379,37 @@ def test_the_checkout_names_the_plan_in_the_language_of_who_agrees(
     assert consent is not None
     assert "Kanne" in consent[0]
     assert "Pot" not in re.sub(r"<[^>]+>", " ", page[page.index("<main") : page.index("</main>")])
+
+
+def test_staff_write_the_line_of_the_shop_in_other_languages_and_visitors_read_it(
+    rt: Runtime, app: Flask, client: FlaskClient
+) -> None:
+    pot(rt, {})
+    owner = desk(app, rt)
+    owner.get("/admin/settings")
+    typed = {
+        "name": "Nine Kettles",
+        "line": "One of them is yours.",
+        "support_email": "a@b.example",
+    }
+    typed |= {"line_de": "Einer ist Ihrer.", "line_fr": "L" * 201, "line_en": "Never taken"}
+    refused = owner.post("/admin/settings/shop", typed)
+    assert refused.status_code == 422
+    assert "<details open>" in refused.text
+    assert 'value="Einer ist Ihrer."' in refused.text
+    assert owner.post("/admin/settings/shop", typed | {"line_fr": "Une."}).status_code == 303
+    page = owner.get("/admin/settings").text
+    assert 'value="Einer ist Ihrer."' in page
+    assert 'name="line_en"' not in page
+    again = owner.post("/admin/settings/shop", typed | {"line_fr": "Une."}, partial=True)
+    assert "Nothing to save" in again.text
+
+    for code, line in (
+        ("de", "Einer ist Ihrer."),
+        ("fr", "Une."),
+        ("en", "One of them is yours."),
+    ):
+        shown = client.get(f"/?lang={code}").text
+        assert f'<h1 id="plans-title">{line}</h1>' in shown
+        assert f'<span class="muted">{line}</span>' in shown
+        assert (code == "en") == ("One of them is yours." in shown)

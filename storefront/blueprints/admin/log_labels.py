@@ -57,6 +57,7 @@ def _of_plans() -> dict[str, str]:
         "position": _("Position"),
         "hint": _("Hint"),
         "translations": _("In other languages"),
+        "lines": _("In other languages"),
         "title": _("Title"),
         "text": _("Text"),
         "question": _("Question"),

@@ -25,6 +25,11 @@ from storefront.blueprints.admin.fields import (
 )
 from storefront.blueprints.admin.log_words import action_name, changes
 from storefront.blueprints.admin.sign_up_gateways import add_sign_up_gateways
+from storefront.blueprints.admin.translated import (
+    in_languages,
+    translations_of,
+    typed_translations,
+)
 from storefront.blueprints.context import runtime
 from storefront.blueprints.embed import snippet
 from storefront.blueprints.forms import Form
@@ -73,8 +78,16 @@ class ShopForm(Form):
         return {
             "name": self.name.text,
             "line": self.line.text,
+            "lines": translations_of(self, LINES, runtime().shop.locale),
             "support_email": normalise_email(self.support_email.data or ""),
         }
+
+
+#: What of the shop is typed in another language.
+LINES: dict[str, Any] = {
+    "line": lambda: LineField(lazy_gettext("One sentence under the name"), [Length(max=200)])
+}
+in_languages(ShopForm, LINES)
 
 
 class SellerForm(Form):
@@ -297,6 +310,8 @@ def _context() -> dict[str, Any]:
     return {
         "forms_by_section": {name: _form(name, None, rt.shop) for name in SECTIONS},
         "is_fixed": _is_fixed(),
+        "translated": tuple(LINES),
+        "shop_locale": rt.shop.locale,
         "snippet": snippet(),
         "wrong": None,
         "cut_off": 0,
@@ -314,6 +329,8 @@ def _stored(section: str, now: Shop) -> dict[str, Any]:
         sums = {name: Money(getattr(now, name), now.currency) for name in names}
         return {name: plain_money(one) if one.minor else "" for name, one in sums.items()}
     values = {name: getattr(now, name) for name in names}
+    if section == "shop":
+        values |= typed_translations(now.lines)
     return {name: str(one) if isinstance(one, int) else one for name, one in values.items()}
 
 
