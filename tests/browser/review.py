@@ -62,8 +62,9 @@ class Scene:
 
     find: Callable[[Visitor], str]
     act: Callable[[Page], None] = _nothing
-    expected: tuple[str, ...] = ()
     desk: bool = False
+    #: Whether the picture shows the desk too.
+    is_wide: bool = True
 
 
 def at(path: str) -> Callable[[Visitor], str]:
@@ -119,11 +120,48 @@ def _press_filled(page: Page) -> None:
     page.locator(".field .error:visible").first.wait_for()
 
 
-def _declined(visitor: Visitor) -> None:
+def _paid_with(card: str, heading: str) -> Callable[[Visitor], None]:
+    """Order and pay with a demo card that does not simply succeed."""
+
+    def act(visitor: Visitor) -> None:
+        order_until_pay(visitor)
+        order(visitor)
+        pay(visitor, card)
+        visitor.see(heading)
+
+    return act
+
+
+def _left_the_bank(visitor: Visitor) -> None:
+    _paid_with("3220", "Your bank wants to know it is you")(visitor)
+    visitor.follow("Continue to your bank")
+    visitor.press("No, refuse")
+    visitor.see("Review and pay")
+
+
+def _try_a_code(page: Page) -> None:
+    page.locator(".order-code summary").click()
+    page.locator("[name=code]:visible").fill("LEMONADE")
+    page.locator(".order-code button:visible").first.click()
+    page.locator(".order-code .error:visible").first.wait_for()
+
+
+def _without_an_answer(visitor: Visitor) -> None:
     order_until_pay(visitor)
     order(visitor)
-    pay(visitor, "0002")
-    visitor.see("Review and pay")
+    visitor.choose("Demo card ending 0408")
+    visitor.button("Pay €").click()
+    visitor.see("We are checking your payment")
+
+
+def _unreachable(visitor: Visitor) -> None:
+    order_until_pay(visitor)
+    visitor.go(f"{visitor.page.url}?problem=unreachable", "Review and pay")
+
+
+def _sold_out(visitor: Visitor) -> None:
+    order_until_pay(visitor)
+    visitor.go(f"{visitor.page.url}?problem=sold_out", "Review and pay")
 
 
 def _bought(visitor: Visitor) -> None:
@@ -139,7 +177,18 @@ SCENES: dict[str, Scene] = {
     "checkout-delivery": Scene(in_checkout(_to_delivery)),
     "checkout-errors": Scene(in_checkout(_to_delivery), _press_filled),
     "checkout-pay": Scene(in_checkout(order_until_pay)),
-    "checkout-declined": Scene(in_checkout(_declined)),
+    "checkout-declined": Scene(in_checkout(_paid_with("0002", "Review and pay"))),
+    "till-no-money": Scene(in_checkout(_paid_with("9995", "Review and pay")), is_wide=False),
+    "till-expired-card": Scene(in_checkout(_paid_with("0069", "Review and pay")), is_wide=False),
+    "till-bank-asks": Scene(
+        in_checkout(_paid_with("3220", "Your bank wants to know it is you")), is_wide=False
+    ),
+    "till-bank-refused": Scene(in_checkout(_left_the_bank), is_wide=False),
+    "till-no-answer": Scene(in_checkout(_without_an_answer), is_wide=False),
+    "till-no-consent": Scene(in_checkout(order_until_pay), _press_filled, is_wide=False),
+    "till-unknown-code": Scene(in_checkout(order_until_pay), _try_a_code, is_wide=False),
+    "till-unreachable": Scene(in_checkout(_unreachable), is_wide=False),
+    "till-sold-out": Scene(in_checkout(_sold_out), is_wide=False),
     "confirmation": Scene(in_checkout(_bought)),
     "account-home": Scene(signed_in("mara@example.org")),
     "change-plan": Scene(signed_in("mara@example.org", "/plan")),
@@ -187,7 +236,7 @@ def _look(browser: Browser, shop: LiveShop, scene: Scene, target: Path) -> list[
         for size, scheme, language, kept in (
             (PHONE, "light", "en", True),
             (PHONE, "dark", "de", True),
-            (DESK, "light", "en", True),
+            (DESK, "light", "en", scene.is_wide),
             (TABLET, "light", "fr", False),
             (NARROWEST, "light", "de", False),
             (ZOOMED, "dark", "en", False),
