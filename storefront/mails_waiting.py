@@ -18,8 +18,8 @@ def waiting_joined(writer: Writer) -> Words | None:
     if found is None or found.until_at is not None:
         return None
     return Words(
-        _("You are on the list for %(plan)s", plan=found.plan),
-        _("%(plan)s is sold out for now, and you are on its list.", plan=found.plan),
+        _("You are on the list for %(plan)s", plan=said(found.plan)),
+        _("%(plan)s is sold out for now, and you are on its list.", plan=said(found.plan)),
         _("When it is your turn, we write once and keep a place for you for a while."),
         ((_("Plan"), said(found.plan)),),
         (_("See how you stand, or leave the list"), _url(writer, found)),
@@ -35,7 +35,7 @@ def place_free(writer: Writer) -> Words | None:
     until = writer.moment(found.until_at)
     return Words(
         _("A place of %(plan)s is yours until %(until)s", plan=said(found.plan), until=until),
-        _("A place of %(plan)s is free, and it is kept for you.", plan=found.plan),
+        _("A place of %(plan)s is free, and it is kept for you.", plan=said(found.plan)),
         _("Order by %(until)s. After that it goes to the next on the list.", until=until),
         ((_("Plan"), said(found.plan)), (_("Kept until"), until)),
         (_("See your place"), _url(writer, found)),

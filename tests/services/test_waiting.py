@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.mails import compose
-from storefront.models import AuditEntry, OutboxMessage, WaitingPlace
+from storefront.models import AuditEntry, OutboxMessage, Plan, WaitingPlace
 from storefront.operations import waiting as rules
+from storefront.operations.catalogue import raise_version
 from storefront.operations.places import places_of
 from storefront.operations.secrets import return_token
 from storefront.services.checkout import Step
@@ -179,3 +180,21 @@ def test_nobody_waits_any_longer_for_an_archived_plan(rt, plan, who):
     kept = rt.session.scalars(sa.select(OutboxMessage.payload)).all()
     rt.session.rollback()
     assert "example.org" not in str([each for each in kept if "place" in each])
+
+
+def test_mails_of_the_list_name_the_plan_in_the_language_of_who_waits(rt, plan):
+    rt.session.execute(sa.update(Plan).values(name="Pot", translations={"de": {"name": "Kanne"}}))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    joined = [compose(rt, one) for one in waiting_mails(rt, "waiting_joined")]
+    rt.session.rollback()
+    leave(rt, plan)
+    assert invite_waiting(rt).invited == 1
+    free = [compose(rt, one) for one in waiting_mails(rt, "place_free")]
+    rt.session.rollback()
+
+    assert (len(joined), len(free)) == (3, 1)
+    for mail in (*joined, *free):
+        assert "Kanne" in mail.subject
+        assert "Pot" not in mail.subject + mail.text

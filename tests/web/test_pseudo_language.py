@@ -7,8 +7,11 @@ are taken from the database; what is left in plain letters is a fault.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import available_timezones
 
 import pytest
@@ -19,13 +22,16 @@ from storefront.blueprints.admin.plan_terms import CURRENCIES
 from storefront.demo import catalogue, seed
 from storefront.demo.cast import CAST, PRESENTS
 from storefront.demo.history import Scale, StoryClock
+from storefront.documents import sheet
 from storefront.domain.carriers.presets import PRESETS
+from storefront.domain.invoices import CreditReason
 from storefront.domain.least_terms import LIMITS
 from storefront.domain.regions import regions_of
 from storefront.domain.subscriber_rows import COLUMNS
 from storefront.mails import compose
-from storefront.models import Customer, OutboxMessage
+from storefront.models import Customer, Invoice, OutboxMessage
 from storefront.models.base import table_of
+from storefront.queries.documents import document
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
 from storefront.templating import LANGUAGES
@@ -168,6 +174,42 @@ def test_every_text_of_the_mails_that_were_sent_can_be_translated(
         rt.session.rollback()
     assert not wrong, told(wrong)
     assert len(topics) >= 10, sorted(topics)
+
+
+def test_every_text_of_invoices_and_credit_notes_can_be_translated(
+    rt: Runtime, app: Flask, known: set[str]
+) -> None:
+    wrong: dict[str, str] = {}
+    with app.app_context():
+        refs = rt.session.scalars(sa.select(Invoice.public_id)).all()
+        for ref in refs:
+            found = document(rt.session, ref)
+            assert found is not None
+            note = replace(found, kind="credit_note", invoice_number="1", invoice_on=found.on)
+            notes = [replace(note, reason=why, to=to) for why in CreditReason for to in TO]
+            for one in (found, *notes):
+                texts = leaves(asdict(sheet(one, pseudo.CODE)))
+                wrong |= dict.fromkeys(pseudo.foreign(texts, known), f"{one.kind} {ref}")
+        rt.session.rollback()
+    # A language tag is no text, and cards are named by banks.
+    wrong.pop(pseudo.CODE.replace("_", "-"), None)
+    assert not wrong, told(wrong)
+    assert refs
+
+
+#: Where the money of a credit note goes.
+TO = ("open", "card", "credit", "bank")
+
+
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from leaves(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from leaves(one)
 
 
 def test_a_text_of_the_source_is_noticed_beside_translated_ones() -> None:
