@@ -83,13 +83,17 @@ def add_offer(rt: Runtime, who: Who, draft: OfferDraft) -> str:
             "boxes": draft.boxes if draft.kind == "pause" else 0,
             "code": _code(rt, draft) if draft.kind == "discount" else "",
             "rest_days": draft.rest_days,
-            "plan_id": _plan_key(rt, draft.plan) if draft.plan else None,
-            "to_plan_id": _plan_key(rt, draft.to_plan) if draft.kind == "plan" else None,
         }
+        of, to = (
+            _plan(rt, draft.plan) if draft.plan else None,
+            _plan(rt, draft.to_plan) if draft.kind == "plan" else None,
+        )
+        keys = {"plan_id": of.id if of else None, "to_plan_id": to.id if to else None}
         ref = public_id("off")
         new = {"public_id": ref, "taken": 0, "declined": 0, "created_at": rt.now()}
-        rt.session.execute(sa.insert(table).values(**values, **new))
-        told = {key: value for key, value in values.items() if value not in ("", 0, None)}
+        rt.session.execute(sa.insert(table).values(**values, **keys, **new))
+        names = {"plan": of.name if of else "", "offered_plan": to.name if to else ""}
+        told = {key: value for key, value in (values | names).items() if value not in ("", 0)}
         audit.write(rt.session, who.id, "leaving_offer.added", ref, {}, told, rt.moment(), who.ip)
         rt.session.commit()
         return ref
@@ -224,9 +228,11 @@ def _check(draft: OfferDraft) -> None:
         raise BadOffer(reason=reason)
 
 
-def _plan_key(rt: Runtime, ref: str) -> int:
+def _plan(rt: Runtime, ref: str) -> AnyRow:
     plan = table_of(Plan)
-    found: int | None = rt.session.scalar(sa.select(plan.c.id).where(plan.c.public_id == ref))
+    found = rt.session.execute(
+        sa.select(plan.c.id, plan.c.name).where(plan.c.public_id == ref)
+    ).one_or_none()
     if found is None:
         rt.session.rollback()
         raise UnknownPlan(plan=ref)

@@ -60,7 +60,7 @@
     .forEach(e => wrong.push(`error not linked: ${show(e)}`));
   const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = words.nextNode(); node; node = words.nextNode())
-    if (/^(None|True|False)$|undefined|\bNaN\b|\[object|[{%]{2}|%\(\w+\)s/.test(node.data.trim()))
+    if (/^(None|True|False)$|undefined|\bNaN\b|\b[A-Z]\w+\(\w+=|\[object|[{%]{2}|%\(\w+\)s/.test(node.data.trim()))
       wrong.push(`a value of the program is shown: ${node.data.trim().slice(0, 80)}`);
   return wrong;
 }

@@ -48,6 +48,7 @@ def _of_plans() -> dict[str, str]:
     return {
         "plan": _("Plan"),
         "plans": _("Plans"),
+        "offered_plan": _("Cheaper plan"),
         "price": _("Price"),
         "prices": _("Prices"),
         "interval": _("Rhythm"),

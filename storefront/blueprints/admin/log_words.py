@@ -204,7 +204,11 @@ def _short(value: Any) -> str:
     if value is None or value in ("", [], {}):
         return "–"
     text = _plain(value)
-    return text if len(text) <= 120 else f"{text[:119]}…"
+    if len(text) <= 120:
+        return text
+    # Of a list nothing is cut in two.
+    head, comma, _rest = text[:118].rpartition(", ")
+    return f"{head}, …" if comma else f"{text[:119]}…"
 
 
 def _plain(value: Any) -> str:
