@@ -28,7 +28,7 @@ from storefront.models.choices import (
     ChoiceRule,
     ShipDayNotice,
 )
-from storefront.models.content import ContentPage, FaqEntry
+from storefront.models.content import ContentPage, FaqEntry, FormerAddress
 from storefront.models.coupons import (
     Coupon,
     PromotionCode,
@@ -156,6 +156,7 @@ __all__ = [
     "ExportFormat",
     "FaqEntry",
     "FirstBoxPlace",
+    "FormerAddress",
     "FulfilmentBatch",
     "GatewayEvent",
     "GatewaySetup",

@@ -35,6 +35,16 @@ class ContentPage(Base):
     changed_at: Mapped[datetime]
 
 
+class FormerAddress(Base):
+    """An address that a page had before; it leads to where the page is now."""
+
+    __tablename__ = "former_address"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    page_id: Mapped[int] = mapped_column(sa.ForeignKey("content_page.id"), index=True)
+
+
 class FaqEntry(Base):
     """A question that is asked often, and its answer."""
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.content import MOST_PAGES, MOST_QUESTIONS
-from storefront.models import ContentPage, FaqEntry, Plan
+from storefront.models import ContentPage, FaqEntry, FormerAddress, Plan
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow
 
@@ -58,6 +58,27 @@ def page(session: AnySession, ref: str) -> PageRow | None:
 def page_at(session: AnySession, slug: str) -> PageRow | None:
     """Return the page at this address, also a draft."""
     return _one(session, table_of(ContentPage).c.slug == slug)
+
+
+def renamed(session: AnySession, slug: str) -> str | None:
+    """Return where the public page is that was at this address before; None for no such page."""
+    page, former = table_of(ContentPage), table_of(FormerAddress)
+    return session.scalar(
+        sa.select(page.c.slug)
+        .join(former, former.c.page_id == page.c.id)
+        .where(former.c.slug == slug, page.c.is_public)
+    )
+
+
+def shown_first(session: AnySession) -> str | None:
+    """Return the code of the plan whose picture stands for the shop; None where none is listed."""
+    plan = table_of(Plan)
+    return session.scalar(
+        sa.select(plan.c.code)
+        .where(plan.c.is_public, plan.c.archived_at.is_(None))
+        .order_by(plan.c.is_recommended.desc(), plan.c.position, plan.c.id)
+        .limit(1)
+    )
 
 
 def public_slugs(session: AnySession) -> list[str]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from storefront.database import retrying
 from storefront.domain.content import MOST_PAGES, MOST_QUESTIONS, SlugTaken, TooMany
 from storefront.domain.errors import DomainError
-from storefront.models import ContentPage, FaqEntry, Plan
+from storefront.models import ContentPage, FaqEntry, FormerAddress, Plan
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
@@ -75,10 +75,19 @@ def save_page(rt: Runtime, who: Who, draft: PageDraft, ref: str = "") -> str:
             "changed_at": rt.now(),
         }
         public = _put(rt, ContentPage, row, values, "pg", MOST_PAGES)
+        _keep_address(rt, row, draft.slug)
         _noted(rt, who, "page.saved", public, _told_page(row), _told_page(values))
         return public
 
     return _told(rt, write)
+
+
+def _keep_address(rt: Runtime, row: AnyRow | None, slug: str) -> None:
+    """Let the address a page had lead to it; that of a page which is there leads to that."""
+    former = table_of(FormerAddress)
+    rt.session.execute(sa.delete(former).where(former.c.slug == slug))
+    if row is not None and row.slug != slug:
+        rt.session.execute(sa.insert(former).values(slug=row.slug, page_id=row.id))
 
 
 def remove_page(rt: Runtime, who: Who, ref: str) -> None:
@@ -87,7 +96,8 @@ def remove_page(rt: Runtime, who: Who, ref: str) -> None:
     def write() -> str:
         lock_catalogue(rt.session)
         row = _found(rt, ContentPage, ref)
-        table = table_of(ContentPage)
+        table, former = table_of(ContentPage), table_of(FormerAddress)
+        rt.session.execute(sa.delete(former).where(former.c.page_id == row.id))
         rt.session.execute(sa.delete(table).where(table.c.id == row.id))
         _noted(rt, who, "page.removed", ref, _told_page(row), {})
         return ref

@@ -6,14 +6,17 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from storefront.domain.content import MOST_PAGES
 from storefront.models import ContentPage
 from storefront.queries import content as query
 from storefront.runtime import Runtime
+from storefront.services.content import remove_page
 from storefront.testing import factories as make
 from tests.support.content import write_page, write_question
 from tests.support.desk import PARTIAL, Desk
+from tests.support.notices import make_writer
 
 NEW_PAGE, NEW_QUESTION = "/admin/content/pages/new", "/admin/content/questions/new"
 PAGE = {
@@ -285,3 +288,41 @@ def test_a_page_too_many_is_refused_in_words(rt: Runtime, desk: Desk) -> None:
 def test_only_who_may_change_the_shop_writes_pages(app: Flask, rt: Runtime) -> None:
     for role in ("support", "fulfilment"):
         assert Desk(app, rt, role).get("/admin/content").status_code == 403
+
+
+def test_a_renamed_page_is_found_at_its_old_addresses_until_another_page_takes_them(
+    desk: Desk, client: FlaskClient, rt: Runtime
+) -> None:
+    ref = write_page(rt, slug="about-us")
+    path = f"/admin/content/pages/{ref}"
+
+    def rename(slug: str, **other: str) -> TestResponse:
+        return desk.post(path, PAGE | {"slug": slug, **other}, on=path)
+
+    for slug in ("who-we-are", "our-story"):
+        assert rename(slug).status_code == 303
+
+    for old in ("about-us", "who-we-are"):
+        answer = client.get(f"/pages/{old}?lang=de")
+        assert (answer.status_code, answer.location) == (301, "/pages/our-story?lang=de")
+        assert "max-age=300" in answer.headers["Cache-Control"]
+    # Named as before: nobody goes in a circle.
+    assert rename("about-us").status_code == 303
+    assert client.get("/pages/about-us").status_code == 200
+    assert client.get("/pages/our-story").location == "/pages/about-us"
+
+    other = write_page(rt, slug="our-story")
+    assert client.get("/pages/our-story").status_code == 200
+    assert rename("about-us", shown="draft").status_code == 303
+    assert client.get("/pages/who-we-are").status_code == 404
+    remove_page(rt, make_writer(rt), ref)
+    assert client.get("/pages/who-we-are").status_code == 404
+    assert other != ref
+
+
+def test_a_page_that_is_shared_shows_the_picture_of_a_plan(
+    rt: Runtime, client: FlaskClient
+) -> None:
+    write_page(rt, slug="about-us")
+    page = client.get("/pages/about-us").text
+    assert re.search(r'<meta property="og:image" content="http[^"]+/pot[^"]*\.png', page)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from markupsafe import Markup
 
 from storefront.adapters.markdown import first_words, markdown_html, plain_text
@@ -53,10 +53,13 @@ def faq_values(plan: str = "") -> dict[str, Any]:
 def _values(slug: str) -> Mapping[str, Any]:
     rt = runtime()
     page = query.page_at(rt.session, slug)
+    if page is None:
+        _lead_on(slug)
     if page is None or not (page.is_public or _is_writer()):
         abort(404)
     code, words = in_language(page.texts, locale_code(), rt.shop.locale)
     body = _html(words.get("text", ""))
+    plan = query.shown_first(rt.session)
     return {
         "title": words.get("title", ""),
         "body": body,
@@ -64,9 +67,22 @@ def _values(slug: str) -> Mapping[str, Any]:
         "words": summary(first_words(body)),
         "canonical": external_url("pricing.content", slug=slug),
         "structured": None,
+        "share_picture": external_url("pricing.plan_picture", code=plan) if plan else "",
         "is_unlisted": not page.is_public,
         "is_draft": not page.is_public,
     }
+
+
+def _lead_on(slug: str) -> None:
+    """Answer with where a page is now that was at this address before, if there is one."""
+    found = query.renamed(runtime().session, slug)
+    if found is None:
+        return
+    asked: dict[str, Any] = {"lang": request.args["lang"]} if "lang" in request.args else {}
+    moved = redirect(url_for("pricing.content", slug=found, **asked), 301)
+    # The address may be another page's tomorrow.
+    moved.headers["Cache-Control"] = "public, max-age=300"
+    abort(moved)
 
 
 def _is_writer() -> bool:
