@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
@@ -67,7 +66,16 @@ def compose(rt: Runtime, delivery: Delivery) -> Mail | None:
         return None
     code = reader.locale or rt.shop.locale
     with force_locale(code):
-        told = replace(delivery, payload=said_in_mail(delivery.payload))
+        told = Delivery(
+            delivery.id,
+            delivery.public_id,
+            delivery.kind,
+            delivery.topic,
+            delivery.key,
+            said_in_mail(delivery.payload),
+            delivery.customer_id,
+            delivery.created_at,
+        )
         words = write(Writer(rt, told, reader, formats.writing_locale(code)))
         if words is None:
             return None
