@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain.lifecycle import SubscriptionState
-from storefront.models import Gift, Subscription
+from storefront.models import Declaration, Gift, Inquiry, Invoice, Plan, Subscription
+from storefront.testing.factories import make_customer, make_subscription
 from tests.browser.hands import Hands
 from tests.browser.people import ADA
 from tests.browser.support import DESK, PHONE, Visitor
@@ -140,6 +141,66 @@ def test_who_left_for_good_orders_the_same_again(chromium, live, clock, look):
     assert live.subscriptions() == 2
     assert live.bank.executed_count() == 2
     assert live.bank.double_charges() == []
+
+
+@pytest.mark.parametrize("look", GIFT_LOOKS)
+def test_who_owes_something_pays_it_asks_and_ends(chromium, live, clock, look):
+    live.do(subscribe_with_a_card_that_fails_later)
+    clock.advance(days=41)
+    live.tick()
+    live.tick()
+    found = [re.search(r"/pay/[^\s\"<>]+", mail) for mail in live.mails_to(ADA)]
+    link = next(one[0] for one in found if one)
+    with visit(chromium, live, look) as ada:
+        hands = begin(ada, look)
+        pay_what_is_owed(hands, link)
+        sign_in(hands)
+        write_to_the_shop(hands)
+        end_the_contract(hands)
+    owed = live.do(lambda rt: rt.session.scalars(sa.select(Invoice.state)).all())
+    assert set(owed) == {"paid"}
+    assert live.bank.double_charges() == []
+    asked = live.do(lambda rt: rt.session.scalar(sa.select(sa.func.count(Inquiry.id))))
+    ended = live.do(lambda rt: rt.session.scalar(sa.select(sa.func.count(Declaration.id))))
+    assert (asked, ended) == (1, 1)
+
+
+def subscribe_with_a_card_that_fails_later(rt):
+    plan = rt.session.scalars(sa.select(Plan).where(Plan.code == "pot")).one()
+    rt.session.expunge(plan)
+    rt.session.rollback()
+    ada = make_customer(rt, email=ADA)
+    make_subscription(rt, plan=plan, customer=ada, options={"caffeine": "usual"}, card="0341")
+
+
+def pay_what_is_owed(hands, link):
+    hands.visitor.go(link)
+    hands.arrive("#pay")
+    hands.press("#pay form[action$='/card'] button")
+    hands.arrive("#card-4242")
+    hands.tick("#card-4242")
+    hands.press("main form button.filled")
+    if not hands.visitor.script:
+        hands.press("main form button.filled")
+    hands.arrive("#pay:not(:has(form))")
+
+
+def write_to_the_shop(hands):
+    hands.visitor.go("/account/inquiries/new")
+    hands.write({"subject": "Cracked cup", "text": "What now?"})
+    hands.press("#inquiry form button.filled")
+    hands.arrive("#inquiry #m1")
+
+
+def end_the_contract(hands):
+    hands.visitor.go("/contracts/end")
+    hands.write({"name": "Ada", "email": ADA, "contract": "Pot"})
+    hands.press("main form button.filled")
+    hands.arrive("#declaration")
+    if hands.find("main form button.filled").count():
+        # In French everything is looked at once more first.
+        hands.press("main form button.filled")
+    hands.arrive("main a[href$='/file']")
 
 
 def sign_in(hands):
