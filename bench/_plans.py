@@ -77,7 +77,7 @@ def _postgresql(plan: Sequence[str]) -> set[str]:
 
 def _sqlite(plan: Sequence[str], text: str) -> set[str]:
     """A walk through a partial index is as long as what is waiting in it, not as the table."""
-    from storefront.models.triggers import PARTIAL_INDEXES
+    from storefront.models.partial_indexes import PARTIAL_INDEXES
 
     found = set()
     for line in plan:

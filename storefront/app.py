@@ -13,11 +13,20 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, has_request_context, request
 from flask_babel import get_babel
-from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from storefront import failures, headers, kept, languages, overrides, security, seen, templating
+from storefront import (
+    failures,
+    headers,
+    kept,
+    languages,
+    overrides,
+    rendering,
+    security,
+    seen,
+    templating,
+)
 from storefront.adapters import failpoints
 from storefront.adapters.clock import Clock, DemoClock, SystemClock
 from storefront.adapters.files import FileStore
@@ -86,6 +95,7 @@ def create_app(
     kept.init_app(app)
     headers.init_app(app)
     templating.init_app(app)
+    rendering.init_app(app)
     languages.init_app(app)
     overrides.init_app(app, settings.templates_dir)
     app.context_processor(_page_values)
@@ -206,7 +216,6 @@ def _page_values() -> dict[str, Any]:
         "shop": rt.shop,
         "brand_url": brand_url(rt.shop.look),
         "csp_nonce": headers.Nonce(),
-        "csrf_token": generate_csrf,
         "customer": current_customer(),
         "staff": current_staff(),
         "nav": menu_links(),

@@ -7,12 +7,21 @@ the previous release keeps working while both run.
 
 import gzip
 import hashlib
+import os
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    has_request_context,
+    make_response,
+    request,
+    url_for,
+)
 
 from storefront.domain.look import CORNERS, OURS, PAPERS, SPACING, Look, NotALook
 
@@ -33,6 +42,7 @@ FILES: dict[str, str] = {
     "icons.svg": "storefront/icons.svg",
     "favicon.svg": "storefront/favicon.svg",
 }
+_PATHS = {name: str(FOLDER / file) for name, file in FILES.items()}
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -56,13 +66,17 @@ class Asset:
 
 def asset_named(name: str) -> Asset:
     """Return the file with this public name. Raises ``KeyError`` for an unknown one."""
-    path = FOLDER / FILES[name]
-    return _read(path, path.stat().st_mtime_ns)
+    path = _PATHS[name]
+    return _read(path, os.stat(path).st_mtime_ns)  # noqa: PTH116 - asked for each icon of a page
 
 
 def static_url(name: str) -> str:
     """Return the address of a file; it changes exactly when the file does."""
-    return url_for("assets.file", digest=asset_named(name).digest, name=name)
+    digest = asset_named(name).digest
+    # A page names the same file for each of its icons.
+    if has_request_context():
+        return _address_below(request.root_path, digest, name)
+    return url_for("assets.file", digest=digest, name=name)
 
 
 def brand_url(look: Look) -> str:
@@ -129,8 +143,14 @@ def answer(found: Asset, caching: str) -> Response:
     return response
 
 
+@lru_cache(maxsize=256)
+def _address_below(_mount: str, digest: str, name: str) -> str:
+    return url_for("assets.file", digest=digest, name=name)
+
+
 @cache
-def _read(path: Path, _modified: int) -> Asset:
+def _read(named: str, _modified: int) -> Asset:
+    path = Path(named)
     body = path.read_bytes()
     if path.suffix == ".css":
         body = _tighten(body.decode()).encode()

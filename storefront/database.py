@@ -71,6 +71,11 @@ def stop_reading() -> None:
     _reading.set(False)
 
 
+def is_reading() -> bool:
+    """Return whether transactions that begin here are read only."""
+    return _reading.get()
+
+
 def sqlite_module() -> ModuleType:
     """Return the SQLite driver to use: the standard library's unless its SQLite is too old."""
     if sqlite3.sqlite_version_info < SAFE_WAL_VERSION and pysqlite3 is not None:

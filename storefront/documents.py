@@ -178,13 +178,13 @@ class _Writer:
     def _line(self, line: DocumentLine) -> SheetLine:
         notes = []
         if line.lowers:
-            notes.append(_("lowers: %(line)s", line=_named(*line.lowers)))
+            notes.append(_("lowers: %(line)s", line=line_name(*line.lowers)))
         if line.first and line.last and (line.first, line.last) != self.document.period:
             notes.append(self._days(line.first, line.last))
         if line.part_of:
             notes.append(_("a part of %(sum)s", sum=self._money(line.part_of)))
         return SheetLine(
-            _named(line.kind, line.text),
+            line_name(line.kind, line.text),
             tuple(notes),
             (
                 # Quantity times unit price is all of the line, not the part that goes back.
@@ -286,10 +286,16 @@ class _Writer:
         return f"{self._day(first)} {formats.EN_DASH} {self._day(last)}"
 
 
-def _named(kind: LineKind, text: str) -> str:
-    """Return what a line says; plan, option and add-on say it themselves."""
-    if kind is LineKind.SHIPPING:
-        return text or _("Delivery")
+_OF_DELIVERY = (LineKind.SHIPPING, LineKind.PRORATION_CREDIT, LineKind.PRORATION_CHARGE)
+
+
+def line_name(kind: LineKind, text: str) -> str:
+    """Return what a line says; plan, option and add-on say it themselves.
+
+    Delivery has no text of its own, nor has the part of it that a change takes back or charges.
+    """
+    if kind in _OF_DELIVERY:
+        text = text or _("Delivery")
     if kind is LineKind.SIGN_UP_FEE:
         return _("Sign-up fee: %(plan)s", plan=text)
     if kind is LineKind.DISCOUNT:

@@ -45,6 +45,8 @@ _DAYS_WITH_YEAR = {
     "de": ("EEE, d. MMMM yyyy", "d.M.yyyy"),
     "fr": ("EEE d MMMM yyyy", "d MMM yyyy"),
 }
+#: How many written amounts and dates are kept: a page says few, and the same ones again and again.
+_WRITTEN = 4096
 _TIMES = {"en": "HH:mm", "en_US": "h:mm a", "de": "HH:mm 'Uhr'", "fr": "H 'h' mm"}
 
 
@@ -54,6 +56,19 @@ def writing_locale(code: str) -> Locale:
     return Locale.parse("en_GB" if code == "en" else code.replace("-", "_"))
 
 
+@lru_cache(maxsize=32)
+def writing_locale_of(reader: Locale | None) -> Locale:
+    """Return the locale that ``reader`` reads numbers and dates in; nobody reads English."""
+    return writing_locale(str(reader or "en"))
+
+
+@lru_cache(maxsize=32)
+def tag_of(reader: Locale | None) -> str:
+    """Return the language tag of a locale, for ``lang``: ``de``, ``fr-CH``."""
+    return str(reader or "en").replace("_", "-")
+
+
+@lru_cache(maxsize=_WRITTEN)
 def money(value: Money, locale: Locale) -> str:
     """Return ``value`` with all its decimals: ``€1,234.50``, ``1.234,50 €``.
 
@@ -103,6 +118,7 @@ def table_day(value: date, locale: Locale) -> str:
     return _french_first(format_date(value, _of(_DAYS, locale)[2], locale=locale), value, locale)
 
 
+@lru_cache(maxsize=_WRITTEN)
 def month(value: date, locale: Locale, today: date | None = None) -> str:
     """Return the month's name, ``March``; with its year unless that is ``today``'s."""
     same_year = today is not None and value.year == today.year
@@ -118,6 +134,7 @@ def cycle(leaves: date, key: str, locale: Locale, today: date | None = None) -> 
     return write(leaves, locale, today)
 
 
+@lru_cache(maxsize=_WRITTEN)
 def clock_time(value: time | datetime, locale: Locale) -> str:
     """Return the time of day: ``23:59``, ``23:59 Uhr``, ``23 h 59``."""
     plain = value.time() if isinstance(value, datetime) else value
@@ -170,41 +187,53 @@ def zone_name(zone: str) -> str:
 def interval_per(interval: Interval) -> str:
     """Return what a price is for: ``a month``, ``every 3 months``, ``a year``."""
     count = interval.count
-    return {
-        "day": ngettext("a day", "every %(num)s days", count),
-        "week": ngettext("a week", "every %(num)s weeks", count),
-        "month": ngettext("a month", "every %(num)s months", count),
-        "year": ngettext("a year", "every %(num)s years", count),
-    }[interval.unit]
+    match interval.unit:
+        case "day":
+            return ngettext("a day", "every %(num)s days", count)
+        case "week":
+            return ngettext("a week", "every %(num)s weeks", count)
+        case "month":
+            return ngettext("a month", "every %(num)s months", count)
+        case _:
+            return ngettext("a year", "every %(num)s years", count)
 
 
 def interval_each(interval: Interval) -> str:
     """Return how often something happens: ``every month``, ``every 3 months``."""
     count = interval.count
-    return {
-        "day": ngettext("every day", "every %(num)s days", count),
-        "week": ngettext("every week", "every %(num)s weeks", count),
-        "month": ngettext("every month", "every %(num)s months", count),
-        "year": ngettext("every year", "every %(num)s years", count),
-    }[interval.unit]
+    match interval.unit:
+        case "day":
+            return ngettext("every day", "every %(num)s days", count)
+        case "week":
+            return ngettext("every week", "every %(num)s weeks", count)
+        case "month":
+            return ngettext("every month", "every %(num)s months", count)
+        case _:
+            return ngettext("every year", "every %(num)s years", count)
 
 
 def interval_name(interval: Interval) -> str:
     """Return the interval as a choice or after a plan's name: ``Monthly``."""
     if interval.count == 1:
-        return {
-            "day": _("Daily"),
-            "week": _("Weekly"),
-            "month": _("Monthly"),
-            "year": _("Yearly"),
-        }[interval.unit]
+        match interval.unit:
+            case "day":
+                return _("Daily")
+            case "week":
+                return _("Weekly")
+            case "month":
+                return _("Monthly")
+            case _:
+                return _("Yearly")
     count = interval.count
-    return {
-        "day": ngettext("Every day", "Every %(num)s days", count),
-        "week": ngettext("Every week", "Every %(num)s weeks", count),
-        "month": ngettext("Every month", "Every %(num)s months", count),
-        "year": ngettext("Every year", "Every %(num)s years", count),
-    }[interval.unit]
+    match interval.unit:
+        case "day":
+            return ngettext("Every day", "Every %(num)s days", count)
+        case "week":
+            return ngettext("Every week", "Every %(num)s weeks", count)
+        case "month":
+            return ngettext("Every month", "Every %(num)s months", count)
+        case _:
+            return ngettext("Every year", "Every %(num)s years", count)
 
 
 def interval_inside(interval: Interval) -> str:
@@ -221,12 +250,14 @@ def _of(table: Mapping[str, T], locale: Locale) -> T:
     return table["en"]
 
 
+@lru_cache(maxsize=_WRITTEN)
 def _dated(value: date, which: int, locale: Locale, today: date | None) -> str:
     same_year = today is not None and value.year == today.year
     pattern = _of(_DAYS if same_year else _DAYS_WITH_YEAR, locale)[which]
     return _french_first(format_date(value, pattern, locale=locale), value, locale)
 
 
+@lru_cache(maxsize=_WRITTEN)
 def _month_day(value: date, locale: Locale, today: date | None) -> str:
     same_year = today is not None and value.year == today.year
     pattern = "d. MMMM" if locale.language == "de" else "d MMMM"

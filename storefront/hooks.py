@@ -372,6 +372,8 @@ class HookSpecs:
     def slot(self, name: str, ctx: Mapping[str, Any]) -> Piece | str | None:
         """Filter. Return what to put into the named place of a page, or None for nothing.
 
+        ``ctx["opted_out"]`` is true where the visitor's browser asks not to be followed.
+
         A ``Piece`` is rendered and escaped for you; text is HTML and yours to escape
         (``markupsafe``). The pieces of all plugins are joined in the order
         of their names; one that raises is left out and logged. The names are listed in

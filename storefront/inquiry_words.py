@@ -7,6 +7,7 @@ from datetime import date
 
 from flask_babel import gettext as _
 
+from storefront.merchant_texts import said
 from storefront.queries.inquiries import About, InquiryRow
 
 
@@ -29,7 +30,7 @@ def title(row: InquiryRow) -> str:
 def about_name(about: About, day: Callable[[date], str]) -> str:
     """Return what a conversation is about in words."""
     if about.kind == "box" and about.on is not None:
-        return _("Box of %(day)s, %(plan)s", day=day(about.on), plan=about.name)
+        return _("Box of %(day)s, %(plan)s", day=day(about.on), plan=said(about.name))
     if about.kind == "invoice":
         return _("Invoice %(number)s", number=about.name)
-    return _("Subscription %(plan)s", plan=about.name)
+    return _("Subscription %(plan)s", plan=said(about.name))

@@ -1,4 +1,4 @@
-"""Word the acknowledgement of what somebody declared about a contract without signing in."""
+"""Word what is mailed about a declaration: its receipt, and to the shop that money is due back."""
 
 from __future__ import annotations
 
@@ -45,6 +45,39 @@ def _declaration_received(writer: Writer) -> Words | None:
     )
 
 
+def _withdrawal_due(writer: Writer) -> Words | None:
+    """To the shop's contact address; None once it is done."""
+    said = said_of(writer.rt.session, str(writer.delivery.payload["declaration"]))
+    moment = writer.rt.moment()
+    due_on = said.due_on(moment) if said is not None and not said.is_done else None
+    if said is None or due_on is None:
+        return None
+    day, name = writer.day(due_on), said.name or _("somebody who was erased")
+    if due_on < moment.today:
+        subject = _("Overdue since %(day)s: money back to %(name)s", day=day, name=name)
+        lead = _("%(name)s withdrew from a contract. The money should be back by now.", name=name)
+    else:
+        subject = _("Money back to %(name)s by %(day)s", day=day, name=name)
+        lead = _("%(name)s withdrew from a contract, and nobody noted it as done.", name=name)
+    return Words(
+        subject,
+        lead,
+        _(
+            "All that was paid goes back, the usual delivery included. You may wait for the goods,"
+            " or for proof that they were sent, where they were not to stay with the buyer."
+        ),
+        (
+            (_("Received"), writer.moment(said.received_at)),
+            (_("Money back by"), day),
+            (_("Contract"), said.contract),
+            (_("E-mail"), said.email),
+        ),
+        (_("Open declarations"), writer.url("/admin/declarations")),
+        (_("Refund and end it, then note it as done: after that no mail reminds you."),),
+        why=_("You get this because it is the contact address of %(shop)s.", shop=_shop(writer)),
+    )
+
+
 def _typed(writer: Writer, said: Said) -> list[tuple[str, str]]:
     facts = [(_("Contract"), said.contract)]
     if said.kind is DeclarationKind.END:
@@ -65,4 +98,5 @@ def _shop(writer: Writer) -> str:
 #: Topic of the outbox -> how it is worded.
 DECLARATION_TOPICS: dict[str, Callable[[Writer], Words | None]] = {
     "declaration_received": _declaration_received,
+    "withdrawal_due": _withdrawal_due,
 }

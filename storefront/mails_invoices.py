@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
+from storefront.merchant_texts import said
 from storefront.queries.documents import Document, document
 from storefront.queries.mails import gift_of_box
 
@@ -49,8 +50,8 @@ def _left_out(writer: Writer) -> list[tuple[str, str]]:
     names = formats.listing(payload["left_out"], writer.locale)
     facts = [(_("Had run out and was left out"), names)]
     if recipient:
-        return [*facts, (_("Gift"), plan), (_("For"), recipient)]
-    return [*facts, (_("Plan"), plan)]
+        return [*facts, (_("Gift"), said(plan)), (_("For"), recipient)]
+    return [*facts, (_("Plan"), said(plan))]
 
 
 def extra_charge(writer: Writer) -> Words:

@@ -6,6 +6,7 @@ from datetime import date
 
 from flask_babel import gettext as _
 
+from storefront import formats
 from storefront.domain.declarations import links_end
 from storefront.domain.descriptors import descriptor
 from storefront.mail_words import Words, Writer
@@ -17,6 +18,8 @@ from storefront.queries.mails import (
     law_of,
     payment_facts,
 )
+from storefront.queries.withdrawal import exclusions
+from storefront.withdrawal_words import not_for
 
 
 def order_confirmed(writer: Writer) -> Words | None:
@@ -95,7 +98,8 @@ def _first_box(writer: Writer, box: SubscriptionFacts) -> list[tuple[str, str]]:
     """Return when the first box leaves and, as long as it can be changed, until when."""
     facts = [(_("First box"), writer.day(box.ships_on))] if box.ships_on else []
     if box.choose_until and box.choose_until >= writer.rt.today():
-        facts.append((_("Change it until"), f"{writer.day(box.choose_until)}, 23:59"))
+        until = _("23:59, %(zone)s time", zone=formats.zone_name(writer.rt.shop.zone))
+        facts.append((_("Change it until"), f"{writer.day(box.choose_until)}, {until}"))
     elif box.choose_until:
         facts.append((_("Your first box"), _("It cannot be changed or skipped any more.")))
     return facts
@@ -170,18 +174,16 @@ def withdrawal(writer: Writer, query: str = "", *, ships: bool = True) -> tuple[
     if law is None or not law.withdrawal_days:
         return ()
     values = {"days": law.withdrawal_days, "url": writer.url(f"/contracts/withdraw{query}")}
-    if not ships:
-        return (
-            _(
-                "You can withdraw from this contract within %(days)s days of your order, without"
-                " giving a reason: %(url)s",
-                **values,
-            ),
-        )
-    return (
-        _(
+    if ships:
+        words = _(
             "You can withdraw from this contract within %(days)s days of the first box's arrival,"
             " without giving a reason: %(url)s",
             **values,
-        ),
-    )
+        )
+    else:
+        words = _(
+            "You can withdraw from this contract within %(days)s days of your order, without"
+            " giving a reason: %(url)s",
+            **values,
+        )
+    return tuple(filter(None, (words, not_for(exclusions(writer.rt.session)))))

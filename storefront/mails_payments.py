@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
-from storefront.merchant_texts import subscription_facts
+from storefront.merchant_texts import said, subscription_facts
 from storefront.queries.debits import debit_facts
 from storefront.queries.mails import PaymentFacts, payment_facts
 from storefront.services.pay_links import link
@@ -24,7 +24,7 @@ def _debit_notice(writer: Writer) -> Words | None:
     # Not before that day: the clock of the notice runs from when this mail is handed over.
     day = writer.day(rt.day_of(debit.earliest(rt.now(), rt.notices)))
     amount = writer.money(debit.amount)
-    facts = [(_("Amount"), amount), (_("On or after"), day), (_("For"), debit.about)]
+    facts = [(_("Amount"), amount), (_("On or after"), day), (_("For"), said(debit.about))]
     if debit.method:
         facts.insert(2, (_("From"), debit.method))
     return Words(

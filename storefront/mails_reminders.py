@@ -7,6 +7,7 @@ from datetime import date
 
 from flask_babel import gettext as _
 
+from storefront.domain.declarations import WITHDRAWAL_DAYS, links_withdrawal
 from storefront.domain.money import Money
 from storefront.mail_words import Words, Writer
 from storefront.merchant_texts import subscription_facts
@@ -69,6 +70,22 @@ def _trial_ends(writer: Writer) -> Words | None:
         subject,
         _("Your trial ends on %(day)s. Then your first payment is taken.", day=day),
         (plan, (_("First charge"), writer.charge(*charge))),
+        _second_right(writer, subscription),
+    )
+
+
+def _second_right(writer: Writer, subscription: SubscriptionFacts) -> tuple[str, ...]:
+    """Return that the right to withdraw begins again with the first payment, where it does."""
+    if not subscription.second_withdrawal or not links_withdrawal(writer.rt.shop.countries):
+        return ()
+    url = writer.url(f"/contracts/withdraw?contract={subscription.public_id}")
+    return (
+        _(
+            "After it you can withdraw from this contract once more, within %(days)s days and"
+            " without giving a reason: %(url)s",
+            days=WITHDRAWAL_DAYS,
+            url=url,
+        ),
     )
 
 
@@ -98,6 +115,7 @@ def _before_first(
     subject: str,
     news: str,
     facts: tuple[tuple[str, str], ...],
+    more: tuple[str, ...] = (),
 ) -> Words:
     return Words(
         subject,
@@ -108,7 +126,7 @@ def _before_first(
             _("See your subscription"),
             writer.url(f"/account/subscriptions/{subscription.public_id}"),
         ),
-        (_skip_or_cancel(writer, subscription),),
+        (_skip_or_cancel(writer, subscription), *more),
     )
 
 

@@ -10,18 +10,27 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from flask import current_app
-from flask_babel import get_locale
 
 from storefront.domain.translations import Words
 from storefront.queries import mails
 from storefront.queries.contents import Piece
 from storefront.queries.mails import SubscriptionFacts
 from storefront.queries.translations import merchant_words
+from storefront.rendering import reader_locale
 from storefront.runtime import Runtime
 
 _KEPT = "storefront_merchant_words"
 #: What of a mail's payload holds names: of plans, of products, or lists of either.
-_NAMES_IN_MAILS = ("plan", "products", "lost", "instead", "lacks", "unwanted", "holds")
+NAMES_IN_MAILS = (
+    "plan",
+    "products",
+    "lost",
+    "instead",
+    "lacks",
+    "left_out",
+    "unwanted",
+    "holds",
+)
 Text = TypeVar("Text", str, None)
 
 
@@ -32,7 +41,8 @@ def said(text: Text) -> Text:
     the catalogue, and kept.
     """
     rt = cast("Runtime", current_app.extensions["storefront"])
-    code = str(get_locale() or "en").partition("_")[0]
+    locale = reader_locale()
+    code = locale.language if locale else "en"
     if not text or code == rt.shop.locale.partition("-")[0]:
         return text
     return _words(rt).get(code, {}).get(text, text)
@@ -53,7 +63,7 @@ def said_list(text: str) -> str:
 def said_in_mail(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a mail is about, with the merchant's names in the reader's language."""
     return {
-        key: _said_within(value) if key in _NAMES_IN_MAILS else value
+        key: _said_within(value) if key in NAMES_IN_MAILS else value
         for key, value in payload.items()
     }
 

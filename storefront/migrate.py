@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 
 from storefront.models import Base
 from storefront.models.base import UtcDateTime
-from storefront.models.triggers import PARTIAL_INDEXES
+from storefront.models.partial_indexes import PARTIAL_INDEXES
 
 try:
     import fcntl
@@ -192,5 +192,5 @@ def _render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
 def _include_object(
     _item: Any, name: str | None, kind: str, _reflected: bool, _compared: Any
 ) -> bool:
-    """Partial indexes live in ``models/triggers.py``, which has a test of its own."""
+    """Partial indexes live in ``models/partial_indexes.py``, which has a test of its own."""
     return not (kind == "index" and name in PARTIAL_INDEXES)

@@ -10,10 +10,14 @@ stylesheet swap paper, shelf and ink in the dark theme.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from itertools import pairwise
 
 from markupsafe import Markup, escape
+
+from storefront.domain.colours import hex_of, rgb_of
+from storefront.domain.look import OURS, Look
 
 #: One item is drawn on this grid; it stands on the line ``FLOOR``.
 WIDTH, HEIGHT, FLOOR = 160, 200, 196
@@ -52,6 +56,41 @@ NINE_KETTLES = Palette(
         (3, 2, 0),
     ),
 )
+
+
+#: Lightness, strength (times that of the brand's colour) and turn of hue in degrees of the six,
+#: and whether they are made of the main or of the second colour; read off those above.
+_TONES = (
+    (0.43, 1.0, 0, "main"),
+    (0.7, 1.0, 0, "second"),
+    (0.9, 0.55, 38, "second"),
+    (0.86, 0.4, -30, "main"),
+    (0.72, 0.6, -50, "main"),
+    (0.3, 0.7, 4, "main"),
+)
+
+
+@cache
+def palette_of(look: Look) -> Palette:
+    """Return the colours of the pictures of a shop; those of our own look were chosen by eye.
+
+    >>> palette_of(Look()) is NINE_KETTLES, palette_of(Look(brand_hue=135)).fills[0]
+    (True, '#2e5e01')
+    """
+    colours = {
+        "main": (look.brand_chroma / 1000, look.brand_hue),
+        "second": (look.accent_chroma / 1000, look.accent_hue),
+    }
+    ours = {"main": (OURS.brand_chroma / 1000, OURS.brand_hue),
+            "second": (OURS.accent_chroma / 1000, OURS.accent_hue)}  # fmt: skip
+    if colours == ours:
+        return NINE_KETTLES
+    fills = []
+    for lightness, strength, turn, which in _TONES:
+        chroma, hue = colours[which]
+        fills.append(hex_of(rgb_of(lightness, chroma * strength, (hue + turn) % 360)))
+    one, two, three, four, five, six = fills
+    return Palette((one, two, three, four, five, six), NINE_KETTLES.triples)
 
 
 @dataclass(frozen=True)
@@ -239,15 +278,20 @@ def box_svg(
     return _svg(BOX_WIDTH, BOX_HEIGHT, "".join(parts), alt, "box-picture", paper=True)
 
 
-def share_svg(seed: str, items: Sequence[str | tuple[str, str | None]] = ()) -> Markup:
+def share_svg(
+    seed: str,
+    items: Sequence[str | tuple[str, str | None]] = (),
+    palette: Palette = NINE_KETTLES,
+) -> Markup:
     """Return the picture of a box on a sheet of 1200 x 630, the size at which links are shown."""
     scale = SHARE_HEIGHT / BOX_HEIGHT
     left = (SHARE_WIDTH - BOX_WIDTH * scale) / 2
+    box = box_svg(seed, items, palette=palette)
     text = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SHARE_WIDTH} {SHARE_HEIGHT}" '
         f'width="{SHARE_WIDTH}" height="{SHARE_HEIGHT}">'
         f'<path d="M0 0h{SHARE_WIDTH}v{SHARE_HEIGHT}H0z" fill="{SHEET}"/>'
-        f'<g transform="translate({left:g} 0) scale({scale:g})">{box_svg(seed, items)}</g></svg>'
+        f'<g transform="translate({left:g} 0) scale({scale:g})">{box}</g></svg>'
     )
     return Markup(text)  # noqa: S704 - every part is ours
 

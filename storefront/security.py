@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request, url_for
 from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import BadRequest
 
 from storefront.extensions import csrf
@@ -173,14 +174,23 @@ def _refuse_nul() -> None:
             abort(400)
 
 
-def _check_origin_and_token() -> None:
+def _check_origin_and_token() -> Response | None:
     access = access_of_request()
     if access is None or access.is_machine or request.method in _SAFE_METHODS:
-        return
+        return None
     if not _comes_from_us():
         raise CrossSiteRequest("This request did not come from our own page.")
     if current_app.config["WTF_CSRF_ENABLED"] and request.endpoint not in _WITHOUT_TOKEN:
-        csrf.protect()
+        try:
+            csrf.protect()
+        except CSRFError:
+            # A browser that lost its cookies lost the token with them: what is missing is the
+            # person. What was sent is not kept, since it may be somebody else's.
+            door = _door(access)
+            if door is None:
+                raise
+            return _ask_to_sign_in(*door, may_keep=False)
+    return None
 
 
 def _comes_from_us() -> bool:
@@ -199,12 +209,16 @@ def _check_access() -> Response | None:
     if access.kind == "token":
         _check_token(access.permission)
         return None
+    door = _door(access)
+    if door is not None:
+        return _ask_to_sign_in(*door)
     if access is CUSTOMER:
         seen("customer", current_customer())
-        return None if current_customer() else _ask_to_sign_in("auth.sign_in", "customer")
+        return None
     who = current_staff()
     if who is None:
-        return _ask_to_sign_in("admin.sign_in", "staff")
+        # Signed out between the two questions.
+        abort(401)
     seen("staff", who)
     if not who.has_two_step and request.endpoint not in _WITHOUT_TWO_STEP and _is_required():
         text = _("This shop asks its staff for a second step. Set it up first.")
@@ -236,12 +250,21 @@ def _check_token(scope: str) -> None:
     g.api_token = found
 
 
-def _ask_to_sign_in(endpoint: str, kind: str) -> Response:
+def _door(access: Access) -> tuple[str, str] | None:
+    """Return where somebody signs in, and as what, while nobody who is asked for has."""
+    if access is CUSTOMER and current_customer() is None:
+        return "auth.sign_in", "customer"
+    if access.kind == "staff" and current_staff() is None:
+        return "admin.sign_in", "staff"
+    return None
+
+
+def _ask_to_sign_in(endpoint: str, kind: str, *, may_keep: bool = True) -> Response:
     if endpoint not in current_app.view_functions:
         abort(401)
     wanted = _page_wanted()
     to = url_for(endpoint, next=wanted)
-    if keep(kind, wanted):
+    if may_keep and keep(kind, wanted):
         text = _("You were signed out. Sign in again: what you typed is kept.")
         return go(to, text, status=401)
     return go(to, status=401)

@@ -8,22 +8,27 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from flask import Flask, current_app, has_request_context, render_template, request
-from flask_babel import get_locale
+from flask import Flask, current_app, g, has_request_context, render_template, request
 from markupsafe import Markup
 
-from storefront import formats, languages, navigation, pictures
+from storefront import formats, languages, navigation
 from storefront.assets import static_url
 from storefront.domain.address_lines import address_lines, place_lines
 from storefront.domain.carriers.links import tracking_link
 from storefront.domain.cycles import is_named_by_month, is_of_month
 from storefront.domain.email_hints import likely_meant
 from storefront.domain.order_law import names_vat
-from storefront.merchant_texts import said, said_piece
+from storefront.drawn import draw_box, draw_product
+from storefront.merchant_texts import said, said_list, said_piece
+from storefront.opt_out import opted_out
 from storefront.pills import pill_of
+from storefront.rendering import reader_locale
+from storefront.withdrawal_words import excluded_note, excluded_words
 
 LANGUAGES = languages.LANGUAGES
 THEMES = ("light", "dark")
+#: Under this name of ``g`` stands the day on which a page is written.
+_TODAY = "storefront_today"
 
 
 def init_app(app: Flask) -> None:
@@ -36,12 +41,12 @@ def init_app(app: Flask) -> None:
 
 def writing_locale() -> Locale:
     """Return the locale of this request's reader."""
-    return formats.writing_locale(str(get_locale() or "en"))
+    return formats.writing_locale_of(reader_locale())
 
 
 def locale_code() -> str:
     """Return the language tag of this page, for ``lang``."""
-    return str(get_locale() or "en").replace("_", "-")
+    return formats.tag_of(reader_locale())
 
 
 def theme_choice() -> str | None:
@@ -62,8 +67,14 @@ def parcel_link(carrier: str, number: str) -> str:
 
 
 def shop_today() -> date:
-    """Return the shop's today, against which years are left out."""
-    return current_app.extensions["storefront"].today()
+    """Return the shop's today, against which years are left out; a page has one."""
+    if not has_request_context():
+        return current_app.extensions["storefront"].today()
+    kept: date | None = g.get(_TODAY)
+    if kept is None:
+        kept = current_app.extensions["storefront"].today()
+        setattr(g, _TODAY, kept)
+    return kept
 
 
 def country_name(code: str) -> str:
@@ -75,7 +86,9 @@ def slot(name: str, /, **ctx: Any) -> Markup:
     """Return what plugins have for the named place of a page."""
     hooks = current_app.extensions["storefront"].hooks
     pieces: Markup = hooks.slot(
-        name, ctx, lambda piece: render_template(piece.template, **piece.values)
+        name,
+        {"opted_out": opted_out(), **ctx},
+        lambda piece: render_template(piece.template, **piece.values),
     )
     return pieces
 
@@ -219,6 +232,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "first_control": first_control,
     "likely_meant": likely_meant,
     "said": said,
+    "said_list": said_list,
     "said_piece": said_piece,
     "attributes": attributes,
 }
@@ -244,7 +258,10 @@ GLOBALS: dict[str, Any] = {
     "controls": control_attributes,
     "errors_of": errors_of,
     "slot": slot,
-    "draw_product": pictures.product_svg,
-    "draw_box": pictures.box_svg,
+    "opted_out": opted_out,
+    "excluded_note": excluded_note,
+    "excluded_words": excluded_words,
+    "draw_product": draw_product,
+    "draw_box": draw_box,
     "tracking_link": parcel_link,
 }

@@ -12,6 +12,7 @@ from flask_babel import ngettext
 from storefront import formats
 from storefront.domain.choices import Fault, FaultKind
 from storefront.domain.money import Money
+from storefront.merchant_texts import said
 from storefront.queries.choices import ChoicePage, Choosable
 from storefront.services.choices import Chosen
 from storefront.templating import FILTERS, writing_locale
@@ -151,20 +152,20 @@ def _of_one(fault: Fault, row: Choosable) -> str:
             "At most %(num)s of %(name)s goes into one box.",
             "At most %(num)s of %(name)s go into one box.",
             fault.number,
-            name=row.name,
+            name=said(row.name),
         )
     if fault.kind is FaultKind.NOT_ENOUGH_LEFT:
         return ngettext(
             "Only %(num)s of %(name)s is left.",
             "Only %(num)s of %(name)s are left.",
             fault.number,
-            name=row.name,
+            name=said(row.name),
         )
     if row.bar == "allergen":
-        return _("%(name)s contains what you avoid. Take it out.", name=row.name)
+        return _("%(name)s contains what you avoid. Take it out.", name=said(row.name))
     if row.bar == "repeated":
-        return _("You had %(name)s before. Choose something new.", name=row.name)
-    return _("%(name)s is sold out. Choose something else; the rest is safe.", name=row.name)
+        return _("You had %(name)s before. Choose something new.", name=said(row.name))
+    return _("%(name)s is sold out. Choose something else; the rest is safe.", name=said(row.name))
 
 
 def _of_all(fault: Fault, page: ChoicePage) -> str:

@@ -20,7 +20,7 @@ from wtforms.validators import InputRequired, Length
 from storefront.blueprints.auth.forms import Email
 from storefront.blueprints.context import runtime
 from storefront.blueprints.forms import Form
-from storefront.blueprints.typed import one_line, read_day, several_lines
+from storefront.blueprints.typed import one_line, read_written_day, several_lines
 from storefront.domain.declarations import DeclarationKind, has_review
 from storefront.domain.errors import DomainError
 from storefront.htmx import go, show
@@ -83,8 +83,8 @@ class EndForm(WithdrawalForm):
             raise ValidationError(_("Write the reason for which it ends"))
 
     def validate_wished_on(self, field: StringField) -> None:
-        if field.data and read_day(field.data) is None:
-            raise ValidationError(_("Enter a day like 2027-03-12, or leave it empty"))
+        if field.data and read_written_day(field.data) is None:
+            raise ValidationError(_("Enter a day like 2027-03-12 or 12.3.2027, or leave it empty"))
 
 
 @bp.route("/end", methods=["GET", "POST"])
@@ -159,7 +159,7 @@ def _take_down(kind: DeclarationKind, form: WithdrawalForm) -> Received:
             said.locale,
             form.how.data == "cause",
             form.reason.data or "",
-            read_day(form.wished_on.data),
+            read_written_day(form.wished_on.data),
         )
     got = declarations.receive(rt, said)
     if got.to_cancel is None:

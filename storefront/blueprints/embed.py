@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from markupsafe import escape
 
 from storefront.assets import answer, asset_named
+from storefront.blueprints.catalogue import delivery_of
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
@@ -21,7 +22,6 @@ from storefront.domain.periods import Interval
 from storefront.domain.shipping import told
 from storefront.headers import content_security_policy
 from storefront.languages import of_address
-from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, pricing_page
 from storefront.security import PUBLIC, register_policy
 
@@ -88,7 +88,7 @@ def _values(site: str) -> dict[str, Any]:
             for each in page.intervals
         ],
         "countries": [],
-        "delivery": told(read_zones(rt.session), country, market.currency),
+        "delivery": told(delivery_of(rt).zones, country, market.currency),
         "plan_url": lambda plan, chosen: _out("pricing.plan", site, chosen, code=plan.code),
         "choose_url": lambda plan, chosen: _choose_url(plan, site, chosen),
         "shop_url": _out("pricing.index", site, interval),

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from storefront.blueprints.context import runtime
 from storefront.domain.swaps import SwapBar
+from storefront.merchant_texts import said
 from storefront.operations.audit import Who
 from storefront.queries.swaps import Offered, SwapPage, swap_page
 from storefront.services import swaps
@@ -95,14 +96,11 @@ def _refused(bar: SwapBar | None) -> str:
 
 
 def _done(done: Swapped, *, undone: bool) -> str:
-    if undone or not done.instead:
-        return _("%(name)s is in your box again.", name=done.instead or done.own)
+    own, instead = said(done.own), said(done.instead)
+    if undone or not instead:
+        return _("%(name)s is in your box again.", name=instead or own)
     if done.is_standing:
         return _(
-            "From this box on, %(instead)s comes instead of %(own)s.",
-            instead=done.instead,
-            own=done.own,
+            "From this box on, %(instead)s comes instead of %(own)s.", instead=instead, own=own
         )
-    return _(
-        "In this box, %(instead)s comes instead of %(own)s.", instead=done.instead, own=done.own
-    )
+    return _("In this box, %(instead)s comes instead of %(own)s.", instead=instead, own=own)

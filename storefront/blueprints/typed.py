@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import date
 
@@ -58,3 +59,19 @@ def read_day(text: str | None) -> date | None:
     except ValueError:
         return None
     return day if FIRST_DAY <= day <= LAST_DAY else None
+
+
+_DAY_FIRST = re.compile(r"(\d{1,2})[./-]\s*(\d{1,2})[./-]\s*(\d{4})")
+
+
+def read_written_day(text: str | None) -> date | None:
+    """Return the day of a text as people write it, the day before the month, or of an ISO text.
+
+    >>> read_written_day("12.3.2027"), read_written_day("12/03/2027"), read_written_day("in May")
+    (datetime.date(2027, 3, 12), datetime.date(2027, 3, 12), None)
+    """
+    found = _DAY_FIRST.fullmatch((text or "").strip())
+    if found is None:
+        return read_day(text)
+    day, month, year = found.groups()
+    return read_day(f"{year}-{month:0>2}-{day:0>2}")

@@ -158,6 +158,24 @@ LIMITED = PlanData(
 )
 LIMITED_PLACES, LIMITED_TEA, LIMITED_GRAMS = 3, "TEA-PUERH", 300
 
+#: Not listed: who has the code finds it, and nobody of the story has ordered it.
+PRIVATE = PlanData(
+    "office",
+    "Office",
+    "Two teas for a whole floor",
+    "Four tins each of two teas for the kitchen of an office. For firms that wrote to us: it is "
+    "not on our list, and the code is theirs to pass on.",
+    (
+        "2 loose-leaf teas, 4 tins of each",
+        "An invoice with your VAT number",
+        "Skip any box until its cut-off",
+    ),
+    5400,
+    5400,
+    asks_caffeine=False,
+)
+PRIVATE_CODE, PRIVATE_TEAS, PRIVATE_GRAMS = "OFFICE9", ("TEA-ASSAM", "TEA-SENCHA"), 700
+
 #: The question, and its answers as (code, name, hint).
 CAFFEINE = ("caffeine", "Caffeine", "You can change your mind later.")
 CAFFEINE_CHOICES = (

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.adapters.html import plain_html
 from storefront.demo import catalogue, pages
 from storefront.demo.catalogue import CodeData, PlanData, ProductData
-from storefront.demo.words import ADDON_HINTS, CAFFEINE_WORDS, PLAN_WORDS, PRODUCT_WORDS
+from storefront.demo.words import (
+    ADDON_HINTS,
+    ALLERGEN_WORDS,
+    CAFFEINE_WORDS,
+    PLAN_WORDS,
+    PRODUCT_WORDS,
+)
 from storefront.domain.carriers.presets import PRESETS
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
@@ -38,7 +45,7 @@ from storefront.services.export_formats import save_format
 from storefront.services.leaving_offers import OfferDraft, add_offer
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.places import set_places
-from storefront.services.plans import set_price
+from storefront.services.plans import save_plan, set_price
 from storefront.services.promotions import CouponDraft, add_coupon
 from storefront.services.shipping import ZoneDraft, save_weights, save_zone
 from storefront.services.staff import add_staff, ensure_roles
@@ -166,6 +173,19 @@ def open_limited(rt: Runtime) -> None:
     set_places(rt, owner, plan, catalogue.LIMITED_PLACES, sells_by_stock=False)
 
 
+def open_private(rt: Runtime) -> None:
+    """Put a plan on sale that only a code opens. Commits."""
+    data, group = catalogue.PRIVATE, table_of(CycleGroup)
+    _add_plan(rt, data, rt.session.scalars(sa.select(group.c.id)).one(), len(catalogue.PLANS) + 1)
+    rt.session.commit()
+    owner, plan = owner_of(rt), refs_of(rt, Plan, "code")[data.code]
+    save_plan(rt, owner, plan, {"is_public": False, "access_code": catalogue.PRIVATE_CODE})
+    variants = refs_of(rt, ProductVariant, "sku")
+    teas = [Ingredient(variants[sku], 4) for sku in catalogue.PRIVATE_TEAS]
+    save_recipe(rt, plan, None, "", teas)
+    save_weights(rt, owner, data.code, {"": catalogue.PRIVATE_GRAMS})
+
+
 def change_prices(rt: Runtime) -> None:
     """Have the owner put today's prices on sale; who subscribes already keeps the old ones."""
     plans, owner = refs_of(rt, Plan, "code"), owner_of(rt)
@@ -195,6 +215,19 @@ def _acting(rt: Runtime, email: str) -> Who:
     return Who(row.id, row.public_id)
 
 
+def _said(data: ProductData) -> dict[str, Any]:
+    """Return the name and the allergens of a product in other languages."""
+    return {
+        code: {**texts, **_allergens(data, code)}
+        for code, texts in PRODUCT_WORDS.get(data.sku, {}).items()
+    }
+
+
+def _allergens(data: ProductData, code: str) -> dict[str, Any]:
+    told = {word: ALLERGEN_WORDS[code][word] for word in data.allergens}
+    return {"allergens": told} if told else {}
+
+
 def _add_product(rt: Runtime, data: ProductData) -> None:
     product = Product(
         public_id=public_id("prod"),
@@ -206,7 +239,7 @@ def _add_product(rt: Runtime, data: ProductData) -> None:
         allergens=list(data.allergens),
         picture=data.picture,
         source_ref=data.sku,
-        translations=PRODUCT_WORDS.get(data.sku, {}),
+        translations=_said(data),
         created_at=rt.now(),
     )
     rt.session.add(product)

@@ -79,8 +79,9 @@ def _late_box(rt: Runtime, *conditions: sa.ColumnElement[bool]) -> AnyRow | None
 
 
 def fill_limited(rt: Runtime, subscribers: Iterable[Shopper]) -> None:
-    """Put the plan with few places on sale, and let the first ``subscribers`` take them all."""
+    """Put a plan with few places on sale, all taken by ``subscribers``, and a private one."""
     opening.open_limited(rt)
+    opening.open_private(rt)
     data = catalogue.LIMITED
     for shopper in list(subscribers)[: catalogue.LIMITED_PLACES]:
         also = replace(

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from storefront.domain.money import Money, exponent
 from storefront.models import Customer
 from storefront.models.base import table_of
-from storefront.queries.account import Home, SubscriptionView, home
+from storefront.queries.account import SubscriptionView
+from storefront.queries.account_home import Home, home
 from storefront.queries.box_rows import BoxRow
 from storefront.runtime import Runtime
 

@@ -116,6 +116,32 @@ PLAN_WORDS: dict[str, dict[str, dict[str, Any]]] = {
             ],
         },
     },
+    "office": {
+        "de": {
+            "name": "Büro",
+            "tagline": "Zwei Tees für ein ganzes Stockwerk",
+            "description": "Je vier Dosen von zwei Tees für die Küche eines Büros. Für Firmen, die "
+            "uns geschrieben haben: Die Box steht nicht auf unserer Liste, und der Code ist zum "
+            "Weitergeben.",
+            "benefits": [
+                "2 lose Tees, je 4 Dosen",
+                "Eine Rechnung mit Ihrer USt-IdNr.",
+                _SKIP["de"],
+            ],
+        },
+        "fr": {
+            "name": "Bureau",
+            "tagline": "Deux thés pour tout un étage",
+            "description": "Deux thés, quatre boîtes de chacun, pour la cuisine d’un bureau. Pour "
+            "les entreprises qui nous ont écrit : la formule n’est pas sur notre liste, et le "
+            "code est fait pour circuler chez vous.",
+            "benefits": [
+                "2 thés en vrac, 4 boîtes de chacun",
+                "Une facture avec votre numéro de TVA",
+                _SKIP["fr"],
+            ],
+        },
+    },
 }
 
 #: Code of the question about caffeine or of an answer to it -> language -> what it says.
@@ -168,6 +194,12 @@ _PRODUCT_NAMES: dict[str, tuple[str, str]] = {
 PRODUCT_WORDS: dict[str, dict[str, dict[str, str]]] = {
     sku: {"de": {"name": german}, "fr": {"name": french}}
     for sku, (german, french) in _PRODUCT_NAMES.items()
+}
+
+#: Language -> word for an allergen -> the same in it.
+ALLERGEN_WORDS: dict[str, dict[str, str]] = {
+    "de": {"dairy": "Milch", "eggs": "Eier", "gluten": "Gluten", "nuts": "Nüsse"},
+    "fr": {"dairy": "lait", "eggs": "œufs", "gluten": "gluten", "nuts": "fruits à coque"},
 }
 
 #: SKU of an add-on -> language -> the line about it.

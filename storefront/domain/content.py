@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from html import unescape
 from types import MappingProxyType
 from typing import Any
 
@@ -22,9 +23,14 @@ PLACES = ("footer", "header", "nowhere")
 #: Characters of a page that search engines and shared links are told.
 _SUMMARY = 155
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+#: A tag of HTML with its attributes; a "<" that begins none is a sign like any other.
+_TAG = re.compile(r"</?[a-z][a-z0-9]*(?:\s+[a-z-]+=[^<>]*)?\s*/?>")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 #: What letters without a plain form are written as.
-_SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe"})
+_SPELT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe"}
+    | {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
 
 
 class SlugTaken(DomainError):
@@ -53,8 +59,14 @@ def slug_of(title: str) -> str:
 
     >>> slug_of("Über uns & unseren Tee"), slug_of("À propos"), slug_of("茶")
     ('ueber-uns-unseren-tee', 'a-propos', '')
+
+    Markup and entities are no words:
+
+    >>> slug_of("Terms & <b>law</b>"), slug_of("Tea &amp; Br&oslash;d"), slug_of("Tea <for two>")
+    ('terms-law', 'tea-brod', 'tea-for-two')
     """
-    spelt = unicodedata.normalize("NFC", title).lower().translate(_SPELT)
+    words = _TAG.sub("", unescape(title).lower())
+    spelt = unicodedata.normalize("NFC", words).translate(_SPELT)
     plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:LONGEST_SLUG].strip("-")
 

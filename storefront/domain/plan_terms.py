@@ -30,6 +30,7 @@ class PlanTerms:
     box_notice_days: int = 0
     first_box: str = "next"
     first_box_on: date | None = None
+    second_withdrawal: bool = False
 
 
 def problems_of_terms(

@@ -196,5 +196,7 @@ def told(zones: Sequence[Zone], country: str, currency: str) -> Told | None:
     if found is None:
         return None
     amounts = [band.amount for band in found[1].bands]
+    if all(amount.is_zero for amount in amounts):
+        return None
     least = min(amounts, key=lambda amount: amount.minor)
     return Told(least, found[1].free_from, len(set(amounts)) > 1)

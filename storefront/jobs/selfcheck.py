@@ -13,7 +13,8 @@ from storefront.models import SelfCheck
 from storefront.models.base import table_of
 from storefront.operations.document_checks import changed_invoices
 from storefront.operations.seals import verify_seals
-from storefront.queries.invariants import INVARIANTS, Invariant
+from storefront.queries.invariant import Invariant
+from storefront.queries.invariants import INVARIANTS
 from storefront.queries.selfcheck import Checked, last_check
 from storefront.runtime import Runtime
 

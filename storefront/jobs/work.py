@@ -39,6 +39,7 @@ from storefront.services.changes_lapsed import CHANGES_OVER, expire_changes
 from storefront.services.choice_reminders import remind_to_choose
 from storefront.services.continuing import run_continuing
 from storefront.services.cycles import close_cycles, plan_ahead
+from storefront.services.declarations import remind_of_refunds
 from storefront.services.dunning import chase_due
 from storefront.services.earning import earn_due_days
 from storefront.services.endings import ENDINGS_DUE, end_passed_over
@@ -131,6 +132,7 @@ FORGET_METHODS = Job("forget_methods", forget_methods)
 OLD_MESSAGES = Job("old_messages", _delete_old)
 TIDY_FILES = Job("tidy_files", _tidy_files)
 TRANSFERS = Job("transfers", remind_overdue)
+WITHDRAWALS = Job("withdrawals", remind_of_refunds)
 PRICE_CHANGES = Job("price_changes", tell_due, (PRICE_CHANGES_UNDER_WAY,))
 REFERRALS = Job("referrals", grant_referrals, (REFERRALS_DUE,))
 REFUNDS = Job("refunds", send_refunds, (REFUNDS_TO_SEND,))
@@ -169,6 +171,7 @@ JOBS = (
     BOX_NOTICES,
     SHIP_DAYS,
     TRANSFERS,
+    WITHDRAWALS,
     REFUNDS,
     REFUND_RETURNS,
     FORGET_METHODS,

@@ -55,6 +55,7 @@ from storefront.jobs.work import (
     TIDY_FILES,
     TRANSFERS,
     WAITING,
+    WITHDRAWALS,
     Job,
 )
 from storefront.runtime import Runtime
@@ -76,6 +77,7 @@ TICKS: dict[str, tuple[Sequence[Job], int]] = {
             GIFTS,
             CONTINUING,
             TRANSFERS,
+            WITHDRAWALS,
             REFUND_RETURNS,
             FORGET_METHODS,
             OLD_MESSAGES,

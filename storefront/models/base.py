@@ -8,11 +8,13 @@ hands back naive datetimes, so instants go through ``UtcDateTime``.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
 
 NAMING = {
@@ -54,9 +56,61 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def values_enum(kind: type[Enum], length: int = 24) -> sa.Enum:
+class WrittenOut(sa.BindParameter[Any]):
+    """A member of an enumeration, or several, that stand in the statement instead of beside it.
+
+    SQLite makes its plan anew at each execution where a value from outside decides whether a
+    partial index serves; PostgreSQL leaves such an index out of a plan that it keeps. Source:
+    docs/decisions/0263-states-written-into-statements.md.
+    """
+
+    inherit_cache = True
+
+    def _gen_cache_key(self, anon_map: Any, bindparams: Any) -> Any:
+        key = super()._gen_cache_key(anon_map, bindparams)
+        return key and (*key, repr(self.value))
+
+
+def written_out(words: str | Sequence[str]) -> WrittenOut:
+    """Return one or several words of the program's own for a comparison, written out."""
+    several = not isinstance(words, str)
+    return WrittenOut(None, words, type_=sa.String(), unique=True, expanding=several)
+
+
+@compiles(WrittenOut)
+def _write_out(element: WrittenOut, compiler: Any, **how: Any) -> str:
+    return str(compiler.visit_bindparam(element, **{**how, "literal_binds": True}))
+
+
+class ValuesEnum(sa.Enum):
+    """A text column of an enumeration's values; comparisons with its members are written out."""
+
+    class Comparator(sa.Enum.Comparator):
+        def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+            compared: Any = super().operate(op, *other, **kwargs)
+            right = getattr(compared, "right", None)
+            if type(right) is sa.BindParameter and _are_members(right.value):
+                compared.right = WrittenOut(
+                    None,
+                    right.value,
+                    type_=right.type,
+                    unique=True,
+                    expanding=right.expanding,
+                )
+            return compared
+
+    comparator_factory = Comparator
+
+
+def _are_members(value: Any) -> bool:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return bool(value) and all(isinstance(one, Enum) for one in value)
+    return isinstance(value, Enum)
+
+
+def values_enum(kind: type[Enum], length: int = 24) -> ValuesEnum:
     """Return a column type that stores the *values* of ``kind`` as text with a CHECK."""
-    return sa.Enum(
+    return ValuesEnum(
         kind,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,

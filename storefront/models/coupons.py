@@ -62,6 +62,8 @@ class Coupon(Base):
     used: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
+    #: By language: its name as it is said in it, of one that is given without a code.
+    translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class PromotionCode(Base):

@@ -107,6 +107,8 @@ class Plan(Base):
     #: or later: not before ``first_box_on``.
     first_box: Mapped[str] = mapped_column(sa.String(5), default="next", server_default="next")
     first_box_on: Mapped[date | None]
+    #: Who goes on after a free trial may withdraw again, from the first payment on.
+    second_withdrawal: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 

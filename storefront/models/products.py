@@ -36,6 +36,11 @@ class Product(Base):
     archived_at: Mapped[datetime | None]
     #: By language: its name as it is said in it. No import touches it.
     translations: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    #: Why there is no right to withdraw from it (``domain.declarations.Exclusion``); empty: there
+    #: is. No import touches it.
+    no_withdrawal: Mapped[str] = mapped_column(
+        sa.String(12), default="", server_default="", index=True
+    )
 
 
 class ProductVariant(Base):

@@ -20,7 +20,14 @@ from storefront.domain.tax_treatment import Sale, TaxRules
 from storefront.models import Addon, Box, BoxItem, ProductVariant, SubscriptionAddon
 from storefront.models.base import public_ids, table_of
 from storefront.operations.bulk import insert_many
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, reserve
+from storefront.operations.keys import (
+    AnyRow,
+    AnySelect,
+    AnySession,
+    any_of,
+    by_subscription,
+    reserve,
+)
 from storefront.operations.moment import Moment
 from storefront.operations.taxes import sale_to
 
@@ -56,11 +63,7 @@ class PickedAddon:
 def running_addons(session: AnySession, subscription_ids: Iterable[int]) -> dict[int, list[AnyRow]]:
     """Return the add-ons still to be billed, by subscription; no statement for no subscription."""
     asked = sorted(set(subscription_ids))
-    found: dict[int, list[AnyRow]] = defaultdict(list)
-    if asked:
-        for row in session.execute(_running_statement(), {"ids": asked}).all():
-            found[row.subscription_id].append(row)
-    return found
+    return by_subscription(session.execute(addons_statement(), {"ids": asked})) if asked else {}
 
 
 def has_addons(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -72,7 +75,8 @@ def has_addons(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 @cache
-def _running_statement() -> AnySelect:
+def addons_statement() -> AnySelect:
+    """The add-ons of the subscriptions ``ids`` that are still to be billed; built once."""
     table, addon = table_of(SubscriptionAddon), table_of(Addon)
     variant = table_of(ProductVariant)
     return (
@@ -129,7 +133,16 @@ def terms_of_addons(
 
 def offered_addons(session: AnySession, plan_code: str, currency: str) -> tuple[OfferedAddon, ...]:
     """Return the add-ons on sale with a plan, in order; without those that ran out of stock."""
-    rows = session.execute(_addons_on_sale()).all()
+    return offered_with(addons_on_sale(session), plan_code, currency)
+
+
+def addons_on_sale(session: AnySession) -> Sequence[AnyRow]:
+    """Return the add-ons on sale with any plan, for ``offered_with``."""
+    return session.execute(_addons_on_sale()).all()
+
+
+def offered_with(rows: Sequence[AnyRow], plan_code: str, currency: str) -> tuple[OfferedAddon, ...]:
+    """Return those of ``addons_on_sale`` that come with a plan, in order."""
     return tuple(
         OfferedAddon(
             row.id,

@@ -6,7 +6,7 @@ Source: docs/decisions/0195-an-address-for-a-coming-box.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -51,18 +51,35 @@ def gift_country(subscription: sa.Table) -> sa.ScalarSelect[Any]:
     return found.correlate(subscription).scalar_subquery()
 
 
+def has_given_addresses(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the column that says whether a box of a subscription has an address of its own."""
+    given = table_of(BoxAddress)
+    return sa.exists().where(given.c.subscription_id == subscription.c.id)
+
+
 def given_addresses(
     session: AnySession, subscription_ids: Sequence[int]
 ) -> Mapping[int, Mapping[int, AnyRow]]:
-    """Return the addresses of single boxes, by subscription and cycle; one statement."""
+    """Return the addresses of single boxes, by subscription and cycle.
+
+    One statement; none without ``subscription_ids``.
+    """
+    if not subscription_ids:
+        return {}
+    return given_from(session.execute(given_statement(), {"ids": subscription_ids}))
+
+
+def given_from(rows: Iterable[AnyRow]) -> dict[int, dict[int, AnyRow]]:
+    """Return what ``given_statement`` found, by subscription and cycle."""
     found: dict[int, dict[int, AnyRow]] = {}
-    for row in session.execute(_given_addresses(), {"ids": subscription_ids}):
+    for row in rows:
         found.setdefault(row.subscription_id, {})[row.cycle_id] = row
     return found
 
 
 @cache
-def _given_addresses() -> AnySelect:
+def given_statement() -> AnySelect:
+    """The addresses of single boxes of the subscriptions ``ids``; built once."""
     given, address = table_of(BoxAddress), table_of(Address)
     return (
         sa.select(address, given.c.subscription_id, given.c.cycle_id)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from storefront.models.base import written_out
 from storefront.operations.keys import AnyRow
 
 #: Somebody's wish, or a new version of their price: there is at most one, and it goes first.
@@ -31,8 +32,8 @@ def due_change(change: sa.FromClause, subscription: sa.FromClause) -> sa.ColumnE
         sa.select(other.c.id)
         .where(
             other.c.subscription_id == subscription.c.id,
-            other.c.state == "waiting",
-            other.c.kind.in_([OF_THE_CUSTOMER, OF_THE_TERM]),
+            other.c.state == written_out("waiting"),
+            other.c.kind.in_(written_out([OF_THE_CUSTOMER, OF_THE_TERM])),
             other.c.invoice_id.is_(None),
             other.c.effective_on <= starts,
         )

@@ -55,6 +55,7 @@ from storefront.operations.first_boxes import waiting
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
+from storefront.operations.next_charges import next_charge_on
 from storefront.operations.offers import (
     after_term,
     fits,
@@ -64,9 +65,11 @@ from storefront.operations.offers import (
     read_plan,
     read_prices,
     read_questions,
-    sold_to_subscribers,
 )
 from storefront.operations.pinned import bound_in, ends_with
+from storefront.operations.places_for_changes import has_room
+from storefront.operations.skips import read_coming
+from storefront.operations.sold_prices import sold_to_subscribers
 from storefront.operations.taxes import buyer_columns, sale_to
 
 #: More of one plan than this is a mistake, not a wish.
@@ -100,6 +103,8 @@ class ChangeFacts:
     ends: Ending
     #: The payer's own credit, which pays for what is due today.
     balance: Money
+    #: The subscription's own next payment, where the change does not begin another period.
+    next_on: date
     #: What today's change would give back net, where it can only wait because of that.
     owed: AtOnce | None = None
 
@@ -120,6 +125,9 @@ def read_change(
     row = own_subscription(session, customer_id, subscription)
     new = _target(session, row, wish, moment.today)
     _check(session, row, new)
+    after = (new.plan.id, new.quantity)
+    if not has_room(session, row.customer_id, (row.plan_id, row.quantity), after, moment):
+        raise NotChangeable(reason="sold_out")
     sale = sale_to(row, taxes)
     period, asks = next_period(session, row, new, sale, moment)
     found = _at_once(session, row, new, sale, moment, anew=wish.when == "restart")
@@ -135,7 +143,14 @@ def read_change(
     if found is None and _is_over(row, new):
         raise NotChangeable(reason="over")
     ends = ending_of(session, row, new, found)
-    return ChangeFacts(row, new, period, asks, found, ends, balance, owed)
+    next_on = _next_on(session, row, moment.today)
+    return ChangeFacts(row, new, period, asks, found, ends, balance, next_on, owed)
+
+
+def _next_on(session: AnySession, row: AnyRow, today: date) -> date:
+    """Return when the subscription pays next as it is: a box that is skipped is no payment."""
+    [coming] = read_coming(session, table_of(Subscription).c.id == row.id, today)
+    return next_charge_on(coming, today) or max(row.next_on, row.anchor_on)
 
 
 def ending_of(session: AnySession, row: AnyRow, new: Held, now: AtOnce | None) -> Ending:
@@ -180,8 +195,8 @@ def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
         row.boxes_billed,
     )
     if now is None:
-        return quote_later(row.public_id, target, max(row.next_on, row.anchor_on))
-    next_on = now.order.renewal_on if now.order else max(row.next_on, row.anchor_on)
+        return quote_later(row.public_id, target, facts.next_on)
+    next_on = now.order.renewal_on if now.order else facts.next_on
     days = (moment.today, next_on)
     unsent = len(now.paid.unsent)
     return quote_now(row.public_id, target, now.settled, now.how, days, unsent, facts.balance)

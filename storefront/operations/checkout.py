@@ -223,8 +223,11 @@ def read_order(
     *,
     pinned: bool = False,
     also: Sequence[BoxWish] = (),
+    instead: BoxWish | None = None,
 ) -> Order:
     """Return the order of ``checkout`` priced as of now, with the boxes ``also`` added to it.
+
+    ``instead`` is looked at in the place of the box with its ``ref``.
 
     The prices are the versions on sale now of the intervals chosen, or with ``pinned`` the
     very versions the checkout names: those a shopper has agreed to.
@@ -241,6 +244,8 @@ def read_order(
     items: list[OrderItem] = []
     place = (market.currency, sale.country)
     wishes = (*wishes_of(checkout), *also)
+    if instead is not None:
+        wishes = tuple(instead if one.ref == instead.ref else one for one in wishes)
     read = [read_item(session, one, place, moment.today, pinned=pinned) for one in wishes]
     for one in read:
         item = one

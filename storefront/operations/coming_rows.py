@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from storefront.models import (
     Address,
+    BoxSkip,
     Customer,
     PaymentMethod,
     Plan,
@@ -17,9 +18,10 @@ from storefront.models import (
 )
 from storefront.models.base import table_of
 from storefront.operations.addons import has_addons
-from storefront.operations.box_addresses import gift_country
+from storefront.operations.box_addresses import gift_country, has_given_addresses
 from storefront.operations.change_data import due_change
 from storefront.operations.counting_on import brought
+from storefront.operations.discounts import has_discounts
 from storefront.operations.keys import AnySelect
 from storefront.operations.methods import paying_method
 from storefront.operations.pinned import ending_columns
@@ -36,7 +38,7 @@ def coming_rows() -> AnySelect:
     """
     subscription, plan, price = table_of(Subscription), table_of(Plan), table_of(Price)
     address, method = table_of(Address), table_of(PaymentMethod)
-    customer = table_of(Customer)
+    customer, skip = table_of(Customer), table_of(BoxSkip)
     now_plan, now_price, change = plan.alias(), price.alias(), table_of(ScheduledChange)
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     return (
@@ -89,6 +91,9 @@ def coming_rows() -> AnySelect:
             method.c.kind.label("method_kind"),
             method.c.label.label("method_label"),
             has_addons(subscription).label("has_addons"),
+            has_discounts(subscription).label("has_discounts"),
+            has_given_addresses(subscription).label("has_given_addresses"),
+            sa.exists().where(skip.c.subscription_id == subscription.c.id).label("has_skips"),
             brought(subscription).label("brought"),
             gift_country(subscription).label("gift_country"),
         )

@@ -17,6 +17,8 @@ from storefront.models.base import public_id, table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 
+#: Kind of the consent that an order or a change renews itself.
+RENEWAL = "renewal"
 #: Kinds of a consent to mails about offers: the newest of a person's rows is what holds.
 MARKETING, MARKETING_OFF = "marketing", "marketing_off"
 #: Ticked with an order before anybody has proved to read the mailbox: counts once somebody has.
@@ -62,7 +64,7 @@ def write_consent(
             public_id=public_id("con"),
             customer_id=customer_id,
             subscription_id=subscription_id,
-            kind="renewal",
+            kind=RENEWAL,
             text=given.text,
             text_hash=sha256(given.text.encode()).hexdigest(),
             text_version=given.version,

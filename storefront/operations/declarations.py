@@ -4,30 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.declarations import words_of
-from storefront.domain.lifecycle import ENDED
+from storefront.domain.declarations import (
+    REMINDED_AFTER,
+    DeclarationKind,
+    Right,
+    reminder_after,
+    words_of,
+)
+from storefront.domain.lifecycle import ENDED, PeriodKind
 from storefront.models import (
     Box,
     Checkout,
     Customer,
     Declaration,
     DeclarationOutcome,
+    Invoice,
     OutboxMessage,
+    Plan,
     Shipment,
     Subscription,
+    SubscriptionPeriod,
 )
 from storefront.models.base import table_of
 from storefront.operations.erasure_rows import blank_messages, set_values
 from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message
 
 #: Topic of the acknowledgement.
 RECEIPT = "declaration_received"
+#: Topic of what reminds the shop of money that is to go back.
+REFUND_DUE = "withdrawal_due"
+#: Topics of the mails that tell of the right of withdrawal, each once for an order.
+_TELLING = ("order_confirmed", "gift_ordered")
 #: What of a declaration says who it was.
 _BLANK = dict.fromkeys(("name", "email", "contract", "reason"), "")
 
@@ -79,15 +93,76 @@ def find_contract(session: AnySession, email: str, contract: str) -> Contract:
     return Contract(rows[0].customer_id, likely)
 
 
-def first_left_at(session: AnySession, subscription_id: int) -> datetime | None:
-    """Return when the first box of a subscription left the house."""
+def right_columns() -> tuple[sa.ColumnElement[Any], ...]:
+    """Return what the right of withdrawal of a row's subscription and plan hangs on."""
+    subscription, plan = table_of(Subscription), table_of(Plan)
+    return (
+        subscription.c.created_at.label("ordered_at"),
+        plan.c.ships,
+        _first_left_at().label("left_at"),
+        _told_at().label("told_at"),
+        _converted_on().label("converted_on"),
+    )
+
+
+def right_of(row: AnyRow, moment: Moment) -> Right:
+    """Return what ``right_columns`` say, in days of the shop; only of a row with a subscription."""
+    left_on, told_on = (moment.day_of(at) if at else None for at in (row.left_at, row.told_at))
+    ordered_on = moment.day_of(row.ordered_at)
+    return Right(ordered_on, left_on, told_on, row.ships, row.converted_on)
+
+
+def right_to_withdraw(session: AnySession, subscription_id: int, moment: Moment) -> Right:
+    """Return what the right of a subscription hangs on; one statement."""
+    subscription, plan = table_of(Subscription), table_of(Plan)
+    row = session.execute(
+        sa.select(*right_columns())
+        .select_from(subscription.join(plan, plan.c.id == subscription.c.plan_id))
+        .where(subscription.c.id == subscription_id)
+    ).one()
+    return right_of(row, moment)
+
+
+def _first_left_at() -> Any:
     box, shipment = table_of(Box), table_of(Shipment)
-    left_at: datetime | None = session.scalar(
+    return (
         sa.select(sa.func.min(shipment.c.shipped_at))
         .join(box, box.c.shipment_id == shipment.c.id)
-        .where(box.c.subscription_id == subscription_id)
+        .where(box.c.subscription_id == table_of(Subscription).c.id)
+        .scalar_subquery()
     )
-    return left_at
+
+
+def _told_at() -> Any:
+    """Return the column with when the mail left that tells of the right of a row's order.
+
+    NULL where none left: the mail server never took it, or the order was made elsewhere.
+    """
+    invoice, message = table_of(Invoice), table_of(OutboxMessage)
+    keys = [sa.literal(f"mail:{topic}:").concat(invoice.c.public_id) for topic in _TELLING]
+    return (
+        sa.select(sa.func.min(message.c.delivered_at))
+        .join(invoice, message.c.key.in_(keys))
+        .where(invoice.c.checkout_id == table_of(Subscription).c.checkout_id)
+        .scalar_subquery()
+    )
+
+
+def _converted_on() -> Any:
+    """Return the column with the first paid day after a trial, where the plan counts it."""
+    paid, trial = table_of(SubscriptionPeriod).alias(), table_of(SubscriptionPeriod).alias()
+    return (
+        sa.select(sa.func.min(paid.c.start_on))
+        .join(trial, trial.c.subscription_id == paid.c.subscription_id)
+        .where(
+            paid.c.subscription_id == table_of(Subscription).c.id,
+            table_of(Plan).c.second_withdrawal,
+            paid.c.kind == PeriodKind.BILLED,
+            trial.c.kind == PeriodKind.TRIAL,
+            trial.c.start_on < paid.c.start_on,
+        )
+        .scalar_subquery()
+    )
 
 
 def by_once(session: AnySession, once: str) -> AnyRow | None:
@@ -111,6 +186,47 @@ def receipt(ref: str, email: str, locale: str, customer_id: int | None) -> Messa
     """Return the acknowledgement of a declaration, to the e-mail that was typed."""
     payload = {"declaration": ref, "to": email, "locale": locale}
     return Message("mail", RECEIPT, _receipt_key(ref), payload, customer_id)
+
+
+def refund_reminders(
+    session: AnySession, moment: Moment, email: str, locale: str, limit: int
+) -> list[Message]:
+    """Return the reminders to ``email`` of withdrawals that nobody has settled; one statement.
+
+    Of several that are due for one withdrawal, as after a time asleep, only the last.
+    """
+    table, outcome = table_of(Declaration), table_of(DeclarationOutcome)
+    begins = {
+        days: moment.start_of(moment.today - timedelta(days=days - 1)) for days in REMINDED_AFTER
+    }
+    latest_first = sorted(begins.items(), reverse=True)
+    prefixes = [(table.c.received_at < at, _reminder_key(days, "")) for days, at in latest_first]
+    key = sa.case(*prefixes, else_="").concat(table.c.public_id)
+    rows = session.execute(
+        sa.select(table.c.public_id, table.c.received_at)
+        .where(
+            table.c.kind == DeclarationKind.WITHDRAW.value,
+            table.c.received_at < begins[REMINDED_AFTER[0]],
+            ~sa.exists().where(outcome.c.declaration_id == table.c.id),
+            ~sa.exists().where(table_of(OutboxMessage).c.key == key),
+        )
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    return [
+        _refund_due(row.public_id, after, email, locale)
+        for row in rows
+        if (after := reminder_after(moment.day_of(row.received_at), moment.today)) is not None
+    ]
+
+
+def _refund_due(ref: str, after: int, email: str, locale: str) -> Message:
+    payload = {"declaration": ref, "to": email, "locale": locale}
+    return Message("mail", REFUND_DUE, _reminder_key(after, ref), payload)
+
+
+def _reminder_key(after: int, ref: str) -> str:
+    return f"mail:{REFUND_DUE}:{after}:{ref}"
 
 
 def erase_declarations(

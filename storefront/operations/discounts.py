@@ -16,7 +16,7 @@ from storefront.domain.money import Money
 from storefront.domain.periods import Interval
 from storefront.models import Coupon, PromotionCode, Redemption, SubscriptionDiscount
 from storefront.models.base import table_of
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, by_subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +123,28 @@ def coupon_columns() -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def running_discounts(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    """Return the discounts that still lower something, per subscription in their order."""
-    rows = session.execute(_discounts_statement(), {"ids": ids}).all()
-    found: dict[int, list[AnyRow]] = {}
-    for row in rows:
-        found.setdefault(row.subscription_id, []).append(row)
-    return found
+    """Return the discounts that still lower something, per subscription in their order.
+
+    One statement; none without ``ids``.
+    """
+    if not ids:
+        return {}
+    return by_subscription(session.execute(discounts_statement(), {"ids": ids}))
+
+
+def has_discounts(subscription: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the column that says whether ``running_discounts`` may find any of a subscription."""
+    table = table_of(SubscriptionDiscount)
+    return sa.exists().where(table.c.subscription_id == subscription.c.id, _lowers_more(table))
+
+
+def _lowers_more(table: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0)
 
 
 @cache
-def _discounts_statement() -> AnySelect:
+def discounts_statement() -> AnySelect:
+    """The discounts of the subscriptions ``ids`` that still lower something; built once."""
     table, coupon, used = table_of(SubscriptionDiscount), table_of(Coupon), table_of(Redemption)
     code = table_of(PromotionCode)
     counted = sa.exists().where(
@@ -160,7 +172,7 @@ def _discounts_statement() -> AnySelect:
         .outerjoin(code, code.c.id == table.c.promotion_code_id)
         .where(
             any_of(table.c.subscription_id),
-            sa.or_(table.c.cycles_left.is_(None), table.c.cycles_left > 0),
+            _lowers_more(table),
             sa.or_(counted, table.c.holds_use, has_use),
         )
         .order_by(table.c.subscription_id, table.c.position, table.c.id)

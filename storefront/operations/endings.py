@@ -14,7 +14,7 @@ from storefront.domain.metrics import MovementKind
 from storefront.models import BoxCycle, BoxSkip, Price, Subscription, SubscriptionDiscount
 from storefront.models.base import table_of
 from storefront.operations.box_addresses import drop_addresses
-from storefront.operations.coupons import release_holds
+from storefront.operations.coupon_uses import release_holds
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.outbox import Message, enqueue

@@ -81,15 +81,24 @@ def named(result: sa.Result[*tuple[Any, ...]]) -> list[AnyRow]:
     SQLAlchemy's row looks for each column as an attribute first, in vain, and words the error;
     that took a sixth of a renewal. The names must be good for attributes.
     """
-    make = _row_type(tuple(result.keys()))
+    make = row_type(tuple(result.keys()))
     return cast("list[AnyRow]", [make(row) for row in result.all()])
 
 
 @lru_cache(maxsize=256)
-def _row_type(names: tuple[str, ...]) -> Any:
+def row_type(names: tuple[str, ...]) -> Any:
+    """Return what makes a named tuple of a row's values; the names are those of its columns."""
     # The names are known at run time only.
     made: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024
     return made._make
+
+
+def by_subscription(rows: Iterable[AnyRow]) -> dict[int, list[AnyRow]]:
+    """Return rows by their ``subscription_id``, in their order."""
+    found: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.subscription_id, []).append(row)
+    return found
 
 
 def reserve(session: AnySession, model: type[Base], count: int) -> list[int]:

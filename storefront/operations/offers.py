@@ -28,7 +28,7 @@ from storefront.operations.addons import PickedAddon
 from storefront.operations.boxes import slots_of
 from storefront.operations.capacity import has_capacity
 from storefront.operations.coupons import TypedCode
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession
 from storefront.operations.terms import phases_of
 
 
@@ -61,6 +61,8 @@ class OrderPlan:
     first_box_on: date | None = None
     #: Whether the cycles of its group make a limited number of boxes.
     has_capacity: bool = False
+    #: Who goes on after a free trial may withdraw a second time.
+    second_withdrawal: bool = False
 
     def is_sold_on(self, today: date) -> bool:
         """Return what ``sold_on`` selects."""
@@ -211,6 +213,7 @@ def plan_columns() -> tuple[sa.ColumnElement[Any], ...]:
         plan.c.at_term_end,
         plan.c.first_box,
         plan.c.first_box_on,
+        plan.c.second_withdrawal,
         group.c.unit.label("group_unit"),
         group.c.charge_day,
         has_capacity(plan.c.cycle_group_id).label("has_capacity"),
@@ -243,6 +246,7 @@ def plan_from(row: AnyRow) -> OrderPlan:
         row.first_box,
         row.first_box_on,
         bool(row.ships and row.has_capacity),
+        row.second_withdrawal,
     )
 
 
@@ -308,48 +312,6 @@ def listed_in(price: sa.FromClause, currency: str, country: str) -> sa.ColumnEle
 def _listed(price: sa.FromClause, currency: Any, country: Any) -> sa.ColumnElement[bool]:
     everywhere = sa.and_(price.c.country == "", price.c.currency == currency)
     return sa.or_(price.c.country == country, everywhere)
-
-
-def sold_to_subscribers(
-    session: AnySession, currency: str, country: str, today: date, unlisted: Sequence[int]
-) -> list[AnyRow]:
-    """Return the prices that a subscription in ``currency``, sent to ``country``, can go on with.
-
-    One per plan and interval: that made for their country, else that for everywhere. Of plans
-    that are not listed only those in ``unlisted`` (keys), which they have or came for.
-    """
-    which = {"currency": currency, "country": country, "today": today, "ids": unlisted}
-    rows = session.execute(_sold_to_subscribers(), which)
-    return list({(row.plan_id, row.unit, row.unit_count): row for row in rows}.values())
-
-
-@cache
-def _sold_to_subscribers() -> AnySelect:
-    plan, price = table_of(Plan), table_of(Price)
-    return (
-        sa.select(
-            price.c.id,
-            price.c.public_id,
-            price.c.plan_id,
-            price.c.unit,
-            price.c.count.label("unit_count"),
-            price.c.amount_minor,
-            price.c.currency,
-            price.c.tax_inclusive,
-            price.c.phases,
-            plan.c.name,
-            plan.c.tagline,
-        )
-        .join(plan, plan.c.id == price.c.plan_id)
-        .where(
-            price.c.retired_at.is_(None),
-            price.c.currency == sa.bindparam("currency"),
-            sa.or_(price.c.country == "", price.c.country == sa.bindparam("country")),
-            sold_on(plan, sa.bindparam("today")),
-            sa.or_(plan.c.is_public, any_of(plan.c.id)),
-        )
-        .order_by(plan.c.position, plan.c.id, price.c.country, price.c.version)
-    )
 
 
 def in_one_currency(rows: Sequence[AnyRow]) -> list[AnyRow]:

@@ -12,13 +12,8 @@ import sqlalchemy as sa
 from storefront.domain.coupons import CouponFacts, Refusal, refusal
 from storefront.models import Customer
 from storefront.models.base import table_of
-from storefront.operations.coupons import (
-    TypedCode,
-    automatic_coupons,
-    code_of,
-    is_first_order,
-    uses_by,
-)
+from storefront.operations.coupon_uses import uses_by
+from storefront.operations.coupons import TypedCode, automatic_coupons, code_of, is_first_order
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.offers import OrderPlan, OrderPrice
 

@@ -26,7 +26,8 @@ from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
 from storefront.operations.consents import keep_order_wish
-from storefront.operations.coupons import Use, give_back_redemptions, redeem
+from storefront.operations.coupon_uses import give_back_redemptions
+from storefront.operations.coupons import Use, redeem
 from storefront.operations.customer_credit import Owing, apply_credit, give_back_applied
 from storefront.operations.gifts import drop_gifts, write_gift
 from storefront.operations.invoices import InvoiceDraft, LinesOf, content_hash, offer_invoices

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,24 +22,24 @@ from storefront.models import (
     OrderHold,
     Plan,
     PlanPlaces,
+    Price,
     ProductVariant,
     Recipe,
     RecipeItem,
+    ScheduledChange,
     Subscription,
     SwapOffer,
-    WaitingPlace,
 )
 from storefront.models.base import table_of
 from storefront.operations.box_facts import told_apart
 from storefront.operations.boxes import slots_of
+from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.capacity import (
-    Joins,
     has_capacity,
     is_being_paid,
     lock_groups,
     most_left,
 )
-from storefront.operations.capacity import fits as cycles_fit
 from storefront.operations.catalogue import raise_version
 from storefront.operations.choices import pool_items
 from storefront.operations.coming_addons import addons_to_charge, lying
@@ -56,6 +55,7 @@ from storefront.operations.coming_choices import (
     swapped_pieces,
 )
 from storefront.operations.first_recipes import first_recipes
+from storefront.operations.holds import Wanted, hold_boxes
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.order_items import OrderItem
@@ -63,26 +63,13 @@ from storefront.operations.recipes import recipes_by_cycle
 from storefront.operations.reserving import Demand, fill_pools, pool_of
 from storefront.operations.set_aside import being_added
 from storefront.operations.stock import stock_of
-from storefront.operations.waiting import kept_for_invited
+from storefront.operations.waiting import email_of, in_line, invited_to, kept_for_invited
 
 #: The first box of somebody of whom nothing is known yet.
 NEW = BoxFacts({}, "", 1)
-#: How long an order that went to pay holds its boxes.
-HOLD = timedelta(minutes=30)
 _UNDECIDED = (BoxState.PLANNED, BoxState.HELD)
 #: Recipes of each plan that its next boxes are packed by.
 _Contents = dict[int, Sequence[RecipeFacts]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A box of an order."""
-
-    plan_id: int
-    quantity: int
-    options: Mapping[str, Any]
-    #: The cycles it goes to, where these make a limited number of boxes.
-    joins: Joins | None = None
 
 
 def wanted_of(items: Iterable[OrderItem]) -> list[Wanted]:
@@ -99,35 +86,11 @@ def take_places(
     locked in the order of their keys, the hold is written and then counted, so the last place
     goes to one of any number who ask at once. On False the caller rolls back.
     """
-    hold = table_of(OrderHold)
     limits = _limits(session, {one.plan_id for one in wanted}, lock=True)
     groups = lock_groups(session, {one.plan_id for one in wanted if one.joins is not None})
     if not (limits or groups):
         return True
-    kept = session.execute(
-        sa.select(hold.c.plan_id, sa.func.max(hold.c.until_at).label("until_at"))
-        .where(hold.c.checkout_id == checkout_id)
-        .group_by(hold.c.plan_id)
-    )
-    # Longer than half an hour only by ``hold_as_invited``.
-    until = {row.plan_id: row.until_at for row in kept}
-    # Those of others that are over go too, so that the table stays small.
-    stale = sa.or_(hold.c.checkout_id == checkout_id, hold.c.until_at <= moment.now)
-    session.execute(sa.delete(hold).where(stale))
-    session.execute(
-        sa.insert(hold),
-        [
-            {
-                "checkout_id": checkout_id,
-                "position": position,
-                "plan_id": one.plan_id,
-                "quantity": one.quantity,
-                "options": dict(one.options),
-                "until_at": max(moment.now + HOLD, until.get(one.plan_id, moment.now)),
-            }
-            for position, one in enumerate(wanted)
-        ],
-    )
+    held = hold_boxes(session, checkout_id, wanted, moment)
     if groups:
         joins = [one.joins for one in wanted if one.joins is not None]
         slots = slots_of(session, groups, moment.today + timedelta(days=1))
@@ -142,7 +105,20 @@ def take_places(
     if any(taken[key] == row.places for key, row in limits.items()):
         # The last place: the page that offers it is made anew.
         raise_version(session)
+    if _is_awaited(session, checkout_id, {one.plan_id for one in wanted} - held, moment):
+        return False
     by_stock = {key for key, row in limits.items() if row.sells_by_stock}
+    return _are_in_stock(session, checkout_id, by_stock, wanted, moment)
+
+
+def _are_in_stock(
+    session: AnySession,
+    checkout_id: int,
+    by_stock: set[int],
+    wanted: Sequence[Wanted],
+    moment: Moment,
+) -> bool:
+    """Return whether what goes into the boxes of an order is there, its stock locked."""
     contents = _first_contents(session, by_stock, moment.today)
     own = Demand()
     tells = told_apart(contents)
@@ -157,6 +133,21 @@ def take_places(
     return _fits(own, _reserved(session, connected, moment, checkout_id))
 
 
+def _is_awaited(
+    session: AnySession, checkout_id: int, plan_ids: Iterable[int], moment: Moment
+) -> bool:
+    """Return whether an order, held already, takes what others wait for and was not invited to."""
+    line = in_line(session, plan_ids)
+    if not line:
+        return False
+    email = email_of(Checkout, checkout_id)
+    uninvited = line.keys() - invited_to(session, line, email, moment.now)
+    if not uninvited:
+        return False
+    left = {key: one.left for key, one in places_of(session, uninvited, moment).items()}
+    return any(many is not None and many < line[key] for key, many in left.items())
+
+
 def _fits(own: Demand, others: _Reserved) -> bool:
     """Return whether what an order needs is there beside what is reserved for everybody else.
 
@@ -168,31 +159,6 @@ def _fits(own: Demand, others: _Reserved) -> bool:
     }
     fixed = [pieces for key in own.pieces if (pieces := left.get(key)) is not None]
     return min(fixed, default=0) >= 0 and not fill_pools([own], others.items, left)
-
-
-def hold_as_invited(session: AnySession, checkout_id: int, email: str) -> None:
-    """Hold the boxes of an order for as long as a place was kept for its e-mail.
-
-    For the order that takes its e-mail off the list: a card that is refused loses no place.
-    """
-    hold, place = table_of(OrderHold), table_of(WaitingPlace)
-    invited = (
-        place.c.plan_id == hold.c.plan_id,
-        place.c.email == email,
-        place.c.until_at > hold.c.until_at,
-    )
-    until = sa.select(place.c.until_at).where(*invited).scalar_subquery()
-    session.execute(
-        sa.update(hold)
-        .where(hold.c.checkout_id == checkout_id, sa.exists().where(*invited))
-        .values(until_at=until)
-    )
-
-
-def drop_holds(session: AnySession, checkout_id: int) -> None:
-    """Let go what an order held."""
-    hold = table_of(OrderHold)
-    session.execute(sa.delete(hold).where(hold.c.checkout_id == checkout_id))
 
 
 def places_of(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> dict[int, Places]:
@@ -434,9 +400,31 @@ def places_taken(
         .where(hold.c.plan_id.in_(plan_ids), hold.c.until_at > now, checkout.c.state == "open")
         .group_by(hold.c.plan_id)
     ).all()
-    for row in (*rows, *held):
+    for row in (*rows, *held, *_booked(session, plan_ids)):
         found[row.plan_id] += int(row.boxes)
     return found + kept_for_invited(session, plan_ids, now, checkout_id)
+
+
+def _booked(session: AnySession, plan_ids: Sequence[int]) -> Sequence[AnyRow]:
+    """Return the boxes that changes waiting for their day or their payment add, by plan."""
+    table, change, price = table_of(Subscription), table_of(ScheduledChange), table_of(Price)
+    then = sa.func.coalesce(change.c.data["quantity"].as_integer(), table.c.quantity)
+    more = sa.case(
+        (price.c.plan_id != table.c.plan_id, then),
+        (then > table.c.quantity, then - table.c.quantity),
+        else_=0,
+    )
+    return session.execute(
+        sa.select(price.c.plan_id, sa.func.sum(more).label("boxes"))
+        .join(table, table.c.id == change.c.subscription_id)
+        .join(price, price.c.id == change.c.price_id)
+        .where(
+            change.c.state == "waiting",
+            price.c.plan_id.in_(plan_ids),
+            table.c.state.not_in([*ENDED, SubscriptionState.INCOMPLETE]),
+        )
+        .group_by(price.c.plan_id)
+    ).all()
 
 
 def _next_boxes(session: AnySession, each: sa.Subquery) -> Sequence[AnyRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -35,7 +35,7 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.coming_rows import coming_rows
 from storefront.operations.kept_places import leaves_now
-from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of, by_subscription
 from storefront.operations.pinned import with_change
 from storefront.operations.subscriptions import (
     StaleSubscription,
@@ -85,9 +85,29 @@ def read_coming(
     Three statements whatever their number. ``for_update`` locks the rows of the
     subscriptions (SQLite locks everything anyway).
     """
-    rows = _subscriptions(session, which, for_update)
+    return with_boxes(session, _subscriptions(session, which, for_update), today)
+
+
+def with_boxes(
+    session: AnySession,
+    read: Iterable[AnyRow],
+    today: date,
+    boxes: Mapping[int, list[AnyRow]] | None = None,
+) -> list[Coming]:
+    """Return the subscriptions ``read`` by ``coming_rows``, or more, with all that comes.
+
+    Two statements whatever their number; none for none. One where ``boxes`` are known: what
+    ``boxes_statement`` found, by subscription.
+    """
+    rows = [
+        with_change(row, row.now_price_id, row.next_price_id, binds=False)
+        if row.change_data
+        else row
+        for row in read
+    ]
     ids = [row.id for row in rows]
-    boxes = _boxes(session, ids) if ids else {}
+    if boxes is None:
+        boxes = by_subscription(session.execute(boxes_statement(), {"ids": ids})) if ids else {}
     cycles, skips = _cycles(session, rows, boxes, today - _BACK) if ids else ({}, {})
     # Handed to the warehouse, and the days on which it leaves are over: it has left, even where
     # nobody tells us so; otherwise such boxes would in time hide those to come.
@@ -111,27 +131,15 @@ def _slot(cycle: AnyRow) -> CycleSlot:
 
 def _subscriptions(
     session: AnySession, which: sa.ColumnElement[bool], for_update: bool
-) -> list[AnyRow]:
+) -> Sequence[AnyRow]:
     statement = coming_rows().where(which)
     if for_update and session.get_bind().dialect.name == "postgresql":
         statement = statement.with_for_update(of=table_of(Subscription))
-    return [
-        with_change(row, row.now_price_id, row.next_price_id, binds=False)
-        if row.change_data
-        else row
-        for row in session.execute(statement)
-    ]
-
-
-def _boxes(session: AnySession, ids: Sequence[int]) -> dict[int, list[AnyRow]]:
-    found: dict[int, list[AnyRow]] = defaultdict(list)
-    for row in session.execute(_boxes_of(), {"ids": ids}):
-        found[row.subscription_id].append(row)
-    return found
+    return session.execute(statement).all()
 
 
 @cache
-def _boxes_of() -> AnySelect:
+def boxes_statement() -> AnySelect:
     """The boxes of the subscriptions ``ids``; built once, as all statements here."""
     box, period, shipment = table_of(Box), table_of(SubscriptionPeriod), table_of(Shipment)
     own, first = table_of(Address), table_of(FirstBoxPlace)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ from storefront.models import Option, OptionGroup
 from storefront.models.base import table_of
 from storefront.operations.addons import beside_of
 from storefront.operations.discounts import Place, held_by
-from storefront.operations.keys import AnyRow, AnySession
+from storefront.operations.keys import AnyRow, AnySelect, AnySession, any_of
 from storefront.operations.taxes import tax_on
 
 #: (plan id, group code, option code) -> (text for the line, minor units by currency).
@@ -94,8 +94,22 @@ def option_texts(session: AnySession, plan_ids: set[int]) -> OptionTexts:
     """Return texts and surcharges of the options of plans; no statement for no plan."""
     if not plan_ids:
         return {}
+    return texts_from(session.execute(options_statement(), {"of_plans": sorted(plan_ids)}))
+
+
+def texts_from(rows: Iterable[AnyRow]) -> OptionTexts:
+    """Return the texts and surcharges that ``options_statement`` found."""
+    return {
+        (row.plan_id, row.code, row.option_code): (f"{row.name}: {row.option_name}", row.surcharges)
+        for row in rows
+    }
+
+
+@cache
+def options_statement() -> AnySelect:
+    """The options of the plans ``of_plans``; built once."""
     group, option = table_of(OptionGroup), table_of(Option)
-    rows: sa.Result[Any] = session.execute(
+    return (
         sa.select(
             group.c.plan_id,
             group.c.code,
@@ -105,9 +119,5 @@ def option_texts(session: AnySession, plan_ids: set[int]) -> OptionTexts:
             option.c.surcharges,
         )
         .join(option, option.c.group_id == group.c.id)
-        .where(group.c.plan_id.in_(plan_ids))
+        .where(any_of(group.c.plan_id, "of_plans"))
     )
-    return {
-        (row.plan_id, row.code, row.option_code): (f"{row.name}: {row.option_name}", row.surcharges)
-        for row in rows
-    }

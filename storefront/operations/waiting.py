@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from storefront.models import Checkout, OrderHold, OutboxMessage, Plan, PlanPlaces, WaitingPlace
+from storefront.models import (
+    Checkout,
+    Customer,
+    OrderHold,
+    OutboxMessage,
+    Plan,
+    PlanPlaces,
+    WaitingPlace,
+)
 from storefront.models.base import table_of
 from storefront.operations.catalogue import raise_version
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
@@ -53,6 +61,32 @@ def kept_for_invited(
     return Counter({row.plan_id: int(row.places) for row in session.execute(statement)})
 
 
+def in_line(session: AnySession, plan_ids: Iterable[int]) -> Counter[int]:
+    """Return how many wait for each plan and are not invited yet: what is free is theirs first."""
+    table = table_of(WaitingPlace)
+    statement = (
+        sa.select(table.c.plan_id, sa.func.count().label("waiting"))
+        .where(table.c.plan_id.in_(set(plan_ids)), table.c.until_at.is_(None))
+        .group_by(table.c.plan_id)
+    )
+    return Counter({row.plan_id: int(row.waiting) for row in session.execute(statement)})
+
+
+def email_of(who: type[Checkout | Customer], key: int) -> sa.ScalarSelect[str]:
+    """Return the e-mail of an order or of a customer, for a statement."""
+    table = table_of(who)
+    return sa.select(table.c.email).where(table.c.id == key).scalar_subquery()
+
+
+def invited_to(
+    session: AnySession, plan_ids: Iterable[int], email: sa.ScalarSelect[str], now: datetime
+) -> set[int]:
+    """Return the plans of which a place is kept for an e-mail."""
+    table = table_of(WaitingPlace)
+    kept = (table.c.plan_id.in_(set(plan_ids)), table.c.email == email, table.c.until_at > now)
+    return set(session.scalars(sa.select(table.c.plan_id).where(*kept)))
+
+
 def forget(session: AnySession, *which: sa.ColumnElement[bool]) -> int:
     """Delete entries, and the e-mail from the mails about them; returns how many there were.
 
@@ -62,6 +96,8 @@ def forget(session: AnySession, *which: sa.ColumnElement[bool]) -> int:
     refs = session.scalars(sa.delete(table).where(*which).returning(table.c.public_id)).all()
     keys = [f"mail:{topic}:{ref}" for ref in refs for topic in _TOPICS]
     if keys:
+        # What was kept for them is everybody's: the pages that called it sold out are made anew.
+        raise_version(session)
         unsent = sa.case((mail.c.state.in_(["waiting", "dead"]), "stopped"), else_=mail.c.state)
         session.execute(
             sa.update(mail).where(mail.c.key.in_(keys)).values(payload={}, state=unsent, error="")

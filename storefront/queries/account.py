@@ -16,10 +16,10 @@ from storefront.domain.boxes import (
 from storefront.domain.commitment import boxes_owed
 from storefront.domain.events import Actor
 from storefront.domain.least_terms import least_allowed
-from storefront.domain.lifecycle import ENDED, SubscriptionState
+from storefront.domain.lifecycle import ENDED, HoldReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
-from storefront.domain.shipping import Zone, is_blocked
+from storefront.domain.shipping import Delivery, Zone, is_blocked
 from storefront.domain.skip_limits import SkipLimits
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import (
@@ -35,8 +35,7 @@ from storefront.operations.skip_room import skip_limits
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.queries.box_rows import BoxRow, box_rows, ship_days
 from storefront.queries.contents import Contents, Piece, next_contents
-from storefront.queries.invoices import Owed, owed
-from storefront.queries.next_payment import next_charge, read_costs
+from storefront.queries.next_payment import Costs, next_charge, read_costs
 from storefront.queries.shortages import Lack, lacks_of
 
 _LAST_BOXES = 4
@@ -54,6 +53,24 @@ class Choosing:
     can_swap: bool
     #: What was chosen and cannot come any more, because the recipe is another by now.
     gone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pays:
+    """By what a subscription is paid from the next payment on, to compare it with other prices."""
+
+    subscription_id: int
+    plan_id: int
+    price_id: int
+    currency: str
+    #: Of its address; empty without one.
+    country: str
+    is_inclusive: bool
+    #: Other amounts come first.
+    has_phases: bool
+    has_addons: bool
+    #: Boxes of it were or are left out.
+    has_skips: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +94,14 @@ class SubscriptionView:
     state: str
     price: Money
     interval: Interval
+    pays: Pays
     #: Plan, price and interval from the next payment on; None while they stay.
     then: tuple[str, Money, Interval] | None
     quantity: int
     is_ended: bool
     is_held: bool
+    #: Held by hand or by a withdrawal, not by a dispute.
+    is_held_by_shop: bool
     #: Nothing is sent to its address now: boxes that would go there are not charged.
     is_cut_off: bool
     #: A pause that is wanted or runs, and when it ends by itself.
@@ -102,6 +122,8 @@ class SubscriptionView:
     ships: bool
     #: Boxes leave once a month or less often, so the month's name tells them apart.
     is_monthly: bool
+    #: Its boxes leave on days of its own, so that the next can be sent on another.
+    has_own_dates: bool
     address: str
     address_ref: str
     #: What pays, as ``gateway_words.method_name`` reads it; ``method_ref`` is empty without any.
@@ -139,59 +161,65 @@ class SubscriptionView:
         return ((self.next_box,) if self.next_box else ()) + self.later
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The account's first page: soonest box first; ended subscriptions last."""
-
-    subscriptions: tuple[SubscriptionView, ...]
-    owed: Owed | None
-
-
-def home(session: AnySession, customer_id: int, moment: Moment, taxes: TaxRules) -> Home:
-    """Return everything the first page shows; seven statements, eight with priced options."""
-    table = table_of(Subscription)
-    which = sa.and_(table.c.customer_id == customer_id, _is_shown(table))
-    views = _views(session, which, moment, taxes)
-    return Home(tuple(sorted(views, key=_soonest)), owed(session, customer_id, moment))
-
-
 def subscription(
-    session: AnySession, customer_id: int, public_id: str, moment: Moment, taxes: TaxRules
+    session: AnySession,
+    customer_id: int,
+    public_id: str,
+    moment: Moment,
+    taxes: TaxRules,
+    delivery: Delivery | None = None,
 ) -> SubscriptionView | None:
     """Return one subscription of the customer, or None."""
     table = table_of(Subscription)
     which = sa.and_(
-        table.c.customer_id == customer_id, table.c.public_id == public_id, _is_shown(table)
+        table.c.customer_id == customer_id, table.c.public_id == public_id, is_shown(table)
     )
-    return next(iter(_views(session, which, moment, taxes)), None)
+    found = read_coming(session, which, moment.today)
+    return next(iter(_read_views(session, found, moment, taxes, delivery)), None)
 
 
-def _is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
+def is_shown(table: sa.Table) -> sa.ColumnElement[bool]:
     """Orders that were never paid for are no subscriptions to a customer."""
     hidden = [SubscriptionState.INCOMPLETE, SubscriptionState.EXPIRED]
     return table.c.state.not_in(hidden)
 
 
-def _soonest(view: SubscriptionView) -> tuple[bool, date, str]:
-    day = view.next_box.ship_from if view.next_box else None
-    return view.is_ended and not view.next_box, day or date.max, view.public_id
-
-
-def _views(
-    session: AnySession, which: sa.ColumnElement[bool], moment: Moment, taxes: TaxRules
+def _read_views(
+    session: AnySession,
+    found: Sequence[Coming],
+    moment: Moment,
+    taxes: TaxRules,
+    delivery: Delivery | None,
 ) -> list[SubscriptionView]:
-    found = read_coming(session, which, moment.today)
     if not found:
         return []
-    costs = read_costs(session, found, taxes)
-    given = given_addresses(session, [one.row.id for one in found])
+    costs = read_costs(session, found, taxes, delivery)
+    given = given_addresses(session, [one.row.id for one in found if one.row.has_given_addresses])
+    return views_of(session, found, moment, costs, given, lacks_of(session, packed_of(found)))
+
+
+def packed_of(found: Sequence[Coming]) -> set[int]:
+    """Return the boxes whose contents are settled."""
+    return {box.id for one in found for box in one.boxes if box.state not in MOVABLE}
+
+
+def views_of(
+    session: AnySession,
+    found: Sequence[Coming],
+    moment: Moment,
+    costs: Costs,
+    given: Mapping[int, Mapping[int, AnyRow]],
+    lacks: Mapping[int, tuple[Lack, ...]],
+) -> list[SubscriptionView]:
+    """Return the subscriptions as they are shown; one statement, for what is in the boxes.
+
+    ``given`` are the addresses of single boxes, ``lacks`` is what boxes lack, both by key.
+    """
     rows = {one.row.id: box_rows(one, costs, moment, given.get(one.row.id, {})) for one in found}
     charges = {one.row.id: next_charge(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}
     )
-    packed = [box.id for one in found for box in one.boxes if box.state not in MOVABLE]
-    lacks = lacks_of(session, packed)
     return [
         _view(
             one,
@@ -200,7 +228,7 @@ def _views(
             {cycle: each for (key, cycle), each in contents.items() if key == one.row.id},
             costs.discounts,
             costs.delivery.zones,
-            taxes.seller_country,
+            costs.taxes.seller_country,
             lacks,
         )
         for one in found
@@ -234,10 +262,22 @@ def _view(
         state=_state(row),
         price=Money(row.now_amount_minor * row.now_quantity, row.currency),
         interval=Interval(row.now_unit, row.now_count),
+        pays=Pays(
+            row.id,
+            row.plan_id,
+            row.next_price_id,
+            row.currency,
+            row.country or "",
+            row.tax_inclusive,
+            bool(row.phases),
+            row.has_addons,
+            row.has_skips,
+        ),
         then=_then(row),
         quantity=row.now_quantity,
         is_ended=row.state in ENDED,
         is_held=row.held_at is not None,
+        is_held_by_shop=row.held_at is not None and row.hold_reason == HoldReason.STAFF,
         is_cut_off=row.ships and is_blocked(zones, row.country or "", row.postcode or ""),
         pauses_on=row.pauses_on,
         resumes_on=row.resumes_on,
@@ -253,6 +293,7 @@ def _view(
         next_amount=charge[1] if charge else None,
         ships=row.ships,
         is_monthly=coming.standing.shipping.months is not None,
+        has_own_dates=all(slot.charge_on is None for slot in coming.standing.cycles),
         address=", ".join(part for part in (row.street, row.city) if part),
         address_ref=row.address_ref or "",
         kind=row.method_kind or "card",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -18,7 +18,7 @@ from storefront.models import (
     OutboxMessage,
     Plan,
 )
-from storefront.models.base import table_of
+from storefront.models.base import table_of, written_out
 from storefront.operations.account_notices import shown_to
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
@@ -72,8 +72,12 @@ class AnnouncementRow:
 
 def news(session: AnySession, customer_id: int, moment: Moment) -> News:
     """Return how much is unread, the newest, and the announcements; one statement."""
-    values = {"customer": customer_id, "today": moment.today, **_times(moment)}
-    rows = session.execute(_news(), values).all()
+    values = {"customer": customer_id, **news_values(moment)}
+    return news_from(session.execute(news_statement(), values).all())
+
+
+def news_from(rows: Sequence[AnyRow]) -> News:
+    """Return what ``news_statement`` found."""
     notices = [one for one in rows if one.what == "notice"]
     banners = [Banner(one.public_id, one.data) for one in rows if one.what == "announcement"]
     newest = sorted(notices, key=lambda one: one.at, reverse=True)
@@ -84,12 +88,20 @@ def news(session: AnySession, customer_id: int, moment: Moment) -> News:
     )
 
 
+def has_news() -> sa.ColumnElement[bool]:
+    """Return the column that says whether there are any, of a ``customer``."""
+    return sa.or_(sa.exists().where(*_unread()), sa.exists().where(*_announced()))
+
+
+def news_values(moment: Moment) -> dict[str, Any]:
+    """Return the parameters that say what is news now."""
+    return {"today": moment.today, **_times(moment)}
+
+
 @cache
-def _news() -> sa.CompoundSelect[Any]:
+def news_statement() -> sa.CompoundSelect[Any]:
     """The newest unread notices and today's announcements, of a ``customer``; built once."""
     message, table = table_of(OutboxMessage), table_of(Announcement)
-    customer = sa.bindparam("customer", type_=message.c.customer_id.type)
-    today = sa.bindparam("today", type_=table.c.from_on.type)
     unread = (
         sa.select(
             sa.literal("notice").label("what"),
@@ -99,7 +111,7 @@ def _news() -> sa.CompoundSelect[Any]:
             message.c.created_at.label("at"),
             sa.func.count().over().label("many"),
         )
-        .where(*_of_customer(), message.c.read_at.is_(None))
+        .where(*_unread())
         .order_by(message.c.id.desc())
         .limit(SHOWN)
         .subquery()
@@ -113,7 +125,7 @@ def _news() -> sa.CompoundSelect[Any]:
             table.c.created_at.label("at"),
             sa.literal(0).label("many"),
         )
-        .where(*shown_to(customer, today))
+        .where(*_announced())
         .order_by(table.c.id.desc())
         .limit(_BANNERS)
         .subquery()
@@ -167,16 +179,27 @@ def _of_customer() -> list[sa.ColumnElement[bool]]:
     now = sa.bindparam("now", type_=table.c.due_at.type)
     since = sa.bindparam("since", type_=table.c.created_at.type)
     is_out = sa.or_(
-        table.c.state.in_(["delivered", "dead"]), table.c.due_at <= now, table.c.tries > 0
+        table.c.state.in_(written_out(["delivered", "dead"])),
+        table.c.due_at <= now,
+        table.c.tries > 0,
     )
     return [
         table.c.customer_id == customer,
-        table.c.kind == "mail",
+        table.c.kind == written_out("mail"),
         table.c.topic.in_(sorted(TOPICS)),
-        table.c.state != "stopped",
+        table.c.state != written_out("stopped"),
         table.c.created_at > since,
         is_out,
     ]
+
+
+def _unread() -> list[sa.ColumnElement[bool]]:
+    return [*_of_customer(), table_of(OutboxMessage).c.read_at.is_(None)]
+
+
+def _announced() -> list[sa.ColumnElement[bool]]:
+    customer = sa.bindparam("customer", type_=table_of(OutboxMessage).c.customer_id.type)
+    return shown_to(customer, sa.bindparam("today", type_=table_of(Announcement).c.from_on.type))
 
 
 def _times(moment: Moment) -> dict[str, datetime]:

@@ -91,7 +91,10 @@ def _compared(
         # Nothing can be charged where they live now, so there is nothing to compare with.
         return None
     place = {name: typed.get(name, "") for name in _PLACE}
-    moved: Any = SimpleNamespace(**{**coming.row._mapping, **place})
+    # With a change booked the row is a copy already.
+    row: Any = coming.row
+    values = vars(row) if isinstance(row, SimpleNamespace) else row._mapping
+    moved: Any = SimpleNamespace(**{**values, **place})
     then = _payment(priced_for(coming, moved, costs, on))
     return AddressCost(coming.row.plan_name, on, now, then)
 

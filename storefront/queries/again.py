@@ -13,8 +13,8 @@ from storefront.models import Address, Plan, Price, Subscription
 from storefront.models.base import table_of
 from storefront.operations.choices import avoided_by
 from storefront.operations.keys import AnyRow, AnySession
-from storefront.operations.offers import sold_to_subscribers
 from storefront.operations.order_rows import ADDRESS_COLUMNS
+from storefront.operations.sold_prices import sold_to_subscribers
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -24,8 +24,12 @@ from storefront.operations.choice_losses import Loss, losses_of
 from storefront.operations.choosing import open_boxes
 from storefront.operations.discounts import Place, resting, running_discounts
 from storefront.operations.keys import AnySession
-from storefront.operations.offers import Question, read_questions, sold_to_subscribers
+from storefront.operations.moment import Moment
+from storefront.operations.offers import Question, read_questions
+from storefront.operations.places_for_changes import invited_of
 from storefront.operations.skips import read_coming
+from storefront.operations.sold_prices import sold_to_subscribers
+from storefront.queries.places import sold_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Target:
     interval: Interval
     amount: Money
     is_now: bool
+    plan_id: int
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ def targets(session: AnySession, customer_id: int, subscription: str, today: dat
             price.c.currency,
             plan.c.name,
             plan.c.tagline,
+            plan.c.code,
             table.c.quantity,
             address.c.country,
         )
@@ -91,9 +98,22 @@ def targets(session: AnySession, customer_id: int, subscription: str, today: dat
             Interval(row.unit, row.unit_count),
             Money(row.amount_minor * own.quantity, row.currency),
             row.id == own.id,
+            row.plan_id,
+            row.code,
         )
         for row in (own, *(row for row in sold if row.id != own.id))
     ]
+
+
+def sold_out_of(
+    session: AnySession, customer_id: int, found: Sequence[Target], moment: Moment
+) -> dict[str, str]:
+    """Return code and name of the plans to change to that are sold out for this customer."""
+    here = {one.plan_id for one in found if one.is_now}
+    full = sold_out(session, {one.plan_id for one in found} - here, moment)
+    if full:
+        full -= invited_of(session, full, customer_id, moment.now)
+    return {one.code: one.plan for one in found if one.plan_id in full}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.invoices import InvoiceState
+from storefront.domain.invoices import InvoiceState, LineKind
 from storefront.domain.money import Money
 from storefront.models import (
     Address,
@@ -21,6 +21,7 @@ from storefront.models import (
     FirstBoxPlace,
     Gift,
     Invoice,
+    InvoiceLine,
     PaymentMethod,
     Plan,
     Price,
@@ -148,20 +149,37 @@ class _Unwritten:
         return {}
 
 
-def order_page(session: AnySession, key: str, market: Market, moment: Moment) -> Order | None:
-    """Return the order with this id, priced as of now, or None."""
+def order_page(
+    session: AnySession,
+    key: str,
+    market: Market,
+    moment: Moment,
+    instead: BoxWish | None = None,
+) -> Order | None:
+    """Return the order with this id, priced as of now, or None.
+
+    ``instead``: as if this were chosen of the box with its ``ref``.
+    """
     row = find_checkout(session, key)
-    return None if row is None else read_order(session, row, market, moment)
+    return None if row is None else read_order(session, row, market, moment, instead=instead)
 
 
 def with_another(
-    session: AnySession, key: str, chosen: Choosable, market: Market, moment: Moment
+    session: AnySession,
+    key: str,
+    chosen: Choosable,
+    market: Market,
+    moment: Moment,
+    picked: BoxWish | None = None,
 ) -> Order | None:
-    """Return the order with one more box at its end, not yet written, or None."""
+    """Return the order with one more box at its end, not yet written, or None.
+
+    ``picked`` is what is picked for that box by now, none: what its page opens with.
+    """
     row = find_checkout(session, key)
     if row is None:
         return None
-    more = BoxWish(chosen.plan_id, chosen.price_id, ref=next_ref(wishes_of(row)))
+    more = picked or BoxWish(chosen.plan_id, chosen.price_id, ref=next_ref(wishes_of(row)))
     return read_order(session, row, market, moment, also=[more])
 
 
@@ -225,6 +243,10 @@ class ConfirmedBox:
     cutoff_on: date | None
 
 
+#: What an order was paid for: kind, text, how many, amount in minor units, tax in it.
+PaidLine = tuple[LineKind, str, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """An order that is paid: what was charged, to which card, and its boxes."""
@@ -238,6 +260,7 @@ class Confirmation:
     boxes: tuple[ConfirmedBox, ...]
     #: Of the total, what is too little to be charged alone and comes with the next payment.
     carried: Money
+    lines: tuple[PaidLine, ...] = ()
 
     @property
     def ships_on(self) -> date | None:
@@ -266,7 +289,20 @@ def confirmation(session: AnySession, key: str) -> Confirmation | None:
             for box, kept in zip(found, kept_boxes(row.quote), strict=True)
         ),
         carried=Money(first.carried_minor, first.currency),
+        lines=_paid_lines(session, row.id) if first.paid_minor else (),
     )
+
+
+def _paid_lines(session: AnySession, checkout_id: int) -> tuple[PaidLine, ...]:
+    """Return (kind, text, how many, amount with tax) of what an order was paid for."""
+    line, invoice = table_of(InvoiceLine), table_of(Invoice)
+    rows = session.execute(
+        sa.select(line.c.kind, line.c.text, line.c.quantity, line.c.gross_minor)
+        .join(invoice, invoice.c.id == line.c.invoice_id)
+        .where(invoice.c.checkout_id == checkout_id, invoice.c.state == InvoiceState.PAID)
+        .order_by(invoice.c.id, line.c.position)
+    )
+    return tuple((row.kind, row.text, row.quantity, row.gross_minor) for row in rows)
 
 
 def _confirmed(session: AnySession, row: AnyRow, kept: Mapping[str, Any]) -> ConfirmedBox:

@@ -59,6 +59,8 @@ class Piece:
     sku: str
     #: A silhouette of the still lifes, or None when the product names none.
     kind: str | None
+    #: Why nobody may withdraw from it; empty: there is no reason.
+    no_withdrawal: str = ""
 
 
 def next_contents(
@@ -157,6 +159,7 @@ def _columns(source: sa.Table, **known: sa.ColumnElement[Any]) -> list[sa.Column
         product.c.picture,
         product.c.category,
         product.c.allergens,
+        product.c.no_withdrawal,
     ]
 
 
@@ -313,4 +316,4 @@ def _facts(lines: Sequence[Any]) -> RecipeFacts:
 
 def _piece(line: Any, pieces: int = 0) -> Piece:
     kind = (line.picture or "").replace("_", "-") or None
-    return Piece(line.name, pieces or line.quantity, line.sku, kind)
+    return Piece(line.name, pieces or line.quantity, line.sku, kind, line.no_withdrawal)

@@ -64,6 +64,8 @@ class CouponRow:
     taken: Money
     created_at: datetime
     archived_at: datetime | None
+    #: Its name by language, as ``Coupon.translations`` keeps it.
+    translations: Mapping[str, Any]
 
     @property
     def title(self) -> str:
@@ -320,6 +322,7 @@ def _row(row: AnyRow, currency: str) -> CouponRow:
         Money(int(row.taken), currency),
         row.created_at,
         row.archived_at,
+        row.translations,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -11,6 +13,7 @@ from storefront.database import AnySession
 from storefront.domain.money import Money
 from storefront.models import CreditMove, CustomerCredit
 from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySelect
 
 #: Records shown, the newest first.
 SHOWN = 20
@@ -60,12 +63,29 @@ def credit_of(session: AnySession, customer_id: int) -> Credit:
     )
 
 
+def has_credit(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether anything is left of a customer's credit."""
+    owner = table_of(CustomerCredit)
+    return sa.exists().where(owner.c.customer_id == customer, owner.c.balance_minor > 0)
+
+
 def balances_of(session: AnySession, customer_id: int) -> tuple[Money, ...]:
     """Return what is left of a customer's credit, in each currency."""
+    return balances_from(session.execute(balances(), {"customer": customer_id}))
+
+
+def balances_from(rows: Iterable[AnyRow]) -> tuple[Money, ...]:
+    """Return the sums that ``balances`` found."""
+    return tuple(Money(row.balance_minor, row.currency) for row in rows)
+
+
+@cache
+def balances() -> AnySelect:
+    """What is left of the credit of a ``customer``, by currency; built once."""
     owner = table_of(CustomerCredit)
-    rows = session.execute(
+    customer = sa.bindparam("customer", type_=owner.c.customer_id.type)
+    return (
         sa.select(owner.c.balance_minor, owner.c.currency)
-        .where(owner.c.customer_id == customer_id, owner.c.balance_minor > 0)
+        .where(owner.c.customer_id == customer, owner.c.balance_minor > 0)
         .order_by(owner.c.currency)
     )
-    return tuple(Money(row.balance_minor, row.currency) for row in rows)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -155,6 +157,47 @@ def held_by(session: AnySession, subscription: str) -> HeldBy | None:
     ).one_or_none()
     if row is None:
         return None
+    return _held_by(row)
+
+
+def has_disputed(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether a dispute holds any subscription of a customer."""
+    held = table_of(Subscription)
+    return sa.exists().where(
+        held.c.customer_id == customer, held.c.hold_reason == HoldReason.DISPUTE
+    )
+
+
+@cache
+def disputed() -> AnySelect:
+    """The disputes that hold subscriptions of a ``customer``, as in ``held_by``; built once."""
+    table, line, held = table_of(Dispute), table_of(InvoiceLine), table_of(Subscription)
+    return (
+        _rows()
+        .add_columns(held.c.public_id.label("subscription"))
+        .join(line, line.c.invoice_id == table_of(ChargeAttempt).c.invoice_id)
+        .join(held, held.c.id == line.c.subscription_id)
+        .where(
+            held.c.customer_id == sa.bindparam("customer", type_=sa.BigInteger()),
+            held.c.hold_reason == HoldReason.DISPUTE,
+            table.c.amount_minor > 0,
+        )
+        .order_by(table.c.resumed_at.is_not(None), table.c.id.desc())
+    )
+
+
+def won_from(rows: Iterable[AnyRow]) -> dict[str, HeldBy]:
+    """Return by subscription the disputes of ``disputed`` that wait for their customer's word.
+
+    They were won, and nothing newer holds it.
+    """
+    newest: dict[str, AnyRow] = {}
+    for row in rows:
+        newest.setdefault(row.subscription, row)
+    return {key: _held_by(row) for key, row in newest.items() if row.state == DisputeState.WON}
+
+
+def _held_by(row: AnyRow) -> HeldBy:
     one = _row(row)
     return HeldBy(one.public_id, one.state, one.amount, one.answer_by, one.number, one.invoice)
 

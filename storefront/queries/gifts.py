@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -143,14 +143,28 @@ class OwnGifts:
     received: tuple[GiftView, ...]
 
 
-def of_customer(session: AnySession, customer_id: int) -> OwnGifts:
-    """Return what a customer has given and what they were given; one statement."""
+def has_gifts(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether a customer may have given or been given anything."""
+    gift, table = table_of(Gift), table_of(Subscription)
+    claimed = sa.exists().where(
+        gift.c.subscription_id == table.c.id, table.c.customer_id == customer
+    )
+    return sa.or_(sa.exists().where(gift.c.giver_id == customer), claimed)
+
+
+@cache
+def of_customer() -> AnySelect:
+    """The gifts that a ``customer`` has given or claimed, the latest first; built once."""
+    customer: sa.BindParameter[int] = sa.bindparam("customer", type_=sa.BigInteger())
     giver, owner = table_of(Gift).c.giver_id, table_of(Subscription).c.customer_id
-    found = _rows(session, sa.or_(giver == customer_id, owner == customer_id))
-    addresses = _unclaimed_addresses(session, found)
+    return _gifts().where(sa.or_(giver == customer, owner == customer))
+
+
+def own_from(rows: Sequence[AnyRow], customer_id: int) -> OwnGifts:
+    """Return what ``of_customer`` found."""
     return OwnGifts(
-        tuple(_view(row, addresses) for row in found if row.giver_id == customer_id),
-        tuple(_view(row, addresses) for row in found if row.owner_id == customer_id),
+        tuple(_view(row) for row in rows if row.giver_id == customer_id),
+        tuple(_view(row) for row in rows if row.owner_id == customer_id),
     )
 
 
@@ -224,18 +238,7 @@ def of_unclaimed(part: sa.Subquery) -> sa.Select[Any]:
 
 def _views(session: AnySession, *conditions: sa.ColumnElement[bool]) -> list[GiftView]:
     """Return the gifts that were paid for, the latest first."""
-    found = _rows(session, *conditions)
-    addresses = _unclaimed_addresses(session, found)
-    return [_view(row, addresses) for row in found]
-
-
-def _rows(session: AnySession, *conditions: sa.ColumnElement[bool]) -> Sequence[AnyRow]:
-    return session.execute(_gifts().where(*conditions)).all()
-
-
-def _unclaimed_addresses(session: AnySession, found: Sequence[AnyRow]) -> dict[int, dict[str, str]]:
-    """Return where the gifts go; an address of who claimed it is no business of the giver."""
-    return _addresses(session, {row.address_id for row in found if row.claimed_at is None} - {None})
+    return [_view(row) for row in session.execute(_gifts().where(*conditions))]
 
 
 @cache
@@ -243,6 +246,9 @@ def _gifts() -> AnySelect:
     """The gifts that were paid for, the latest first; built once, the caller says which."""
     gift, table, plan = table_of(Gift), table_of(Subscription), table_of(Plan)
     period, line, paper = table_of(SubscriptionPeriod), table_of(InvoiceLine), table_of(Invoice)
+    address = table_of(Address)
+    # An address of who claimed it is no business of the giver.
+    goes_to = sa.and_(address.c.id == table.c.address_id, gift.c.claimed_at.is_(None))
     invoice = (
         sa.select(paper.c.public_id)
         .join(line, line.c.invoice_id == paper.c.id)
@@ -255,7 +261,8 @@ def _gifts() -> AnySelect:
             gift,
             table.c.public_id.label("ref"),
             table.c.customer_id.label("owner_id"),
-            table.c.address_id,
+            address.c.id.label("address_id"),
+            *(address.c[name].label(f"to_{name}") for name in ADDRESS_COLUMNS),
             plan.c.name.label("plan"),
             plan.c.code.label("plan_code"),
             period.c.box_count,
@@ -267,6 +274,7 @@ def _gifts() -> AnySelect:
         .join(table, table.c.id == gift.c.subscription_id)
         .join(plan, plan.c.id == table.c.plan_id)
         .join(period, sa.and_(period.c.subscription_id == table.c.id, period.c.number == 0))
+        .outerjoin(address, goes_to)
         .where(table.c.state.not_in(_NOT_PAID))
         .order_by(gift.c.id.desc())
     )
@@ -295,15 +303,13 @@ def _follower(gift: sa.Table) -> sa.ScalarSelect[Any]:
     )
 
 
-def _addresses(session: AnySession, keys: Collection[int]) -> dict[int, dict[str, str]]:
-    table = table_of(Address)
-    if not keys:
+def _address(row: AnyRow) -> dict[str, str]:
+    if row.address_id is None:
         return {}
-    rows = session.execute(sa.select(table).where(table.c.id.in_(keys)))
-    return {row.id: {name: str(row._mapping[name]) for name in ADDRESS_COLUMNS} for row in rows}
+    return {name: str(getattr(row, f"to_{name}")) for name in ADDRESS_COLUMNS}
 
 
-def _view(row: AnyRow, addresses: Mapping[int, Mapping[str, str]]) -> GiftView:
+def _view(row: AnyRow) -> GiftView:
     is_claimed = row.claimed_at is not None
     return GiftView(
         public_id=row.public_id,
@@ -324,5 +330,5 @@ def _view(row: AnyRow, addresses: Mapping[int, Mapping[str, str]]) -> GiftView:
         followed_by=row.followed_by or "",
         is_quiet=row.is_quiet,
         claimed_at=row.claimed_at,
-        goes_to={} if is_claimed else addresses.get(row.address_id, {}),
+        goes_to=_address(row),
     )

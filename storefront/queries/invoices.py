@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -60,21 +61,37 @@ class Owed:
     by_bank: bool = False
 
 
+def has_open_invoices(payer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether a customer may owe anything."""
+    invoice = table_of(Invoice)
+    return sa.exists().where(invoice.c.state == InvoiceState.OPEN, invoice.c.payer_id == payer)
+
+
 def owed(session: AnySession, customer_id: int, moment: Moment) -> Owed | None:
     """Return the most urgent open invoice of the customer, or None; one statement."""
     return next(iter(all_owed(session, customer_id, moment, most=1)), None)
+
+
+def owed_values(customer_id: int, moment: Moment, most: int = 1) -> dict[str, Any]:
+    """Return the parameters of ``open_invoices``."""
+    return {"payer": customer_id, "day_began": moment.start_of(moment.today), "most": most}
+
+
+def owed_from(rows: Iterable[AnyRow]) -> Owed | None:
+    """Return the first that ``open_invoices`` found, or None."""
+    return next(map(_owed, rows), None)
 
 
 def all_owed(
     session: AnySession, customer_id: int, moment: Moment, most: int = _MOST_OWED
 ) -> tuple[Owed, ...]:
     """Return the customer's open invoices, the most urgent first; one statement."""
-    values = {"payer": customer_id, "day_began": moment.start_of(moment.today), "most": most}
-    return tuple(map(_owed, session.execute(_open_invoices(), values)))
+    values = owed_values(customer_id, moment, most)
+    return tuple(map(_owed, session.execute(open_invoices(), values)))
 
 
 @cache
-def _open_invoices() -> AnySelect:
+def open_invoices() -> AnySelect:
     """The open invoices of a ``payer``, the ``most`` urgent first; built once."""
     invoice, attempt, case = table_of(Invoice), table_of(ChargeAttempt), table_of(DunningCase)
     line, table = table_of(InvoiceLine), table_of(Subscription)

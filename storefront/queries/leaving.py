@@ -23,8 +23,8 @@ from storefront.operations.coupons import TypedCode
 from storefront.operations.discounts import coupon_columns
 from storefront.operations.keys import AnySession
 from storefront.operations.moment import Moment
-from storefront.operations.offers import sold_to_subscribers
 from storefront.operations.skips import read_coming
+from storefront.operations.sold_prices import sold_to_subscribers
 from storefront.queries.next_payment import next_charge, price_of, read_costs
 
 

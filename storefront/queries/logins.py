@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -58,16 +60,23 @@ class StaffLogin:
 
 def customer_of_session(session: AnySession, secret: str, now: datetime) -> CustomerLogin | None:
     """Return the customer of an unexpired, unrevoked session, else None."""
-    row = session.execute(
+    asked = {"token": hash_secret(secret), "now": now}
+    row = session.execute(_of_session(), asked).one_or_none()
+    return CustomerLogin(**row._mapping) if row else None
+
+
+@cache
+def _of_session() -> sa.Select[*tuple[Any, ...]]:
+    """Return what each page asks for who asks."""
+    return (
         sa.select(*_CUSTOMER_COLUMNS, LoginSession.id.label("session_id"), LoginSession.seen_at)
         .join(LoginSession, LoginSession.customer_id == Customer.id)
         .where(
-            LoginSession.token_hash == hash_secret(secret),
+            LoginSession.token_hash == sa.bindparam("token"),
             LoginSession.revoked_at.is_(None),
-            LoginSession.expires_at > now,
+            LoginSession.expires_at > sa.bindparam("now", type_=LoginSession.expires_at.type),
         )
-    ).one_or_none()
-    return CustomerLogin(**row._mapping) if row else None
+    )
 
 
 def customer_of_secret(session: AnySession, secret: str) -> str | None:

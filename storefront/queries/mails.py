@@ -71,6 +71,8 @@ class SubscriptionFacts:
     ships: bool = True
     #: Of a free trial the last day on which leaving costs nothing, as its order was shown it.
     last_free_on: date | None = None
+    #: Whether who goes on after a trial may withdraw a second time.
+    second_withdrawal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
             table.c.cancel_on,
             plan.c.name,
             plan.c.ships,
+            plan.c.second_withdrawal,
             price.c.unit,
             price.c.count.label("unit_count"),
         )
@@ -155,6 +158,7 @@ def subscription_facts(session: AnySession, public_id: str) -> SubscriptionFacts
         coming.ship_from if coming else None,
         coming.cutoff_on if coming else None,
         row.ships,
+        second_withdrawal=row.second_withdrawal,
     )
 
 

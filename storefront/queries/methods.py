@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -113,11 +113,8 @@ class EndingCard:
     is_expired: bool
 
 
-def ending_cards(session: AnySession, customer_id: int, today: date) -> list[EndingCard]:
-    """Return the cards that pay for a running subscription and end soon; one statement."""
-    year, month = months_near(today)[-1]
-    whose = {"customer": customer_id, "year": year, "month": month}
-    rows = session.execute(_ending_cards(), whose)
+def ending_from(rows: Iterable[AnyRow], today: date) -> list[EndingCard]:
+    """Return those that end soon of the cards that ``ending_cards`` found."""
     found = []
     for row in rows:
         is_over = last_day(row.exp_year, row.exp_month) < today
@@ -126,11 +123,30 @@ def ending_cards(session: AnySession, customer_id: int, today: date) -> list[End
     return found
 
 
+def ending_values(today: date) -> dict[str, int]:
+    """Return the parameters that say by when a card ends soon."""
+    year, month = months_near(today)[-1]
+    return {"year": year, "month": month}
+
+
+def has_ending_cards(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether a card of a customer ends, whatever it pays for."""
+    return sa.exists().where(*_ends_soon(customer))
+
+
+def _ends_soon(customer: sa.BindParameter[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    table = table_of(PaymentMethod)
+    year = sa.bindparam("year", type_=table.c.exp_year.type)
+    month = sa.bindparam("month", type_=table.c.exp_month.type)
+    in_year = sa.and_(table.c.exp_year == year, table.c.exp_month <= month)
+    return table.c.customer_id == customer, sa.or_(table.c.exp_year < year, in_year)
+
+
 @cache
-def _ending_cards() -> AnySelect:
+def ending_cards() -> AnySelect:
+    """The cards that pay for a running subscription of a ``customer`` and may end soon."""
     table, subscription = table_of(PaymentMethod), table_of(Subscription)
-    customer: sa.BindParameter[int] = sa.bindparam("customer")
-    year: sa.BindParameter[int] = sa.bindparam("year")
+    customer: sa.BindParameter[int] = sa.bindparam("customer", type_=sa.BigInteger())
     payer = sa.func.coalesce(subscription.c.payer_id, subscription.c.customer_id)
     pays = sa.exists().where(
         payer == customer,
@@ -140,13 +156,6 @@ def _ending_cards() -> AnySelect:
     )
     return (
         sa.select(table.c.brand, table.c.last4, table.c.exp_month, table.c.exp_year)
-        .where(
-            table.c.customer_id == customer,
-            sa.or_(
-                table.c.exp_year < year,
-                sa.and_(table.c.exp_year == year, table.c.exp_month <= sa.bindparam("month")),
-            ),
-            pays,
-        )
+        .where(*_ends_soon(customer), pays)
         .order_by(table.c.exp_year, table.c.exp_month, table.c.id)
     )

@@ -9,11 +9,10 @@ from datetime import date
 import sqlalchemy as sa
 
 from storefront.database import AnySession
-from storefront.domain.boxes import boxes_per_period, project
-from storefront.domain.lifecycle import BILLABLE, ENDED, SubscriptionState
+from storefront.domain.boxes import boxes_per_period
+from storefront.domain.lifecycle import ENDED
 from storefront.domain.money import Money
 from storefront.domain.recurring import PricedPeriod, price_period
-from storefront.domain.renewals import is_pausing
 from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import TaxRules
 from storefront.models import Subscription
@@ -22,6 +21,7 @@ from storefront.operations.addons import running_addons
 from storefront.operations.discounts import running_discounts
 from storefront.operations.keys import AnyRow
 from storefront.operations.moment import Moment
+from storefront.operations.next_charges import next_charge_on
 from storefront.operations.shipping import read_delivery
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.terms import OptionTexts, option_texts, terms_of
@@ -39,13 +39,21 @@ class Costs:
     addons: Mapping[int, Sequence[AnyRow]]
 
 
-def read_costs(session: AnySession, found: Sequence[Coming], taxes: TaxRules) -> Costs:
-    """Return what the payments of these subscriptions cost beside their plans."""
-    running = [one.row.id for one in found if one.row.state not in ENDED]
+def read_costs(
+    session: AnySession,
+    found: Sequence[Coming],
+    taxes: TaxRules,
+    delivery: Delivery | None = None,
+) -> Costs:
+    """Return what the payments of these subscriptions cost beside their plans.
+
+    ``delivery`` where the caller knows it.
+    """
+    running = [one.row.id for one in found if one.row.has_discounts and one.row.state not in ENDED]
     return Costs(
         running_discounts(session, running),
         option_texts(session, {one.row.plan_id for one in found if one.row.options}),
-        read_delivery(session),
+        delivery or read_delivery(session),
         taxes,
         running_addons(session, (one.row.id for one in found if one.row.has_addons)),
     )
@@ -77,35 +85,11 @@ def priced_for(
 
 
 def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Money] | None:
-    """Return when the next payment is taken and what it is; None when none will be.
-
-    It may lie behind the boxes that are shown, of a long prepaid term for example.
-    """
-    row, standing = coming.row, coming.standing
-    if row.held_at is not None:
+    """Return when the next payment is taken and what it is; None when none will be."""
+    if coming.row.held_at is not None:
         return None
-    if not row.ships:
-        day = _next_without_boxes(row)
-    elif standing.renews_on is None:
-        return None
-    else:
-        waiting = len(standing.paid) + len(standing.skipped)
-        ahead = waiting + boxes_per_period(standing.billing, standing.shipping) + 1
-        boxes = project(standing, ahead, moment.today)
-        day = next((box.charge_on for box in boxes if box.charge_on), None)
+    day = next_charge_on(coming, moment.today)
     return None if day is None else (day, price_of(coming, costs, day))
-
-
-def _next_without_boxes(row: AnyRow) -> date | None:
-    """Return the next payment's day of a plan that ships nothing; None when there is none."""
-    day: date | None = max(row.next_on, row.anchor_on)
-    paused = row.state == SubscriptionState.PAUSED
-    if SubscriptionState(row.state) not in BILLABLE and not (paused and row.pauses_on):
-        return None
-    if day is not None and is_pausing(row.pauses_on, row.resumes_on, day):
-        day = row.resumes_on
-    last = min((end for end in (row.cancel_on, row.ends_on) if end), default=None)
-    return None if day is None or (last is not None and day >= last) else day
 
 
 def next_price(

@@ -63,6 +63,8 @@ class ToPay:
     paid_at: datetime | None
     #: The bank's reason of the last try that failed; empty when none did.
     reason: str
+    #: When that try failed; None when none did.
+    declined_at: datetime | None
     next_try_at: datetime | None
     cards: tuple[Card, ...]
     paid_now: PaidNow
@@ -93,6 +95,7 @@ def to_pay(session: AnySession, invoice: str, moment: Moment) -> ToPay | None:
             subjects_of(table).label("subject"),
             attempt.c.state.label("attempt"),
             attempt.c.reason,
+            sa.func.coalesce(attempt.c.answered_at, attempt.c.created_at).label("tried_at"),
             case.c.next_at,
             case.c.next_action,
             method_for(table).label("method_id"),
@@ -113,6 +116,7 @@ def to_pay(session: AnySession, invoice: str, moment: Moment) -> ToPay | None:
     if row is None:
         return None
     standing = _standing(row)
+    is_declined = row.attempt == AttemptState.DECLINED
     minor = row.due_minor if standing not in {"paid", "void"} else row.total_minor
     return ToPay(
         row.public_id,
@@ -121,7 +125,8 @@ def to_pay(session: AnySession, invoice: str, moment: Moment) -> ToPay | None:
         Money(minor, row.currency),
         standing,
         row.paid_at,
-        (row.reason or "") if row.attempt == AttemptState.DECLINED else "",
+        (row.reason or "") if is_declined else "",
+        row.tried_at if is_declined else None,
         row.next_at if row.next_action == "retry" else None,
         _cards(session, row.payer_id, row.method_id) if standing in {"owed", "confirm"} else (),
         PaidNow(row.tries_with_card, row.tries_in_all),

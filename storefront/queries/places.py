@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from storefront.models.base import table_of
 from storefront.operations.capacity import has_capacity
 from storefront.operations.moment import Moment
 from storefront.operations.places import free_stock, places_of, places_taken
-from storefront.operations.waiting import HOURS
+from storefront.operations.waiting import HOURS, in_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class PlanPlacesRow:
 
 
 def full_plans(session: AnySession, moment: Moment) -> frozenset[str]:
-    """Return the codes of plans of which nothing more can be sold; one statement without any."""
+    """Return the codes of plans of which nothing more can be sold; one statement without any.
+
+    What is free and somebody waits for is not sold to anybody else.
+    """
     plan, table = table_of(Plan), table_of(PlanPlaces)
     codes = {
         row.id: row.code
@@ -44,8 +48,18 @@ def full_plans(session: AnySession, moment: Moment) -> frozenset[str]:
     }
     if not codes:
         return frozenset()
-    found = places_of(session, codes, moment)
-    return frozenset(codes[key] for key, one in found.items() if one.left == 0)
+    return frozenset(codes[key] for key in sold_out(session, codes, moment))
+
+
+def sold_out(session: AnySession, plan_ids: Iterable[int], moment: Moment) -> set[int]:
+    """Return those of the plans of which nothing is left for somebody who comes by.
+
+    What is free again goes to who waits for it, before anybody else.
+    """
+    left = {key: one.left for key, one in places_of(session, plan_ids, moment).items()}
+    roomy = [key for key, many in left.items() if many]
+    line = in_line(session, roomy) if roomy else {}
+    return {key for key, many in left.items() if many is not None and many <= line.get(key, 0)}
 
 
 def plan_places(session: AnySession, moment: Moment) -> list[PlanPlacesRow]:

@@ -96,6 +96,8 @@ class ProductDetail:
     variants: tuple[VariantRow, ...]
     #: By language: its name.
     translations: Mapping[str, Any]
+    #: Why nobody may withdraw from it; empty: they may.
+    no_withdrawal: str = ""
 
 
 def product_page(
@@ -204,6 +206,7 @@ def product_detail(session: AnySession, product_ref: str) -> ProductDetail | Non
             _variant_row(one, rules.get(one.sku), _moves(session, one.id)) for one in variants
         ),
         translations=row.translations,
+        no_withdrawal=row.no_withdrawal,
     )
 
 

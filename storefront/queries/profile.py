@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from storefront.database import AnySession
 from storefront.domain.lifecycle import RUNNING
 from storefront.models import (
     Address,
+    AllergyAnswer,
     Box,
     BoxAddress,
     BoxCycle,
@@ -25,11 +27,15 @@ from storefront.models import (
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.consents import MARKETING_WISH, marketing_since
+from storefront.operations.consents import MARKETING_WISH, RENEWAL, marketing_since
+from storefront.operations.keys import AnyRow
+from storefront.operations.methods import was_accepted
 from storefront.operations.secrets import REFERENCE
 
 #: Browsers listed; "everywhere else" ends those beyond them too.
 MOST_SESSIONS = 100
+#: The same words within so long belong to one order.
+_SAME_ORDER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class Holdings:
     addresses: int
     methods: int
     sessions: int
+    #: Said what must not be in the boxes.
+    has_allergies: bool
     #: Since when mails about offers are wanted; None: they are not.
     marketing_since: datetime | None
     #: Somebody has proved to read the mailbox.
@@ -266,8 +274,9 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
             boxes.label("boxes"),
             invoices.label("invoices"),
             count(table_of(Address)).label("addresses"),
-            count(table_of(PaymentMethod)).label("methods"),
+            _stored_methods(customer_id).label("methods"),
             count(table_of(LoginSession)).label("sessions"),
+            _has_allergies(customer_id).label("has_allergies"),
             marketing_since(customer.c.id).label("marketing_since"),
             customer.c.email_verified_at.is_not(None).label("is_confirmed"),
         ).where(customer.c.id == customer_id)
@@ -277,10 +286,52 @@ def holdings(session: AnySession, customer_id: int) -> Holdings:
         sa.select(consent.c.text, consent.c.given_at, consent.c.kind)
         .where(consent.c.customer_id == customer_id)
         .order_by(consent.c.id.desc())
+    ).all()
+    return Holdings(**row._mapping, consents=_said_once(agreed))
+
+
+def _stored_methods(customer_id: int) -> sa.ScalarSelect[int]:
+    """Count what the page of payment methods lists: what can be seen and taken away."""
+    table = table_of(PaymentMethod)
+    return (
+        sa.select(sa.func.count())
+        .select_from(table)
+        .where(table.c.customer_id == customer_id, table.c.detached_at.is_(None), was_accepted())
+        .scalar_subquery()
     )
-    return Holdings(
-        **row._mapping,
-        consents=tuple(
-            ConsentView(one.text, one.given_at, one.kind == MARKETING_WISH) for one in agreed
-        ),
+
+
+def _has_allergies(customer_id: int) -> sa.ColumnElement[bool]:
+    """Return whether the last answer for a subscription of a customer names anything."""
+    subscription, answer = table_of(Subscription), table_of(AllergyAnswer)
+    later = answer.alias()
+    return (
+        sa.exists()
+        .where(
+            subscription.c.customer_id == customer_id,
+            answer.c.subscription_id == subscription.c.id,
+            sa.cast(answer.c.allergens, sa.Text) != "[]",
+        )
+        .where(
+            ~sa.exists().where(
+                later.c.subscription_id == answer.c.subscription_id,
+                later.c.number > answer.c.number,
+            )
+        )
     )
+
+
+def _said_once(rows: Iterable[AnyRow]) -> tuple[ConsentView, ...]:
+    """Return consents, newest first, each once: an order that was declined and tried again,
+    or brings two alike, was agreed to with the same words.
+    """
+    found: list[AnyRow] = []
+    shown: dict[str, datetime] = {}
+    for row in rows:
+        if row.kind == RENEWAL:
+            last = shown.get(row.text)
+            shown[row.text] = row.given_at
+            if last is not None and last - row.given_at < _SAME_ORDER:
+                continue
+        found.append(row)
+    return tuple(ConsentView(one.text, one.given_at, one.kind == MARKETING_WISH) for one in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -345,10 +345,20 @@ class Resent:
     tracking: str
 
 
-def resent(session: AnySession, customer_id: int, since: date) -> dict[str, list[Resent]]:
-    """Return the replacements of a customer that leave from ``since`` on, by subscription."""
-    owner, ship_from = table_of(Subscription).c.customer_id, table_of(BoxCycle).c.ship_from
-    rows = session.execute(_resent().where(owner == customer_id, ship_from >= since))
+def has_resent(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether anything is sent again from ``resent_since`` on."""
+    box, subscription, cycle = table_of(Box), table_of(Subscription), table_of(BoxCycle)
+    return sa.exists().where(
+        subscription.c.customer_id == customer,
+        box.c.subscription_id == subscription.c.id,
+        box.c.kind == BoxKind.REPLACEMENT,
+        cycle.c.id == box.c.cycle_id,
+        cycle.c.ship_from >= sa.bindparam("resent_since", type_=cycle.c.ship_from.type),
+    )
+
+
+def resent_from(rows: Iterable[AnyRow]) -> dict[str, list[Resent]]:
+    """Return the replacements that ``resent`` found, by subscription."""
     found: dict[str, list[Resent]] = {}
     for row in rows:
         found.setdefault(row.subscription, []).append(
@@ -364,8 +374,11 @@ def resent(session: AnySession, customer_id: int, since: date) -> dict[str, list
 
 
 @cache
-def _resent() -> AnySelect:
-    """The replacements that were not taken back, the latest first; built once."""
+def resent() -> AnySelect:
+    """The replacements that a ``customer`` gets from ``resent_since`` on, the latest first.
+
+    Those that were taken back are left out. Built once.
+    """
     box, first = table_of(Box), table_of(Box).alias("first")
     subscription, shipment = table_of(Subscription), table_of(Shipment)
     cycle, before = table_of(BoxCycle), table_of(BoxCycle).alias("before")
@@ -384,8 +397,10 @@ def _resent() -> AnySelect:
         .join(cycle, cycle.c.id == box.c.cycle_id)
         .outerjoin(shipment, shipment.c.id == box.c.shipment_id)
         .where(
+            subscription.c.customer_id == sa.bindparam("customer", type_=sa.BigInteger()),
             box.c.kind == BoxKind.REPLACEMENT,
             box.c.state != BoxState.CANCELED,
+            cycle.c.ship_from >= sa.bindparam("resent_since", type_=cycle.c.ship_from.type),
         )
         .order_by(box.c.id.desc())
     )

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.money import Money
-from storefront.models import Box, BoxCycle, BoxShortage, Product, ProductVariant, ShortageRule
+from storefront.models import (
+    Box,
+    BoxCycle,
+    BoxShortage,
+    Product,
+    ProductVariant,
+    ShortageRule,
+    Subscription,
+)
 from storefront.models.base import table_of
+from storefront.operations.keys import AnyRow, AnySelect, any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class RuleView:
 
 
 def _named(variant: Any, product: Any) -> sa.ColumnElement[str]:
-    return sa.func.trim(product.c.name + " " + variant.c.name)
+    return sa.func.trim(product.c.name + " " + variant.c.name, type_=sa.String())
 
 
 def _rows(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -84,12 +94,40 @@ def lacks_of(session: AnySession, box_ids: Iterable[int]) -> dict[int, tuple[Lac
     wanted = set(box_ids)
     if not wanted:
         return {}
+    return lacks_from(session.execute(_lacks().where(short.c.box_id.in_(wanted))), wanted)
+
+
+def lacks_from(rows: Iterable[AnyRow], box_ids: Collection[int]) -> dict[int, tuple[Lack, ...]]:
+    """Return what ``rows`` say of these boxes."""
     found: dict[int, list[Lack]] = defaultdict(list)
-    rows = _rows(short.c.box_id, short.c.quantity, short.c.credit_minor, short.c.ran_out)
-    for row in session.execute(rows.where(short.c.box_id.in_(wanted)).order_by(short.c.id)):
+    for row in rows:
+        if row.box_id not in box_ids:
+            continue
         credit = Money(row.credit_minor, row.currency) if row.credit_minor else None
         found[row.box_id].append(Lack(row.name, row.quantity, row.instead, credit, row.ran_out))
     return {key: tuple(own) for key, own in found.items()}
+
+
+def has_lacks(customer: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Return the column that says whether any box of a customer lacks anything."""
+    short, box, subscription = table_of(BoxShortage), table_of(Box), table_of(Subscription)
+    return sa.exists().where(
+        subscription.c.customer_id == customer,
+        box.c.subscription_id == subscription.c.id,
+        short.c.box_id == box.c.id,
+    )
+
+
+@cache
+def lacks_statement() -> AnySelect:
+    """What the boxes of the subscriptions ``ids`` lack; built once."""
+    return _lacks().where(any_of(table_of(Box).c.subscription_id))
+
+
+def _lacks() -> AnySelect:
+    short = table_of(BoxShortage)
+    rows = _rows(short.c.box_id, short.c.quantity, short.c.credit_minor, short.c.ran_out)
+    return rows.order_by(short.c.id)
 
 
 def lacks_of_box(session: AnySession, box_ref: str) -> tuple[Lack, ...]:

@@ -37,7 +37,8 @@ from storefront.models.base import table_of
 from storefront.operations.consents import marketing_since
 from storefront.operations.guard import Announced, refusal, times
 from storefront.operations.moment import Moment
-from storefront.queries.account import SubscriptionView, home
+from storefront.queries.account import SubscriptionView
+from storefront.queries.account_home import home
 from storefront.queries.answers import asks_of
 from storefront.queries.credit import Credit, credit_of
 from storefront.queries.document_groups import subjects_of

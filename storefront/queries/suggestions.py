@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cache
 
 import sqlalchemy as sa
 
@@ -20,11 +20,11 @@ from storefront.domain.suggestions import (
     skips_in_a_row,
     smaller,
 )
-from storefront.models import Address, BoxCycle, BoxSkip, Price, Subscription, SuggestionDismissal
+from storefront.models import Addon, BoxCycle, BoxSkip
 from storefront.models.base import table_of
-from storefront.operations.addons import offered_addons, running_addons
-from storefront.operations.keys import AnyRow, AnySelect
-from storefront.operations.offers import sold_to_subscribers
+from storefront.operations.addons import addons_on_sale, offered_with
+from storefront.operations.keys import AnyRow
+from storefront.operations.sold_prices import all_sold, sold_from
 from storefront.queries.account import SubscriptionView
 
 #: Boxes left out longer ago than this say nothing about the plan any more.
@@ -45,29 +45,52 @@ class Suggestion:
     smaller: OnSale | None = None
     #: What the cheapest thing that can come along costs.
     beside_from: Money | None = None
+    #: Where it is sent, empty where nothing is; said where they have several subscriptions.
+    address: str = ""
+    is_of_several: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assortment:
+    """What can be suggested to anybody; it changes with the catalogue alone."""
+
+    prices: tuple[AnyRow, ...]
+    #: What may come along, as far as the catalogue says: what is counted may have run out.
+    addons: tuple[AnyRow, ...]
+
+
+def read_assortment(session: AnySession) -> Assortment:
+    """Return the prices and add-ons on sale; two statements."""
+    table = table_of(Addon)
+    addons = sa.select(table.c.amounts, table.c.plans).where(table.c.archived_at.is_(None))
+    return Assortment(tuple(all_sold(session)), tuple(session.execute(addons)))
 
 
 def suggestion(
-    session: AnySession, customer_id: int, views: Sequence[SubscriptionView], today: date
+    session: AnySession,
+    views: Sequence[SubscriptionView],
+    away: AbstractSet[SuggestionKind],
+    today: date,
+    on_sale: Assortment,
 ) -> Suggestion | None:
-    """Return what to suggest to a customer about the soonest of ``views`` that runs, if anything.
+    """Return what to suggest to a customer about one of ``views`` that runs, if anything.
 
-    Six statements at most, whatever their number; none where nothing runs. The caller knows
-    that nothing is owed and leaves gifts out.
+    A plan that costs less comes first, then another interval, then something beside the box; of
+    several subscriptions that it fits, the soonest. Two statements at most, whatever their number:
+    which boxes were left out, where any were and a price would be suggested; what can come along,
+    where the catalogue has anything. The caller knows that nothing is owed and leaves gifts out.
     """
-    view = next((one for one in views if _may_be_suggested_to(one)), None)
-    if view is None:
+    running = [one for one in views if _may_be_suggested_to(one)]
+    if not running or away >= set(SuggestionKind):
         return None
-    away = _put_away(session, customer_id)
-    if away >= set(SuggestionKind):
-        return None
-    own = _own(session, view.public_id)
     found = None
-    if {SuggestionKind.LONGER, SuggestionKind.SMALLER} - away and view.method_ref:
-        found = _another_price(session, view, own, away, today)
+    if {SuggestionKind.LONGER, SuggestionKind.SMALLER} - away:
+        paying = [one for one in running if one.method_ref]
+        found = _another_price(session, paying, away, today, on_sale)
     if found is None and SuggestionKind.BESIDE not in away:
-        found = _something_beside(session, view, own)
-    return found
+        found = _something_beside(session, running, on_sale)
+    is_of_several = sum(not one.is_ended for one in views) > 1
+    return replace(found, is_of_several=is_of_several) if found else None
 
 
 def _may_be_suggested_to(view: SubscriptionView) -> bool:
@@ -76,58 +99,75 @@ def _may_be_suggested_to(view: SubscriptionView) -> bool:
     return view.state == "active" and not waits
 
 
-def _put_away(session: AnySession, customer_id: int) -> set[SuggestionKind]:
-    table = table_of(SuggestionDismissal)
-    kinds = session.scalars(sa.select(table.c.kind).where(table.c.customer_id == customer_id))
-    return {SuggestionKind(one) for one in kinds}
-
-
 def _another_price(
     session: AnySession,
-    view: SubscriptionView,
-    own: AnyRow,
-    away: set[SuggestionKind],
+    views: Sequence[SubscriptionView],
+    away: AbstractSet[SuggestionKind],
     today: date,
+    on_sale: Assortment,
 ) -> Suggestion | None:
-    rows = sold_to_subscribers(session, own.currency, own.country or "", today, [own.plan_id])
-    now = _on_sale(own, own.quantity)
-    sold = [_on_sale(row, own.quantity) for row in rows if row.id != own.id]
-    is_plain = not (view.discounts or view.gifts) and view.boxes_left is None and not view.ends_on
-    saving = longer(now, sold) if is_plain and SuggestionKind.LONGER not in away else None
-    less = smaller(now, sold) if SuggestionKind.SMALLER not in away else None
-    shown = (view.public_id, view.plan, view.price, view.interval)
-    # Who leaves boxes out does not want to pay for a year of them.
-    if (saving or less) and _leaves_out(session, own.subscription_id, view, today):
-        return Suggestion(SuggestionKind.SMALLER, *shown, smaller=less) if less else None
-    return Suggestion(SuggestionKind.LONGER, *shown, saving=saving) if saving else None
+    fitting = _fitting(views, away, today, on_sale)
+    skipping = _leave_out(session, [view for view, _saving, _less in fitting], today)
+    for view, _saving, less in fitting:
+        if less and view.public_id in skipping:
+            return _about(view, SuggestionKind.SMALLER, smaller=less)
+    for view, saving, _less in fitting:
+        # Who leaves boxes out does not want to pay for a year of them.
+        if saving and view.public_id not in skipping:
+            return _about(view, SuggestionKind.LONGER, saving=saving)
+    return None
 
 
-def _own(session: AnySession, subscription: str) -> AnyRow:
-    return session.execute(_priced(), {"subscription": subscription}).one()
+def _fitting(
+    views: Sequence[SubscriptionView],
+    away: AbstractSet[SuggestionKind],
+    today: date,
+    on_sale: Assortment,
+) -> list[tuple[SubscriptionView, Saving | None, OnSale | None]]:
+    """Return the subscriptions that could pay another price, with what saves and what is less."""
+    found = []
+    for view in views:
+        own, now = view.pays, _own(view)
+        offered = [
+            _on_sale(row, view.quantity)
+            for row in sold_from(on_sale.prices, own.currency, own.country, today, [own.plan_id])
+            if row.id != own.price_id
+        ]
+        lowered = view.discounts or view.gifts
+        is_plain = not lowered and view.boxes_left is None and not view.ends_on
+        saving = longer(now, offered) if is_plain and SuggestionKind.LONGER not in away else None
+        less = smaller(now, offered) if SuggestionKind.SMALLER not in away else None
+        if saving or less:
+            found.append((view, saving, less))
+    return found
 
 
-@cache
-def _priced() -> AnySelect:
-    table, price, address = table_of(Subscription), table_of(Price), table_of(Address)
-    return (
-        sa.select(
-            price.c.id,
-            price.c.public_id,
-            price.c.plan_id,
-            sa.literal("").label("name"),
-            price.c.unit,
-            price.c.count.label("unit_count"),
-            price.c.amount_minor,
-            price.c.currency,
-            price.c.tax_inclusive,
-            price.c.phases,
-            table.c.id.label("subscription_id"),
-            table.c.quantity,
-            address.c.country,
-        )
-        .join(price, price.c.id == table.c.price_id)
-        .outerjoin(address, address.c.id == table.c.address_id)
-        .where(table.c.public_id == sa.bindparam("subscription"))
+def _about(
+    view: SubscriptionView,
+    kind: SuggestionKind,
+    *,
+    saving: Saving | None = None,
+    smaller: OnSale | None = None,
+    beside_from: Money | None = None,
+) -> Suggestion:
+    return Suggestion(
+        kind,
+        view.public_id,
+        view.plan,
+        view.price,
+        view.interval,
+        saving,
+        smaller,
+        beside_from,
+        view.address if view.ships else "",
+    )
+
+
+def _own(view: SubscriptionView) -> OnSale:
+    """Return what it pays; nothing waits that would change it."""
+    own = view.pays
+    return OnSale(
+        "", own.plan_id, "", view.interval, view.price, own.is_inclusive, not own.has_phases
     )
 
 
@@ -143,34 +183,58 @@ def _on_sale(row: AnyRow, quantity: int) -> OnSale:
     )
 
 
-def _leaves_out(session: AnySession, key: int, view: SubscriptionView, today: date) -> bool:
+def _leave_out(
+    session: AnySession, views: Sequence[SubscriptionView], today: date
+) -> frozenset[str]:
+    """Return which of ``views`` leave out box after box; one statement, where any left one out."""
+    keys = [view.pays.subscription_id for view in views if view.pays.has_skips]
+    rows = _skipped(session, keys, today) if keys else ()
+    return frozenset(
+        view.public_id
+        for view in views
+        if _leaves_out(
+            view,
+            [row.ship_from for row in rows if row.subscription_id == view.pays.subscription_id],
+        )
+    )
+
+
+def _skipped(session: AnySession, keys: Sequence[int], today: date) -> Sequence[AnyRow]:
     skip, cycle = table_of(BoxSkip), table_of(BoxCycle)
-    skipped = session.scalars(
-        sa.select(cycle.c.ship_from)
+    return session.execute(
+        sa.select(skip.c.subscription_id, cycle.c.ship_from)
         .join(skip, skip.c.cycle_id == cycle.c.id)
         .where(
-            skip.c.subscription_id == key,
+            skip.c.subscription_id.in_(keys),
             sa.not_(skip.c.is_forced),
             cycle.c.ship_from >= today - _RECENT,
             cycle.c.ship_from < today,
         )
     ).all()
+
+
+def _leaves_out(view: SubscriptionView, skipped: Sequence[date]) -> bool:
     coming = [(one.ship_from, one.state == "skipped") for one in view.boxes if one.ship_from]
     return skips_in_a_row(skipped, [one.ship_from for one in view.past], coming)
 
 
 def _something_beside(
-    session: AnySession, view: SubscriptionView, own: AnyRow
+    session: AnySession, views: Sequence[SubscriptionView], on_sale: Assortment
 ) -> Suggestion | None:
-    """Say that something can come along, to somebody who has nothing beside the box."""
-    offered = offered_addons(session, view.plan_code, own.currency)
-    if not offered or running_addons(session, [own.subscription_id]):
-        return None
-    return Suggestion(
-        SuggestionKind.BESIDE,
-        view.public_id,
-        view.plan,
-        view.price,
-        view.interval,
-        beside_from=min((one.amount for one in offered), key=lambda amount: amount.minor),
+    """Say that something can come along, with a box that has nothing beside it."""
+    bare = [view for view in views if not view.pays.has_addons and _fits_any(view, on_sale)]
+    rows = addons_on_sale(session) if bare else ()
+    for view in bare:
+        offered = offered_with(rows, view.plan_code, view.pays.currency)
+        if offered:
+            least = min((one.amount for one in offered), key=lambda amount: amount.minor)
+            return _about(view, SuggestionKind.BESIDE, beside_from=least)
+    return None
+
+
+def _fits_any(view: SubscriptionView, on_sale: Assortment) -> bool:
+    """Return whether the catalogue has anything beside this plan; what is in stock is asked."""
+    return any(
+        view.pays.currency in row.amounts and (not row.plans or view.plan_code in row.plans)
+        for row in on_sale.addons
     )

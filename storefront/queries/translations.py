@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from storefront.domain.translations import Words, words_of
 from storefront.models import (
     Addon,
+    Coupon,
     Option,
     OptionGroup,
     Plan,
@@ -18,10 +19,11 @@ from storefront.models import (
     ShopSettings,
 )
 from storefront.models.base import table_of
+from storefront.operations.coupons import LONGEST_KEPT
 from storefront.operations.keys import AnySession
 
 #: What of each kind is said in several languages. Of the same text the last one counts.
-_PARTS: dict[type[Any], tuple[str, ...]] = {
+PARTS: dict[type[Any], tuple[str, ...]] = {
     Addon: ("name", "hint"),
     Option: ("name", "hint"),
     OptionGroup: ("name", "hint"),
@@ -38,9 +40,10 @@ def merchant_words(session: AnySession) -> Words:
         [
             *_lines(session),
             *_things(session),
+            *_discounts(session),
             *(
                 ({part: row[part] for part in parts}, row["translations"])
-                for kind, parts in _PARTS.items()
+                for kind, parts in PARTS.items()
                 for row in _rows(session, kind, parts)
             ),
         ]
@@ -58,13 +61,21 @@ def _things(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[st
     """Return each product, and each of its variants as boxes name it: ``Tin 100 g``."""
     product, variant = table_of(Product), table_of(ProductVariant)
     rows = session.execute(
-        sa.select(product.c.name, variant.c.name.label("variant"), product.c.translations)
+        sa.select(
+            product.c.name,
+            product.c.allergens,
+            variant.c.name.label("variant"),
+            product.c.translations,
+        )
         .join(variant, variant.c.product_id == product.c.id)
         .where(sa.cast(product.c.translations, sa.String()) != "{}")
         .order_by(variant.c.id)
     )
     for row in rows:
         yield {"name": row.name}, row.translations
+        # By word, so that whichever order they stand in, none is taken for another.
+        words = {code: texts.get("allergens", {}) for code, texts in row.translations.items()}
+        yield {word: word for word in row.allergens}, words
         if row.variant:
             told = {
                 code: {"name": f"{texts['name']} {row.variant}"}
@@ -72,6 +83,16 @@ def _things(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[st
                 if texts.get("name")
             }
             yield {"name": f"{row.name} {row.variant}"}, told
+
+
+def _discounts(session: AnySession) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return each discount without a code, also as a subscription keeps it: cut short."""
+    table = table_of(Coupon)
+    for row in session.execute(
+        sa.select(table.c.name, table.c.translations).where(table.c.is_automatic)
+    ):
+        yield {"name": row.name}, row.translations
+        yield {"name": row.name[:LONGEST_KEPT]}, row.translations
 
 
 def _rows(session: AnySession, kind: type[Any], parts: tuple[str, ...]) -> sa.MappingResult:

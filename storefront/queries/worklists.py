@@ -5,7 +5,7 @@ A count and its list are made from one and the same condition, so they always ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,23 +20,19 @@ from storefront.domain.lifecycle import HoldReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.models import (
     Box,
-    BoxCycle,
     ChargeAttempt,
-    Customer,
     DunningCase,
     GatewayState,
     Invoice,
-    InvoiceLine,
     JobRun,
     OutboxMessage,
     ParkedWork,
-    Plan,
     Price,
     Shipment,
     Subscription,
 )
 from storefront.models.base import table_of
-from storefront.operations.guard import Announced, refusal, times
+from storefront.operations.guard import Announced, times
 from storefront.operations.moment import Moment
 from storefront.queries import (
     card_tries,
@@ -49,6 +45,13 @@ from storefront.queries import (
     unshipped,
 )
 from storefront.queries.extra_drafts import old_drafts
+from storefront.queries.worklist_rows import (
+    of_attempts,
+    of_boxes,
+    of_invoices,
+    of_subscriptions,
+    of_waiting,
+)
 
 #: A payment whose result is not known after this long needs a person.
 UNKNOWN_AFTER = timedelta(hours=1)
@@ -334,7 +337,7 @@ def listed(
     """
     since = since_yesterday(moment)
     part = COUNTS[code](moment, since).subquery()
-    chosen = _of_waiting(part, announced) if code == "waiting" else _LISTS[code](part)
+    chosen = of_waiting(part, announced) if code == "waiting" else _LISTS[code](part)
     rows = session.execute(chosen.order_by(part.c.at, part.c.id).limit(MOST), times(moment))
     return [
         Listed(
@@ -352,124 +355,23 @@ def listed(
     ]
 
 
-def _of_subscriptions(part: sa.Subquery) -> sa.Select[Any]:
-    subscription, customer = table_of(Subscription), table_of(Customer)
-    plan, price = table_of(Plan), table_of(Price)
-    return (
-        sa.select(
-            *_person(customer),
-            plan.c.name.label("about"),
-            subscription.c.state,
-            sa.literal("").label("detail"),
-            part.c.minor,
-            price.c.currency,
-            part.c.at,
-            sa.literal("").label("cycle"),
-        )
-        .select_from(part)
-        .join(subscription, subscription.c.id == part.c.id)
-        .join(plan, plan.c.id == subscription.c.plan_id)
-        .join(price, price.c.id == subscription.c.price_id)
-        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
-    )
-
-
-def _of_waiting(part: sa.Subquery, announced: Announced) -> sa.Select[Any]:
-    return _of_attempts(part, refusal(table_of(ChargeAttempt), announced))
-
-
-def _of_attempts(part: sa.Subquery, why: sa.ColumnElement[str] | None = None) -> sa.Select[Any]:
-    attempt, invoice, customer = table_of(ChargeAttempt), table_of(Invoice), table_of(Customer)
-    line = table_of(InvoiceLine)
-    what = (
-        sa.select(line.c.text)
-        .where(line.c.invoice_id == invoice.c.id)
-        .order_by(line.c.position)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return (
-        sa.select(
-            *_person(customer),
-            what.label("about"),
-            attempt.c.state,
-            (attempt.c.reason if why is None else why).label("detail"),
-            part.c.minor,
-            attempt.c.currency,
-            part.c.at,
-            sa.literal("").label("cycle"),
-        )
-        .select_from(part)
-        .join(attempt, attempt.c.id == part.c.id)
-        .join(invoice, invoice.c.id == attempt.c.invoice_id)
-        .join(customer, customer.c.id == invoice.c.payer_id)
-    )
-
-
-def _of_invoices(part: sa.Subquery) -> sa.Select[Any]:
-    invoice, customer = table_of(Invoice), table_of(Customer)
-    return (
-        sa.select(
-            *_person(customer),
-            sa.cast(invoice.c.number, sa.String).label("about"),
-            invoice.c.state,
-            sa.literal("").label("detail"),
-            part.c.minor,
-            invoice.c.currency,
-            part.c.at,
-            sa.literal("").label("cycle"),
-        )
-        .select_from(part)
-        .join(invoice, invoice.c.id == part.c.id)
-        .join(customer, customer.c.id == invoice.c.payer_id)
-    )
-
-
-def _of_boxes(part: sa.Subquery) -> sa.Select[Any]:
-    box, subscription, customer = table_of(Box), table_of(Subscription), table_of(Customer)
-    plan, cycle = table_of(Plan), table_of(BoxCycle)
-    return (
-        sa.select(
-            *_person(customer),
-            plan.c.name.label("about"),
-            box.c.state,
-            box.c.problem.label("detail"),
-            part.c.minor,
-            box.c.currency,
-            part.c.at,
-            cycle.c.public_id.label("cycle"),
-            box.c.public_id.label("box"),
-        )
-        .select_from(part)
-        .join(box, box.c.id == part.c.id)
-        .join(plan, plan.c.id == box.c.plan_id)
-        .join(subscription, subscription.c.id == box.c.subscription_id)
-        .outerjoin(customer, customer.c.id == subscription.c.customer_id)
-        .outerjoin(cycle, cycle.c.id == box.c.cycle_id)
-    )
-
-
-def _person(customer: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
-    return customer.c.public_id.label("customer"), customer.c.name.label("name")
-
-
 _LISTS: dict[str, Callable[[sa.Subquery], sa.Select[Any]]] = {
-    "outage": _of_subscriptions,
-    "late": _of_subscriptions,
-    "unknown": _of_attempts,
-    "waiting": _of_attempts,
-    "overdue": _of_invoices,
-    "past_due": _of_invoices,
-    "boxes": _of_boxes,
-    "returned": _of_boxes,
+    "outage": of_subscriptions,
+    "late": of_subscriptions,
+    "unknown": of_attempts,
+    "waiting": of_attempts,
+    "overdue": of_invoices,
+    "past_due": of_invoices,
+    "boxes": of_boxes,
+    "returned": of_boxes,
     "unshipped": unshipped.of_batches,
-    "unserved": _of_subscriptions,
+    "unserved": of_subscriptions,
     "gifts": gifts.of_unclaimed,
-    "new": _of_subscriptions,
-    "left": _of_subscriptions,
-    "paid": _of_attempts,
-    "declined": _of_attempts,
-    "shipped": _of_boxes,
+    "new": of_subscriptions,
+    "left": of_subscriptions,
+    "paid": of_attempts,
+    "declined": of_attempts,
+    "shipped": of_boxes,
 }
 #: Counts with a list of their own here; the others lead to other pages.
 LISTS = frozenset(_LISTS)

@@ -25,7 +25,8 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
-from storefront.operations.coupons import TypedCode, attach, find_code, release_holds, uses_by
+from storefront.operations.coupon_uses import release_holds, uses_by
+from storefront.operations.coupons import TypedCode, attach, find_code
 from storefront.operations.keys import AnyRow
 from storefront.operations.timeline import Entry, record
 from storefront.runtime import Runtime

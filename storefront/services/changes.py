@@ -12,12 +12,14 @@ from storefront.adapters.failpoints import failpoint
 from storefront.database import reading
 from storefront.domain.changes import ChangeQuote, NotChangeable, QuoteChanged, Wish
 from storefront.domain.charging import AttemptState, TriedTooOften
+from storefront.domain.money import Money
 from storefront.models import ChargeAttempt
 from storefront.models.base import table_of
 from storefront.operations.change_booking import book_change, note_change
 from storefront.operations.change_facts import own_subscription, quote_of, read_change
 from storefront.operations.changes import withdraw_scheduled
 from storefront.operations.consents import Given
+from storefront.operations.places_for_changes import lock_places, place_taken
 from storefront.operations.subscriptions import (
     StaleSubscription,
     SubscriptionChange,
@@ -37,6 +39,8 @@ class Changed:
     outcome: str
     url: str = ""
     reason: str = ""
+    #: What was charged for one that is applied, None: nothing.
+    paid: Money | None = None
 
 
 def quote_change(rt: Runtime, customer_id: int, subscription: str, wish: Wish) -> ChangeQuote:
@@ -48,8 +52,11 @@ def quote_change(rt: Runtime, customer_id: int, subscription: str, wish: Wish) -
     tax_desk.prepare_change(rt, subscription, wish.price)
     moment, taxes = rt.moment(), rt.shop.taxes
     with reading():
-        facts = read_change(rt.session, customer_id, subscription, wish, taxes, moment)
-        rt.session.rollback()
+        try:
+            facts = read_change(rt.session, customer_id, subscription, wish, taxes, moment)
+        finally:
+            # Refused or not: what is asked next may write.
+            rt.session.rollback()
     return quote_of(facts, moment)
 
 
@@ -98,13 +105,17 @@ def standing(rt: Runtime, attempt_id: int) -> Changed:
                 table.c.state,
                 table.c.reason,
                 table.c.action_url,
+                table.c.amount_minor,
+                table.c.currency,
                 (table.c.refunded_minor == table.c.amount_minor).label("goes_back"),
             ).where(table.c.id == attempt_id)
         ).one()
         rt.session.rollback()
     if row.state == AttemptState.SUCCEEDED:
         # Paid, but something else was faster, such as leaving: the money is surplus.
-        return Changed("surplus" if row.goes_back else "applied")
+        if row.goes_back:
+            return Changed("surplus")
+        return Changed("applied", paid=Money(row.amount_minor, row.currency))
     if row.state == AttemptState.ACTION_REQUIRED:
         return Changed("action", url=row.action_url)
     if row.state in (AttemptState.DECLINED, AttemptState.ABANDONED):
@@ -138,11 +149,14 @@ def _book(
 ) -> int | None:
     """Write the change as it was shown with its hash; returns what ``book_change`` does."""
     moment, shop = rt.moment(), rt.shop
+    is_limited = lock_places(rt.session, wish.price)
     facts = read_change(rt.session, customer_id, subscription, wish, shop.taxes, moment)
     quote = quote_of(facts, moment)
     if quote.quote_hash != quote_hash:
         raise QuoteChanged
     attempt = book_change(rt.session, facts, quote, shop.seller, agreed, moment, rt.minimums)
+    if is_limited:
+        place_taken(rt.session, facts.new.plan.id, facts.row.customer_id)
     failpoint("change.before_commit")
     rt.session.commit()
     return attempt

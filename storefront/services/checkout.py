@@ -38,7 +38,7 @@ from storefront.operations.checkout import (
     find_checkout,
     read_order,
 )
-from storefront.operations.coupons import give_back_uses, take_use
+from storefront.operations.coupon_uses import give_back_uses, take_use
 from storefront.operations.keys import AnyRow
 from storefront.operations.places import take_places, wanted_of
 from storefront.operations.setups import USABLE, Payer, limit_of, new_setup, payer_of_order

@@ -37,6 +37,8 @@ from storefront.runtime import Runtime
 
 #: Why a subscription is held, in its timeline.
 WITHDRAWAL = "withdrawal"
+#: Reminders written in one transaction.
+_REMINDERS = 100
 
 
 class DeclarationNotFound(DomainError):
@@ -177,6 +179,27 @@ def settle(rt: Runtime, who: Who, ref: str, note: str) -> None:
         raise AlreadySettled(declaration=ref) from None
 
 
+def remind_of_refunds(rt: Runtime) -> dict[str, int]:
+    """Remind the shop of withdrawals whose money is to go back soon, or should be back.
+
+    Again is nothing new.
+    """
+
+    def write() -> int:
+        shop, moment = rt.shop, rt.moment()
+        found = declarations.refund_reminders(
+            rt.session, moment, shop.support_email, shop.locale, _REMINDERS
+        )
+        enqueue(rt.session, found, moment.now)
+        rt.session.commit()
+        return len(found)
+
+    told = 0
+    while sent := retrying(rt.session, write):
+        told += sent
+    return {"refunds_due": told}
+
+
 def _row(rt: Runtime, ref: str) -> AnyRow:
     table = table_of(Declaration)
     row = rt.session.execute(sa.select(table).where(table.c.public_id == ref)).one_or_none()
@@ -193,8 +216,7 @@ def _stops(rt: Runtime, said: Statement, found: Contract, moment: Moment) -> boo
         return False
     if row.state in ENDED or row.is_gift:
         return False
-    left_at = declarations.first_left_at(rt.session, row.id)
-    return is_timely(moment.today, moment.day_of(left_at) if left_at else None)
+    return is_timely(moment.today, declarations.right_to_withdraw(rt.session, row.id, moment))
 
 
 def _stop(rt: Runtime, row: AnyRow, moment: Moment) -> None:

@@ -33,7 +33,8 @@ from storefront.models import (
 from storefront.models.base import table_of
 from storefront.operations.card_tries import note_refused
 from storefront.operations.checkout import Market, Order, change_checkout, find_checkout, read_order
-from storefront.operations.coupons import give_back_uses
+from storefront.operations.coupon_uses import give_back_uses
+from storefront.operations.holds import drop_holds, hold_as_invited
 from storefront.operations.kept_methods import Card
 from storefront.operations.kept_places import hold_days
 from storefront.operations.keys import AnyRow, AnySelect, AnySession
@@ -46,7 +47,7 @@ from storefront.operations.orders import (
     discard_offered,
     note_booked,
 )
-from storefront.operations.places import drop_holds, hold_as_invited, take_places, wanted_of
+from storefront.operations.places import take_places, wanted_of
 from storefront.operations.questions import Question, at_now
 from storefront.operations.referrals import Promise, friend_of, note_referral
 from storefront.operations.trials import card_has_tried

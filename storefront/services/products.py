@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from storefront.domain.declarations import Exclusion
 from storefront.domain.errors import DomainError
 from storefront.models import Product
 from storefront.models.base import table_of
@@ -27,18 +29,24 @@ def save_product(
     allergens: Sequence[str],
     picture: str,
     who: Who | None = None,
-    translations: Mapping[str, Mapping[str, str]] | None = None,
+    translations: Mapping[str, Mapping[str, Any]] | None = None,
+    no_withdrawal: str = "",
 ) -> None:
     """Set a product's allergens and the silhouette of its picture (empty: by its code).
 
-    ``translations`` are its names by language; without them they stay. Raises
-    ``ProductNotFound``.
+    ``translations`` are its names and allergens by language; without them they stay.
+    ``no_withdrawal`` is why nobody may withdraw from it, empty where they may. Raises
+    ``ProductNotFound``, and ``ValueError`` for a reason that the law does not know.
     """
-    table = table_of(Product)
+    table, reason = table_of(Product), Exclusion(no_withdrawal) if no_withdrawal else ""
     row = rt.session.execute(
-        sa.select(table.c.id, table.c.allergens, table.c.picture, table.c.translations).where(
-            table.c.public_id == product_ref
-        )
+        sa.select(
+            table.c.id,
+            table.c.allergens,
+            table.c.picture,
+            table.c.translations,
+            table.c.no_withdrawal,
+        ).where(table.c.public_id == product_ref)
     ).one_or_none()
     if row is None:
         rt.session.rollback()
@@ -47,11 +55,13 @@ def save_product(
         "allergens": row.allergens,
         "picture": row.picture,
         "translations": row.translations,
+        "no_withdrawal": row.no_withdrawal,
     }
     after = {
         "allergens": list(allergens),
         "picture": picture,
         "translations": row.translations if translations is None else dict(translations),
+        "no_withdrawal": str(reason),
     }
     if before == after:
         rt.session.rollback()

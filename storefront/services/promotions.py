@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -17,6 +18,7 @@ from storefront.models import Coupon, PromotionCode
 from storefront.models.base import public_id, table_of
 from storefront.operations import audit
 from storefront.operations.audit import Who
+from storefront.operations.catalogue import raise_version
 from storefront.operations.coupons import attach_to_running
 from storefront.operations.keys import reserve
 from storefront.runtime import Runtime
@@ -184,6 +186,37 @@ def archive_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
 def restore_coupon(rt: Runtime, who: Who, coupon: str) -> bool:
     """Accept an archived code again; False if it is accepted already."""
     return _archive(rt, who, coupon, archived=False)
+
+
+def save_names(
+    rt: Runtime, who: Who, coupon: str, translations: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Keep the name of a discount in other languages; False where nothing changed.
+
+    Of one that is given without a code: nobody but staff reads the name of another. Raises
+    ``UnknownCoupon``.
+    """
+
+    def write() -> bool:
+        table = table_of(Coupon)
+        row = rt.session.execute(
+            sa.select(table.c.id, table.c.translations)
+            .where(table.c.public_id == coupon, table.c.is_automatic)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            raise UnknownCoupon(coupon=coupon)
+        before, after = {"translations": row.translations}, {"translations": dict(translations)}
+        if before == after:
+            rt.session.rollback()
+            return False
+        rt.session.execute(sa.update(table).where(table.c.id == row.id).values(**after))
+        raise_version(rt.session)
+        audit.write(rt.session, who.id, "coupon.named", coupon, before, after, rt.moment(), who.ip)
+        rt.session.commit()
+        return True
+
+    return retrying(rt.session, write)
 
 
 def _archive(rt: Runtime, who: Who, coupon: str, *, archived: bool) -> bool:

@@ -60,7 +60,8 @@ def join_list(rt: Runtime, plan_code: str, email: str, locale: str) -> None:
             sa.select(plan.c.id).where(plan.c.code == plan_code, sold_on(plan, moment.today))
         )
         limits = places_of(rt.session, [plan_id], moment).get(plan_id) if plan_id else None
-        if plan_id is None or limits is None or limits.left != 0:
+        left = limits.left if limits is not None else None
+        if plan_id is None or left is None or left > rules.in_line(rt.session, [plan_id])[plan_id]:
             rt.session.rollback()
             raise NoList(plan=plan_code)
         insert: Any = (postgresql if is_postgresql(rt.session) else sqlite).insert(table)

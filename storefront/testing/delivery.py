@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from storefront.models import ShippingArea, ShippingBand, ShippingTariff, ShippingZone
 from storefront.models.base import public_id
+from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
 from storefront.testing.catalogue import save
 
@@ -22,7 +23,7 @@ def make_zone(
     """Return a zone of ``places`` such as "DE, AT 6, *"; ``*`` is every other country.
 
     ``prices`` are minor units by the grams they begin at, or one for every weight; None
-    blocks the zone.
+    blocks the zone. The version of the catalogue is raised, as by whoever saves one.
     """
     zone = ShippingZone(
         public_id=public_id("zon"), name=name, is_blocked=prices is None, created_at=rt.now()
@@ -43,4 +44,7 @@ def make_zone(
                 for grams, minor in bands.items()
             ),
         )
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
     return zone

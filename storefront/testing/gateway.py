@@ -1,4 +1,4 @@
-"""The contract suite every payment gateway must pass, and the demo gateway for tests.
+"""The contract suite every payment gateway must pass.
 
 A plugin author subclasses ``GatewayContract`` in a test module and gives a fixture ``rig`` that
 returns a ``GatewayRig``: the gateway, and a way to play the customer and the bank behind it.
@@ -6,15 +6,12 @@ returns a ``GatewayRig``: the gateway, and a way to play the customer and the ba
 
 from __future__ import annotations
 
-import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Literal
 
 import pytest
 
@@ -29,27 +26,13 @@ from storefront.hooks import (
     EventAbout,
     Gateway,
     Money,
-    RefundOrder,
-    SetupOrder,
     SetupStart,
     VaultedMethod,
     WebhookError,
 )
-from storefront_demo_gateway.bank import Bank, system_now
-from storefront_demo_gateway.cards import DOWN, LOST
-from storefront_demo_gateway.gateway import DemoGateway, sign_webhook
-from storefront_demo_gateway.records import AnyBank
+from storefront.testing.gateway_orders import Kind, order, refund_of, setup_order
 
-Kind = Literal["good", "soft", "hard", "confirm"]
-_numbers = count(1)
 _S = AnswerStatus
-
-
-def demo_gateway(
-    bank: AnyBank | None = None, *, now: Callable[[], datetime] = system_now, account: str = "demo"
-) -> DemoGateway:
-    """Return a demo gateway whose bank lives in memory, or over ``bank``."""
-    return DemoGateway(bank or Bank(now=now), now=now, account=account)
 
 
 class GatewayRig(ABC):
@@ -116,102 +99,6 @@ class GatewayRig(ABC):
     @abstractmethod
     def message(self, asked: ChargeOrder, answer: ChargeAnswer) -> tuple[dict[str, str], bytes]:
         """Return headers and body of a genuine message about a charge, signed now."""
-
-
-class DemoRig(GatewayRig):
-    """The demo gateway, in this process or over a socket."""
-
-    def __init__(self, gateway: DemoGateway, bank: Bank) -> None:
-        """``bank`` is the one behind ``gateway``, reached directly."""
-        self.gateway, self._bank = gateway, bank
-
-    def method(self, kind: Kind) -> VaultedMethod:
-        found = self.gateway.read_method(self._bank.token_for(_LAST4[kind]))
-        assert found is not None
-        return found
-
-    def choose(self, start: SetupStart, kind: Kind) -> None:
-        assert start.redirect_url is not None
-        self._bank.choose(start.redirect_url.rpartition("/")[2], _LAST4[kind])
-
-    def confirm(self, answer: ChargeAnswer, is_confirmed: bool) -> None:
-        self._bank.confirm_charge(answer.gateway_reference, is_confirmed)
-
-    def lose_next_answer(self, token: str) -> None:
-        self._bank.script(token, [LOST])
-
-    def ignore_next_charge(self, token: str) -> None:
-        self._bank.script(token, [DOWN])
-
-    def set_down(self, is_down: bool) -> None:
-        self._bank.set_fault("down", is_down)
-
-    def executed(self, reference: str) -> int:
-        return self._bank.executed_count(reference)
-
-    def dispute(self, asked: ChargeOrder, answer: ChargeAnswer) -> None:
-        self._bank.dispute(asked.reference)
-
-    def decide(self, asked: ChargeOrder, answer: ChargeAnswer, is_won: bool) -> None:
-        [found] = self._bank.disputes_of(asked.reference)
-        self._bank.decide_dispute(found.reference, is_won)
-
-    def message(self, asked: ChargeOrder, answer: ChargeAnswer) -> tuple[dict[str, str], bytes]:
-        now = datetime.now(UTC)
-        raw = json.dumps(
-            {
-                "id": f"demo_ev_{asked.reference}",
-                "type": "charge.changed",
-                "about": "charge",
-                "reference": asked.reference,
-                "gateway_reference": answer.gateway_reference,
-                "occurred_at": now.isoformat(),
-                "account": self.gateway.account,
-            }
-        ).encode()
-        return sign_webhook("demo", now, raw), raw
-
-
-_LAST4: dict[Kind, str] = {"good": "4242", "soft": "9995", "hard": "0069", "confirm": "3220"}
-
-
-def order(token: str, minor: int = 2340, currency: str = "EUR", **over: object) -> ChargeOrder:
-    """Return a renewal's charge order with a reference of its own."""
-    number = next(_numbers)
-    plain = ChargeOrder(
-        reference=f"att_contract{number}",
-        amount=Money(minor, currency),
-        token=token,
-        on_session=False,
-        description="Nine Kettles",
-        invoice=f"inv_contract{number}",
-    )
-    return replace(plain, **over)  # type: ignore[arg-type]
-
-
-def present(token: str) -> ChargeOrder:
-    """Return a charge order of a customer who is there."""
-    return order(token, on_session=True, return_url="http://shop.test/back")
-
-
-def setup_order(amount: Money | None = None) -> SetupOrder:
-    return SetupOrder(
-        reference=f"set_contract{next(_numbers)}",
-        return_url="http://shop.test/back",
-        cancel_url="http://shop.test/cancel",
-        amount=amount,
-        merchant="Nine Kettles",
-        description="chk_7F3K",
-    )
-
-
-def refund_of(charged: ChargeOrder, answer: ChargeAnswer, minor: int) -> RefundOrder:
-    return RefundOrder(
-        reference=f"ref_contract{next(_numbers)}",
-        charge_reference=charged.reference,
-        gateway_reference=answer.gateway_reference,
-        amount=Money(minor, charged.amount.currency),
-    )
 
 
 class GatewayContract:

@@ -14,13 +14,14 @@ from tests.browser.support import Visitor
 #: Bytes a second and milliseconds of a train in the country.
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 #: What has the focus without a ring that one sees, or nothing.
-_UNSEEN = """() => { const e = document.activeElement, c = e.closest(".choice, .check") || e;
+_UNSEEN = """() => { const e = document.activeElement, c = e.closest(".choice, .check, .pick") || e;
   const ring = [e, c].some(one => parseFloat(getComputedStyle(one).outlineWidth) >= 2
     && getComputedStyle(one).outlineStyle !== "none");
   const r = c.getBoundingClientRect();
   const seen = ring && r.width > 0 && r.top >= -1 && r.bottom <= innerHeight + 1;
-  // The calendar in a date field is the browser's own and has its own ring.
-  if (e === document.body || !e.matches(":focus") || seen) return "";
+  // The calendar in a date field is the browser's own and has its own ring; where a script put
+  // the focus so that reading goes on there, nothing can be pressed.
+  if (e === document.body || !e.matches(":focus") || e.tabIndex < 0 || seen) return "";
   return `${ring} ${r.top} ${r.bottom} ${e.outerHTML.slice(0, 200)}`; }"""
 MOST_TABS = 60
 
@@ -56,6 +57,13 @@ class Hands:
             self.visitor.page.keyboard.press("Enter")
         elif self.impatient:
             self.find(selector).dblclick(no_wait_after=True)
+        else:
+            self.find(selector).click()
+
+    def unfold(self, selector: str) -> None:
+        """Open what is folded; once, since a second press folds it again."""
+        if self.keys:
+            self.press(selector)
         else:
             self.find(selector).click()
 

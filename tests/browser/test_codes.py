@@ -63,3 +63,68 @@ def test_a_code_leaves_the_address_as_it_was_typed(chromium: Any, site: str, scr
     page.wait_for_selector("#summary:has-text('I have a code')")
     assert page.input_value("#street") == "Lindenweg 4"
     context.close()
+
+
+ADDRESS = {
+    "email": "ada@example.org",
+    "name": "Ada Weber",
+    "street": "Lindenweg 4",
+    "postcode": "07743",
+    "city": "Jena",
+}
+
+
+def to_the_last_step(page: Any) -> None:
+    page.goto("/checkout?plan=pot")
+    page.click("button:has-text('Continue to delivery')")
+    page.wait_for_selector("#street")
+    for name, text in ADDRESS.items():
+        page.fill(f"#{name}", text)
+    page.click("button:has-text('Continue to payment')")
+    page.wait_for_selector("#consent")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "bare"])
+def test_a_code_that_is_typed_is_tried_before_anything_is_ordered(
+    chromium: Any, site: str, script: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=script, base_url=site)
+    page = context.new_page()
+    to_the_last_step(page)
+    for typed, shown in (("NOSUCH", ".error:visible"), ("LEMON", "#summary:has-text('€23.40')")):
+        page.check("#consent")
+        if not page.locator("input[name=code]:visible").count():
+            page.click("summary:has-text('I have a code')")
+        page.locator("input[name=code]:visible").fill(typed)
+        # Not "Use code": the button that everybody presses next.
+        page.click("#pay-form button.filled")
+        page.wait_for_selector(shown)
+        assert "/pay" in page.url or "/code" in page.url
+    # Another sum is another consent.
+    page.wait_for_selector("#pay-form:has-text('€23.40')")
+    assert not page.is_checked("#consent")
+    page.check("#consent")
+    page.click("#pay-form button.filled")
+    page.wait_for_url("**/x/demo-gateway/**")
+    context.close()
+
+
+def test_an_order_changed_in_another_tab_is_shown_whole_and_agreed_to_anew(
+    chromium: Any, site: str
+) -> None:
+    context = chromium.new_context(base_url=site)
+    one = context.new_page()
+    to_the_last_step(one)
+    one.check("#consent")
+    other = context.new_page()
+    other.goto(one.url)
+    other.click("summary:has-text('I have a code')")
+    other.locator("input[name=code]:visible").fill("LEMON")
+    other.locator("input[name=code]:visible").press("Enter")
+    other.wait_for_selector("#summary:has-text('€23.40')")
+
+    one.click("#pay-form button.filled")
+    one.wait_for_selector(".error-summary:has-text('The total changed from €26.00 to €23.40')")
+    one.wait_for_selector("#summary:has-text('€23.40')")
+    assert not one.is_checked("#consent")
+    context.close()

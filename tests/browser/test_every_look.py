@@ -1,11 +1,11 @@
 """Every journey on a tablet, on a phone in the dark in German, in French, by keys, and on a train.
 
 ``docs/journeys.md`` says which journey is seen under which condition; the ones with words in
-them (errors, refusals, what is charged) are in ``test_journey`` and ``test_journey_care``.
+them (errors, refusals, what is charged) are in ``test_journey`` and ``test_journey_care``;
+cards, refusals and what is in the box are in ``test_every_look_again``.
 """
 
 import re
-from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
@@ -13,46 +13,24 @@ import sqlalchemy as sa
 from storefront.domain.lifecycle import SubscriptionState
 from storefront.models import Declaration, Gift, Inquiry, Invoice, Plan, Subscription
 from storefront.testing.factories import make_customer, make_subscription
-from tests.browser.hands import Hands
+from tests.browser.looks import (
+    TABLET,
+    THREE_LOOKS,
+    Look,
+    begin,
+    go_home,
+    gone,
+    order,
+    pay,
+    sign_in,
+    visit,
+)
 from tests.browser.people import ADA
-from tests.browser.support import DESK, PHONE, Visitor
+from tests.browser.support import DESK, PHONE
 
 pytestmark = pytest.mark.browser
 
-TABLET = (768, 1024)
 CLEO = "cleo@example.org"
-WHO = {
-    "email": ADA,
-    "name": "Ada Lovelace",
-    "street": "Lindenweg 4",
-    "postcode": "07743",
-    "city": "Jena",
-}
-
-
-@dataclass(frozen=True)
-class Look:
-    """Under which conditions somebody goes their way."""
-
-    size: tuple[int, int] = DESK
-    scheme: str = "light"
-    language: str = "en"
-    script: bool = True
-    keys: bool = False
-    slow: bool = False
-
-
-def visit(chromium, live, look):
-    return Visitor(chromium, live, look.size, script=look.script, color_scheme=look.scheme)
-
-
-def begin(visitor, look):
-    hands = Hands(visitor, keys=look.keys, impatient=look.slow)
-    hands.speak(look.language)
-    if look.slow:
-        hands.slow_down()
-    return hands
-
 
 LOOKS = [
     pytest.param(Look(TABLET, language="fr"), id="tablet-french"),
@@ -80,14 +58,7 @@ def test_a_subscriber_orders_changes_everything_and_leaves(chromium, live, look)
     assert states == [SubscriptionState.ACTIVE]
 
 
-GIFT_LOOKS = [
-    pytest.param(Look(TABLET, language="fr", script=False), id="tablet-french-bare"),
-    pytest.param(Look(PHONE, "dark", "de", slow=True), id="phone-dark-german-slow"),
-    pytest.param(Look(DESK, keys=True), id="desk-keys"),
-]
-
-
-@pytest.mark.parametrize("look", GIFT_LOOKS)
+@pytest.mark.parametrize("look", THREE_LOOKS)
 def test_a_gift_is_given_and_taken(chromium, live, look):
     with visit(chromium, live, look) as ada:
         give(begin(ada, look))
@@ -120,7 +91,7 @@ def give(hands):
     hands.arrive(".order-done")
 
 
-@pytest.mark.parametrize("look", GIFT_LOOKS)
+@pytest.mark.parametrize("look", THREE_LOOKS)
 def test_who_left_for_good_orders_the_same_again(chromium, live, clock, look):
     with visit(chromium, live, look) as ada:
         hands = begin(ada, look)
@@ -143,7 +114,7 @@ def test_who_left_for_good_orders_the_same_again(chromium, live, clock, look):
     assert live.bank.double_charges() == []
 
 
-@pytest.mark.parametrize("look", GIFT_LOOKS)
+@pytest.mark.parametrize("look", THREE_LOOKS)
 def test_who_owes_something_pays_it_asks_and_ends(chromium, live, clock, look):
     live.do(subscribe_with_a_card_that_fails_later)
     clock.advance(days=41)
@@ -203,49 +174,6 @@ def end_the_contract(hands):
     hands.arrive("main a[href$='/file']")
 
 
-def sign_in(hands):
-    """Sign in by a code where the page asks for it, by places and not by words."""
-    hands.visitor.page.goto("/account/")
-    if hands.visitor.page.locator("#account-home").count():
-        return
-    hands.write({"email": ADA})
-    hands.press("main form:has([name=email]) button.filled")
-    hands.arrive("#code")
-    hands.visitor.shop.tick()
-    hands.write({"code": hands.visitor.shop.code_for(ADA)})
-    hands.press("main form:has(#code) button.filled")
-    hands.arrive("#account-home")
-
-
-def order(hands):
-    hands.visitor.go("/plans/pot")
-    hands.press("a[href*='/checkout?']")
-    hands.arrive("#box-form")
-    hands.tick("#box-form [name=option-caffeine][value=usual]")
-    hands.press("#box-form button.filled")
-    hands.arrive("#delivery-form")
-    hands.write(WHO)
-    hands.press("#delivery-form button.filled")
-    hands.arrive("#pay-form")
-    pay(hands)
-    hands.arrive(".order-done")
-
-
-def pay(hands):
-    hands.tick("#pay-form [name=consent]")
-    hands.press("#pay-form button.filled")
-    hands.arrive("#card-4242")
-    hands.tick("#card-4242")
-    hands.press("main form button.filled")
-    if not hands.visitor.script:
-        hands.press("main form button.filled")
-
-
-def go_home(hands):
-    hands.visitor.go("/account/")
-    hands.arrive("#account-home")
-
-
 def skip_and_undo(hands):
     go_home(hands)
     hands.press(".boxes form[action$='/skip'] button")
@@ -296,8 +224,3 @@ def cancel_and_stay(hands):
     gone(hands, "#cancelled")
     go_home(hands)
     hands.arrive("main a[href$='/cancel']")
-
-
-def gone(hands, selector):
-    hands.visitor.page.locator(selector).first.wait_for(state="detached")
-    hands.visitor.see()

@@ -207,3 +207,37 @@ def test_the_mails_say_what_the_pages_say(chromium, live):
     said = live.mails_to(ADA)
     assert any("€26.00" in text and "12 April" in text for text in said)
     assert all(live.address in text for text in said)
+
+
+def test_what_was_picked_stays_picked_when_the_preview_comes(chromium, live):
+    with Visitor(chromium, live) as ada:
+        subscribe(ada)
+        ada.go("/account/", "Your boxes")
+        ada.follow("Change plan")
+        ada.see("Change plan")
+        ada.choose("Table, monthly")
+        ada.choose("As usual")
+        ada.page.locator("#plan-quote").wait_for()
+        ada.choose("With the next payment")
+        ada.says("From Mon 12 April")
+        checked = ada.page.locator("#plan-change [type=radio]:checked")
+        assert checked.count() == ada.page.locator("#plan-change .choices legend").count()
+        assert ada.page.get_by_label("Table, monthly").is_checked()
+        assert ada.page.get_by_label("With the next payment").is_checked()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_sum_follows_what_is_picked_before_anything_is_sent(chromium, live, size):
+    with Visitor(chromium, live, size) as ada:
+        ada.go("/checkout?plan=pot", "Your box")
+        total = ada.page.locator("#summary .total dd")
+        assert total.inner_text() == "€26.00"
+        ada.choose("Every 3 months")
+        ada.page.locator("#summary .total dd", has_text="€74.10").wait_for()
+        ada.choose("Honey Biscuits")
+        ada.page.locator("#summary .order-line", has_text="Honey Biscuits").wait_for()
+        assert ada.page.locator("[name=interval][value='3m']").is_checked()
+        ada.choose("As usual")
+        ada.press("Continue to delivery")
+        ada.see("Delivery")
+        ada.says("Honey Biscuits")

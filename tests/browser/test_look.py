@@ -44,6 +44,25 @@ def test_a_change_is_shown_at_once_and_worn_by_the_shop_once_saved(
         assert axe_findings(mia.page) == []
 
 
+def test_the_button_pressed_right_after_typing_saves_what_was_typed(
+    chromium, live: LiveShop
+) -> None:
+    with Visitor(chromium, live, DESK) as mia:
+        sign_in_as_owner(mia)
+        mia.go("/admin/look", "Look of the shop")
+        box = mia.page.get_by_label("Main colour")
+        box.click()
+        box.press("Control+A")
+        box.press_sequentially(MOSS_TYPED["main_colour"])
+        # Leaving the field asks for the preview while the mouse is on the button already.
+        mia.page.get_by_role("button", name="Save the look").click()
+        mia.says("Saved.")
+        mia.go("/admin/look", "Look of the shop")
+        mia.says("This is how the shop looks now.")
+        assert mia.page.get_by_label("Main colour").input_value() != "#bc3a06"
+        assert mia.page.get_by_text("since").count() > 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_second_brand_is_tried_and_saved_without_the_script_and_reads_well(
     chromium, live: LiveShop, scheme: str

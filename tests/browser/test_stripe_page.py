@@ -8,7 +8,7 @@ from playwright.sync_api import Route
 
 from storefront.hooks import Money
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import setup_order
+from storefront.testing.gateway_orders import setup_order
 from tests.browser.support import DESK, PHONE, LiveShop, Visitor
 from tests.emulators.stripe import ACCOUNT, SECRET_KEY, StripeEmulator, running
 

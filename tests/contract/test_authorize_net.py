@@ -17,7 +17,8 @@ from storefront.hooks import (
     SetupStart,
     VaultedMethod,
 )
-from storefront.testing.gateway import GatewayContract, GatewayRig, Kind
+from storefront.testing.gateway import GatewayContract, GatewayRig
+from storefront.testing.gateway_orders import Kind
 from storefront_authorize_net.gateway import AuthorizeNetGateway
 from storefront_authorize_net.webhooks import sign
 from tests.emulators.authorize_net import GOOD, HARD, HELD, KEY, LOGIN, SOFT, AuthorizeNet

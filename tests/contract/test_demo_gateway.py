@@ -7,7 +7,8 @@ from typing import cast
 
 import pytest
 
-from storefront.testing.gateway import DemoRig, GatewayContract, demo_gateway
+from storefront.testing.demo_gateway import DemoRig, demo_gateway
+from storefront.testing.gateway import GatewayContract
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.gateway import DemoGateway
 from storefront_demo_gateway.records import AnyBank

@@ -8,7 +8,8 @@ import pytest
 
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ChargeAnswer, ChargeOrder, SetupStart, VaultedMethod
-from storefront.testing.gateway import GatewayContract, GatewayRig, Kind
+from storefront.testing.gateway import GatewayContract, GatewayRig
+from storefront.testing.gateway_orders import Kind
 from storefront_paypal.gateway import PayPalGateway
 from storefront_paypal.webhooks import Certificates
 from tests.emulators.paypal import CLIENT, CONFIRM, GOOD, HARD, SECRET, SOFT, WEBHOOK, PayPal

@@ -12,7 +12,8 @@ import pytest
 
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ChargeAnswer, ChargeOrder, SetupStart, VaultedMethod
-from storefront.testing.gateway import GatewayContract, GatewayRig, Kind
+from storefront.testing.gateway import GatewayContract, GatewayRig
+from storefront.testing.gateway_orders import Kind
 from storefront_razorpay.gateway import RazorpayGateway
 from tests.emulators.razorpay import (
     ACCOUNT,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ChargeOrder
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import order
+from storefront.testing.gateway_orders import order
 from storefront_paypal.gateway import PayPalGateway
 from storefront_paypal.webhooks import Certificates
 from tests.emulators.paypal import CLIENT, GOOD, SECRET, WEBHOOK, PayPal

@@ -10,7 +10,8 @@ from storefront import migrate
 from storefront.domain.charging import AttemptState
 from storefront.models import ChargeAttempt, Refund
 from storefront.models.base import public_id
-from storefront.models.triggers import PARTIAL_INDEXES, all_triggers
+from storefront.models.partial_indexes import PARTIAL_INDEXES
+from storefront.models.triggers import all_triggers
 from storefront.runtime import Runtime
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make

@@ -1,4 +1,4 @@
-"""The migrated schema is what the models and ``models/triggers.py`` say, on both databases."""
+"""The migrated schema is what models, triggers and partial indexes say, on both databases."""
 
 import re
 from datetime import date
@@ -17,7 +17,8 @@ from storefront.models import (
     Subscription,
     SubscriptionEvent,
 )
-from storefront.models.triggers import PARTIAL_INDEXES, all_triggers, index_statement
+from storefront.models.partial_indexes import PARTIAL_INDEXES, index_statement
+from storefront.models.triggers import all_triggers
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
 from storefront.testing.population import populate

@@ -25,7 +25,7 @@ from storefront.hooks import (
 from storefront.plugins import load_plugins
 from storefront.settings import Settings
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import order, refund_of, setup_order
+from storefront.testing.gateway_orders import order, refund_of, setup_order
 from storefront_authorize_net import api
 from storefront_authorize_net.codes import DECLINE_MEANINGS
 from storefront_authorize_net.gateway import AuthorizeNetGateway

@@ -13,7 +13,8 @@ import pytest
 
 from storefront.hooks import AnswerStatus, Money, RefundOrder, WebhookError
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import demo_gateway, order, present, setup_order
+from storefront.testing.demo_gateway import demo_gateway
+from storefront.testing.gateway_orders import order, present, setup_order
 from storefront_demo_gateway.bank import Bank
 from storefront_demo_gateway.cards import CARDS, OK, PENDING
 from storefront_demo_gateway.gateway import TOLERANCE, sign_webhook

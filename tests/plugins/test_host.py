@@ -31,7 +31,7 @@ from storefront.plugins import (
 )
 from storefront.settings import Settings
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import demo_gateway
+from storefront.testing.demo_gateway import demo_gateway
 
 NOW = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
 VISIT = request_info({"REQUEST_METHOD": "GET", "PATH_INFO": "/account", "HTTP_COOKIE": "sid=7"})

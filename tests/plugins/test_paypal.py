@@ -19,7 +19,7 @@ from storefront.hooks import (
 from storefront.plugins import load_plugins
 from storefront.settings import Settings
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import refund_of, setup_order
+from storefront.testing.gateway_orders import refund_of, setup_order
 from tests.emulators.paypal import (
     CONFIRM,
     GOOD,

@@ -47,7 +47,7 @@ from storefront.services.renewals import run_renewals
 from storefront.settings import Settings
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import order, refund_of, setup_order
+from storefront.testing.gateway_orders import order, refund_of, setup_order
 from storefront_razorpay.api import Silent
 from storefront_razorpay.codes import DECLINE_MEANINGS, MOST_WITHOUT_CUSTOMER
 from storefront_razorpay.gateway import RazorpayGateway

@@ -14,7 +14,7 @@ from storefront.adapters.http import ServiceHttp
 from storefront.domain.gateways import NOT_DONE
 from storefront.hooks import AnswerStatus, ChargeOrder, Http, HttpAnswer, HttpError
 from storefront.testing.clock import FrozenClock
-from storefront.testing.gateway import order, setup_order
+from storefront.testing.gateway_orders import order, setup_order
 from storefront_authorize_net.gateway import AuthorizeNetGateway
 from storefront_paypal.api import Silent
 from storefront_razorpay.gateway import RazorpayGateway

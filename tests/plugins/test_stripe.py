@@ -15,7 +15,7 @@ from storefront.hooks import (
     Money,
     decline_kind,
 )
-from storefront.testing.gateway import order, present, refund_of, setup_order
+from storefront.testing.gateway_orders import order, present, refund_of, setup_order
 from storefront_stripe.amounts import from_stripe, to_stripe
 from storefront_stripe.declines import MEANINGS, read_decline
 from storefront_stripe.gateway import StripeGateway

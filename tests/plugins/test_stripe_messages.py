@@ -9,7 +9,7 @@ import pytest
 
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ChargeAnswer, EventAbout, PluginContext, PluginOff, WebhookError
-from storefront.testing.gateway import refund_of
+from storefront.testing.gateway_orders import refund_of
 from storefront_stripe.gateway import StripeGateway
 from storefront_stripe.keys import PageKeys
 from storefront_stripe.plugin import StripePlugin, StripeSettings

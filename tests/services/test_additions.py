@@ -66,7 +66,7 @@ from tests.support.changing import bring_card, go
 from tests.support.gifts import code_of, make_gift, subscription_of, wish_for
 from tests.support.orders import in_parallel
 
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 NEXT, REST = Reach.NEXT, Reach.REST
 
 

@@ -53,7 +53,7 @@ from tests.support.admin import make_staff
 from tests.support.hooks import send
 from tests.support.orders import begin, paid
 
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ from tests.support.orders import begin, choose, order, paid, quote_hash
 
 RENEWAL = datetime(2027, 4, 12, 9, 0, tzinfo=UTC)
 LATER = datetime(2027, 5, 12, 9, 0, tzinfo=UTC)
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 ONCE, EVERY = Cadence.ONCE, Cadence.EVERY
 
 

@@ -11,6 +11,7 @@ from storefront.domain.charging import AttemptState
 from storefront.domain.invoices import InvoiceState
 from storefront.models import (
     Box,
+    BoxCycle,
     ChargeAttempt,
     Consent,
     CycleGroup,
@@ -31,6 +32,7 @@ from storefront.services.cancellations import cancel, quote_cancellation, undo_c
 from storefront.services.changes import change, quote_change, withdraw
 from storefront.services.changes_lapsed import expire_changes
 from storefront.services.renewals import run_renewals
+from storefront.services.skips import skip_box
 from storefront.testing import factories
 from tests.support.days import renew_until
 
@@ -185,6 +187,31 @@ def test_a_waiting_change_is_applied_and_charged_by_the_renewal(
     assert fresh(rt, ScheduledChange)[0].state == "applied"
 
 
+@pytest.mark.parametrize("when", ["boundary", "now"])
+def test_a_skipped_box_is_no_payment_that_a_change_could_name(
+    rt, sub, plan, clock, demo_gateway, when
+):
+    clock.advance(days=3)
+    big = factories.make_plan(rt, group=rt.session.get_one(CycleGroup, plan.cycle_group_id))
+    dearer = factories.make_price(rt, big, amount_minor=4200)
+    april = rt.session.scalar(
+        sa.select(BoxCycle.public_id).where(BoxCycle.charge_on == date(2027, 4, 12))
+    )
+    rt.session.rollback()
+    skip_box(rt, sub.customer_id, sub.public_id, april)
+    quote, _done = go(rt, sub, dearer, when=when)
+
+    assert quote.next_charge_on == date(2027, 5, 12)
+    if when == "boundary":
+        assert quote.effective_on == date(2027, 5, 12)
+    before = len(fresh(rt, Invoice))
+    renew_until(rt, clock, date(2027, 5, 11))
+    assert len(fresh(rt, Invoice)) == before
+    renew_until(rt, clock, date(2027, 5, 12))
+    assert fresh(rt, Invoice)[-1].total_minor == 4200
+    assert fresh(rt, Subscription)[0].price_id == dearer.id
+
+
 def test_a_withdrawn_change_is_not_applied(rt, sub, yearly, clock):
     clock.advance(days=3)
     go(rt, sub, yearly, when="boundary")
@@ -228,6 +255,7 @@ def test_a_change_to_another_tax_class_is_booked_and_applied(rt, old, new):
     quote, done = go(rt, sub, factories.price_of(rt, after))
 
     assert (quote.due_today.minor, done.outcome) == (100, "applied")
+    assert done.paid == quote.due_today
     assert fresh(rt, Subscription)[0].plan_id == after.id
 
 

@@ -34,7 +34,7 @@ from storefront_demo_gateway.gateway import DemoGateway
 from tests.services.test_additions import last_attempt
 from tests.support.orders import begin, in_parallel, paid
 
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 GONE = FaultKind.BARRED
 
 

@@ -1,6 +1,7 @@
 """Ends and withdrawals that come without a sign-in: stored, done or put before staff."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,11 +18,14 @@ from storefront.models import (
     AuditEntry,
     Base,
     Box,
+    BoxItem,
     Checkout,
     Customer,
     Declaration,
     DeclarationOutcome,
     Invoice,
+    Product,
+    ProductVariant,
     Subscription,
 )
 from storefront.queries.declarations import queue, settled
@@ -37,13 +41,16 @@ from storefront.services.declarations import (
     Statement,
     note_ended,
     receive,
+    remind_of_refunds,
     settle,
 )
 from storefront.services.endings import end_passed_over
 from storefront.services.erasure import ask_erasure, finish_erasures
 from storefront.services.fulfilment import export_all, exportable_cycles, ship_batch
 from storefront.services.merging import merge_customers
+from storefront.services.outbox import deliver_due
 from storefront.services.refunding import Wish, offer, quote_refund, refund
+from storefront.services.reminders import remind
 from storefront.services.renewals import run_renewals
 from storefront.services.retention import blank_old
 from storefront.testing import factories as make
@@ -51,6 +58,7 @@ from storefront.testing.clock import FrozenClock
 from tests.support.admin import make_staff
 from tests.support.orders import in_parallel
 from tests.support.paying import waiting_mails
+from tests.support.withdrawal import mark_products
 
 EMAIL = "ada.lovelace@example.org"
 END, WITHDRAW = DeclarationKind.END, DeclarationKind.WITHDRAW
@@ -208,6 +216,7 @@ def test_staff_refund_a_withdrawal_and_end_it_and_nothing_is_left_to_leave(
 def test_a_withdrawal_after_the_time_for_it_stops_nothing_and_waits(
     rt: Runtime, clock: FrozenClock, sub: Subscription
 ) -> None:
+    deliver_due(rt, partial(compose, rt))
     ship(rt, clock)
     clock.advance(days=22)
     receive(rt, said(WITHDRAW, sub.public_id))
@@ -215,6 +224,64 @@ def test_a_withdrawal_after_the_time_for_it_stops_nothing_and_waits(
     assert now_of(rt, sub).held_at is None
     (one,) = queue(rt.session, rt.moment())
     assert (one.has_stopped, one.withdrawable_until) == (False, date(2027, 4, 6))
+    assert one.is_told
+    rt.session.rollback()
+
+
+def test_staff_see_what_of_the_boxes_that_left_nobody_may_withdraw_from(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    ship(rt, clock)
+    lain = sa.select(ProductVariant.product_id).join(BoxItem)
+    name = rt.session.scalars(sa.select(Product.name).where(Product.id.in_(lain))).first()
+    mark = sa.update(Product).where(Product.name == name)
+    rt.session.execute(mark.values(no_withdrawal="sealed"))
+    rt.session.commit()
+    mark_products(rt, "perishable")
+    receive(rt, said(WITHDRAW, sub.public_id))
+
+    (one,) = queue(rt.session, rt.moment())
+    assert one.excluded == ((name, "sealed"),)
+    rt.session.rollback()
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_who_goes_on_after_a_trial_has_a_second_right_where_the_plan_gives_it(
+    rt: Runtime, clock: FrozenClock, second: bool
+) -> None:
+    ada = make.make_customer(rt, email=EMAIL)
+    plan = make.make_plan(rt, ships=False, trial_days=14, second_withdrawal=second)
+    sub = make.make_subscription(rt, plan=plan, customer=ada)
+    deliver_due(rt, partial(compose, rt))
+    clock.advance(days=11)
+    remind(rt)
+    (mail,) = [compose(rt, one) for one in waiting_mails(rt, "trial_ends")]
+    assert mail is not None
+    assert ("withdraw from this contract once more" in mail.text) is second
+    clock.advance(days=3)
+    converted = rt.today()
+    run_renewals(rt)
+    clock.advance(days=14)
+    receive(rt, said(WITHDRAW, sub.public_id))
+
+    assert (now_of(rt, sub).held_at is not None) is second
+    (one,) = queue(rt.session, rt.moment())
+    last = converted + timedelta(days=14) if second else converted
+    assert one.withdrawable_until == last
+    rt.session.rollback()
+
+
+def test_who_got_no_mail_that_tells_of_the_right_has_it_for_twelve_months_more(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    ship(rt, clock)
+    clock.advance(days=300)
+    receive(rt, said(WITHDRAW, sub.public_id))
+
+    assert now_of(rt, sub).held_at is not None
+    (one,) = queue(rt.session, rt.moment())
+    assert (one.has_stopped, one.withdrawable_until) == (True, date(2028, 4, 6))
+    assert not one.is_told
     rt.session.rollback()
 
 
@@ -234,6 +301,45 @@ def test_staff_note_once_that_it_is_done_and_the_log_says_who(
     entries = rt.session.scalars(sa.select(AuditEntry.action)).all()
     rt.session.rollback()
     assert entries.count("declaration.settled") == 1
+
+
+def test_the_shop_is_reminded_of_money_to_go_back_until_somebody_notes_it_as_done(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    first = receive(rt, said(WITHDRAW, sub.public_id))
+    receive(rt, said(END, "tea", "b"))
+    reminded = []
+    for day in range(20):
+        reminded += [day] * remind_of_refunds(rt)["refunds_due"]
+        assert remind_of_refunds(rt) == {"refunds_due": 0}
+        clock.advance(days=1)
+
+    # The last day for the money is the fourteenth.
+    assert reminded == [10, 13, 15]
+    mails = waiting_mails(rt, "withdrawal_due")
+    mail = compose(rt, mails[0])
+    assert mail is not None
+    assert mail.to == rt.shop.support_email
+    for words in ("Ada Lovelace", EMAIL, sub.public_id, "/admin/declarations", "should be back"):
+        assert words in mail.text, words
+
+    settle(rt, make_staff(rt), first.ref, "Refunded")
+    assert compose(rt, mails[-1]) is None
+    rt.session.rollback()
+
+
+def test_who_was_asleep_is_reminded_once_and_of_what_is_done_never(
+    rt: Runtime, clock: FrozenClock, sub: Subscription
+) -> None:
+    who = make_staff(rt)
+    receive(rt, said(WITHDRAW, sub.public_id))
+    settle(rt, who, receive(rt, said(WITHDRAW, "coffee", "b")).ref, "Refunded")
+    clock.advance(days=30)
+
+    assert remind_of_refunds(rt) == {"refunds_due": 1}
+    (one,) = waiting_mails(rt, "withdrawal_due")
+    assert one.payload["to"] == rt.shop.support_email
+    rt.session.rollback()
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from storefront.models import (
     WaitingPlace,
 )
 from storefront.queries.invariants import broken
+from storefront.queries.pricing import listed_codes, plan_opened_by
 from storefront.services.accounting import export_accounting
 from storefront.services.cancellations import cancel
 from storefront.services.leaving_offers import offers_for
@@ -214,6 +215,9 @@ class TestHistory:
         taken = sa.select(Subscription).join(Plan, Plan.id == Subscription.plan_id)
         limited = taken.where(Plan.code == catalogue.LIMITED.code)
         assert len(rt.session.scalars(limited).all()) == catalogue.LIMITED_PLACES
+        assert catalogue.PRIVATE.code not in listed_codes(rt.session, rt.today())
+        opened = plan_opened_by(rt.session, catalogue.PRIVATE_CODE, rt.today())
+        assert opened == catalogue.PRIVATE.code
         assert rt.session.scalars(sa.select(LateChange.state)).all() == ["open"]
         assert rt.session.scalars(sa.select(ShortageRule.policy)).all() == ["substitute"]
 

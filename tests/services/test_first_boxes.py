@@ -17,7 +17,7 @@ from storefront.models import (
 )
 from storefront.operations.checkout import Market
 from storefront.operations.places import places_of
-from storefront.queries.account import home
+from storefront.queries.account_home import home
 from storefront.queries.checkout import confirmation
 from storefront.queries.invariants import broken
 from storefront.queries.mails import subscription_facts

@@ -29,7 +29,7 @@ from storefront.models.base import table_of
 from storefront.operations.change_facts import read_change
 from storefront.operations.gifts import move_unclaimed
 from storefront.operations.skips import read_coming
-from storefront.queries import account, worklists
+from storefront.queries import account_home, worklists
 from storefront.queries.gifts import by_code, given_by
 from storefront.queries.invariants import broken
 from storefront.services.addresses import OtherCountry as StaysThere
@@ -336,7 +336,7 @@ def test_the_giver_sees_whether_it_was_claimed(rt, plan):
     rt.session.rollback()
 
     assert states == ["waiting", "told", "claimed"]
-    shown = account.home(rt.session, gift.giver_id, rt.moment(), rt.shop.taxes)
+    shown = account_home.home(rt.session, gift.giver_id, rt.moment(), rt.shop.taxes)
     assert shown.subscriptions == ()
     rt.session.rollback()
 
@@ -347,7 +347,7 @@ def test_the_recipient_s_account_names_no_payment(rt, plan):
     claim(rt, code_of(rt, gift), ADA, HOME)
     owner = subscription_of(rt, gift).customer_id
 
-    (view,) = account.home(rt.session, owner, rt.moment(), rt.shop.taxes).subscriptions
+    (view,) = account_home.home(rt.session, owner, rt.moment(), rt.shop.taxes).subscriptions
 
     assert (view.next_charge_on, view.method_ref) == (None, "")
     assert len(view.boxes) == 3

@@ -25,7 +25,7 @@ from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.orders import begin, paid
 
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_a_jar_of_the_period_that_is_missing_beside_an_added_one_is_seen(
         less = sa.update(item).where(item.c.box_id == box)
         rt.session.execute(less.values(quantity=item.c.quantity - 1))
         rt.session.commit()
-        assert found(rt) == {"F23": boxes(rt)[: number + 1]}
+        # In which order a database finds them is its own matter.
+        seen = {rule: sorted(rows) for rule, rows in found(rt).items()}
+        assert seen == {"F23": sorted(boxes(rt)[: number + 1])}
 
 
 @pytest.mark.parametrize("wrong", [{"credit_minor": 900}, {"quantity": 2}])

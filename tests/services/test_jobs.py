@@ -83,6 +83,7 @@ def test_every_topic_of_the_outbox_has_its_words(rt):
     used |= {"gift_waits", "choice_gone", "ship_day_moved"}
     used |= {"gift_unclaimed", "gift_claimed", "box_short", "place_free", "waiting_joined"}
     used |= {"late_change", "accounts_merged", "account_erased", "declaration_received"}
+    used |= {"withdrawal_due"}
     used |= {"inquiry_received", "inquiry_answered", "order_later"}
     used |= {"two_step_changed", "new_email", "email_changed"}
     assert used == set(TOPICS)

@@ -21,7 +21,7 @@ from storefront.models import (
     ProductVariant,
     SubscriptionEvent,
 )
-from storefront.queries.account import home
+from storefront.queries.account_home import home
 from storefront.queries.invariants import broken
 from storefront.queries.shortages import packed_by_rule
 from storefront.services.checkout import change_delivery

@@ -18,6 +18,7 @@ from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.asking import run_asked
 from tests.support.orders import ADA, begin, paid
+from tests.support.withdrawal import mark_products
 
 
 def mail_of(rt: Runtime) -> str:
@@ -40,7 +41,7 @@ def test_who_pays_later_reads_when_and_the_days_of_the_first_box(
     assert "€0.00" not in text
     assert "€26.00 on Fri 12 March" in text
     assert "Your first box leaves on Thu 18 March" in text
-    assert "Thu 11 March, 23:59" in text
+    assert "Thu 11 March, 23:59, Berlin time" in text
     [box] = getattr(confirmation(rt.session, key), "boxes", [])
     assert (str(box.ships_on), str(box.cutoff_on)) == ("2027-03-18", "2027-03-11")
 
@@ -83,7 +84,7 @@ def test_who_pays_at_once_reads_the_amount_and_until_when_the_box_can_change(
     text = mail_of(rt)
 
     assert "Paid €26.00." in text
-    assert "Thu 11 March, 23:59" in text
+    assert "Thu 11 March, 23:59, Berlin time" in text
 
 
 def test_who_tries_reads_the_last_day_on_which_leaving_costs_nothing(
@@ -135,6 +136,19 @@ def test_the_right_to_withdraw_is_that_of_the_buyers_country(
 
     assert ("within 14 days of the first box's arrival" in text) is may_withdraw
     assert ("/contracts/withdraw" in text) is may_withdraw
+
+
+def test_the_mail_says_what_of_the_shop_nobody_may_withdraw_from(
+    rt: Runtime, demo_gateway: DemoGateway
+) -> None:
+    plan = make.make_plan(rt)
+    mark_products(rt, "perishable", "", "sealed", archived="personal")
+    paid(rt, demo_gateway, begin(rt, plan))
+
+    assert (
+        "It does not hold for: sealed things that were opened, for health or hygiene and things"
+        " that spoil quickly."
+    ) in " ".join(mail_of(rt).split())
 
 
 def test_who_orders_something_that_is_not_sent_has_the_days_from_the_order(

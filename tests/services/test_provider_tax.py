@@ -30,7 +30,7 @@ from tests.support.changing import go
 from tests.support.orders import begin, only, paid
 
 RATES = {"reduced": "5", "standard": "15", "zero": "0"}
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 
 
 class Provider:

@@ -12,7 +12,8 @@ from storefront.models import Box, BoxCycle, Checkout, Gift, Plan, Price, Subscr
 from storefront.models.base import table_of
 from storefront.operations.choosing import open_boxes, recipe_for
 from storefront.operations.coming_choices import held_boxes, number_of_order
-from storefront.operations.places import Wanted, take_places
+from storefront.operations.holds import Wanted
+from storefront.operations.places import take_places
 from storefront.operations.skips import read_coming
 from storefront.queries.units import forecast
 from storefront.services.continuing import go_on, run_continuing

@@ -41,7 +41,7 @@ from tests.support.admin import make_staff
 from tests.support.changing import boxes_sent, go
 from tests.support.orders import in_parallel
 
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from storefront.models import (
     Product,
     ProductVariant,
 )
-from storefront.queries.account import home
+from storefront.queries.account_home import home
 from storefront.queries.invariants import broken
 from storefront.queries.shortages import packed_by_rule
 from storefront.services import cycles

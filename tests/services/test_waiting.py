@@ -11,6 +11,7 @@ from storefront.operations import waiting as rules
 from storefront.operations.catalogue import raise_version
 from storefront.operations.places import places_of
 from storefront.operations.secrets import return_token
+from storefront.queries.places import full_plans
 from storefront.services.checkout import Step
 from storefront.services.finishing import Outcome
 from storefront.services.places import set_places
@@ -103,6 +104,39 @@ def test_a_free_place_is_kept_for_who_came_first_and_then_goes_to_the_next(
     assert invite_waiting(rt).invited == 0
 
 
+def test_a_place_that_is_free_again_goes_to_the_line_and_not_to_who_comes_by(
+    rt, plan, who, demo_gateway
+):
+    leave(rt, plan)
+    assert left(rt, plan) == 1
+    assert full_plans(rt.session, rt.moment()) == {plan.code}
+    rt.session.rollback()
+
+    assert order(rt, begin(rt, plan, email="stranger@example.org")).step is Step.SOLD_OUT
+    join_list(rt, plan.code, "dora@example.org", "de")
+    assert list(rows(rt)) == ["ada", "ben", "cleo", "dora"]
+
+    # More places than wait: the rest is for anybody.
+    set_places(rt, who, plan.public_id, 6, sells_by_stock=False, invite_hours=24)
+    assert full_plans(rt.session, rt.moment()) == frozenset()
+    rt.session.rollback()
+    stranger = begin(rt, plan, email="stranger@example.org")
+    assert paid(rt, demo_gateway, stranger) is Outcome.DONE
+    assert order(rt, begin(rt, plan, email="late@example.org")).step is Step.SOLD_OUT
+    assert invite_waiting(rt).invited == 4
+    assert paid(rt, demo_gateway, begin(rt, plan, email="dora@example.org")) is Outcome.DONE
+
+
+def test_an_order_on_its_way_keeps_its_box_when_others_begin_to_wait(rt, plan, who, demo_gateway):
+    for one in ("ada", "ben", "cleo"):
+        leave_list(rt, rows(rt)[one].public_id)
+    leave(rt, plan)
+    early = begin(rt, plan, email="early@example.org")
+    assert order(rt, early).step is Step.PAY
+    join_list(rt, plan.code, "ada@example.org", "de")
+    assert order(rt, early).step is Step.PAY
+
+
 def test_a_refused_card_does_not_lose_the_place_that_was_kept(rt, plan, clock, demo_gateway):
     leave(rt, plan)
     assert invite_waiting(rt).invited == 1
@@ -149,8 +183,8 @@ def test_people_leave_and_staff_invite_or_remove_by_hand(rt, plan, who):
     rt.session.rollback()
 
 
-def test_nobody_waits_for_a_plan_that_has_places(rt, plan):
-    leave(rt, plan)
+def test_nobody_waits_for_a_plan_that_has_places_for_more_than_wait(rt, plan, who):
+    set_places(rt, who, plan.public_id, 6, sells_by_stock=False, invite_hours=24)
     for code in (plan.code, "no-such-plan"):
         with pytest.raises(NoList):
             join_list(rt, code, "dora@example.org", "en")

@@ -44,7 +44,9 @@ def invariants(rt):
 def to_ada(rt):
     """Return what was written to the recipient."""
     rows = rt.session.scalars(
-        sa.select(OutboxMessage.topic).where(OutboxMessage.payload["to"].as_string() == ADA)
+        sa.select(OutboxMessage.topic)
+        .where(OutboxMessage.payload["to"].as_string() == ADA)
+        .order_by(OutboxMessage.id)
     ).all()
     rt.session.rollback()
     return list(rows)

@@ -11,7 +11,7 @@ from storefront.domain.boxes import BoxState
 from storefront.domain.shortages import Policy
 from storefront.mails import compose
 from storefront.models import AllergyAnswer, Box, BoxCycle, Product, ProductVariant
-from storefront.queries.account import home
+from storefront.queries.account_home import home
 from storefront.queries.cycles import board
 from storefront.queries.invariants import broken
 from storefront.services.cycles import close_cycles

@@ -21,7 +21,9 @@ from flask import Flask
 from flask_babel import get_babel
 
 import storefront
+from storefront.models import Product, ShopSettings
 from storefront.models.base import Base
+from storefront.queries.translations import PARTS
 
 CODE = "el"
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -65,6 +67,27 @@ def speak(app: Flask, folder: Path) -> None:
         babel.translation_directories[:] = made
         babel.locale_selector = lambda: CODE
         babel.instance.domain_instance.cache.clear()
+
+
+def translate(session: Any) -> None:
+    """Let the merchant have said everything in this language that can be said in several."""
+    for kind, parts in {Product: ("name",), ShopSettings: ("line",), **PARTS}.items():
+        table = Base.metadata.tables[kind.__tablename__]
+        place = table.c.lines if kind is ShopSettings else table.c.translations
+        for row in session.execute(sa.select(table)).mappings().all():
+            told = {part: _in_wide(row[part]) for part in parts if row[part]}
+            if kind is Product and row["allergens"]:
+                told["allergens"] = {word: pseudo(word) for word in row["allergens"]}
+            if told:
+                said = {**row[place.name], CODE: told}
+                session.execute(
+                    sa.update(table).where(table.c.id == row["id"]).values({place: said})
+                )
+    session.commit()
+
+
+def _in_wide(text: Any) -> Any:
+    return pseudo(text) if isinstance(text, str) else [pseudo(line) for line in text]
 
 
 def _write(source: Path, folder: Path) -> str:

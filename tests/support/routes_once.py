@@ -38,14 +38,17 @@ class Registered:
         before = {name: {key: len(each) for key, each in getattr(app, name).items()}
                   for name in _LISTS}  # fmt: skip
         handled = set(app.error_handler_spec)
-        filters = len(app.jinja_env.filters), len(app.jinja_env.globals)
+        filters, known = len(app.jinja_env.filters), set(app.jinja_env.globals)
         assert not app.view_functions
         assert not app.blueprints
         _register(app, Hooks())
         # Nobody does this today; whoever does, makes this class copy it.
-        assert filters == (len(app.jinja_env.filters), len(app.jinja_env.globals))
+        assert filters == len(app.jinja_env.filters)
         assert not any(blueprint.cli.commands for blueprint in app.blueprints.values())
         self._map = _copy_of_map(app.url_map)
+        self._globals = {
+            name: value for name, value in app.jinja_env.globals.items() if name not in known
+        }
         self._views, self._blueprints = dict(app.view_functions), dict(app.blueprints)
         self._lists = {
             name: {
@@ -66,6 +69,7 @@ class Registered:
         app.url_map = _copy_of_map(self._map)
         app.view_functions.update(self._views)
         app.blueprints.update(self._blueprints)
+        app.jinja_env.globals.update(self._globals)
         for name, lists in self._lists.items():
             kept: Any = getattr(app, name)
             for key, added in lists.items():

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from storefront.adapters.http import ServiceHttp
 from storefront.hooks import ChargeAnswer, ChargeOrder, SetupOrder, SetupStart, VaultedMethod
-from storefront.testing.gateway import GatewayRig, Kind, setup_order
+from storefront.testing.gateway import GatewayRig
+from storefront.testing.gateway_orders import Kind, setup_order
 from storefront_stripe.api import StripeApi
 from storefront_stripe.gateway import StripeGateway
 from storefront_stripe.setups import SetupChoices

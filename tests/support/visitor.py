@@ -60,3 +60,9 @@ def customer_with_password(rt: Runtime, email: str) -> int:
     made = make.make_customer(rt, email=email)
     change_password(rt, made.id, "", PASSWORD)
     return made.id
+
+
+def text_of(page: str) -> str:
+    """Return what stands on a page, in one line."""
+    bare = re.sub(r"<(svg|head)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)).replace(" ,", ",").replace(" .", ".")

@@ -6,16 +6,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from storefront.domain.look import Look
 from storefront.pictures import (
     ACCIDENTS,
     BOX_WIDTH,
     FAMILIES,
     KINDS,
+    NINE_KETTLES,
     PATTERNS,
     SILHOUETTES,
     box_svg,
+    palette_of,
     product_svg,
 )
+from tests.support.brands import MARGIN_AND_MOSS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,6 +35,21 @@ def boxes(count):
 def test_the_same_code_draws_the_same_tin_for_ever():
     picture = product_svg("TEA-KUKICHA-50")
     assert picture == product_svg("TEA-KUKICHA-50")
+
+
+def test_our_own_look_keeps_the_colours_that_were_chosen_by_eye():
+    assert palette_of(Look()) is NINE_KETTLES
+    assert palette_of(Look(paper="grey", corners="square")) is NINE_KETTLES
+
+
+def test_another_brand_has_pictures_of_its_own_in_six_colours_that_differ():
+    moss = palette_of(MARGIN_AND_MOSS)
+    assert len(set(moss.fills)) == 6
+    assert not set(moss.fills) & set(NINE_KETTLES.fills)
+    assert MARGIN_AND_MOSS.main in moss.fills
+    assert MARGIN_AND_MOSS.second in moss.fills
+    picture = str(product_svg("TEA-KUKICHA-50", palette=moss))
+    assert not any(colour in picture for colour in NINE_KETTLES.fills[:5])
 
 
 def test_codes_differ_in_shape_pattern_and_colour():

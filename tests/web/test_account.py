@@ -9,7 +9,6 @@ from flask import Flask
 
 from storefront.database import reading
 from storefront.domain.changes import Wish
-from storefront.domain.charging import AttemptState
 from storefront.domain.money import Money
 from storefront.extensions import db
 from storefront.models import (
@@ -19,24 +18,19 @@ from storefront.models import (
     BoxSkip,
     Customer,
     CycleGroup,
-    GatewaySetup,
     Invoice,
-    PaymentMethod,
     Price,
     Subscription,
 )
 from storefront.operations.customer_credit import grant_credit
 from storefront.queries import account as accounts
+from storefront.queries import account_home
 from storefront.runtime import Runtime
 from storefront.services.changes import change, quote_change
-from storefront.services.finishing import Outcome
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
-from storefront_demo_gateway.cards import CONFIRM, DOWN, PENDING, Behaviour
-from storefront_demo_gateway.gateway import DemoGateway
-from tests.support.orders import begin, paid
-from tests.support.visitor import Visitor, customer_with_password
+from tests.support.visitor import Visitor, customer_with_password, text_of
 
 ADA = "ada@example.org"
 
@@ -71,12 +65,6 @@ def skip_url(rt: Runtime, sub: Subscription, key: str, act: str = "skip") -> str
     return f"/account/subscriptions/{sub.public_id}/boxes/{cycle(rt, key)}/{act}"
 
 
-def text_of(page: str) -> str:
-    """Return what stands on a page, in one line."""
-    bare = re.sub(r"<(svg|head)\b.*?</\1>", "", page, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)).replace(" ,", ",").replace(" .", ".")
-
-
 def test_home_says_when_what_and_how_much(ada: Visitor) -> None:
     page = text_of(ada.get("/account/").text)
     assert "Box of March" in page
@@ -102,7 +90,7 @@ def test_what_the_page_announces_is_what_is_charged(
     rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription
 ) -> None:
     with reading():
-        found = accounts.home(rt.session, sub.customer_id or 0, rt.moment(), rt.shop.taxes)
+        found = account_home.home(rt.session, sub.customer_id or 0, rt.moment(), rt.shop.taxes)
         rt.session.rollback()
     view = found.subscriptions[0]
     clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
@@ -128,6 +116,7 @@ def test_a_change_that_waits_is_in_what_is_announced_and_charged(
     page = text_of(ada.get(f"/account/subscriptions/{sub.public_id}").text)
     assert "€26.00 a month" in page
     assert "From 12 Apr Cup, €16.00 a month" in page
+    assert "From 12 Apr Cup, monthly" in text_of(ada.get("/account/").text)
     assert "€16.00 on Mon 12 April" in page
     clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
     run_renewals(rt)
@@ -167,11 +156,11 @@ def test_home_reads_with_the_same_few_statements_for_any_number(rt: Runtime, man
     rt.session.rollback()
     statements.clear()
     with reading():
-        found = accounts.home(rt.session, customer.id, rt.moment(), rt.shop.taxes)
+        found = account_home.home(rt.session, customer.id, rt.moment(), rt.shop.taxes)
         rt.session.rollback()
     assert len(found.subscriptions) == many
     asked = [one for one in statements if one.lstrip().upper().startswith("SELECT")]
-    assert len(asked) == 8
+    assert len(asked) == 5
 
 
 def test_home_names_the_credit_that_the_next_charge_uses(
@@ -356,217 +345,6 @@ def test_a_bad_address_keeps_what_was_typed(
     assert 'value="Am Markt 1"' in answer.text
     assert 'value="0774"' in answer.text
     assert rt.session.scalar(sa.select(sa.func.count()).select_from(Address)) == 1
-
-
-def test_what_could_not_be_charged_is_named_and_can_be_paid_now(
-    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, demo_gateway: DemoGateway
-) -> None:
-    good = rt.session.execute(sa.text("SELECT token FROM payment_method")).scalar_one()
-    bad = demo_gateway.bank.token_for("9995")
-    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": bad})
-    rt.session.commit()
-    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
-    run_renewals(rt)
-    run_renewals(rt)
-    page = ada.get("/account/").text
-    text = text_of(page)
-    assert "We could not charge €26.00 on Mon 12 April" in text
-    assert "(the card does not have enough money)" in text
-    assert "Next try: Thu 15 April." in text
-    for path in (f"/account/subscriptions/{sub.public_id}", "/account/payment"):
-        assert "We could not charge €26.00" in text_of(ada.get(path).text)
-    pay = re.search(r'action="(/account/payment/pay/[^"]+)"', page)
-    assert pay is not None
-    ada.post(pay[1])
-    assert "Your bank declined it." in text_of(ada.get("/account/payment").text)
-    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": good})
-    rt.session.commit()
-    ada.post(pay[1])
-    after = text_of(ada.get("/account/payment").text)
-    assert "Paid. Thank you." in after
-    assert "We could not charge" not in after
-    rt.session.expire_all()
-    assert rt.session.scalars(sa.select(Subscription.state)).one() == "active"
-    rt.session.rollback()
-    assert demo_gateway.bank.executed_count() == 2
-    assert ada.post(pay[1]).status_code == 303
-    assert demo_gateway.bank.executed_count() == 2
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "words"),
-    [
-        (DOWN, "We are asking our payment partner what happened with €26.00."),
-        (CONFIRM, "Your bank wants a confirmation for €26.00."),
-        (PENDING, "Please do not pay again."),
-    ],
-)
-def test_a_payment_without_an_answer_says_what_is_known(
-    rt: Runtime,
-    clock: FrozenClock,
-    ada: Visitor,
-    sub: Subscription,
-    demo_gateway: DemoGateway,
-    behaviour: Behaviour,
-    words: str,
-) -> None:
-    token = rt.session.execute(sa.text("SELECT token FROM payment_method")).scalar_one()
-    rt.session.rollback()
-    demo_gateway.bank.script(token, [behaviour])
-    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
-    run_renewals(rt)
-    run_renewals(rt)
-    for path in ("/account/", f"/account/subscriptions/{sub.public_id}", "/account/payment"):
-        page = ada.get(path)
-        assert page.status_code == 200
-        assert words in text_of(page.text)
-
-
-def test_a_bank_that_wants_a_confirmation_can_be_asked_again_by_paying_now(
-    rt: Runtime, clock: FrozenClock, ada: Visitor, demo_gateway: DemoGateway
-) -> None:
-    token = rt.session.execute(sa.text("SELECT token FROM payment_method")).scalar_one()
-    rt.session.rollback()
-    demo_gateway.bank.script(token, [CONFIRM])
-    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
-    run_renewals(rt)
-    run_renewals(rt)
-    pay = re.search(r'action="(/account/payment/pay/[^"]+)"', ada.get("/account/payment").text)
-    assert pay is not None
-    ada.post(pay[1])
-    assert "Paid. Thank you." in text_of(ada.get("/account/payment").text)
-    assert demo_gateway.bank.executed_count() == 2
-    assert demo_gateway.bank.double_charges() == []
-
-
-def test_a_card_that_was_tried_thrice_today_is_not_tried_again(
-    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, demo_gateway: DemoGateway
-) -> None:
-    bad = demo_gateway.bank.token_for("9995")
-    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": bad})
-    rt.session.commit()
-    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
-    run_renewals(rt)
-    run_renewals(rt)
-    pay = re.search(r'action="(/account/payment/pay/[^"]+)"', ada.get("/account/").text)
-    assert pay is not None
-    for _ in range(3):
-        ada.post(pay[1])
-
-    page = ada.get("/account/payment").text
-    assert pay[1] not in page
-    assert "Tried 3 times today with this card. Use another card" in text_of(page)
-    ada.post(pay[1])
-    assert "You tried this card often enough today." in text_of(ada.get("/account/payment").text)
-
-
-def test_while_something_is_owed_the_page_of_a_new_card_says_what_is_charged(
-    rt: Runtime, clock: FrozenClock, ada: Visitor, sub: Subscription, demo_gateway: DemoGateway
-) -> None:
-    bad = demo_gateway.bank.token_for("9995")
-    rt.session.execute(sa.text("UPDATE payment_method SET token = :token"), {"token": bad})
-    rt.session.commit()
-    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
-    run_renewals(rt)
-    run_renewals(rt)
-    ada.get("/account/payment")
-    start = ada.post("/account/payment/card")
-    demo_gateway.bank.choose(start.location.rpartition("/")[2].partition("?")[0], "4242")
-    setup = rt.session.execute(
-        sa.text("SELECT public_id FROM gateway_setup ORDER BY id DESC LIMIT 1")
-    ).scalar_one()
-    rt.session.rollback()
-
-    back = text_of(ada.get(f"/account/payment/card/{setup}").text)
-    assert "the open €26.00 is charged on it" in back
-    assert "Nothing is charged" not in back
-    ada.post(f"/account/payment/card/{setup}")
-    page = text_of(ada.get("/account/payment").text)
-    assert "The open €26.00 is charged on it in the next minutes." in page
-
-
-def test_another_card_is_added_at_the_payment_partner_and_pays_from_then_on(
-    rt: Runtime, ada: Visitor, demo_gateway: DemoGateway
-) -> None:
-    ada.get("/account/payment")
-    start = ada.post("/account/payment/card")
-    assert start.status_code == 303
-    demo_gateway.bank.choose(start.location.rpartition("/")[2].partition("?")[0], "0341")
-    setup = rt.session.execute(
-        sa.text(
-            "SELECT public_id FROM gateway_setup WHERE customer_id IS NOT NULL "
-            "ORDER BY id DESC LIMIT 1"
-        )
-    ).scalar_one()
-    rt.session.rollback()
-    back = f"/account/payment/card/{setup}"
-    assert ada.get(back).status_code == 200
-    for _ in range(2):
-        assert ada.post(back).status_code == 303
-    page = text_of(ada.get("/account/payment").text)
-    assert "The card ending 0341 pays from now on." in page
-    assert page.index("Mastercard ending 0341") < page.index("Visa ending 4242")
-    rows = rt.session.execute(
-        sa.text("SELECT last4 FROM payment_method WHERE is_default ORDER BY id")
-    ).scalars()
-    assert list(rows) == ["0341"]
-
-
-@pytest.mark.parametrize("card", ["9995", "0069"])
-def test_a_card_that_was_declined_at_the_checkout_is_not_offered(
-    app: Flask, rt: Runtime, ada: Visitor, demo_gateway: DemoGateway, card: str
-) -> None:
-    plan = make.make_plan(rt, code="cup", name="Cup")
-    key = begin(rt, plan, email=ADA)
-    assert paid(rt, demo_gateway, key, card) is Outcome.DECLINED
-    declined = rt.session.execute(
-        sa.select(PaymentMethod.public_id).where(PaymentMethod.last4 == card)
-    ).scalar_one()
-    rt.session.rollback()
-
-    page = ada.get("/account/payment").text
-    assert re.findall(r"ending (\d{4})</b>", page) == ["4242"]
-    assert ada.post(f"/account/payment/methods/{declined}/use").status_code == 404
-
-    assert paid(rt, demo_gateway, key, "0341") is Outcome.DONE
-    page = ada.get("/account/payment").text
-    assert re.findall(r"ending (\d{4})</b>", page) == ["4242", "0341"]
-
-
-def test_a_card_that_was_added_in_the_account_stays_when_an_order_with_it_is_declined(
-    rt: Runtime, ada: Visitor, demo_gateway: DemoGateway
-) -> None:
-    key = begin(rt, make.make_plan(rt, code="cup", name="Cup"), email=ADA)
-    assert paid(rt, demo_gateway, key, "9995") is Outcome.DECLINED
-    table = PaymentMethod.__table__
-    method = rt.session.execute(sa.select(table).where(table.c.last4 == "9995")).one()
-    rt.session.execute(
-        sa.insert(GatewaySetup).values(
-            public_id="set_x",
-            customer_id=method.customer_id,
-            gateway="demo",
-            account="demo",
-            state=AttemptState.SUCCEEDED,
-            payment_method_id=method.id,
-            created_at=rt.now(),
-        )
-    )
-    rt.session.commit()
-
-    page = ada.get("/account/payment").text
-    assert re.findall(r"ending (\d{4})</b>", page) == ["4242", "9995"]
-
-
-def test_invoices_are_listed_and_shown(rt: Runtime, ada: Visitor) -> None:
-    page = ada.get("/account/invoices").text
-    assert "€26.00" in page
-    link = re.search(r'href="(/account/invoices/inv_[^"]+)"', page)
-    assert link is not None
-    document = text_of(ada.get(link[1]).text)
-    assert "Nine Kettles GmbH" in document
-    assert "DE136695976" in document
-    assert "Net €21.85 19% VAT on €21.85 €4.15 Total €26.00 Paid −€26.00" in document
-    assert "Paid with Visa ending 4242" in document
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,10 @@ from storefront.models import (
 )
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
+from storefront.services.places import set_places
 from storefront.services.renewals import run_renewals
 from storefront.testing import factories
+from tests.support.admin import make_staff
 from tests.support.visitor import Visitor, customer_with_password
 
 ADA = "ada@example.org"
@@ -77,6 +79,72 @@ def test_the_preview_names_what_is_due_and_the_button_pays_exactly_that(
     assert demo_gateway.bank.executed_total("EUR") == 28080
 
 
+def test_a_plan_that_is_sold_out_is_named_with_its_waiting_list_and_not_changed_to(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    cellar = factories.make_plan(rt, name="Cellar", code="cellar")
+    price = factories.make_price(rt, cellar, amount_minor=3200).public_id
+    factories.make_subscription(rt, plan=cellar)
+    set_places(rt, make_staff(rt), cellar.public_id, 1, sells_by_stock=False)
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    for address in (url, f"{url}?price={price}"):
+        page = ada.get(address).text
+        assert re.search(
+            rf'<input type="radio" name="price" value="{price}" id="[^"]*" disabled', page
+        )
+        assert "Sold out for now" in page
+        assert '/waiting/plans/cellar"' in page
+        assert "Change and pay" not in page
+        # What they have stays picked.
+        assert re.search(rf'value="{price_now(rt, sub)}" id="[^"]*" checked', page)
+
+    answer = ada.post(url, price=price, quote_hash="any")
+    assert answer.status_code == 409
+    assert "That is sold out for now. Nothing was changed." in answer.text
+    rt.session.expire_all()
+    assert rt.session.get_one(Subscription, sub.id).plan_id == sub.plan_id
+
+
+def test_both_sides_of_a_change_have_delivery_and_codes_in_their_price(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    factories.make_zone(rt, "DE", 490)
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    table = factories.make_plan(rt, group=group, name="Table", code="table")
+    price = factories.make_price(rt, table, amount_minor=4200)
+
+    page = ada.get(f"/account/subscriptions/{sub.public_id}/plan?price={price.public_id}").text
+
+    sides = re.sub(r"<[^>]+>", " ", page[page.index("<table") : page.index("</table>")])
+    prices = re.findall(r"€([0-9.]+) a month", sides)
+    assert prices == ["30.90", "46.90"]
+
+
+def test_a_new_period_is_offered_only_where_it_ends_on_another_day(
+    rt: Runtime, ada: Visitor, sub: Subscription, clock
+) -> None:
+    group = rt.session.scalars(sa.select(CycleGroup)).one()
+    rt.session.expunge(group)
+    rt.session.rollback()
+    table = factories.make_plan(rt, group=group, name="Table", code="table")
+    monthly = factories.make_price(rt, table, amount_minor=4200)
+    yearly = factories.make_price(rt, table, amount_minor=45000, unit="year")
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    offers = 'id="when-restart"'
+    # Everybody of this group pays on the twelfth: today's box and the next charge are the same.
+    page = ada.get(f"{url}?price={monthly.public_id}").text
+    assert ('id="when-boundary"' in page, offers in page) == (True, False)
+    assert offers in ada.get(f"{url}?price={monthly.public_id}&when=restart").text
+
+    quoted = ada.get(f"{url}?price={yearly.public_id}").text
+    ada.post(url, price=yearly.public_id, quote_hash=hash_of(quoted))
+    clock.advance(days=20)
+    # Some weeks into a year another year from today is another choice.
+    assert offers in ada.get(f"{url}?price={yearly.public_id}&quantity=2").text
+
+
 def test_a_stale_preview_is_shown_again_instead_of_booked(
     ada: Visitor, sub: Subscription, yearly: Price
 ) -> None:
@@ -117,10 +185,11 @@ def test_the_words_above_the_button_are_kept_as_they_were_shown(
     url = f"/account/subscriptions/{sub.public_id}/plan"
     page = ada.get(f"{url}?price={yearly.public_id}").text
     said = (
-        "With the button below you agree that Pot renews every year for €280.80 in total, "
-        "next on 12 March 2028, until you cancel. You can cancel online at any time."
+        "I agree that Pot renews every year for €280.80 in total, "
+        "next on 12 March 2028, until I cancel. I can cancel online at any time."
     )
-    assert said in page
+    # What is kept makes sense where no button is.
+    assert f"With the button below: {said}" in page
 
     ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
 
@@ -371,7 +440,7 @@ def test_the_least_number_and_the_end_of_the_new_plan_stand_above_the_button(
     assert "3 boxes, 2 to come" in page
     assert "when you cancel" in page
     assert "after box 6" in page
-    assert "You agree to 3 boxes in all. It ends: after box 6." in page
+    assert "I agree to 3 boxes in all. It ends: after box 6." in page
 
 
 def test_credit_stands_in_the_preview_and_pays(
@@ -410,3 +479,12 @@ def test_where_a_provider_says_the_tax_the_next_charge_says_so(
     assert all(said not in ada.get(page).text for page in pages)
     rt.hooks.register(Silent(), name="silent")
     assert all(said in ada.get(page).text for page in pages)
+
+
+def test_what_a_change_cost_is_said_once_it_is_paid(
+    ada: Visitor, sub: Subscription, yearly: Price
+) -> None:
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    page = ada.get(f"{url}?price={yearly.public_id}").text
+    answer = ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
+    assert "Changed, and €254.80 paid." in ada.get(answer.location).text

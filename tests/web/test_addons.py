@@ -211,7 +211,7 @@ def test_a_subscriber_sees_box_and_payment_before_saving(
     assert "€35.00" in me.get(f"/account/subscriptions/{sub.public_id}").text
     consent = rt.session.scalars(sa.select(Consent).order_by(Consent.id.desc())).first()
     assert consent is not None
-    assert (consent.amount_minor, consent.text_version) == (3500, "add-on-1")
+    assert (consent.amount_minor, consent.text_version) == (3500, "add-on-2")
     assert consent.text in text.replace("&#39;", "'")
     rt.session.rollback()
     clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))

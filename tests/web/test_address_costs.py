@@ -10,8 +10,19 @@ import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from storefront.models import Address, Customer, Invoice, ShippingBand, Subscription
+from storefront.domain.changes import Wish
+from storefront.models import (
+    Address,
+    Customer,
+    CycleGroup,
+    Invoice,
+    Plan,
+    ShippingBand,
+    Subscription,
+)
+from storefront.operations.consents import Given
 from storefront.runtime import Runtime
+from storefront.services.changes import change, quote_change
 from storefront.services.renewals import run_renewals
 from storefront.services.signin import change_password
 from storefront.testing import factories as make
@@ -126,6 +137,49 @@ def test_another_country_shows_its_tax(rt: Runtime, sub: Subscription, visitor: 
     assert cities(rt) == ["Jena"]
     assert visitor.post(path(sub), **abroad, shown=hidden(asked)).status_code == 303
     assert cities(rt) == ["Graz"]
+
+
+def test_with_a_change_of_plan_booked_it_is_the_coming_plan_that_is_compared(
+    rt: Runtime, sub: Subscription, ada: Customer, visitor: Visitor, clock: FrozenClock
+) -> None:
+    yearly = make.make_price(
+        rt, rt.session.get_one(Plan, sub.plan_id), amount_minor=28080, unit="year"
+    )
+    wish = Wish(yearly.public_id, None, None, "boundary")
+    quote = quote_change(rt, ada.id, sub.public_id, wish)
+    agreed = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
+    change(rt, ada.id, sub.public_id, wish, quote.quote_hash, agreed)
+
+    asked = visitor.post(path(sub), **ISLAND)
+    assert asked.status_code == 200
+    for words in (CHANGES, "from the payment on Mon 12 April on", "€339.60", "€435.60"):
+        assert words in asked.text
+    assert visitor.post(path(sub), **ISLAND, shown=hidden(asked)).status_code == 303
+    clock.set(datetime(2027, 4, 12, 9, 0, tzinfo=UTC))
+    run_renewals(rt)
+    assert totals(rt) == [3090, 43560]
+
+
+def test_the_invoice_of_a_change_names_the_delivery_it_takes_back_and_charges(
+    rt: Runtime, sub: Subscription, ada: Customer, visitor: Visitor
+) -> None:
+    own = rt.session.get_one(Plan, sub.plan_id)
+    group = rt.session.get_one(CycleGroup, own.cycle_group_id)
+    dearer = make.make_price(rt, make.make_plan(rt, group=group, name="Table"), amount_minor=4200)
+    wish = Wish(dearer.public_id, None, None, "now")
+    quote = quote_change(rt, ada.id, sub.public_id, wish)
+    agreed = Given("I agree to it.", "change-1", "192.0.2.7", "A browser")
+    change(rt, ada.id, sub.public_id, wish, quote.quote_hash, agreed)
+    newest = rt.session.scalar(sa.select(Invoice.public_id).order_by(Invoice.id.desc()))
+    rt.session.rollback()
+
+    page = visitor.get(f"/account/invoices/{newest}").text
+    lines = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', page, re.DOTALL) or re.findall(
+        r"<tr>\s*<td[^>]*>(.*?)</td>", page, re.DOTALL
+    )
+    said = [re.sub(r"<[^>]+>", " ", line).split("\n")[0].strip() for line in lines]
+    assert "Not used: Delivery" in " ".join(said)
+    assert [line for line in said if not line or line.endswith(":")] == []
 
 
 def test_all_subscriptions_of_a_customer_move_together_or_none(

@@ -9,8 +9,10 @@ from flask import Flask
 
 from storefront.domain.look import OURS, Look
 from storefront.models import ShopLook
+from storefront.pictures import NINE_KETTLES, palette_of
 from storefront.runtime import Runtime
 from storefront.services import look as service
+from storefront.testing import factories as make
 from tests.support.admin import Desk, desk
 from tests.support.brands import MARGIN_AND_MOSS, MOSS_TYPED, WORDS
 
@@ -185,3 +187,16 @@ def test_only_who_may_change_settings_sees_or_saves_it(
     assert worn(rt) == OURS
     assert owner.client.get("/").status_code == 200
     assert app.test_client().get(sample).status_code in {303, 401}
+
+
+def test_pictures_are_drawn_in_the_colours_of_the_shop(rt: Runtime, owner: Desk) -> None:
+    make.make_plan(rt, code="pot", name="Pot")
+    drawn = re.compile(r'<figure class="still-life">.*?</figure>', re.DOTALL)
+    before = "".join(drawn.findall(owner.client.get("/").text))
+    assert any(colour in before for colour in NINE_KETTLES.fills)
+
+    owner.post("/admin/look", SAVE)
+
+    after = "".join(drawn.findall(owner.client.get("/").text))
+    assert any(colour in after for colour in palette_of(MARGIN_AND_MOSS).fills)
+    assert not any(colour in after for colour in NINE_KETTLES.fills)

@@ -16,6 +16,7 @@ from tests.support.admin import Desk, desk
 TERMS = {
     "trial_days": "14",
     "trial_needs_card": "y",
+    "second_withdrawal": "y",
     "first_period": "full",
     "charge_day": "",
     "min_boxes": "3",
@@ -63,6 +64,7 @@ def test_every_term_is_saved_and_shown_again(rt: Runtime, owner: Desk, address: 
 
     plan = plan_of(rt)
     assert (plan.trial_days, plan.min_boxes, plan.max_boxes) == (14, 3, 12)
+    assert plan.second_withdrawal
     assert (plan.change_policy, plan.past_due_shipping, plan.pause_unpaid) == (
         "days",
         "ship_once",

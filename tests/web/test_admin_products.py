@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from storefront.domain import product_files
-from storefront.models import Product, ProductVariant, StockMove
+from storefront.models import AuditEntry, Product, ProductVariant, StockMove
 from storefront.testing.factories import make_variant
 from tests.support.desk import PARTIAL, Desk
 
@@ -205,6 +205,20 @@ def test_allergens_and_picture_are_saved(rt, desk):
     bad = desk.post(page, {"allergens": "x" * 41, "picture": "jar"}, on=page)
     assert bad.status_code == 422
     assert "Each word must be 40 characters or fewer" in bad.text
+
+
+def test_why_nobody_may_withdraw_from_a_product_is_saved_and_logged(rt, desk):
+    page = f"/admin/products/{product_of(rt, make_variant(rt))}"
+
+    sealed = {"no_withdrawal": "sealed", "picture": "jar"}
+    assert desk.post(page, sealed, on=page).status_code == 303
+
+    assert rt.session.scalars(sa.select(Product.no_withdrawal)).all() == ["sealed"]
+    logged = rt.session.scalars(sa.select(AuditEntry.after)).all()[-1]
+    rt.session.rollback()
+    assert logged["no_withdrawal"] == "sealed"
+    assert '<option selected value="sealed">' in desk.get(page).text
+    assert desk.post(page, sealed | {"no_withdrawal": "whim"}, on=page).status_code == 422
 
 
 def test_a_file_is_tried_then_imported_and_the_second_time_changes_nothing(rt, desk):

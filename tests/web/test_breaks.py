@@ -72,6 +72,7 @@ def test_a_pause_is_chosen_shown_and_taken_back(
     assert answer.status_code == (200 if htmx else 303)
     assert now(rt).resumes_on == date(2027, 5, 12)
     assert "Mon 12 April to Wed 12 May" in ada.get(url).text
+    assert "Mon 12 April to Wed 12 May" in ada.get("/account/").text
     ada.post(f"{url}/pause/drop", htmx=htmx)
     assert now(rt).pauses_on is None
 
@@ -106,6 +107,10 @@ def test_where_all_are_charged_on_one_day_the_date_is_said_to_be_fixed(
 
     assert "leave on the same day here" in answer.text
     assert "Send now and pay" not in answer.text
+    assert (
+        f"{sub.public_id}/date"
+        not in visitor(app).get(f"/account/subscriptions/{sub.public_id}").text
+    )
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -127,6 +132,7 @@ def test_a_box_sent_now_is_charged_today(
 ):
     clock.set(datetime(2027, 3, 16, 9, 0, tzinfo=UTC))
     ada, url = visitor(app), f"/account/subscriptions/{rolling.public_id}"
+    assert f"{rolling.public_id}/date" in ada.get(url).text
     assert "Send now and pay €26.00" in ada.get(f"{url}/date").text
 
     assert ada.post(f"{url}/send-now", shown="2027-03-16 €1.00").status_code == 409
@@ -149,6 +155,8 @@ def test_who_left_orders_again_with_what_is_known(
     page = ada.get(url).text
     assert "Subscribe again" in page
     assert f"/account/inquiries/new?about={url.rsplit('/', 1)[1]}" in page
+    # The first page offers the same, not the prices anew.
+    assert f'action="{url}/again"' in ada.get("/account/").text
 
     answer = ada.post(f"{url}/again")
 

@@ -1,5 +1,6 @@
 """The steps from a plan to payment, as a browser without JavaScript and with htmx walks them."""
 
+import re
 from datetime import date
 from itertools import product
 
@@ -24,6 +25,22 @@ def plan(rt: Runtime) -> Plan:
 @pytest.fixture
 def ada(plan: Plan, client: FlaskClient, demo_gateway: DemoGateway) -> Shopper:
     return Shopper(client, demo_gateway)
+
+
+def test_the_confirmation_names_each_thing_that_was_paid(rt: Runtime, ada: Shopper):
+    make.make_zone(rt, "DE", 490)
+    make.make_code(rt, "LEMON")
+    ada.begin()
+    ada.deliver()
+    ada.post(ada.at("code"), code="LEMON")
+    ada.get(ada.at("pay"))
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+    done = ada.get(ada.at("confirmation")).text
+    assert "Paid. €28.30 from Visa" in done
+    pairs = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", done)
+    for pair in (("Pot", "€26.00"), ("Delivery", "€4.90"), ("Discount LEMON", "−€2.60")):
+        assert pair in pairs
 
 
 def test_from_the_plan_to_the_confirmation(rt: Runtime, ada: Shopper):

@@ -46,6 +46,17 @@ def test_a_declined_card_is_said_above_payment(ada: Shopper, card: str, words: s
     assert ada.gateway.bank.executed_count() == 1
 
 
+def test_after_a_declined_card_the_email_can_still_be_changed(ada: Shopper):
+    ada.buy("0002")
+    row = ada.get(ada.at("pay")).text.partition("<dt>E-mail</dt>")[2].partition("</div>")[0]
+    assert f'href="{ada.at("delivery")}"' in row
+
+    ada.deliver(email="ada.right@example.org")
+    ada.choose(ada.order())
+    assert place(ada.post(ada.at("finish"))) == "confirmation"
+    assert "on its way to ada.right@example.org" in ada.get(ada.at("confirmation")).text
+
+
 def test_a_lost_answer_is_waited_for(ada: Shopper):
     assert place(ada.buy("0408")) == "waiting"
 

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from storefront.domain.choices import Limit, Rule
 from storefront.models import AllergyAnswer, BoxChoiceItem, Product, ProductVariant
+from storefront.operations.catalogue import raise_version
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.testing.factories import make_group, make_plan, make_variant
 from tests.support.boxes import cycles_of, make_subscribed
@@ -162,6 +163,30 @@ def test_a_number_of_each_is_typed_and_stepped(rt, plan, teas, sub, cycles, ada)
     assam = f"pick-{teas['Assam'].public_id}"
     assert ada.post(url, do="save", **{sencha: "3", assam: "1"}).status_code == 303
     assert saved(rt) == {"Sencha": 3, "Assam": 1}
+
+
+def test_what_cannot_be_chosen_is_named_in_the_language_of_who_chooses(
+    rt, plan, teas, sub, cycles, ada
+):
+    offer(rt, plan, teas, Rule(4, avoids_allergens=True), most=3)
+    told = {"de": {"name": "Senscha"}}
+    rt.session.execute(sa.update(Product).where(Product.name == "Sencha").values(translations=told))
+    nutty = {"de": {"allergens": {"nuts": "Nüsse"}}}
+    rt.session.execute(
+        sa.update(Product).where(Product.name == "Nut Blend").values(translations=nutty)
+    )
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+    sencha = f"pick-{teas['Sencha'].public_id}"
+    url = f"{address(sub, cycles[0])}?lang=de"
+
+    page = ada.get(url).text
+    assert "enthält Nüsse" in page
+    assert ">Nüsse<" in page
+    over = ada.post(url, do="save", **{sencha: "4"}).text
+    assert "Höchstens 3 Mal Senscha" in over
+    assert "Mal Sencha" not in over
 
 
 def test_rules_are_said_before_and_after(rt, plan, teas, sub, cycles, ada):

@@ -210,12 +210,12 @@ def test_what_is_missing_is_said_beside_its_field_and_nothing_typed_is_lost(
 def test_a_day_after_the_paid_time_is_for_a_person_and_an_earlier_one_is_not(
     rt: Runtime, anybody: Visitor, sub: Subscription
 ) -> None:
-    later = typed(anybody, END, sub.public_id, wished_on="2028-01-01")
+    later = typed(anybody, END, sub.public_id, wished_on="1.1.2028")
     anybody.post(END, step="send", **later)
     assert ends_on(rt, sub) is None
     assert count(rt, DeclarationOutcome) == 0
 
-    sooner = typed(anybody, END, sub.public_id, wished_on="2027-03-01")
+    sooner = typed(anybody, END, sub.public_id, wished_on="01/03/2027")
     anybody.post(END, step="send", **sooner)
     assert ends_on(rt, sub) is not None
     assert count(rt, DeclarationOutcome) == 1

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import storefront_demo_gateway
 from storefront.hooks import AnswerStatus, ChargeOrder, Money, SetupOrder
-from storefront.testing.gateway import order, setup_order
+from storefront.testing.gateway_orders import order, setup_order
 from storefront_demo_gateway import DemoGateway
 
 BACK = "http://shop.test/back"

@@ -9,6 +9,7 @@ from markupsafe import escape
 from storefront.runtime import Runtime
 from storefront.services.gifts import run_gifts
 from storefront.testing import factories as make
+from storefront.testing.delivery import make_zone
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.gifts import code_of, make_gift, wish_for
 from tests.support.shopper import Shopper, place
@@ -38,6 +39,26 @@ def test_each_plan_is_offered_with_what_the_boxes_cost_once(rt: Runtime, client:
         ("3", "€74.10"),
     ]
     assert 'href="/checkout?plan=pot&amp;interval=3m&amp;gift=1"' in page
+
+
+def test_prices_say_what_they_hold_and_for_which_country(rt: Runtime, client: FlaskClient):
+    make.make_plan(rt, code="pot", name="Pot")
+    page = client.get("/gifts").text
+    assert "incl. VAT and delivery" in page
+    assert '<option value="DE" selected>Germany</option>' in page
+
+    client.post("/country", data={"country": "AT", "to": "/gifts"})
+    assert '<option value="AT" selected>Austria</option>' in client.get("/gifts").text
+
+
+def test_delivery_that_is_paid_apart_is_said_beside_the_price_of_a_gift(
+    rt: Runtime, client: FlaskClient
+):
+    make.make_plan(rt, code="pot", name="Pot")
+    make_zone(rt, "DE")
+    page = client.get("/gifts").text
+    assert "incl. VAT, plus delivery" in page
+    assert "for each box" in page.partition("Give 1 box")[2].partition("</article>")[0]
 
 
 def test_the_price_of_the_page_is_the_price_that_is_paid(rt: Runtime, ada: Shopper):

@@ -21,7 +21,7 @@ from tests.support.visitor import Visitor, customer_with_password
 pytestmark = pytest.mark.usefixtures("demo_gateway")
 
 ADA = "ada@example.org"
-YES = Given("I agree.", "add-on-1", "192.0.2.1", "UA")
+YES = Given("I agree.", "add-on-2", "192.0.2.1", "UA")
 SAID = "paid apart for additions to it, €5.00, goes back as well"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.models import Checkout
@@ -9,6 +10,7 @@ from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.shopper import Shopper, place
+from tests.support.visitor import Visitor, customer_with_password
 
 SAID = "Nothing you typed is lost"
 
@@ -104,3 +106,27 @@ def test_an_order_sent_from_a_lost_session_shows_its_terms_anew_and_orders_nothi
     assert rt.session.scalars(sa.select(Checkout.state)).one() == "open"
     rt.session.rollback()
     assert ada.order().status_code in (302, 303)
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "part"])
+def test_who_lost_all_cookies_in_the_account_is_asked_to_sign_in(
+    rt: Runtime, app: Flask, htmx: bool
+):
+    customer_with_password(rt, "ada@example.org")
+    visitor = Visitor.of(app).sign_in("ada@example.org")
+    visitor.client._cookies.clear()  # type: ignore[union-attr] - the client names no other way
+    here = "http://localhost/account/security"
+    visitor.headers = {"Referer": here, "HX-Current-URL": here} if htmx else {"Referer": here}
+
+    told = visitor.post("/account/security/sessions/end-others", htmx=htmx)
+
+    assert told.status_code == (401 if htmx else 303)
+    way = told.headers["HX-Redirect" if htmx else "Location"]
+    assert way.endswith("/sign-in?next=/account/security")
+
+
+def test_a_token_that_is_wrong_is_refused_to_who_is_signed_in(rt: Runtime, app: Flask):
+    customer_with_password(rt, "ada@example.org")
+    visitor = Visitor.of(app).sign_in("ada@example.org")
+    told = visitor.post("/account/security/sessions/end-others", csrf_token="of nobody")
+    assert told.status_code == 400

@@ -12,11 +12,24 @@ from flask.testing import FlaskClient
 from flask_babel import force_locale
 
 from storefront.demo import catalogue
-from storefront.demo.words import ADDON_HINTS, CAFFEINE_WORDS, PLAN_WORDS, PRODUCT_WORDS
+from storefront.demo.words import (
+    ADDON_HINTS,
+    CAFFEINE_WORDS,
+    PLAN_WORDS,
+    PRODUCT_WORDS,
+)
 from storefront.domain.translations import words_of
 from storefront.mails import compose
 from storefront.merchant_texts import said
-from storefront.models import Addon, Customer, Option, OptionGroup, Plan, Product, ProductVariant
+from storefront.models import (
+    Addon,
+    Customer,
+    Option,
+    OptionGroup,
+    Plan,
+    Product,
+    ProductVariant,
+)
 from storefront.operations.catalogue import raise_version
 from storefront.runtime import Runtime
 from storefront.services.outbox import Delivery
@@ -113,7 +126,7 @@ def test_texts_are_read_once_for_a_version_and_not_in_the_language_of_the_shop(
             ]
             assert not rt.session().in_transaction()
         assert sum("translations" in one for one in statements[:told]) == 0
-        assert sum("translations" in one for one in statements) == 5
+        assert sum("translations" in one for one in statements) == 6
 
 
 def test_what_another_process_changed_is_seen_with_the_next_version(
@@ -137,7 +150,7 @@ def test_a_list_is_translated_line_by_line_as_far_as_it_is() -> None:
 
 
 def test_every_plan_of_the_demo_is_whole_in_german_and_french() -> None:
-    for plan in (*catalogue.PLANS, catalogue.LIMITED):
+    for plan in (*catalogue.PLANS, catalogue.LIMITED, catalogue.PRIVATE):
         for code in ("de", "fr"):
             words = PLAN_WORDS[plan.code][code]
             assert set(words) == {"name", "tagline", "description", "benefits"}

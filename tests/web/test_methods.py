@@ -13,8 +13,7 @@ from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.gateways import second_gateway
-from tests.support.visitor import Visitor, customer_with_password
-from tests.web.test_account import text_of
+from tests.support.visitor import Visitor, customer_with_password, text_of
 
 ADA = "ada@example.org"
 

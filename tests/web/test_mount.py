@@ -20,7 +20,7 @@ from storefront.mount import Mounted, MountError, Storefront, mount
 from storefront.plugins import request_info, resolve_identity
 from storefront.settings import Settings
 from storefront.testing.factories import make_customer
-from storefront.testing.gateway import setup_order
+from storefront.testing.gateway_orders import setup_order
 from tests.support.shop import set_up_shop
 
 if TYPE_CHECKING:

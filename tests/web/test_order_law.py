@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -10,13 +11,14 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from storefront.models import Checkout, Consent
+from storefront.models import Checkout, Consent, Plan
 from storefront.operations.consents import Given
 from storefront.queries.own_data import everything_of
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront_demo_gateway.gateway import DemoGateway
 from tests.support.shopper import Shopper
+from tests.support.withdrawal import mark_products
 
 OBLIGED, SUBSCRIBE = "Order with obligation to pay", "Subscribe and pay"
 #: Country, region, postcode, button, name of the law that is kept, words about tax.
@@ -157,6 +159,46 @@ def test_the_words_of_the_page_and_its_button_stay_with_the_consent(
     with pytest.raises(sa.exc.DatabaseError, match="consent is append-only"):
         rt.session.execute(changed)
     rt.session.rollback()
+
+
+@pytest.mark.parametrize(("country", "may"), [("DE", True), ("GB", True), ("CH", False)])
+def test_the_right_to_withdraw_and_what_it_does_not_hold_for_stand_beside_the_button(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway, country: str, *, may: bool
+):
+    sells(rt, country, "plain")
+    mark_products(rt, "perishable")
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver(country=country, postcode={"GB": "SW1A 1AA", "CH": "8001"}.get(country, "07743"))
+    right = (
+        "To withdraw within 14 days of the first box's arrival, without giving a reason. It does"
+        " not hold for: things that spoil quickly."
+    )
+
+    page = ada.get(ada.at("pay")).text
+    terms = page.partition('id="terms-title"')[2].partition('<label class="check order-c')[0]
+    assert (right in html.unescape(plain(terms))) is may
+
+    ada.order()
+    kept = rt.session.scalars(sa.select(Checkout.consent)).one()
+    assert (right in " ".join(html.unescape(kept["page"]).split())) is may
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_a_second_right_after_a_trial_stands_beside_the_button_where_the_plan_gives_it(
+    rt: Runtime, client: FlaskClient, demo_gateway: DemoGateway, *, second: bool
+):
+    sells(rt, "GB", "trial")
+    rt.session.execute(sa.update(Plan).values(second_withdrawal=second))
+    rt.session.commit()
+    ada = Shopper(client, demo_gateway)
+    ada.begin()
+    ada.deliver(country="GB", postcode="SW1A 1AA")
+
+    page = ada.get(ada.at("pay")).text
+
+    again = "After a free trial you may withdraw once more, within 14 days of its end."
+    assert (again in page) is second
 
 
 def test_other_words_are_another_rendering():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def test_one_block_of_ours_is_changed_and_the_rest_stays(
     page = client.get("/").text
     assert "<p>Hello!</p>" in page
     assert "Tea box" in page
+
+
+def test_the_examples_of_the_docs_do_what_they_say(
+    rt: Runtime, folder: Path, client: FlaskClient
+) -> None:
+    make.make_plan(rt, group=make.make_group(rt))
+    text = (Path(__file__).parents[2] / "docs/theming.md").read_text()
+    examples = re.findall(r'```html\n(\{% extends "ours/([^"]+)" %\}\n.*?)```', text, re.DOTALL)
+    assert [name for _example, name in examples] == [
+        "storefront/frames/shop.html",
+        "storefront/pricing/index.html",
+    ]
+    for example, name in examples:
+        write(folder, name, example)
+    lines = "Free tasting every Friday.", "New: boxes for two."
+    assert [line in client.get("/").text for line in lines] == [True, True]
+    assert [line in client.get("/past-boxes").text for line in lines] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from storefront.models import (
     Invoice,
     OutboxMessage,
     PaymentMethod,
+    Plan,
     Subscription,
 )
+from storefront.operations.catalogue import raise_version
 from storefront.queries.invariants import broken
 from storefront.runtime import Runtime
 from storefront.services import pay_links
@@ -54,6 +56,18 @@ def path(rt: Runtime, clock: FrozenClock) -> str:
     """The link in the mail about a renewal that was declined softly; paid, the card is good."""
     renewed(rt, clock, "0341")
     return mailed(rt)
+
+
+def test_the_page_names_the_plan_in_the_readers_language(
+    rt: Runtime, anybody: Visitor, path: str
+) -> None:
+    words = {"de": {"name": "Kanne"}}
+    rt.session.execute(sa.update(Plan).values(translations=words))
+    raise_version(rt.session)
+    rt.session.commit()
+    page = anybody.get(f"{path}?lang=de")
+    assert "Kanne" in page.text
+    assert "Pot" not in page.text
 
 
 def test_the_mail_about_a_failed_payment_leads_to_a_page_without_signing_in(
@@ -142,6 +156,10 @@ def test_a_new_card_that_is_declined_is_charged_once_and_the_schedule_stays(
         anybody.post(back)
     chase_due(rt)
 
+    said = "The last try (Fri 12 March, 10:00) failed: "
+    for _ in range(2):
+        # It stays, with its time: a message that goes away leaves the page as it was before.
+        assert said in anybody.get(path).text
     assert attempts(rt) == ["declined", "declined"]
     case = only(rt, DunningCase)
     assert (case.step, case.next_at, case.resume_at) == (0, due, None)

@@ -13,6 +13,7 @@ from storefront.models import BoxCycle
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
+from storefront.testing.delivery import make_zone
 
 
 @pytest.fixture
@@ -109,15 +110,19 @@ def test_the_dates_are_those_of_the_next_cycle(
     assert "Mon 19 April" in page  # 18 April is a Sunday
 
 
-def test_four_statements_cold_and_one_warm(rt: Runtime, client: FlaskClient, statements: list[str]):
+def test_three_statements_cold_and_one_warm(
+    rt: Runtime, client: FlaskClient, statements: list[str]
+):
     plan = make.make_plan(rt, is_recommended=True)
     make.make_price(rt, plan, amount_minor=7410, count=3)
     make.make_plan(rt, name="Cup", amount_minor=1600)
+    # What delivery costs is read once for each version of the catalogue.
+    client.get("/?interval=3m")
     statements.clear()
 
     client.get("/")
-    # Settings with the shop's own tax rates, plans, cycles, what delivery costs.
-    assert len(statements) == 4, statements
+    # Settings with the shop's own tax rates, plans, cycles.
+    assert len(statements) == 3, statements
     statements.clear()
     client.get("/")
     assert len(statements) == 1, statements
@@ -317,3 +322,20 @@ def test_the_tax_beside_a_price_is_called_what_the_country_calls_it(
 
     assert words in shown
     assert ("VAT" in shown) is (seller == "DE")
+
+
+def test_where_delivery_is_paid_apart_no_page_says_that_it_is_in_the_price(
+    rt: Runtime, client: FlaskClient
+):
+    make.make_plan(rt, code="pot", name="Pot")
+    make_zone(rt, "DE", prices={0: 0})
+    make_zone(rt, "*", prices=190)
+    assert "Delivery is in the price." in client.get("/").text
+
+    client.post("/country", data={"country": "FR"})
+
+    page = client.get("/").text
+    assert "Delivery is in the price." not in page
+    assert "Delivery €1.90 for each box." in page
+    assert "€26.00 plus delivery" in page
+    assert "€26.00 plus delivery" in client.get("/plans/pot").text

@@ -280,7 +280,8 @@ def test_another_total_for_another_country_is_said(
     moved = ada.deliver(country="AT", postcode="1010")
     assert moved.status_code == 303, text_of(moved.text)
     page = ada.get(ada.at("pay")).text
-    assert "With this address the total is €31.00 instead of €26.00." in page
+    told = page.partition('<div class="toast problem" role="alert">')[2].partition("</div>")[0]
+    assert "With this address the total is €31.00 instead of €26.00." in told
 
 
 def test_staff_read_sums_of_a_subscription_in_its_own_currency(app: Flask, rt: Runtime):

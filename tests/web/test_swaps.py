@@ -3,7 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from storefront.models import BoxSwap, Customer, SwapOffer
+from storefront.models import BoxSwap, Customer, Product, SwapOffer
+from storefront.operations.catalogue import raise_version
 from storefront.services.packing import Ingredient, save_recipe
 from storefront.services.swaps import offer_swaps
 from storefront.testing.factories import make_group, make_plan, make_variant
@@ -86,6 +87,25 @@ def test_a_subscriber_swaps_and_takes_it_back_with_and_without_javascript(
     assert held(rt) == []
     not_there = {"own": own, "instead": teas["Assam"].public_id}
     assert ada.post(url, **not_there).status_code == 422
+
+
+def test_what_was_swapped_is_said_in_the_language_of_who_reads(app, rt, plan, cycle, teas):
+    who = customer_with_password(rt, ADA)
+    sub = make_subscribed(rt, plan, next_on=rt.today(), customer_id=who)
+    url = f"/account/subscriptions/{sub.public_id}/boxes/{cycle.public_id}/swap"
+    own, instead = teas["Sencha"].public_id, teas["Oolong"].public_id
+    offer_swaps(rt, plan.public_id, [instead])
+    told = {"fr": {"name": "Oolong doré"}}
+    rt.session.execute(sa.update(Product).where(Product.name == "Oolong").values(translations=told))
+    raise_version(rt.session)
+    rt.session.commit()
+    rt.forget_shop()
+
+    ada = Visitor.of(app).sign_in(ADA)
+    ada.get("/account/?lang=fr")
+    part = ada.post(f"{url}?lang=fr", htmx=True, own=own, instead=instead, scope="once").text
+    assert "Oolong doré" in part
+    assert "Oolong " not in part.replace("Oolong doré", "")
 
 
 def test_the_merchant_says_what_may_come_instead_and_staff_swap_for_a_customer(

@@ -104,6 +104,36 @@ def _more_places(rt, plan, places):
     set_places(rt, who, plan.public_id, places, sells_by_stock=False)
 
 
+def test_a_place_that_is_free_again_is_shown_to_nobody_while_somebody_waits_for_it(app, rt):
+    desk, visitor = Desk(app, rt, "owner"), Visitor.of(app)
+    staff = rt.session.execute(sa.select(Staff.id, Staff.public_id)).one()
+    rt.session.rollback()
+    who = Who(staff.id, staff.public_id, "192.0.2.1")
+    plan = make_plan(rt, group=make_group(rt))
+    make_recipe(rt, plan, variants=[make_variant(rt)])
+    set_places(rt, who, plan.public_id, 1, sells_by_stock=False)
+    make_subscribed(rt, plan)
+    ask, choose = f"/waiting/plans/{plan.code}", f"/checkout?plan={plan.code}"
+    assert visitor.post(ask, email="ada@example.org", agrees="y").status_code == 303
+
+    set_places(rt, who, plan.public_id, 2, sells_by_stock=False)
+    for page in ("/", f"/plans/{plan.code}"):
+        shown = visitor.get(page).text
+        assert (ask in shown, choose in shown) == (True, False)
+    # There are places for more than wait.
+    set_places(rt, who, plan.public_id, 3, sells_by_stock=False)
+    shown = visitor.get(f"/plans/{plan.code}").text
+    assert (ask in shown, choose in shown) == (False, True)
+    # Who waited leaves the list of themselves, and what was theirs is sold at once.
+    set_places(rt, who, plan.public_id, 2, sells_by_stock=False)
+    assert choose not in visitor.get(f"/plans/{plan.code}").text
+    ref = rt.session.scalar(sa.select(WaitingPlace.public_id))
+    rt.session.rollback()
+    page = f"/admin/places/{plan.public_id}/waiting"
+    assert desk.post(f"{page}/{ref}/remove", {}, on=page).status_code == 303
+    assert choose in visitor.get(f"/plans/{plan.code}").text
+
+
 def test_a_full_plan_is_refused_before_anything_is_typed(rt, full, client, demo_gateway):
     make_subscribed(rt, full)
     ada = Shopper(client, demo_gateway)

@@ -38,7 +38,7 @@ from storefront.services.addons import (
 from storefront.templating import writing_locale
 
 #: Raised whenever the words below change.
-CONSENT_VERSION = "add-on-1"
+CONSENT_VERSION = "add-on-2"
 
 
 @bp.get("/subscriptions/<subscription>/box")
@@ -244,9 +244,9 @@ def _consent(quote: AddonQuote) -> str:
     """Return what the button agrees to. Stored as shown, so nothing may be vague."""
     locale = writing_locale()
     return _(
-        "With the button below you agree that your subscription, with %(count)s × %(name)s in "
-        "every box, renews %(each)s for %(amount)s in total, from %(day)s on, until you cancel. "
-        "You can take it off or cancel online at any time.",
+        "I agree that my subscription, with %(count)s × %(name)s in "
+        "every box, renews %(each)s for %(amount)s in total, from %(day)s on, until I cancel. "
+        "I can take it off or cancel online at any time.",
         count=quote.quantity,
         name=said(quote.name),
         each=formats.interval_each(quote.interval),

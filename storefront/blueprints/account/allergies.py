@@ -9,6 +9,7 @@ from storefront import formats
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
 from storefront.htmx import go
+from storefront.merchant_texts import said
 from storefront.queries.allergies import AllergyPage, allergy_page, lost_choices
 from storefront.services.choices import NotFound, answer_allergies
 from storefront.templating import writing_locale
@@ -47,7 +48,7 @@ def _gone(found: AllergyPage) -> str:
     before = [word for word, avoided in found.words if avoided]
     lost = lost_choices(rt.session, customer().id, found.subscription, before, rt.today())
     rt.session.rollback()
-    names = dict.fromkeys(name for one in lost for name, _pieces in one.pieces)
+    names = dict.fromkeys(said(name) for one in lost for name, _pieces in one.pieces)
     return formats.listing(list(names), writing_locale())
 
 

@@ -8,6 +8,7 @@ from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.answer_desk import Desk, Reply
 from storefront.blueprints.context import customer
 from storefront.htmx import go, wants_partial
+from storefront.merchant_texts import said
 
 
 @bp.get("/subscriptions/<subscription>/answers")
@@ -37,7 +38,7 @@ def _show(reply: Reply) -> Response:
         token=reply.token,
         url=url_for("account.answers", subscription=found.subscription),
         back=url_for("account.subscription", subscription=found.subscription),
-        back_label=found.plan,
+        back_label=said(found.plan),
         plan_url=url_for("account.plan", subscription=found.subscription),
         message=reply.done or None,
         page_has_errors=bool(reply.problem),

@@ -12,13 +12,9 @@ from storefront.blueprints.skip_words import skip_kept, skip_rules
 from storefront.htmx import show
 
 bp = Blueprint("account", __name__, url_prefix="/account")
-bp.context_processor(
-    lambda: {
-        "method_name": method_name,
-        "skip_kept": skip_kept,
-        "skip_rules": skip_rules,
-    }
-)
+# Not values of the page: macros that are imported know only what every template knows.
+for function in (method_name, skip_kept, skip_rules):
+    bp.add_app_template_global(function)
 
 
 def page(name: str, status: int = 200, **context: Any) -> Response:

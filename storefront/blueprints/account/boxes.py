@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from flask import Response, abort, flash, request, url_for
+from flask import Response, abort, flash, g, request, url_for
 from flask_babel import gettext as _
 
-from storefront.blueprints.account import words
+from storefront.blueprints.account import declared, words
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.catalogue import assortment_of, delivery_of
 from storefront.blueprints.checkout.forms import CodeForm
 from storefront.blueprints.context import customer, runtime
 from storefront.domain.errors import DomainError
 from storefront.domain.suggestions import SuggestionKind
 from storefront.htmx import done, go, show, wants_partial
 from storefront.queries import account as accounts
-from storefront.queries import gifts
-from storefront.queries.account import SubscriptionView
+from storefront.queries import account_home, gifts
 from storefront.queries.allergies import asks_allergies
 from storefront.queries.answers import asks_anything
 from storefront.queries.change import waiting
 from storefront.queries.credit import Credit, balances_of
-from storefront.queries.disputes import HeldBy, held_by
-from storefront.queries.methods import ending_cards
-from storefront.queries.replacements import resent
+from storefront.queries.disputes import held_by
 from storefront.queries.suggestions import suggestion
-from storefront.runtime import Runtime
 from storefront.services import skips, suggestions
 from storefront.services.skips import SkipChange
-
-#: So long a box that was sent again is listed.
-_RESENT_SHOWN = timedelta(days=60)
 
 
 @bp.get("/")
 def home() -> Response:
     """Show the next box of every subscription, soonest first."""
     rt = runtime()
-    found = accounts.home(rt.session, customer().id, rt.moment(), rt.shop.taxes)
-    presents = gifts.of_customer(rt.session, customer().id)
-    got = {one.subscription: one for one in presents.received}
-    ending = ending_cards(rt.session, customer().id, rt.today()) if found.subscriptions else []
+    found = account_home.home(
+        rt.session, customer().id, rt.moment(), rt.shop.taxes, delivery_of(rt)
+    )
+    g.account_news = found.news
+    got = {one.subscription: one for one in found.gifts.received}
     own = [one for one in found.subscriptions if one.public_id not in got]
-    is_urgent = found.owed is not None or bool(ending)
+    held = [one.public_id for one in own if one.is_held_by_shop and not one.is_ended]
+    is_urgent = found.owed is not None or bool(found.ending)
     return page(
         "home",
         home=found,
         owed=found.owed,
-        given=presents.given,
+        given=found.gifts.given,
         got=got,
-        credit=Credit(balances_of(rt.session, customer().id), ()),
+        credit=Credit(found.credit, ()),
         why_declined=words.why_declined,
-        won=_won(rt, found.subscriptions),
-        resent=resent(rt.session, customer().id, rt.today() - _RESENT_SHOWN),
-        ending=ending,
-        suggestion=None if is_urgent else suggestion(rt.session, customer().id, own, rt.today()),
+        won=found.won,
+        declared=declared.told(held),
+        resent=found.resent,
+        ending=found.ending,
+        suggestion=None
+        if is_urgent
+        else suggestion(rt.session, own, found.matters.away, rt.today(), assortment_of(rt)),
     )
 
 
@@ -71,14 +70,6 @@ def put_suggestion_away() -> Response:
     text = _("Put away. We will not suggest that again.")
     partial = "storefront/account/_suggestion.html"
     return done(text, partial, url_for("account.home"), suggestion=None)
-
-
-def _won(rt: Runtime, subscriptions: Sequence[SubscriptionView]) -> dict[str, HeldBy]:
-    """Return by subscription the disputes that were won and wait for their customer's word."""
-    held = {
-        one.public_id: held_by(rt.session, one.public_id) for one in subscriptions if one.is_held
-    }
-    return {ref: one for ref, one in held.items() if one is not None and one.state == "won"}
 
 
 @bp.post("/subscriptions/<subscription>/boxes/<cycle>/skip")
@@ -137,7 +128,9 @@ def subscription_context(subscription: str, since: datetime | None = None) -> di
     """
     rt, me = runtime(), customer()
     rt.session.rollback()
-    view = accounts.subscription(rt.session, me.id, subscription, rt.moment(), rt.shop.taxes)
+    view = accounts.subscription(
+        rt.session, me.id, subscription, rt.moment(), rt.shop.taxes, delivery_of(rt)
+    )
     if view is None:
         abort(404)
     events = accounts.timeline(rt.session, subscription, since=since)
@@ -149,5 +142,6 @@ def subscription_context(subscription: str, since: datetime | None = None) -> di
         "waiting": waiting(rt.session, me.id, subscription),
         "credit": Credit(balances_of(rt.session, me.id), ()),
         "code_form": CodeForm(),
+        "declared": declared.told([subscription]),
         "disputed": held_by(rt.session, subscription) if view.is_held else None,
     }

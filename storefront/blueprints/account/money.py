@@ -10,11 +10,12 @@ from flask_babel import gettext as _
 from storefront.blueprints import papers
 from storefront.blueprints.account import words
 from storefront.blueprints.account.base import bp, page
+from storefront.blueprints.catalogue import delivery_of
 from storefront.blueprints.context import customer, runtime
 from storefront.blueprints.gateway_words import ways_to_pay
 from storefront.htmx import go
 from storefront.operations.setups import currencies_of
-from storefront.queries import account as accounts
+from storefront.queries import account_home
 from storefront.queries import invoices as documents
 from storefront.queries.credit import credit_of
 from storefront.queries.debits import debits_of
@@ -37,7 +38,9 @@ def payment_context() -> dict[str, Any]:
     return {
         "stored": methods_of(rt.session, me.id, rt.today()),
         "ways": ways_to_pay(rt.gateways, rt.sign_up_gateways(*currencies)),
-        "coming": accounts.home(rt.session, me.id, rt.moment(), rt.shop.taxes).subscriptions,
+        "coming": account_home.home(
+            rt.session, me.id, rt.moment(), rt.shop.taxes, delivery_of(rt)
+        ).subscriptions,
         "credit": credit_of(rt.session, me.id),
         "origin_word": words.credit_origin,
         "owed": documents.all_owed(rt.session, me.id, rt.moment()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from flask import Response, abort, request, url_for
@@ -23,6 +24,7 @@ from storefront.operations.consents import Given
 from storefront.queries import account as accounts
 from storefront.queries import additions as additions_seen
 from storefront.queries import change as changes_seen
+from storefront.runtime import Runtime
 from storefront.services import additions, changes
 from storefront.services.changes import Changed
 from storefront.templating import FILTERS
@@ -147,6 +149,7 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
     if view is None:
         abort(404)
     targets = changes_seen.targets(rt.session, me.id, subscription, rt.today())
+    full = changes_seen.sold_out_of(rt.session, me.id, targets, rt.moment())
     waiting = changes_seen.waiting(rt.session, me.id, subscription)
     rt.session.rollback()
     asked = changes_seen.asked(rt.session, me.id, subscription, price)
@@ -171,6 +174,7 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         status,
         sub=view,
         targets=targets,
+        full=full,
         waiting=waiting,
         quote=quote,
         rows=_rows(view, asked, answers, quote) if quote else (),
@@ -179,6 +183,7 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         quantity=wish.quantity or asked.quantity,
         most=MOST,
         when=wish.when,
+        may_restart=quote is not None and _may_restart(rt, me.id, subscription, wish, quote),
         is_free=is_free,
         free_url=_preferences(subscription, wish),
         resting=resting,
@@ -187,6 +192,22 @@ def _show(subscription: str, wish: Wish, problem: str = "", status: int = 200) -
         chosen=price,
         problem=problem,
     )
+
+
+def _may_restart(
+    rt: Runtime, customer_id: int, subscription: str, wish: Wish, quote: ChangeQuote
+) -> bool:
+    """Return whether a new period from today is another choice than the rest of this one.
+
+    Where everybody pays on the same day it may end on the very day that this one does.
+    """
+    if wish.when == "restart":
+        return True
+    try:
+        anew = changes.quote_change(rt, customer_id, subscription, replace(wish, when="restart"))
+    except NotChangeable:
+        return False
+    return anew.at_once and anew.next_charge_on != quote.next_charge_on
 
 
 def losses_of(subscription: str, wish: Wish, quote: ChangeQuote) -> list[answer_desk.Lost]:
@@ -230,10 +251,12 @@ def _rows(
         )
         if before != after:
             rows.append((said(question.name), before, after))
+    # As the new one is priced: with delivery and running codes.
+    paid = view.next_amount or view.price
     rows.append(
         (
             _("Price"),
-            f"{money(view.price)} {per(view.interval)}",
+            f"{money(paid)} {per(view.interval)}",
             f"{money(quote.amount)} {per(quote.interval)}",
         )
     )
@@ -249,11 +272,14 @@ def _after(subscription: str, done: Changed) -> Response:
     to = url_for("account.subscription", subscription=subscription)
     if done.outcome == "declined":
         to = url_for("account.plan", subscription=subscription)
-    return go(to, said_of(done))
+    return go(to, said_of(done), is_problem=done.outcome == "declined")
 
 
 def said_of(done: Changed) -> str:
     """Return what became of a change, in words."""
+    if done.outcome == "applied" and done.paid is not None:
+        amount = FILTERS["money"](done.paid)
+        return _("Changed, and %(amount)s paid. The details are in a mail to you.", amount=amount)
     if done.outcome == "applied":
         return _("Changed. We have sent you a mail with the details.")
     if done.outcome == "scheduled":
@@ -289,4 +315,5 @@ def _refused(reason: str) -> str:
         "answers": _("This is not offered for the box any more. Please choose again."),
         "quantity": _("So many are not possible. Please choose a smaller number."),
         "no_method": _("There is no card that could pay. Add one first."),
+        "sold_out": _("That is sold out for now. Nothing was changed."),
     }.get(reason, _("This subscription cannot be changed now."))

@@ -25,7 +25,7 @@ from storefront.services.skips import SkipChange
 from storefront.templating import FILTERS, writing_locale
 
 #: Raised with every change of the words of ``change_consent``, in any language.
-CHANGE_CONSENT_VERSION = "change-2"
+CHANGE_CONSENT_VERSION = "change-3"
 
 
 def change_consent(quote: ChangeQuote) -> str:
@@ -33,8 +33,8 @@ def change_consent(quote: ChangeQuote) -> str:
     locale, ends = writing_locale(), quote.ends
     words = [
         _(
-            "With the button below you agree that %(plan)s renews %(each)s for %(amount)s in "
-            "total, next on %(day)s, until you cancel. You can cancel online at any time.",
+            "I agree that %(plan)s renews %(each)s for %(amount)s in "
+            "total, next on %(day)s, until I cancel. I can cancel online at any time.",
             plan=said(quote.plan),
             each=formats.interval_each(quote.interval),
             amount=formats.money(quote.amount, locale),
@@ -42,7 +42,7 @@ def change_consent(quote: ChangeQuote) -> str:
         )
     ]
     if boxes_owed(max(quote.billed, 1), ends.least):
-        words.append(_("You agree to %(least)s boxes in all.", least=ends.least))
+        words.append(_("I agree to %(least)s boxes in all.", least=ends.least))
     if (ends.most, ends.on, ends.falls_to) != (None, None, None):
         words.append(_("It ends: %(when)s.", when=_over(ends)))
     return " ".join(words)

@@ -19,14 +19,32 @@ from storefront.blueprints.admin.fields import (
     checks,
     choices_of,
 )
+from storefront.blueprints.admin.translated import in_languages
 from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_code, interval_from
+from storefront.blueprints.typed import one_line
 from storefront.domain.coupons import normalise_code
 from storefront.domain.periods import Interval
 from storefront.formats import interval_name
 from storefront.queries.coupons import Priced
 from storefront.services.codes import LONGEST_PREFIX, MOST, BatchDraft
 from storefront.services.promotions import CouponDraft
+
+#: What of a discount without a code is typed in another language.
+TEXTS: dict[str, Any] = {
+    "name": lambda: LineField(
+        _("Name"),
+        [Length(max=80, message=_("A name has 80 characters at most"))],
+        filters=[one_line],
+    )
+}
+
+
+class NamesForm(Form):
+    """The name of a discount that shoppers see, in other languages."""
+
+
+in_languages(NamesForm, TEXTS)
 
 
 class CouponForm(Form):

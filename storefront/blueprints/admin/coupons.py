@@ -11,7 +11,8 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront.blueprints.admin.base import page, saved, who
-from storefront.blueprints.admin.coupon_forms import BatchForm, CouponForm
+from storefront.blueprints.admin.coupon_forms import TEXTS, BatchForm, CouponForm, NamesForm
+from storefront.blueprints.admin.translated import translations_of, typed_translations
 from storefront.blueprints.admin.words import amount, long_day
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
@@ -37,6 +38,7 @@ register_policy(
             "coupon",
             "coupon_archive",
             "coupon_restore",
+            "coupon_names",
             "batch_new",
             "batch_switch",
             "batch_codes",
@@ -62,6 +64,7 @@ def add_coupons(bp: Blueprint) -> None:
     bp.add_url_rule("/codes/<ref>", "coupon", coupon)
     bp.add_url_rule("/codes/<ref>/archive", "coupon_archive", archive, methods=["POST"])
     bp.add_url_rule("/codes/<ref>/restore", "coupon_restore", restore, methods=["POST"])
+    bp.add_url_rule("/codes/<ref>/names", "coupon_names", save_names, methods=["POST"])
     bp.add_url_rule("/codes/<ref>/batches", "batch_new", new_batch, methods=["POST"])
     bp.add_url_rule("/codes/<ref>/batches/switch", "batch_switch", switch_batch, methods=["POST"])
     bp.add_url_rule("/codes/<ref>/batch", "batch_codes", batch_codes)
@@ -155,6 +158,20 @@ def _switch(ref: str, *, archived: bool) -> Response:
     return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
 
 
+def save_names(ref: str) -> Response:
+    """Say the name of a discount without a code in other languages."""
+    rt, form = runtime(), NamesForm(request.form)
+    if not form.validate():
+        return page("coupons/coupon", 422, **{**_context(ref), "names_form": form})
+    told = translations_of(form, TEXTS, rt.shop.locale)
+    try:
+        changed = promotions.save_names(rt, who(), ref, told)
+    except promotions.UnknownCoupon:
+        abort(404)
+    text = _("Saved.") if changed else _("Nothing to save: it is all as before.")
+    return saved(text, "coupons/coupon", url_for("admin.coupon", ref=ref), **_context(ref))
+
+
 def new_batch(ref: str) -> Response:
     """Make codes of a campaign."""
     rt, form = runtime(), BatchForm(request.form)
@@ -230,6 +247,9 @@ def _context(ref: str) -> dict[str, Any]:
         "coupon": found,
         "batches": batch_query.batches(rt.session, found.id),
         "batch_form": BatchForm(),
+        "names_form": NamesForm(None, data=typed_translations(found.translations)),
+        "translated": tuple(TEXTS),
+        "shop_locale": rt.shop.locale,
         "batch_sum": lambda minor: Money(minor, currency),
         "uses": query.uses(rt.session, found.id, currency),
         "most": query.USES,

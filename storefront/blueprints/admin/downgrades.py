@@ -115,5 +115,6 @@ def _refused(error: NotChangeable) -> str:
         "waiting": _("A change is waiting already."),
         "paying": _("Something the customer adds to a box is being paid."),
         "no_method": _("There is no card that could pay the next periods."),
+        "sold_out": _("That plan is sold out."),
         "answers": _("This plan asks something the customer has not answered yet."),
     }.get(str(error.params.get("reason")), _("This subscription cannot be changed now."))

@@ -113,6 +113,7 @@ def _of_boxes() -> dict[str, str]:
         "closed_weekdays": _("Days of the week off"),
         "holidays": _("Holidays"),
         "allergens": _("Allergens"),
+        "no_withdrawal": _("No right of withdrawal"),
         "choice": _("Choice"),
         "hs_code": _("Customs number"),
         "origin_country": _("Country of origin"),

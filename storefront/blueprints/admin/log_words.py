@@ -74,6 +74,7 @@ def deeds() -> dict[str, str]:
         "coupon.added": _("Promotion code added"),
         "coupon.archived": _("Promotion code archived"),
         "coupon.restored": _("Promotion code accepted again"),
+        "coupon.named": _("Name of a discount in other languages"),
         "coupon.codes_made": _("Batch of codes made"),
         "coupon.batch_off": _("Batch of codes taken out of use"),
         "coupon.batch_on": _("Batch of codes accepted again"),

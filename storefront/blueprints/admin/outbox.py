@@ -230,6 +230,7 @@ def topic_name(code: str) -> str:
         "box_replaced": _("Box sent again"),
         "box_returned": _("Box that came back"),
         "box_lost": _("Box that is lost"),
+        "withdrawal_due": _("Withdrawal to refund"),
         "inquiry_received": _("Inquiry of a subscriber"),
         "inquiry_answered": _("Answer to an inquiry"),
         "late_change": _("Late change of a box"),

@@ -93,6 +93,7 @@ class TermsForm(Form):
     skips_in_row = WholeField(_("Boxes that may be skipped in a row"), 0, 60)
     skips_per_year = WholeField(_("Boxes that may be skipped in a calendar year"), 0, 366)
     skip_notice_days = WholeField(_("A skip is asked for so many days before the cut-off"), 0, 60)
+    second_withdrawal = BooleanField(_("A second right of withdrawal after a free trial"))
     box_notice_days = WholeField(_("Mail about the next box, days before the cut-off"), 0, 14)
 
     def terms(self) -> PlanTerms:
@@ -113,6 +114,7 @@ class TermsForm(Form):
             skips_per_year=self.skips_per_year.number,
             skip_notice_days=self.skip_notice_days.number or 0,
             box_notice_days=self.box_notice_days.number or 0,
+            second_withdrawal=self.second_withdrawal.data,
             first_box=self.first_box.data,
             first_box_on=self.first_box_on.day if self.first_box.data == "later" else None,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from markupsafe import Markup
 from wtforms import SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length
@@ -26,12 +26,14 @@ from storefront.blueprints.typed import one_line
 from storefront.domain import permissions as may
 from storefront.domain.product_rows import split_list
 from storefront.htmx import done, show
+from storefront.languages import CODES
 from storefront.pictures import SILHOUETTES
 from storefront.queries import products as queries
 from storefront.queries.places import stock_of_product
 from storefront.queries.products import ProductDetail
 from storefront.security import register_policy, staff
 from storefront.services import products as service
+from storefront.withdrawal_words import exclusion_choices
 
 PAGE = "storefront/admin/products/detail.html"
 PANEL = "storefront/admin/products/_detail.html"
@@ -51,7 +53,12 @@ TEXTS: dict[str, Any] = {
         lazy_gettext("Name"),
         [Length(max=120, message=lazy_gettext("A name has 120 characters at most"))],
         filters=[one_line],
-    )
+    ),
+    "allergens": lambda: LineField(
+        lazy_gettext("Allergens"),
+        description=lazy_gettext("With commas between, in the order of the words above"),
+        filters=[one_line],
+    ),
 }
 
 
@@ -64,6 +71,13 @@ class DetailsForm(Form):
         filters=[one_line],
     )
     picture = SelectField(lazy_gettext("Picture"))
+    no_withdrawal = SelectField(
+        lazy_gettext("Right of withdrawal"),
+        description=lazy_gettext(
+            "Where the law gives one. The reasons stand beside each order and in its mail."
+        ),
+        default="",
+    )
 
     def validate_allergens(self, field: StringField) -> None:
         words = split_list(field.data or "")
@@ -76,6 +90,29 @@ class DetailsForm(Form):
 
 
 in_languages(DetailsForm, TEXTS)
+
+
+def _check_words(form: Any, field: LineField) -> None:
+    """Refuse words of another language that are not one for each word of the shop's."""
+    words, told = split_list(form.allergens.data or ""), split_list(field.data or "")
+    if told and len(told) != len(words):
+        raise ValidationError(
+            ngettext(
+                "Enter %(num)s word, for the one above, or none",
+                "Enter %(num)s words, one for each above, or none",
+                len(words),
+            )
+            if words
+            else _("Enter the words in the shop's language first, above")
+        )
+    if any(len(word) > _LONGEST_WORD for word in told):
+        raise ValidationError(
+            _("Each word must be %(most)s characters or fewer", most=_LONGEST_WORD)
+        )
+
+
+for _code in CODES:
+    setattr(DetailsForm, f"validate_allergens_{_code}", _check_words)
 
 
 def add_products(bp: Blueprint) -> None:
@@ -111,7 +148,7 @@ def detail(product: str) -> Response:
 
 
 def save(product: str) -> Response:
-    """Set allergens and picture."""
+    """Set what no import touches."""
     form = _details(request.form)
     if not form.validate():
         return product_page(product, 422, details=form)
@@ -122,12 +159,24 @@ def save(product: str) -> Response:
             split_list(form.allergens.data or ""),
             form.picture.data,
             who(),
-            translations_of(form, TEXTS, runtime().shop.locale),
+            _translations(form),
+            form.no_withdrawal.data or "",
         )
     except service.ProductNotFound:
         abort(404)
     here = url_for("admin.product", product=product)
     return done(_("Saved."), PANEL, here, **_context(product))
+
+
+def _translations(form: DetailsForm) -> dict[str, Any]:
+    """Return what was typed in other languages; allergens by the word of the shop's language."""
+    found = translations_of(form, TEXTS, runtime().shop.locale)
+    words = split_list(form.allergens.data or "")
+    for texts in found.values():
+        if "allergens" in texts:
+            told = split_list(texts["allergens"])
+            texts["allergens"] = dict(zip(words, told, strict=True))
+    return found
 
 
 def product_page(
@@ -189,7 +238,10 @@ def _details(data: Any, product: ProductDetail | None = None) -> DetailsForm:
     if product is not None:
         known = product.picture if product.picture in SILHOUETTES else ""
         values = {"allergens": ", ".join(product.allergens), "picture": known}
-        values |= typed_translations(product.translations)
+        values["no_withdrawal"] = product.no_withdrawal
+        values |= typed_translations(
+            {code: _listed(texts, product) for code, texts in product.translations.items()}
+        )
     form = DetailsForm(data, data=values)
     names = {
         "tall-tin": _("Tall tin"),
@@ -200,10 +252,18 @@ def _details(data: Any, product: ProductDetail | None = None) -> DetailsForm:
         "bottle": _("Bottle"),
         "cup": _("Cup"),
     }
+    form.no_withdrawal.choices = [SelectChoice(*one) for one in exclusion_choices()]
     form.picture.choices = [SelectChoice("", _("Chosen by its code"))] + [
         SelectChoice(code, names.get(code, code)) for code in SILHOUETTES
     ]
     return form
+
+
+def _listed(texts: Mapping[str, Any], product: ProductDetail) -> dict[str, Any]:
+    """Return the texts of a language as its fields show them; nothing for words that lack some."""
+    told = texts.get("allergens", {})
+    words = [told.get(word, "") for word in product.allergens]
+    return {**texts, "allergens": ", ".join(words) if all(words) else ""}
 
 
 def kind_words() -> dict[str, str]:

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from storefront.blueprints.checkout import boxes, codes, gift, later, payment, referred, stale
+from storefront.blueprints.checkout import (
+    boxes,
+    codes,
+    confirmation,
+    gift,
+    later,
+    looking,
+    payment,
+    referred,
+    stale,
+)
 from storefront.blueprints.checkout.steps import bp
 
-__all__ = ["boxes", "bp", "codes", "gift", "later", "payment", "referred", "stale"]
+__all__ = [
+    "boxes",
+    "bp",
+    "codes",
+    "confirmation",
+    "gift",
+    "later",
+    "looking",
+    "payment",
+    "referred",
+    "stale",
+]

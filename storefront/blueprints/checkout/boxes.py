@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Response, abort, flash, request
+from flask import Response, flash, request
 from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.codes import refreshed
 from storefront.blueprints.checkout.forms import CodeForm, box_form
 from storefront.blueprints.checkout.loading import is_alone, load, look, may_add, onward, shown
-from storefront.blueprints.checkout.steps import box_page, bp, choice_of, chosen_plan
+from storefront.blueprints.checkout.steps import box_page, bp, choice_of, with_one_more
 from storefront.blueprints.context import runtime
 from storefront.blueprints.preferences import market_of_visit
 from storefront.domain.baskets import MOST_BOXES
 from storefront.htmx import show
 from storefront.operations.checkout import Order
-from storefront.queries.checkout import with_another
 from storefront.queries.pricing import pricing_page
-from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.baskets import Changed, add_box
 from storefront.services.baskets import remove_box as take_off
@@ -34,7 +32,7 @@ def choose_more(key: str) -> Response:
     if not may_add(order):
         return _full(order)
     if request.args.get("plan"):
-        more = _with_another(rt, key)
+        more = with_one_more(rt, key)
         return box_page(more, more.items[-1], box_form(more.items[-1]))
     market = market_of_visit(rt)
     page = look(rt, lambda: pricing_page(rt.session, market, rt.today(), rt.moment()))
@@ -53,7 +51,7 @@ def add(key: str) -> Response:
     order = load(rt, key, "box")
     if not may_add(order):
         return _full(order)
-    more = _with_another(rt, key)
+    more = with_one_more(rt, key)
     item = more.items[-1]
     form = box_form(item, request.form)
     if not form.validate():
@@ -82,16 +80,6 @@ def _full(order: Order) -> Response:
     else:
         _say(Changed.FULL)
     return onward(order)
-
-
-def _with_another(rt: Runtime, key: str) -> Order:
-    """Return the order with the plan of the request at its end, not yet written."""
-    chosen = chosen_plan(rt)
-    market = market_of_visit(rt)
-    found = look(rt, lambda: with_another(rt.session, key, chosen, market, rt.moment()))
-    if found is None:
-        abort(404)
-    return found
 
 
 def _version() -> int:

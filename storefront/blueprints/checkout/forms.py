@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flask import request
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from wtforms import (
     BooleanField,
     EmailField,
@@ -31,6 +32,7 @@ from storefront.blueprints.forms import Form
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.typed import one_line
 from storefront.domain.addons import MOST, Cadence
+from storefront.domain.boxes import boxes_per_period
 from storefront.domain.postal import WITH_REGION
 from storefront.domain.privacy import NotAnEmail, normalise_email
 from storefront.formats import interval_name
@@ -45,6 +47,8 @@ from storefront.templating import writing_locale
 ANSWER = "option-"
 #: So are those of add-ons: whether, how often, how many.
 ADDON, OFTEN, NUMBER = "addon-", "often-", "number-"
+#: Said in a link or form by whom a box is to be given away.
+GIFT = "gift"
 
 
 #: Territories of the language data that are no country an invoice goes to.
@@ -56,14 +60,29 @@ class ConsentField(BooleanField):
 
 
 def box_form(item: OrderItem, given: Any = None) -> Form:
-    """Return the form of step 1: how often to pay, and the questions about the box."""
+    """Return the form of step 1: how often to pay, and the questions about the box.
+
+    Whoever gives is asked for the number of boxes: what is paid once has no interval.
+    """
     fields: dict[str, Any] = {}
     if len(item.prices) > 1:
+        shipping = item.plan.shipping if request.values.get(GIFT) else None
         fields["interval"] = RadioField(
-            _("How often you pay"),
-            [InputRequired(_("Choose how often you pay"))],
+            _("How often you pay") if shipping is None else _("How many boxes you give"),
+            [
+                InputRequired(
+                    _("Choose how often you pay")
+                    if shipping is None
+                    else _("Choose how many boxes you give")
+                )
+            ],
             choices=[
-                SelectChoice(interval_code(price.interval), interval_name(price.interval))
+                SelectChoice(
+                    interval_code(price.interval),
+                    interval_name(price.interval)
+                    if shipping is None
+                    else _boxes(boxes_per_period(price.interval, shipping)),
+                )
                 for price in item.prices
             ],
             validate_choice=False,
@@ -80,6 +99,10 @@ def box_form(item: OrderItem, given: Any = None) -> Form:
         known["interval"] = interval_code(item.price.interval)
     form: Form = kind(given, data=known)
     return form
+
+
+def _boxes(count: int) -> str:
+    return str(ngettext("%(num)s box", "%(num)s boxes", count))
 
 
 def _question(question: Question) -> RadioField:

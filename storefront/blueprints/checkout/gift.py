@@ -216,7 +216,7 @@ def save_gift(key: str) -> Response:
         # No round is planned that a box of that day could join.
         form.send_on.errors = [_("No box can be promised for that day. Choose an earlier one")]
         return gift_page(after, form, 422)
-    return go(url_for("checkout.pay", key=key), moved(order, after))
+    return go(url_for("checkout.pay", key=key), moved(order, after), is_problem=True)
 
 
 def _check(order: Order, form: GiftForm) -> list[str] | None:

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NoReturn, TypeVar
 
-from flask import Response, abort, flash, url_for
+from flask import Response, abort, flash, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from storefront import tax_desk
 from storefront.blueprints.checkout import words
 from storefront.blueprints.checkout.again import expired, start_again_url
-from storefront.blueprints.checkout.forms import CodeForm
+from storefront.blueprints.checkout.forms import GIFT, CodeForm
 from storefront.blueprints.context import runtime
 from storefront.blueprints.places import lacks
 from storefront.blueprints.preferences import market_of_visit
 from storefront.database import reading
 from storefront.domain.baskets import MOST_BOXES
+from storefront.domain.boxes import boxes_per_period
 from storefront.domain.checkout import OrderQuote
 from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
@@ -193,18 +195,24 @@ def _step_url(order: Order, step: str) -> str:
     return delivery_url(order) if step == "delivery" else url_for(f"checkout.{step}", key=key)
 
 
+def gives(order: Order) -> bool:
+    """Return whether the order is a gift, or is begun as one."""
+    is_new = getattr(order.checkout, "public_id", None) is None
+    return order.gift is not None or (is_new and bool(request.values.get(GIFT)))
+
+
 def title(order: Order) -> str:
     """Return what is ordered in a few words."""
     if len(order.items) > 1:
         return _("%(count)s boxes", count=len(order.items))
-    return _title(order.first)
+    return _title(order, order.first)
 
 
 def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
     quote = item.quote
     return ShownBox(
         item,
-        _title(item),
+        _title(order, item),
         _lines(order, item, quote) if quote else [],
         words.then(item, quote) if quote else [],
         words.begins(quote, order) if quote else "",
@@ -215,9 +223,14 @@ def _shown_box(order: Order, item: OrderItem, key: str | None) -> ShownBox:
     )
 
 
-def _title(item: OrderItem) -> str:
+def _title(order: Order, item: OrderItem) -> str:
     if item.price is None:
         return said(item.plan.name)
+    if gives(order) and item.plan.shipping is not None:
+        # How often it is paid is no matter of what is paid once.
+        boxes = boxes_per_period(item.price.interval, item.plan.shipping)
+        told = ngettext("%(num)s box", "%(num)s boxes", boxes)
+        return f"{said(item.plan.name)}, {told}"
     return _(
         "%(plan)s, %(interval)s",
         plan=said(item.plan.name),
@@ -232,12 +245,13 @@ def _lines(order: Order, item: OrderItem, quote: OrderQuote) -> list[tuple[str, 
         note = None
         text = line.text
         if line.kind == "plan":
-            text = _title(item)
-            note = _("%(count)s boxes", count=quote.boxes) if quote.boxes > 1 else None
+            text = _title(order, item)
+            several = quote.boxes > 1 and not gives(order)
+            note = _("%(count)s boxes", count=quote.boxes) if several else None
             note = words.begins(quote, order) or note
         elif line.kind == "discount":
             typed = order.code is not None and line.text.partition(" (")[0] == order.code.code
-            text = _("Code %(code)s", code=line.text) if typed else line.text
+            text = _("Code %(code)s", code=line.text) if typed else words.discount_line(line)
         elif line.kind == "addon":
             text, note = words.addon_line(item, line)
         elif line.kind == "option":

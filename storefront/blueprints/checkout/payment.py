@@ -33,14 +33,12 @@ from storefront.database import reading
 from storefront.domain.credit import is_too_small
 from storefront.domain.gifts import destination_of
 from storefront.domain.money import Money
-from storefront.domain.periods import Interval
-from storefront.htmx import go, is_htmx, show
+from storefront.htmx import go, is_htmx, show, wants_partial
 from storefront.logins import current_customer, remember_customer
 from storefront.operations.checkout import Order
-from storefront.queries import account
-from storefront.queries.checkout import Confirmation, payment_sent_at
-from storefront.queries.checkout import confirmation as read_confirmation
-from storefront.queries.profile import has_password, wants_marketing
+from storefront.queries.checkout import payment_sent_at
+from storefront.queries.profile import wants_marketing
+from storefront.queries.withdrawal import exclusions
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
 from storefront.services.checkout import Agreement, Step, place_order
@@ -53,6 +51,7 @@ from storefront.services.finishing import (
 )
 from storefront.services.sessions import start_session
 from storefront.templating import locale_code, writing_locale
+from storefront.withdrawal_words import right_words
 
 register_policy(
     {
@@ -135,7 +134,7 @@ def order(key: str) -> Response:
         return go(url_for("checkout.resume", key=key))
     if placed.until is not None:
         return _on_break(load(rt, key, "pay"), placed.until, form)
-    return _refused(load(rt, key, "pay"), form, placed.step, _shown_total(found))
+    return _refused(load(rt, key, "pay"), form, placed.step, _seen_total(found))
 
 
 def _terms_words(order: Order, form: PayForm) -> str:
@@ -249,47 +248,6 @@ def _waiting_page(key: str, until: datetime | None = None) -> Response:
     )
 
 
-@bp.get("/checkout/<key>/confirmation")
-def confirmation(key: str) -> Response:
-    """The order is paid: what was charged, what comes next."""
-    rt = runtime()
-    order = load(rt, key)
-    found = look(rt, lambda: read_confirmation(rt.session, key))
-    if found is None:
-        return go(url_for("checkout.resume", key=key))
-    page = f"{_FOLDER}/confirmation.html"
-    me = current_customer()
-    return show(
-        page,
-        page,
-        key=key,
-        done=found,
-        order=order,
-        has_password=me is not None and has_password(rt.session, me.id),
-        to_choose=[] if order.gift else _to_choose(rt, found),
-        intervals=[Interval(box.unit, box.count) for box in found.boxes],  # type: ignore[arg-type]
-        country=writing_locale().territories.get(
-            found.address["country"], found.address["country"]
-        ),
-    )
-
-
-def _to_choose(rt: Runtime, done: Confirmation) -> list[tuple[str, int, str]]:
-    """Return (plan, pieces, address) of this order's first boxes whose contents may be chosen."""
-    me = current_customer()
-    if me is None:
-        return []
-    found = []
-    for box in done.boxes:
-        view = account.subscription(rt.session, me.id, box.subscription, rt.moment(), rt.shop.taxes)
-        choosing = view.choosing if view else None
-        if choosing is None or not choosing.pieces or choosing.ship_from != box.ships_on:
-            continue
-        url = url_for("account.choose", subscription=box.subscription, cycle=choosing.cycle)
-        found.append((box.plan_name, choosing.pieces, url))
-    return found
-
-
 def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
     """Return what the form of step 3 needs."""
     address = destination_of(order.checkout.address, order.checkout.gift)
@@ -301,11 +259,28 @@ def pay_values(order: Order, form: PayForm | None = None) -> dict[str, Any]:
         "consent": words.consent_text(order) if order.quote else "",
         "offers": _offers_words(),
         "button": words.order_button(words.law_of(order)),
+        "withdrawal": _withdrawal(order),
         "country": countries.get(address.get("country", ""), ""),
         "is_carried": order.quote is not None and _is_carried(form.gateway.data, order.to_pay),
         **allergies.asked(runtime(), order),
         "misses_number": not any(char.isdigit() for char in address.get("street", "1")),
     }
+
+
+def _withdrawal(order: Order) -> str:
+    """Return how long the shopper may withdraw; empty where no law that was read says so."""
+    law, rt = words.law_of(order), runtime()
+    if not law.withdrawal_days:
+        return ""
+    with reading():
+        reasons = exclusions(rt.session)
+        rt.session.rollback()
+    ships = any(item.plan.shipping for item in order.items)
+    again = any(
+        item.plan.second_withdrawal and item.quote and item.quote.last_free_day
+        for item in order.items
+    )
+    return right_words(law.withdrawal_days, reasons, ships=ships, again=again)
 
 
 def _offers_words() -> str:
@@ -352,16 +327,23 @@ def pay_page(
     gone: Sequence[tuple[str, str]] = (),
 ) -> Response:
     """Answer with step 3, and what is to be looked at again."""
-    return show(
+    agreed = request.form.get("quote", "")
+    is_other = bool(agreed) and (order.quote is None or agreed != order.quote.quote_hash)
+    response = show(
         f"{_FOLDER}/pay.html",
-        f"{_FOLDER}/_pay_form.html",
+        f"{_FOLDER}/_pay_again.html",
         status,
         problem=problem,
         gone=gone,
+        is_other=is_other,
         page_has_errors=status != 200,
         **shown(order, "pay"),
         **pay_values(order, form),
     )
+    if is_other and wants_partial():
+        # A new form, not the old one with other words: what was ticked was for other terms.
+        response.headers["HX-Reswap"] = "outerHTML"
+    return response
 
 
 def _lead_on(rt: Runtime, key: str, finished: Finished) -> Response:
@@ -412,6 +394,14 @@ def _shown_total(order: Order) -> Money:
         return Money(kept["due_minor"], kept["currency"])
     assert order.quote is not None
     return order.to_pay
+
+
+def _seen_total(order: Order) -> Money:
+    """Return the total that stood above the button which was pressed."""
+    seen = request.form.get("total", "")[:12]
+    if order.quote is not None and seen.isascii() and seen.isdecimal():
+        return Money(int(seen), order.to_pay.currency)
+    return _shown_total(order)
 
 
 def _changed(order: Order) -> str | None:

@@ -14,6 +14,7 @@ from storefront.blueprints.checkout import allergies, places, tax_fields, words
 from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
     ANSWER,
+    GIFT,
     DeliveryForm,
     answers,
     box_form,
@@ -22,6 +23,7 @@ from storefront.blueprints.checkout.forms import (
 )
 from storefront.blueprints.checkout.loading import (
     box_url,
+    gives,
     lacks_for_carrier,
     load,
     look,
@@ -40,13 +42,14 @@ from storefront.htmx import go, show
 from storefront.logins import current_customer
 from storefront.operations.beginning import Start
 from storefront.operations.checkout import Order
-from storefront.operations.order_items import OrderItem
+from storefront.operations.order_items import BoxWish, OrderItem
 from storefront.queries.checkout import (
     Choosable,
     KnownDelivery,
     find_plan,
     known_delivery,
     preview,
+    with_another,
 )
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
@@ -74,8 +77,6 @@ register_policy(
 _PLAN_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FOLDER = "storefront/checkout"
 _BEGUN_KEPT = 5
-#: Said in a link or form by whom a box is to be given away.
-GIFT = "gift"
 #: Key of the customer whose link this browser followed.
 REFERRER = "referrer"
 
@@ -140,13 +141,16 @@ def start() -> Response:
     return go(url_for(onward if ready else "checkout.box", key=key))
 
 
-def begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
-    """Return the order as it would be, what was chosen for it, and what an expired one left."""
+def begun(rt: Runtime, wish: BoxWish | None = None) -> tuple[Order, Choosable, Kept]:
+    """Return the order as it would be, what was chosen for it, and what an expired one left.
+
+    ``wish`` is what is picked on the page by now, none: what it opens with.
+    """
     chosen = chosen_plan(rt)
 
     def read() -> tuple[Order, Choosable, Kept]:
         kept, market = kept_of(rt), market_of_visit(rt)
-        like = kept.first
+        like = wish or kept.first
         if like is not None and like.plan_id != chosen.plan_id:
             like = None
         order = preview(rt.session, chosen, market, rt.moment(), like, kept.others)
@@ -156,6 +160,15 @@ def begun(rt: Runtime) -> tuple[Order, Choosable, Kept]:
         return order, chosen, kept
 
     return look(rt, read)
+
+
+def with_one_more(rt: Runtime, key: str, picked: BoxWish | None = None) -> Order:
+    """Return the order with the plan of the request at its end, not yet written."""
+    chosen, market = chosen_plan(rt), market_of_visit(rt)
+    found = look(rt, lambda: with_another(rt.session, key, chosen, market, rt.moment(), picked))
+    if found is None:
+        abort(404)
+    return found
 
 
 def _is_full(rt: Runtime, order: Order, kept: Kept) -> bool:
@@ -245,7 +258,7 @@ def save_delivery(key: str) -> Response:
     change_delivery(rt, key, email, address, tax_id, avoided or (), form.billed())
     if adds_box():
         return go(url_for("checkout.choose_more", key=key))
-    return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)))
+    return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)), is_problem=True)
 
 
 def adds_box() -> bool:
@@ -285,8 +298,17 @@ def box_page(
         is_full=is_full,
         page_has_errors=status != 200,
         **box_values(item, form),
-        **shown(order, "box"),
+        **step_values(order),
     )
+
+
+def step_values(order: Order) -> dict[str, Any]:
+    """Return what step 1 shows beside its form, of a gift what holds for it."""
+    values = shown(order, "box")
+    if gives(order) and order.gift is None:
+        once = _("Paid once, over by itself. Nothing renews, for you or for them.")
+        values["boxes"] = [replace(box, then=[once]) for box in values["boxes"]]
+    return values
 
 
 def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
@@ -299,10 +321,25 @@ def box_values(item: OrderItem, form: Any) -> dict[str, Any]:
         "notes": {code: words.box_note(item.plan, price) for code, price in prices.items()},
         "source": source_of_visit(),
         "is_gift": bool(request.values.get(GIFT)),
+        "summary_url": _summary_url(item),
         "again": request.values.get(AGAIN, "")[:40],
         "place": request.values.get(places.PLACE, "")[:200],
         "form_url": _form_url(item),
     }
+
+
+_ADDS = ("checkout.choose_more", "checkout.add", "checkout.added_summary")
+
+
+def _summary_url(item: OrderItem) -> str:
+    """Return where the summary is asked for with what is picked; empty where it cannot be."""
+    key = (request.view_args or {}).get("key")
+    if key is not None and request.endpoint in _ADDS:
+        return url_for("checkout.added_summary", key=key, plan=item.plan.code)
+    if key is not None:
+        return url_for("checkout.kept_summary", key=key, of=item.ref or None)
+    kept: dict[str, Any] = {name: request.values.get(name) or None for name in (AGAIN, GIFT)}
+    return url_for("checkout.summary", plan=item.plan.code, **kept)
 
 
 def _form_url(item: OrderItem) -> str:
@@ -310,7 +347,7 @@ def _form_url(item: OrderItem) -> str:
     key = (request.view_args or {}).get("key")
     if key is None:
         return url_for("checkout.choose")
-    if request.endpoint in ("checkout.choose_more", "checkout.add"):
+    if request.endpoint in _ADDS:
         return url_for("checkout.add", key=key)
     return box_url(key, item.ref)
 

@@ -226,6 +226,13 @@ def addon_line(item: OrderItem, line: QuoteLine) -> tuple[str, str | None]:
     return text, _("with every box") if item.plan.shipping else _("with every payment")
 
 
+def discount_line(line: QuoteLine) -> str:
+    """Return the name of a discount in the reader's language, with what stands behind it."""
+    whole = said(line.text)
+    name, bracket, rest = line.text.rpartition(" (")
+    return whole if whole != line.text or not bracket else f"{said(name)}{bracket}{rest}"
+
+
 def answer_line(line: QuoteLine) -> str:
     """Return question and answer that cost more, in the reader's language."""
     question, colon, answer = line.text.partition(": ")

@@ -90,7 +90,7 @@ def new_card(token: str) -> Response:
     """Go to the page of the payment partner that was chosen, where another card is typed."""
     rt, found = _act(token)
     if throttle(rt, "pay_card", found.invoice, 10, _HOUR):
-        return go(_to(token), _too_often())
+        return go(_to(token), _too_often(), is_problem=True)
     root = f"{rt.settings.base_url}{rt.settings.url_prefix}/pay"
     chosen = request.form.get("gateway", "")
     try:
@@ -102,7 +102,7 @@ def new_card(token: str) -> Response:
     except CardBreak as stopped:
         return _on_break(token, stopped, chosen)
     except PaymentPartnerSilent:
-        return go(_to(token), _silent())
+        return go(_to(token), _silent(), is_problem=True)
     except (NotFound, NotNow):
         return go(_to(token))
 
@@ -119,7 +119,8 @@ def check(token: str) -> Response:
     """Ask the payment partner what became of it."""
     rt, found = _act(token)
     settled = pay_links.check(rt, found.invoice)
-    return go(_to(token), None if settled else _("No answer yet. Please do not pay again."))
+    text = None if settled else _("No answer yet. Please do not pay again.")
+    return go(_to(token), text, is_problem=True)
 
 
 @bp.post("/<token>/again")
@@ -129,7 +130,7 @@ def again(token: str) -> Response:
     link = pay_links.opened(rt, token) or abort(404)
     _slow_down()
     if throttle(rt, "pay_link", link.invoice, 3, _HOUR):
-        return go(_to(token), _too_often())
+        return go(_to(token), _too_often(), is_problem=True)
     pay_links.send_again(rt, link.invoice)
     return go(_to(token), _("A new link is on its way to your e-mail address."))
 
@@ -160,9 +161,9 @@ def keep_card(token: str) -> Response:
     except CardBreak as stopped:
         return _on_break(link, stopped)
     except PaymentPartnerSilent:
-        return go(_to(link), _silent())
+        return go(_to(link), _silent(), is_problem=True)
     except (ChargingHeld, NoMethod, NotNow) as error:
-        return go(_to(link), _refused(error))
+        return go(_to(link), _refused(error), is_problem=True)
     if done.status is AnswerStatus.SUCCEEDED:
         return _after(link, back.invoice, done.paid)
     if done.status is AnswerStatus.DECLINED:
@@ -170,8 +171,8 @@ def keep_card(token: str) -> Response:
             "That card was not saved: %(reason)s. Nothing was charged.",
             reason=why_declined(done.reason),
         )
-        return go(_to(link), text)
-    return go(_to(link), _("No card was saved. Nothing was charged."))
+        return go(_to(link), text, is_problem=True)
+    return go(_to(link), _("No card was saved. Nothing was charged."), is_problem=True)
 
 
 @bp.get("/back/<token>")
@@ -227,9 +228,9 @@ def _charged(token: str, act: Callable[[], Paid]) -> Response:
     except NotFound:
         return go(_to(token))
     except PaymentPartnerSilent:
-        return go(_to(token), _silent())
+        return go(_to(token), _silent(), is_problem=True)
     except (ChargingHeld, NoMethod, NotNow) as error:
-        return go(_to(token), _refused(error))
+        return go(_to(token), _refused(error), is_problem=True)
     return _after(token, found.invoice, outcome)
 
 
@@ -238,7 +239,8 @@ def _after(token: str, invoice: str, outcome: Paid | None) -> Response:
     page = pay_links.action_page(runtime(), invoice) if outcome is Paid.ACTION else ""
     if page:
         return go(page)
-    return go(_to(token), _outcome(outcome) if outcome else None)
+    text = _outcome(outcome) if outcome else None
+    return go(_to(token), text, is_problem=outcome is not Paid.DONE)
 
 
 def _from_bank(token: str) -> CameBack:
@@ -265,10 +267,10 @@ def _page(name: str, status: int = 200, **context: Any) -> Response:
 
 
 def _outcome(outcome: Paid) -> str | None:
-    """Return what the page itself does not say."""
+    """Return what the page itself does not say; it says what was declined, when and why."""
     return {
         Paid.DONE: _("Paid. Thank you."),
-        Paid.DECLINED: _("Your bank declined it. Nothing was charged. Try another card."),
+        Paid.DECLINED: None,
         Paid.ACTION: None,
         Paid.WAITING: None,
         Paid.TOO_OFTEN: _("This card was tried too often. Nothing was charged. Use another card."),

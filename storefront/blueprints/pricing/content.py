@@ -12,6 +12,7 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from markupsafe import Markup
 
 from storefront.adapters.markdown import first_words, markdown_html, plain_text
+from storefront.blueprints.catalogue import of_catalogue
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.pricing.memo import answer
 from storefront.domain import permissions
@@ -43,7 +44,7 @@ def faq_values(plan: str = "") -> dict[str, Any]:
     if not rt.shop.content.get("has_faq"):
         return {"faq": [], "faq_structured": None}
     found = []
-    for texts in query.faq(rt.session, plan):
+    for texts in of_catalogue(rt, ("faq", plan), lambda: query.faq(rt.session, plan)):
         code, words = in_language(texts, locale_code(), rt.shop.locale)
         found.append((code, words.get("question", ""), _html(words.get("answer", ""))))
     told = faq_page([(asked, plain_text(said)) for _code, asked, said in found]) if found else None

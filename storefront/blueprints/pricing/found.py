@@ -1,4 +1,4 @@
-"""How search engines and shared links find the shop window.
+"""How search engines and shared links find the shop window, and what it says to browsers.
 
 Source: docs/decisions/0221-found-by-search-engines.md.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, json
 
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
@@ -26,13 +26,18 @@ from storefront.security import PUBLIC, register_policy
 _CLOSED = ("auth.sign_in", "account.home", "admin.today", "checkout.choose")
 _SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 _XHTML = "http://www.w3.org/1999/xhtml"
-register_policy({"pricing.sitemap": PUBLIC, "pricing.robots": PUBLIC})
+#: Since when the shop honours an opt-out by the browser, in the form its specification asks for.
+_OPT_OUT = {"gpc": True, "lastUpdate": "2026-11-23"}
+register_policy(
+    {"pricing.sitemap": PUBLIC, "pricing.robots": PUBLIC, "pricing.opt_out_support": PUBLIC}
+)
 
 
 def add_found(bp: Blueprint) -> None:
     """Add what crawlers ask for to the blueprint of the shop window."""
     bp.add_url_rule("/sitemap.xml", "sitemap", sitemap)
     bp.add_url_rule("/robots.txt", "robots", robots)
+    bp.add_url_rule("/.well-known/gpc.json", "opt_out_support", opt_out_support)
 
 
 def sitemap() -> Response:
@@ -100,6 +105,11 @@ def _sold(plan: PlanCard) -> Iterator[Sold]:
         code = interval_code(offer.interval)
         url = external_url("pricing.plan", code=plan.code, interval=code)
         yield Sold(offer.interval, offer.total, inside.get(offer.tax), url)
+
+
+def opt_out_support() -> Response:
+    """Say that Global Privacy Control is honoured, where its specification has it asked for."""
+    return _text(json.dumps(_OPT_OUT), "application/json")
 
 
 def _closed() -> list[str]:

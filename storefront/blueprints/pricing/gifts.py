@@ -16,11 +16,13 @@ from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.intervals import interval_code
 from storefront.blueprints.preferences import market_of_visit
 from storefront.blueprints.pricing.memo import answer
+from storefront.blueprints.pricing.places import delivery_values
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.money import Money
 from storefront.htmx import show
 from storefront.queries.gifts import by_code
-from storefront.queries.pricing import Offer, PlanCard, pricing_page
+from storefront.queries.plan_offers import Offer
+from storefront.queries.pricing import PlanCard, pricing_page
 from storefront.security import PUBLIC, register_policy, register_without_token, throttle
 
 register_policy({"pricing.gifts": PUBLIC, "pricing.open_gift": PUBLIC})
@@ -63,11 +65,13 @@ def open_gift() -> Response:
 
 def _values() -> Mapping[str, Any]:
     rt = runtime()
-    page = pricing_page(rt.session, market_of_visit(rt), rt.today(), rt.moment())
+    market = market_of_visit(rt)
+    page = pricing_page(rt.session, market, rt.today(), rt.moment())
     plans = [plan for plan in page.plans if plan.ships and not plan.is_sold_out]
     shown = [plan for plan in plans if plan.is_recommended] or plans
     picture = external_url("pricing.plan_picture", code=shown[0].code) if shown else ""
     return {
+        **delivery_values(rt, market),
         "plans": [(plan, [_given(plan, offer) for offer in plan.offers]) for plan in plans],
         "canonical": external_url("pricing.gifts"),
         "structured": None,

@@ -22,6 +22,8 @@ from storefront.blueprints.sources import source_of_visit
 from storefront.htmx import VARY
 from storefront.languages import of_address
 from storefront.logins import current_customer
+from storefront.opt_out import HEADER as OPT_OUT
+from storefront.opt_out import opted_out
 from storefront.templating import locale_code, theme_choice, writing_locale
 
 _MOST = 128
@@ -34,7 +36,7 @@ _FOR_ALL = f"public, max-age=0, s-maxage={SHARED_SECONDS}, must-revalidate"
 #: What the page depends on beside its address. Where a visit comes from is carried along in the
 #: links, so a visit from another site is never answered with the page of one that is not.
 #: Its language is the browser's only where the address names none.
-_DEPENDS_ON = (*VARY, "Cookie", "Sec-Fetch-Site")
+_DEPENDS_ON = (*VARY, "Cookie", "Sec-Fetch-Site", OPT_OUT)
 _FROM_ELSEWHERE = {"cross-site", "same-site"}
 
 
@@ -68,6 +70,7 @@ def answer(name: str, values: Callable[[], Mapping[str, Any]]) -> Response:
         request.query_string[:200],
         tuple(source.items()),
         codes_of_visit(),
+        opted_out(),
         int(rt.now().timestamp()) // _KEEP_SECONDS,
     )
     return remembered(key, render, is_for_all=not source and not session)

@@ -17,7 +17,8 @@ from storefront.adapters.raster import png_of
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.sources import source_of_visit
-from storefront.pictures import share_svg
+from storefront.merchant_texts import said
+from storefront.pictures import palette_of, share_svg
 from storefront.queries.past_boxes import Gallery, gallery, past_box
 from storefront.queries.pricing import is_sold
 from storefront.security import PUBLIC, register_policy
@@ -131,7 +132,7 @@ def _asked() -> tuple[str, int | None, str]:
 
 def _by_plan(page: Gallery, plan: str, year: int | None) -> list[tuple[str, str, bool]]:
     """Return (name, address, is here) of each plan that has past boxes."""
-    return [(name, _address(code, year), code == plan) for code, name in page.plans]
+    return [(said(name), _address(code, year), code == plan) for code, name in page.plans]
 
 
 def _by_year(page: Gallery, plan: str, year: int | None) -> list[tuple[str, str, bool]]:
@@ -171,10 +172,11 @@ def _past_picture(code: str, key: str) -> Response:
 
 def _picture(seed: str, items: Sequence[Item]) -> Response:
     kept: OrderedDict[Any, bytes] = current_app.extensions.setdefault(_PICTURES, OrderedDict())
-    key = (seed, tuple(items))
+    palette = palette_of(runtime().shop.look)
+    key = (seed, tuple(items), palette)
     data = kept.get(key)
     if data is None:
-        data = kept[key] = png_of(str(share_svg(seed, items)))
+        data = kept[key] = png_of(str(share_svg(seed, items, palette)))
         while len(kept) > _MOST:
             kept.popitem(last=False)
     response = make_response(data)

@@ -17,18 +17,14 @@ from storefront.blueprints.pricing.found import add_found, of_list, of_plan
 from storefront.blueprints.pricing.gifts import add_gifts
 from storefront.blueprints.pricing.memo import answer
 from storefront.blueprints.pricing.past import add_past
+from storefront.blueprints.pricing.places import delivery_values, place_name
 from storefront.blueprints.pricing.private import add_private
 from storefront.blueprints.skip_words import skip_rules
 from storefront.blueprints.sources import source_of_visit
 from storefront.domain.periods import Interval
-from storefront.domain.regions import region_name
-from storefront.domain.shipping import Told, is_blocked, told
-from storefront.operations.checkout import Market
-from storefront.operations.shipping import read_zones
 from storefront.queries.pricing import PlanCard, plan_page, pricing_page
 from storefront.runtime import Runtime
 from storefront.security import PUBLIC, register_policy
-from storefront.templating import writing_locale
 
 bp = Blueprint("pricing", __name__)
 register_policy({"pricing.index": PUBLIC, "pricing.plan": PUBLIC})
@@ -80,10 +76,8 @@ def _index_values(rt: Runtime) -> Mapping[str, Any]:
         "skip_rules": skip_rules,
         "example": shown or (sold[0] if sold else None),
         "choose_url": _choose_url,
-        **_delivery(rt, market),
+        **delivery_values(rt, market),
         "plan_url": lambda code: _here("pricing.plan", chosen, code=code),
-        "countries": _country_names(market.countries),
-        "places": _places(market.countries),
     }
 
 
@@ -113,9 +107,7 @@ def _plan_values(rt: Runtime, code: str) -> Mapping[str, Any]:
         "skip_rules": skip_rules,
         "intervals": links,
         "choose_url": _choose_url,
-        **_delivery(rt, market),
-        "countries": _country_names(market.countries),
-        "places": _places(market.countries),
+        **delivery_values(rt, market),
         "fewer_in": [
             (place_name(country, region), boxes) for country, region, boxes in page.plan.fewer_in
         ],
@@ -132,34 +124,7 @@ def _here(endpoint: str, interval: Interval | None, **values: str) -> str:
     return url_for(endpoint, interval=interval_code(interval) if interval else None, **shown)
 
 
-def _delivery(rt: Runtime, market: Market) -> dict[str, Any]:
-    """Return what delivery costs where prices are shown for, and in each country by its cost."""
-    zones = read_zones(rt.session)
-    costs: dict[Told | None, list[str]] = {}
-    for country in market.countries:
-        if not is_blocked(zones, country):
-            (name,) = _country_names((country,))
-            costs.setdefault(told(zones, country, market.currency), []).append(name)
-    return {"delivery": told(zones, market.countries[0], market.currency), "deliveries": costs}
-
-
 def _choose_url(plan: PlanCard, interval: Interval) -> str:
     source: dict[str, Any] = {**source_of_visit()}
     code = interval_code(interval)
     return url_for("checkout.choose", plan=plan.code, interval=code, **source)
-
-
-def _places(codes: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return (code, name) of the countries delivered to; the one prices are shown for first."""
-    return list(zip(codes, _country_names(codes), strict=True))
-
-
-def place_name(country: str, region: str) -> str:
-    """Return what a country, or a region of it, is called: California (United States)."""
-    (name,) = _country_names((country,))
-    return f"{region_name(country, region)} ({name})" if region else name
-
-
-def _country_names(codes: tuple[str, ...]) -> list[str]:
-    names = writing_locale().territories
-    return [str(names.get(code, code)) for code in codes]

@@ -35,8 +35,11 @@
 
   // Busy: the button keeps its label and its focus, a second press does nothing.
   const busy = new Map();
-  const begin = (form, button) => {
-    const target = button || form.querySelector("[type=submit]");
+  // A question that nobody pressed a button for keeps none from being pressed.
+  const unasked = (event) => /^(change|input)$/.test(event.detail.ctx?.sourceEvent?.type);
+  const begin = (form, button, quiet) => {
+    end(form);
+    const target = quiet ? null : button || form.querySelector("[type=submit]");
     for (const toast of all(".status .toast")) if (!toast.contains(form)) toast.remove();
     if (target) {
       target.setAttribute("aria-busy", "true");
@@ -52,13 +55,25 @@
     state.target?.removeAttribute("aria-disabled");
     busy.delete(form);
   };
+  // What was typed into a form that counts before this one is sent first, and this one not yet. Once
+  // it was refused, who presses again goes on without.
+  let tried = "";
+  on("submit", (event) => {
+    const first = document.getElementById(event.target.dataset?.after);
+    const typed = first?.querySelector("input:not([type=hidden])");
+    if (!typed?.value.trim() || (typed.value === tried && typed.matches("[aria-invalid]"))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    tried = typed.value;
+    first.requestSubmit();
+  }, { capture: true });
   on("submit", (event) => {
     const form = event.target;
     clearTimeout(waiting);
     if (form.method === "get") asked = question(form);
     // The answer to a download leaves the page as it is, so nothing would end its being busy.
     if (event.submitter?.matches("[data-step],[data-download]") || form.method === "dialog") return;
-    if (busy.has(form)) return event.preventDefault();
+    if (busy.get(form)?.target) return event.preventDefault();
     clean.delete(form);
     if (!form.matches("[hx-post],[hx-get]") && form.method === "post" && !form.target) begin(form, event.submitter);
   });
@@ -97,11 +112,12 @@
     const asker = event.detail.ctx?.sourceElement;
     if (document.hidden && asker?.getAttribute?.("hx-trigger")?.startsWith("every")) return event.preventDefault();
     const form = formOf(event);
-    if (form) begin(form, event.detail.ctx.request.submitter);
+    const quiet = unasked(event);
+    if (form && !(quiet && busy.get(form)?.target)) begin(form, event.detail.ctx.request.submitter, quiet);
   });
   on("htmx:finally:request", (event) => {
     const form = formOf(event);
-    if (form) end(form);
+    if (form && !(unasked(event) && busy.get(form)?.target)) end(form);
     for (const form of busy.keys()) if (!form.isConnected) end(form);
     const answer = event.detail.ctx?.response?.status;
     if (answer === 422 || (answer < 300 && form)) entitle(answer === 422);

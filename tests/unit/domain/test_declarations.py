@@ -1,11 +1,12 @@
 """What may be declared without signing in, where, until when, and which numbers it names."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from storefront.domain.declarations import (
     DeclarationKind,
+    Right,
     has_review,
     is_timely,
     links_end,
@@ -13,6 +14,7 @@ from storefront.domain.declarations import (
     words_of,
 )
 
+ORDERED = date(2027, 2, 1)
 LEFT = date(2027, 3, 1)
 
 
@@ -51,7 +53,37 @@ def test_only_the_german_way_of_ending_has_nothing_in_between():
     ],
 )
 def test_a_withdrawal_is_timely_until_three_weeks_after_the_first_box_left(came, left, timely):
-    assert is_timely(came, left) is timely
+    assert is_timely(came, Right(ORDERED, left, ORDERED)) is timely
+
+
+@pytest.mark.parametrize(
+    ("told", "last"),
+    [
+        (None, date(2028, 3, 22)),
+        (date(2027, 3, 8), date(2027, 3, 22)),
+        (date(2027, 3, 9), date(2027, 3, 23)),
+        (date(2028, 3, 22), date(2028, 4, 5)),
+        (date(2028, 3, 23), date(2028, 3, 22)),
+    ],
+    ids=["never", "in time", "late", "on the last day for it", "too late to matter"],
+)
+def test_who_was_not_told_of_the_right_has_it_for_twelve_months_more(told, last):
+    right = Right(ORDERED, LEFT, told)
+    assert is_timely(last, right)
+    assert not is_timely(last + timedelta(days=1), right)
+
+
+def test_what_is_not_sent_can_be_withdrawn_from_for_two_weeks_from_the_order():
+    right = Right(ORDERED, None, ORDERED, ships=False)
+    assert is_timely(date(2027, 2, 15), right)
+    assert not is_timely(date(2027, 2, 16), right)
+
+
+@pytest.mark.parametrize(("ships", "last"), [(True, date(2027, 5, 22)), (False, date(2027, 5, 15))])
+def test_a_second_right_counts_from_the_day_a_trial_went_over_into_paid_time(ships, last):
+    right = Right(ORDERED, LEFT, ORDERED, ships=ships, converted_on=date(2027, 5, 1))
+    assert is_timely(last, right)
+    assert not is_timely(last + timedelta(days=1), right)
 
 
 @pytest.mark.parametrize(
