@@ -222,6 +222,8 @@ class Visitor:
         if heading:
             self.page.locator("h1").filter(has_text=heading).wait_for(state="attached")
         self.page.wait_for_load_state()
+        # Between two documents there is no root element for a moment.
+        self.page.locator("body").wait_for(state="attached")
         found = self.page.evaluate(_FAULTS)
         assert found == [], f"{self.page.url}: {found}"
         return " ".join(self.page.inner_text("body").split())

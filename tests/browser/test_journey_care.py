@@ -229,10 +229,10 @@ def test_german_fits_on_the_phone(chromium, live):
     with Visitor(chromium, live, PHONE) as ada:
         ada.go("/")
         ada.follow("Deutsch")
-        assert ada.page.evaluate("document.documentElement.lang") == "de"
+        ada.page.locator("html[lang=de]").wait_for()
         ada.page.locator("#plan-pot a").click()
         ada.see("Kanne")
-        assert ada.page.evaluate("document.documentElement.lang") == "de"
+        assert ada.page.locator("html").get_attribute("lang") == "de"
         ada.go("/?lang=de")
         ada.follow("Tasse wählen")
         ada.see("Ihre Box")
