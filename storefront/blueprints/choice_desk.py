@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import abort, request
 
 from storefront.blueprints import choosing
 from storefront.blueprints.choosing import Form, filled_form, stored_form
 from storefront.blueprints.context import runtime
+from storefront.blueprints.health_words import given_now, missing_words
 from storefront.operations.audit import Who
 from storefront.queries.choices import ChoicePage, choice_page
 from storefront.services import choices
@@ -73,7 +74,15 @@ class Desk:
 
     def _note(self, typed: dict[str, str]) -> Answer:
         avoided = request.form.getlist("avoid")
-        choices.answer_allergies(runtime(), self.customer_id, self.subscription, avoided, self.who)
+        given = None
+        if self.who is None:
+            if avoided and "agree" not in request.form:
+                form = filled_form(self._page(), typed)
+                return Answer(self._page(), replace(form, unagreed=missing_words()), 422)
+            given = given_now(keeps=bool(avoided))
+        choices.answer_allergies(
+            runtime(), self.customer_id, self.subscription, avoided, self.who, given
+        )
         page = self._page()
         return Answer(page, filled_form(page, typed, allergens=page.allergens), is_noted=True)
 

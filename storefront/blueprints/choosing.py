@@ -57,6 +57,9 @@ class Form:
     allergens: tuple[tuple[str, bool], ...]
     #: Messages about the choice as a whole.
     errors: tuple[str, ...] = ()
+    #: Whether it is ticked that what is not tolerated may be kept, and what is wrong with that.
+    agrees: bool = False
+    unagreed: str = ""
 
     @property
     def pieces(self) -> int:
@@ -67,7 +70,8 @@ class Form:
         """All messages with the control each belongs to."""
         first = next((card.field for card in self.cards if not card.is_off), "")
         own = [(card.field, card.error) for card in self.cards if card.error]
-        return own + [(first, text) for text in self.errors]
+        unagreed = [("agree", self.unagreed)] if self.unagreed else []
+        return own + unagreed + [(first, text) for text in self.errors]
 
 
 def typed_picks() -> dict[str, str]:
@@ -119,10 +123,12 @@ def filled_form(
     whole = [fault for fault in faults if fault.variant not in {row.variant for row in page.rows}]
     ticked = set(request.form.getlist("avoid"))
     kept = tuple((word, word in ticked) for word, _avoided in page.allergens)
+    is_answered = any(avoided for _word, avoided in page.allergens)
     return Form(
         cards,
         kept if allergens is None else tuple(allergens),
         tuple(dict.fromkeys(_of_all(fault, page) for fault in whole)),
+        is_answered if allergens is not None else "agree" in request.form,
     )
 
 

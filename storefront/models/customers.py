@@ -157,7 +157,8 @@ class Consent(Base):
     subscription_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("subscription.id"), index=True
     )
-    #: renewal, terms, marketing, marketing_off (no mails about offers any more), marketing_wish …
+    #: renewal, terms, marketing, marketing_off (no mails about offers any more), marketing_wish,
+    #: health, health_off …
     kind: Mapped[str] = mapped_column(sa.String(24))
     text: Mapped[str] = mapped_column(sa.Text)
     text_hash: Mapped[str] = mapped_column(sa.String(64))

@@ -17,6 +17,7 @@ from storefront.domain.card_testing import KEPT, WINDOW, Asker, Limits, free_at
 from storefront.models import CardTry, ChargeAttempt, GatewaySetup, Invoice
 from storefront.models.base import table_of
 from storefront.operations.keys import AnySession, reserve
+from storefront.operations.method_removal import take_refused
 from storefront.operations.moment import Moment
 
 log = logging.getLogger(__name__)
@@ -123,17 +124,23 @@ def warn_of_many(session: AnySession, alarm: int, now: datetime) -> None:
 
 
 def delete_old(session: AnySession, moment: Moment, limit: int) -> int:
-    """Delete tries that count no more; returns how many."""
+    """Delete tries that count no more, and take away cards that were declined; returns how many.
+
+    After so long nobody goes on with the order in which a card was declined.
+    """
     table = table_of(CardTry)
     old = (
-        sa.select(table.c.id)
+        sa.select(table.c.id, table.c.setup_id, table.c.declined_at)
         .where(table.c.created_at < moment.now - KEPT)
         .order_by(table.c.created_at)
         .limit(limit)
     )
     if session.get_bind().dialect.name == "postgresql":
         old = old.with_for_update(skip_locked=True)
-    ids = list(session.scalars(old))
-    if ids:
-        session.execute(sa.delete(table).where(table.c.id.in_(ids)))
-    return len(ids)
+    rows = session.execute(old).all()
+    declined = [row.setup_id for row in rows if row.declined_at is not None]
+    if declined:
+        take_refused(session, declined, moment)
+    if rows:
+        session.execute(sa.delete(table).where(table.c.id.in_([row.id for row in rows])))
+    return len(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -23,6 +23,9 @@ RENEWAL = "renewal"
 MARKETING, MARKETING_OFF = "marketing", "marketing_off"
 #: Ticked with an order before anybody has proved to read the mailbox: counts once somebody has.
 MARKETING_WISH = "marketing_wish"
+
+#: Kinds of the consent to keep what somebody does not tolerate, and of taking it back.
+HEALTH, HEALTH_OFF = "health", "health_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,30 @@ def keep_order_wish(
         _write(session, customer_id, kind, given, moment)
 
 
+def write_health(
+    session: AnySession, customer_id: int, given: Given, *, keeps: bool, moment: Moment
+) -> None:
+    """Write that what a person does not tolerate may be kept, or no more; the words, not what.
+
+    Nothing where their last word was the same. Of the person, not of a subscription: a
+    subscription's consent is the one by which it may be charged.
+    """
+    kind = HEALTH if keeps else HEALTH_OFF
+    last = _last_of(session, customer_id, (HEALTH, HEALTH_OFF))
+    if last is None or (last.kind, last.text) != (kind, given.text):
+        _write(session, customer_id, kind, given, moment)
+
+
+def keep_order_health(
+    session: AnySession, customer_id: int, kept: Mapping[str, Any], moment: Moment
+) -> None:
+    """Write what an order's consent ``kept`` says about what is not tolerated, if it does."""
+    said = kept.get("health")
+    if said:
+        given = Given(said["text"], said["version"], kept["ip"], kept["agent"])
+        write_health(session, customer_id, given, keeps=True, moment=moment)
+
+
 def fulfil_wish(session: AnySession, customer_id: int, moment: Moment) -> None:
     """Let a wish count, now that somebody has proved to read the mailbox."""
     last = _last_said(session, customer_id)
@@ -121,8 +148,11 @@ def fulfil_wish(session: AnySession, customer_id: int, moment: Moment) -> None:
 
 
 def _last_said(session: AnySession, customer_id: int) -> AnyRow | None:
+    return _last_of(session, customer_id, (MARKETING, MARKETING_OFF, MARKETING_WISH))
+
+
+def _last_of(session: AnySession, customer_id: int, kinds: Sequence[str]) -> AnyRow | None:
     table = table_of(Consent)
-    kinds = (MARKETING, MARKETING_OFF, MARKETING_WISH)
     return session.execute(
         sa.select(table)
         .where(table.c.customer_id == customer_id, table.c.kind.in_(kinds))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from storefront.domain.charging import ANSWERABLE
 from storefront.domain.invoices import InvoiceState
 from storefront.domain.lifecycle import RUNNING
-from storefront.models import ChargeAttempt, Invoice, PaymentMethod, Subscription
+from storefront.models import ChargeAttempt, GatewaySetup, Invoice, PaymentMethod, Subscription
 from storefront.models.base import table_of
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method, was_accepted
@@ -108,6 +108,35 @@ def take_away(session: AnySession, method_id: int, moment: Moment) -> None:
     session.execute(
         sa.update(table)
         .where(table.c.id == method_id)
+        .values(detached_at=moment.now, forget_at=moment.now, is_default=False, is_backup=False)
+    )
+
+
+def take_refused(session: AnySession, setup_ids: Sequence[int], moment: Moment) -> None:
+    """Take away what these set-ups stored and no bank ever accepted: nobody can see or remove it.
+
+    At the checkout a card is stored before it is charged. What may still be charged stays.
+    """
+    table, setup = table_of(PaymentMethod), table_of(GatewaySetup)
+    attempt, subscription = table_of(ChargeAttempt), table_of(Subscription)
+    under_way = sa.exists().where(
+        attempt.c.payment_method_id == table.c.id, attempt.c.state.in_(ANSWERABLE)
+    )
+    named = sa.exists().where(
+        subscription.c.payment_method_id == table.c.id, subscription.c.state.in_(RUNNING)
+    )
+    stored = sa.select(setup.c.payment_method_id).where(
+        setup.c.id.in_(setup_ids), setup.c.payment_method_id.is_not(None)
+    )
+    session.execute(
+        sa.update(table)
+        .where(
+            table.c.id.in_(stored),
+            table.c.detached_at.is_(None),
+            ~was_accepted(),
+            ~under_way,
+            ~named,
+        )
         .values(detached_at=moment.now, forget_at=moment.now, is_default=False, is_backup=False)
     )
 

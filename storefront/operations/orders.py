@@ -25,7 +25,7 @@ from storefront.operations.billing import parts_of
 from storefront.operations.carrying import Minimums, Small, carry
 from storefront.operations.charging import AttemptDraft, plan_attempts
 from storefront.operations.checkout import Order
-from storefront.operations.consents import keep_order_wish
+from storefront.operations.consents import keep_order_health, keep_order_wish
 from storefront.operations.coupon_uses import give_back_redemptions
 from storefront.operations.coupons import Use, redeem
 from storefront.operations.customer_credit import Owing, apply_credit, give_back_applied
@@ -84,6 +84,7 @@ def book_order(
     """
     customer_id, is_new = write_customer(session, order, moment)
     keep_order_wish(session, customer_id, order.checkout.consent, moment)
+    keep_order_health(session, customer_id, order.checkout.consent, moment)
     method_id = None if card is None else write_method(session, customer_id, card, moment)
     address_id = None
     if order.gift is None or order.gift.address:

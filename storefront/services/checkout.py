@@ -62,6 +62,8 @@ class Agreement:
     #: The label of the button, and the words of the page between the terms' heading and it.
     button: str = ""
     page: str = ""
+    #: That what is not tolerated may be kept, if something was named: the words, their version.
+    health: tuple[str, str] | None = None
 
 
 class Step(StrEnum):
@@ -260,6 +262,7 @@ def _freeze(
             "button": agreement.button,
             "page": agreement.page,
             **_offers(agreement),
+            **_health(agreement),
         },
         "gateway": gateway.name,
         "expires_at": expires_at(rt.now()),
@@ -288,6 +291,13 @@ def _offers(agreement: Agreement) -> dict[str, Any]:
         return {}
     text, version, customer = agreement.offers
     return {"offers": {"text": text, "version": version, "customer": customer}}
+
+
+def _health(agreement: Agreement) -> dict[str, Any]:
+    if agreement.health is None:
+        return {}
+    text, version = agreement.health
+    return {"health": {"text": text, "version": version}}
 
 
 def _pinned(order: Order) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from storefront.operations import audit
 from storefront.operations.audit import Who
 from storefront.operations.choices import avoided_by, write_answer, write_choice
 from storefront.operations.choosing import Offer, OpenBox, offer_for, open_boxes
+from storefront.operations.consents import Given, write_health
 from storefront.operations.keys import AnyRow
 from storefront.operations.skips import Coming, read_coming
 from storefront.operations.timeline import Entry, record
@@ -136,8 +137,11 @@ def answer_allergies(
     subscription: str,
     allergens: Sequence[str],
     who: Who | None = None,
+    given: Given | None = None,
 ) -> bool:
     """Save what the subscriber does not tolerate; returns whether that is new.
+
+    ``given``: the words by which the subscriber lets it be kept, or takes that back.
 
     It counts for every box that is not packed yet. Only words that products of the shop carry
     or that were answered before are taken. What is answered is health data, so neither the
@@ -159,6 +163,9 @@ def answer_allergies(
         if changed:
             entry = Entry(row.id, row.public_id, EventKind.ANSWERS_CHANGED, _actor(who))
             record(rt.session, [entry], rt.moment())
+            if given is not None:
+                keeps = bool(wanted)
+                write_health(rt.session, customer_id, given, keeps=keeps, moment=rt.moment())
             if who is not None:
                 audit.write(
                     rt.session, who.id, "choice.answered", subscription, {}, {}, rt.moment(), who.ip

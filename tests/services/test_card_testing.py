@@ -16,6 +16,7 @@ from storefront.domain.charging import AnswerStatus
 from storefront.jobs.work import GATEWAY_EVENTS, run_job
 from storefront.models import (
     CardTry,
+    ChargeAttempt,
     Checkout,
     Customer,
     GatewaySetup,
@@ -28,6 +29,7 @@ from storefront.runtime import Runtime
 from storefront.services.checkout import Agreement, Placed, Step, place_order
 from storefront.services.erasure import ask_erasure
 from storefront.services.finishing import Finished, Outcome, finish_checkout, leave_bank
+from storefront.services.method_changes import forget_methods
 from storefront.services.methods import begin_card, finish_card
 from storefront.services.old_messages import delete_old_tries
 from storefront.testing import factories as make
@@ -317,6 +319,43 @@ def test_tries_of_a_week_ago_are_forgotten(
     clock.advance(days=2)
     assert delete_old_tries(rt) == {"card_tries": 1}
     assert count(rt, CardTry) == 1
+
+
+def test_a_card_that_no_bank_accepted_is_forgotten_after_a_week(
+    rt: Runtime, plan: Plan, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    key = begin(rt, plan)
+    try_card(rt, demo_gateway, key, "9995")
+    assert try_card(rt, demo_gateway, key, "4242").outcome is Outcome.DONE
+    clock.advance(days=6)
+    delete_old_tries(rt)
+    assert kept_cards(rt) == {"9995": False, "4242": False}
+
+    clock.advance(days=2)
+    delete_old_tries(rt)
+    assert kept_cards(rt) == {"9995": True, "4242": False}
+    assert forget_methods(rt) == {"forgotten": 1, "silent": 0}
+
+
+def test_a_card_declined_first_and_accepted_later_stays(
+    rt: Runtime, plan: Plan, clock: FrozenClock, demo_gateway: DemoGateway
+) -> None:
+    try_card(rt, demo_gateway, begin(rt, plan), "9995")
+    rt.session.execute(
+        sa.update(ChargeAttempt.__table__).values(state="succeeded")  # type: ignore[arg-type]
+    )
+    rt.session.commit()
+    clock.advance(days=8)
+    assert delete_old_tries(rt) == {"card_tries": 1}
+    assert kept_cards(rt) == {"9995": False}
+
+
+def kept_cards(rt: Runtime) -> dict[str, bool]:
+    """Say of each stored card by its last digits whether it was taken away."""
+    table = PaymentMethod.__table__
+    rows = rt.session.execute(sa.select(table.c.last4, table.c.detached_at)).all()
+    rt.session.rollback()
+    return {row.last4: row.detached_at is not None for row in rows}
 
 
 def test_the_tries_of_an_erased_person_go_with_them(

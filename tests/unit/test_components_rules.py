@@ -13,7 +13,7 @@ IMPORT = re.compile(r'\{%-?\s*(?:import|from)\s+"([^"]+)"([^%]*)%\}')
 EVERYWHERE = {
     *GLOBALS,
     *("_", "gettext", "ngettext", "url_for", "request", "namespace", "range", "dict", "csrf_token"),
-    *("skip_kept", "skip_rules", "method_name"),
+    *("skip_kept", "skip_rules", "method_name", "health_words"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from storefront.domain.lifecycle import SubscriptionState
-from storefront.models import AllergyAnswer, Checkout, Product, Subscription
+from storefront.models import AllergyAnswer, Checkout, Consent, Product, Subscription
 from storefront.services.choices import answer_allergies
 from storefront.testing.factories import make_group, make_plan, make_recipe, make_variant
 from tests.support.boxes import make_subscribed
@@ -21,6 +21,16 @@ def said(rt):
     answers = [list(one.allergens) for one in found]
     rt.session.rollback()
     return answers
+
+
+def health_consents(rt):
+    kinds = ("health", "health_off")
+    found = rt.session.scalars(
+        sa.select(Consent).where(Consent.kind.in_(kinds)).order_by(Consent.id)
+    ).all()
+    rt.session.expunge_all()
+    rt.session.rollback()
+    return found
 
 
 def test_a_subscriber_of_a_fixed_recipe_says_what_must_not_be_in_it(app, rt):
@@ -50,6 +60,16 @@ def test_a_subscriber_of_a_fixed_recipe_says_what_must_not_be_in_it(app, rt):
     assert ada.post(url).status_code == 303
     ada.post(url, avoid="rude words", agree="y")
     assert said(rt) == [["nuts"], []]
+    # The words of both are kept as evidence, not what it was, and can be read.
+    kept, back = health_consents(rt)
+    assert kept.kind == "health"
+    assert kept.text.startswith("You may keep this about my health")
+    assert (back.kind, back.text) == (
+        "health_off",
+        "I took back that you keep what I do not tolerate.",
+    )
+    assert "nuts" not in kept.text + back.text
+    assert kept.text in ada.get("/account/privacy").text
 
 
 def test_a_shopper_may_say_it_with_the_address_and_only_with_a_tick(rt, client, demo_gateway):
@@ -69,6 +89,9 @@ def test_a_shopper_may_say_it_with_the_address_and_only_with_a_tick(rt, client, 
     ada.choose(ada.order())
     assert place(ada.post(ada.at("finish"))) == "confirmation"
     assert said(rt) == [["nuts"]]
+    [kept] = health_consents(rt)
+    assert (kept.kind, kept.subscription_id) == ("health", None)
+    assert "to pack my boxes without it" in kept.text
 
 
 def test_the_review_says_what_is_left_out_also_to_who_was_never_asked(rt, client, demo_gateway):

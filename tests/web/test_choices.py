@@ -212,7 +212,11 @@ def test_an_allergy_is_noted_and_what_was_ticked_stays(rt, plan, teas, sub, cycl
     offer(rt, plan, teas, Rule(2, avoids_allergens=True))
     url = address(sub, cycles[0])
 
-    answer = ada.post(url, do="answer", avoid="nuts", **picks(teas, "Pu-erh"))
+    refused = ada.post(url, do="answer", avoid="nuts", **picks(teas, "Pu-erh"))
+    assert refused.status_code == 422
+    assert refused.text.count("Tick that we may keep this") == 2
+    assert 'value="nuts" checked' in refused.text
+    answer = ada.post(url, do="answer", avoid="nuts", agree="y", **picks(teas, "Pu-erh"))
 
     assert answer.status_code == 200
     assert "Contains what you avoid" in answer.text

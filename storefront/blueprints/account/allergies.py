@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from storefront import formats
 from storefront.blueprints.account.base import bp, page
 from storefront.blueprints.context import customer, runtime
+from storefront.blueprints.health_words import given_now, missing_words
 from storefront.htmx import go
 from storefront.merchant_texts import said
 from storefront.queries.allergies import AllergyPage, allergy_page, lost_choices
@@ -28,9 +29,15 @@ def save_allergies(subscription: str) -> Response:
     found = _found(subscription)
     ticked, agrees = request.form.getlist("avoid"), bool(request.form.get("agree"))
     if ticked and not agrees:
-        return _show(found, set(ticked), agrees, _("Tick that we may keep this, or tick nothing"))
+        return _show(found, set(ticked), agrees, missing_words())
     try:
-        changed = answer_allergies(runtime(), customer().id, subscription, ticked)
+        changed = answer_allergies(
+            runtime(),
+            customer().id,
+            subscription,
+            ticked,
+            given=given_now(keeps=bool(ticked)),
+        )
     except NotFound:
         abort(404)
     back = url_for("account.subscription", subscription=subscription)

@@ -8,12 +8,13 @@ from flask import Blueprint, Response
 
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import method_name
+from storefront.blueprints.health_words import health_words
 from storefront.blueprints.skip_words import skip_kept, skip_rules
 from storefront.htmx import show
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 # Not values of the page: macros that are imported know only what every template knows.
-for function in (method_name, skip_kept, skip_rules):
+for function in (health_words, method_name, skip_kept, skip_rules):
     bp.add_app_template_global(function)
 
 

@@ -39,6 +39,7 @@ def _show(answer: Answer) -> Response:
         # A refusal is a fresh page with the new truth, so it is swapped like any other.
         200 if answer.status == 409 and wants_partial() else answer.status,
         choice=found,
+        choice_is_own=True,
         form=answer.form,
         rules=rule_words(found),
         url=url_for("account.choose", subscription=sub, cycle=found.cycle),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import request
-from flask_babel import gettext as _
 
 from storefront.blueprints.checkout.forms import DeliveryForm
 from storefront.blueprints.checkout.loading import look
+from storefront.blueprints.health_words import missing_words
 from storefront.operations.checkout import Order
 from storefront.queries.allergies import words_for_plans
 from storefront.runtime import Runtime
@@ -42,6 +42,6 @@ def check(rt: Runtime, order: Order, form: DeliveryForm) -> list[str] | None:
         return []
     ticked: list[str] = asked(rt, order)["avoided"]
     if ticked and not form.agree.data:
-        form.agree.errors = [_("Tick that we may keep this, or tick nothing")]
+        form.agree.errors = [missing_words()]
         return None
     return ticked

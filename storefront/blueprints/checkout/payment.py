@@ -26,6 +26,7 @@ from storefront.blueprints.checkout.places import full_of, sold_out
 from storefront.blueprints.checkout.steps import adds_box, bp
 from storefront.blueprints.context import runtime
 from storefront.blueprints.gateway_words import ways_to_pay
+from storefront.blueprints.health_words import agreed_words
 from storefront.blueprints.offer_words import VERSION, wanted_words
 from storefront.blueprints.typed import one_line
 from storefront.card_breaks import break_of
@@ -119,6 +120,7 @@ def order(key: str) -> Response:
             _offers_wanted(form),
             words.order_button(words.law_of(found)),
             _terms_words(found, form),
+            _health_agreed(found),
         ),
         # An order that asks for no method is written with any.
         gateway=form.gateway.data or next(iter(rt.gateways), ""),
@@ -145,6 +147,13 @@ def _terms_words(order: Order, form: PayForm) -> str:
     values = {**shown(order, "pay"), **pay_values(order, form)}
     markup = render_template(f"{_FOLDER}/_terms.html", **values)
     return Markup(markup.replace("<", " <")).striptags()  # noqa: S704 - only to take its words
+
+
+def _health_agreed(order: Order) -> tuple[str, str] | None:
+    """Return the words ticked on the step before, where anything was named there."""
+    if not order.checkout.avoids:
+        return None
+    return agreed_words(of_other=order.gift is not None)
 
 
 def _offers_wanted(form: PayForm) -> tuple[str, str, int | None] | None:

@@ -32,6 +32,7 @@ from storefront.blueprints.checkout.loading import (
     shown,
 )
 from storefront.blueprints.context import runtime
+from storefront.blueprints.health_words import health_words
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.opened import codes_of_visit
 from storefront.blueprints.places import as_asked, refuse
@@ -59,6 +60,8 @@ from storefront.services.coupons import use_code
 from storefront.templating import locale_code, writing_locale
 
 bp = Blueprint("checkout", __name__)
+# Not a value of the page: macros that are imported know only what every template knows.
+bp.add_app_template_global(health_words)
 register_policy(
     {
         f"checkout.{name}": PUBLIC
