@@ -6,6 +6,7 @@ sites that the merchant named may frame it (``Shop.embed_origins``), and no othe
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +19,8 @@ from storefront.blueprints.catalogue import delivery_of
 from storefront.blueprints.context import runtime
 from storefront.blueprints.intervals import interval_code, interval_from
 from storefront.blueprints.preferences import market_of_visit
+from storefront.blueprints.pricing.places import delivery_of_offer
 from storefront.domain.periods import Interval
-from storefront.domain.shipping import told
 from storefront.headers import content_security_policy
 from storefront.languages import of_address
 from storefront.queries.pricing import PlanCard, pricing_page
@@ -88,7 +89,7 @@ def _values(site: str) -> dict[str, Any]:
             for each in page.intervals
         ],
         "countries": [],
-        "delivery": told(delivery_of(rt).zones, country, market.currency),
+        "delivery_of": partial(delivery_of_offer, delivery_of(rt), country),
         "plan_url": lambda plan, chosen: _out("pricing.plan", site, chosen, code=plan.code),
         "choose_url": lambda plan, chosen: _choose_url(plan, site, chosen),
         "shop_url": _out("pricing.index", site, interval),

@@ -195,8 +195,29 @@ def told(zones: Sequence[Zone], country: str, currency: str) -> Told | None:
     found = tariff_at(zones, country, "", currency)
     if found is None:
         return None
-    amounts = [band.amount for band in found[1].bands]
+    return _told([band.amount for band in found[1].bands], found[1].free_from)
+
+
+def told_of_plan(delivery: Delivery, country: str, plan: str, goods: Money) -> Told | None:
+    """Return what one box of a plan costs to most of ``country``, as ``told``.
+
+    ``goods``: what is in one box at the plan's own price. By weight only where options of the
+    plan weigh differently.
+
+    >>> bands = (Band(0, Money(190, "EUR")), Band(1000, Money(490, "EUR")))
+    >>> tea = Delivery((Zone((Area(""),), (Tariff(bands),)),), {"tea": {"": 1200}})
+    >>> told_of_plan(tea, "DE", "tea", Money(1900, "EUR"))
+    Told(amount=Money(minor=490, currency='EUR'), free_from=None, has_more=False)
+    """
+    found = tariff_at(delivery.zones, country, "", goods.currency)
+    if found is None:
+        return None
+    weights = {delivery.grams(plan), *delivery.boxes.get(plan, {}).values()}
+    return _told([found[1].cost(grams, goods) for grams in weights], found[1].free_from)
+
+
+def _told(amounts: Sequence[Money], free_from: Money | None) -> Told | None:
     if all(amount.is_zero for amount in amounts):
         return None
     least = min(amounts, key=lambda amount: amount.minor)
-    return Told(least, found[1].free_from, len(set(amounts)) > 1)
+    return Told(least, free_from, len(set(amounts)) > 1)

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from storefront.domain.boxes import CycleState
 from storefront.extensions import db
-from storefront.models import BoxCycle
+from storefront.models import BoxCycle, BoxWeight
 from storefront.runtime import Runtime
 from storefront.testing import factories as make
 from storefront.testing.clock import FrozenClock
@@ -337,5 +337,24 @@ def test_where_delivery_is_paid_apart_no_page_says_that_it_is_in_the_price(
     page = client.get("/").text
     assert "Delivery is in the price." not in page
     assert "Delivery €1.90 for each box." in page
-    assert "€26.00 plus delivery" in page
-    assert "€26.00 plus delivery" in client.get("/plans/pot").text
+    assert "€27.90 with delivery" in page
+    assert "€27.90 with delivery" in client.get("/plans/pot").text
+
+
+def test_a_plan_says_what_its_own_box_costs_to_send(rt: Runtime, client: FlaskClient):
+    light = make.make_plan(rt, code="pot", name="Pot")
+    heavy = make.make_plan(rt, code="crate", name="Crate")
+    rt.session.add_all(
+        [
+            BoxWeight(plan_id=light.id, grams=900, option_key=""),
+            BoxWeight(plan_id=heavy.id, grams=2500, option_key=""),
+        ]
+    )
+    rt.session.commit()
+    make_zone(rt, "*", prices={0: 190, 1000: 490})
+
+    page = client.get("/").text
+
+    assert "Delivery €1.90 for each box." in page
+    assert "Delivery €4.90 for each box." in page
+    assert "€30.90 with delivery" in client.get("/plans/crate").text
