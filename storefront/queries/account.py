@@ -19,6 +19,7 @@ from storefront.domain.least_terms import least_allowed
 from storefront.domain.lifecycle import ENDED, HoldReason, SubscriptionState
 from storefront.domain.money import Money
 from storefront.domain.periods import Interval
+from storefront.domain.pricing import Quote
 from storefront.domain.shipping import Delivery, Zone, is_blocked
 from storefront.domain.skip_limits import SkipLimits
 from storefront.domain.tax_treatment import TaxRules
@@ -35,7 +36,7 @@ from storefront.operations.skip_room import skip_limits
 from storefront.operations.skips import MOVABLE, Coming, read_coming
 from storefront.queries.box_rows import BoxRow, box_rows, ship_days
 from storefront.queries.contents import Contents, Piece, next_contents
-from storefront.queries.next_payment import Costs, next_charge, read_costs
+from storefront.queries.next_payment import Costs, delivery_in, next_priced, read_costs
 from storefront.queries.shortages import Lack, lacks_of
 
 _LAST_BOXES = 4
@@ -119,6 +120,8 @@ class SubscriptionView:
     next_on: date
     next_charge_on: date | None
     next_amount: Money | None
+    #: The part of it that is for delivery; None where that is in the plan's price.
+    next_delivery: Money | None
     ships: bool
     #: Boxes leave once a month or less often, so the month's name tells them apart.
     is_monthly: bool
@@ -216,7 +219,7 @@ def views_of(
     ``given`` are the addresses of single boxes, ``lacks`` is what boxes lack, both by key.
     """
     rows = {one.row.id: box_rows(one, costs, moment, given.get(one.row.id, {})) for one in found}
-    charges = {one.row.id: next_charge(one, costs, moment) for one in found}
+    charges = {one.row.id: next_priced(one, costs, moment) for one in found}
     contents = next_contents(
         session, found, {one.row.id: _cycles_shown(one, rows[one.row.id]) for one in found}
     )
@@ -238,7 +241,7 @@ def views_of(
 def _view(
     coming: Coming,
     boxes: Sequence[BoxRow],
-    charge: tuple[date, Money] | None,
+    charge: tuple[date, Quote] | None,
     contents: Mapping[int, Contents],
     discounts: Mapping[int, Sequence[AnyRow]],
     zones: Sequence[Zone],
@@ -290,7 +293,8 @@ def _view(
         ended_on=row.ended_on,
         next_on=max(row.next_on, row.anchor_on),
         next_charge_on=charge[0] if charge else None,
-        next_amount=charge[1] if charge else None,
+        next_amount=charge[1].total if charge else None,
+        next_delivery=delivery_in(charge[1]) if charge else None,
         ships=row.ships,
         is_monthly=coming.standing.shipping.months is not None,
         has_own_dates=all(slot.charge_on is None for slot in coming.standing.cycles),

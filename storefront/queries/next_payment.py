@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from storefront.database import AnySession
 from storefront.domain.boxes import boxes_per_period
+from storefront.domain.invoices import LineKind
 from storefront.domain.lifecycle import ENDED
 from storefront.domain.money import Money
+from storefront.domain.pricing import Quote
 from storefront.domain.recurring import PricedPeriod, price_period
 from storefront.domain.shipping import Delivery
 from storefront.domain.tax_treatment import TaxRules
@@ -84,12 +86,25 @@ def priced_for(
     return price_period(terms)
 
 
-def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Money] | None:
-    """Return when the next payment is taken and what it is; None when none will be."""
+def next_priced(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Quote] | None:
+    """Return when the next payment is taken and its lines; None when none will be."""
     if coming.row.held_at is not None:
         return None
     day = next_charge_on(coming, moment.today)
-    return None if day is None else (day, price_of(coming, costs, day))
+    return None if day is None else (day, priced_for(coming, coming.row, costs, day).quote)
+
+
+def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Money] | None:
+    """Return when the next payment is taken and what it is; None when none will be."""
+    found = next_priced(coming, costs, moment)
+    return None if found is None else (found[0], found[1].total)
+
+
+def delivery_in(quote: Quote) -> Money | None:
+    """Return what a payment holds for delivery; None where delivery is in the plan's price."""
+    parts = [line.amount for line in quote.lines if line.kind is LineKind.SHIPPING]
+    total = Money(sum(part.minor for part in parts), quote.currency)
+    return None if total.is_zero else total
 
 
 def next_price(

@@ -239,3 +239,12 @@ def test_one_box_alone_costs_nothing_on_top_and_is_shown_in_the_account(
     told = visitor.get(f"/account/subscriptions/{sub.public_id}").text
     assert "The box of Thu 18 March goes to Hiddensee." in told
     assert "The box of Thu 18 March keeps the address" in visitor.get(path(sub)).text
+
+
+def test_the_subscription_says_which_part_of_its_next_payment_is_for_delivery(
+    rt: Runtime, visitor: Visitor, sub: Subscription
+) -> None:
+    page = visitor.get(f"/account/subscriptions/{sub.public_id}").text
+
+    assert "€26.00 a month, plus delivery" in page
+    assert "€30.90 on Mon 12 April, €4.90 of it for delivery" in page
