@@ -152,6 +152,28 @@ def renewal_after(
     )
 
 
+def boxes_of_restart(
+    slots: Sequence[CycleSlot],
+    used: tuple[AbstractSet[int], AbstractSet[int]],
+    count: int,
+    days: tuple[date, date],
+    shipping: Interval,
+    later_on: date | None = None,
+) -> list[CycleSlot | None]:
+    """Return the cycles of the boxes of a period that a change of plan begins.
+
+    ``used`` are cycles that hold a box of the subscription and those it skips. ``days``: the
+    period's first, and today. ``later_on``: a plan whose first boxes wait for that day.
+    """
+    start, today = days
+    if later_on is not None:
+        place = first_place(slots, start, FirstBox("later", later_on, is_sale=False))
+        if place is not None and place.is_kept:
+            return first_boxes(place.cycle, slots, *used, count, place.places_from, shipping)
+    in_time = [slot for slot in slots if slot.cutoff_on >= start]
+    return assign_cycles(in_time, *used, count, today, start=start, shipping=shipping)
+
+
 def first_boxes(
     kept: CycleSlot,
     cycles: Sequence[CycleSlot],

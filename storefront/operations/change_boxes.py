@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storefront.domain.boxes import BoxKind, BoxState, CycleSlot, assign_cycles
-from storefront.domain.first_boxes import FirstBox, first_boxes, first_place
+from storefront.domain.boxes import BoxKind, BoxState, CycleSlot
+from storefront.domain.first_boxes import boxes_of_restart
 from storefront.domain.invoices import DEFERRED_KINDS, InvoiceState, LineKind
 from storefront.domain.ledger import DEFERRED_REVENUE, REVENUE, JournalKind
 from storefront.domain.money import split_minor
@@ -124,20 +124,15 @@ def _free_cycles(session: AnySession, change: AnyRow, moment: Moment) -> list[Cy
     )
     if not data["boxes"]:
         return []
-    start = date.fromisoformat(data["start_on"])
     group = change.cycle_group_id
-    slots = slots_of(session, [group], moment.today)[group]
     use = cycle_use(session, [change.subscription_id])
-    used = (use.taken[change.subscription_id], use.skipped[change.subscription_id])
-    shipping = Interval(change.shipping_unit, change.shipping_count)
-    if change.first_box == "later":
-        place = first_place(slots, start, FirstBox("later", change.first_box_on, is_sale=False))
-        if place is not None and place.is_kept:
-            number = data["boxes"]
-            return first_boxes(place.cycle, slots, *used, number, place.places_from, shipping)
-    in_time = [slot for slot in slots if slot.cutoff_on >= start]
-    return assign_cycles(
-        in_time, *used, data["boxes"], moment.today, start=start, shipping=shipping
+    return boxes_of_restart(
+        slots_of(session, [group], moment.today)[group],
+        (use.taken[change.subscription_id], use.skipped[change.subscription_id]),
+        data["boxes"],
+        (date.fromisoformat(data["start_on"]), moment.today),
+        Interval(change.shipping_unit, change.shipping_count),
+        change.first_box_on if change.first_box == "later" else None,
     )
 
 

@@ -49,13 +49,13 @@ from storefront.models.base import table_of
 from storefront.operations.answers import answer_costs
 from storefront.operations.change_costs import Held, next_period, this_period, whole_period
 from storefront.operations.change_data import OF_THE_CUSTOMER
+from storefront.operations.change_days import pays_next, pays_next_after
 from storefront.operations.change_paid import PaidPeriodFacts, read_paid
 from storefront.operations.customer_credit import balance_of
 from storefront.operations.first_boxes import waiting
 from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.methods import paying_method
 from storefront.operations.moment import Moment
-from storefront.operations.next_charges import next_charge_on
 from storefront.operations.offers import (
     after_term,
     fits,
@@ -68,7 +68,6 @@ from storefront.operations.offers import (
 )
 from storefront.operations.pinned import bound_in, ends_with
 from storefront.operations.places_for_changes import has_room
-from storefront.operations.skips import read_coming
 from storefront.operations.sold_prices import sold_to_subscribers
 from storefront.operations.taxes import buyer_columns, sale_to
 
@@ -103,7 +102,7 @@ class ChangeFacts:
     ends: Ending
     #: The payer's own credit, which pays for what is due today.
     balance: Money
-    #: The subscription's own next payment, where the change does not begin another period.
+    #: When it pays next, with the change where that is made today.
     next_on: date
     #: What today's change would give back net, where it can only wait because of that.
     owed: AtOnce | None = None
@@ -143,14 +142,12 @@ def read_change(
     if found is None and _is_over(row, new):
         raise NotChangeable(reason="over")
     ends = ending_of(session, row, new, found)
-    next_on = _next_on(session, row, moment.today)
+    if found is not None and found.order is not None:
+        unsent, order = found.paid.unsent, found.order
+        next_on = pays_next_after(session, row, new, unsent, order, moment.today)
+    else:
+        next_on = pays_next(session, row, moment.today)
     return ChangeFacts(row, new, period, asks, found, ends, balance, next_on, owed)
-
-
-def _next_on(session: AnySession, row: AnyRow, today: date) -> date:
-    """Return when the subscription pays next as it is: a box that is skipped is no payment."""
-    [coming] = read_coming(session, table_of(Subscription).c.id == row.id, today)
-    return next_charge_on(coming, today) or max(row.next_on, row.anchor_on)
 
 
 def ending_of(session: AnySession, row: AnyRow, new: Held, now: AtOnce | None) -> Ending:
@@ -196,8 +193,7 @@ def quote_of(facts: ChangeFacts, moment: Moment) -> ChangeQuote:
     )
     if now is None:
         return quote_later(row.public_id, target, facts.next_on)
-    next_on = now.order.renewal_on if now.order else facts.next_on
-    days = (moment.today, next_on)
+    days = (moment.today, facts.next_on)
     unsent = len(now.paid.unsent)
     return quote_now(row.public_id, target, now.settled, now.how, days, unsent, facts.balance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from storefront.domain.boxes import boxes_per_period, project
+from storefront.domain.boxes import Standing, boxes_per_period, project
 from storefront.domain.lifecycle import BILLABLE, SubscriptionState
 from storefront.domain.renewals import is_pausing
 from storefront.operations.keys import AnyRow
@@ -19,6 +19,11 @@ def next_charge_on(coming: Coming, today: date) -> date | None:
     row, standing = coming.row, coming.standing
     if not row.ships:
         return _without_boxes(row)
+    return first_charge_of(standing, today)
+
+
+def first_charge_of(standing: Standing, today: date) -> date | None:
+    """Return the day of the next payment for boxes; None when none will be."""
     if standing.renews_on is None:
         return None
     waiting = len(standing.paid) + len(standing.skipped)
