@@ -56,6 +56,7 @@ def changes_paid_by(session: AnySession, invoice_ids: Sequence[int]) -> dict[int
             price.c.id.label("price_id"),
             price.c.plan_id,
             price.c.currency,
+            plan.c.name.label("plan_name"),
             plan.c.cycle_group_id,
             plan.c.shipping_unit,
             plan.c.shipping_count,
@@ -393,7 +394,11 @@ def _tell(session: AnySession, change: AnyRow, invoice: AnyRow, moment: Moment) 
         change.public_id,
         EventKind.SUBSCRIPTION_CHANGED,
         Actor.CUSTOMER,
-        data={"invoice": invoice.public_id, "amount_minor": invoice.total_minor},
+        data={
+            "invoice": invoice.public_id,
+            "amount_minor": invoice.total_minor,
+            "plan": change.plan_name,
+        },
         ref=invoice.public_id,
     )
     record(session, [entry], moment)

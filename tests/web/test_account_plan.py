@@ -177,6 +177,9 @@ def test_a_waiting_change_is_shown_and_can_be_taken_back(
     assert "Until then nothing changes" in ada.get(url).text
     ada.post(f"{url}/keep")
     assert "Show what changes" in ada.get(url).text
+    history = ada.get(f"/account/subscriptions/{sub.public_id}").text
+    assert "A change to Pot was planned for 12 April 2027." in history
+    assert "The change was taken back." in history
 
 
 def test_the_words_above_the_button_are_kept_as_they_were_shown(
@@ -487,4 +490,6 @@ def test_what_a_change_cost_is_said_once_it_is_paid(
     url = f"/account/subscriptions/{sub.public_id}/plan"
     page = ada.get(f"{url}?price={yearly.public_id}").text
     answer = ada.post(url, price=yearly.public_id, quote_hash=hash_of(page))
-    assert "Changed, and €254.80 paid." in ada.get(answer.location).text
+    page = ada.get(answer.location).text
+    assert "Changed, and €254.80 paid." in page
+    assert "Changed to Pot. €254.80 paid." in page

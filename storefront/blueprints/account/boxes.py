@@ -138,7 +138,7 @@ def subscription_context(subscription: str, since: datetime | None = None) -> di
         "sub": view,
         "asks": asks_anything(rt.session, subscription),
         "asks_allergies": asks_allergies(rt.session, me.id, subscription),
-        "events": [words.told(event) for event in events],
+        "events": [words.told(event, view.price.currency) for event in events],
         "waiting": waiting(rt.session, me.id, subscription),
         "credit": Credit(balances_of(rt.session, me.id), ()),
         "code_form": CodeForm(),

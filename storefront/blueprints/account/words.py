@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
+from storefront.blueprints.change_words import changed
 from storefront.blueprints.skip_words import skip_kept
 from storefront.domain.changes import ChangeQuote, Ending
 from storefront.domain.commitment import boxes_owed
@@ -193,9 +194,9 @@ class Line:
     count: int = 1
 
 
-def told(happening: Happening) -> Line:
-    """Put one event into plain words."""
-    text, icon, tone = _told(happening)
+def told(happening: Happening, currency: str) -> Line:
+    """Put one event of a subscription that is paid in ``currency`` into plain words."""
+    text, icon, tone = _told(happening, currency)
     who = _("by our staff") if happening.actor == Actor.STAFF else ""
     return Line(happening.at, text, icon, tone, who)
 
@@ -215,7 +216,7 @@ def _other_days(data: Mapping[str, Any]) -> tuple[str, str, str]:
     return text, "pause", "info"
 
 
-def _told(one: Happening) -> tuple[str, str, str]:
+def _told(one: Happening, currency: str) -> tuple[str, str, str]:
     kind, data = one.kind, one.data
     plain = {
         EventKind.SUBSCRIPTION_STARTED: (_("Your subscription began."), "check", "positive"),
@@ -281,6 +282,13 @@ def _told(one: Happening) -> tuple[str, str, str]:
         return _("Your subscription ended on %(day)s.", day=day), "cross", "neutral"
     if kind in _OF_BOXES:
         return _of_box(kind, data)
+    known = _with_name(kind, data, currency)
+    known = known or {str(code): words for code, words in plain.items()}.get(kind)
+    return known or (_("Something was noted."), "clock", "neutral")
+
+
+def _with_name(kind: str, data: Mapping[str, Any], currency: str) -> tuple[str, str, str] | None:
+    """Word what names a place, a card or a plan; None where the event keeps none."""
     if kind == EventKind.ADDRESS_CHANGED and "city" in data:
         return _("Boxes go to %(city)s now.", city=data["city"]), "map-pin", "info"
     if kind == EventKind.BOX_ADDRESS_CHANGED and "city" in data:
@@ -288,8 +296,8 @@ def _told(one: Happening) -> tuple[str, str, str]:
     if kind == EventKind.METHOD_CHANGED and "last4" in data:
         text = _("The card ending %(last4)s pays from now on.", last4=data["last4"])
         return text, "card", "info"
-    known = {str(code): words for code, words in plain.items()}.get(kind)
-    return known or (_("Something was noted."), "clock", "neutral")
+    change = changed(data, currency) if kind == EventKind.SUBSCRIPTION_CHANGED else ""
+    return (change, "swap", "info") if change else None
 
 
 def one_box_goes(city: str, ship_on: str) -> str:

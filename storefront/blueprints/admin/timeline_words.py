@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 
 from storefront.blueprints.admin.words import amount, decline_reason, hold_reason, long_day
+from storefront.blueprints.change_words import changed
 from storefront.blueprints.leaving_words import reason_word
 from storefront.domain.events import EventKind
 from storefront.domain.money import Money
@@ -74,7 +75,8 @@ def _with_name(kind: str, data: Mapping[str, Any], currency: str) -> tuple[str, 
         return _("Said why they leave: %(why)s.", why=reason_word(data["why"])), "info", "info"
     if kind == EventKind.ADDONS_CHANGED and "invoice" in data:
         return _added(data, currency), "box", "info"
-    return None
+    change = changed(data, currency) if kind == EventKind.SUBSCRIPTION_CHANGED else ""
+    return (change, "swap", "info") if change else None
 
 
 def _added(data: Mapping[str, Any], currency: str) -> str:
