@@ -7,10 +7,14 @@ from flask import current_app, request, url_for
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
+from storefront.blueprints.sources import source_of_visit
 from storefront.domain.content import in_language
 from storefront.domain.declarations import links_end, links_withdrawal
 
 Links = tuple[tuple[LazyString, str], ...]
+
+#: The blueprint of the pages that lead to an order.
+_PRICES = "pricing"
 
 #: (words, endpoint) in the order they are shown.
 SHOP: Links = (
@@ -60,9 +64,14 @@ def content_links(
 
 
 def page_url(endpoint: str, **values: object) -> str:
-    """Return the address of a page, or an empty string if this shop has no such page."""
+    """Return the address of a page, or an empty string if this shop has no such page.
+
+    From one page with prices to another it carries along where the shopper came from.
+    """
     if endpoint not in current_app.view_functions:
         return ""
+    if request.blueprint == _PRICES and endpoint.startswith(f"{_PRICES}."):
+        values = {**source_of_visit(), **values}
     return url_for(endpoint, **values)  # type: ignore[arg-type]
 
 

@@ -86,6 +86,25 @@ def test_older_boxes_follow_without_one_lost_or_shown_twice(
     ]
 
 
+def test_every_link_between_the_pages_with_prices_carries_along_where_a_shopper_came_from(
+    rt: Runtime, client: FlaskClient
+):
+    group = make.make_group(rt)
+    plan = make.make_plan(rt, group=group, code="pot")
+    make.make_recipe(rt, plan, cycle=past_cycle(rt, group, date(2027, 2, 18)))
+    paths = {"/past-boxes", "/gifts", "/plans/pot", "/past-boxes/plan-pot/2027-02", "/"}
+
+    for start in ("/", "/plans/pot", "/past-boxes", "/past-boxes/pot/2027-02", "/gifts"):
+        page = client.get(f"{start}?utm_source=letter").text
+        found = [
+            url for url in re.findall(r'<a [^>]*href="(/[^"#]*)"', page) if "/static/" not in url
+        ]
+        led = [url for url in found if url.partition("?")[0] in paths or "/past-boxes/" in url]
+        assert len(led) >= 3
+        assert [url for url in led if "utm_source=letter" not in url] == [], start
+        assert "utm_source" not in client.get(start).text
+
+
 def test_a_box_names_what_was_in_it_and_what_it_contains(rt: Runtime, client: FlaskClient):
     group = make.make_group(rt)
     plan = make.make_plan(rt, group=group, code="pot", name="Pot")

@@ -11,13 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, make_response, request, url_for
+from flask import Blueprint, Response, abort, current_app, make_response, request
 
 from storefront.adapters.raster import png_of
 from storefront.blueprints.context import external_url, runtime
 from storefront.blueprints.opened import codes_of_visit
-from storefront.blueprints.sources import source_of_visit
 from storefront.merchant_texts import said
+from storefront.navigation import page_url
 from storefront.pictures import palette_of, share_svg
 from storefront.queries.past_boxes import Gallery, gallery, past_box
 from storefront.queries.pricing import is_sold
@@ -111,7 +111,7 @@ def _box_values(code: str, key: str) -> Mapping[str, Any]:
         "page": page,
         "box": page.box,
         "box_url": _box_url,
-        "plan_url": _with_source("pricing.plan", code=code),
+        "plan_url": page_url("pricing.plan", code=code),
         "canonical": external_url("pricing.past_box", code=code, key=key),
         "structured": None,
         "share_picture": external_url("pricing.past_picture", code=code, key=key),
@@ -141,16 +141,11 @@ def _by_year(page: Gallery, plan: str, year: int | None) -> list[tuple[str, str,
 
 def _address(plan: str, year: int | None, after: str = "") -> str:
     narrowed = {"plan": plan or None, "year": year, "after": after or None}
-    return _with_source("pricing.past_boxes", **narrowed)
+    return page_url("pricing.past_boxes", **narrowed)
 
 
 def _box_url(code: str, key: str) -> str:
-    return _with_source("pricing.past_box", code=code, key=key)
-
-
-def _with_source(endpoint: str, **values: Any) -> str:
-    source: dict[str, Any] = {**source_of_visit()}
-    return url_for(endpoint, **values, **source)
+    return page_url("pricing.past_box", code=code, key=key)
 
 
 def _newest_picture(page: Gallery) -> str:
