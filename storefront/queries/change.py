@@ -23,7 +23,7 @@ from storefront.models.base import table_of
 from storefront.operations.choice_losses import Loss, losses_of
 from storefront.operations.choosing import open_boxes
 from storefront.operations.discounts import Place, resting, running_discounts
-from storefront.operations.keys import AnySession
+from storefront.operations.keys import AnyRow, AnySession
 from storefront.operations.moment import Moment
 from storefront.operations.offers import Question, read_questions
 from storefront.operations.places_for_changes import invited_of
@@ -63,6 +63,7 @@ class Waiting:
 def targets(session: AnySession, customer_id: int, subscription: str, today: date) -> list[Target]:
     """Return the present price first, then what is on sale to change to.
 
+    Not the same plan and interval for more than its subscriber pays: nothing would be better.
     Raises ``LookupError`` for what is not the customer's.
     """
     table, price, plan = table_of(Subscription), table_of(Price), table_of(Plan)
@@ -101,8 +102,13 @@ def targets(session: AnySession, customer_id: int, subscription: str, today: dat
             row.plan_id,
             row.code,
         )
-        for row in (own, *(row for row in sold if row.id != own.id))
+        for row in (own, *(row for row in sold if row.id != own.id and not _is_dearer(row, own)))
     ]
+
+
+def _is_dearer(row: AnyRow, own: AnyRow) -> bool:
+    alike = (row.plan_id, row.unit, row.unit_count) == (own.plan_id, own.unit, own.unit_count)
+    return alike and row.amount_minor >= own.amount_minor
 
 
 def sold_out_of(

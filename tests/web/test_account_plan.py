@@ -330,6 +330,35 @@ def test_a_yearly_subscriber_sees_the_next_charge_everywhere(
     assert (newest.due_on, newest.total_minor) == (year, 28080)
 
 
+def test_a_code_that_goes_on_is_named_beside_the_prices_it_lowers(app: Flask, rt: Runtime) -> None:
+    key = customer_with_password(rt, ADA)
+    customer = rt.session.get(Customer, key)
+    rt.session.expunge(customer)
+    rt.session.rollback()
+    plan = factories.make_plan(rt, group=factories.make_group(rt, cycles=30))
+    yearly = factories.make_price(rt, plan, amount_minor=28080, unit="year")
+    factories.make_code(rt, "HALF", percent=50, duration="forever")
+    sub = factories.make_subscription(rt, plan=plan, customer=customer, code="HALF")
+
+    url = f"/account/subscriptions/{sub.public_id}/plan?price={yearly.public_id}"
+    page = Visitor.of(app).sign_in(ADA).get(url).text
+
+    assert "€140.40 a year" in page
+    assert "Your code HALF goes on: the prices above count it." in page
+
+
+def test_what_has_the_same_or_a_higher_price_now_is_not_offered_to_who_has_it(
+    rt: Runtime, ada: Visitor, sub: Subscription
+) -> None:
+    plan = rt.session.get_one(Plan, sub.plan_id)
+    dearer = factories.make_price(rt, plan, amount_minor=2900)
+    url = f"/account/subscriptions/{sub.public_id}/plan"
+    assert dearer.public_id not in ada.get(url).text
+
+    cheaper = factories.make_price(rt, plan, amount_minor=2400)
+    assert cheaper.public_id in ada.get(url).text
+
+
 def test_a_code_that_does_not_fit_rests_and_the_preview_says_so(app: Flask, rt: Runtime) -> None:
     key = customer_with_password(rt, ADA)
     customer = rt.session.get(Customer, key)
