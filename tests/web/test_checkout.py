@@ -373,3 +373,23 @@ def test_a_code_used_up_meanwhile_is_said_before_paying(rt: Runtime, ada: Shoppe
     assert asked.status_code == 422
     assert "LEMON has been used up" in asked.text
     assert "€26.00" in asked.text
+
+
+def test_what_was_typed_and_refused_is_there_again_when_the_page_is_loaded_anew(ada: Shopper):
+    ada.begin()
+    refused = ada.deliver(name="Ada Weber", street="Am Hafen 1", postcode="077", avoid="nuts")
+    assert refused.status_code == 422
+
+    again = ada.get(ada.at("delivery"))
+
+    assert again.status_code == 200
+    for typed in ("Ada Weber", "Am Hafen 1", 'value="077"', ADA["email"]):
+        assert typed in again.text
+    # Only on the step it was typed on, and only until that is through.
+    assert "Am Hafen 1" not in ada.get(ada.at("gift")).text
+    with ada.client.session_transaction() as kept:
+        assert "nuts" not in str(kept["unsaved"])
+    assert place(ada.deliver()) == "pay"
+    assert "Am Hafen 1" not in ada.get(ada.at("delivery")).text
+    with ada.client.session_transaction() as kept:
+        assert "unsaved" not in kept

@@ -23,7 +23,7 @@ from wtforms.fields.core import UnboundField
 from wtforms.validators import DataRequired, InputRequired, Length, StopValidation
 
 from storefront.blueprints.address_parts import is_turning
-from storefront.blueprints.checkout import allergies, tax_fields
+from storefront.blueprints.checkout import allergies, tax_fields, unsaved
 from storefront.blueprints.checkout.forms import DeliveryForm
 from storefront.blueprints.checkout.loading import lacks_for_carrier, load, shown
 from storefront.blueprints.checkout.steps import bp, countries_of, moved
@@ -187,7 +187,8 @@ def gift(key: str) -> Response:
     """Ask who gets the box."""
     rt = runtime()
     order = load(rt, key, "delivery")
-    form = gift_form(order)
+    form = gift_form(order, unsaved.kept(key))
+    form.agree.data = order.gift is not None and bool(order.checkout.avoids)
     if order.is_blocked or lacks_for_carrier(order):
         # Blocked or asked for since the address was typed: say so where it is to be changed.
         _refuse(form)
@@ -204,6 +205,7 @@ def save_gift(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = gift_form(order, given)
+    unsaved.keep(key)
     if is_turning():
         return gift_page(order, form)
     avoided = _check(order, form)
@@ -216,6 +218,7 @@ def save_gift(key: str) -> Response:
         # No round is planned that a box of that day could join.
         form.send_on.errors = [_("No box can be promised for that day. Choose an earlier one")]
         return gift_page(after, form, 422)
+    unsaved.forget()
     return go(url_for("checkout.pay", key=key), moved(order, after), is_problem=True)
 
 

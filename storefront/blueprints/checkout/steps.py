@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, request, session, url_for
 from flask_babel import gettext as _
 
 from storefront.blueprints.address_parts import is_turning
-from storefront.blueprints.checkout import allergies, places, tax_fields, words
+from storefront.blueprints.checkout import allergies, places, tax_fields, unsaved, words
 from storefront.blueprints.checkout.again import AGAIN, BEGUN, Kept, kept_of
 from storefront.blueprints.checkout.forms import (
     ANSWER,
@@ -228,7 +228,9 @@ def delivery(key: str) -> Response:
         "agree": bool(order.checkout.avoids),
         "billing": order.checkout.billing,
     }
-    form = delivery_form(countries_of(rt), known)
+    typed = unsaved.kept(key)
+    form = delivery_form(countries_of(rt), known, typed)
+    form.agree.data = known["agree"]
     if order.is_blocked or (order.has_delivery and lacks_for_carrier(order)):
         # Blocked or asked for since the address was typed: say so where it is to be changed.
         refuse(rt, form)
@@ -245,6 +247,7 @@ def save_delivery(key: str) -> Response:
     if customer is not None:
         given["email"] = customer.email
     form = delivery_form(countries_of(rt), {}, given)
+    unsaved.keep(key)
     if is_turning():
         return delivery_page(rt, order, form)
     fine = form.validate() and not (sends(order) and refuse(rt, form))
@@ -259,6 +262,7 @@ def save_delivery(key: str) -> Response:
     email = normalise_email(form.email.data) if form.email.data else ""
     address = as_asked(rt, form.address(), ships=sends(order))
     change_delivery(rt, key, email, address, tax_id, avoided or (), form.billed())
+    unsaved.forget()
     if adds_box():
         return go(url_for("checkout.choose_more", key=key))
     return go(url_for("checkout.pay", key=key), moved(order, load(rt, key)), is_problem=True)
