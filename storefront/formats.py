@@ -47,7 +47,7 @@ _DAYS_WITH_YEAR = {
 }
 #: How many written amounts and dates are kept: a page says few, and the same ones again and again.
 _WRITTEN = 4096
-_TIMES = {"en": "HH:mm", "en_US": "h:mm a", "de": "HH:mm 'Uhr'", "fr": "H 'h' mm"}
+_TIMES = {"en": "HH:mm", "en_US": "h:mm a", "de": "HH:mm 'Uhr'", "fr": "H\u202f'h'\u202fmm"}
 
 
 @lru_cache(maxsize=32)

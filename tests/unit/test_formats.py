@@ -77,7 +77,9 @@ def test_the_first_of_a_month_is_an_ordinal_in_french():
     assert formats.day(date(2026, 5, 11), FR, TODAY) == "lun. 11 mai"
 
 
-@pytest.mark.parametrize(("locale", "text"), [(EN, "23:59"), (DE, "23:59 Uhr"), (FR, "23 h 59")])
+@pytest.mark.parametrize(
+    ("locale", "text"), [(EN, "23:59"), (DE, "23:59 Uhr"), (FR, "23\u202fh\u202f59")]
+)
 def test_times_follow_the_language(locale, text):
     assert formats.clock_time(time(23, 59), locale) == text
 
