@@ -179,6 +179,11 @@ def listing(values: Sequence[str], locale: Locale) -> str:
     return format_list([str(value) for value in values], locale=locale)
 
 
+def cutoff(day: str, zone: str) -> str:
+    """Return the last moment of a day in words: ``Fri 11 December, 23:59 (Berlin time)``."""
+    return _("%(day)s, 23:59 (%(zone)s time)", day=day, zone=zone_name(zone))
+
+
 def zone_name(zone: str) -> str:
     """Return the city of a time zone name: ``Europe/Berlin`` is ``Berlin``."""
     return zone.rpartition("/")[2].replace("_", " ")

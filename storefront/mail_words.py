@@ -50,6 +50,10 @@ class Writer:
     def day(self, value: date) -> str:
         return formats.day(value, self.locale, self.rt.today())
 
+    def cutoff(self, value: date) -> str:
+        """Return the last moment of a day, with the shop's time zone."""
+        return formats.cutoff(self.day(value), self.rt.shop.zone)
+
     def moment(self, value: datetime) -> str:
         return formats.moment(value, self.locale, self.rt.shop.zone_info, self.rt.today())
 

@@ -60,7 +60,7 @@ def _choice_gone(writer: Writer) -> Words | None:
     if payload["can_choose"] and until >= writer.rt.today():
         page += f"/boxes/{payload['cycle']}/choose"
         button = _("Choose something else")
-        text = _("You can choose something else until %(day)s, 23:59.", day=writer.day(until))
+        text = _("You can choose something else until %(when)s.", when=writer.cutoff(until))
         notes = (text, _("If you leave it to us, we choose for you."))
     leaves = writer.day(date.fromisoformat(payload["ship_on"]))
     return Words(
@@ -128,10 +128,10 @@ def _choose_soon(writer: Writer) -> Words | None:
     return Words(
         _("Choose what is in your next box"),
         ngettext(
-            "You choose %(num)s thing for your box, until %(day)s, 23:59.",
-            "You choose %(num)s things for your box, until %(day)s, 23:59.",
+            "You choose %(num)s thing for your box, until %(when)s.",
+            "You choose %(num)s things for your box, until %(when)s.",
             payload["pieces"],
-            day=writer.day(until),
+            when=writer.cutoff(until),
         ),
         _("If you leave it to us, we choose for you."),
         ((_("Plan"), payload["plan"]), (_("Leaves on"), leaves)),

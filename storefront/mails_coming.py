@@ -50,7 +50,7 @@ def _box_soon(writer: Writer) -> Words | None:
         facts.append((_("Goes to"), to.line))
     return Words(
         _("Your next box leaves on %(day)s", day=writer.day(box.row.ship_from)),
-        _("You can change it until %(day)s, 23:59.", day=writer.day(until)),
+        _("You can change it until %(when)s.", when=writer.cutoff(until)),
         _("If all is as you want it, you need not do anything."),
         tuple(facts),
         (_("See your box"), writer.url(page)),

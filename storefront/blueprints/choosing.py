@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from storefront import formats
+from storefront.blueprints.context import runtime
 from storefront.domain.choices import Fault, FaultKind
 from storefront.domain.money import Money
 from storefront.merchant_texts import said
@@ -235,17 +236,17 @@ def rule_words(page: ChoicePage) -> list[str]:
 
 def saved_words(chosen: Chosen) -> str:
     """Say what was saved, and until when it can be changed."""
-    day = FILTERS["day"](chosen.until_on)
+    when = formats.cutoff(FILTERS["day"](chosen.until_on), runtime().shop.zone)
     if not chosen.pieces:
-        return _("We choose for you. You can change that until %(day)s, 23:59.", day=day)
+        return _("We choose for you. You can change that until %(when)s.", when=when)
     if chosen.missing:
         return ngettext(
-            "Saved. We add %(num)s for you; you can change it until %(day)s, 23:59.",
-            "Saved. We add %(num)s for you; you can change it until %(day)s, 23:59.",
+            "Saved. We add %(num)s for you; you can change it until %(when)s.",
+            "Saved. We add %(num)s for you; you can change it until %(when)s.",
             chosen.missing,
-            day=day,
+            when=when,
         )
-    return _("Saved. You can change it until %(day)s, 23:59.", day=day)
+    return _("Saved. You can change it until %(when)s.", when=when)
 
 
 def _money(value: Money) -> str:
