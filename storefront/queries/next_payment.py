@@ -101,9 +101,17 @@ def next_charge(coming: Coming, costs: Costs, moment: Moment) -> tuple[date, Mon
 
 
 def delivery_in(quote: Quote) -> Money | None:
-    """Return what a payment holds for delivery; None where delivery is in the plan's price."""
-    parts = [line.amount for line in quote.lines if line.kind is LineKind.SHIPPING]
-    total = Money(sum(part.minor for part in parts), quote.currency)
+    """Return what a payment holds for delivery, less what a code takes off it; None: nothing.
+
+    Delivery that is in the plan's price has no line of its own.
+    """
+    ways = {at for at, line in enumerate(quote.lines) if line.kind is LineKind.SHIPPING}
+    parts = [
+        line.amount.minor
+        for at, line in enumerate(quote.lines)
+        if at in ways or line.lowers in ways
+    ]
+    total = Money(sum(parts), quote.currency)
     return None if total.is_zero else total
 
 

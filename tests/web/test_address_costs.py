@@ -248,3 +248,21 @@ def test_the_subscription_says_which_part_of_its_next_payment_is_for_delivery(
 
     assert "€26.00 a month, plus delivery" in page
     assert "€30.90 on Mon 12 April, €4.90 of it for delivery" in page
+
+
+def test_what_a_code_takes_off_the_delivery_is_not_said_to_be_paid_for_it(
+    app: Flask, rt: Runtime
+) -> None:
+    make.make_zone(rt, "DE", 490)
+    make.make_code(rt, "PORTO", kind="free_shipping", percent_bp=0, duration="forever")
+    sub = make.make_subscription(rt, code="PORTO")
+    owner = rt.session.get_one(Customer, sub.customer_id)
+    key, email = owner.id, owner.email
+    rt.session.rollback()
+    change_password(rt, key, "", PASSWORD)
+
+    page = Visitor.of(app).sign_in(email).get(f"/account/subscriptions/{sub.public_id}").text
+
+    assert "€26.00 on Mon 12 April" in page
+    assert "of it for delivery" not in page
+    assert "plus delivery" not in page
